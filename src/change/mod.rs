@@ -1,0 +1,19 @@
+//! What would change, what did, what was cleared, and where it is the same. Knows no engine: every engine speaks this.
+
+mod applied;
+mod cover;
+mod diff;
+mod digest;
+mod fold;
+mod preview;
+mod redact;
+mod resource;
+
+pub use applied::{Applied, Outputs};
+pub use cover::{Extra, beyond};
+pub use diff::{Hunk, Line, Sign, TextDiff};
+pub use digest::{Digest, Key};
+pub use fold::{Fold, Group, Names, fold};
+pub use preview::{Intent, Preview, Stray, StrayKind, Unseen, UnseenReason};
+pub use redact::{Redactor, inert};
+pub use resource::{Action, Change, ChangeMark, Detail, FieldChange};

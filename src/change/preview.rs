@@ -1,0 +1,107 @@
+//! What an engine says would change in one target, or why it could not look.
+
+use super::{Change, ChangeMark, Digest};
+use crate::stack::TargetId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What we want of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    /// Make it what the definition says.
+    Converge,
+    /// Remove all that it owns: its stack or region is gone.
+    Destroy,
+}
+
+/// What would change in one target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    pub target: TargetId,
+    pub engine: Arc<str>,
+    pub intent: Intent,
+    /// Sorted by address; empty means that reality is what the definition says.
+    pub changes: Vec<Change>,
+    /// Every declared output: its value where it is known before the apply.
+    pub outputs: BTreeMap<Arc<str>, Option<Value>>,
+    /// What differs from our own last apply, sorted by address. Not part of the digest.
+    pub strays: Vec<Stray>,
+}
+
+/// A resource that was moved, removed or added without us.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Stray {
+    pub address: Arc<str>,
+    pub kind: StrayKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StrayKind {
+    /// We made it, and it is different now.
+    Changed,
+    /// We made it, and it is gone.
+    Missing,
+    /// We did not make it, and it is there.
+    Unmanaged,
+}
+
+/// A target that could not be previewed: an answer too, and never a green.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unseen {
+    pub target: TargetId,
+    pub reason: UnseenReason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnseenReason {
+    /// The engine needs outputs that do not exist yet; the names of the holes.
+    Needs(Vec<Arc<str>>),
+    /// The pull request does not merge into its base; the paths in conflict.
+    Conflict(Vec<Arc<str>>),
+    /// An environment variable that holds a secret is not set.
+    SecretMissing(Arc<str>),
+    /// A value is wrong in this region: the whole text of the mistakes.
+    Definition(Arc<str>),
+    /// The engine failed; its text, redacted and not yet made inert.
+    Engine(Arc<str>),
+    /// We were told to stop before we came to it.
+    Cancelled,
+}
+
+impl Preview {
+    /// Returns the digest over target, engine, intent and the sorted change digests. Commit, policy and versions are not in it.
+    pub fn digest(&self) -> Digest {
+        digest_of(&self.target, &self.engine, self.intent, self.changes.iter().map(Change::digest))
+    }
+
+    pub fn marks(&self) -> Vec<ChangeMark> {
+        self.changes.iter().map(Change::mark).collect()
+    }
+
+    /// Nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Every change can be bound to an approval.
+    pub fn is_bound(&self) -> bool {
+        self.changes.iter().all(|change| change.bound)
+    }
+}
+
+fn digest_of(target: &TargetId, engine: &str, intent: Intent, changes: impl Iterator<Item = Digest>) -> Digest {
+    let mut digests: Vec<Digest> = changes.collect();
+    digests.sort();
+    let target = target.to_string();
+    let intent = match intent {
+        Intent::Converge => "converge",
+        Intent::Destroy => "destroy",
+    };
+    let parts: Vec<&str> = [target.as_str(), engine, intent].into_iter().chain(digests.iter().map(Digest::as_str)).collect();
+    Digest::of("preview", &parts)
+}

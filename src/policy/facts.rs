@@ -1,0 +1,59 @@
+//! All that a judgement goes by, gathered first: plain data.
+
+use crate::change::{ChangeMark, Digest, Intent, Preview};
+use crate::policy::Policy;
+use crate::review::{Approval, PullRequest, User};
+use crate::stack::{RegionId, StackName, TargetId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The facts of one judgement.
+pub struct Facts<'a> {
+    /// From the commit before the change; `None`: no `policy:` there.
+    pub policy: Option<&'a Policy>,
+    /// Team name (lower case) to members, from the commit before the change.
+    pub teams: &'a BTreeMap<Arc<str>, Vec<User>>,
+    pub pull_request: &'a PullRequest,
+    /// Latest decision per reviewer; only those whose digests name a subject count for it.
+    pub approvals: &'a [Approval],
+    pub subjects: Vec<Subject<'a>>,
+    pub now_ms: u64,
+}
+
+/// One target to be judged.
+pub struct Subject<'a> {
+    pub preview: &'a Preview,
+    pub cloud: Option<Arc<str>>,
+    /// Labels of region and stack, of both sides: a rule that matches either side matches.
+    pub labels: BTreeSet<(Arc<str>, Arc<str>)>,
+    pub past: Past,
+}
+
+/// What history says about one target, as plain data.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Past {
+    /// Changes cleared since the target's last successful apply, with who cleared them.
+    pub cleared: Vec<(ChangeMark, Vec<User>)>,
+    /// We recorded the start of an apply since then.
+    pub started: bool,
+    /// A preview of this target with this digest was shown before.
+    pub shown: BTreeSet<Digest>,
+}
+
+impl Subject<'_> {
+    pub fn target(&self) -> &TargetId {
+        &self.preview.target
+    }
+
+    pub fn stack(&self) -> &StackName {
+        &self.preview.target.stack
+    }
+
+    pub fn region(&self) -> &RegionId {
+        &self.preview.target.region
+    }
+
+    pub fn intent(&self) -> Intent {
+        self.preview.intent
+    }
+}

@@ -1,0 +1,17 @@
+//! How we tell it: one model, many forms. The same counts in the same order everywhere; the same input gives the same bytes.
+
+mod annotation;
+mod html;
+mod json;
+mod markdown;
+mod model;
+mod status;
+mod text;
+
+pub use annotation::annotations;
+pub use html::page;
+pub use json::{SCHEMA_ID, report_json, schema as json_schema, status_json};
+pub use markdown::{COMMENT_BYTES, Comment, comment};
+pub use model::{Counts, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
+pub use status::{RolloutLine, Status, StatusRow};
+pub use text::{Style, report_text, status_text};

@@ -1,0 +1,158 @@
+//! What is told, whatever the form.
+
+use crate::change::{Action, Fold, Preview};
+use crate::drift::Drift;
+use crate::stack::TargetId;
+use std::sync::Arc;
+
+/// What the report is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    Preview,
+    Judge,
+    Apply,
+    Tick,
+    Drift,
+    Recover,
+}
+
+/// Everything a command has to say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    pub told: Told,
+    /// Commit previewed or applied, in full; `None` for an uncommitted tree.
+    pub head: Option<Arc<str>>,
+    pub base: Option<Arc<str>>,
+    /// Uncommitted changes were shown too.
+    pub dirty: bool,
+    /// Milliseconds since 1970, given by the caller; only in the state line.
+    pub at_ms: Option<u64>,
+    /// One a selected target, in the order of the fleet. Success means that every one is accounted for.
+    pub rows: Vec<Row>,
+    /// Why nothing was selected, when nothing was.
+    pub nothing: Option<Arc<str>>,
+    pub fold: Fold,
+    pub waves: Vec<WaveLine>,
+    pub drift: Option<Drift>,
+    /// Things to know: no policy declared, a key is missing, a rollout is stopped.
+    pub notes: Vec<Note>,
+    /// What to type next, most useful first.
+    pub next: Vec<Arc<str>>,
+}
+
+/// One target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub target: TargetId,
+    pub state: RowState,
+    /// What the preview said; `None` when it could not be seen.
+    pub preview: Option<Preview>,
+    pub verdict: Option<VerdictLine>,
+}
+
+/// How a target stands at the end of the command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RowState {
+    /// A preview: it would change.
+    Changes,
+    Unchanged,
+    Applied,
+    /// Cause and next step.
+    Failed(Arc<str>, Option<Arc<str>>),
+    /// Started without an outcome, or could not be looked at.
+    Unknown(Arc<str>),
+    /// Waits for approval, a window, a dependency, a rollout.
+    Waiting(Arc<str>),
+    Denied(Arc<str>),
+    Skipped(Arc<str>),
+    /// A wave that was not reached.
+    NotStarted(Arc<str>),
+}
+
+/// The verdict on one target, as words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerdictLine {
+    pub answer: &'static str,
+    pub sentence: Arc<str>,
+    pub digest: Arc<str>,
+}
+
+/// One wave of the rollout, or of its forecast.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WaveLine {
+    pub name: Arc<str>,
+    pub targets: usize,
+    pub done: usize,
+    pub failed: usize,
+    /// "done", "running", "bakes until 14:17 UTC", "waits for staging", "stopped: …".
+    pub state: Arc<str>,
+}
+
+/// Something to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub warning: bool,
+    pub text: Arc<str>,
+}
+
+/// How many targets and how many changes, in the order in which every form tells them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub targets: usize,
+    pub change: usize,
+    pub unchanged: usize,
+    pub applied: usize,
+    pub failed: usize,
+    pub unknown: usize,
+    pub waiting: usize,
+    pub denied: usize,
+    pub skipped: usize,
+    pub not_started: usize,
+    pub create: usize,
+    pub update: usize,
+    pub replace: usize,
+    pub delete: usize,
+    pub moved: usize,
+}
+
+impl Report {
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts { targets: self.rows.len(), ..Counts::default() };
+        for row in &self.rows {
+            counts.add_row(&row.state);
+            for change in row.preview.iter().flat_map(|preview| &preview.changes) {
+                counts.add_action(change.action);
+            }
+        }
+        counts
+    }
+}
+
+impl Counts {
+    fn add_row(&mut self, state: &RowState) {
+        let count = match state {
+            RowState::Changes => &mut self.change,
+            RowState::Unchanged => &mut self.unchanged,
+            RowState::Applied => &mut self.applied,
+            RowState::Failed(..) => &mut self.failed,
+            RowState::Unknown(_) => &mut self.unknown,
+            RowState::Waiting(_) => &mut self.waiting,
+            RowState::Denied(_) => &mut self.denied,
+            RowState::Skipped(_) => &mut self.skipped,
+            RowState::NotStarted(_) => &mut self.not_started,
+        };
+        *count += 1;
+    }
+
+    fn add_action(&mut self, action: Action) {
+        let count = match action {
+            Action::Create => &mut self.create,
+            Action::Update => &mut self.update,
+            Action::Replace => &mut self.replace,
+            Action::Delete => &mut self.delete,
+            Action::Move => &mut self.moved,
+            Action::Read => return, // reading is neither change nor drift
+        };
+        *count += 1;
+    }
+}

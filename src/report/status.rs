@@ -1,0 +1,49 @@
+//! What runs where: the model of `isobar status`.
+
+use crate::stack::TargetId;
+use std::sync::Arc;
+
+/// The whole fleet now.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// Head of the default branch, in full.
+    pub head: Option<Arc<str>>,
+    pub at_ms: u64,
+    /// In the order of the fleet.
+    pub rows: Vec<StatusRow>,
+    /// Open and stopped rollouts, oldest first.
+    pub rollouts: Vec<RolloutLine>,
+    pub paused: Option<Arc<str>>,
+    /// Region, until, reason.
+    pub holds: Vec<(Arc<str>, Option<u64>, Arc<str>)>,
+    /// Who writes now: run, since, number of targets.
+    pub leases: Vec<(Arc<str>, u64, usize)>,
+}
+
+/// One target now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusRow {
+    pub target: TargetId,
+    /// "applied", "behind", "failed", "unknown", "never applied", "to be destroyed".
+    pub state: &'static str,
+    pub commit: Option<Arc<str>>,
+    pub applied_at_ms: Option<u64>,
+    pub pull_request: Option<u64>,
+    pub by: Vec<Arc<str>>,
+    /// "out-of-band: a.yaml", "clean", "not checked".
+    pub drift: Arc<str>,
+    pub drift_checked_at_ms: Option<u64>,
+    /// What it waits for, since when, who can unblock it.
+    pub waits: Option<Arc<str>>,
+}
+
+/// One rollout now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RolloutLine {
+    pub id: Arc<str>,
+    pub commit: Arc<str>,
+    pub state: Arc<str>,
+    pub waves: Vec<super::WaveLine>,
+    /// When the next `tick` can go on, milliseconds since 1970.
+    pub next_tick_ms: Option<u64>,
+}

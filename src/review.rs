@@ -1,0 +1,70 @@
+//! Who said what: commits, pull requests and approvals, as plain facts that a host gathered.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// A full git commit id in hex.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CommitSha(pub Arc<str>);
+
+/// A person's login, or on a laptop the name given to `--review`. Compared without case, as GitHub does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct User(pub Arc<str>);
+
+/// The change under review.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// `None` on a laptop.
+    pub number: Option<u64>,
+    pub title: String,
+    pub author: User,
+    /// Authors and committers of its commits; none of them may approve it.
+    pub committers: Vec<User>,
+}
+
+/// What a reviewer decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    Approve,
+    Reject,
+}
+
+/// One reviewer's latest decision about a preview.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    pub by: User,
+    pub decision: Decision,
+    /// Digests of the previews it was given for, in full.
+    pub digests: Vec<Arc<str>>,
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+impl CommitSha {
+    /// Returns the first seven characters.
+    pub fn short(&self) -> &str {
+        self.0.get(..7).unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for CommitSha {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PartialEq for User {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for User {}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,32 @@
+//! What exists: regions, stacks and their targets, read from definitions, and which of them a diff touches.
+//! Knows nothing of engines, hosts or tools: their sections are kept unread, as [`Node`]s.
+
+mod definition;
+mod expression;
+mod fleet;
+mod graph;
+mod layer;
+mod mistake;
+mod name;
+mod node;
+mod region;
+mod resolve;
+mod schema;
+mod select;
+mod selector;
+mod source;
+
+pub use definition::{Dependency, OutputFrom, Stack};
+pub use expression::{Hole, mark_hole, mark_secret};
+pub use fleet::{Fleet, Target};
+pub use graph::Graph;
+pub use layer::{Layer, Vars};
+pub use mistake::{Mistake, Mistakes, did_you_mean};
+pub use name::{RegionId, StackName, TargetId};
+pub use node::{Fields, Kind, Node};
+pub use region::Region;
+pub use resolve::{Known, Resolved, Traced};
+pub use schema::json_schema;
+pub use select::{Reason, Selection, Side, Uses, Why};
+pub use selector::Selector;
+pub use source::{BlobId, Leaf, Listing, Mode, Site, Source};

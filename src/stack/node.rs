@@ -1,0 +1,185 @@
+//! A definition as a tree that remembers where each value stands; and the reading of one map out of it, which
+//! reports unknown and missing keys. Other rooms read their own sections with it.
+
+use super::{Mistake, Mistakes, Site};
+use std::sync::Arc;
+
+/// One value of a definition and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    pub site: Site,
+    pub kind: Kind,
+}
+
+/// What a value is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    Null,
+    Bool(bool),
+    Number(serde_json::Number),
+    Text(Arc<str>),
+    List(Vec<Node>),
+    /// Keys with their own places, in the order of the file; no key twice.
+    Map(Vec<(Arc<str>, Site, Node)>),
+    /// `!secret NAME`: the value of environment variable NAME.
+    Secret(Arc<str>),
+}
+
+impl Node {
+    /// Returns the value below `key` of a map.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.kind {
+            Kind::Map(entries) => entries.iter().find(|(name, ..)| &**name == key).map(|(_, _, node)| node),
+            _ => None,
+        }
+    }
+
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Names the kind as a user would: "a list", "a map".
+    pub fn kind_name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Null => "nothing",
+            Kind::Bool(_) => "true or false",
+            Kind::Number(_) => "a number",
+            Kind::Text(_) => "a text",
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a map",
+            Kind::Secret(_) => "a secret",
+        }
+    }
+
+    /// Returns the plain value, without places; a secret becomes its marker.
+    pub fn to_value(&self) -> serde_json::Value {
+        use serde_json::Value;
+        match &self.kind {
+            Kind::Null => Value::Null,
+            Kind::Bool(flag) => Value::Bool(*flag),
+            Kind::Number(number) => Value::Number(number.clone()),
+            Kind::Text(text) => Value::String(text.to_string()),
+            Kind::List(items) => Value::Array(items.iter().map(Node::to_value).collect()),
+            Kind::Map(entries) => {
+                Value::Object(entries.iter().map(|(key, _, node)| (key.to_string(), node.to_value())).collect())
+            }
+            Kind::Secret(name) => Value::String(super::mark_secret(name)),
+        }
+    }
+}
+
+/// One map being read: every key asked for is ticked off, and what is left at [`Fields::finish`] is an unknown key.
+pub struct Fields<'a> {
+    what: &'a str,
+    site: &'a Site,
+    entries: &'a [(Arc<str>, Site, Node)],
+    known: Vec<&'static str>,
+    mistakes: &'a mut Mistakes,
+}
+
+impl<'a> Fields<'a> {
+    /// Begins to read `node`, which `what` names for the reader ("the fleet", "a policy rule"); anything but a map is a
+    /// mistake and reads as an empty one.
+    pub fn of(node: &'a Node, what: &'a str, mistakes: &'a mut Mistakes) -> Self {
+        let entries: &[_] = match &node.kind {
+            Kind::Map(entries) => entries,
+            Kind::Null => &[],
+            _ => {
+                mistakes.push(Mistake::at(&node.site, format!("{what} must be a map, and this is {}", node.kind_name())));
+                &[]
+            }
+        };
+        Self { what, site: &node.site, entries, known: Vec::new(), mistakes }
+    }
+
+    /// Returns the value of `key` and marks the key as known.
+    pub fn get(&mut self, key: &'static str) -> Option<&'a Node> {
+        self.known.push(key);
+        self.entries.iter().find(|(name, ..)| &**name == key).map(|(_, _, node)| node)
+    }
+
+    /// Like [`Fields::get`]; an absent key is a mistake.
+    pub fn need(&mut self, key: &'static str) -> Option<&'a Node> {
+        let found = self.get(key);
+        if found.is_none() {
+            self.mistakes.push(Mistake::at(self.site, format!("{} needs the key {key:?}", self.what)));
+        }
+        found
+    }
+
+    /// Returns the text of `key`; another kind is a mistake.
+    pub fn text(&mut self, key: &'static str) -> Option<&'a str> {
+        let node = self.get(key)?;
+        self.expect(node, key, "a text", Node::as_str(node))
+    }
+
+    /// Returns the whole number of `key`, at least `min`; anything else is a mistake.
+    pub fn count(&mut self, key: &'static str, min: u64) -> Option<u64> {
+        let node = self.get(key)?;
+        let number = match &node.kind {
+            Kind::Number(number) => number.as_u64().filter(|number| *number >= min),
+            _ => None,
+        };
+        self.expect(node, key, &format!("a whole number, at least {min}"), number)
+    }
+
+    /// Returns the flag of `key`; anything but true or false is a mistake.
+    pub fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let node = self.get(key)?;
+        let flag = match node.kind {
+            Kind::Bool(flag) => Some(flag),
+            _ => None,
+        };
+        self.expect(node, key, "true or false", flag)
+    }
+
+    /// Returns the texts of `key`, which may be one text or a list of them, each with its node.
+    pub fn texts(&mut self, key: &'static str) -> Option<Vec<(&'a str, &'a Node)>> {
+        let node = self.get(key)?;
+        let items = match &node.kind {
+            Kind::List(items) => items.iter().collect(),
+            _ => vec![node],
+        };
+        let texts = items.into_iter().filter_map(|item| {
+            let text = self.expect(item, key, "a text or a list of texts", item.as_str())?;
+            Some((text, item))
+        });
+        Some(texts.collect())
+    }
+
+    /// Returns the items of the list at `key`; another kind is a mistake.
+    pub fn list(&mut self, key: &'static str) -> Option<&'a [Node]> {
+        let node = self.get(key)?;
+        let items = match &node.kind {
+            Kind::List(items) => Some(items.as_slice()),
+            _ => None,
+        };
+        self.expect(node, key, "a list", items)
+    }
+
+    fn expect<T>(&mut self, node: &Node, key: &str, wanted: &str, found: Option<T>) -> Option<T> {
+        if found.is_none() {
+            self.mistakes.push(Mistake::at(&node.site, format!("{key:?} must be {wanted}, and this is {}", node.kind_name())));
+        }
+        found
+    }
+
+    /// Lends the list of mistakes to a reader of a part.
+    pub fn mistakes(&mut self) -> &mut Mistakes {
+        self.mistakes
+    }
+
+    /// Reports each key that nobody asked for, with the nearest known one.
+    pub fn finish(self) {
+        for (name, site, _) in self.entries {
+            if !self.known.contains(&&**name) {
+                let hint = super::did_you_mean(name, self.known.iter().copied())
+                    .unwrap_or_else(|| format!("{} knows {}", self.what, self.known.join(", ")));
+                self.mistakes.push(Mistake::at(site, format!("unknown key {name:?} in {}", self.what)).hint(hint));
+            }
+        }
+    }
+}

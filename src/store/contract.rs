@@ -1,0 +1,105 @@
+//! What a store must do. The contract tests are one list for every store.
+
+use crate::journal::{Entry, Event};
+use crate::stack::TargetId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// A future on the heap.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What went wrong with a store.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Other targets' leases are fine; these are held by somebody who lives, or may live.
+    #[error("{target} is held by run {run} since {since_ms}")]
+    Held { target: TargetId, run: Arc<str>, since_ms: u64 },
+    /// Our lease is no longer ours: we must stop writing.
+    #[error("the lease on {0} is no longer ours")]
+    Fenced(TargetId),
+    /// The journal is not what was written: place and finding. Nothing may be applied on it.
+    #[error("the journal is broken at {place}: {what}")]
+    Broken { place: String, what: String },
+    /// A newer Isobar wrote it.
+    #[error("the journal has schema {0}, which this version cannot read")]
+    Newer(u32),
+    #[error("{what}")]
+    Io { what: String, hint: Option<String> },
+}
+
+/// Who asks for a lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Unique for each run of the binary.
+    pub run: Arc<str>,
+    pub host: Arc<str>,
+    pub pid: u32,
+    pub since_ms: u64,
+}
+
+/// The right to write about a set of targets. Only a store can make one; it ends with [`Store::release`] or the process.
+#[derive(Debug)]
+pub struct Lease {
+    pub(super) run: Arc<str>,
+    /// Each target's epoch: greater than that of any lease before.
+    pub(super) epochs: BTreeMap<TargetId, u64>,
+    /// What the store needs to keep it alive: the locked file.
+    pub(super) guard: Option<std::fs::File>,
+}
+
+impl Lease {
+    pub fn run(&self) -> &Arc<str> {
+        &self.run
+    }
+
+    pub fn covers(&self, target: &TargetId) -> bool {
+        self.epochs.contains_key(target)
+    }
+}
+
+/// A preview set that was shown, kept apart from the journal; may be deleted at any time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    /// The commit previewed, or `dirty`.
+    pub head: Arc<str>,
+    pub base: Arc<str>,
+    pub at_ms: u64,
+    /// Seen and not seen, redacted, in the order of the fleet.
+    pub previews: Vec<Result<crate::change::Preview, crate::change::Unseen>>,
+}
+
+/// Keeps the journal.
+pub trait Store: Send + Sync {
+    /// `file:.isobar/journal`: where, for people.
+    fn place(&self) -> String;
+
+    /// Reads and verifies every entry.
+    fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>>;
+
+    /// Appends `events` as one group after the newest entry, durably: when this returns, they survive a power cut. Entries about a
+    /// target need a lease that covers it and is still ours. Returns the sealed entries.
+    fn append<'a>(
+        &'a self,
+        events: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+        lease: Option<&'a Lease>,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>>;
+
+    /// Takes all of `targets`, or none and says who has one.
+    fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>>;
+
+    /// Gives a lease back.
+    fn release<'a>(&'a self, lease: Lease) -> Boxed<'a, Result<(), StoreError>>;
+
+    /// Who holds what now, proven alive or not provable: holder and targets.
+    fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<(Holder, Vec<TargetId>)>, StoreError>>;
+
+    /// Keeps a shown preview set; the newest of a head replaces the older one.
+    fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>>;
+
+    /// Every kept preview set, oldest first.
+    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>>;
+}

@@ -1,0 +1,7 @@
+//! Where the journal lives. Stores keep entries in order and hand out leases; they do not know what an entry means.
+
+mod contract;
+mod file;
+
+pub use contract::{Boxed, Holder, Lease, Store, StoreError, Stored};
+pub use file::FileStore;
