@@ -28,6 +28,8 @@ pub mod rollout;
 pub mod stack;
 
 // ── hands ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+/// Asks a gate: an address or a program.
+pub mod probe;
 /// The engines that preview and apply one target.
 pub mod engine;
 /// Where reviews come from and reports go.

@@ -1,1 +1,62 @@
-//! Verbs.
+//! The verbs. Each is one short story: gather, decide, act, tell. No tool output, no HTTP and no clap in here.
+
+pub mod apply;
+pub mod check;
+pub mod control;
+pub mod demo;
+pub mod doctor;
+pub mod drift;
+pub mod graph;
+pub mod init;
+pub mod judge;
+pub mod list;
+pub mod preview;
+pub mod recover;
+pub mod schema;
+pub mod status;
+pub mod why;
+
+mod converge;
+mod court;
+mod pending;
+mod scene;
+mod tell;
+mod view;
+
+pub use court::Review;
+pub use tell::Form;
+
+use crate::exit::Failure;
+use crate::stack::{Fleet, Selector};
+
+/// Every verb and what it does, in the order of the help and the docs.
+pub const VERBS: &[(&str, &str)] = &[
+    ("preview", "what would change, in every region, and what policy says of it"),
+    ("judge", "policy again on the previews that were shown; starts no engine"),
+    ("apply", "brings every target to the head of the code, in waves"),
+    ("drift", "what moved without us; --fix puts it back"),
+    ("tick", "goes on with rollouts that wait for a bake or a gate"),
+    ("status", "what runs where: revision, when, by whom, drift, and what waits for what"),
+    ("list", "the targets, or with --changed those that a change touches"),
+    ("graph", "which stack waits for which, as text, DOT or Mermaid"),
+    ("why", "why a target is touched or not, where its values come from, what it waits for"),
+    ("recover", "explains every unknown outcome and closes it by a fresh preview"),
+    ("pause", "starts nothing new anywhere until resume"),
+    ("resume", "ends a pause, and lets stopped rollouts go on"),
+    ("hold", "skips one region until a time, or until released"),
+    ("check", "reads the definitions only: every mistake with its line"),
+    ("init", "writes a commented starter fleet into this repository"),
+    ("demo", "plays a pull request's life in a scratch repository"),
+    ("doctor", "what is missing on this machine or in this repository, with the command that mends it"),
+    ("schema", "the JSON Schemas of the definitions and of --json"),
+    ("completions", "completions for a shell"),
+    ("man", "man pages, into a directory"),
+];
+
+/// A selector that matches nothing is a failure, not a green.
+pub(crate) fn must_match(selector: &Selector, fleet: &Fleet) -> Result<(), Failure> {
+    match selector.unmatched(fleet.targets()).first() {
+        None => Ok(()),
+        Some(pattern) => Err(Failure::usage(format!("{pattern:?} matches no target"), "isobar list shows them all")),
+    }
+}
