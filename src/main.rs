@@ -1,1 +1,3 @@
+//! Argv and environment in, exit code out; everything else stands behind the library.
+
 fn main() {}
