@@ -3,24 +3,9 @@
 use crate::change::{Preview, Unseen};
 use crate::journal::History;
 use crate::stack::TargetId;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Why reality is not what the code says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Somebody changed what we made.
-    OutOfBand,
-    /// Somebody removed what we made.
-    Missing,
-    /// Somebody added what we did not make.
-    Unmanaged,
-    /// Nobody touched it: our own code was merged and not applied.
-    UnappliedCommit,
-    /// We could not look; not the same as clean.
-    NotChecked,
-}
+pub use crate::journal::Class;
 
 /// The same drift, in however many targets.
 #[derive(Clone, Debug, PartialEq)]

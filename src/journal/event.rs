@@ -1,7 +1,7 @@
 //! The events, and the chain that holds them together.
 
+use super::Class;
 use crate::change::{ChangeMark, Digest, Intent};
-use crate::drift::Class;
 use crate::review::User;
 use crate::rollout::{Rollout, StepEvent};
 use crate::stack::{RegionId, TargetId};

@@ -1,8 +1,7 @@
 //! History: what the journal says about every target, rollout and region now.
 
-use super::Entry;
+use super::{Class, Entry};
 use crate::change::{ChangeMark, Digest};
-use crate::drift::Class;
 use crate::review::User;
 use crate::rollout::Progress;
 use crate::stack::{RegionId, TargetId};

@@ -1,8 +1,10 @@
 //! What happened: events in a hash chain, and the history they fold into. Knows not where it is stored. It keeps ids,
 //! digests, addresses, causes and people; never values, diffs or outputs.
 
+mod class;
 mod event;
 mod history;
 
+pub use class::Class;
 pub use event::{Chain, Entry, Event, SCHEMA, Verb};
 pub use history::{DriftNote, History, Hold, Record, State};
