@@ -16,6 +16,7 @@ mod schema;
 mod select;
 mod selector;
 mod source;
+mod yaml;
 
 pub use definition::{Dependency, OutputFrom, Stack};
 pub use expression::{Reference, To, fill, references_in, walk};
