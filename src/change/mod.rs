@@ -13,7 +13,7 @@ pub use applied::{Applied, Outputs};
 pub use cover::{Extra, beyond};
 pub use diff::{Hunk, Line, Sign, TextDiff};
 pub use digest::{Digest, Key};
-pub use fold::{Fold, Group, Names, fold};
+pub use fold::{Fold, Group, Names, diff_lines, fold, generalise, text_lines};
 pub use preview::{Intent, Preview, Stray, StrayKind, Unseen, UnseenReason};
 pub use redact::{Redactor, inert};
 pub use resource::{Action, Change, ChangeMark, Detail, FieldChange};

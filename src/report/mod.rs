@@ -6,12 +6,14 @@ mod json;
 mod markdown;
 mod model;
 mod status;
+mod tell;
 mod text;
+mod words;
 
 pub use annotation::annotations;
 pub use html::page;
 pub use json::{SCHEMA_ID, report_json, schema as json_schema, status_json};
 pub use markdown::{COMMENT_BYTES, Comment, comment};
-pub use model::{Counts, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
+pub use model::{Counts, Frame, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
 pub use status::{RolloutLine, Status, StatusRow};
 pub use text::{Style, report_text, status_text};

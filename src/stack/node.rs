@@ -34,6 +34,23 @@ impl Node {
         }
     }
 
+    /// Returns `value` as a tree whose every part stands at `site`.
+    pub fn from_value(value: &serde_json::Value, site: &Site) -> Node {
+        use serde_json::Value;
+        let kind = match value {
+            Value::Null => Kind::Null,
+            Value::Bool(flag) => Kind::Bool(*flag),
+            Value::Number(number) => Kind::Number(number.clone()),
+            Value::String(text) => Kind::Text(text.as_str().into()),
+            Value::Array(items) => Kind::List(items.iter().map(|item| Node::from_value(item, site)).collect()),
+            Value::Object(map) => {
+                let entry = |(key, value): (&String, &Value)| (key.as_str().into(), site.clone(), Node::from_value(value, site));
+                Kind::Map(map.iter().map(entry).collect())
+            }
+        };
+        Node { site: site.clone(), kind }
+    }
+
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
             Kind::Text(text) => Some(text),

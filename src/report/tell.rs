@@ -1,0 +1,398 @@
+//! What every form says in the same words: the answer, the counts, the state, who waits for what, what is destroyed.
+
+use super::words::{Extent, counted, joined, short, thousands, time};
+use super::{Counts, Report, Row, RowState, Told};
+use crate::change::{Action, generalise, inert};
+use crate::drift::{Class, Drift};
+use crate::stack::TargetId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How a target stands, most urgent first, when there is a sentence to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    Failed,
+    Unknown,
+    Denied,
+    Waiting,
+    Skipped,
+    NotStarted,
+}
+
+impl Standing {
+    pub(super) const ALL: [Standing; 6] =
+        [Standing::Failed, Standing::Unknown, Standing::Denied, Standing::Waiting, Standing::Skipped, Standing::NotStarted];
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Standing::Failed => "Failed",
+            Standing::Unknown => "Unknown",
+            Standing::Denied => "Denied",
+            Standing::Waiting => "Waiting",
+            Standing::Skipped => "Skipped",
+            Standing::NotStarted => "Not started",
+        }
+    }
+
+    pub(super) fn symbol(self) -> char {
+        match self {
+            Standing::Failed => '✗',
+            Standing::Unknown => '?',
+            Standing::Denied => '!',
+            Standing::Waiting => '…',
+            Standing::Skipped => '»',
+            Standing::NotStarted => 'o',
+        }
+    }
+}
+
+/// One sentence and every target that it is about.
+pub(super) struct Said<'a> {
+    pub(super) standing: Standing,
+    /// Untrusted; may have several lines.
+    pub(super) sentence: String,
+    /// Untrusted.
+    pub(super) next: Option<String>,
+    pub(super) targets: Vec<&'a TargetId>,
+}
+
+/// Destroyed or replaced resources of one stack with the same targets.
+pub(super) struct Lost<'a> {
+    pub(super) action: Action,
+    /// Sorted; untrusted.
+    pub(super) addresses: Vec<Arc<str>>,
+    pub(super) targets: Vec<&'a TargetId>,
+}
+
+/// Returns how a row stands and why; nothing for what went as it should.
+pub(super) fn standing(row: &Row) -> Option<(Standing, &Arc<str>, Option<&Arc<str>>)> {
+    let (standing, sentence, next) = match &row.state {
+        RowState::Failed(cause, next) => (Standing::Failed, cause, next.as_ref()),
+        RowState::Unknown(why) => (Standing::Unknown, why, None),
+        RowState::Denied(why) => (Standing::Denied, why, None),
+        RowState::Waiting(why) => (Standing::Waiting, why, None),
+        RowState::Skipped(why) => (Standing::Skipped, why, None),
+        RowState::NotStarted(why) => (Standing::NotStarted, why, None),
+        RowState::Unchanged | RowState::Applied => return None,
+        RowState::Changes => match &row.verdict {
+            Some(verdict) if verdict.answer == "wait" => (Standing::Waiting, &verdict.sentence, None),
+            Some(verdict) if verdict.answer == "deny" => (Standing::Denied, &verdict.sentence, None),
+            Some(_) | None => return None,
+        },
+    };
+    Some((standing, sentence, next))
+}
+
+/// Returns what there is to say of single targets, the same sentence once; most urgent first, then most targets first.
+pub(super) fn said(report: &Report) -> Vec<Said<'_>> {
+    let mut order: Vec<Said<'_>> = Vec::new();
+    let mut literal: Vec<(&str, Option<&str>)> = Vec::new();
+    let mut known: BTreeMap<(Standing, String, Option<String>), usize> = BTreeMap::new();
+    for row in &report.rows {
+        let Some((standing, sentence, next)) = standing(row) else { continue };
+        let names = own_names(&row.target);
+        let general = generalise(sentence, &names);
+        let general_next = next.map(|next| generalise(next, &names));
+        let key = (standing, general.clone(), general_next.clone());
+        match known.get(&key) {
+            Some(at) => {
+                let said = &mut order[*at];
+                said.targets.push(&row.target);
+                if literal[*at] != (sentence, next.map(|next| &**next)) {
+                    (said.sentence, said.next) = (general, general_next);
+                }
+            }
+            None => {
+                known.insert(key, order.len());
+                literal.push((sentence, next.map(|next| &**next)));
+                order.push(Said {
+                    standing,
+                    sentence: sentence.to_string(),
+                    next: next.map(ToString::to_string),
+                    targets: vec![&row.target],
+                });
+            }
+        }
+    }
+    order.sort_by_key(|said| (said.standing, usize::MAX - said.targets.len()));
+    order
+}
+
+/// What a sentence may call the target it is about.
+fn own_names(target: &TargetId) -> [(Arc<str>, Arc<str>); 3] {
+    [
+        ("{target}".into(), target.to_string().into()),
+        ("{region.id}".into(), target.region.as_str().into()),
+        ("{region.name}".into(), target.region.name().into()),
+    ]
+}
+
+/// Returns every deleted or replaced resource, deletions first; resources with the same targets stand together.
+pub(super) fn lost(report: &Report) -> Vec<Lost<'_>> {
+    let nth: BTreeMap<&TargetId, usize> = report.rows.iter().enumerate().map(|(nth, row)| (&row.target, nth)).collect();
+    let mut folded: BTreeSet<usize> = BTreeSet::new();
+    let mut regions: BTreeMap<(bool, &str, &Arc<str>), Vec<usize>> = BTreeMap::new();
+    for group in &report.fold.groups {
+        let rows: Vec<usize> = group.targets.iter().filter_map(|target| nth.get(target).copied()).collect();
+        folded.extend(&rows);
+        for change in group.preview.changes.iter().filter(|change| change.action.is_destructive()) {
+            let key = (change.action == Action::Replace, group.stack.as_str(), &change.address);
+            regions.entry(key).or_default().extend(&rows);
+        }
+    }
+    for (nth, row) in report.rows.iter().enumerate().filter(|(nth, _)| !folded.contains(nth)) {
+        let changes = row.preview.iter().flat_map(|preview| &preview.changes);
+        for change in changes.filter(|change| change.action.is_destructive()) {
+            let key = (change.action == Action::Replace, row.target.stack.as_str(), &change.address);
+            regions.entry(key).or_default().push(nth);
+        }
+    }
+
+    let mut alike: BTreeMap<(bool, &str, Vec<usize>), Vec<Arc<str>>> = BTreeMap::new();
+    for ((replace, stack, address), mut rows) in regions {
+        rows.sort_unstable();
+        rows.dedup();
+        alike.entry((replace, stack, rows)).or_default().push(address.clone());
+    }
+    let lost = |((replace, _, rows), addresses): ((bool, &str, Vec<usize>), Vec<Arc<str>>)| Lost {
+        action: if replace { Action::Replace } else { Action::Delete },
+        addresses,
+        targets: rows.into_iter().map(|row| &report.rows[row].target).collect(),
+    };
+    alike.into_iter().map(lost).collect()
+}
+
+/// The answer in one line: what a reader who reads nothing else must know.
+pub(super) fn headline(report: &Report, counts: &Counts) -> String {
+    if report.rows.is_empty() {
+        return nothing(report.told).into();
+    }
+    match report.told {
+        Told::Preview | Told::Judge => preview_headline(report, counts),
+        Told::Apply | Told::Tick | Told::Recover => apply_headline(counts),
+        Told::Drift => drift_headline(report, counts),
+    }
+}
+
+fn nothing(told: Told) -> &'static str {
+    match told {
+        Told::Preview => "Nothing to preview",
+        Told::Judge => "Nothing to judge",
+        Told::Apply => "Nothing to apply",
+        Told::Tick => "Nothing to go on with",
+        Told::Drift => "Nothing to check for drift",
+        Told::Recover => "Nothing to recover",
+    }
+}
+
+fn preview_headline(report: &Report, counts: &Counts) -> String {
+    let would = |row: &&Row| row.state == RowState::Changes || row.preview.as_ref().is_some_and(|preview| !preview.is_empty());
+    let changing = report.rows.iter().filter(would).count();
+    let noun = noun(report);
+    let lost = joined([to_do(counts.delete, "delete"), to_do(counts.replace, "replace")], ", ");
+    let told = |standing: Standing, word: &str| {
+        let number = report.rows.iter().filter(|row| self::standing(row).is_some_and(|(it, ..)| it == standing)).count();
+        if number == 0 { String::new() } else { format!("{} {word}", thousands(number)) }
+    };
+    let change = match changing {
+        0 if counts.unchanged == counts.targets => format!("Nothing would change in {}", counted(counts.targets, noun)),
+        0 => format!("nothing would change in the other {}", counted(counts.unchanged, noun)),
+        _ => format!("{} of {} will change", thousands(changing), counted(counts.targets, noun)),
+    };
+    let change = if changing == 0 && counts.unchanged == 0 { String::new() } else { change };
+    let trouble = joined([told(Standing::Failed, "failed"), told(Standing::Unknown, "unknown")], ", ");
+    let gate = joined([told(Standing::Denied, "denied"), told(Standing::Waiting, "waiting")], ", ");
+    joined([lost, trouble, change, gate], " · ")
+}
+
+fn apply_headline(counts: &Counts) -> String {
+    let due = counts.targets - counts.unchanged;
+    if due == 0 {
+        return format!("Nothing to apply: {} unchanged", counted(counts.targets, "target"));
+    }
+    let some = |number: usize, word: &str| if number == 0 { String::new() } else { format!("{} {word}", thousands(number)) };
+    joined(
+        [
+            format!("{} of {} applied", thousands(counts.applied), thousands(due)),
+            some(counts.failed, "failed"),
+            some(counts.unknown, "unknown"),
+            some(counts.denied, "denied"),
+            some(counts.waiting + counts.change, "waiting"),
+            some(counts.skipped, "skipped"),
+            some(counts.not_started, "not started"),
+        ],
+        ", ",
+    )
+}
+
+fn drift_headline(report: &Report, counts: &Counts) -> String {
+    let none = Drift::default();
+    let drift = report.drift.as_ref().unwrap_or(&none);
+    let targets = |classes: &[Class]| {
+        let of = drift.findings.iter().filter(|finding| classes.contains(&finding.class));
+        of.flat_map(|finding| &finding.targets).collect::<BTreeSet<_>>().len()
+    };
+    let drifted = targets(&[Class::OutOfBand, Class::Missing, Class::Unmanaged]);
+    let (behind, unchecked) = (targets(&[Class::UnappliedCommit]), targets(&[Class::NotChecked]));
+    let checked = if drift.checked > 0 { drift.checked } else { counts.targets - unchecked.min(counts.targets) };
+    let found = match drifted {
+        0 => format!("No drift in {}", counted(checked, "target")),
+        _ => format!("Drift in {} of {}", thousands(drifted), counted(counts.targets, "target")),
+    };
+    let some = |number: usize, text: &str| if number == 0 { String::new() } else { format!("{} {text}", thousands(number)) };
+    joined([found, some(behind, "with a commit that was not applied"), some(unchecked, "not checked")], " · ")
+}
+
+/// "regions" when there is only one stack to speak of.
+fn noun(report: &Report) -> &'static str {
+    let mut stacks = report.rows.iter().map(|row| &row.target.stack);
+    let first = stacks.next();
+    if report.rows.len() > 1 && stacks.all(|stack| Some(stack) == first) { "region" } else { "target" }
+}
+
+fn to_do(number: usize, verb: &str) -> String {
+    if number == 0 { String::new() } else { format!("{} to {verb}", thousands(number)) }
+}
+
+/// Targets by state, then changes by action: the same counts in the same order in every form.
+pub(super) fn counts_line(report: &Report, counts: &Counts) -> String {
+    let stacks = report.rows.iter().map(|row| &row.target.stack).collect::<BTreeSet<_>>().len();
+    let regions = report.rows.iter().map(|row| &row.target.region).collect::<BTreeSet<_>>().len();
+    let states = joined(
+        states(counts)
+            .into_iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, word)| format!("{} {word}", thousands(number))),
+        ", ",
+    );
+    let future = matches!(report.told, Told::Preview | Told::Judge | Told::Drift);
+    let action = |(number, verb): (usize, &str)| match (number, future) {
+        (0, _) => String::new(),
+        (_, true) => format!("{} to {verb}", thousands(number)),
+        (_, false) => format!("{} {verb}", thousands(number)),
+    };
+    let actions = joined(actions(counts).into_iter().map(action), ", ");
+    let planned = if future || actions.is_empty() { actions } else { format!("planned: {actions}") };
+    let extent = format!("{} ({}, {})", counted(counts.targets, "target"), counted(stacks, "stack"), counted(regions, "region"));
+    joined([if states.is_empty() { extent } else { format!("{extent}: {states}") }, planned], " · ")
+}
+
+fn states(counts: &Counts) -> [(usize, &'static str); 9] {
+    [
+        (counts.change, "change"),
+        (counts.unchanged, "unchanged"),
+        (counts.applied, "applied"),
+        (counts.failed, "failed"),
+        (counts.unknown, "unknown"),
+        (counts.waiting, "waiting"),
+        (counts.denied, "denied"),
+        (counts.skipped, "skipped"),
+        (counts.not_started, "not started"),
+    ]
+}
+
+fn actions(counts: &Counts) -> [(usize, &'static str); 5] {
+    [
+        (counts.create, "create"),
+        (counts.update, "update"),
+        (counts.replace, "replace"),
+        (counts.delete, "delete"),
+        (counts.moved, "move"),
+    ]
+}
+
+/// `+114 ~76 ±38 -2`: the changes of a group or a target, by sign.
+pub(super) fn signs<'a>(changes: impl IntoIterator<Item = &'a crate::change::Change>) -> String {
+    let mut numbers: BTreeMap<Action, usize> = BTreeMap::new();
+    for change in changes {
+        *numbers.entry(change.action).or_default() += 1;
+    }
+    joined(numbers.into_iter().map(|(action, number)| format!("{}{}", action.sign(), thousands(number))), " ")
+}
+
+/// Of which commit, on which base, when, and how complete.
+pub(super) fn state_line(report: &Report, counts: &Counts) -> String {
+    let verb = match report.told {
+        Told::Preview => "Previewed",
+        Told::Judge => "Judged",
+        Told::Apply => "Applied",
+        Told::Tick => "Continued",
+        Told::Drift => "Checked",
+        Told::Recover => "Recovered",
+    };
+    let tree = match (&report.head, report.dirty) {
+        (Some(head), false) => short(head),
+        (Some(head), true) => format!("{} with uncommitted changes", short(head)),
+        (None, _) => "the uncommitted tree".into(),
+    };
+    let branch = report.frame.branch.as_ref().map_or_else(String::new, |branch| format!("{} ", super::words::one_line(branch)));
+    let base = report.base.as_ref().map_or_else(String::new, |base| format!(" on {branch}{}", short(base)));
+    let at = report.at_ms.map_or_else(String::new, time);
+    let seen = counts.targets - counts.unknown;
+    let complete = match counts.targets {
+        0 => String::new(),
+        _ => format!("{} of {}", thousands(seen), counted(counts.targets, "target")),
+    };
+    joined([format!("{verb} {tree}{base}"), at, complete], " · ")
+}
+
+/// One line about all targets that need no reading.
+pub(super) fn unchanged_line(report: &Report, counts: &Counts) -> Option<String> {
+    if counts.unchanged == 0 || counts.unchanged == counts.targets {
+        return None;
+    }
+    let unchanged = report.rows.iter().filter(|row| row.state == RowState::Unchanged);
+    let stacks: BTreeSet<_> = unchanged.map(|row| &row.target.stack).collect();
+    Some(format!("{} unchanged, in {}.", counted(counts.unchanged, "target"), counted(stacks.len(), "stack")))
+}
+
+/// Whether everything may go ahead, in one line; nothing when nobody judged.
+pub(super) fn gate(report: &Report) -> Option<Gate<'_>> {
+    let judged: Vec<_> = report.rows.iter().filter_map(|row| row.verdict.as_ref().map(|verdict| (row, verdict))).collect();
+    let mut numbers: BTreeMap<Standing, usize> = BTreeMap::new();
+    for (standing, ..) in report.rows.iter().filter_map(standing) {
+        *numbers.entry(standing).or_default() += 1;
+    }
+    if judged.is_empty() || !matches!(report.told, Told::Preview | Told::Judge) {
+        return None;
+    }
+    let mut cleared: BTreeMap<&Arc<str>, Vec<&TargetId>> = BTreeMap::new();
+    for (row, verdict) in judged.iter().filter(|(_, verdict)| verdict.answer == "clear") {
+        cleared.entry(&verdict.sentence).or_default().push(&row.target);
+    }
+    let mut cleared: Vec<_> = cleared.into_iter().collect();
+    cleared.sort_by_key(|(_, targets)| usize::MAX - targets.len());
+    let why = Standing::ALL.iter().filter_map(|standing| numbers.get(standing).map(|number| (standing, number)));
+    let why = joined(why.map(|(standing, number)| format!("{} {}", thousands(*number), standing.title().to_lowercase())), ", ");
+    Some(Gate { closed: (!why.is_empty()).then_some(why), cleared })
+}
+
+/// The gate of a preview.
+pub(super) struct Gate<'a> {
+    /// What closes it: "2 waiting, 1 failed".
+    pub(super) closed: Option<String>,
+    /// Why targets are cleared, most targets first. The sentences are untrusted.
+    pub(super) cleared: Vec<(&'a Arc<str>, Vec<&'a TargetId>)>,
+}
+
+pub(super) fn class_title(class: Class) -> &'static str {
+    match class {
+        Class::OutOfBand => "Changed by somebody else",
+        Class::Missing => "Missing",
+        Class::Unmanaged => "Not ours",
+        Class::UnappliedCommit => "Commit not applied",
+        Class::NotChecked => "Not checked",
+    }
+}
+
+/// The lines of an untrusted sentence, inert, without blank ones at its ends.
+pub(super) fn sentence_lines(sentence: &str) -> Vec<String> {
+    let text = inert(sentence);
+    let lines: Vec<String> = text.trim_matches('\n').lines().map(|line| line.trim_end().to_owned()).collect();
+    if lines.is_empty() { vec!["no reason was given".into()] } else { lines }
+}
+
+/// Which regions each stack of the report has.
+pub(super) fn extent(report: &Report) -> Extent<'_> {
+    Extent::of(report.rows.iter().map(|row| &row.target))
+}
