@@ -1,24 +1,29 @@
 //! What exists: regions, stacks and their targets, read from definitions, and which of them a diff touches.
 //! Knows nothing of engines, hosts or tools: their sections are kept unread, as [`Node`]s.
 
+mod check;
+mod cycle;
 mod definition;
 mod expression;
 mod fleet;
+mod fleet_file;
 mod graph;
 mod layer;
 mod mark;
 mod mistake;
 mod name;
 mod node;
+mod place;
 mod region;
 mod resolve;
 mod schema;
 mod select;
 mod selector;
 mod source;
+mod undefined;
 mod yaml;
 
-pub use definition::{Dependency, OutputFrom, Stack};
+pub use definition::{BUILT_IN, Dependency, ENGINES, OutputFrom, Stack};
 pub use expression::{Reference, To, fill, references_in, walk};
 pub use fleet::{Fleet, Target};
 pub use graph::Graph;
@@ -29,7 +34,7 @@ pub use name::{RegionId, StackName, TargetId};
 pub use node::{Fields, Kind, Node};
 pub use region::Region;
 pub use resolve::{Known, Resolved, Traced};
-pub use schema::json_schema;
+pub use schema::{Parts, json_schema};
 pub use select::{Reason, Selection, Side, Uses, Why};
 pub use selector::Selector;
 pub use source::{BlobId, Leaf, Listing, Mode, Site, Source};
