@@ -1,8 +1,8 @@
 //! Layers of vars: fleet < environment < cloud < region < stack. A later layer wins, maps are merged key by key, lists are
 //! replaced; every value knows its file and line, and whom it won over.
 
-use super::{Fleet, Kind, Node, Region, RegionId, Site, Stack, StackName, Traced};
 use super::resolve::has_secret;
+use super::{Fleet, Kind, Node, Region, RegionId, Site, Stack, StackName, Traced};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -82,18 +82,21 @@ impl Vars {
             _ => &[],
         }
     }
+
+    /// Returns the value at the dotted `path` and the place of its key.
+    pub(super) fn find(&self, path: &str) -> Option<(&Site, &Node)> {
+        match find(self.entries(), path) {
+            Found::Here(site, node) => Some((site, node)),
+            Found::Replaced | Found::Absent => None,
+        }
+    }
 }
 
 /// Lays the vars of `layer` over what is merged so far.
 pub(super) fn lay(merged: &mut Merged, layer: &Layer, vars: &Vars) {
     for (key, site, node) in vars.entries() {
-        let mut traced = Traced {
-            value: node.to_value(),
-            site: site.clone(),
-            layer: Some(layer.clone()),
-            over: Vec::new(),
-            sensitive: false,
-        };
+        let mut traced =
+            Traced { value: node.to_value(), site: site.clone(), layer: Some(layer.clone()), over: Vec::new(), sensitive: false };
         if let Some(below) = merged.remove(key) {
             traced.over.extend(below.layer.map(|layer| (layer, below.site)));
             traced.over.extend(below.over);

@@ -17,6 +17,8 @@ mod schema;
 mod select;
 mod selector;
 mod source;
+mod used_files;
+mod used_values;
 
 pub use definition::{Dependency, OutputFrom, Stack};
 pub use expression::{Reference, To, fill, references_in, walk};
@@ -31,6 +33,6 @@ pub use node::{Fields, Kind, Node};
 pub use region::Region;
 pub use resolve::{Known, Resolved, Resolver, Traced};
 pub use schema::json_schema;
-pub use select::{Reason, Selection, Side, Uses, Why};
+pub use select::{Considered, Reason, Selection, Side, Uses, Why};
 pub use selector::Selector;
 pub use source::{BlobId, Leaf, Listing, Mode, Site, Source};

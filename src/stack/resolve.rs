@@ -163,7 +163,8 @@ impl Scope<'_> {
     }
 
     fn output(&self, stack: &str, region: Option<&str>, path: &[Arc<str>]) -> Result<Value, String> {
-        let from = output_target(&self.target.stack, &self.target.id.region, stack, region)?;
+        let (name, elsewhere) = output_place(&self.target.stack, stack, region)?;
+        let from = TargetId::new(name, elsewhere.unwrap_or_else(|| self.target.id.region.clone()));
         if self.resolver.fleet.target(&from).is_none() {
             return Err(format!("{} does not run in {}, so it has no outputs there", from.stack, from.region));
         }
@@ -183,19 +184,17 @@ impl Scope<'_> {
     }
 }
 
-/// Returns the target whose outputs `stack`, running in `own`, means by the stack `name`: in the region that the expression
-/// says, else the one that `depends_on` says, else its own.
-pub(super) fn output_target(stack: &Stack, own: &RegionId, name: &str, region: Option<&str>) -> Result<TargetId, String> {
+/// Returns which stack and region `stack` means by the outputs of `name`: the region that the expression says, else the one
+/// that `depends_on` says, else `None` for its own.
+pub(super) fn output_place(stack: &Stack, name: &str, region: Option<&str>) -> Result<(StackName, Option<RegionId>), String> {
     let name: StackName = name.parse()?;
-    let region = match region {
-        Some(region) => region.parse()?,
-        None => {
-            let mut said = stack.depends_on.iter().filter(|dependency| dependency.stack == name).map(|one| &one.region);
-            let first = said.next().cloned().flatten();
-            first.filter(|_| said.all(Option::is_some)).unwrap_or_else(|| own.clone())
-        }
-    };
-    Ok(TargetId::new(name, region))
+    if let Some(region) = region {
+        return Ok((name, Some(region.parse()?)));
+    }
+    let mut said = stack.depends_on.iter().filter(|dependency| dependency.stack == name).map(|one| &one.region);
+    let first = said.next().cloned().flatten();
+    let region = first.filter(|_| said.all(Option::is_some)); // a dependency in its own region is the nearest
+    Ok((name, region))
 }
 
 /// Returns merged vars as one map.

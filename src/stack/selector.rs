@@ -60,7 +60,11 @@ impl Selector {
         let patterns = self.patterns.iter().filter(|pattern| missed(&|target| pattern.matches(target)));
         let regions = self.regions.iter().filter(|region| missed(&|target| like(region, target.id.region.as_str())));
         let labels = self.labels.iter().filter(|label| missed(&|target| label.matches(target)));
-        patterns.map(|pattern| &*pattern.text).chain(regions.map(|region| &**region)).chain(labels.map(|label| &*label.text)).collect()
+        patterns
+            .map(|pattern| &*pattern.text)
+            .chain(regions.map(|region| &**region))
+            .chain(labels.map(|label| &*label.text))
+            .collect()
     }
 }
 
@@ -98,7 +102,9 @@ impl Label {
 }
 
 fn fault(text: &str) -> String {
-    format!("pattern {text:?} must look like network, network@prod/*, or @prod/eu-west-1; names are made of a-z, 0-9, - _ /, and * stands for anything")
+    format!(
+        "pattern {text:?} must look like network, network@prod/*, or @prod/eu-west-1; names are made of a-z, 0-9, - _ /, and * stands for anything"
+    )
 }
 
 fn region_pattern(text: &str) -> Result<Arc<str>, String> {
