@@ -80,3 +80,57 @@ fn needs_of(target: &Target) -> impl Iterator<Item = TargetId> {
         TargetId::new(dependency.stack.clone(), region.clone())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{FLEET, PLAIN, Sample};
+    use super::*;
+
+    fn graph() -> Graph {
+        let after = |what: &str| format!("{PLAIN}depends_on: [{what}]\n");
+        let only_eu = PLAIN.replace("all", "{ region: [prod/eu] }");
+        let (network, api, web) = (after("base, { stack: dns, region: prod/eu }"), after("network"), after("network, base"));
+        let files = [
+            ("isobar.yaml", FLEET),
+            ("api/stack.yaml", &api),
+            ("base/stack.yaml", PLAIN),
+            ("dns/stack.yaml", &only_eu),
+            ("network/stack.yaml", &network),
+            ("web/stack.yaml", &web),
+        ];
+        Graph::of(&Sample::of(&files).fleet)
+    }
+
+    fn id(text: &str) -> TargetId {
+        text.parse().expect("a target's id")
+    }
+
+    fn texts<'a>(ids: impl IntoIterator<Item = &'a TargetId>) -> Vec<String> {
+        ids.into_iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_dependency_is_met_in_the_same_region_unless_it_says_another() {
+        let graph = graph();
+        assert_eq!(texts(graph.dependencies(&id("network@prod/us"))), ["base@prod/us", "dns@prod/eu"]);
+        assert_eq!(texts(graph.dependents(&id("base@prod/us"))), ["network@prod/us", "web@prod/us"]);
+        assert_eq!(graph.dependents(&id("dns@prod/eu")).len(), 3);
+        assert_eq!(graph.dependencies(&id("unknown@prod/us")), []);
+    }
+
+    #[test]
+    fn dependencies_come_first_and_the_rest_keeps_the_order_of_the_fleet() {
+        let graph = graph();
+        let order = texts(graph.order());
+        let us: Vec<_> = order.iter().filter(|id| id.ends_with("prod/us")).collect();
+        assert_eq!(us, ["base@prod/us", "network@prod/us", "api@prod/us", "web@prod/us"]);
+        assert_eq!(order.len(), 13);
+    }
+
+    #[test]
+    fn a_closure_holds_what_waits_directly_or_through_others() {
+        let graph = graph();
+        let closure = graph.closure_dependents([&id("network@prod/us")]);
+        assert_eq!(texts(&closure), ["api@prod/us", "network@prod/us", "web@prod/us"]);
+    }
+}

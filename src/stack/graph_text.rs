@@ -93,3 +93,42 @@ impl Drawing {
         self.nodes.iter().flat_map(|(name, needs)| needs.iter().map(move |need| (name.as_str(), need)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{PLAIN, Sample};
+    use super::*;
+
+    fn graph() -> Graph {
+        let dns = PLAIN.replace("all", "{ region: [prod/eu] }");
+        let network =
+            format!("{PLAIN}depends_on: [base, {{ stack: dns, region: prod/eu }}]\n").replace("all", "{ region: [prod/us] }");
+        let base = PLAIN.replace("all", "{ region: [prod/us] }");
+        Graph::of(&Sample::of(&[("base/stack.yaml", &base), ("dns/stack.yaml", &dns), ("network/stack.yaml", &network)]).fleet)
+    }
+
+    #[test]
+    fn stacks_are_listed_with_what_they_wait_for() {
+        assert_eq!(graph().text(Level::Stacks), "base\ndns\nnetwork\n  waits for base\n  waits for dns in prod/eu\n");
+        let targets = "base@prod/us\ndns@prod/eu\nnetwork@prod/us\n  waits for base@prod/us\n  waits for dns@prod/eu\n";
+        assert_eq!(graph().text(Level::Targets), targets);
+    }
+
+    #[test]
+    fn arrows_of_dot_point_at_what_waits() {
+        let dot = graph().dot(Level::Stacks);
+        assert!(dot.contains("  \"base\" -> \"network\";\n  \"dns\" -> \"network\" [label=\"prod/eu\"];\n}\n"), "{dot}");
+    }
+
+    #[test]
+    fn mermaid_numbers_its_nodes() {
+        let expected = "flowchart LR
+  n0[\"base\"]
+  n1[\"dns\"]
+  n2[\"network\"]
+  n0 --> n2
+  n1 -->|\"prod/eu\"| n2
+";
+        assert_eq!(graph().mermaid(Level::Stacks), expected);
+    }
+}

@@ -155,3 +155,84 @@ impl fmt::Display for Layer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::Sample;
+    use super::*;
+    use serde_json::json;
+
+    const LAYERS: &str = "
+version: 1
+vars:
+  owner: platform
+  zones: [a, b]
+  tags: { team: core, cost: one }
+environments:
+  prod: { vars: { owner: prod-team } }
+clouds:
+  aws: { vars: { zones: [c] } }
+regions:
+  prod/us: { cloud: aws, vars: { owner: us-team, tags: { cost: two } } }
+  prod/eu: { cloud: gcp }
+";
+    const STACK: &str = "where: all
+vars: { owner: net-team, tags: { net: yes-please } }
+documents: { source: ., destination: 'file:./live/${{ region.id }}' }
+";
+
+    fn sample() -> Sample {
+        Sample::of(&[("isobar.yaml", LAYERS), ("network/stack.yaml", STACK)])
+    }
+
+    fn vars(target: &str) -> BTreeMap<Arc<str>, Traced> {
+        let sample = sample();
+        let target = sample.target(target);
+        sample.fleet.vars_of(&target.stack, &target.region)
+    }
+
+    #[test]
+    fn the_nearest_layer_wins_and_knows_whom_it_won_over() {
+        let vars = vars("network@prod/us");
+        let owner = &vars["owner"];
+        assert_eq!(owner.value, json!("net-team"));
+        let over: Vec<_> = owner.over.iter().map(|(layer, site)| format!("{layer} {}", site.line)).collect();
+        assert_eq!(over, ["region prod/us 12", "environment prod 8", "fleet 4"]);
+        assert_eq!(owner.site, Site::new("network/stack.yaml", 2, 9));
+    }
+
+    #[test]
+    fn maps_are_merged_key_by_key_and_lists_are_replaced() {
+        let vars = vars("network@prod/us");
+        assert_eq!(vars["tags"].value, json!({ "team": "core", "cost": "two", "net": "yes-please" }));
+        assert_eq!(vars["zones"].value, json!(["c"]));
+    }
+
+    #[test]
+    fn a_region_takes_no_part_in_another_cloud() {
+        assert_eq!(vars("network@prod/eu")["zones"].value, json!(["a", "b"]));
+    }
+
+    #[test]
+    fn a_trace_tells_of_one_key_inside_a_merged_map() {
+        let sample = sample();
+        let target = sample.target("network@prod/us");
+        let trace = |path| {
+            let stated = sample.fleet.trace(&target.stack, &target.region, path);
+            stated.iter().map(|(layer, site, value)| format!("{layer} {} {value}", site.line)).collect::<Vec<_>>()
+        };
+        assert_eq!(trace("tags.cost"), ["region prod/us 12 \"two\"", "fleet 6 \"one\""]);
+        assert_eq!(trace("tags.team"), ["fleet 6 \"core\""]);
+        assert_eq!(trace("tags.none"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_stood_below_a_replaced_map_is_gone() {
+        let fleet = "version: 1\nvars: { tags: { team: core } }\nregions: { prod/us: { vars: { tags: none } } }\n";
+        let stack = "where: all\nvars: { tags: { net: one } }\ndocuments: { source: ., destination: file:./live }\n";
+        let sample = Sample::of(&[("isobar.yaml", fleet), ("network/stack.yaml", stack)]);
+        let target = sample.target("network@prod/us");
+        assert_eq!(sample.resolved("network@prod/us").vars["tags"].value, json!({ "net": "one" }));
+        assert_eq!(sample.fleet.trace(&target.stack, &target.region, "tags.team"), []);
+    }
+}

@@ -13,6 +13,8 @@ mod name;
 mod node;
 mod region;
 mod resolve;
+#[cfg(test)]
+mod sample;
 mod schema;
 mod select;
 mod selector;

@@ -287,3 +287,114 @@ fn marks_in(value: &Value, see: &mut dyn FnMut(Part<'_>)) {
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{PLAIN, Sample};
+    use super::super::{mark_secret, show_marks};
+    use super::*;
+
+    const BASE: &str = "where: all\noutputs: { id: '${{ region.name }}-base' }\ndocuments: { source: ., destination: 'file:./live/${{ region.id }}' }\n";
+
+    /// A fleet of `base`, `dns` in one region, and `network` with `rest`.
+    fn with(rest: &str) -> Sample {
+        let dns =
+            PLAIN.replace("all", "{ region: [prod/eu] }") + "outputs: { ip: { document: ip.txt }, list: { document: a.json } }\n";
+        let network = format!("{PLAIN}{rest}");
+        Sample::of(&[("base/stack.yaml", BASE), ("dns/stack.yaml", &dns), ("network/stack.yaml", &network)])
+    }
+
+    fn input(sample: &Sample, known: &Known, name: &str) -> Traced {
+        let resolved = sample.fleet.resolve(sample.target("network@prod/us"), known).expect("a network without mistakes");
+        resolved.inputs[name].clone()
+    }
+
+    fn shown(value: &Value) -> String {
+        show_marks(value.as_str().expect("a text"))
+    }
+
+    #[test]
+    fn inputs_take_the_values_of_their_own_region() {
+        let sample = with(
+            "inputs:\n  cidr: ${{ region.vars.cidr }}\n  tag: ${{ vars.owner }} of ${{ stack.name }} in ${{ region.name }}\n",
+        );
+        let values = |target| {
+            let inputs = sample.resolved(target).inputs;
+            [inputs["cidr"].value.clone(), inputs["tag"].value.clone()]
+        };
+        assert_eq!(values("network@prod/us"), [json!("10.1.0.0/16"), json!("platform of network in us")]);
+        assert_eq!(values("network@prod/eu"), [json!("10.2.0.0/16"), json!("eu-team of network in eu")]);
+    }
+
+    #[test]
+    fn the_section_and_the_outputs_may_use_inputs() {
+        let rest = "inputs: { name: '${{ region.name }}-net' }\noutputs: { id: 'id-${{ inputs.name }}' }\n";
+        let resolved = with(rest).resolved("network@prod/us");
+        assert_eq!(resolved.section.get("destination").and_then(Node::as_str), Some("file:./live/prod/us/network"));
+        let OutputFrom::Value(id) = &resolved.outputs["id"] else { panic!("a value") };
+        assert_eq!(id.as_str(), Some("id-us-net"));
+    }
+
+    #[test]
+    fn an_unknown_output_is_a_hole_named_after_its_target() {
+        let sample =
+            with("inputs:\n  id: ${{ stacks[\"base\"].outputs.id }}\n  ip: x-${{ stacks[\"dns@prod/eu\"].outputs.ip }}\n");
+        let none = Known::default();
+        assert_eq!(shown(&input(&sample, &none, "id").value), "‹base.outputs.id›");
+        assert_eq!(shown(&input(&sample, &none, "ip").value), "x-‹dns@prod/eu.outputs.ip›");
+        let holes = sample.resolved("network@prod/us").holes();
+        assert_eq!(holes.iter().map(|name| &**name).collect::<Vec<_>>(), ["base.outputs.id", "dns@prod/eu.outputs.ip"]);
+    }
+
+    #[test]
+    fn a_dependency_that_names_a_region_is_asked_there() {
+        let sample = with("depends_on: [dns@prod/eu]\ninputs: { ip: '${{ stacks[\"dns\"].outputs.ip }}' }\n");
+        assert_eq!(shown(&input(&sample, &Known::default(), "ip").value), "‹dns@prod/eu.outputs.ip›");
+    }
+
+    #[test]
+    fn known_outputs_fill_their_holes_and_keep_marks_of_their_own() {
+        let sample =
+            with("inputs:\n  id: ${{ stacks[\"base\"].outputs.id }}\n  one: ${{ stacks[\"dns@prod/eu\"].outputs.list[0] }}\n");
+        let know = |target: &str, name: &str, value| {
+            Known([(target.parse().expect("an id"), [(name.into(), value)].into_iter().collect())].into_iter().collect())
+        };
+        assert_eq!(input(&sample, &know("base@prod/us", "id", json!(7)), "id").value, json!(7));
+        assert_eq!(input(&sample, &know("dns@prod/eu", "list", json!(["a"])), "one").value, json!("a"));
+        let proposed = know("dns@prod/eu", "list", json!(mark_hole("far.outputs.list")));
+        assert_eq!(shown(&input(&sample, &proposed, "one").value), "‹dns@prod/eu.outputs.list.0›");
+    }
+
+    #[test]
+    fn secrets_are_marks_and_sensitive() {
+        let sample = with("sensitive: [plain]\ninputs: { password: !secret DB_PASSWORD, plain: a, open: b }\n");
+        let inputs = sample.resolved("network@prod/us").inputs;
+        assert_eq!(inputs["password"].value, json!(mark_secret("DB_PASSWORD")));
+        let sensitive: Vec<_> = inputs.iter().filter(|(_, input)| input.sensitive).map(|(name, _)| &**name).collect();
+        assert_eq!(sensitive, ["password", "plain"]);
+        assert_eq!(sample.resolved("network@prod/us").secrets(), BTreeSet::from(["DB_PASSWORD".into()]));
+    }
+
+    #[test]
+    fn a_var_of_other_regions_only_is_a_mistake_at_its_expression() {
+        let fleet = "version: 1\nregions:\n  prod/eu: { vars: { zone: a } }\n  prod/us: {}\n";
+        let stack = format!("{PLAIN}inputs:\n  zone: ${{{{ region.vars.zone }}}}\n  again: ${{{{ vars.zone }}}}\n");
+        let sample = Sample::of(&[("isobar.yaml", fleet), ("network/stack.yaml", &stack)]);
+        assert!(sample.fleet.resolve(sample.target("network@prod/eu"), &Known::default()).is_ok());
+        let mistakes = sample.fleet.resolve(sample.target("network@prod/us"), &Known::default()).expect_err("zone is missing");
+        let told: Vec<_> = mistakes.iter().map(|mistake| (mistake.site.as_ref().map(|site| site.line), &*mistake.what)).collect();
+        let expected = [
+            (Some(4), "region.vars has no \"zone\" in prod/us; only prod/eu has it"),
+            (Some(5), "vars has no \"zone\" in prod/us; only prod/eu has it"),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn names_are_found_with_dots_in_their_keys() {
+        let value = json!({ "labels": { "app.io/name": "x", "a": { "b": 1 } } });
+        assert_eq!(below(&value, "labels.app.io/name"), Some(&json!("x")));
+        assert_eq!(below(&value, "labels.a.b"), Some(&json!(1)));
+        assert_eq!(below(&value, "labels.a.c"), None);
+    }
+}

@@ -211,3 +211,154 @@ fn in_order(mut reasons: Vec<Reason>) -> Vec<Reason> {
     reasons.dedup();
     reasons
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{FLEET, PLAIN, Sample, touched};
+    use super::*;
+
+    /// `base` with an output, `network` that uses it, `api` that uses network's, and `logs` that only waits for `base`.
+    fn chain() -> Vec<(&'static str, String)> {
+        let with = |rest: &str| format!("{PLAIN}{rest}").replace("all", "{ region: [prod/us, prod/eu] }");
+        vec![
+            ("base/stack.yaml", with("inputs: { cidr: '${{ region.vars.cidr }}' }\noutputs: { id: '${{ inputs.cidr }}' }\n")),
+            (
+                "network/stack.yaml",
+                with("inputs: { id: '${{ stacks[\"base\"].outputs.id }}' }\noutputs: { net: { at: net.txt } }\n"),
+            ),
+            ("api/stack.yaml", with("inputs: { net: '${{ stacks[\"network\"].outputs.net }}' }\n")),
+            ("logs/stack.yaml", with("depends_on: [base]\n")),
+        ]
+    }
+
+    fn sample(files: &[(&str, String)]) -> Sample {
+        Sample::of(&files.iter().map(|(path, text)| (*path, text.as_str())).collect::<Vec<_>>())
+    }
+
+    fn one(files: &[(&str, &str)]) -> Sample {
+        let stack = PLAIN.replace("all", "{ region: prod/us }");
+        Sample::of(&[&[("network/stack.yaml", stack.as_str())], files].concat())
+    }
+
+    const NOTHING: [&str; 0] = [];
+
+    #[test]
+    fn without_a_before_everything_is_new() {
+        let after = sample(&chain());
+        let selection = Selection::between(None, &after.side());
+        assert_eq!(selection.touched.len(), 8);
+        assert!(selection.touched.iter().all(|why| why.reasons == [Reason::New]));
+    }
+
+    #[test]
+    fn the_same_commit_touches_nothing() {
+        assert_eq!(touched(&sample(&chain()), &sample(&chain())), NOTHING);
+    }
+
+    #[test]
+    fn outputs_touch_who_uses_them_and_who_uses_theirs_but_not_who_only_waits() {
+        let mut files = chain();
+        let before = sample(&files);
+        files.push(("base/main.txt", "a".into()));
+        let lines = touched(&before, &sample(&files));
+        let us: Vec<_> = lines.iter().filter(|line| line.contains("@prod/us: ")).collect();
+        let expected = [
+            "api@prod/us: outputs of network@prod/us",
+            "base@prod/us: file base/main.txt",
+            "network@prod/us: outputs of base@prod/us",
+        ];
+        assert_eq!(us, expected);
+        assert_eq!(lines.len(), 6);
+    }
+
+    #[test]
+    fn a_var_of_one_region_touches_only_that_region() {
+        let fleet = FLEET.replace("10.2.0.0", "10.9.0.0");
+        let mut files = chain();
+        let before = sample(&files);
+        files.push(("isobar.yaml", fleet));
+        let expected = [
+            "api@prod/eu: outputs of network@prod/eu",
+            "base@prod/eu: inputs.cidr (base/stack.yaml:3), definition of outputs.id (base/stack.yaml:4)",
+            "network@prod/eu: outputs of base@prod/eu",
+        ];
+        assert_eq!(touched(&before, &sample(&files)), expected);
+    }
+
+    #[test]
+    fn a_new_region_touches_only_its_new_targets() {
+        let fleet = FLEET.replace("vars: { owner: p", "  prod/ap: {}\nvars: { owner: p");
+        let before = Sample::of(&[("network/stack.yaml", PLAIN)]);
+        let after = Sample::of(&[("isobar.yaml", &fleet), ("network/stack.yaml", PLAIN)]);
+        assert_eq!(touched(&before, &after), ["network@prod/ap: new"]);
+    }
+
+    #[test]
+    fn a_deleted_stack_and_a_region_no_longer_matched_are_to_be_destroyed_last() {
+        let some = PLAIN.replace("all", "{ environment: prod }");
+        let before = Sample::of(&[("apps/stack.yaml", &some), ("network/stack.yaml", PLAIN)]);
+        let after = Sample::of(&[("network/stack.yaml", &some), ("zone/stack.yaml", &some)]);
+        let expected = [
+            "zone@prod/us: new",
+            "zone@prod/eu: new",
+            "apps@prod/us: removed",
+            "apps@prod/eu: removed",
+            "network@staging/us: removed",
+        ];
+        assert_eq!(touched(&before, &after), expected);
+    }
+
+    #[test]
+    fn a_removed_dependency_touches_who_used_its_outputs() {
+        let mut files = chain();
+        let before = sample(&files);
+        files[1].1 = files[1].1.replace("inputs: { id: '${{ stacks[\"base\"].outputs.id }}' }\n", "");
+        files.retain(|(path, _)| !path.starts_with("base") && !path.starts_with("logs"));
+        let lines = touched(&before, &sample(&files));
+        let us: Vec<_> = lines.iter().filter(|line| line.contains("@prod/us: ")).collect();
+        let expected = [
+            "api@prod/us: outputs of network@prod/us",
+            "network@prod/us: inputs.id (network/stack.yaml:3), definition of depends_on (network/stack.yaml:1)",
+            "base@prod/us: removed",
+            "logs@prod/us: removed",
+        ];
+        assert_eq!(us, expected);
+    }
+
+    #[test]
+    fn a_renamed_stack_takes_over_and_nothing_is_destroyed() {
+        let renamed = PLAIN.replace("all", "{ region: prod/us }") + "was: network\n";
+        let before = one(&[("network/a.txt", "a"), ("network/b.txt", "b")]);
+        let after = Sample::of(&[("net/stack.yaml", &renamed), ("net/a.txt", "a"), ("net/b.txt", "new")]);
+        let expected = "net@prod/us: was network@prod/us, file net/b.txt, definition of directory (net/stack.yaml:1), \
+                        definition of documents (net/stack.yaml:2)";
+        assert_eq!(touched(&before, &after), [expected]);
+        assert_eq!(touched(&after, &after), NOTHING);
+    }
+
+    #[test]
+    fn a_renamed_stack_that_leaves_a_region_leaves_something_to_destroy() {
+        let renamed = PLAIN.replace("all", "{ environment: prod }") + "was: network\n";
+        let lines = touched(&Sample::of(&[("network/stack.yaml", PLAIN)]), &Sample::of(&[("net/stack.yaml", &renamed)]));
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[2], "network@staging/us: removed");
+    }
+
+    #[test]
+    fn a_moved_stack_that_keeps_its_name_is_no_other_stack() {
+        let moved = PLAIN.replace("all", "{ region: prod/us }") + "name: network\n";
+        let before = one(&[("network/a.txt", "a")]);
+        let after = Sample::of(&[("far/network/stack.yaml", &moved), ("far/network/a.txt", "a")]);
+        let lines = touched(&before, &after);
+        assert_eq!(lines, ["network@prod/us: definition of directory (far/network/stack.yaml:3)"]);
+    }
+
+    #[test]
+    fn what_was_compared_is_counted() {
+        let sample = sample(&chain()).uses("network", &["lib/a.txt"], &["vars.owner", "inputs.id"]);
+        let considered = sample.side().considered(&"network@prod/us".parse().expect("an id")).expect("a target");
+        assert_eq!(considered, Considered { files: 0, values: 3, dependencies: 1 });
+        assert_eq!(considered.to_string(), "0 files, 3 values and 1 dependency");
+        assert_eq!(sample.side().considered(&"network@staging/us".parse().expect("an id")), None);
+    }
+}

@@ -132,3 +132,84 @@ fn like(pattern: &str, name: &str) -> bool {
     }
     rest.ends_with(last)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{PLAIN, Sample};
+    use super::*;
+
+    fn chosen(patterns: &[&str], regions: &[&str], labels: &[&str]) -> Vec<String> {
+        let own = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let selector = Selector::parse(&own(patterns), &own(regions), &own(labels)).expect("patterns that can be read");
+        let api = format!("{PLAIN}labels: {{ team: web }}\n");
+        let sample = Sample::of(&[("network/stack.yaml", PLAIN), ("apps/api/stack.yaml", &api)]);
+        sample.fleet.targets().iter().filter(|target| selector.matches(target)).map(|target| target.id.to_string()).collect()
+    }
+
+    #[test]
+    fn nothing_asked_for_is_everything() {
+        assert_eq!(chosen(&[], &[], &[]).len(), 6);
+        assert_eq!(chosen(&["*"], &[], &[]).len(), 6);
+    }
+
+    #[test]
+    fn a_stack_alone_means_every_region_and_a_region_alone_every_stack() {
+        assert_eq!(chosen(&["network"], &[], &[]), ["network@staging/us", "network@prod/us", "network@prod/eu"]);
+        assert_eq!(chosen(&["@prod/us"], &[], &[]), ["apps/api@prod/us", "network@prod/us"]);
+    }
+
+    #[test]
+    fn a_star_stands_for_any_characters_within_and_across_parts() {
+        assert_eq!(chosen(&["network@prod/*"], &[], &[]), ["network@prod/us", "network@prod/eu"]);
+        assert_eq!(chosen(&["a*i@*/us"], &[], &[]), ["apps/api@staging/us", "apps/api@prod/us"]);
+        assert_eq!(chosen(&["api"], &[], &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn patterns_of_one_kind_are_or_and_kinds_are_and() {
+        assert_eq!(chosen(&["network", "apps/*"], &["prod/us"], &[]), ["apps/api@prod/us", "network@prod/us"]);
+        assert_eq!(chosen(&["network"], &["prod/*"], &["tier=two"]), ["network@prod/eu"]);
+    }
+
+    #[test]
+    fn a_label_of_the_stack_or_of_the_region_counts() {
+        assert_eq!(chosen(&["@prod/eu"], &[], &["team=web"]), ["apps/api@prod/eu"]);
+        assert_eq!(chosen(&[], &[], &["tier=one"]), ["apps/api@prod/us", "network@prod/us"]);
+        assert_eq!(chosen(&[], &[], &["tier=on"]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn stars_do_not_use_a_character_twice() {
+        for (pattern, name, expected) in
+            [("ab*ba", "aba", false), ("ab*ba", "abba", true), ("*a*a", "a", false), ("a**b", "ab", true), ("", "", true)]
+        {
+            assert_eq!(like(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn what_matches_nothing_is_named_as_written() {
+        let own = |text: &str| vec![text.to_string()];
+        let patterns = ["network@prod/*".to_string(), "netwrk".to_string()];
+        let selector = Selector::parse(&patterns, &own("dev/*"), &own("tier=one")).expect("patterns that can be read");
+        let sample = Sample::of(&[("network/stack.yaml", PLAIN)]);
+        assert_eq!(selector.unmatched(sample.fleet.targets()), ["netwrk", "dev/*"]);
+    }
+
+    #[test]
+    fn a_bad_pattern_says_what_one_looks_like() {
+        for (pattern, region, label, why) in [
+            ("Network", "a/b", "a=b", "must look like network"),
+            ("@", "a/b", "a=b", "must look like network"),
+            ("a@b@c", "a/b", "a=b", "must look like network"),
+            ("", "a/b", "a=b", "must look like network"),
+            ("network@", "a/b", "a=b", "leave out the @"),
+            ("a", "prod eu", "a=b", "must look like prod/eu-west-1"),
+            ("a", "a/b", "tier", "must look like key=value"),
+            ("a", "a/b", "=one", "must look like key=value"),
+        ] {
+            let said = Selector::parse(&[pattern.into()], &[region.into()], &[label.into()]).expect_err(why);
+            assert!(said.contains(why), "{said}");
+        }
+    }
+}

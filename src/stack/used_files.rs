@@ -153,3 +153,82 @@ fn globs_of<'a>(texts: impl Iterator<Item = &'a str>) -> GlobSet {
     });
     builder.build().unwrap_or_else(|_| GlobSet::empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{PLAIN, Sample, touched};
+    use super::*;
+
+    /// One stack, `apps`, in one region, and `files`.
+    fn apps(files: &[(&str, &str)]) -> Sample {
+        let stack = PLAIN.replace("all", "{ region: prod/us }");
+        Sample::of(&[&[("apps/stack.yaml", stack.as_str())], files].concat())
+    }
+
+    const NOTHING: [&str; 0] = [];
+
+    #[test]
+    fn a_file_of_its_own_directory_counts_whatever_its_name() {
+        for path in ["apps/a.txt", "apps/deep/b  c.txt", "apps/ d.txt", "apps/ünïcödé\t.txt", "apps/new\nline", "apps/README.md"]
+        {
+            let expected = [format!("apps@prod/us: file {path}")];
+            assert_eq!(touched(&apps(&[]), &apps(&[(path, "1")])), expected, "added");
+            assert_eq!(touched(&apps(&[(path, "1")]), &apps(&[(path, "2")])), expected, "edited");
+            assert_eq!(touched(&apps(&[(path, "1")]), &apps(&[])), expected, "removed");
+        }
+    }
+
+    #[test]
+    fn a_file_of_a_directory_with_a_longer_name_does_not_count() {
+        assert_eq!(touched(&apps(&[]), &apps(&[("apps-old/a.txt", "1"), ("apps.txt", "1"), ("a.txt", "1")])), NOTHING);
+    }
+
+    #[test]
+    fn a_nested_stack_is_no_part_of_the_one_around_it() {
+        let nested = PLAIN.replace("all", "{ region: prod/us }");
+        let with = |text| apps(&[("apps/api/stack.yaml", &nested), ("apps/api/deep/a.txt", text)]);
+        assert_eq!(touched(&with("1"), &with("2")), ["apps/api@prod/us: file apps/api/deep/a.txt"]);
+    }
+
+    #[test]
+    fn files_that_become_a_nested_stack_leave_the_one_around_it() {
+        let nested = PLAIN.replace("all", "{ region: prod/us }");
+        let before = apps(&[("apps/api/a.txt", "1")]);
+        let after = apps(&[("apps/api/stack.yaml", &nested), ("apps/api/a.txt", "1")]);
+        assert_eq!(touched(&before, &after), ["apps@prod/us: file apps/api/a.txt", "apps/api@prod/us: new"]);
+        let back = touched(&after, &before);
+        assert_eq!(back, ["apps@prod/us: file apps/api/a.txt", "apps/api@prod/us: removed"]);
+    }
+
+    #[test]
+    fn a_file_included_from_outside_counts() {
+        let with = |text| apps(&[("lib/common.txt", text), ("lib/other.txt", text)]).uses("apps", &["lib/common.txt"], &[]);
+        assert_eq!(touched(&with("1"), &with("2")), ["apps@prod/us: file lib/common.txt"]);
+    }
+
+    #[test]
+    fn a_directory_that_the_engine_reads_counts_with_all_below_it() {
+        let with = |path| apps(&[(path, "1")]).uses("apps", &["lib/"], &[]);
+        let expected =
+            ["apps@prod/us: file lib/a/b.txt", "apps@prod/us: file lib/c.txt"].map(|line| line.split_at(14).1.to_string());
+        assert_eq!(touched(&with("lib/a/b.txt"), &with("lib/c.txt")), [format!("apps@prod/us: {}", expected.join(", "))]);
+    }
+
+    #[test]
+    fn watch_globs_count_added_removed_and_edited_files() {
+        let stack = PLAIN.replace("all", "{ region: prod/us }") + "watch: ['modules/**/*.tf', 'top/*.txt']\n";
+        let with = |path, text| Sample::of(&[("apps/stack.yaml", stack.as_str()), (path, text)]);
+        let none = with("other", "1");
+        let expected = ["apps@prod/us: modules/a/b/main.tf is like modules/**/*.tf"];
+        assert_eq!(touched(&none, &with("modules/a/b/main.tf", "1")), expected);
+        assert_eq!(touched(&with("modules/a/b/main.tf", "1"), &none), expected);
+        assert_eq!(touched(&with("modules/a/b/main.tf", "1"), &with("modules/a/b/main.tf", "2")), expected);
+        assert_eq!(touched(&none, &with("top/deep/a.txt", "1")), NOTHING);
+    }
+
+    #[test]
+    fn directories_are_walked_up_to_the_root() {
+        assert_eq!(parents("a/b/c.txt").collect::<Vec<_>>(), ["a/b", "a", ""]);
+        assert_eq!(parents("c.txt").collect::<Vec<_>>(), [""]);
+    }
+}

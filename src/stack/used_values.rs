@@ -1,12 +1,12 @@
 //! Which values each target uses, and which of them differ between two commits: by what they are after every layer and
 //! expression, so that a comment, an order of keys or a var that nobody reads is no change.
 
+use super::resolve::{Shared, all_of, output_place};
 use super::used_files::FLEET_FILE;
 use super::{
     Fleet, Known, Mistakes, Node, OutputFrom, Reason, RegionId, Resolved, Resolver, Side, Site, Stack, StackName, Target, To,
     references_in,
 };
-use crate::stack::resolve::{Shared, all_of, below, output_place};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -218,4 +218,112 @@ fn site_of(fleet: &Fleet, target: &Target, name: &str) -> Option<Site> {
     }
     let of_region = name.strip_prefix("region.vars.").and_then(|path| target.region.vars.find(path));
     of_region.map(|(site, _)| site).or_else(|| name.starts_with("region").then_some(&target.region.site)).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{FLEET, PLAIN, Sample, touched};
+
+    /// A fleet file with one edit, and one stack in one region with `rest`.
+    fn edited(from: &str, to: &str, rest: &str) -> [Sample; 2] {
+        assert!(FLEET.contains(from), "{from}");
+        let stack = PLAIN.replace("all", "{ region: prod/us }") + rest;
+        [FLEET.to_string(), FLEET.replace(from, to)]
+            .map(|fleet| Sample::of(&[("isobar.yaml", &fleet), ("apps/stack.yaml", &stack)]))
+    }
+
+    fn restacked(before: &str, after: &str) -> Vec<String> {
+        let sample = |rest: &str| {
+            let stack = PLAIN.replace("all", "{ region: prod/us }") + rest;
+            Sample::of(&[("apps/stack.yaml", stack.as_str()), ("base/stack.yaml", PLAIN), ("dns/stack.yaml", PLAIN)])
+        };
+        touched(&sample(before), &sample(after))
+    }
+
+    const NOTHING: [&str; 0] = [];
+
+    #[test]
+    fn comments_order_and_labels_are_no_change() {
+        assert_eq!(restacked("inputs: { a: 1, b: 2 }\n", "# why\ninputs:\n  b: 2\n  a: 1\n"), NOTHING);
+        assert_eq!(restacked("", "labels: { team: web }\n"), NOTHING);
+        let [before, after] = edited("vars: { owner: p", "# why\nvars: { owner: p", "inputs: { a: '${{ vars.owner }}' }\n");
+        assert_eq!(touched(&before, &after), NOTHING);
+    }
+
+    #[test]
+    fn a_var_touches_only_the_stack_that_uses_it() {
+        let uses = PLAIN.replace("all", "{ region: prod/us }") + "inputs: { owner: '${{ vars.owner }}' }\n";
+        let [before, after] = ["platform", "sre"].map(|owner| {
+            let fleet = FLEET.replace("platform", owner);
+            Sample::of(&[("isobar.yaml", &fleet), ("api/stack.yaml", &uses), ("network/stack.yaml", PLAIN)])
+        });
+        assert_eq!(touched(&before, &after), ["api@prod/us: inputs.owner (api/stack.yaml:3)"]);
+    }
+
+    #[test]
+    fn a_var_that_a_nearer_layer_wins_over_is_no_change() {
+        let [before, after] =
+            edited("owner: platform", "owner: sre", "vars: { owner: web }\ninputs: { a: '${{ vars.owner }}' }\n");
+        assert_eq!(touched(&before, &after), NOTHING);
+    }
+
+    #[test]
+    fn names_that_templates_read_count() {
+        let trace = |samples: [Sample; 2], name: &str| {
+            let [before, after] = samples.map(|sample| sample.uses("apps", &[], &[name]));
+            touched(&before, &after)
+        };
+        let owner = || edited("owner: platform", "owner: sre", "");
+        assert_eq!(trace(owner(), "vars.owner"), ["apps@prod/us: vars.owner (isobar.yaml:7)"]);
+        assert_eq!(trace(owner(), "vars"), ["apps@prod/us: vars.owner (isobar.yaml:7)"]);
+        assert_eq!(trace(owner(), "vars.size"), NOTHING);
+        let tier = || edited("tier: one", "tier: zero", "");
+        assert_eq!(trace(tier(), "region.labels.tier"), ["apps@prod/us: region.labels.tier (isobar.yaml:5)"]);
+        assert_eq!(trace(tier(), "region.labels"), ["apps@prod/us: region.labels.tier (isobar.yaml:5)"]);
+        assert_eq!(trace(tier(), "region.vars"), NOTHING);
+        let cidr = edited("10.1.0.0", "10.7.0.0", "");
+        assert_eq!(trace(cidr, "region.vars.cidr"), ["apps@prod/us: region.vars.cidr (isobar.yaml:5)"]);
+    }
+
+    #[test]
+    fn a_var_of_the_stack_itself_counts_for_its_templates() {
+        let [before, after] = ["1", "2"].map(|size| {
+            let stack = format!("{}vars: {{ size: {size} }}\n", PLAIN.replace("all", "{ region: prod/us }"));
+            Sample::of(&[("apps/stack.yaml", stack.as_str())]).uses("apps", &[], &["vars.size"])
+        });
+        assert_eq!(touched(&before, &after), ["apps@prod/us: vars.size (apps/stack.yaml:3)"]);
+    }
+
+    #[test]
+    fn an_edited_definition_says_which_part_changed() {
+        let told = |after: &str| restacked("inputs: { a: 1 }\noutputs: { id: x }\ndepends_on: [base]\n", after);
+        assert_eq!(
+            told("inputs: { a: 2 }\noutputs: { id: x }\ndepends_on: [base]\n"),
+            ["apps@prod/us: inputs.a (apps/stack.yaml:3)"]
+        );
+        assert_eq!(
+            told("inputs: { a: 1 }\noutputs: { id: y }\ndepends_on: [base]\n"),
+            ["apps@prod/us: definition of outputs.id (apps/stack.yaml:4)"]
+        );
+        assert_eq!(
+            told("inputs: { a: 1 }\noutputs: { id: x }\ndepends_on: [dns]\n"),
+            ["apps@prod/us: definition of depends_on (apps/stack.yaml:5)"]
+        );
+        assert_eq!(restacked("inputs: { a: 1 }\n", ""), ["apps@prod/us: inputs.a (apps/stack.yaml:3)"]);
+    }
+
+    #[test]
+    fn an_edit_of_the_section_names_the_engine() {
+        let [before, after] = ["live", "out"].map(|dir| {
+            let stack = PLAIN.replace("all", "{ region: prod/us }").replace("live", dir);
+            Sample::of(&[("apps/stack.yaml", stack.as_str())])
+        });
+        assert_eq!(touched(&before, &after), ["apps@prod/us: definition of documents (apps/stack.yaml:2)"]);
+    }
+
+    #[test]
+    fn a_var_that_one_region_loses_touches_it_there() {
+        let [before, after] = edited(", vars: { cidr: 10.1.0.0/16 }", "", "inputs: { a: '${{ region.vars.cidr }}' }\n");
+        assert_eq!(touched(&before, &after), ["apps@prod/us: definition of a value that can't be filled in (apps/stack.yaml:1)"]);
+    }
 }
