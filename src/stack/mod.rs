@@ -17,6 +17,8 @@ mod resolve;
 mod sample;
 mod schema;
 mod select;
+#[cfg(test)]
+mod select_oracle;
 mod selector;
 mod source;
 mod used_files;

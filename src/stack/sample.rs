@@ -1,6 +1,6 @@
 //! Small fleets for tests: files as path and text, read like a real repository.
 
-use super::{BlobId, Fleet, Leaf, Listing, Mode, Resolved, Selection, Side, Source, StackName, Target, Uses};
+use super::{BlobId, Fleet, Leaf, Listing, Mistakes, Mode, Resolved, Selection, Side, Source, StackName, Target, Uses};
 use std::collections::BTreeMap;
 
 /// A repository at one commit.
@@ -28,6 +28,14 @@ pub(super) const PLAIN: &str =
 impl Sample {
     /// Reads `files`; the fleet file is [`FLEET`] unless they hold one.
     pub(super) fn of(files: &[(&str, &str)]) -> Self {
+        match Self::read(files) {
+            Ok(sample) => sample,
+            Err(mistakes) => panic!("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
+        }
+    }
+
+    /// Like [`Sample::of`], for files that may hold mistakes.
+    pub(super) fn read(files: &[(&str, &str)]) -> Result<Self, Mistakes> {
         let all: BTreeMap<_, _> = [("isobar.yaml", FLEET)].into_iter().chain(files.iter().copied()).collect();
         let leaf = |(path, text): (&&str, &&str)| Leaf { path: (*path).into(), mode: Mode::File, id: BlobId((*text).into()) };
         let listing = Listing::new(all.iter().map(leaf).collect());
@@ -35,11 +43,8 @@ impl Sample {
         let source =
             |(path, text): (&&str, &&str)| Source { path: (*path).into(), mode: Mode::File, bytes: text.as_bytes().into() };
         let definitions: Vec<_> = all.iter().filter(|(path, _)| is_definition(path)).map(source).collect();
-        let fleet = match Fleet::read(&definitions, &listing) {
-            Ok(fleet) => fleet,
-            Err(mistakes) => panic!("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
-        };
-        Self { fleet, listing, uses: BTreeMap::new() }
+        let fleet = Fleet::read(&definitions, &listing)?;
+        Ok(Self { fleet, listing, uses: BTreeMap::new() })
     }
 
     /// Says what an engine traced of `stack`.
