@@ -107,8 +107,8 @@ impl Draft {
     }
 
     fn add_stack(&mut self, dir: &str, dice: &mut Dice) {
-        let mut stack = StackDraft::default();
-        stack.regions = self.regions.keys().copied().filter(|_| !dice.one_in(4)).collect();
+        let regions = self.regions.keys().copied().filter(|_| !dice.one_in(4)).collect();
+        let mut stack = StackDraft { regions, ..StackDraft::default() };
         stack.inputs = ["one", "two"].into_iter().map(|name| (name, dice.pick(&EXPRESSIONS).to_string())).collect();
         stack.output = (!dice.one_in(3)).then(|| dice.pick(&["${{ inputs.one }}", "{ at: a.txt }"]));
         let lower: Vec<_> = self.stacks.iter().filter(|(name, _)| name.as_str() < dir).map(|(name, _)| name.clone()).collect();
