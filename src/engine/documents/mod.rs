@@ -1,5 +1,10 @@
 //! The embedded engine: renders a stack's templates for one region and publishes them to its destination.
 
+mod layout;
+mod path;
+mod section;
+mod template;
+
 use super::{Boxed, Engine, Failure, Job, Sources};
 use crate::change::{Applied, Outputs, Preview, Unseen};
 use crate::stack::{Mistakes, Resolved, Stack, Uses};

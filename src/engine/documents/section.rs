@@ -1,0 +1,248 @@
+//! The `documents:` section of a stack: where its templates are and where the documents go. Knows paths, not files.
+
+use super::path;
+use crate::stack::{Fields, Mistake, Mistakes, Node, has_marks};
+use serde_json::json;
+use std::sync::Arc;
+
+/// The section, read.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Section {
+    /// Directory of the templates, from the repository's root.
+    pub(super) source: Arc<str>,
+    /// Directory of the documents, from the repository's root.
+    pub(super) destination: Arc<str>,
+    /// Tell of files in the destination that are not ours.
+    pub(super) tell_unmanaged: bool,
+}
+
+const WHAT: &str = "the documents section";
+
+/// Schemes that a later version reads; named so that nobody takes them for a slip of the finger.
+const LATER: [&str; 3] = ["s3:", "gs:", "az:"];
+
+impl Section {
+    /// Reads a section whose expressions are filled in, of a stack in `dir`.
+    pub(super) fn read(node: &Node, dir: &str, mistakes: &mut Mistakes) -> Option<Self> {
+        let written = Written::read(node, dir, mistakes)?;
+        let destination = destination(written.destination, &written.source, mistakes)?;
+        Some(Self { source: written.source, destination, tell_unmanaged: written.tell_unmanaged })
+    }
+
+    /// Reads a section as it was written, where the destination may hold expressions; returns the directory of the templates.
+    pub(super) fn source(node: &Node, dir: &str, mistakes: &mut Mistakes) -> Option<Arc<str>> {
+        let written = Written::read(node, dir, mistakes)?;
+        match written.destination.as_str() {
+            Some(text) if text.contains("${{") => scheme(text, written.destination, mistakes).map(|_| ()),
+            _ => destination(written.destination, &written.source, mistakes).map(|_| ()),
+        };
+        Some(written.source)
+    }
+}
+
+/// The section with the destination not looked at yet.
+struct Written<'a> {
+    source: Arc<str>,
+    destination: &'a Node,
+    tell_unmanaged: bool,
+}
+
+impl<'a> Written<'a> {
+    fn read(node: &'a Node, dir: &str, mistakes: &mut Mistakes) -> Option<Self> {
+        let mut fields = Fields::of(node, WHAT, mistakes);
+        fields.need("source");
+        fields.text("source");
+        fields.need("destination");
+        fields.get("unmanaged");
+        fields.finish();
+
+        let tell_unmanaged = match node.get("unmanaged").map(|node| (node, node.as_str())) {
+            None | Some((_, Some("report"))) => true,
+            Some((_, Some("ignore"))) => false,
+            Some((node, _)) => {
+                mistakes.push(Mistake::at(&node.site, "\"unmanaged\" must be report or ignore").hint("report is the default"));
+                true
+            }
+        };
+        let source_node = node.get("source")?;
+        let source = source(source_node.as_str()?, source_node, dir, mistakes)?;
+        Some(Self { source, destination: node.get("destination")?, tell_unmanaged })
+    }
+}
+
+fn source(text: &str, node: &Node, dir: &str, mistakes: &mut Mistakes) -> Option<Arc<str>> {
+    let mut refuse = |what: String, hint: &str| {
+        mistakes.push(Mistake::at(&node.site, what).hint(hint));
+        None
+    };
+    if text.contains("${{") {
+        return refuse("\"source\" can't hold an expression".into(), "every region renders the same templates");
+    }
+    if text.starts_with('/') {
+        return refuse(format!("source {text:?} is absolute"), "write it relative to the stack's directory: ./templates");
+    }
+    let Some(source) = path::normalise(dir, text) else {
+        return refuse(format!("source {text:?} leads out of the repository"), "templates are kept in the repository");
+    };
+    if path::is_within(dir, &source) {
+        return refuse(
+            format!("source {text:?} holds the stack's own directory"),
+            "put the templates in a directory below it: ./templates",
+        );
+    }
+    match path::fault(&source) {
+        Some(why) => refuse(format!("source {text:?}: {why}"), "choose another directory"),
+        None => Some(source.into()),
+    }
+}
+
+fn destination(node: &Node, source: &str, mistakes: &mut Mistakes) -> Option<Arc<str>> {
+    let Some(text) = node.as_str() else {
+        mistakes.push(Mistake::at(&node.site, format!("\"destination\" must be a text, and this is {}", node.kind_name())));
+        return None;
+    };
+    let rest = scheme(text, node, mistakes)?;
+    let mut refuse = |what: String, hint: &str| {
+        mistakes.push(Mistake::at(&node.site, what).hint(hint));
+        None
+    };
+    if has_marks(text) {
+        let named = crate::stack::show_marks(text);
+        return refuse(
+            format!("destination {named:?} is not known or secret"),
+            "a destination is made of region, stack and vars",
+        );
+    }
+    if rest.starts_with('/') {
+        return refuse(format!("destination {text:?} is absolute"), "write it relative to the repository: file:./live/…");
+    }
+    let Some(destination) = path::normalise("", rest) else {
+        return refuse(format!("destination {text:?} leads out of the repository"), "write it without \"..\": file:./live/…");
+    };
+    if destination.is_empty() {
+        return refuse(format!("destination {text:?} is the repository itself"), "choose a directory: file:./live/…");
+    }
+    if let Some(why) = path::fault(&destination) {
+        return refuse(format!("destination {text:?}: {why}"), "choose another directory");
+    }
+    if path::is_within(&destination, source) || path::is_within(source, &destination) {
+        return refuse(format!("destination {text:?} and source {source:?} hold each other"), "keep the two apart");
+    }
+    Some(destination.into())
+}
+
+/// Returns what follows `file:`.
+fn scheme<'a>(text: &'a str, node: &Node, mistakes: &mut Mistakes) -> Option<&'a str> {
+    if let Some(rest) = text.strip_prefix("file:") {
+        return Some(rest);
+    }
+    let what = crate::stack::show_marks(text);
+    let mistake = match LATER.iter().find(|scheme| text.starts_with(**scheme)) {
+        Some(scheme) => Mistake::at(&node.site, format!("destination {what:?}: {scheme} comes with the object stores"))
+            .hint("this version publishes to file:"),
+        None => Mistake::at(&node.site, format!("destination {what:?} has no scheme we know")).hint("write it as file:./live/…"),
+    };
+    mistakes.push(mistake);
+    None
+}
+
+/// Returns the names of the outputs that a destination waits for, sorted.
+pub(super) fn waits_for(node: &Node) -> Vec<Arc<str>> {
+    let text = node.get("destination").and_then(Node::as_str).unwrap_or_default();
+    let mut names: Vec<Arc<str>> = crate::stack::holes(text).into_iter().map(|hole| hole.0).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+pub(super) fn schema() -> serde_json::Value {
+    json!({
+        "type": "object",
+        "description": "Renders the templates below `source` for each region and publishes the documents to `destination`.",
+        "additionalProperties": false,
+        "required": ["source", "destination"],
+        "properties": {
+            "source": {
+                "type": "string",
+                "description": "Directory of the templates, relative to the stack's directory. A file ending in .j2 loses that suffix; names beginning with _ are partials and not published.",
+                "examples": ["./templates"]
+            },
+            "destination": {
+                "type": "string",
+                "pattern": "^file:",
+                "description": "Directory of the documents, relative to the repository's root; may hold expressions.",
+                "examples": ["file:./live/${{ region.id }}/network"]
+            },
+            "unmanaged": {
+                "enum": ["report", "ignore"],
+                "default": "report",
+                "description": "Whether files in the destination that are not ours are told as drift."
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::{Kind, Site};
+
+    fn node(source: &str, destination: &str) -> Node {
+        let site = |line| Site::new("network/stack.yaml", line, 3);
+        let text =
+            |key: &str, line, text: &str| (key.into(), site(line), Node { site: site(line), kind: Kind::Text(text.into()) });
+        Node { site: site(1), kind: Kind::Map(vec![text("source", 2, source), text("destination", 3, destination)]) }
+    }
+
+    fn told(source: &str, destination: &str) -> Vec<String> {
+        let mut mistakes = Mistakes::default();
+        let read = Section::read(&node(source, destination), "network", &mut mistakes);
+        assert_eq!(read.is_none(), !mistakes.is_empty());
+        mistakes.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn paths_are_read_from_the_stack_and_from_the_root() {
+        let mut mistakes = Mistakes::default();
+        let read = Section::read(&node("./templates", "file:./live//prod/../prod/eu/network/"), "network", &mut mistakes);
+        let section =
+            Section { source: "network/templates".into(), destination: "live/prod/eu/network".into(), tell_unmanaged: true };
+        assert_eq!(read, Some(section));
+        assert!(mistakes.is_empty());
+    }
+
+    #[test]
+    fn a_path_that_escapes_is_a_mistake_in_its_line() {
+        for (source, destination, why) in [
+            ("../../etc", "file:./live", "stack.yaml:2:3: source \"../../etc\" leads out of the repository"),
+            ("/etc", "file:./live", "stack.yaml:2:3: source \"/etc\" is absolute"),
+            (".", "file:./live", "stack.yaml:2:3: source \".\" holds the stack's own directory"),
+            ("./templates", "file:../live", "stack.yaml:3:3: destination \"file:../live\" leads out of the repository"),
+            ("./templates", "file:/live", "is absolute"),
+            ("./templates", "file:live/../.", "is the repository itself"),
+            ("./templates", "file:.git/hooks", "belongs to git"),
+            ("./templates", "file:.isobar/x", "belongs to the journal"),
+            ("./templates", "file:network", "hold each other"),
+            ("./templates", "s3://bucket/x", "comes with the object stores"),
+            ("./templates", "./live", "has no scheme we know"),
+            ("./templates/${{ region.name }}", "file:live", "can't hold an expression"),
+        ] {
+            let told = told(source, destination);
+            assert!(told.len() == 1 && told[0].contains(why), "{source} {destination}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_destination_with_expressions_is_checked_when_they_are_filled_in() {
+        let mut mistakes = Mistakes::default();
+        let source = Section::source(&node("./templates", "file:live/${{ region.id }}"), "network", &mut mistakes);
+        assert_eq!((source, mistakes.len()), (Some("network/templates".into()), 0));
+    }
+
+    #[test]
+    fn a_destination_that_waits_for_an_output_says_for_which() {
+        let text = format!("file:live/{}", crate::stack::mark_hole("base.outputs.id"));
+        assert_eq!(waits_for(&node("./templates", &text)), [Arc::from("base.outputs.id")]);
+        assert!(told("./templates", &text)[0].contains("‹base.outputs.id›"));
+    }
+}

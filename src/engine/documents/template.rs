@@ -1,0 +1,313 @@
+//! What a template says before it is rendered: its syntax, what it includes and which names it reads. No value is known here.
+
+use super::path;
+use minijinja::machinery::ast::{Call, CallArg, Expr, Macro, Stmt};
+use minijinja::machinery::{Span, parse as parse_template};
+use minijinja::syntax::SyntaxConfig;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+/// What a template is given, at the top.
+pub(super) const ROOTS: [&str; 4] = ["region", "stack", "inputs", "vars"];
+
+/// Functions and names that every template has.
+pub(super) const BUILT_IN: [&str; 8] = ["range", "dict", "namespace", "loop", "caller", "super", "self", "varargs"];
+
+/// How templates are written: as in Jinja, and a document ends as its template does.
+pub(super) static SYNTAX: LazyLock<SyntaxConfig> = LazyLock::new(|| {
+    let built = SyntaxConfig::builder().keep_trailing_newline(true).build();
+    built.expect("the delimiters are the usual ones")
+});
+
+/// Reads the template `name` (its repository path).
+pub(super) fn parse<'s>(name: &'s str, text: &'s str) -> Result<Stmt<'s>, minijinja::Error> {
+    parse_template(text, name, SYNTAX.clone())
+}
+
+/// Returns the repository path that the templates in `source` mean by `name`: below `source`, or from the root with a
+/// leading `/`. Nothing else can be included.
+pub(super) fn included(source: &str, name: &str) -> Option<String> {
+    match name.strip_prefix('/') {
+        Some(rest) => path::normalise("", rest),
+        None => path::normalise(source, name).filter(|path| path::is_within(path, source)),
+    }
+}
+
+/// Line and column, from 1.
+pub(super) type At = (u32, u32);
+
+/// What one template uses.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    pub(super) includes: Vec<Include>,
+    /// Dotted names below [`ROOTS`], with where each is read first.
+    pub(super) names: BTreeMap<String, At>,
+    /// Other names, with where each is read first.
+    pub(super) others: BTreeMap<String, At>,
+    /// Names that the template gives a value to.
+    pub(super) assigned: BTreeSet<String>,
+}
+
+/// One `include`, `import` or `extends`.
+#[derive(Debug)]
+pub(super) struct Include {
+    /// As written; `None` when it is computed.
+    pub(super) name: Option<String>,
+    /// Absence is fine: `ignore missing`, or one of several.
+    pub(super) may_miss: bool,
+    pub(super) at: At,
+}
+
+impl Trace {
+    pub(super) fn of(template: &Stmt<'_>) -> Self {
+        let mut trace = Self::default();
+        trace.statement(template);
+        trace
+    }
+
+    fn statements(&mut self, body: &[Stmt<'_>]) {
+        body.iter().for_each(|statement| self.statement(statement));
+    }
+
+    fn statement(&mut self, statement: &Stmt<'_>) {
+        match statement {
+            Stmt::Template(it) => self.statements(&it.children),
+            Stmt::EmitExpr(it) => self.expression(&it.expr),
+            Stmt::EmitRaw(_) => {}
+            Stmt::ForLoop(it) => {
+                self.expression(&it.iter);
+                self.assign(&it.target);
+                it.filter_expr.iter().for_each(|expr| self.expression(expr));
+                self.statements(&it.body);
+                self.statements(&it.else_body);
+            }
+            Stmt::IfCond(it) => {
+                self.expression(&it.expr);
+                self.statements(&it.true_body);
+                self.statements(&it.false_body);
+            }
+            Stmt::WithBlock(it) => {
+                for (target, expr) in &it.assignments {
+                    self.assign(target);
+                    self.expression(expr);
+                }
+                self.statements(&it.body);
+            }
+            Stmt::Set(it) => {
+                self.assign(&it.target);
+                self.expression(&it.expr);
+            }
+            Stmt::SetBlock(it) => {
+                self.assign(&it.target);
+                it.filter.iter().for_each(|filter| self.expression(filter));
+                self.statements(&it.body);
+            }
+            Stmt::AutoEscape(it) => {
+                self.expression(&it.enabled);
+                self.statements(&it.body);
+            }
+            Stmt::FilterBlock(it) => {
+                self.expression(&it.filter);
+                self.statements(&it.body);
+            }
+            Stmt::Block(it) => self.statements(&it.body),
+            Stmt::Import(it) => {
+                self.include(&it.expr, false);
+                self.assign(&it.name);
+            }
+            Stmt::FromImport(it) => {
+                self.include(&it.expr, false);
+                it.names.iter().for_each(|(name, alias)| self.assign(alias.as_ref().unwrap_or(name)));
+            }
+            Stmt::Extends(it) => self.include(&it.name, false),
+            Stmt::Include(it) => self.include(&it.name, it.ignore_missing),
+            Stmt::Macro(it) => self.macro_(it),
+            Stmt::CallBlock(it) => {
+                self.call(&it.call);
+                self.macro_(&it.macro_decl);
+            }
+            Stmt::Do(it) => self.call(&it.call),
+        }
+    }
+
+    fn macro_(&mut self, it: &Macro<'_>) {
+        self.assigned.insert(it.name.into());
+        it.args.iter().for_each(|arg| self.assign(arg));
+        it.defaults.iter().for_each(|default| self.expression(default));
+        self.statements(&it.body);
+    }
+
+    fn include(&mut self, expr: &Expr<'_>, may_miss: bool) {
+        let at = at(expr.span());
+        let names = expr.as_const().map(|value| match value.as_str() {
+            Some(name) => vec![name.to_string()],
+            None => value.try_iter().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_string)).collect(),
+        });
+        match names {
+            Some(names) => {
+                let may_miss = may_miss || names.len() > 1;
+                self.includes.extend(names.into_iter().map(|name| Include { name: Some(name), may_miss, at }));
+            }
+            None => {
+                self.includes.push(Include { name: None, may_miss, at });
+                self.expression(expr);
+            }
+        }
+    }
+
+    fn assign(&mut self, target: &Expr<'_>) {
+        match target {
+            Expr::Var(var) => {
+                self.assigned.insert(var.id.into());
+            }
+            Expr::List(list) => list.items.iter().for_each(|item| self.assign(item)),
+            Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.assign(item)),
+            other => self.expression(other), // `set space.name = …` reads `space`
+        }
+    }
+
+    fn expression(&mut self, expr: &Expr<'_>) {
+        if let Some(name) = dotted(expr) {
+            return self.read(name, at(expr.span()));
+        }
+        match expr {
+            Expr::Var(_) | Expr::Const(_) => {}
+            Expr::Slice(it) => {
+                self.expression(&it.expr);
+                [&it.start, &it.stop, &it.step].into_iter().flatten().for_each(|expr| self.expression(expr));
+            }
+            Expr::UnaryOp(it) => self.expression(&it.expr),
+            Expr::BinOp(it) => {
+                self.expression(&it.left);
+                self.expression(&it.right);
+            }
+            Expr::Compare(it) => {
+                self.expression(&it.expr);
+                it.ops.iter().for_each(|op| self.expression(&op.expr));
+            }
+            Expr::IfExpr(it) => {
+                self.expression(&it.test_expr);
+                self.expression(&it.true_expr);
+                it.false_expr.iter().for_each(|expr| self.expression(expr));
+            }
+            Expr::Filter(it) => {
+                it.expr.iter().for_each(|expr| self.expression(expr));
+                self.arguments(&it.args);
+            }
+            Expr::Test(it) => {
+                self.expression(&it.expr);
+                self.arguments(&it.args);
+            }
+            Expr::GetAttr(it) => self.expression(&it.expr),
+            Expr::GetItem(it) => {
+                self.expression(&it.expr);
+                self.expression(&it.subscript_expr);
+            }
+            Expr::Call(it) => self.call(it),
+            Expr::List(it) => it.items.iter().for_each(|item| self.expression(item)),
+            Expr::Tuple(it) => it.items.iter().for_each(|item| self.expression(item)),
+            Expr::Map(it) => it.keys.iter().chain(&it.values).for_each(|item| self.expression(item)),
+        }
+    }
+
+    fn call(&mut self, call: &Call<'_>) {
+        self.expression(&call.expr);
+        self.arguments(&call.args);
+    }
+
+    fn arguments(&mut self, args: &[CallArg<'_>]) {
+        args.iter().for_each(|arg| self.expression(argument(arg)));
+    }
+
+    fn read(&mut self, name: String, at: At) {
+        let root = name.split('.').next().unwrap_or_default();
+        if ROOTS.contains(&root) {
+            self.names.entry(name).or_insert(at);
+        } else {
+            self.others.entry(root.to_string()).or_insert(at);
+        }
+    }
+}
+
+pub(super) fn argument<'e, 'a>(arg: &'e CallArg<'a>) -> &'e Expr<'a> {
+    match arg {
+        CallArg::Pos(expr) | CallArg::Kwarg(_, expr) | CallArg::PosSplat(expr) | CallArg::KwargSplat(expr) => expr,
+    }
+}
+
+/// Returns `a.b.c` for a variable and the constant keys below it; a key with a dot in it ends the name one step earlier, so
+/// that a name never says more than the template does.
+fn dotted(expr: &Expr<'_>) -> Option<String> {
+    match expr {
+        Expr::Var(var) => Some(var.id.to_string()),
+        Expr::GetAttr(it) => Some(format!("{}.{}", dotted(&it.expr)?, it.name)),
+        Expr::GetItem(it) => {
+            let key = it.subscript_expr.as_const()?;
+            let key = key.as_str().map(str::to_string).or_else(|| key.as_usize().map(|index| index.to_string()))?;
+            let base = dotted(&it.expr)?;
+            Some(if key.contains('.') { base } else { format!("{base}.{key}") })
+        }
+        _ => None, // anything else is computed, and its parts are read one by one
+    }
+}
+
+fn at(span: Span) -> At {
+    (u32::from(span.start_line), u32::from(span.start_col) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace(text: &str) -> Trace {
+        Trace::of(&parse("t/a", text).expect("the template is well formed"))
+    }
+
+    fn names(text: &str) -> Vec<String> {
+        trace(text).names.into_keys().collect()
+    }
+
+    #[test]
+    fn names_are_traced_through_every_construct() {
+        assert_eq!(names("{{ region.vars.cidr }} {{ region.labels[\"tier\"] }}"), ["region.labels.tier", "region.vars.cidr"]);
+        assert_eq!(names("{% for z in vars.zones if z == region.name %}{{ z }}{% endfor %}"), ["region.name", "vars.zones"]);
+        assert_eq!(names("{{ inputs.ids[0:inputs.count] }}"), ["inputs.count", "inputs.ids"]);
+        assert_eq!(names("{% filter indent(vars.width) %}x{% endfilter %}"), ["vars.width"]);
+        assert_eq!(names("{% include inputs.kind ~ '.j2' %}"), ["inputs.kind"]);
+        assert_eq!(names("{% macro m(a, b=vars.b) %}{{ a }}{% endmacro %}{{ m(stack.name) }}"), ["stack.name", "vars.b"]);
+        assert_eq!(names("{% set x = vars %}{{ x.owner }}"), ["vars"]);
+        assert_eq!(names("{{ vars[inputs.key] }}"), ["inputs.key", "vars"]);
+    }
+
+    #[test]
+    fn other_names_are_told_unless_the_template_assigns_them() {
+        let trace = trace("{{ owner }}\n{% set x = 1 %}{{ x }}{{ range(3) }}");
+        let free: Vec<_> = trace.others.iter().filter(|(name, _)| !trace.assigned.contains(*name)).collect();
+        assert_eq!(free, [(&"owner".to_string(), &(1, 4)), (&"range".to_string(), &(2, 26))]);
+    }
+
+    #[test]
+    fn includes_are_found_by_name_or_known_to_be_computed() {
+        let found: Vec<_> = trace("{% include 'a' %}{% include ['b', 'c'] ignore missing %}{% import x as y %}")
+            .includes
+            .into_iter()
+            .map(|include| (include.name, include.may_miss))
+            .collect();
+        let name = |name: &str| Some(name.to_string());
+        assert_eq!(found, [(name("a"), false), (name("b"), true), (name("c"), true), (None, false)]);
+    }
+
+    #[test]
+    fn an_include_stays_below_the_source_or_begins_at_the_root() {
+        assert_eq!(included("net/t", "a/b"), Some("net/t/a/b".into()));
+        assert_eq!(included("net/t", "/shared/x"), Some("shared/x".into()));
+        assert_eq!(included("net/t", "../x"), None);
+        assert_eq!(included("net/t", "/../x"), None);
+    }
+
+    #[test]
+    fn a_syntax_error_knows_file_and_line() {
+        let error = parse("net/t/a", "ok\n{% if %}").expect_err("the condition is missing");
+        assert_eq!((error.name(), error.line()), (Some("net/t/a"), Some(2)));
+    }
+}
