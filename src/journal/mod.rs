@@ -4,5 +4,5 @@
 mod event;
 mod history;
 
-pub use event::{Chain, Entry, Event, SCHEMA, Verb};
+pub use event::{Chain, Entry, Event, Fault, SCHEMA, Verb};
 pub use history::{DriftNote, History, Hold, Record, State};
