@@ -3,6 +3,9 @@
 
 mod event;
 mod history;
+mod open;
+mod record;
 
 pub use event::{Chain, Entry, Event, Fault, SCHEMA, Verb};
-pub use history::{DriftNote, History, Hold, Record, State};
+pub use history::{History, Hold};
+pub use record::{DriftNote, Record, State};
