@@ -4,7 +4,10 @@
 mod class;
 mod event;
 mod history;
+mod open;
+mod record;
 
 pub use class::Class;
-pub use event::{Chain, Entry, Event, SCHEMA, Verb};
-pub use history::{DriftNote, History, Hold, Record, State};
+pub use event::{Chain, Entry, Event, Fault, SCHEMA, Verb};
+pub use history::{History, Hold};
+pub use record::{DriftNote, Record, State};

@@ -1,6 +1,6 @@
 //! What a store must do. The contract tests are one list for every store.
 
-use crate::journal::{Entry, Event};
+use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -77,6 +77,11 @@ pub trait Store: Send + Sync {
 
     /// Reads and verifies every entry.
     fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>>;
+
+    /// Reads, verifies and folds every entry; a store that can does so without keeping them all.
+    fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
+        Box::pin(async move { Ok(History::of(self.read().await?)) })
+    }
 
     /// Appends `events` as one group after the newest entry, durably: when this returns, they survive a power cut. Entries about a
     /// target need a lease that covers it and is still ours. Returns the sealed entries.

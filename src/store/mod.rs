@@ -1,5 +1,7 @@
 //! Where the journal lives. Stores keep entries in order and hand out leases; they do not know what an entry means.
 
+#[cfg(test)]
+mod cases;
 mod contract;
 mod file;
 
