@@ -11,6 +11,7 @@ use crate::stack::{Known, RegionId, TargetId};
 use crate::store::{Lease, Store, StoreError};
 use futures::StreamExt as _;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -94,7 +95,7 @@ pub struct Drive<'a> {
     pub run: &'a Arc<str>,
     pub root: &'a Path,
     /// Environment of `command` gates.
-    pub gate_environment: Vec<(String, String)>,
+    pub gate_environment: BTreeMap<OsString, OsString>,
     pub paused: Option<String>,
     pub held: BTreeMap<RegionId, String>,
     pub now_ms: &'a (dyn Fn() -> u64 + Sync),

@@ -1,6 +1,8 @@
 //! Git: what files a commit, a merge or the dirty tree holds, and how commits follow each other. Knows no policy and not
 //! what a region is. Everything is read from git objects; the working tree is looked at only for what is not committed.
 
+mod scratch;
+
 use crate::review::{CommitSha, PullRequest, User};
 use crate::stack::{BlobId, Leaf, Listing, Mode, Source};
 use git2::{ErrorCode, ObjectType, Oid, Repository, Status, StatusOptions};

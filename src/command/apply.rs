@@ -82,7 +82,7 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
     if done.ends.is_empty() {
         report.nothing = Some("every target is what the code says, as far as the journal knows".into());
     }
-    report.waves = done.rollouts.iter().flat_map(waves).collect();
+    report.waves = done.rollouts.iter().flat_map(|progress| waves(progress, world.clock.now_ms())).collect();
     report.notes.extend(done.notes.iter().map(|text| tell::warning(text.as_str())));
     if let Some((until_ms, why)) = &done.wait {
         report.notes.push(tell::note(format!("{why}; the next tick can go on at {}", say_time(*until_ms))));
@@ -121,13 +121,13 @@ fn row(target: &crate::stack::TargetId, end: &End) -> Row {
     Row { target: target.clone(), state, preview: end.preview.clone(), verdict }
 }
 
-fn waves(progress: &Progress) -> Vec<WaveLine> {
+fn waves(progress: &Progress, now_ms: u64) -> Vec<WaveLine> {
     let label = |name: &str| Arc::from(format!("{} {name}", short(&progress.rollout().commit)));
-    let say = |wave: crate::rollout::WaveLine| {
+    let say = |wave: crate::rollout::WaveView| {
         let state = wave.state.into();
         WaveLine { name: label(&wave.name), targets: wave.targets, done: wave.done, failed: wave.failed, state }
     };
-    progress.wave_lines().into_iter().map(say).collect()
+    progress.wave_views(now_ms).into_iter().map(say).collect()
 }
 
 pub(crate) fn exit(world: &World, done: &Converged, report: &Report) -> Exit {

@@ -16,6 +16,7 @@ use crate::stack::{Known, Selector, TargetId};
 use crate::store::{Holder, Lease};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 
 /// Commits that are tried for a target that waits at the head, newest first.
@@ -239,7 +240,7 @@ impl Converge<'_> {
         let id: Arc<str> = format!("{}-{}", short(&self.order.head.0), self.history().rollouts_begun() + 1).into();
         let targets = work.pending.iter().map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight)).collect();
         let before = work.before.as_ref().map(|scene| &scene.graph);
-        let rollout = Rollout::plan(id, self.order.head.0.clone(), &head.settings, &head.fleet, targets, &head.graph, before)
+        let rollout = Rollout::plan(id, self.order.head.0.clone(), &head.settings, targets, &head.graph, before)
             .map_err(|error| Failure::World(error.0, None))?;
         self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
         let applied = self.drive(Progress::new(rollout), work).await?;
@@ -459,14 +460,9 @@ impl Converge<'_> {
     /// The same changes failed before at this head, and nobody said `resume`.
     fn failed_alike(&self, preview: &Preview) -> Option<Arc<str>> {
         let history = self.history();
-        match history.target(&preview.target).map(|record| &record.state) {
-            Some(State::Failed { digest: Some(digest), commit, resumed: false, .. })
-                if *digest == preview.digest() && commit.as_ref() == Some(&self.order.head.0) =>
-            {
-                Some("failed before with the same changes; after mending the cause: isobar resume, then isobar apply".into())
-            }
-            _ => None,
-        }
+        let stuck = history.target(&preview.target).is_some_and(|record| record.is_stuck(&preview.digest()));
+        let same_head = history.last_commit() == Some(&self.order.head.0);
+        (stuck && same_head).then(|| "failed before with the same changes; after mending the cause: isobar resume, then isobar apply".into())
     }
 
     fn grant(&self, clearance: Clearance, preview: Preview, commit: Arc<str>, cleared: &mut Cleared) {
@@ -661,8 +657,8 @@ fn say_gate(gate: &crate::rollout::Gate) -> String {
 }
 
 /// A gate sees what a shell would need to find programs, and nothing secret.
-fn gate_environment(world: &World) -> Vec<(String, String)> {
-    ["PATH", "HOME", "LANG", "TMPDIR"].iter().filter_map(|name| Some((name.to_string(), world.environment.get(name)?.to_string()))).collect()
+fn gate_environment(world: &World) -> BTreeMap<OsString, OsString> {
+    ["PATH", "HOME", "LANG", "TMPDIR"].iter().filter_map(|name| Some((name.into(), world.environment.get(name)?.into()))).collect()
 }
 
 /// Every target this run may write about.

@@ -3,7 +3,7 @@
 use super::converge::{Order, converge};
 use super::court::Review;
 use super::pending::{self, Work};
-use super::preview::look;
+use super::preview::{keep, look};
 use super::scene::Scenes;
 use super::tell::{self, Form};
 use super::{apply, must_match};
@@ -55,6 +55,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let unseen = drift.findings.iter().any(|finding| finding.class == Class::NotChecked);
     let clean = drift.is_empty();
     report.drift = Some(drift);
+    keep(world, Some(&head), history.last_commit().cloned(), answers).await;
     tell::report(world, &report, &request.form)?;
     Ok(match (unseen, clean) {
         (true, _) => Exit::Unfinished,

@@ -4,6 +4,7 @@ use super::scene::Scenes;
 use super::tell;
 use super::view::{self, After};
 use crate::exit::{Exit, Failure};
+use crate::stack::Level;
 use crate::world::World;
 use serde_json::json;
 
@@ -29,10 +30,11 @@ pub async fn run(world: &World, drawing: Drawing, targets: bool, as_json: bool) 
         tell::json(world, &json!({ "schema": "isobar/graph/v1", "edges": edges.collect::<Vec<_>>() }));
         return Ok(Exit::Clean);
     }
+    let level = if targets { Level::Targets } else { Level::Stacks };
     let text = match drawing {
-        Drawing::Text => scene.graph.text(targets),
-        Drawing::Dot => scene.graph.dot(targets),
-        Drawing::Mermaid => scene.graph.mermaid(targets),
+        Drawing::Text => scene.graph.text(level),
+        Drawing::Dot => scene.graph.dot(level),
+        Drawing::Mermaid => scene.graph.mermaid(level),
     };
     world.terminal.say(&text);
     Ok(Exit::Clean)

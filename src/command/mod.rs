@@ -28,6 +28,8 @@ pub use tell::Form;
 
 use crate::exit::Failure;
 use crate::stack::{Fleet, Selector};
+use crate::workspace::Workspace;
+use std::path::PathBuf;
 
 /// Every verb and what it does, in the order of the help and the docs.
 pub const VERBS: &[(&str, &str)] = &[
@@ -59,4 +61,28 @@ pub(crate) fn must_match(selector: &Selector, fleet: &Fleet) -> Result<(), Failu
         None => Ok(()),
         Some(pattern) => Err(Failure::usage(format!("{pattern:?} matches no target"), "isobar list shows them all")),
     }
+}
+
+/// Where the journal is unless the fleet says otherwise, from the root.
+const JOURNAL: &str = ".isobar/journal";
+
+/// Returns the directory of the journal. Authority is the commit before the head: a change cannot move the history it will be
+/// judged by. A fleet that is not there yet speaks for itself.
+pub fn journal_place(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let before = workspace.at("HEAD^").ok().and_then(|snapshot| declared_journal(workspace, &snapshot));
+    let declared = before.or_else(|| declared_journal(workspace, &workspace.worktree(&[".isobar".to_string()]).ok()?));
+    let Some(place) = declared else { return Ok(workspace.root().join(JOURNAL)) };
+    match place.strip_prefix("file:") {
+        Some(dir) => Ok(workspace.root().join(dir.trim_start_matches("./"))),
+        None => {
+            let what = format!("journal {place:?}: this version keeps its journal in a directory only");
+            Err(Failure::usage(what, "journal: file:.isobar/journal (git and object stores are planned)"))
+        }
+    }
+}
+
+fn declared_journal(workspace: &Workspace, snapshot: &crate::workspace::Snapshot) -> Option<String> {
+    let source = workspace.read(snapshot, scene::FLEET).ok()??;
+    let fleet = Fleet::read(&[source], &snapshot.listing).ok()?;
+    fleet.journal.map(|(place, _)| place.to_string())
 }

@@ -10,6 +10,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
 use crate::report::{Report, Told};
+use crate::review::CommitSha;
 use crate::rollout::Rollout;
 use crate::runner::{self, PREVIEWS_AT_ONCE};
 use crate::stack::{Known, Selector, TargetId};
@@ -53,7 +54,8 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
     let report = compose(world, &view, &after, &work, &answers, &verdicts, request);
-    keep(world, &view, &history, answers).await;
+    let base = view.base.as_ref().map(|base| base.0.clone()).or(history.last_commit().cloned());
+    keep(world, view.head.as_ref(), base, answers).await;
     tell::report(world, &report, &request.form)?;
     Ok(exit(&report, request.exit_code))
 }
@@ -138,7 +140,7 @@ fn waves(after: &Scene, work: &Work, answers: &[Result<Preview, Unseen>]) -> Opt
         return None;
     }
     let before = work.before.as_ref().map(|scene| &scene.graph);
-    let rollout = Rollout::plan("forecast".into(), "".into(), &after.settings, &after.fleet, targets, &after.graph, before);
+    let rollout = Rollout::plan("forecast".into(), "".into(), &after.settings, targets, &after.graph, before);
     Some(tell::forecast(&rollout.ok()?))
 }
 
@@ -159,13 +161,12 @@ fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
 }
 
 /// Keeps what was shown, so that a review can be bound to it. Not being able to is no failure of a preview.
-async fn keep(world: &World, view: &View, history: &History, answers: Vec<Result<Preview, Unseen>>) {
+pub(crate) async fn keep(world: &World, head: Option<&CommitSha>, base: Option<Arc<str>>, answers: Vec<Result<Preview, Unseen>>) {
     if answers.iter().flatten().all(Preview::is_empty) {
         return;
     }
-    let base = view.base.as_ref().map(|base| base.0.clone()).or(history.last_commit().cloned()).unwrap_or_else(|| "".into());
-    let head = view.head.as_ref().map_or_else(|| Arc::from("dirty"), |head| head.0.clone());
-    let stored = Stored { head, base, at_ms: world.clock.now_ms(), previews: answers };
+    let head = head.map_or_else(|| Arc::from("dirty"), |head| head.0.clone());
+    let stored = Stored { head, base: base.unwrap_or_else(|| "".into()), at_ms: world.clock.now_ms(), previews: answers };
     if let Err(error) = world.store.save(&stored).await {
         world.terminal.note(&format!("note: this preview could not be kept, so no review can be bound to it: {error}"));
     }

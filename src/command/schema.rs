@@ -18,7 +18,8 @@ pub enum Which {
 /// Returns a schema, complete with the sections of every engine.
 pub fn schema(which: Which) -> Result<Value, Failure> {
     let engines: Vec<(&str, Value)> = crate::engine::all().iter().map(|engine| (engine.name(), engine.schema())).collect();
-    let parts = Parts { engines: &engines, policy: crate::policy::schema(), rollout: crate::rollout::schema() };
+    let (policy, rollout) = (crate::policy::schema(), crate::rollout::schema());
+    let parts = Parts { engines: &engines, policy: Some(policy), rollout: Some(rollout) };
     let found = match which {
         Which::Fleet => crate::stack::json_schema("isobar", &parts),
         Which::Stack => crate::stack::json_schema("stack", &parts),

@@ -116,7 +116,7 @@ fn waits(history: &History, id: &TargetId, now_ms: u64) -> Option<Arc<str>> {
 }
 
 fn rollout(history: &History, progress: &Progress, now_ms: u64) -> RolloutLine {
-    let waves = progress.wave_lines().into_iter().map(|wave| WaveLine {
+    let waves = progress.wave_views(now_ms).into_iter().map(|wave| WaveLine {
         name: wave.name.clone(),
         targets: wave.targets,
         done: wave.done,

@@ -7,6 +7,7 @@ use super::{
     fill, has_marks, mark_hole, split_marks, walk,
 };
 use serde_json::{Map, Value, json};
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
@@ -41,9 +42,9 @@ pub struct Resolved {
 }
 
 /// Resolves many targets of one fleet: what the stacks of a region share is merged once.
-pub struct Resolver<'a> {
-    fleet: &'a Fleet,
-    regions: BTreeMap<&'a RegionId, (&'a Region, OnceLock<Shared>)>,
+pub struct Resolver<F: Borrow<Fleet>> {
+    fleet: F,
+    regions: BTreeMap<RegionId, OnceLock<Shared>>,
 }
 
 /// What every stack of a region is given alike.
@@ -60,10 +61,10 @@ impl Fleet {
     }
 }
 
-impl<'a> Resolver<'a> {
-    pub fn new(fleet: &'a Fleet) -> Self {
-        let regions = fleet.regions.iter().map(|region| (&region.id, (&**region, OnceLock::new())));
-        Self { fleet, regions: regions.collect() }
+impl<F: Borrow<Fleet>> Resolver<F> {
+    pub fn new(fleet: F) -> Self {
+        let regions = fleet.borrow().regions.iter().map(|region| (region.id.clone(), OnceLock::new())).collect();
+        Self { fleet, regions }
     }
 
     /// Like [`Fleet::resolve`]. `target` must be one of this fleet's.
@@ -91,8 +92,9 @@ impl<'a> Resolver<'a> {
 
     /// Returns what the stacks of region `id` share, or nothing when the fleet has no such region.
     pub(super) fn shared(&self, id: &RegionId) -> Option<&Shared> {
-        let (region, shared) = self.regions.get(id)?;
-        Some(shared.get_or_init(|| Shared { region: region_value(region), vars: self.fleet.vars_below_stacks(region) }))
+        let fleet = self.fleet.borrow();
+        let (shared, region) = (self.regions.get(id)?, fleet.region(id)?);
+        Some(shared.get_or_init(|| Shared { region: region_value(region), vars: fleet.vars_below_stacks(region) }))
     }
 
     /// Says in which regions `has` is true, for a value that `region` lacks.
@@ -109,8 +111,8 @@ impl<'a> Resolver<'a> {
 }
 
 /// Everything one target's expressions may name.
-struct Scope<'a> {
-    resolver: &'a Resolver<'a>,
+struct Scope<'a, F: Borrow<Fleet>> {
+    resolver: &'a Resolver<F>,
     target: &'a Target,
     known: &'a Known,
     region: &'a Value,
@@ -118,7 +120,7 @@ struct Scope<'a> {
     inputs: BTreeMap<Arc<str>, Traced>,
 }
 
-impl Scope<'_> {
+impl<F: Borrow<Fleet>> Scope<'_, F> {
     fn fill(&self, node: &Node, mistakes: &mut Mistakes) -> Node {
         fill(node, &|reference| self.look_up(reference), mistakes)
     }

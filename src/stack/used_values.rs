@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub(super) struct Values<'a> {
     before: &'a Side<'a>,
     after: &'a Side<'a>,
-    old: Resolver<'a>,
-    new: Resolver<'a>,
+    old: Resolver<&'a Fleet>,
+    new: Resolver<&'a Fleet>,
     /// What a region gives differently than before: dotted names such as `vars.owner`. Nothing for an equal region.
     moved: BTreeMap<&'a RegionId, Vec<String>>,
 }

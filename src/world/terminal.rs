@@ -13,6 +13,8 @@ pub struct Terminal {
     pub style: Style,
     live: bool,
     quiet: bool,
+    /// Results are not written either.
+    mute: bool,
     bar: Arc<Mutex<Option<ProgressBar>>>,
 }
 
@@ -26,12 +28,14 @@ impl Terminal {
     pub fn new(environment: &Environment, quiet: bool, no_colour: bool) -> Self {
         let colour = environment.stdout_is_terminal && !no_colour && environment.get("NO_COLOR").is_none() && environment.get("TERM") != Some("dumb");
         let live = environment.stderr_is_terminal && !environment.in_ci() && !quiet;
-        Self { style: if colour { Style::Colour } else { Style::Plain }, live, quiet, bar: Arc::default() }
+        Self { style: if colour { Style::Colour } else { Style::Plain }, live, quiet, mute: false, bar: Arc::default() }
     }
 
     /// Writes a result to standard output.
     pub fn say(&self, text: &str) {
-        self.above_the_bar(|| write_all(std::io::stdout(), text));
+        if !self.mute {
+            self.above_the_bar(|| write_all(std::io::stdout(), text));
+        }
     }
 
     /// Writes a line about the work to standard error; nothing when quiet.
@@ -44,6 +48,11 @@ impl Terminal {
     /// Writes a failure to standard error, quiet or not.
     pub fn complain(&self, text: &str) {
         self.above_the_bar(|| write_all(std::io::stderr(), &format!("{text}\n")));
+    }
+
+    /// The same, saying nothing but complaints.
+    pub fn hushed(&self) -> Self {
+        Self { quiet: true, mute: true, live: false, ..self.clone() }
     }
 
     /// Someone looks on, live.
