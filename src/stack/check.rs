@@ -285,7 +285,7 @@ fn without_twins(mut drafts: Vec<Draft>, mistakes: &mut Mistakes) -> Vec<Draft> 
         if is_twin {
             let (name, other, site) = (&first.stack.name, &first.stack.site.path, &second.stack.site);
             let mistake = Mistake::at(site, format!("two stacks are named {:?}: {other} and {}", name.as_str(), site.path));
-            mistakes.push(mistake.hint("give one of them another name: in its file"));
+            mistakes.push(mistake.hint("write name: another in one of them"));
         }
         is_twin
     });

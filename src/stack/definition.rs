@@ -91,9 +91,13 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
         mistakes.push(mistake.hint("a stack needs where and an engine's section, such as documents; `isobar init` shows one"));
         return None;
     }
+    if !matches!(node.kind, Kind::Map(_)) {
+        mistakes.push(Mistake::at(&node.site, format!("a stack must be a map, and this is {}", node.kind_name())));
+        return None;
+    }
     let mut fields = Fields::of(node, "a stack", mistakes);
     let named = name(&mut fields, dir, &node.site);
-    let wanted = fields.need("where").and_then(|node| Where::read(node, fields.mistakes()));
+    let wanted = fields.need_such_as("where", "where: all").and_then(|node| Where::read(node, fields.mistakes()));
     let depends_on = depends_on(&mut fields);
     let (was, was_sites) = was(&mut fields).into_iter().unzip();
     let inputs = inputs(&mut fields);

@@ -136,6 +136,9 @@ fn quotable(line: &[u8], column: u32) -> Option<Arc<str>> {
     let line = String::from_utf8_lossy(&line[..line.len().min(QUOTED_MAX * 4)]);
     let line = line.strip_prefix('\u{FEFF}').unwrap_or(&line).trim_end();
     let inert = |c: char| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c };
+    if line.is_empty() {
+        return None;
+    }
     Some(line.chars().take(QUOTED_MAX).map(inert).collect::<String>().into())
 }
 

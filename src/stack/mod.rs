@@ -1,6 +1,8 @@
 //! What exists: regions, stacks and their targets, read from definitions, and which of them a diff touches.
 //! Knows nothing of engines, hosts or tools: their sections are kept unread, as [`Node`]s.
 
+#[cfg(test)]
+mod broken;
 mod check;
 mod cycle;
 mod definition;

@@ -127,6 +127,16 @@ impl<'a> Fields<'a> {
         found
     }
 
+    /// Like [`Fields::need`], with an example of the whole entry as the hint.
+    pub fn need_such_as(&mut self, key: &'static str, example: &str) -> Option<&'a Node> {
+        let found = self.get(key);
+        if found.is_none() {
+            let mistake = Mistake::at(self.site, format!("{} needs the key {key:?}", self.what));
+            self.mistakes.push(mistake.hint(format!("such as {example}")));
+        }
+        found
+    }
+
     /// Returns the text of `key`; another kind is a mistake.
     pub fn text(&mut self, key: &'static str) -> Option<&'a str> {
         let node = self.get(key)?;

@@ -102,19 +102,16 @@ impl<'a> Builder<'a> {
             ErrorKind::RecursionLimitExceeded => too_deep(&site),
             kind => {
                 let mistake = Mistake::at(&site, format!("not readable as YAML: {}", error.info().trim_end_matches('.')));
-                match self.advice(kind, &site) {
-                    Some(advice) => mistake.hint(advice),
-                    None => mistake,
-                }
+                mistake.hint(self.advice(kind, &site))
             }
         }
     }
 
-    fn advice(&self, kind: &ErrorKind, site: &Site) -> Option<&'static str> {
+    fn advice(&self, kind: &ErrorKind, site: &Site) -> &'static str {
         let lines = self.text.lines().skip((site.line as usize).saturating_sub(2)).take(2);
         let is_tabbed = |line: &str| line.trim_start_matches(' ').starts_with('\t');
         if lines.clone().any(is_tabbed) {
-            return Some("indent with spaces, YAML allows no tabs there");
+            return "indent with spaces, YAML allows no tabs there";
         }
         let in_flow = matches!(
             kind,
@@ -125,13 +122,13 @@ impl<'a> Builder<'a> {
                 | ErrorKind::UnclosedFlowCollection { .. }
         );
         if in_flow && lines.clone().any(|line| line.contains("${{")) {
-            return Some("between { } or [ ] write an expression in quotes: \"${{ … }}\"");
+            return "between { } or [ ] write an expression in quotes: \"${{ … }}\"";
         }
         match kind {
-            ErrorKind::DirectiveDisallowed => Some("remove the line, definitions use no directives"),
-            ErrorKind::MappingValueNotAllowed => Some("check the indentation, and put a text that holds \": \" in quotes"),
-            ErrorKind::UnclosedQuotedScalar => Some("close the quote"),
-            _ => None,
+            ErrorKind::DirectiveDisallowed => "remove the line, definitions use no directives",
+            ErrorKind::MappingValueNotAllowed => "check the indentation, and put a text that holds \": \" in quotes",
+            ErrorKind::UnclosedQuotedScalar => "close the quote",
+            _ => "look at this line and the one before: an open bracket or quote, or a wrong indentation",
         }
     }
 
