@@ -16,8 +16,10 @@ mod mistake;
 mod name;
 mod node;
 mod place;
+mod reference;
 mod region;
 mod resolve;
+mod scalar;
 mod schema;
 mod select;
 mod selector;
@@ -26,7 +28,7 @@ mod undefined;
 mod yaml;
 
 pub use definition::{BUILT_IN, Dependency, ENGINES, OutputFrom, Stack};
-pub use expression::{Reference, To, fill, references_in, walk};
+pub use expression::{fill, references_in, walk};
 pub use fleet::{Fleet, Target};
 pub use graph::Graph;
 pub use layer::{Layer, Vars};
@@ -34,6 +36,7 @@ pub use mark::{Hole, Part, has_marks, holes, is_mark_character, mark_hole, mark_
 pub use mistake::{Mistake, Mistakes, did_you_mean};
 pub use name::{RegionId, StackName, TargetId};
 pub use node::{Fields, Kind, Node};
+pub use reference::{Reference, To};
 pub use region::Region;
 pub use resolve::{Known, Resolved, Traced};
 pub use schema::{Parts, json_schema};

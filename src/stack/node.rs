@@ -237,8 +237,9 @@ impl<'a> Fields<'a> {
 
     /// Reports each key that nobody asked for, with the nearest known one.
     pub fn finish(self) {
+        let before = self.mistakes.len();
         for (name, site, _) in self.entries {
-            if !self.known.contains(&&**name) {
+            if !self.mistakes.are_plenty_since(before) && !self.known.contains(&&**name) {
                 let hint = super::did_you_mean(name, self.known.iter().copied())
                     .unwrap_or_else(|| format!("{} knows {}", self.what, self.known.join(", ")));
                 self.mistakes.push(Mistake::at(site, format!("unknown key {name:?} in {}", self.what)).hint(hint));

@@ -49,7 +49,15 @@ impl Where {
     pub(super) fn check(&self, regions: &[Arc<Region>], mistakes: &mut Mistakes) {
         match self {
             Self::All => {}
-            Self::Any(terms) => terms.iter().for_each(|term| term.check(regions, mistakes)),
+            Self::Any(terms) => {
+                let before = mistakes.len();
+                for term in terms {
+                    if mistakes.are_plenty_since(before) {
+                        return;
+                    }
+                    term.check(regions, mistakes);
+                }
+            }
         }
     }
 }
@@ -91,6 +99,9 @@ impl Term {
     fn check(&self, regions: &[Arc<Region>], mistakes: &mut Mistakes) {
         let known_before = mistakes.len();
         let mut unknown = |what: String, (text, site): &Wanted, known: BTreeSet<&str>| {
+            if mistakes.are_plenty_since(known_before) {
+                return;
+            }
             let near = did_you_mean(text, known.iter().copied()).unwrap_or_else(|| listing(&known));
             mistakes.push(Mistake::at(site, what).hint(format!("{near} regions are listed in isobar.yaml")));
         };
