@@ -6,6 +6,7 @@ use super::{Known, OutputFrom, RegionId, Resolved, StackName, Target, TargetId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// Numbers that are the same on every machine.
 struct Dice(u64);
@@ -218,9 +219,7 @@ fn oracle(before: &Sample, after: &Sample) -> BTreeSet<String> {
     let ids = |sample: &Sample| sample.fleet.targets().iter().map(|target| target.id.clone()).collect::<BTreeSet<_>>();
     let (old, new) = (ids(before), ids(after));
     let mut touched: BTreeSet<TargetId> = old.symmetric_difference(&new).cloned().collect();
-    touched.extend(
-        old.intersection(&new).filter(|id| given(before, id) != given(after, id) || is_watched(before, after, id)).cloned(),
-    );
+    touched.extend(old.intersection(&new).filter(|id| differs(before, after, id) || is_watched(before, after, id)).cloned());
     loop {
         let count = touched.len();
         let uses_touched = |id: &&TargetId| waits_for_outputs_of(after, id).iter().any(|from| touched.contains(from));
@@ -232,12 +231,18 @@ fn oracle(before: &Sample, after: &Sample) -> BTreeSet<String> {
     }
 }
 
-/// Everything that a target uses, by name.
-fn given(sample: &Sample, id: &TargetId) -> BTreeMap<String, String> {
+fn differs(before: &Sample, after: &Sample, id: &TargetId) -> bool {
+    let names = [before, after].into_iter().filter_map(|sample| sample.uses.get(&id.stack)).flat_map(|uses| uses.names.clone());
+    let names: BTreeSet<_> = names.collect();
+    given(before, id, &names) != given(after, id, &names)
+}
+
+/// Everything that a target uses, by name; of what templates can read, `names`.
+fn given(sample: &Sample, id: &TargetId, names: &BTreeSet<Arc<str>>) -> BTreeMap<String, String> {
     let target = sample.target(&id.to_string());
     let mut given = used_files(sample, target);
     match sample.fleet.resolve(target, &Known::default()) {
-        Ok(resolved) => given.extend(used_values(sample, target, &resolved)),
+        Ok(resolved) => given.extend(used_values(&resolved, names)),
         Err(mistakes) => drop(given.insert("mistakes".into(), mistakes.iter().map(|mistake| mistake.what.as_str()).collect())),
     }
     let needs: BTreeSet<_> = target.stack.depends_on.iter().map(|need| format!("{} {:?}", need.stack, need.region)).collect();
@@ -256,7 +261,7 @@ fn used_files(sample: &Sample, target: &Target) -> BTreeMap<String, String> {
     used.map(|leaf| (format!("file {}", leaf.path), leaf.id.0.to_string())).collect()
 }
 
-fn used_values(sample: &Sample, target: &Target, resolved: &Resolved) -> BTreeMap<String, String> {
+fn used_values(resolved: &Resolved, names: &BTreeSet<Arc<str>>) -> BTreeMap<String, String> {
     let mut values = BTreeMap::from([("section".to_string(), resolved.section.to_value().to_string())]);
     values.extend(resolved.inputs.iter().map(|(name, input)| (format!("input {name}"), input.value.to_string())));
     let whole = |from: &OutputFrom| match from {
@@ -266,7 +271,7 @@ fn used_values(sample: &Sample, target: &Target, resolved: &Resolved) -> BTreeMa
     values.extend(resolved.outputs.iter().map(|(name, from)| (format!("output {name}"), whole(from))));
     let vars: Value = resolved.vars.iter().map(|(key, var)| (key.to_string(), var.value.clone())).collect();
     let context = serde_json::json!({ "vars": vars, "region": resolved.region });
-    for name in sample.uses.get(&target.id.stack).into_iter().flat_map(|uses| &uses.names) {
+    for name in names {
         let pointer = format!("/{}", name.replace('.', "/"));
         values.insert(format!("name {name}"), format!("{:?}", context.pointer(&pointer)));
     }
