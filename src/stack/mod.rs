@@ -1,9 +1,12 @@
 //! What exists: regions, stacks and their targets, read from definitions, and which of them a diff touches.
 //! Knows nothing of engines, hosts or tools: their sections are kept unread, as [`Node`]s.
 
+mod check;
+mod cycle;
 mod definition;
 mod expression;
 mod fleet;
+mod fleet_file;
 mod graph;
 mod graph_text;
 mod layer;
@@ -11,6 +14,7 @@ mod mark;
 mod mistake;
 mod name;
 mod node;
+mod place;
 mod region;
 mod resolve;
 #[cfg(test)]
@@ -21,10 +25,12 @@ mod select;
 mod select_oracle;
 mod selector;
 mod source;
+mod undefined;
 mod used_files;
 mod used_values;
+mod yaml;
 
-pub use definition::{Dependency, OutputFrom, Stack};
+pub use definition::{BUILT_IN, Dependency, ENGINES, OutputFrom, Stack};
 pub use expression::{Reference, To, fill, references_in, walk};
 pub use fleet::{Fleet, Target};
 pub use graph::Graph;
@@ -36,7 +42,7 @@ pub use name::{RegionId, StackName, TargetId};
 pub use node::{Fields, Kind, Node};
 pub use region::Region;
 pub use resolve::{Known, Resolved, Resolver, Traced};
-pub use schema::json_schema;
+pub use schema::{Parts, json_schema};
 pub use select::{Considered, Reason, Selection, Side, Uses, Why};
 pub use selector::Selector;
 pub use source::{BlobId, Leaf, Listing, Mode, Site, Source};

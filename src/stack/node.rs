@@ -156,15 +156,47 @@ impl<'a> Fields<'a> {
     /// Returns the texts of `key`, which may be one text or a list of them, each with its node.
     pub fn texts(&mut self, key: &'static str) -> Option<Vec<(&'a str, &'a Node)>> {
         let node = self.get(key)?;
+        Some(self.texts_of(node, &format!("{key:?}")))
+    }
+
+    /// Returns the texts of `node`, which may be one text or a list of them, each with its node; `what` names it.
+    pub fn texts_of<'n>(&mut self, node: &'n Node, what: &str) -> Vec<(&'n str, &'n Node)> {
         let items = match &node.kind {
             Kind::List(items) => items.iter().collect(),
             _ => vec![node],
         };
         let texts = items.into_iter().filter_map(|item| {
-            let text = self.expect(item, key, "a text or a list of texts", item.as_str())?;
+            let text = self.wanted(item, what, "a text or a list of texts", item.as_str())?;
             Some((text, item))
         });
-        Some(texts.collect())
+        texts.collect()
+    }
+
+    /// Returns the entries of the map at `key`; another kind is a mistake, and no value is an empty map.
+    pub fn map(&mut self, key: &'static str) -> Option<&'a [(Arc<str>, Site, Node)]> {
+        let node = self.get(key)?;
+        let entries: Option<&'a [_]> = match &node.kind {
+            Kind::Map(entries) => Some(entries),
+            Kind::Null => Some(&[]),
+            _ => None,
+        };
+        self.expect(node, key, "a map", entries)
+    }
+
+    /// Returns the map of text to text at `key`; what is not a text is a mistake.
+    pub fn labels(&mut self, key: &'static str) -> std::collections::BTreeMap<Arc<str>, Arc<str>> {
+        let entries = self.map(key).unwrap_or_default();
+        let label = |(name, _, value): &'a (Arc<str>, Site, Node)| {
+            let wanted = "a text (put it in quotes)";
+            let text = self.wanted(value, &format!("label {name:?}"), wanted, value.as_str())?;
+            Some((name.clone(), text.into()))
+        };
+        entries.iter().filter_map(label).collect()
+    }
+
+    /// Returns where the key itself stands.
+    pub fn key_site(&self, key: &str) -> Option<&'a Site> {
+        self.entries.iter().find(|(name, ..)| &**name == key).map(|(_, site, _)| site)
     }
 
     /// Returns the items of the list at `key`; another kind is a mistake.
@@ -178,8 +210,12 @@ impl<'a> Fields<'a> {
     }
 
     fn expect<T>(&mut self, node: &Node, key: &str, wanted: &str, found: Option<T>) -> Option<T> {
+        found.or_else(|| self.wanted(node, &format!("{key:?}"), wanted, None))
+    }
+
+    fn wanted<T>(&mut self, node: &Node, what: &str, wanted: &str, found: Option<T>) -> Option<T> {
         if found.is_none() {
-            self.mistakes.push(Mistake::at(&node.site, format!("{key:?} must be {wanted}, and this is {}", node.kind_name())));
+            self.mistakes.push(Mistake::at(&node.site, format!("{what} must be {wanted}, and this is {}", node.kind_name())));
         }
         found
     }
