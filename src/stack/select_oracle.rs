@@ -2,7 +2,7 @@
 //! resolves every target on both sides and compares all that each one uses.
 
 use super::sample::{Sample, touched};
-use super::{Known, OutputFrom, RegionId, Resolved, StackName, Target, TargetId};
+use super::{Known, OutputFrom, Resolved, Target, TargetId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -108,15 +108,23 @@ impl Draft {
     }
 
     fn add_stack(&mut self, dir: &str, dice: &mut Dice) {
-        let regions = self.regions.keys().copied().filter(|_| !dice.one_in(4)).collect();
+        let regions = self.regions.keys().copied().filter(|_| !dice.one_in(5)).collect();
         let mut stack = StackDraft { regions, ..StackDraft::default() };
         stack.inputs = ["one", "two"].into_iter().map(|name| (name, dice.pick(&EXPRESSIONS).to_string())).collect();
         stack.output = (!dice.one_in(3)).then(|| dice.pick(&["${{ inputs.one }}", "{ at: a.txt }"]));
-        let lower: Vec<_> = self.stacks.iter().filter(|(name, _)| name.as_str() < dir).map(|(name, _)| name.clone()).collect();
+        let lower: Vec<_> = self.stacks.iter().filter(|(name, _)| name.as_str() < dir).collect();
         if !lower.is_empty() {
-            let other = lower[dice.below(lower.len())].clone();
+            let (other, its) = lower[dice.below(lower.len())];
+            let shared: BTreeSet<_> = stack.regions.intersection(&its.regions).copied().collect();
+            let place = its.regions.first().filter(|_| dice.one_in(3)).map(|region| format!("@{region}"));
+            if place.is_none() && !shared.is_empty() {
+                stack.regions = shared;
+            }
+            let other = format!("{other}{}", place.unwrap_or_default());
             match dice.below(3) {
-                0 => drop(stack.inputs.insert("far", format!("${{{{ stacks[\"{other}\"].outputs.out }}}}"))),
+                0 if its.output.is_some() => {
+                    drop(stack.inputs.insert("far", format!("${{{{ stacks[\"{other}\"].outputs.out }}}}")))
+                }
                 1 => stack.waits_for = Some(other),
                 _ => {}
             }
@@ -291,9 +299,12 @@ fn is_watched(before: &Sample, after: &Sample, id: &TargetId) -> bool {
 fn waits_for_outputs_of(sample: &Sample, id: &TargetId) -> Vec<TargetId> {
     let target = sample.target(&id.to_string());
     let Ok(resolved) = sample.fleet.resolve(target, &Known::default()) else { return Vec::new() };
-    let stack = |hole: &str| hole.split(".outputs.").next().and_then(|name| name.parse::<StackName>().ok());
-    let own = |name: StackName, region: &RegionId| TargetId::new(name, region.clone());
-    resolved.holes().iter().filter_map(|hole| Some(own(stack(hole)?, &id.region))).collect()
+    let from = |hole: &Arc<str>| {
+        let (place, _) = hole.split_once(".outputs.")?;
+        let place = if place.contains('@') { place.to_string() } else { format!("{place}@{}", id.region) };
+        place.parse().ok()
+    };
+    resolved.holes().iter().filter_map(from).collect()
 }
 
 #[test]
