@@ -197,8 +197,11 @@ impl<'a> Plan<'a> {
             let To::Output { stack, region, .. } = &reference.to else { continue };
             let region = region.as_ref().map(|region| region.parse::<RegionId>()).transpose();
             let (Ok(stack), Ok(region)) = (stack.parse::<StackName>(), region) else { continue };
-            let is_same = |known: &Dependency| known.stack == stack && known.region == region;
-            if self.by_name.contains_key(&stack) && !draft.stack.depends_on.iter().chain(&implied).any(is_same) {
+            // A dependency that was declared in another region is the one that is meant, unless the use says a region itself.
+            let is_declared = |known: &Dependency| known.stack == stack && (known.region == region || region.is_none());
+            let is_implied = |known: &Dependency| known.stack == stack && known.region == region;
+            let is_known = draft.stack.depends_on.iter().any(is_declared) || implied.iter().any(is_implied);
+            if self.by_name.contains_key(&stack) && !is_known {
                 implied.push(Dependency { stack, region, site: reference.site.clone() });
             }
         }

@@ -2,10 +2,11 @@
 //! resolves every target on both sides and compares all that each one uses.
 
 use super::sample::{Sample, touched};
-use super::{Known, OutputFrom, RegionId, Resolved, StackName, Target, TargetId};
+use super::{Known, OutputFrom, Resolved, Target, TargetId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// Numbers that are the same on every machine.
 struct Dice(u64);
@@ -107,15 +108,23 @@ impl Draft {
     }
 
     fn add_stack(&mut self, dir: &str, dice: &mut Dice) {
-        let regions = self.regions.keys().copied().filter(|_| !dice.one_in(4)).collect();
+        let regions = self.regions.keys().copied().filter(|_| !dice.one_in(5)).collect();
         let mut stack = StackDraft { regions, ..StackDraft::default() };
         stack.inputs = ["one", "two"].into_iter().map(|name| (name, dice.pick(&EXPRESSIONS).to_string())).collect();
         stack.output = (!dice.one_in(3)).then(|| dice.pick(&["${{ inputs.one }}", "{ at: a.txt }"]));
-        let lower: Vec<_> = self.stacks.iter().filter(|(name, _)| name.as_str() < dir).map(|(name, _)| name.clone()).collect();
+        let lower: Vec<_> = self.stacks.iter().filter(|(name, _)| name.as_str() < dir).collect();
         if !lower.is_empty() {
-            let other = lower[dice.below(lower.len())].clone();
+            let (other, its) = lower[dice.below(lower.len())];
+            let shared: BTreeSet<_> = stack.regions.intersection(&its.regions).copied().collect();
+            let place = its.regions.first().filter(|_| dice.one_in(3)).map(|region| format!("@{region}"));
+            if place.is_none() && !shared.is_empty() {
+                stack.regions = shared;
+            }
+            let other = format!("{other}{}", place.unwrap_or_default());
             match dice.below(3) {
-                0 => drop(stack.inputs.insert("far", format!("${{{{ stacks[\"{other}\"].outputs.out }}}}"))),
+                0 if its.output.is_some() => {
+                    drop(stack.inputs.insert("far", format!("${{{{ stacks[\"{other}\"].outputs.out }}}}")))
+                }
                 1 => stack.waits_for = Some(other),
                 _ => {}
             }
@@ -218,9 +227,7 @@ fn oracle(before: &Sample, after: &Sample) -> BTreeSet<String> {
     let ids = |sample: &Sample| sample.fleet.targets().iter().map(|target| target.id.clone()).collect::<BTreeSet<_>>();
     let (old, new) = (ids(before), ids(after));
     let mut touched: BTreeSet<TargetId> = old.symmetric_difference(&new).cloned().collect();
-    touched.extend(
-        old.intersection(&new).filter(|id| given(before, id) != given(after, id) || is_watched(before, after, id)).cloned(),
-    );
+    touched.extend(old.intersection(&new).filter(|id| differs(before, after, id) || is_watched(before, after, id)).cloned());
     loop {
         let count = touched.len();
         let uses_touched = |id: &&TargetId| waits_for_outputs_of(after, id).iter().any(|from| touched.contains(from));
@@ -232,12 +239,18 @@ fn oracle(before: &Sample, after: &Sample) -> BTreeSet<String> {
     }
 }
 
-/// Everything that a target uses, by name.
-fn given(sample: &Sample, id: &TargetId) -> BTreeMap<String, String> {
+fn differs(before: &Sample, after: &Sample, id: &TargetId) -> bool {
+    let names = [before, after].into_iter().filter_map(|sample| sample.uses.get(&id.stack)).flat_map(|uses| uses.names.clone());
+    let names: BTreeSet<_> = names.collect();
+    given(before, id, &names) != given(after, id, &names)
+}
+
+/// Everything that a target uses, by name; of what templates can read, `names`.
+fn given(sample: &Sample, id: &TargetId, names: &BTreeSet<Arc<str>>) -> BTreeMap<String, String> {
     let target = sample.target(&id.to_string());
     let mut given = used_files(sample, target);
     match sample.fleet.resolve(target, &Known::default()) {
-        Ok(resolved) => given.extend(used_values(sample, target, &resolved)),
+        Ok(resolved) => given.extend(used_values(&resolved, names)),
         Err(mistakes) => drop(given.insert("mistakes".into(), mistakes.iter().map(|mistake| mistake.what.as_str()).collect())),
     }
     let needs: BTreeSet<_> = target.stack.depends_on.iter().map(|need| format!("{} {:?}", need.stack, need.region)).collect();
@@ -256,7 +269,7 @@ fn used_files(sample: &Sample, target: &Target) -> BTreeMap<String, String> {
     used.map(|leaf| (format!("file {}", leaf.path), leaf.id.0.to_string())).collect()
 }
 
-fn used_values(sample: &Sample, target: &Target, resolved: &Resolved) -> BTreeMap<String, String> {
+fn used_values(resolved: &Resolved, names: &BTreeSet<Arc<str>>) -> BTreeMap<String, String> {
     let mut values = BTreeMap::from([("section".to_string(), resolved.section.to_value().to_string())]);
     values.extend(resolved.inputs.iter().map(|(name, input)| (format!("input {name}"), input.value.to_string())));
     let whole = |from: &OutputFrom| match from {
@@ -266,7 +279,7 @@ fn used_values(sample: &Sample, target: &Target, resolved: &Resolved) -> BTreeMa
     values.extend(resolved.outputs.iter().map(|(name, from)| (format!("output {name}"), whole(from))));
     let vars: Value = resolved.vars.iter().map(|(key, var)| (key.to_string(), var.value.clone())).collect();
     let context = serde_json::json!({ "vars": vars, "region": resolved.region });
-    for name in sample.uses.get(&target.id.stack).into_iter().flat_map(|uses| &uses.names) {
+    for name in names {
         let pointer = format!("/{}", name.replace('.', "/"));
         values.insert(format!("name {name}"), format!("{:?}", context.pointer(&pointer)));
     }
@@ -286,9 +299,12 @@ fn is_watched(before: &Sample, after: &Sample, id: &TargetId) -> bool {
 fn waits_for_outputs_of(sample: &Sample, id: &TargetId) -> Vec<TargetId> {
     let target = sample.target(&id.to_string());
     let Ok(resolved) = sample.fleet.resolve(target, &Known::default()) else { return Vec::new() };
-    let stack = |hole: &str| hole.split(".outputs.").next().and_then(|name| name.parse::<StackName>().ok());
-    let own = |name: StackName, region: &RegionId| TargetId::new(name, region.clone());
-    resolved.holes().iter().filter_map(|hole| Some(own(stack(hole)?, &id.region))).collect()
+    let from = |hole: &Arc<str>| {
+        let (place, _) = hole.split_once(".outputs.")?;
+        let place = if place.contains('@') { place.to_string() } else { format!("{place}@{}", id.region) };
+        place.parse().ok()
+    };
+    resolved.holes().iter().filter_map(from).collect()
 }
 
 #[test]

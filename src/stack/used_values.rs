@@ -323,7 +323,11 @@ mod tests {
 
     #[test]
     fn a_var_that_one_region_loses_touches_it_there() {
-        let [before, after] = edited(", vars: { cidr: 10.1.0.0/16 }", "", "inputs: { a: '${{ region.vars.cidr }}' }\n");
+        let stack = PLAIN.replace("all", "{ environment: prod }") + "inputs: { a: '${{ region.vars.cidr }}' }\n";
+        let [before, after] = [", vars: { cidr: 10.1.0.0/16 }", ""].map(|vars| {
+            let fleet = FLEET.replace(", vars: { cidr: 10.1.0.0/16 }", vars);
+            Sample::of(&[("isobar.yaml", &fleet), ("apps/stack.yaml", &stack)])
+        });
         assert_eq!(touched(&before, &after), ["apps@prod/us: definition of a value that can't be filled in (apps/stack.yaml:1)"]);
     }
 }
