@@ -171,12 +171,12 @@ mod tests {
 
     #[test]
     fn an_unknown_rule_or_key_is_guessed() {
-        assert!(mistakes(&json!([{ "rule": "aprovals" }]))[0].contains("did you mean \"approvals\"?"));
+        assert!(mistakes(&json!([{ "rule": "approvalss" }]))[0].contains("did you mean \"approvals\"?"));
         assert!(mistakes(&json!([{ "rule": "quorum" }]))[0].contains("rules are approvals, deny, limit, freeze"));
         assert!(mistakes(&json!([{ "rule": 1 }]))[0].contains("must name a kind of rule"));
         assert!(mistakes(&json!([{ "message": "m" }]))[0].contains("needs the key \"rule\""));
-        let told = mistakes(&json!([{ "rule": "deny", "mesage": "m", "message": "m" }]));
-        assert!(told[0].contains("unknown key \"mesage\"") && told[0].contains("did you mean \"message\"?"), "{told:?}");
+        let told = mistakes(&json!([{ "rule": "deny", "messagee": "m", "message": "m" }]));
+        assert!(told[0].contains("unknown key \"messagee\"") && told[0].contains("did you mean \"message\"?"), "{told:?}");
     }
 
     #[test]

@@ -62,7 +62,7 @@ mod tests {
             json!([{ "rule": "approvals" }]),
             json!([{ "rule": "approvals", "require": [] }]),
             json!([{ "rule": "approvals", "require": [{ "count": 0 }] }]),
-            json!([{ "rule": "approvals", "require": [{ "teem": "sre" }] }]),
+            json!([{ "rule": "approvals", "require": [{ "teamm": "sre" }] }]),
             json!([{ "rule": "deny" }]),
             json!([{ "rule": "deny", "message": "m", "deletes_max": 1 }]),
             json!([{ "rule": "deny", "message": "m", "when": { "actions": "explode" } }]),

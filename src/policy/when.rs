@@ -302,14 +302,14 @@ mod tests {
     #[test]
     fn a_condition_that_can_never_hold_is_a_mistake() {
         for (when, said) in [
-            (json!({ "environment": "prd" }), "unknown environment \"prd\"\n  hint: did you mean \"prod\"?"),
+            (json!({ "environment": "prodd" }), "unknown environment \"prodd\"\n  hint: did you mean \"prod\"?"),
             (json!({ "environment": [] }), "\"environment\" names nothing"),
             (json!({ "environment": 3 }), "\"environment\" must be a text or a list of texts"),
             (json!({ "region": "prod/eu-wst-1" }), "did you mean \"prod/eu-west-1\"?"),
-            (json!({ "region": "prdo/*" }), "unknown region \"prdo/*\""),
-            (json!({ "cloud": "asw" }), "unknown cloud \"asw\"\n  hint: did you mean \"aws\"?"),
-            (json!({ "stack": "netwrok" }), "did you mean \"network\"?"),
-            (json!({ "actions": "destory" }), "did you mean \"destroy\"?"),
+            (json!({ "region": "prodd/*" }), "unknown region \"prodd/*\""),
+            (json!({ "cloud": "awss" }), "unknown cloud \"awss\"\n  hint: did you mean \"aws\"?"),
+            (json!({ "stack": "networkk" }), "did you mean \"network\"?"),
+            (json!({ "actions": "destroyy" }), "did you mean \"destroy\"?"),
             (json!({ "actions": "read" }), "unknown action \"read\""),
             (json!({ "kinds": "[a" }), "\"[a\" is not a pattern"),
             (json!({ "labels": "tier" }), "\"labels\" must be a map"),
@@ -317,7 +317,7 @@ mod tests {
             (json!({ "labels": { "tier": 1 } }), "put the value in quotes"),
             (json!({ "labels": { "tier": [] } }), "names no value"),
             (json!({ "targets_min": 0 }), "at least 1"),
-            (json!({ "envrionment": "prod" }), "did you mean \"environment\"?"),
+            (json!({ "environmentt": "prod" }), "did you mean \"environment\"?"),
             (json!("prod"), "\"when\" must be a map"),
         ] {
             let told = mistakes(&json!([{ "rule": "deny", "message": "m", "when": when }]));

@@ -129,8 +129,8 @@ mod tests {
             (json!([{ "user": " " }]), "a user needs a name"),
             (json!([{ "anyone": false }]), "asks for nobody"),
             (json!([{ "anyone": true, "team": "sre" }]), "contradict"),
-            (json!([{ "team": "srr" }]), "unknown team \"srr\""),
-            (json!([{ "temas": "sre" }]), "unknown key \"temas\""),
+            (json!([{ "team": "sree" }]), "unknown team \"sree\""),
+            (json!([{ "teamz": "sre" }]), "unknown key \"teamz\""),
         ] {
             let told = mistakes(&json!([{ "rule": "approvals", "require": require }]));
             assert!(told.iter().any(|mistake| mistake.contains(said)), "{require}: {told:?}");
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn every_mistake_of_a_rule_is_told_at_once() {
-        let told = mistakes(&json!([{ "rule": "approvals", "require": [{ "count": 0 }, { "team": "srr" }], "wen": {} }]));
+        let told = mistakes(&json!([{ "rule": "approvals", "require": [{ "count": 0 }, { "team": "sree" }], "whenn": {} }]));
         assert_eq!(told.len(), 3, "{told:?}");
     }
 }
