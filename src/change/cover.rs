@@ -19,6 +19,11 @@ pub struct Extra {
 }
 
 impl Extra {
+    /// Nothing of this address was approved.
+    pub fn is_new(&self) -> bool {
+        self.why == NOT_CLEARED
+    }
+
     /// The change itself was approved; the ones it was approved with are gone, and we never started on them.
     pub fn is_remainder(&self) -> bool {
         self.why == REMAINDER
