@@ -27,7 +27,9 @@ impl Share {
 pub(super) fn read_share(node: &Node, key: &str, min: usize, mistakes: &mut Mistakes) -> Option<Share> {
     let share = match &node.kind {
         Kind::Number(number) => number.as_u64().and_then(|count| usize::try_from(count).ok()).map(Share::Count),
-        Kind::Text(text) => text.strip_suffix('%').and_then(|text| text.parse().ok()).map(Share::Percent),
+        Kind::Text(text) => {
+            text.strip_suffix('%').filter(|text| is_digits(text)).and_then(|text| text.parse().ok()).map(Share::Percent)
+        }
         _ => None,
     };
     let share = share.filter(|share| match share {
@@ -61,8 +63,12 @@ fn secs_of(text: &str) -> Option<u64> {
         _ => return None,
     };
     let digits = text.strip_suffix(unit)?;
-    let plain = digits.chars().all(|c| c.is_ascii_digit());
-    plain.then(|| digits.parse::<u64>().ok())??.checked_mul(each)
+    is_digits(digits).then(|| digits.parse::<u64>().ok())??.checked_mul(each)
+}
+
+/// Says no to a sign, which parsing alone would take.
+fn is_digits(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_digit())
 }
 
 /// Tells a duration as a definition would write it.

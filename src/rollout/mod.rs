@@ -1,6 +1,7 @@
 //! In what order, and how far: waves, gates, bakes, tolerance. A pure state machine folded from events; knows no tasks,
 //! channels, processes or clocks.
 
+mod fold;
 mod gate;
 mod measure;
 mod next;

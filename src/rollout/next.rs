@@ -1,6 +1,6 @@
 //! What may begin next: read off the queues of [`Progress`]; changes nothing.
 
-use super::progress::{Phase, Run};
+use super::fold::{Phase, Run};
 use super::words::moment;
 use super::{Ending, Gate, Outcome, Progress, StepEvent};
 use crate::policy::Clearance;
@@ -111,6 +111,12 @@ impl Progress {
     pub fn breaches(&self, now_ms: u64) -> Vec<String> {
         let open = (0..self.runs.len()).filter(|wave| self.is_open(*wave, now_ms));
         open.filter_map(|wave| self.breach(wave, now_ms)).collect()
+    }
+
+    /// When the next `tick` can go on, when nothing but bakes keeps the rollout.
+    pub fn next_tick_ms(&self, now_ms: u64) -> Option<u64> {
+        let until = |todo: &Todo| if let Todo::Wait { until_ms, .. } = todo { Some(*until_ms) } else { None };
+        self.next(&Now::at(now_ms)).iter().map(until).min().flatten()
     }
 
     /// All waves before it are verified and baked, and it is not verified yet.
@@ -378,6 +384,7 @@ mod tests {
         let why = "staging bakes since 1970-01-01 00:01 UTC, until 1970-01-01 00:16 UTC; `isobar tick` goes on then";
         expect(&mut progress, 60_000 + 14 * 60_000, &[why]);
         assert_eq!(progress.wave_state(0, 0), WaveState::Baking { until_ms: 960_000 });
+        assert_eq!((progress.next_tick_ms(60_000), progress.next_tick_ms(960_000)), (Some(960_000), None));
         expect(&mut progress, 960_000, &["ask a@prod/us"]);
     }
 
@@ -391,6 +398,16 @@ mod tests {
         expect(&mut progress, 0, &["gate GET https://x/health"]);
         record(&mut progress, &[StepEvent::GateFailed { wave: 0, gate: 0, why: "status 503".into() }]);
         expect(&mut progress, 0, &["stop: staging: gate GET https://x/health failed: status 503"]);
+    }
+
+    #[test]
+    fn a_gate_that_fails_during_the_bake_takes_the_verification_back() {
+        let text = "staging: { bake: 15m, gates: [{ command: [./smoke] }] }\nprod: { after: staging }";
+        let mut progress = progress(text, &["a@staging/us", "a@prod/us"], &[]);
+        record(&mut progress, &[started("a@staging/us"), finished("a@staging/us", Outcome::Applied)]);
+        record(&mut progress, &[StepEvent::GatePassed { wave: 0, gate: 0 }, StepEvent::Verified { wave: 0 }]);
+        record(&mut progress, &[StepEvent::GateFailed { wave: 0, gate: 0, why: "exit 1".into() }]);
+        expect(&mut progress, 900_000, &["stop: staging: gate ./smoke failed: exit 1"]);
     }
 
     #[test]

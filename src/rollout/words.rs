@@ -1,6 +1,6 @@
 //! Where a rollout stands, for people: each wave, and what each target waits for, since when, until when, who can unblock it.
 
-use super::progress::Phase;
+use super::fold::Phase;
 use super::{Outcome, Progress};
 use crate::stack::TargetId;
 use std::sync::Arc;
