@@ -15,6 +15,8 @@ mod disk;
 mod entries;
 mod leases;
 mod previews;
+#[cfg(test)]
+mod tests;
 
 use super::{Boxed, Holder, Lease, Store, StoreError, Stored};
 use crate::journal::{Entry, Event, History};
