@@ -6,6 +6,6 @@ mod history;
 mod open;
 mod record;
 
-pub use event::{Chain, Entry, Event, Fault, SCHEMA, Verb};
+pub use event::{Chain, Drifted, Entry, Event, Fault, SCHEMA, Verb};
 pub use history::{History, Hold};
 pub use record::{DriftNote, Record, State};

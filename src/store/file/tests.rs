@@ -113,7 +113,7 @@ async fn a_broken_line_is_named() {
     let what = "entry 3 is not what its hash says".to_string();
     assert_eq!(length(&open(dir.path())).await, Err(StoreError::Broken { place, what }));
 
-    put(dir.path(), changed[begins..].as_bytes());
+    put(dir.path(), &changed.as_bytes()[begins..]);
     let place = format!("{}:1", dir.path().join("entries.jsonl").display());
     let what = "entry 2 stands where 1 must stand".to_string();
     assert_eq!(length(&open(dir.path())).await, Err(StoreError::Broken { place, what }));
