@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// The version of the entries we write; a reader refuses a newer one.
 pub const SCHEMA: u32 = 1;
 
+/// What drifted in one target: addresses, and how.
+pub type Drifted = Vec<(Arc<str>, Class)>;
+
 /// Which command wrote an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,7 +104,7 @@ pub enum Event {
         commit: Arc<str>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         scope: Option<Vec<TargetId>>,
-        found: Vec<(TargetId, Vec<(Arc<str>, Class)>)>,
+        found: Vec<(TargetId, Drifted)>,
         unchecked: Vec<TargetId>,
     },
     /// `recover` answered an unknown outcome by a fresh preview.

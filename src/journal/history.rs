@@ -4,6 +4,7 @@
 use super::open::OpenRollouts;
 use super::record::{Marks, Record, Run};
 use super::{Class, Entry, Event};
+use super::{Drifted, Entry, Event};
 use crate::review::User;
 use crate::rollout::{Progress, StepEvent};
 use crate::stack::{RegionId, TargetId};
@@ -176,13 +177,7 @@ impl History {
         }
     }
 
-    fn check_drift(
-        &mut self,
-        scope: Option<&[TargetId]>,
-        found: &[(TargetId, Vec<(Arc<str>, Class)>)],
-        unchecked: &[TargetId],
-        at_ms: u64,
-    ) {
+    fn check_drift(&mut self, scope: Option<&[TargetId]>, found: &[(TargetId, Drifted)], unchecked: &[TargetId], at_ms: u64) {
         for (target, found) in found {
             self.reach(target).found_drifted(found, at_ms);
         }
@@ -237,6 +232,7 @@ mod tests {
     use super::super::{Chain, State, Verb};
     use super::*;
     use crate::change::{Digest, Intent};
+    use crate::drift::Class;
     use crate::rollout::{Outcome, Planned, Rollout, Wave};
 
     fn id(text: &str) -> TargetId {
@@ -336,7 +332,7 @@ mod tests {
 
     #[test]
     fn folding_at_once_and_one_by_one_is_the_same() {
-        let checked = |found: Vec<(TargetId, Vec<(Arc<str>, Class)>)>, unchecked| Event::DriftChecked {
+        let checked = |found: Vec<(TargetId, Drifted)>, unchecked| Event::DriftChecked {
             commit: "c".into(),
             scope: None,
             found,

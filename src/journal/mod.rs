@@ -8,6 +8,7 @@ mod open;
 mod record;
 
 pub use class::Class;
+pub use event::{Chain, Drifted, Entry, Event, Fault, SCHEMA, Verb};
 pub use event::{Chain, Entry, Event, Fault, SCHEMA, Verb};
 pub use history::{History, Hold};
 pub use record::{DriftNote, Record, State};

@@ -1,6 +1,7 @@
 //! What is known of one target, and how one event changes it. Knows no other target; what an event says of all of them at
 //! once is kept as a [`Marks`] and reaches each record when it is next touched.
 
+use super::Drifted;
 use crate::change::{ChangeMark, Digest, Intent};
 use super::Class;
 use crate::review::User;
@@ -56,7 +57,7 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DriftNote {
     pub since_ms: u64,
-    pub found: Vec<(Arc<str>, Class)>,
+    pub found: Drifted,
 }
 
 /// What was last said of every target at once, and as which event. Each concerns the records that were there then and that

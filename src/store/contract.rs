@@ -39,6 +39,9 @@ pub struct Holder {
     pub since_ms: u64,
 }
 
+/// Who holds which targets.
+pub type Held = (Holder, Vec<TargetId>);
+
 /// The right to write about a set of targets. Only a store can make one; it ends with [`Store::release`] or the process.
 #[derive(Debug)]
 pub struct Lease {
@@ -100,7 +103,7 @@ pub trait Store: Send + Sync {
     fn release<'a>(&'a self, lease: Lease) -> Boxed<'a, Result<(), StoreError>>;
 
     /// Who holds what now, proven alive or not provable: holder and targets.
-    fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<(Holder, Vec<TargetId>)>, StoreError>>;
+    fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>>;
 
     /// Keeps a shown preview set; the newest of a head replaces the older one.
     fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>>;

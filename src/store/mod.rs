@@ -5,5 +5,5 @@ mod cases;
 mod contract;
 mod file;
 
-pub use contract::{Boxed, Holder, Lease, Store, StoreError, Stored};
+pub use contract::{Boxed, Held, Holder, Lease, Store, StoreError, Stored};
 pub use file::FileStore;

@@ -6,7 +6,7 @@
 
 use super::disk::{failed, identity, is_abandoned, list, make_dir, open_existing, open_private, read_existing, remove, replace};
 use crate::stack::TargetId;
-use crate::store::{Holder, Lease, StoreError};
+use crate::store::{Held, Holder, Lease, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// What a lease file says, for people and for those who want the same targets.
 #[derive(Serialize, Deserialize)]
-struct Held {
+struct LeaseFile {
     epoch: u64,
     holder: Holder,
     targets: Vec<TargetId>,
@@ -41,7 +41,7 @@ pub(super) fn acquire(dir: &Path, targets: &[TargetId], holder: Holder) -> Resul
 
     let epoch = next_epoch(dir, newest)?;
     let path = lease_file(dir, epoch);
-    let guard = make_lease(&path, &Held { epoch, holder: holder.clone(), targets: targets.to_vec() })?;
+    let guard = make_lease(&path, &LeaseFile { epoch, holder: holder.clone(), targets: targets.to_vec() })?;
     let epochs = wanted.into_iter().map(|target| (target.clone(), epoch)).collect();
     Ok(Lease { run: holder.run, epochs, guard: Some(guard) })
 }
@@ -55,7 +55,7 @@ pub(super) fn release(dir: &Path, lease: Lease) -> Result<(), StoreError> {
 }
 
 /// Everyone who holds a lease and lives, oldest lease first.
-pub(super) fn holders(dir: &Path) -> Result<Vec<(Holder, Vec<TargetId>)>, StoreError> {
+pub(super) fn holders(dir: &Path) -> Result<Vec<Held>, StoreError> {
     let mut held = Vec::new();
     for path in lease_files(dir)? {
         held.extend(read_living(&path)?);
@@ -95,7 +95,7 @@ fn lease_files(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
 }
 
 /// Returns what the lease says; `None` when its owner is gone.
-fn read_living(path: &Path) -> Result<Option<Held>, StoreError> {
+fn read_living(path: &Path) -> Result<Option<LeaseFile>, StoreError> {
     let Some(mut file) = open_existing(path)? else { return Ok(None) };
     if is_abandoned(&file, path)? {
         return Ok(None);
@@ -109,7 +109,7 @@ fn read_living(path: &Path) -> Result<Option<Held>, StoreError> {
     Ok(Some(held))
 }
 
-fn make_lease(path: &Path, held: &Held) -> Result<File, StoreError> {
+fn make_lease(path: &Path, held: &LeaseFile) -> Result<File, StoreError> {
     make_dir(path.parent().unwrap_or(Path::new(".")))?;
     let text = serde_json::to_vec(held).expect("a lease holds only strings and numbers");
     let made = open_private(path).and_then(|mut file| {

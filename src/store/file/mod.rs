@@ -15,8 +15,10 @@ mod disk;
 mod entries;
 mod leases;
 mod previews;
+#[cfg(test)]
+mod tests;
 
-use super::{Boxed, Holder, Lease, Store, StoreError, Stored};
+use super::{Boxed, Held, Holder, Lease, Store, StoreError, Stored};
 use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
 use disk::Pen;
@@ -135,7 +137,7 @@ impl Store for FileStore {
         Box::pin(self.blocking(move |shelf| leases::release(&shelf.dir, lease)))
     }
 
-    fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<(Holder, Vec<TargetId>)>, StoreError>> {
+    fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>> {
         Box::pin(self.blocking(|shelf| {
             let _lock = disk::lock_shared(&shelf.dir.join("lock"))?;
             leases::holders(&shelf.dir)
