@@ -70,8 +70,7 @@ async fn note(world: &World, history: &History, drift: &Drift, work: &Work, head
         return Ok(());
     }
     let scope = (request.selector != Selector::default()).then(|| work.pending.iter().map(|pending| pending.target.id.clone()).collect());
-    let unchecked = drift.findings.iter().filter(|finding| finding.class == Class::NotChecked).flat_map(|finding| finding.targets.clone());
-    let event = Event::DriftChecked { commit: head.clone(), scope, found: drift.found(), unchecked: unchecked.collect() };
+    let event = Event::DriftChecked { commit: head.clone(), scope, found: drift.found(), unchecked: drift.unchecked() };
     world.store.append(vec![event], &world.run, world.clock.now_ms(), None).await?;
     Ok(())
 }

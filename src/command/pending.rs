@@ -50,16 +50,16 @@ impl Work {
 
     /// Targets by level: each level needs only those before it.
     pub(crate) fn levels(&self) -> Vec<Vec<TargetId>> {
-        let wanted: BTreeSet<&TargetId> = self.pending.iter().map(|pending| &pending.target.id).collect();
         let mut depth: BTreeMap<&TargetId, usize> = BTreeMap::new();
+        let order = self.pending.first().map(|pending| pending.scene.graph.order()).unwrap_or_default();
+        let place: BTreeMap<&TargetId, usize> = order.into_iter().enumerate().map(|(at, id)| (id, at)).collect();
         let mut order: Vec<&Pending> = self.pending.iter().collect();
-        let rank = self.pending.first().map(|pending| pending.scene.graph.ranks()).unwrap_or_default();
-        order.sort_by_key(|pending| rank.get(&pending.target.id).copied().unwrap_or(0));
+        order.sort_by_key(|pending| place.get(&pending.target.id).copied().unwrap_or(usize::MAX));
         let mut levels: Vec<Vec<TargetId>> = Vec::new();
         for pending in order {
             let id = &pending.target.id;
-            let before = pending.scene.graph.dependencies(id).iter().filter(|dependency| wanted.contains(dependency));
-            let level = before.filter_map(|dependency| depth.get(dependency)).max().map_or(0, |deepest| deepest + 1);
+            let before = pending.scene.graph.dependencies(id).iter().filter_map(|dependency| depth.get(dependency));
+            let level = before.max().map_or(0, |deepest| deepest + 1);
             depth.insert(id, level);
             if levels.len() <= level {
                 levels.resize_with(level + 1, Vec::new);

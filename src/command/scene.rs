@@ -26,7 +26,7 @@ pub(crate) struct Scene {
     pub(crate) settings: Settings,
     sources: BTreeMap<StackName, Arc<Sources>>,
     uses: BTreeMap<StackName, Uses>,
-    resolver: Resolver,
+    resolver: Resolver<Arc<Fleet>>,
     root: Arc<PathBuf>,
 }
 

@@ -74,7 +74,7 @@ fn row(history: &History, id: &TargetId, is_pending: bool, is_defined: bool, now
         pull_request: record.and_then(|record| record.pull_request),
         by: record.map(|record| record.by.iter().map(|user| user.0.clone()).collect()).unwrap_or_default(),
         drift: drift(history, id),
-        drift_checked_at_ms: history.drift_checked_at_ms(id),
+        drift_checked_at_ms: record.and_then(|record| record.drift_checked_at_ms),
         waits: waits(history, id, now_ms),
     }
 }
@@ -94,10 +94,10 @@ fn state(record: Option<&Record>, is_pending: bool, is_defined: bool) -> &'stati
 fn drift(history: &History, id: &TargetId) -> Arc<str> {
     match history.target(id).and_then(|record| record.drift.as_ref()) {
         Some(note) => {
-            let say = |(address, class): &(Arc<str>, crate::drift::Class)| format!("{}: {address}", class.words());
+            let say = |(address, class): &(Arc<str>, crate::drift::Class)| format!("{}: {address}", class.name());
             note.found.iter().map(say).collect::<Vec<_>>().join(", ").into()
         }
-        None if history.drift_checked_at_ms(id).is_some() => "clean".into(),
+        None if history.target(id).is_some_and(|record| record.drift_checked_at_ms.is_some()) => "clean".into(),
         None => "not checked".into(),
     }
 }
@@ -107,10 +107,10 @@ fn waits(history: &History, id: &TargetId, now_ms: u64) -> Option<Arc<str>> {
     let holder = history.holder(id)?;
     let rollout = holder.rollout();
     let own = match holder.outcome(id) {
-        Some(Outcome::Failed(_)) => "failed in".to_string(),
+        Some(Outcome::Failed(_)) => "failed in",
         Some(Outcome::Skipped(why)) => return Some(format!("{why} (rollout {})", rollout.id).into()),
         Some(Outcome::Applied | Outcome::Unchanged) => return None,
-        None => "held by".to_string(),
+        None => "held by",
     };
     Some(format!("{own} rollout {} of {}: {}", rollout.id, short(&rollout.commit), stage(history, holder, now_ms).0).into())
 }
@@ -137,10 +137,10 @@ fn stage(history: &History, progress: &Progress, now_ms: u64) -> (String, Option
     if let Some((by, reason)) = history.paused() {
         return (format!("paused by {by}: {reason}; isobar resume"), None);
     }
-    let todos = progress.next(&Now { ms: now_ms, paused: None, held: &BTreeMap::new() });
+    let todos = progress.next(&Now::at(now_ms));
     let wait = todos.into_iter().find_map(|todo| match todo {
         Todo::Wait { until_ms, why, .. } => Some((why, Some(until_ms))),
-        _ => None,
+        _ => None, // everything else can begin with the next run
     });
     wait.unwrap_or_else(|| ("open; isobar tick goes on".into(), Some(now_ms)))
 }

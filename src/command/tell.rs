@@ -5,7 +5,7 @@ use crate::change::{Fold, Names, Preview, Unseen, fold};
 use crate::diagnosis;
 use crate::exit::Failure;
 use crate::policy::{Answer, Verdict};
-use crate::report::{self, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
+use crate::report::{self, Frame, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
 use crate::rollout::Rollout;
 use crate::runner::say_unseen;
 use crate::stack::{Region, Target, TargetId};
@@ -58,6 +58,7 @@ pub(crate) fn blank(told: Told) -> Report {
         drift: None,
         notes: Vec::new(),
         next: Vec::new(),
+        frame: Frame::default(),
     }
 }
 

@@ -55,8 +55,9 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
         Some(pending) if pending.reasons.is_empty() => text.push_str("  its last apply failed, or its end is unknown\n"),
         Some(_) => reasons.iter().for_each(|reason| drop(writeln!(text, "  because {reason}"))),
         None => {
-            let used = scene.considered(&id);
-            let _ = writeln!(text, "  none of its {} files, {} values and {} dependencies changed", used.files, used.values, used.dependencies);
+            if let Some(used) = work.considered.get(&id) {
+                let _ = writeln!(text, "  none of its {} files, {} values and {} dependencies changed", used.files, used.values, used.dependencies);
+            }
         }
     }
     section(&mut text, "inputs", &resolved.inputs);

@@ -60,6 +60,11 @@ pub enum Event {
     Planned {
         rollout: Rollout,
     },
+    /// The head takes back what a stopped rollout brought: it holds no target any more.
+    Superseded {
+        rollout: Arc<str>,
+        commit: Arc<str>,
+    },
     /// A step of a rollout; `Started` and `Finished` are among them.
     Step {
         rollout: Arc<str>,

@@ -3,7 +3,6 @@
 
 use super::open::OpenRollouts;
 use super::record::{Marks, Record, Run};
-use super::{Class, Entry, Event};
 use super::{Drifted, Entry, Event};
 use crate::review::User;
 use crate::rollout::{Progress, StepEvent};
@@ -24,6 +23,7 @@ pub struct History {
     paused: Option<(User, Arc<str>)>,
     holds: BTreeMap<RegionId, Hold>,
     last_commit: Option<Arc<str>>,
+    rollouts_begun: usize,
     /// The commit last met: most entries speak of the same one, and share its text.
     commit: Option<Arc<str>>,
 }
@@ -53,7 +53,7 @@ impl History {
         match &entry.event {
             Event::Settled { .. } | Event::DriftChecked { .. } | Event::Resumed { .. } => self.resolve(),
             Event::RunStarted { .. } | Event::Cleared { .. } | Event::Planned { .. } | Event::Step { .. } => {}
-            Event::Applied { .. } | Event::Recovered { .. } => {}
+            Event::Superseded { .. } | Event::Applied { .. } | Event::Recovered { .. } => {}
             Event::Paused { .. } | Event::Held { .. } | Event::Released { .. } => {}
         }
     }
@@ -80,6 +80,11 @@ impl History {
     /// Rollouts that have not ended, and stopped ones that nobody resumed or superseded; oldest first.
     pub fn rollouts(&self) -> impl Iterator<Item = &Progress> {
         self.rollouts.iter()
+    }
+
+    /// How many rollouts were ever planned.
+    pub fn rollouts_begun(&self) -> usize {
+        self.rollouts_begun
     }
 
     /// The open or stopped rollout that still holds `target`: the newest that planned it, as long as `target` has no outcome
@@ -109,7 +114,11 @@ impl History {
             Event::Cleared { target, commit: _, digest, changes, by, why: _ } => {
                 self.reach(target).clear(digest, changes, by);
             }
-            Event::Planned { rollout } => self.rollouts.plan(rollout),
+            Event::Planned { rollout } => {
+                self.rollouts_begun += 1;
+                self.rollouts.plan(rollout);
+            }
+            Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),
             Event::Step { rollout, step } => self.step(rollout, step, entry.at_ms),
             Event::Applied { target, intent, commit, digest, changes: _ } => {
                 let commit = self.share(commit);
@@ -232,7 +241,7 @@ mod tests {
     use super::super::{Chain, State, Verb};
     use super::*;
     use crate::change::{Digest, Intent};
-    use crate::drift::Class;
+    use super::Class;
     use crate::rollout::{Outcome, Planned, Rollout, Wave};
 
     fn id(text: &str) -> TargetId {

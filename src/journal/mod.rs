@@ -9,6 +9,5 @@ mod record;
 
 pub use class::Class;
 pub use event::{Chain, Drifted, Entry, Event, Fault, SCHEMA, Verb};
-pub use event::{Chain, Entry, Event, Fault, SCHEMA, Verb};
 pub use history::{History, Hold};
 pub use record::{DriftNote, Record, State};

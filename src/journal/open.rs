@@ -45,6 +45,11 @@ impl OpenRollouts {
         self.find(rollout).map(|open| open.own.keys().cloned().collect()).unwrap_or_default()
     }
 
+    /// A stopped rollout whose change was taken back holds nothing any more.
+    pub(super) fn forget(&mut self, rollout: &str) {
+        self.0.retain(|open| *open.progress.rollout().id != *rollout);
+    }
+
     pub(super) fn plan(&mut self, rollout: &Rollout) {
         let planned = || rollout.waves.iter().flat_map(|wave| &wave.targets);
         for open in &mut self.0 {

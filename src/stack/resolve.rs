@@ -167,7 +167,7 @@ impl<F: Borrow<Fleet>> Scope<'_, F> {
     fn output(&self, stack: &str, region: Option<&str>, path: &[Arc<str>]) -> Result<Value, String> {
         let (name, elsewhere) = output_place(&self.target.stack, stack, region)?;
         let from = TargetId::new(name, elsewhere.unwrap_or_else(|| self.target.id.region.clone()));
-        if self.resolver.fleet.target(&from).is_none() {
+        if self.resolver.fleet.borrow().target(&from).is_none() {
             return Err(format!("{} does not run in {}, so it has no outputs there", from.stack, from.region));
         }
         let known = self.known.0.get(&from).zip(path.split_first());
