@@ -8,7 +8,7 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrI
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-const BYTES_MAX: usize = 256 * 1024; // the largest fleet file of 1,000 regions we made has 190 KiB
+const BYTES_MAX: usize = 256 * 1024; // a region takes about 100 bytes, so this holds 2,000 of them
 const DEPTH_MAX: usize = 64;
 const NODES_MAX: usize = 100_000; // after aliases; an anchored value counts twice, as it is kept twice
 
