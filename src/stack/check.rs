@@ -1,10 +1,9 @@
 //! What no file can see alone: that the dependencies and references of all stacks lead somewhere, and in no circle.
 
 use super::definition::Draft;
-use super::expression::{Reference, To};
 use super::fleet_file::FleetFile;
 use super::undefined::{Level, undefined};
-use super::{Dependency, Mistake, Mistakes, Region, RegionId, Site, Stack, StackName, Vars, cycle, did_you_mean};
+use super::{Dependency, Mistake, Mistakes, Reference, Region, RegionId, Site, Stack, StackName, To, Vars, cycle, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -69,7 +68,7 @@ impl<'a> Plan<'a> {
     }
 
     fn check_references(&self, at: usize, mistakes: &mut Mistakes) {
-        let draft = &self.drafts[at];
+        let (draft, before) = (&self.drafts[at], mistakes.len());
         for reference in &draft.uses_of_inputs {
             if matches!(reference.to, To::Input(_)) {
                 let mistake = Mistake::at(&reference.site, "an input may not refer to an input");
@@ -77,6 +76,9 @@ impl<'a> Plan<'a> {
             }
         }
         for reference in draft.uses_of_inputs.iter().chain(&draft.uses) {
+            if mistakes.are_plenty_since(before) {
+                return;
+            }
             if let Err((what, hint)) = self.lookup(at, reference) {
                 mistakes.push(Mistake::at(&reference.site, what).hint(hint));
             }
@@ -207,8 +209,11 @@ impl<'a> Plan<'a> {
     }
 
     fn check_dependencies(&self, at: usize, mistakes: &mut Mistakes) {
-        let stack = &self.drafts[at].stack;
+        let (stack, before) = (&self.drafts[at].stack, mistakes.len());
         for dependency in &stack.depends_on {
+            if mistakes.are_plenty_since(before) {
+                return;
+            }
             if let Err((what, hint)) = self.check_dependency(at, dependency) {
                 mistakes.push(Mistake::at(&dependency.site, what).hint(hint));
             }
@@ -288,7 +293,7 @@ fn without_twins(mut drafts: Vec<Draft>, mistakes: &mut Mistakes) -> Vec<Draft> 
         if is_twin {
             let (name, other, site) = (&first.stack.name, &first.stack.site.path, &second.stack.site);
             let mistake = Mistake::at(site, format!("two stacks are named {:?}: {other} and {}", name.as_str(), site.path));
-            mistakes.push(mistake.hint("give one of them another name: in its file"));
+            mistakes.push(mistake.hint("write name: another in one of them"));
         }
         is_twin
     });

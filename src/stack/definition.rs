@@ -68,7 +68,6 @@ pub(super) struct Draft {
     /// Without regions and implied dependencies.
     pub(super) stack: Stack,
     pub(super) wanted: Option<Where>,
-    pub(super) where_site: Site,
     /// Names given in `was`, each with its place.
     pub(super) was_sites: Vec<Site>,
     pub(super) uses_of_inputs: Vec<Reference>,
@@ -91,9 +90,13 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
         mistakes.push(mistake.hint("a stack needs where and an engine's section, such as documents; `isobar init` shows one"));
         return None;
     }
+    if !matches!(node.kind, Kind::Map(_)) {
+        mistakes.push(Mistake::at(&node.site, format!("a stack must be a map, and this is {}", node.kind_name())));
+        return None;
+    }
     let mut fields = Fields::of(node, "a stack", mistakes);
     let named = name(&mut fields, dir, &node.site);
-    let wanted = fields.need("where").and_then(|node| Where::read(node, fields.mistakes()));
+    let wanted = fields.need_such_as("where", "where: all").and_then(|node| Where::read(node, fields.mistakes()));
     let depends_on = depends_on(&mut fields);
     let (was, was_sites) = was(&mut fields).into_iter().unzip();
     let inputs = inputs(&mut fields);
@@ -112,12 +115,11 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
     fields.finish();
 
     let (name, site) = named?;
-    let where_site = node.get("where").map_or(&node.site, |node| &node.site).clone();
     let (engine, section) = section.unwrap_or_else(|| ("".into(), Node { site: node.site.clone(), kind: Kind::Null }));
     let (dir, regions) = (dir.into(), Vec::new());
     let stack =
         Stack { name, dir, site, regions, depends_on, was, inputs, sensitive, outputs, watch, labels, vars, engine, section };
-    Some(Draft { stack, wanted, where_site, was_sites, uses_of_inputs, uses })
+    Some(Draft { stack, wanted, was_sites, uses_of_inputs, uses })
 }
 
 fn name(fields: &mut Fields<'_>, dir: &str, top: &Site) -> Option<(StackName, Site)> {

@@ -164,3 +164,83 @@ fn symlink(path: &str) -> Mistake {
     let mistake = Mistake::at(&Site::new(path, 1, 1), "a definition must be a plain file, and this is a link");
     mistake.hint("put the file itself here")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::OutputFrom;
+    use super::*;
+
+    const REGIONS: &str = "version: 1\nregions: {prod/b: , prod/a: , dev/a: }\n";
+
+    fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Fleet {
+        let source = |(path, text): (&str, &str)| Source { path: path.into(), mode: Mode::File, bytes: text.as_bytes().into() };
+        let sources: Vec<_> = files.into_iter().map(source).collect();
+        Fleet::read(&sources, &Listing::default()).unwrap_or_else(|mistakes| {
+            panic!("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        })
+    }
+
+    #[test]
+    fn targets_stand_by_stack_name_and_then_in_the_order_of_the_fleet_file() {
+        let fleet = read([
+            (fleet_file::PATH, REGIONS),
+            ("z/stack.yaml", "where: all\ndocuments: {}"),
+            ("a/b/stack.yaml", "where: {region: '*/a'}\ndocuments: {}"),
+        ]);
+        let ids: Vec<_> = fleet.targets().iter().map(|target| target.id.to_string()).collect();
+        assert_eq!(ids, ["a/b@prod/a", "a/b@dev/a", "z@prod/b", "z@prod/a", "z@dev/a"]);
+    }
+
+    #[test]
+    fn a_use_of_outputs_implies_the_dependency_and_a_declared_one_is_not_doubled() {
+        let used = "where: all\ndepends_on: dns@prod/a\ninputs:\n  id: ${{ stacks[\"base\"].outputs.id }}\n  \
+                    ip: ${{ stacks[\"dns@prod/a\"].outputs.ip }}\ndocuments: {}";
+        let fleet = read([
+            (fleet_file::PATH, REGIONS),
+            ("base/stack.yaml", "where: all\noutputs: {id: {document: a.json}}\ndocuments: {}"),
+            ("dns/stack.yaml", "where: {region: prod/a}\noutputs: {ip: \"${{ region.name }}\"}\ndocuments: {}"),
+            ("net/stack.yaml", used),
+        ]);
+        let net = fleet.stack(&"net".parse().expect("a name")).expect("read");
+        let shown = |dependency: &super::super::Dependency| {
+            let region = dependency.region.as_ref().map_or("same region", RegionId::as_str);
+            format!("{} {region} {}", dependency.stack, dependency.site)
+        };
+        let dependencies: Vec<_> = net.depends_on.iter().map(shown).collect();
+        assert_eq!(dependencies, ["dns prod/a net/stack.yaml:2", "base same region net/stack.yaml:4"]);
+        let outputs = |name: &str| fleet.stack(&name.parse().expect("a name")).expect("read").outputs.clone();
+        assert!(matches!(outputs("base")["id"], OutputFrom::Engine(_)));
+        assert!(matches!(outputs("dns")["ip"], OutputFrom::Value(_)));
+    }
+
+    #[test]
+    fn secret_inputs_are_sensitive_without_saying_so() {
+        let text = "where: all\ninputs: {a: 1, b: {c: [!secret DB]}, d: 2}\nsensitive: [d, b]\ndocuments: {}";
+        let fleet = read([(fleet_file::PATH, REGIONS), ("a/stack.yaml", text)]);
+        let names: Vec<_> = fleet.stacks[0].sensitive.iter().map(|name| &**name).collect();
+        assert_eq!(names, ["b", "d"]);
+    }
+
+    #[test]
+    fn a_dependency_may_be_met_in_another_region() {
+        let first = "where: {region: prod/a}\nname: first\noutputs: {id: 1}\ndocuments: {}";
+        let text = "where: all\ninputs: {id: \"${{ stacks['first@prod/a'].outputs.id }}\"}\ndocuments: {}";
+        let fleet = read([(fleet_file::PATH, REGIONS), ("a/stack.yaml", first), ("a/b/stack.yaml", text)]);
+        assert_eq!(fleet.targets().len(), 4);
+    }
+
+    #[test]
+    fn each_of_ten_thousand_targets_is_found_again() {
+        let regions: String = (0..10).map(|n| format!("  prod/r{n}: {{vars: {{cidr: 10.{n}.0.0/16}}}}\n")).collect();
+        let mut files = vec![(fleet_file::PATH.to_string(), format!("version: 1\nregions:\n{regions}"))];
+        let inputs = "where: all\ndocuments: {}\noutputs: {id: {document: a.json}}\ninputs:\n  cidr: ${{ region.vars.cidr }}\n";
+        for n in 0..1_000 {
+            let base = n - n % 10;
+            let id = if n == base { String::new() } else { format!("  id: ${{{{ stacks.s{base}.outputs.id }}}}\n") };
+            files.push((format!("s{n}/stack.yaml"), format!("{inputs}{id}")));
+        }
+        let fleet = read(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+        assert_eq!(fleet.targets().len(), 10_000);
+        assert!(fleet.targets().iter().all(|target| fleet.target(&target.id) == Some(target)));
+    }
+}

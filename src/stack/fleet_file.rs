@@ -26,12 +26,15 @@ pub(super) struct FleetFile {
 
 /// Reads the fleet file.
 pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> FleetFile {
+    if !matches!(node.kind, Kind::Map(_)) {
+        mistakes.push(Mistake::at(&node.site, format!("the fleet must be a map, and this is {}", node.kind_name())));
+        return FleetFile::default();
+    }
     let mut fields = Fields::of(node, "the fleet", mistakes);
     version(&mut fields);
-    fields.need("regions");
+    fields.need_such_as("regions", "regions: {prod/eu-west-1: {cloud: aws}}");
     let regions: Vec<_> = entries(&mut fields, "regions").iter().filter_map(|entry| region(entry, fields.mistakes())).collect();
-    if regions.is_empty() {
-        let site = fields.key_site("regions").unwrap_or(&node.site);
+    if let Some(site) = fields.key_site("regions").filter(|_| entries(&mut fields, "regions").is_empty()) {
         fields.mistakes().push(Mistake::at(site, "the fleet has no region").hint("such as prod/eu-west-1: {cloud: aws}"));
     }
     let environment_of = |region: &Arc<Region>| Some(Arc::from(region.id.environment()));
@@ -56,10 +59,10 @@ fn entries<'a>(fields: &mut Fields<'a>, key: &'static str) -> &'a [Entry] {
 }
 
 fn version(fields: &mut Fields<'_>) {
-    let Some(node) = fields.need("version") else { return };
+    let Some(node) = fields.need_such_as("version", "version: 1") else { return };
     if node.kind != Kind::Number(VERSION.into()) {
         let mistake = Mistake::at(&node.site, format!("\"version\" must be {VERSION}"));
-        fields.mistakes().push(mistake.hint("a later version of the file needs a later isobar"));
+        fields.mistakes().push(mistake.hint("another version of the file needs another version of isobar"));
     }
 }
 

@@ -33,7 +33,7 @@ impl Mistake {
 }
 
 /// How many mistakes of one file are told.
-pub const TOLD_MAX: usize = 100;
+pub(super) const TOLD_MAX: usize = 100;
 
 /// How many characters of a line are quoted; a mistake further to the right is told without its line.
 const QUOTED_MAX: usize = 160;
@@ -51,6 +51,12 @@ impl Mistakes {
         self.0.extend(others);
     }
 
+    /// Tells whether more than can be told were found since there were `before`: a reader stops there, as finding hints for
+    /// the ten thousand mistakes of a hostile file takes long.
+    pub(super) fn are_plenty_since(&self, before: usize) -> bool {
+        self.0.len() > before + TOLD_MAX
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -63,8 +69,8 @@ impl Mistakes {
         self.0.iter()
     }
 
-    /// Sorts by place and fills in each mistake's line from `text_of(path)`. Of one file at most [`TOLD_MAX`] stay; the last
-    /// one says how many more there are.
+    /// Sorts by place and fills in each mistake's line from `text_of(path)`. Of one file the first 100
+    /// stay; the last of them says that there are more.
     pub fn quote<'a>(&mut self, text_of: impl Fn(&str) -> Option<&'a [u8]>) {
         self.0.sort_by(|a, b| a.site.cmp(&b.site).then_with(|| a.what.cmp(&b.what)));
         self.0.dedup();
@@ -81,9 +87,9 @@ impl Mistakes {
                 });
                 told.push(Mistake { line: line.or(mistake.line.clone()), ..mistake.clone() });
             }
-            if let (Some(more @ 1..), Some(last)) = (of_file.len().checked_sub(TOLD_MAX), told.last_mut()) {
+            if let Some(last) = told.last_mut().filter(|_| of_file.len() > TOLD_MAX) {
                 let hint = last.hint.take().map(|hint| format!("{hint}; "));
-                last.hint = Some(format!("{}this file has {more} more mistakes", hint.unwrap_or_default()));
+                last.hint = Some(format!("{}this file has more mistakes than are told", hint.unwrap_or_default()));
             }
         }
         self.0 = told;
@@ -136,6 +142,9 @@ fn quotable(line: &[u8], column: u32) -> Option<Arc<str>> {
     let line = String::from_utf8_lossy(&line[..line.len().min(QUOTED_MAX * 4)]);
     let line = line.strip_prefix('\u{FEFF}').unwrap_or(&line).trim_end();
     let inert = |c: char| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c };
+    if line.is_empty() {
+        return None;
+    }
     Some(line.chars().take(QUOTED_MAX).map(inert).collect::<String>().into())
 }
 
@@ -155,9 +164,7 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, row) in rows.iter_mut().enumerate() {
         row[0] = i;
     }
-    for j in 0..=b.len() {
-        rows[0][j] = j;
-    }
+    rows[0] = (0..=b.len()).collect();
     for i in 1..=a.len() {
         for j in 1..=b.len() {
             let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
@@ -183,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn of_very_many_mistakes_in_a_file_the_first_are_told_and_the_rest_counted() {
+    fn of_very_many_mistakes_in_a_file_the_first_are_told() {
         let mut mistakes = Mistakes::default();
         mistakes.extend((1..=150).map(|line| Mistake::at(&Site::new("a.yaml", line, 1), "wrong")));
         mistakes.push(Mistake::at(&Site::new("b.yaml", 1, 1), "wrong"));
         mistakes.quote(|_| None);
         assert_eq!(mistakes.len(), TOLD_MAX + 1);
         let last = mistakes.iter().nth(TOLD_MAX - 1).and_then(|mistake| mistake.hint.clone());
-        assert_eq!(last.as_deref(), Some("this file has 50 more mistakes"));
+        assert_eq!(last.as_deref(), Some("this file has more mistakes than are told"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What exists: regions, stacks and their targets, read from definitions, and which of them a diff touches.
 //! Knows nothing of engines, hosts or tools: their sections are kept unread, as [`Node`]s.
 
+#[cfg(test)]
+mod broken;
 mod check;
 mod cycle;
 mod definition;
@@ -15,10 +17,12 @@ mod mistake;
 mod name;
 mod node;
 mod place;
+mod reference;
 mod region;
 mod resolve;
 #[cfg(test)]
 mod sample;
+mod scalar;
 mod schema;
 mod select;
 #[cfg(test)]
@@ -31,7 +35,7 @@ mod used_values;
 mod yaml;
 
 pub use definition::{BUILT_IN, Dependency, ENGINES, OutputFrom, Stack};
-pub use expression::{Reference, To, fill, references_in, walk};
+pub use expression::{fill, references_in, walk};
 pub use fleet::{Fleet, Target};
 pub use graph::Graph;
 pub use graph_text::Level;
@@ -40,6 +44,7 @@ pub use mark::{Hole, Part, has_marks, holes, is_mark_character, mark_hole, mark_
 pub use mistake::{Mistake, Mistakes, did_you_mean};
 pub use name::{RegionId, StackName, TargetId};
 pub use node::{Fields, Kind, Node};
+pub use reference::{Reference, To};
 pub use region::Region;
 pub use resolve::{Known, Resolved, Resolver, Traced};
 pub use schema::{Parts, json_schema};

@@ -127,6 +127,16 @@ impl<'a> Fields<'a> {
         found
     }
 
+    /// Like [`Fields::need`], with an example of the whole entry as the hint.
+    pub fn need_such_as(&mut self, key: &'static str, example: &str) -> Option<&'a Node> {
+        let found = self.get(key);
+        if found.is_none() {
+            let mistake = Mistake::at(self.site, format!("{} needs the key {key:?}", self.what));
+            self.mistakes.push(mistake.hint(format!("such as {example}")));
+        }
+        found
+    }
+
     /// Returns the text of `key`; another kind is a mistake.
     pub fn text(&mut self, key: &'static str) -> Option<&'a str> {
         let node = self.get(key)?;
@@ -227,8 +237,9 @@ impl<'a> Fields<'a> {
 
     /// Reports each key that nobody asked for, with the nearest known one.
     pub fn finish(self) {
+        let before = self.mistakes.len();
         for (name, site, _) in self.entries {
-            if !self.known.contains(&&**name) {
+            if !self.mistakes.are_plenty_since(before) && !self.known.contains(&&**name) {
                 let hint = super::did_you_mean(name, self.known.iter().copied())
                     .unwrap_or_else(|| format!("{} knows {}", self.what, self.known.join(", ")));
                 self.mistakes.push(Mistake::at(site, format!("unknown key {name:?} in {}", self.what)).hint(hint));

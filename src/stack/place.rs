@@ -49,7 +49,15 @@ impl Where {
     pub(super) fn check(&self, regions: &[Arc<Region>], mistakes: &mut Mistakes) {
         match self {
             Self::All => {}
-            Self::Any(terms) => terms.iter().for_each(|term| term.check(regions, mistakes)),
+            Self::Any(terms) => {
+                let before = mistakes.len();
+                for term in terms {
+                    if mistakes.are_plenty_since(before) {
+                        return;
+                    }
+                    term.check(regions, mistakes);
+                }
+            }
         }
     }
 }
@@ -90,31 +98,41 @@ impl Term {
 
     fn check(&self, regions: &[Arc<Region>], mistakes: &mut Mistakes) {
         let known_before = mistakes.len();
-        let mut unknown = |what: &str, (text, site): &Wanted, known: BTreeSet<&str>| {
-            if known.iter().any(|known| glob(text, known) && (what == "region" || *known == &**text)) {
+        let mut unknown = |what: String, (text, site): &Wanted, known: BTreeSet<&str>| {
+            if mistakes.are_plenty_since(known_before) {
                 return;
             }
             let near = did_you_mean(text, known.iter().copied()).unwrap_or_else(|| listing(&known));
-            let hint = format!("{near}; regions are listed in isobar.yaml");
-            mistakes.push(Mistake::at(site, format!("unknown {what} {text:?}")).hint(hint));
+            mistakes.push(Mistake::at(site, what).hint(format!("{near} regions are listed in isobar.yaml")));
         };
         for wanted in self.environment.iter().flatten() {
-            unknown("environment", wanted, regions.iter().map(|region| region.id.environment()).collect());
+            let known: BTreeSet<_> = regions.iter().map(|region| region.id.environment()).collect();
+            if !known.contains(&*wanted.0) {
+                unknown(format!("unknown environment {:?}", wanted.0), wanted, known);
+            }
         }
         for wanted in self.region.iter().flatten() {
-            unknown("region", wanted, regions.iter().map(|region| region.id.as_str()).collect());
+            if !regions.iter().any(|region| glob(&wanted.0, region.id.as_str())) {
+                let known = regions.iter().map(|region| region.id.as_str()).collect();
+                unknown(format!("unknown region {:?}", wanted.0), wanted, known);
+            }
         }
         for wanted in self.cloud.iter().flatten() {
-            unknown("cloud", wanted, regions.iter().filter_map(|region| region.cloud.as_deref()).collect());
+            let known: BTreeSet<_> = regions.iter().filter_map(|region| region.cloud.as_deref()).collect();
+            if !known.contains(&*wanted.0) {
+                unknown(format!("unknown cloud {:?}", wanted.0), wanted, known);
+            }
         }
         for (key, values) in &self.labels {
-            let of_key: BTreeSet<&str> = regions.iter().filter_map(|region| region.labels.get(&key.0)).map(|v| &**v).collect();
-            if of_key.is_empty() {
-                unknown("label", key, regions.iter().flat_map(|region| region.labels.keys()).map(|key| &**key).collect());
+            let known: BTreeSet<_> =
+                regions.iter().filter_map(|region| region.labels.get(&key.0)).map(|value| &**value).collect();
+            if known.is_empty() {
+                let keys = regions.iter().flat_map(|region| region.labels.keys()).map(|key| &**key).collect();
+                unknown(format!("unknown label {:?}", key.0), key, keys);
                 continue;
             }
-            for wanted in values {
-                unknown(&format!("value of label {:?}", key.0), wanted, of_key.clone());
+            for wanted in values.iter().filter(|wanted| !known.contains(&*wanted.0)) {
+                unknown(format!("no region has label {:?} with value {:?}", key.0, wanted.0), wanted, known.clone());
             }
         }
         if mistakes.len() == known_before && !regions.iter().any(|region| self.matches(region)) {
@@ -126,9 +144,9 @@ impl Term {
 
 fn listing(known: &BTreeSet<&str>) -> String {
     match known.len() {
-        0 => "no region has any".into(),
-        1..=8 => format!("there is {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
-        more => format!("there are {more}"),
+        0 => "no region has any;".into(),
+        1..=8 => format!("there is {};", known.iter().copied().collect::<Vec<_>>().join(", ")),
+        more => format!("there are {more};"),
     }
 }
 
