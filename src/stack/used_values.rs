@@ -23,7 +23,7 @@ pub(super) struct Values<'a> {
 
 /// What one stack reads, on both sides together.
 pub(super) struct Reads {
-    /// True when `stack.yaml` itself was edited, so that anything may differ.
+    /// True when `stack.yaml` itself was edited or moved, so that anything may differ.
     edited: bool,
     /// Dotted names in expressions and in the engine's sources; left empty where nobody will ask.
     names: BTreeSet<String>,
@@ -48,7 +48,8 @@ impl<'a> Values<'a> {
         let uses =
             [(self.before, before), (self.after, after)].into_iter().filter_map(|(side, stack)| side.uses.get(&stack.name));
         let traced: BTreeSet<_> = uses.flat_map(|uses| uses.names.iter().cloned()).collect();
-        let edited = before.name != after.name || !is_same_file(self.before, &before.site.path, self.after, &after.site.path);
+        let is_moved = before.name != after.name || before.dir != after.dir;
+        let edited = is_moved || !is_same_file(self.before, &before.site.path, self.after, &after.site.path);
         let mut names = BTreeSet::new();
         if !edited && !self.moved.is_empty() {
             names.extend(traced.iter().map(ToString::to_string));
