@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn a_moved_stack_that_keeps_its_name_is_no_other_stack() {
         let moved = PLAIN.replace("all", "{ region: prod/us }") + "name: network\n";
-        let before = one(&[("network/a.txt", "a")]);
+        let before = Sample::of(&[("network/stack.yaml", &moved), ("network/a.txt", "a")]);
         let after = Sample::of(&[("far/network/stack.yaml", &moved), ("far/network/a.txt", "a")]);
         let lines = touched(&before, &after);
         assert_eq!(lines, ["network@prod/us: definition of directory (far/network/stack.yaml:3)"]);

@@ -310,7 +310,7 @@ fn waits_for_outputs_of(sample: &Sample, id: &TargetId) -> Vec<TargetId> {
 #[test]
 fn selection_finds_exactly_what_an_oracle_finds_that_skips_nothing() {
     let (mut compared, mut found, mut untouched) = (0, 0, 0);
-    for seed in 0..400 {
+    for seed in 0..100 {
         let mut dice = Dice(seed);
         let draft = Draft::generate(&mut dice);
         let Some(before) = draft.sample() else { continue };
@@ -325,5 +325,5 @@ fn selection_finds_exactly_what_an_oracle_finds_that_skips_nothing() {
         found += selected.len();
         untouched += after.fleet.targets().len().saturating_sub(selected.len());
     }
-    assert!(compared > 100 && found > 500 && untouched > 2000, "{compared} fleets, {found} touched, {untouched} untouched");
+    assert!(compared > 60 && found > 200 && untouched > 800, "{compared} fleets, {found} touched, {untouched} untouched");
 }

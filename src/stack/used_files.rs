@@ -1,12 +1,10 @@
 //! Which files each stack uses, and which of them differ between two commits. Knows paths and blob ids, never bytes.
 
+use super::fleet_file::PATH as FLEET;
 use super::{Leaf, Reason, Side, Stack};
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-
-/// The fleet file. Like a stack's own `stack.yaml` it is compared by what it says, never by its bytes.
-pub(super) const FLEET_FILE: &str = "isobar.yaml";
 
 /// One stack on both sides.
 #[derive(Clone, Copy)]
@@ -56,7 +54,7 @@ impl<'a> Files<'a> {
 
     /// Returns every file that `stack` uses: those of its directory without nested stacks, and those that its engine traced.
     fn used_by(&self, stack: &Stack) -> BTreeMap<Place<'a>, &'a Leaf> {
-        let definitions = [&*stack.site.path, FLEET_FILE];
+        let definitions = [&*stack.site.path, FLEET]; // compared by what they say, never by their bytes
         let own = self.side.listing.under(&stack.dir).iter().filter(|leaf| !self.is_nested(&leaf.path, &stack.dir));
         let traced = self.traced_by(stack);
         let trees = traced.iter().filter_map(|path| path.strip_suffix('/')).flat_map(|dir| self.side.listing.under(dir));

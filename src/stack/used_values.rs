@@ -1,8 +1,8 @@
 //! Which values each target uses, and which of them differ between two commits: by what they are after every layer and
 //! expression, so that a comment, an order of keys or a var that nobody reads is no change.
 
+use super::fleet_file::PATH as FLEET;
 use super::resolve::{Shared, all_of, output_place};
-use super::used_files::FLEET_FILE;
 use super::{
     Fleet, Known, Mistakes, Node, OutputFrom, Reason, RegionId, Resolved, Resolver, Side, Site, Stack, StackName, Target, To,
     references_in,
@@ -23,7 +23,7 @@ pub(super) struct Values<'a> {
 
 /// What one stack reads, on both sides together.
 pub(super) struct Reads {
-    /// True when `stack.yaml` itself was edited, so that anything may differ.
+    /// True when `stack.yaml` itself was edited or moved, so that anything may differ.
     edited: bool,
     /// Dotted names in expressions and in the engine's sources; left empty where nobody will ask.
     names: BTreeSet<String>,
@@ -34,7 +34,7 @@ pub(super) struct Reads {
 impl<'a> Values<'a> {
     pub(super) fn of(before: &'a Side<'a>, after: &'a Side<'a>) -> Self {
         let (old, new) = (Resolver::new(before.fleet), Resolver::new(after.fleet));
-        let is_same_file = is_same_file(before, FLEET_FILE, after, FLEET_FILE);
+        let is_same_file = is_same_file(before, FLEET, after, FLEET);
         let regions = after.fleet.regions.iter().filter(|_| !is_same_file).filter_map(|region| {
             let moved = moved_names(old.shared(&region.id)?, new.shared(&region.id)?);
             (!moved.is_empty()).then_some((&region.id, moved))
@@ -48,7 +48,8 @@ impl<'a> Values<'a> {
         let uses =
             [(self.before, before), (self.after, after)].into_iter().filter_map(|(side, stack)| side.uses.get(&stack.name));
         let traced: BTreeSet<_> = uses.flat_map(|uses| uses.names.iter().cloned()).collect();
-        let edited = before.name != after.name || !is_same_file(self.before, &before.site.path, self.after, &after.site.path);
+        let is_moved = before.name != after.name || before.dir != after.dir;
+        let edited = is_moved || !is_same_file(self.before, &before.site.path, self.after, &after.site.path);
         let mut names = BTreeSet::new();
         if !edited && !self.moved.is_empty() {
             names.extend(traced.iter().map(ToString::to_string));
@@ -223,6 +224,7 @@ fn site_of(fleet: &Fleet, target: &Target, name: &str) -> Option<Site> {
 #[cfg(test)]
 mod tests {
     use super::super::sample::{FLEET, PLAIN, Sample, touched};
+    use super::{Arc, Reason, Target, compare_definitions};
 
     /// A fleet file with one edit, and one stack in one region with `rest`.
     fn edited(from: &str, to: &str, rest: &str) -> [Sample; 2] {
@@ -319,6 +321,17 @@ mod tests {
             Sample::of(&[("apps/stack.yaml", stack.as_str())])
         });
         assert_eq!(touched(&before, &after), ["apps@prod/us: definition of documents (apps/stack.yaml:2)"]);
+    }
+
+    #[test]
+    fn another_engine_is_told_once() {
+        let sample = Sample::of(&[("apps/stack.yaml", PLAIN)]);
+        let (before, resolved) = (sample.target("apps@prod/us"), sample.resolved("apps@prod/us"));
+        let stack = super::Stack { engine: "tofu".into(), ..(*before.stack).clone() };
+        let after = Target { stack: Arc::new(stack), ..before.clone() };
+        let mut reasons = Vec::new();
+        compare_definitions((before, &resolved), (&after, &resolved), &mut reasons);
+        assert!(matches!(&*reasons, [Reason::Definition { what, .. }] if &**what == "engine"), "{reasons:?}");
     }
 
     #[test]
