@@ -243,10 +243,10 @@ fn a_rule_that_another_one_includes_is_not_told_twice() {
     stage.approve("alice");
     assert_eq!(stage.said(), "wait: 1 of 2 approvals: alice (platform); missing 1 of sre (dora, eve)");
     let twice = of(json!([
-        { "rule": "approvals", "require": [platform] },
-        { "rule": "approvals", "require": [platform] },
+        { "rule": "approvals", "name": "one", "require": [platform] },
+        { "rule": "approvals", "name": "two", "require": [platform] },
     ]));
-    assert_eq!(twice.said(), "wait: 0 of 1 approval: missing 1 of platform (alice, bob)");
+    assert_eq!(twice.said(), "wait: one: 0 of 1 approval: missing 1 of platform (alice, bob)", "of two equal ones the first");
 }
 
 #[test]
