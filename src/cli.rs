@@ -3,8 +3,8 @@
 use crate::command::{self, Form, Review};
 use crate::exit::{CODES, Exit, Failure};
 use crate::stack::Selector;
-use crate::world::{Environment, Places, Stop, Terminal, World, reviews_path};
 use crate::workspace::Workspace;
+use crate::world::{Environment, Places, Stop, Terminal, World, reviews_path};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -321,7 +321,9 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>, environment
 async fn act(cli: Cli, environment: Environment, terminal: Terminal) -> Result<Exit, Failure> {
     let here = match &cli.directory {
         Some(directory) => directory.clone(),
-        None => std::env::current_dir().map_err(|error| Failure::World(format!("finding the current directory: {error}"), None))?,
+        None => {
+            std::env::current_dir().map_err(|error| Failure::World(format!("finding the current directory: {error}"), None))?
+        }
     };
     match &cli.verb {
         Verb::Completions { shell } => return Ok(completions(*shell, &terminal)),
@@ -356,7 +358,8 @@ async fn verb(world: &World, verb: Verb) -> Result<Exit, Failure> {
         Verb::Drift(args) => {
             let (selector, json) = args.select.read()?;
             let form = Form { json, markdown: args.markdown };
-            let request = command::drift::Request { selector, form, reviews: args.review, fix: args.fix, parallel: args.parallel };
+            let request =
+                command::drift::Request { selector, form, reviews: args.review, fix: args.fix, parallel: args.parallel };
             command::drift::run(world, &request).await
         }
         Verb::Status(args) => {
@@ -418,7 +421,12 @@ fn preview(args: PreviewArgs) -> Result<command::preview::Request, Failure> {
 
 fn apply(args: ApplyArgs) -> Result<command::apply::Request, Failure> {
     let (selector, json) = args.select.read()?;
-    Ok(command::apply::Request { selector, form: Form { json, markdown: args.markdown }, reviews: args.review, parallel: args.parallel })
+    Ok(command::apply::Request {
+        selector,
+        form: Form { json, markdown: args.markdown },
+        reviews: args.review,
+        parallel: args.parallel,
+    })
 }
 
 fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -440,7 +448,9 @@ fn completions(shell: clap_complete::Shell, terminal: &Terminal) -> Exit {
 
 fn man(directory: &std::path::Path) -> Result<Exit, Failure> {
     let written = std::fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(Cli::command(), directory));
-    written.map(|()| Exit::Clean).map_err(|error| Failure::World(format!("writing man pages to {}: {error}", directory.display()), None))
+    written
+        .map(|()| Exit::Clean)
+        .map_err(|error| Failure::World(format!("writing man pages to {}: {error}", directory.display()), None))
 }
 
 /// Turns SIGINT and SIGTERM into a wish to stop.
@@ -459,12 +469,15 @@ fn listen(stop: Stop) {
 
 /// The whole command line as Markdown, for `docs/commands.md`.
 pub fn reference() -> String {
-    let mut text = String::from("# Commands\n\n<!-- Generated from the command line by a test; run `ISOBAR_WRITE=1 cargo test docs` to renew it. -->\n");
+    let mut text = String::from(
+        "# Commands\n\n<!-- Generated from the command line by a test; run `ISOBAR_WRITE=1 cargo test docs` to renew it. -->\n",
+    );
     let mut root = Cli::command();
     for verb in root.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
         let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
         text.push_str(&format!("\n## isobar {}\n\n{about}.\n\n", verb.get_name()));
-        let arguments: Vec<_> = verb.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str())).collect();
+        let arguments: Vec<_> =
+            verb.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str())).collect();
         if arguments.is_empty() {
             continue;
         }

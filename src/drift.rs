@@ -3,7 +3,6 @@
 use crate::change::{Preview, Stray, StrayKind, Unseen, UnseenReason};
 use crate::journal::{History, State};
 use crate::stack::TargetId;
-use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -110,7 +110,9 @@ impl From<StoreError> for Failure {
         let hint = match &error {
             StoreError::Held { .. } => Some("wait until that run has ended, or see who it is: isobar status".to_string()),
             StoreError::Fenced(_) => Some("another run took over; this one stopped writing: isobar status".into()),
-            StoreError::Broken { .. } => Some("nothing is applied on a broken journal: restore it from a copy, and find out who changed it".into()),
+            StoreError::Broken { .. } => {
+                Some("nothing is applied on a broken journal: restore it from a copy, and find out who changed it".into())
+            }
             StoreError::Newer(_) => Some("use the version of isobar that wrote it, or a newer one".into()),
             StoreError::Io { hint, .. } => hint.clone(),
         };

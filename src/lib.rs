@@ -28,12 +28,12 @@ pub mod rollout;
 pub mod stack;
 
 // ── hands ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-/// Asks a gate: an address or a program.
-pub mod probe;
 /// The engines that preview and apply one target.
 pub mod engine;
 /// Where reviews come from and reports go.
 pub mod host;
+/// Asks a gate: an address or a program.
+pub mod probe;
 /// One external command: argument vector, closed environment, deadline, process group.
 pub mod process;
 /// Where the journal lives.

@@ -30,7 +30,12 @@ async fn get(url: &str, timeout: Duration) -> Result<(), String> {
     }
 }
 
-async fn call(argv: &[Arc<str>], deadline: Duration, root: &Path, environment: &BTreeMap<OsString, OsString>) -> Result<(), String> {
+async fn call(
+    argv: &[Arc<str>],
+    deadline: Duration,
+    root: &Path,
+    environment: &BTreeMap<OsString, OsString>,
+) -> Result<(), String> {
     let argv: Vec<OsString> = argv.iter().map(|part| OsString::from(&**part)).collect();
     let said = argv.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ");
     let command = Command { argv: &argv, env: environment, dir: root, deadline, mask: &|text| text.to_string() };

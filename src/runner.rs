@@ -46,7 +46,11 @@ pub async fn preview_all(
         let seen = {
             let known = &*known;
             let looks = level.iter().map(|target| async move {
-                let answer = if stopped() { Err(unseen(target, UnseenReason::Cancelled)) } else { look(engines, make(target, known)).await };
+                let answer = if stopped() {
+                    Err(unseen(target, UnseenReason::Cancelled))
+                } else {
+                    look(engines, make(target, known)).await
+                };
                 watch(Moment::Previewed(target));
                 answer
             });
@@ -117,7 +121,10 @@ pub enum Halt {
     /// These targets must be previewed and judged now.
     NeedsClearance(Vec<TargetId>),
     /// Nothing may begin before then.
-    Wait { until_ms: u64, why: String },
+    Wait {
+        until_ms: u64,
+        why: String,
+    },
     Paused(String),
     Over(Ending),
     /// A signal came; what was in flight is recorded.
@@ -128,7 +135,13 @@ type Landed = (TargetId, Intent, Arc<str>, Result<Applied, Failure>);
 
 impl Drive<'_> {
     /// Drives `progress` until somebody else must decide. Every start is journalled before the engine is, every outcome after.
-    pub async fn drive(&self, progress: &mut Progress, ready: &BTreeMap<TargetId, Ready>, make: &MakeJob<'_>, known: &Known) -> Result<Halt, StoreError> {
+    pub async fn drive(
+        &self,
+        progress: &mut Progress,
+        ready: &BTreeMap<TargetId, Ready>,
+        make: &MakeJob<'_>,
+        known: &Known,
+    ) -> Result<Halt, StoreError> {
         let mut flying: JoinSet<Landed> = JoinSet::new();
         loop {
             let todos = progress.next(&Now { ms: (self.now_ms)(), paused: self.paused.as_deref(), held: &self.held });
@@ -230,7 +243,12 @@ impl Drive<'_> {
     }
 
     /// Waits for one target in flight, takes along all that have landed by then, and records them as one group.
-    async fn land(&self, progress: &mut Progress, flying: &mut JoinSet<Landed>, ready: &BTreeMap<TargetId, Ready>) -> Result<(), StoreError> {
+    async fn land(
+        &self,
+        progress: &mut Progress,
+        flying: &mut JoinSet<Landed>,
+        ready: &BTreeMap<TargetId, Ready>,
+    ) -> Result<(), StoreError> {
         let mut landed = Vec::new();
         landed.extend(flying.join_next().await);
         while let Some(more) = flying.try_join_next() {
@@ -241,7 +259,13 @@ impl Drive<'_> {
             let outcome = match result {
                 Ok(applied) => {
                     if let Some(ready) = ready.get(&target) {
-                        events.push(Event::Applied { target: target.clone(), intent, commit, digest: ready.preview.digest(), changes: applied.changes });
+                        events.push(Event::Applied {
+                            target: target.clone(),
+                            intent,
+                            commit,
+                            digest: ready.preview.digest(),
+                            changes: applied.changes,
+                        });
                     }
                     Outcome::Applied
                 }
@@ -307,7 +331,9 @@ impl Work {
 /// Says in words why a target could not be seen.
 pub fn say_unseen(reason: &UnseenReason) -> String {
     match reason {
-        UnseenReason::Needs(holes) => format!("needs {}, which {} not known yet", holes.join(", "), if holes.len() == 1 { "is" } else { "are" }),
+        UnseenReason::Needs(holes) => {
+            format!("needs {}, which {} not known yet", holes.join(", "), if holes.len() == 1 { "is" } else { "are" })
+        }
         UnseenReason::Conflict(paths) => format!("the head does not merge into its base: conflict in {}", paths.join(", ")),
         UnseenReason::SecretMissing(name) => format!("the secret {name} is not set in the environment"),
         UnseenReason::Definition(text) => text.to_string(),

@@ -51,10 +51,16 @@ impl Workspace {
     pub fn open(dir: &Path) -> Result<Self, WorkspaceError> {
         let repository = Repository::discover(dir).map_err(|error| cannot_open(dir, &error))?;
         let Some(root) = repository.workdir().map(Path::to_path_buf) else {
-            return Err(WorkspaceError { what: format!("{} is a bare repository", dir.display()), hint: Some("use a checkout of it".into()) });
+            return Err(WorkspaceError {
+                what: format!("{} is a bare repository", dir.display()),
+                hint: Some("use a checkout of it".into()),
+            });
         };
         // Blobs of a merge that nobody asked to keep stay in memory.
-        repository.odb().and_then(|odb| odb.add_new_mempack_backend(1_000).map(drop)).map_err(git("preparing the object store"))?;
+        repository
+            .odb()
+            .and_then(|odb| odb.add_new_mempack_backend(1_000).map(drop))
+            .map_err(git("preparing the object store"))?;
         Ok(Self { root, repository: Mutex::new(repository) })
     }
 
@@ -82,7 +88,8 @@ impl Workspace {
         if dirty.is_empty() {
             return Ok(snapshot);
         }
-        let mut leaves: BTreeMap<Arc<str>, Leaf> = snapshot.listing.leaves().iter().map(|leaf| (leaf.path.clone(), leaf.clone())).collect();
+        let mut leaves: BTreeMap<Arc<str>, Leaf> =
+            snapshot.listing.leaves().iter().map(|leaf| (leaf.path.clone(), leaf.clone())).collect();
         for path in &dirty {
             leaves.remove(path);
             if let Some((mode, bytes)) = read_loose(&self.root.join(&**path))? {
@@ -104,9 +111,12 @@ impl Workspace {
         let mut options = StatusOptions::new();
         options.include_untracked(true).recurse_untracked_dirs(true).include_ignored(false).exclude_submodules(true);
         let statuses = repository.statuses(Some(&mut options)).map_err(git("reading the state of the working tree"))?;
-        let changed = statuses.iter().filter(|entry| entry.status() != Status::CURRENT && !entry.status().contains(Status::IGNORED));
+        let changed =
+            statuses.iter().filter(|entry| entry.status() != Status::CURRENT && !entry.status().contains(Status::IGNORED));
         let paths = changed.map(|entry| String::from_utf8_lossy(entry.path_bytes()).into_owned());
-        let excepted = |path: &String| except.iter().any(|dir| path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+        let excepted = |path: &String| {
+            except.iter().any(|dir| path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        };
         let mut dirty: Vec<Arc<str>> = paths.filter(|path| !excepted(path)).map(Into::into).collect();
         dirty.sort();
         dirty.dedup();
@@ -129,7 +139,8 @@ impl Workspace {
             mode: mode_of(entry.mode as i32),
             id: BlobId(entry.id.to_string().into()),
         });
-        let snapshot = Snapshot { commit: None, listing: Listing::new(leaves.collect()), dirty: Vec::new(), loose: BTreeMap::new() };
+        let snapshot =
+            Snapshot { commit: None, listing: Listing::new(leaves.collect()), dirty: Vec::new(), loose: BTreeMap::new() };
         Ok(Merged::Clean(Box::new(snapshot)))
     }
 
@@ -174,7 +185,10 @@ impl Workspace {
         {
             return Some(branch.to_string());
         }
-        ["main", "master"].into_iter().find(|name| repository.find_branch(name, git2::BranchType::Local).is_ok()).map(str::to_string)
+        ["main", "master"]
+            .into_iter()
+            .find(|name| repository.find_branch(name, git2::BranchType::Local).is_ok())
+            .map(str::to_string)
     }
 
     /// Returns the newest commit that both sides have.
@@ -183,7 +197,9 @@ impl Workspace {
         let (one_id, other_id) = (find_commit(&repository, &one.0)?.id(), find_commit(&repository, &other.0)?.id());
         let base = repository.merge_base(one_id, other_id).map_err(|_| WorkspaceError {
             what: format!("{} and {} have no commit in common here", one.short(), other.short()),
-            hint: repository.is_shallow().then(|| "this clone is shallow: git fetch --deepen=200 (or fetch-depth: 0 in actions/checkout)".to_string()),
+            hint: repository
+                .is_shallow()
+                .then(|| "this clone is shallow: git fetch --deepen=200 (or fetch-depth: 0 in actions/checkout)".to_string()),
         })?;
         Ok(sha(base))
     }
@@ -265,7 +281,9 @@ fn find_commit<'a>(repository: &'a Repository, rev: &str) -> Result<git2::Commit
         what: format!("no commit {rev:?} in this repository: {}", error.message()),
         hint: match (error.code(), rev) {
             (_, "HEAD") => Some("nothing is committed yet: git add -A && git commit -m \"First fleet\"".into()),
-            _ if repository.is_shallow() => Some("this clone is shallow: git fetch --deepen=200 (or fetch-depth: 0 in actions/checkout)".into()),
+            _ if repository.is_shallow() => {
+                Some("this clone is shallow: git fetch --deepen=200 (or fetch-depth: 0 in actions/checkout)".into())
+            }
             _ => None,
         },
     })
@@ -280,7 +298,11 @@ fn list(repository: &Repository, tree: &git2::Tree<'_>, prefix: &str, leaves: &m
                 let below = repository.find_tree(entry.id()).map_err(git("reading a tree"))?;
                 list(repository, &below, &path, leaves)?;
             }
-            _ => leaves.push(Leaf { path: path.into(), mode: mode_of(entry.filemode()), id: BlobId(entry.id().to_string().into()) }),
+            _ => leaves.push(Leaf {
+                path: path.into(),
+                mode: mode_of(entry.filemode()),
+                id: BlobId(entry.id().to_string().into()),
+            }),
         }
     }
     Ok(())
@@ -301,7 +323,9 @@ fn read_loose(path: &Path) -> Result<Option<(Mode, Vec<u8>)>, WorkspaceError> {
     let failed = |error: std::io::Error| WorkspaceError { what: format!("reading {}: {error}", path.display()), hint: None };
     let meta = match std::fs::symlink_metadata(path) {
         Ok(meta) => meta,
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(error) => return Err(failed(error)),
     };
     if meta.is_symlink() {
@@ -335,7 +359,9 @@ fn git(doing: &'static str) -> impl Fn(git2::Error) -> WorkspaceError {
 fn cannot_open(dir: &Path, error: &git2::Error) -> WorkspaceError {
     let hint = match error.code() {
         ErrorCode::NotFound => Some("isobar works in a git repository: git init".into()),
-        ErrorCode::Owner => Some(format!("the repository belongs to another user: git config --global --add safe.directory {}", dir.display())),
+        ErrorCode::Owner => {
+            Some(format!("the repository belongs to another user: git config --global --add safe.directory {}", dir.display()))
+        }
         _ => None,
     };
     WorkspaceError { what: format!("opening the repository at {}: {}", dir.display(), error.message()), hint }

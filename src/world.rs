@@ -77,7 +77,9 @@ impl Clock {
     pub fn now_ms(&self) -> u64 {
         match &self.fixed {
             Some(fixed) => fixed.fetch_add(1, Ordering::Relaxed),
-            None => std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
+            None => {
+                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+            }
         }
     }
 }
@@ -114,7 +116,13 @@ pub struct Places {
 
 impl World {
     /// Builds the hands for the repository that `workspace` opened.
-    pub fn build(workspace: Workspace, places: Places, environment: Environment, terminal: Terminal, stop: Stop) -> Result<Self, crate::exit::Failure> {
+    pub fn build(
+        workspace: Workspace,
+        places: Places,
+        environment: Environment,
+        terminal: Terminal,
+        stop: Stop,
+    ) -> Result<Self, crate::exit::Failure> {
         let clock = Clock::new(&environment);
         let change = workspace.head().and_then(|head| workspace.people(None, &head));
         let change = change.unwrap_or_else(|_| nobodys_change());

@@ -40,7 +40,15 @@ async fn bring(world: &World, request: &Request, verb: Verb, begin: bool, told: 
     let head = world.workspace.head()?;
     super::must_match(&request.selector, &scenes.at(&head)?.fleet)?;
 
-    let order = Order { verb, head: head.clone(), selector: &request.selector, reviews: &request.reviews, begin, only: None, parallel: request.parallel };
+    let order = Order {
+        verb,
+        head: head.clone(),
+        selector: &request.selector,
+        reviews: &request.reviews,
+        begin,
+        only: None,
+        parallel: request.parallel,
+    };
     let done = converge(world, &scenes, order).await?;
 
     let report = compose(world, &done, told, &head.0);
@@ -54,8 +62,12 @@ fn clean(world: &World) -> Result<(), Failure> {
     if dirty.is_empty() {
         return Ok(());
     }
-    let what = format!("{} not committed: {}", super::preview::count(dirty.len(), "file is", "files are"), super::preview::some(&dirty));
-    Err(Failure::usage(what, "apply takes what is committed: git add -A && git commit -m \"…\" (isobar preview shows it as it is)"))
+    let what =
+        format!("{} not committed: {}", super::preview::count(dirty.len(), "file is", "files are"), super::preview::some(&dirty));
+    Err(Failure::usage(
+        what,
+        "apply takes what is committed: git add -A && git commit -m \"…\" (isobar preview shows it as it is)",
+    ))
 }
 
 /// Makes the report of what became of each target.
@@ -97,7 +109,8 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
 /// The one command that approves what waits.
 fn approve(done: &Converged) -> Option<Arc<str>> {
     let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
-    let digests: Vec<&str> = done.ends.values().filter(waits).filter_map(|end| Some(end.verdict.as_ref()?.digest.short())).collect();
+    let digests: Vec<&str> =
+        done.ends.values().filter(waits).filter_map(|end| Some(end.verdict.as_ref()?.digest.short())).collect();
     match digests.as_slice() {
         [] => None,
         [one] => Some(format!("isobar apply --review NAME=approve@{one}").into()),

@@ -36,7 +36,11 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
     } else {
         let (stacks, regions, targets) = (fleet.stacks.len(), fleet.regions.len(), fleet.targets().len());
         let stacks = count(stacks, "stack", "stacks");
-        world.terminal.say(&format!("no mistakes: {stacks} × {} make {}\n", count(regions, "region", "regions"), count(targets, "target", "targets")));
+        world.terminal.say(&format!(
+            "no mistakes: {stacks} × {} make {}\n",
+            count(regions, "region", "regions"),
+            count(targets, "target", "targets")
+        ));
     }
     Ok(Exit::Clean)
 }

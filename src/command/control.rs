@@ -4,7 +4,7 @@ use super::converge::say_time;
 use super::scene::Scenes;
 use super::tell;
 use crate::exit::{Exit, Failure};
-use crate::journal::{Event, History, Verb};
+use crate::journal::{Event, Verb};
 use crate::review::User;
 use crate::rollout::{Ending, StepEvent};
 use crate::stack::{RegionId, did_you_mean};
@@ -22,7 +22,7 @@ pub async fn pause(world: &World, reason: &str, as_json: bool) -> Result<Exit, F
 
 /// Ends a pause, and lets stopped rollouts go on.
 pub async fn resume(world: &World, as_json: bool) -> Result<Exit, Failure> {
-    let history = History::of(world.store.read().await?);
+    let history = world.store.history().await?;
     let by = operator(world);
     let stopped: Vec<Arc<str>> = history
         .rollouts()
@@ -44,12 +44,22 @@ pub async fn resume(world: &World, as_json: bool) -> Result<Exit, Failure> {
 }
 
 /// Skips one region until a time, or until released.
-pub async fn hold(world: &World, region: &str, until: Option<&str>, reason: Option<&str>, release: bool, as_json: bool) -> Result<Exit, Failure> {
+pub async fn hold(
+    world: &World,
+    region: &str,
+    until: Option<&str>,
+    reason: Option<&str>,
+    release: bool,
+    as_json: bool,
+) -> Result<Exit, Failure> {
     let scene = Scenes::new(world).at(&world.workspace.head()?)?;
     let id: RegionId = region.parse().map_err(|why: String| Failure::usage(why, "isobar hold prod/eu-west-1 --reason \"…\""))?;
     if scene.fleet.region(&id).is_none() {
         let known = did_you_mean(region, scene.fleet.regions.iter().map(|region| region.id.as_str()));
-        return Err(Failure::usage(format!("no region {region:?} in isobar.yaml"), known.unwrap_or_else(|| "isobar list shows the regions".into())));
+        return Err(Failure::usage(
+            format!("no region {region:?} in isobar.yaml"),
+            known.unwrap_or_else(|| "isobar list shows the regions".into()),
+        ));
     }
     let by = operator(world);
     if release {
@@ -69,7 +79,8 @@ pub async fn hold(world: &World, region: &str, until: Option<&str>, reason: Opti
 
 /// Reads an RFC 3339 time, a date, or a duration from now such as `4h`.
 fn parse_until(text: &str, now_ms: u64) -> Result<u64, Failure> {
-    let wrong = || Failure::usage(format!("{text:?} is no time"), "use 2026-12-01T08:00:00Z, 2026-12-01 or a duration such as 4h");
+    let wrong =
+        || Failure::usage(format!("{text:?} is no time"), "use 2026-12-01T08:00:00Z, 2026-12-01 or a duration such as 4h");
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return u64::try_from(time.as_millisecond()).map_err(|_| wrong());
     }

@@ -1,14 +1,14 @@
 //! Bringing targets to what the repository says: the loop that apply, tick, drift --fix and recover share. Each wave is
 //! previewed and judged again under the lease; what is cleared is applied, what is not waits and says so.
 
-use super::court::{Court, Review};
+use super::court::{Asked, Court, Review};
 use super::pending::{Pending, Work, known_outputs, since_applied};
 use super::scene::{Scene, Scenes};
 use crate::change::{Intent, Preview, Unseen, UnseenReason};
 use crate::diagnosis;
 use crate::exit::Failure;
 use crate::journal::{Entry, Event, History, State, Verb};
-use crate::policy::{Answer, Clearance, Verdict};
+use crate::policy::{Answer, Clearance, Policy, Verdict};
 use crate::review::{CommitSha, User};
 use crate::rollout::{Ending, Outcome, Progress, Rollout, StepEvent};
 use crate::runner::{self, Drive, Halt, MakeJob, Moment, PREVIEWS_AT_ONCE, Ready};
@@ -82,6 +82,8 @@ pub(crate) struct Converge<'a> {
     lease: Lease,
     history: Mutex<History>,
     court: Court<'a>,
+    /// Every change of the rollout as it looked when it was planned, where a rule counts them.
+    whole: Vec<Preview>,
     done: Converged,
 }
 
@@ -89,17 +91,27 @@ pub(crate) struct Converge<'a> {
 pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order: Order<'a>) -> Result<Converged, Failure> {
     let head_scene = scenes.at(&order.head)?;
     head_scene.check_targets(world)?;
-    let before = History::of(world.store.read().await?);
+    let before = world.store.history().await?;
     never_older(world, &before, &order.head)?;
 
     let wanted = lease_on(&before, &head_scene, order.selector);
-    let holder = Holder { run: world.run.clone(), host: host_name(world), pid: std::process::id(), since_ms: world.clock.now_ms() };
+    let holder =
+        Holder { run: world.run.clone(), host: host_name(world), pid: std::process::id(), since_ms: world.clock.now_ms() };
     let lease = world.store.acquire(&wanted, holder).await?;
-    let history = History::of(world.store.read().await?); // again: nobody else writes about these targets now
+    let history = world.store.history().await?; // again: nobody else writes about these targets now
 
     let mut court = Court::open(world, scenes, Some(order.head.clone()), None).await?;
     court.take(order.reviews, None).await?;
-    let mut run = Converge { world, scenes, order, lease, history: Mutex::new(history), court, done: Converged::default() };
+    let mut run = Converge {
+        world,
+        scenes,
+        order,
+        lease,
+        history: Mutex::new(history),
+        court,
+        whole: Vec::new(),
+        done: Converged::default(),
+    };
     let ran = run.run(&head_scene).await;
 
     let Converge { lease, history, mut done, .. } = run;
@@ -168,10 +180,14 @@ impl Converge<'_> {
         let id = progress.rollout().id.clone();
         if self.order.begin && self.takes_back(head, &progress)? {
             self.append(vec![Event::Superseded { rollout: id.clone(), commit: self.order.head.0.clone() }]).await?;
-            self.done.notes.push(format!("rollout {id} had stopped ({why}); the head takes back what it brought, so its targets are free"));
+            self.done
+                .notes
+                .push(format!("rollout {id} had stopped ({why}); the head takes back what it brought, so its targets are free"));
             return Ok(());
         }
-        self.done.notes.push(format!("rollout {id} of {} is stopped: {why}; its targets wait", short(&progress.rollout().commit)));
+        self.done
+            .notes
+            .push(format!("rollout {id} of {} is stopped: {why}; its targets wait", short(&progress.rollout().commit)));
         self.done.next.push("isobar resume (then isobar apply), or revert the change and isobar apply".into());
         self.done.rollouts.push(progress);
         Ok(())
@@ -219,7 +235,12 @@ impl Converge<'_> {
             Some(only) => {
                 let listed = |id: &&TargetId| only.contains(id) && work.get(id).is_none();
                 let drifted = work.untouched.iter().filter(listed).filter_map(|id| head.fleet.target(id));
-                let more = drifted.map(|target| Pending { target: target.clone(), intent: Intent::Converge, scene: head.clone(), reasons: Vec::new() });
+                let more = drifted.map(|target| Pending {
+                    target: target.clone(),
+                    intent: Intent::Converge,
+                    scene: head.clone(),
+                    reasons: Vec::new(),
+                });
                 let pending = work.pending.iter().filter(|pending| only.contains(&pending.target.id)).cloned().chain(more);
                 Work::of(pending.collect(), work.untouched.clone(), work.before.clone())
             }
@@ -229,7 +250,12 @@ impl Converge<'_> {
         let tried: BTreeSet<TargetId> = self.done.ends.keys().cloned().collect();
         let free: BTreeSet<TargetId> = {
             let history = self.history();
-            work.pending.iter().map(|pending| &pending.target.id).filter(|id| history.holder(id).is_none() && !tried.contains(*id)).cloned().collect()
+            work.pending
+                .iter()
+                .map(|pending| &pending.target.id)
+                .filter(|id| history.holder(id).is_none() && !tried.contains(*id))
+                .cloned()
+                .collect()
         };
         self.say_held(&work, &free);
         if free.is_empty() || self.done.interrupted {
@@ -237,8 +263,15 @@ impl Converge<'_> {
         }
 
         let work = work.only(|id| free.contains(id));
+        if head.policy.as_ref().is_some_and(Policy::counts_targets) || self.authority_counts(&work)? {
+            self.whole = super::preview::look(self.world, &work, self.order.parallel).await.into_iter().flatten().collect();
+        }
         let id: Arc<str> = format!("{}-{}", short(&self.order.head.0), self.history().rollouts_begun() + 1).into();
-        let targets = work.pending.iter().map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight)).collect();
+        let targets = work
+            .pending
+            .iter()
+            .map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight))
+            .collect();
         let before = work.before.as_ref().map(|scene| &scene.graph);
         let rollout = Rollout::plan(id, self.order.head.0.clone(), &head.settings, targets, &head.graph, before)
             .map_err(|error| Failure::World(error.0, None))?;
@@ -247,6 +280,12 @@ impl Converge<'_> {
         // A target that was brought to an older commit may go on to the head: once around again.
         self.done.ends.retain(|id, end| !applied.contains(id) || end.outcome != EndState::Applied);
         Ok(!applied.is_empty() && !self.done.interrupted && self.done.wait.is_none())
+    }
+
+    fn authority_counts(&self, work: &Work) -> Result<bool, Failure> {
+        let Some(first) = work.pending.first() else { return Ok(false) };
+        let authority = self.court.authority(&first.target.id, work, &self.history())?;
+        Ok(authority.policy.as_ref().is_some_and(Policy::counts_targets))
     }
 
     fn say_held(&mut self, work: &Work, free: &BTreeSet<TargetId>) {
@@ -303,7 +342,9 @@ impl Converge<'_> {
                     let cleared = self.clear(&work, &targets, &progress, &at_commit, &make, &mut ends).await?;
                     let mut steps = cleared.steps;
                     let mut events: Vec<Event> = cleared.events;
-                    events.extend(steps.iter().map(|step| Event::Step { rollout: progress.rollout().id.clone(), step: step.clone() }));
+                    events.extend(
+                        steps.iter().map(|step| Event::Step { rollout: progress.rollout().id.clone(), step: step.clone() }),
+                    );
                     let at_ms = world.clock.now_ms();
                     if !events.is_empty() {
                         self.append(events).await?;
@@ -347,7 +388,11 @@ impl Converge<'_> {
         ends: &mut BTreeMap<TargetId, End>,
     ) -> Result<Cleared, Failure> {
         let wanted: BTreeSet<&TargetId> = targets.iter().collect();
-        let part = Work::of(work.pending.iter().filter(|pending| wanted.contains(&pending.target.id)).cloned().collect(), Vec::new(), None);
+        let part = Work::of(
+            work.pending.iter().filter(|pending| wanted.contains(&pending.target.id)).cloned().collect(),
+            Vec::new(),
+            None,
+        );
         let mut cleared = Cleared { known: known_outputs(self.world, &part).await, ..Cleared::default() };
         let answers = self.look(&part, &mut cleared.known, make).await;
 
@@ -360,7 +405,8 @@ impl Converge<'_> {
             }
         }
         let holed = self.holed(&fresh, &part, &cleared.known, make).await?;
-        let verdicts = self.court.judge(&fresh, &holed, &part, &self.history())?;
+        let asked = Asked { previews: &fresh, holed: &holed, beside: &self.whole };
+        let verdicts = self.court.judge(&asked, work, &self.history())?;
         for (preview, verdict) in fresh.into_iter().zip(verdicts) {
             self.judged(preview, verdict, &part, at_commit, make, &mut cleared, ends).await?;
         }
@@ -380,7 +426,13 @@ impl Converge<'_> {
     }
 
     /// For targets that were cleared with holes: the preview with those holes still open.
-    async fn holed(&self, fresh: &[Preview], part: &Work, known: &Known, make: &MakeJob<'_>) -> Result<BTreeMap<TargetId, Preview>, Failure> {
+    async fn holed(
+        &self,
+        fresh: &[Preview],
+        part: &Work,
+        known: &Known,
+        make: &MakeJob<'_>,
+    ) -> Result<BTreeMap<TargetId, Preview>, Failure> {
         let mut holed = BTreeMap::new();
         for preview in fresh {
             let names = self.court.holes(&preview.target, part, &self.history())?;
@@ -407,7 +459,10 @@ impl Converge<'_> {
         let target = preview.target.clone();
         let unknown = matches!(self.history().target(&target).map(|record| &record.state), Some(State::Unknown { .. }));
         if unknown {
-            cleared.events.push(Event::Recovered { target: target.clone(), how: "a fresh preview is empty: the apply had come to its end".into() });
+            cleared.events.push(Event::Recovered {
+                target: target.clone(),
+                how: "a fresh preview is empty: the apply had come to its end".into(),
+            });
         }
         let commit = progress.rollout().commit.clone();
         let (intent, digest) = (preview.intent, preview.digest());
@@ -462,7 +517,8 @@ impl Converge<'_> {
         let history = self.history();
         let stuck = history.target(&preview.target).is_some_and(|record| record.is_stuck(&preview.digest()));
         let same_head = history.last_commit() == Some(&self.order.head.0);
-        (stuck && same_head).then(|| "failed before with the same changes; after mending the cause: isobar resume, then isobar apply".into())
+        (stuck && same_head)
+            .then(|| "failed before with the same changes; after mending the cause: isobar resume, then isobar apply".into())
     }
 
     fn grant(&self, clearance: Clearance, preview: Preview, commit: Arc<str>, cleared: &mut Cleared) {
@@ -495,7 +551,10 @@ impl Converge<'_> {
                 continue;
             }
             at_commit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(target.clone(), scene.clone());
-            let seen = match (make(target, &known), part.get(target).and_then(|pending| self.world.engines.get(&pending.target.stack.engine))) {
+            let seen = match (
+                make(target, &known),
+                part.get(target).and_then(|pending| self.world.engines.get(&pending.target.stack.engine)),
+            ) {
                 (Ok(job), Some(engine)) => engine.preview(&job).await,
                 _ => continue,
             };
@@ -504,7 +563,8 @@ impl Converge<'_> {
             if preview.is_empty() || last.replace(preview.digest()) == Some(preview.digest()) {
                 continue;
             }
-            let verdicts = self.court.judge(std::slice::from_ref(&preview), &BTreeMap::new(), part, &self.history())?;
+            let asked = Asked { beside: &self.whole, ..Asked::whole(std::slice::from_ref(&preview)) };
+            let verdicts = self.court.judge(&asked, part, &self.history())?;
             if let Some(Verdict { answer: Answer::Clear(clearance), .. }) = verdicts.into_iter().next() {
                 return Ok(Some((clearance, preview, scene)));
             }
@@ -528,7 +588,9 @@ impl Converge<'_> {
             }
         };
         match &halt {
-            Halt::Over(Ending::Stopped(_)) => self.done.next.push("isobar resume (after mending the cause), then isobar apply".into()),
+            Halt::Over(Ending::Stopped(_)) => {
+                self.done.next.push("isobar resume (after mending the cause), then isobar apply".into())
+            }
             Halt::Wait { .. } => self.done.next.push("isobar tick".into()),
             Halt::Interrupted => self.done.next.push("isobar apply (goes on where this stopped)".into()),
             Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) | Halt::Paused(_) => {}
@@ -573,7 +635,11 @@ impl Converge<'_> {
         let behind: Vec<TargetId> = {
             let is_behind = |(id, end): &(&TargetId, &End)| match end.outcome {
                 EndState::Applied | EndState::Unchanged => !applied_at_head(id) && head.fleet.target(id).is_some(),
-                EndState::Failed(_) | EndState::NotCleared(..) | EndState::Skipped(_) | EndState::Unknown(_) | EndState::NotStarted(_) => true,
+                EndState::Failed(_)
+                | EndState::NotCleared(..)
+                | EndState::Skipped(_)
+                | EndState::Unknown(_)
+                | EndState::NotStarted(_) => true,
             };
             self.done.ends.iter().filter(is_behind).map(|(id, _)| id.clone()).collect()
         };
@@ -645,7 +711,9 @@ fn tell(world: &World, bar: &crate::world::Bar, moment: &Moment<'_>) {
             world.terminal.note(&crate::change::inert(&line));
         }
         Moment::Gate(gate, Ok(())) => world.terminal.note(&format!("  ✓ gate passed: {}", say_gate(gate))),
-        Moment::Gate(gate, Err(why)) => world.terminal.note(&crate::change::inert(&format!("  ✗ gate failed: {}: {why}", say_gate(gate)))),
+        Moment::Gate(gate, Err(why)) => {
+            world.terminal.note(&crate::change::inert(&format!("  ✗ gate failed: {}: {why}", say_gate(gate))))
+        }
     }
 }
 
@@ -658,12 +726,16 @@ fn say_gate(gate: &crate::rollout::Gate) -> String {
 
 /// A gate sees what a shell would need to find programs, and nothing secret.
 fn gate_environment(world: &World) -> BTreeMap<OsString, OsString> {
-    ["PATH", "HOME", "LANG", "TMPDIR"].iter().filter_map(|name| Some((name.into(), world.environment.get(name)?.into()))).collect()
+    ["PATH", "HOME", "LANG", "TMPDIR"]
+        .iter()
+        .filter_map(|name| Some((name.into(), world.environment.get(name)?.into())))
+        .collect()
 }
 
 /// Every target this run may write about.
 fn lease_on(history: &History, head: &Scene, selector: &Selector) -> Vec<TargetId> {
-    let mut wanted: BTreeSet<TargetId> = head.fleet.targets().iter().filter(|target| selector.matches(target)).map(|target| target.id.clone()).collect();
+    let mut wanted: BTreeSet<TargetId> =
+        head.fleet.targets().iter().filter(|target| selector.matches(target)).map(|target| target.id.clone()).collect();
     wanted.extend(history.targets().map(|(id, _)| id).filter(|id| head.fleet.target(id).is_none()).cloned());
     let open = history.rollouts().flat_map(|progress| &progress.rollout().waves).flat_map(|wave| &wave.targets);
     wanted.extend(open.map(|planned| planned.target.clone()));
@@ -680,8 +752,12 @@ fn never_older(world: &World, history: &History, head: &CommitSha) -> Result<(),
     if holds {
         return Ok(());
     }
-    let what = format!("{} does not hold {}, which was applied last: older code is never put over newer", head.short(), last.short());
-    Err(Failure::World(what, Some(format!("check out a commit that holds it (git merge {}), or revert it with a new commit", last.short()))))
+    let what =
+        format!("{} does not hold {}, which was applied last: older code is never put over newer", head.short(), last.short());
+    Err(Failure::World(
+        what,
+        Some(format!("check out a commit that holds it (git merge {}), or revert it with a new commit", last.short())),
+    ))
 }
 
 fn host_name(world: &World) -> Arc<str> {

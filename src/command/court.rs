@@ -28,7 +28,8 @@ impl std::str::FromStr for Review {
     fn from_str(text: &str) -> Result<Self, String> {
         let form = || format!("{text:?} must be USER=approve or USER=reject, with @DIGEST for one preview");
         let (by, rest) = text.split_once('=').ok_or_else(form)?;
-        let (decision, digest) = rest.split_once('@').map_or((rest, None), |(decision, digest)| (decision, Some(digest.to_string())));
+        let (decision, digest) =
+            rest.split_once('@').map_or((rest, None), |(decision, digest)| (decision, Some(digest.to_string())));
         let decision = match decision {
             "approve" => Decision::Approve,
             "reject" => Decision::Reject,
@@ -55,6 +56,23 @@ pub(crate) struct Court<'a> {
     now_ms: u64,
 }
 
+/// What is to be judged.
+pub(crate) struct Asked<'p> {
+    pub(crate) previews: &'p [Preview],
+    /// For targets that were cleared with holes, the preview with those holes.
+    pub(crate) holed: &'p BTreeMap<TargetId, Preview>,
+    /// The rest of the change: limits count it, nobody asks about it now.
+    pub(crate) beside: &'p [Preview],
+}
+
+impl<'p> Asked<'p> {
+    /// Asks about a whole change.
+    pub(crate) fn whole(previews: &'p [Preview]) -> Self {
+        static NONE: BTreeMap<TargetId, Preview> = BTreeMap::new();
+        Self { previews, holed: &NONE, beside: &[] }
+    }
+}
+
 /// Where a stored preview is, and its digest.
 struct Shown {
     set: usize,
@@ -73,7 +91,9 @@ impl<'a> Court<'a> {
         let approvals = world.host.approvals().await?;
         let stored = world.store.saved().await?;
         let mut shown: BTreeMap<TargetId, Vec<Shown>> = BTreeMap::new();
-        for (set, at, preview) in stored.iter().enumerate().flat_map(|(set, stored)| seen(stored).map(move |(at, preview)| (set, at, preview))) {
+        for (set, at, preview) in
+            stored.iter().enumerate().flat_map(|(set, stored)| seen(stored).map(move |(at, preview)| (set, at, preview)))
+        {
             shown.entry(preview.target.clone()).or_default().push(Shown { set, at, digest: preview.digest() });
         }
         Ok(Self { world, scenes, head, base, approvals, stored, shown, now_ms: world.clock.now_ms() })
@@ -89,7 +109,9 @@ impl<'a> Court<'a> {
             };
             let wanted = |digest: &Arc<str>| review.digest.as_ref().is_none_or(|prefix| digest.starts_with(prefix.as_str()));
             let digests: Vec<Arc<str>> = match &review.digest {
-                Some(_) => self.all_shown().into_iter().chain(digests).filter(wanted).collect::<BTreeSet<_>>().into_iter().collect(),
+                Some(_) => {
+                    self.all_shown().into_iter().chain(digests).filter(wanted).collect::<BTreeSet<_>>().into_iter().collect()
+                }
                 None => digests,
             };
             if digests.is_empty() {
@@ -103,11 +125,12 @@ impl<'a> Court<'a> {
         Ok(())
     }
 
-    /// Judges previews, in their order. `holed` has, for targets that were cleared with holes, the preview with those holes.
-    pub(crate) fn judge(&self, previews: &[Preview], holed: &BTreeMap<TargetId, Preview>, work: &Work, history: &History) -> Result<Vec<Verdict>, Failure> {
+    /// Judges previews, in their order.
+    pub(crate) fn judge(&self, asked: &Asked<'_>, work: &Work, history: &History) -> Result<Vec<Verdict>, Failure> {
+        let Asked { previews, holed, beside } = asked;
         let mut verdicts: BTreeMap<TargetId, Verdict> = BTreeMap::new();
         let mut benches: Vec<(Arc<Scene>, Vec<&Preview>)> = Vec::new();
-        for preview in previews {
+        for preview in *previews {
             let authority = self.authority(&preview.target, work, history)?;
             match benches.iter_mut().find(|(scene, _)| Arc::ptr_eq(scene, &authority)) {
                 Some((_, members)) => members.push(preview),
@@ -117,8 +140,13 @@ impl<'a> Court<'a> {
         for (authority, members) in &benches {
             let mine: BTreeSet<&TargetId> = members.iter().map(|preview| &preview.target).collect();
             let mut subjects = Vec::new();
-            for preview in previews {
-                let mut past = if mine.contains(&preview.target) { self.past(&preview.target, authority, work, history)? } else { Past::default() };
+            let asked_for: BTreeSet<&TargetId> = previews.iter().map(|preview| &preview.target).collect();
+            for preview in previews.iter().chain(beside.iter().filter(|preview| !asked_for.contains(&preview.target))) {
+                let mut past = if mine.contains(&preview.target) {
+                    self.past(&preview.target, authority, work, history)?
+                } else {
+                    Past::default()
+                };
                 if let Some(holed) = holed.get(&preview.target) {
                     fill_cleared(holed, preview, &mut past);
                 }
@@ -126,16 +154,32 @@ impl<'a> Court<'a> {
             }
             let change = self.change(authority)?;
             let judged = self.sit(authority, subjects, &change, history);
-            verdicts.extend(judged.into_iter().filter(|verdict| mine.contains(&verdict.target)).map(|verdict| (verdict.target.clone(), verdict)));
+            verdicts.extend(
+                judged
+                    .into_iter()
+                    .filter(|verdict| mine.contains(&verdict.target))
+                    .map(|verdict| (verdict.target.clone(), verdict)),
+            );
         }
         Ok(previews.iter().filter_map(|preview| verdicts.remove(&preview.target)).collect())
     }
 
     fn sit(&self, authority: &Scene, subjects: Vec<Subject<'_>>, change: &PullRequest, history: &History) -> Vec<Verdict> {
-        let teams: BTreeMap<Arc<str>, Vec<User>> =
-            authority.fleet.teams.iter().map(|(name, members)| (name.to_lowercase().into(), members.iter().cloned().map(User).collect())).collect();
+        let teams: BTreeMap<Arc<str>, Vec<User>> = authority
+            .fleet
+            .teams
+            .iter()
+            .map(|(name, members)| (name.to_lowercase().into(), members.iter().cloned().map(User).collect()))
+            .collect();
         let approvals = self.fresh_approvals(history, &subjects);
-        judge(&Facts { policy: authority.policy.as_ref(), teams: &teams, pull_request: change, approvals: &approvals, subjects, now_ms: self.now_ms })
+        judge(&Facts {
+            policy: authority.policy.as_ref(),
+            teams: &teams,
+            pull_request: change,
+            approvals: &approvals,
+            subjects,
+            now_ms: self.now_ms,
+        })
     }
 
     /// Whose policy, teams and labels count for a target: the commit before the change. In a pull request's view that is the
@@ -167,7 +211,9 @@ impl<'a> Court<'a> {
         let mut cleared = record.map(|record| record.cleared.clone()).unwrap_or_default();
         let applied_at_ms = record.and_then(|record| record.applied_at_ms).unwrap_or(0);
         let shown = self.shown.get(target).map_or(&[][..], Vec::as_slice);
-        for (stored, preview) in shown.iter().filter(|shown| self.is_reviewed(&shown.digest)).filter_map(|shown| self.stored_at(shown)) {
+        for (stored, preview) in
+            shown.iter().filter(|shown| self.is_reviewed(&shown.digest)).filter_map(|shown| self.stored_at(shown))
+        {
             if stored.at_ms <= applied_at_ms || !self.is_merged(stored)? {
                 continue;
             }
@@ -211,7 +257,9 @@ impl<'a> Court<'a> {
     /// The people behind what is judged: everybody who wrote or committed since the authority's commit.
     fn change(&self, authority: &Scene) -> Result<PullRequest, Failure> {
         match &self.head {
-            Some(head) => Ok(self.world.workspace.people(authority.snapshot.commit.as_ref().filter(|base| *base != head), head)?),
+            Some(head) => {
+                Ok(self.world.workspace.people(authority.snapshot.commit.as_ref().filter(|base| *base != head), head)?)
+            }
             None => {
                 let operator = self.world.workspace.operator().unwrap_or(User("unknown".into()));
                 Ok(PullRequest { number: None, title: String::new(), committers: vec![operator.clone()], author: operator })
@@ -224,7 +272,8 @@ impl<'a> Court<'a> {
         if self.approvals.is_empty() {
             return Vec::new();
         }
-        let judged = subjects.iter().map(|subject| (Arc::from(subject.preview.digest().as_str()), subject.preview.target.clone()));
+        let judged =
+            subjects.iter().map(|subject| (Arc::from(subject.preview.digest().as_str()), subject.preview.target.clone()));
         let targets: BTreeMap<Arc<str>, TargetId> = judged.collect();
         let is_fresh = |digest: &&Arc<str>, at_ms: u64| {
             let applied = targets.get(*digest).and_then(|target| history.target(target)?.applied_at_ms);

@@ -6,8 +6,8 @@ use super::{apply, drift, init, journal_place, judge, preview, status};
 use crate::exit::{Exit, Failure};
 use crate::process;
 use crate::review::{Decision, User};
-use crate::world::{Environment, Places, Stop, Terminal, World};
 use crate::workspace::Workspace;
+use crate::world::{Environment, Places, Stop, Terminal, World};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,9 @@ pub async fn run(terminal: &Terminal, environment: &Environment, into: Option<Pa
 fn place(into: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let cannot = |error: std::io::Error| Failure::World(format!("making the scratch repository: {error}"), None);
     let parent = match into {
-        Some(dir) if dir.exists() => return Err(Failure::usage(format!("{} is there already", dir.display()), "the demo wants a new directory")),
+        Some(dir) if dir.exists() => {
+            return Err(Failure::usage(format!("{} is there already", dir.display()), "the demo wants a new directory"));
+        }
         Some(dir) => dir,
         None => tempfile::Builder::new().prefix("isobar-demo-").tempdir().map_err(cannot)?.keep(),
     };
@@ -63,7 +65,11 @@ fn place(into: Option<PathBuf>) -> Result<PathBuf, Failure> {
 
 impl Stage<'_> {
     async fn first_fleet(&self) -> Result<(), Failure> {
-        self.scene("1", "A monorepo: 3 stacks in 6 regions of two clouds", "base → network → edge, in staging and prod: 18 targets. It was applied once, so that there is something to change.");
+        self.scene(
+            "1",
+            "A monorepo: 3 stacks in 6 regions of two clouds",
+            "base → network → edge, in staging and prod: 18 targets. It was applied once, so that there is something to change.",
+        );
         let git = Workspace::init(&self.root)?;
         init::write(&self.root, init::EXAMPLE)?;
         git.commit_all("Describe the fleet", AUTHOR)?;
@@ -84,9 +90,13 @@ impl Stage<'_> {
         self.scene("2", "A pull request", "The gateway gets a new route everywhere, and Ireland alone a stricter rate limit. One preview, 6 regions, each distinct diff once.");
         let git = Workspace::open(&self.root)?;
         git.new_branch("faster-checkout")?;
-        self.edit("edge/templates/routes.yaml.j2", |text| text + "  - match: /checkout/v2\n    to: checkout-v2\n    timeout: 2s\n")?;
+        self.edit("edge/templates/routes.yaml.j2", |text| {
+            text + "  - match: /checkout/v2\n    to: checkout-v2\n    timeout: 2s\n"
+        })?;
         let narrower = "prod/eu-west-1:       { cloud: aws, weight: 3, labels: { tier: one }, vars: { rate_limit: 250,";
-        self.edit("isobar.yaml", |text| text.replace("prod/eu-west-1:       { cloud: aws, weight: 3, labels: { tier: one }, vars: {", narrower))?;
+        self.edit("isobar.yaml", |text| {
+            text.replace("prod/eu-west-1:       { cloud: aws, weight: 3, labels: { tier: one }, vars: {", narrower)
+        })?;
         git.commit_all("Route the new checkout", AUTHOR)?;
         self.command("isobar preview          # on the branch, as it would be after the merge");
         preview::run(&self.world()?, &preview::Request::default()).await?;
@@ -112,7 +122,11 @@ impl Stage<'_> {
     }
 
     async fn waves(&self) -> Result<(), Failure> {
-        self.scene("4", "Merge and apply", "Staging first, then prod: a canary, Europe, the rest. Every wave is previewed and judged again before it starts.");
+        self.scene(
+            "4",
+            "Merge and apply",
+            "Staging first, then prod: a canary, Europe, the rest. Every wave is previewed and judged again before it starts.",
+        );
         let git = Workspace::open(&self.root)?;
         git.switch("main")?;
         git.merge_branch("faster-checkout", AUTHOR)?;
@@ -123,7 +137,11 @@ impl Stage<'_> {
     }
 
     async fn drift(&self) -> Result<(), Failure> {
-        self.scene("5", "Somebody edits production by hand", "Drift finds it, and puts it back: under the same policy as any change.");
+        self.scene(
+            "5",
+            "Somebody edits production by hand",
+            "Drift finds it, and puts it back: under the same policy as any change.",
+        );
         let live = "live/staging/us-east-1/edge/routes.yaml";
         self.edit(live, |text| text.replacen("timeout:", "timeout: 30s #", 1))?;
         self.command("isobar drift");
@@ -157,9 +175,17 @@ impl Stage<'_> {
     async fn kill_half_way(&self) -> Result<usize, Failure> {
         let cannot = |what: &str, error: &dyn std::fmt::Display| Failure::World(format!("{what}: {error}"), None);
         let binary = std::env::current_exe().map_err(|error| cannot("finding this binary", &error))?;
-        let argv: Vec<OsString> = [binary.as_os_str(), "apply".as_ref(), "--parallel".as_ref(), "1".as_ref()].map(OsString::from).to_vec();
-        let env: BTreeMap<OsString, OsString> = self.environment.variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        let command = process::Command { argv: &argv, env: &env, dir: &self.root, deadline: Duration::from_secs(60), mask: &|text| text.to_string() };
+        let argv: Vec<OsString> =
+            [binary.as_os_str(), "apply".as_ref(), "--parallel".as_ref(), "1".as_ref()].map(OsString::from).to_vec();
+        let env: BTreeMap<OsString, OsString> =
+            self.environment.variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let command = process::Command {
+            argv: &argv,
+            env: &env,
+            dir: &self.root,
+            deadline: Duration::from_secs(60),
+            mask: &|text| text.to_string(),
+        };
         let journal = journal_place(&Workspace::open(&self.root)?)?.join("entries.jsonl");
         let before = outcomes(&journal);
         let enough = async {

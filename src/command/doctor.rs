@@ -48,7 +48,11 @@ async fn examine(world: &World) -> Vec<Finding> {
     findings.push(match world.store.read().await {
         Ok(entries) => {
             let targets = History::of(entries.iter().cloned()).targets().count();
-            good(format!("the journal at {} has {} entries about {targets} targets, and its chain holds", world.store.place(), entries.len()))
+            good(format!(
+                "the journal at {} has {} entries about {targets} targets, and its chain holds",
+                world.store.place(),
+                entries.len()
+            ))
         }
         Err(error) => bad(error.to_string(), Some("isobar writes nothing on a journal that it cannot read".into())),
     });
@@ -77,11 +81,18 @@ fn fleet(world: &World) -> Vec<Finding> {
     }
     let scene = match Scene::open(world, snapshot) {
         Ok(scene) => scene,
-        Err(Failure::Definitions(mistakes)) => return vec![bad(format!("{} mistakes in the definitions", mistakes.len()), Some("isobar check".into()))],
+        Err(Failure::Definitions(mistakes)) => {
+            return vec![bad(format!("{} mistakes in the definitions", mistakes.len()), Some("isobar check".into()))];
+        }
         Err(failure) => return vec![bad(failure.to_string(), None)],
     };
     let fleet = &scene.fleet;
-    let mut findings = vec![good(format!("{} stacks in {} regions make {} targets", fleet.stacks.len(), fleet.regions.len(), fleet.targets().len()))];
+    let mut findings = vec![good(format!(
+        "{} stacks in {} regions make {} targets",
+        fleet.stacks.len(),
+        fleet.regions.len(),
+        fleet.targets().len()
+    ))];
     findings.push(match scene.policy {
         Some(_) => good("a policy is declared"),
         None => Finding {

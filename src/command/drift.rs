@@ -31,7 +31,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let head = world.workspace.head()?;
     let scene = scenes.at(&head)?;
     must_match(&request.selector, &scene.fleet)?;
-    let history = History::of(world.store.read().await?);
+    let history = world.store.history().await?;
     let work = pending::all(&scene, &request.selector);
     let answers = look(world, &work, request.parallel).await;
 
@@ -65,11 +65,19 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
 }
 
 /// Journals what was found, where anything was ever applied.
-async fn note(world: &World, history: &History, drift: &Drift, work: &Work, head: &std::sync::Arc<str>, request: &Request) -> Result<(), Failure> {
+async fn note(
+    world: &World,
+    history: &History,
+    drift: &Drift,
+    work: &Work,
+    head: &std::sync::Arc<str>,
+    request: &Request,
+) -> Result<(), Failure> {
     if history.last_commit().is_none() {
         return Ok(());
     }
-    let scope = (request.selector != Selector::default()).then(|| work.pending.iter().map(|pending| pending.target.id.clone()).collect());
+    let scope =
+        (request.selector != Selector::default()).then(|| work.pending.iter().map(|pending| pending.target.id.clone()).collect());
     let event = Event::DriftChecked { commit: head.clone(), scope, found: drift.found(), unchecked: drift.unchecked() };
     world.store.append(vec![event], &world.run, world.clock.now_ms(), None).await?;
     Ok(())
@@ -84,7 +92,13 @@ fn repairable(drift: &Drift) -> BTreeSet<TargetId> {
     drift.findings.iter().filter(|finding| ours(finding.class)).flat_map(|finding| finding.targets.clone()).collect()
 }
 
-async fn fix(world: &World, scenes: &Scenes<'_>, drift: &Drift, head: &crate::review::CommitSha, request: &Request) -> Result<Exit, Failure> {
+async fn fix(
+    world: &World,
+    scenes: &Scenes<'_>,
+    drift: &Drift,
+    head: &crate::review::CommitSha,
+    request: &Request,
+) -> Result<Exit, Failure> {
     let only = repairable(drift);
     let order = Order {
         verb: Verb::Drift,

@@ -20,7 +20,10 @@ pub enum Drawing {
 pub async fn run(world: &World, drawing: Drawing, targets: bool, as_json: bool) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
     let After::Scene(scene) = view::open(world, &scenes, None, None)?.after else {
-        return Err(Failure::World("the head does not merge into its base".into(), Some("merge the base into the branch first".into())));
+        return Err(Failure::World(
+            "the head does not merge into its base".into(),
+            Some("merge the base into the branch first".into()),
+        ));
     };
     if as_json {
         let edges = scene.fleet.targets().iter().flat_map(|target| {

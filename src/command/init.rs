@@ -13,7 +13,8 @@ macro_rules! fleet {
 }
 
 /// The smallest fleet: one stack in two regions.
-const STARTER: &[(&str, &str)] = fleet!("hello": ".gitignore", "isobar.yaml", "hello/stack.yaml", "hello/templates/hello.yaml.j2");
+const STARTER: &[(&str, &str)] =
+    fleet!("hello": ".gitignore", "isobar.yaml", "hello/stack.yaml", "hello/templates/hello.yaml.j2");
 
 /// Three stacks in six regions with policy and waves: what `isobar demo` plays with.
 pub(crate) const EXAMPLE: &[(&str, &str)] = fleet!("demo":
@@ -26,9 +27,13 @@ pub(crate) const EXAMPLE: &[(&str, &str)] = fleet!("demo":
 /// Writes the starter, or the fuller example, below `root`.
 pub fn run(root: &Path, terminal: &Terminal, example: bool) -> Result<Exit, Failure> {
     let files = if example { EXAMPLE } else { STARTER };
-    let there: Vec<&str> = files.iter().map(|(path, _)| *path).filter(|path| *path != ".gitignore" && root.join(path).exists()).collect();
+    let there: Vec<&str> =
+        files.iter().map(|(path, _)| *path).filter(|path| *path != ".gitignore" && root.join(path).exists()).collect();
     if !there.is_empty() {
-        return Err(Failure::usage(format!("already there: {}", there.join(", ")), "init overwrites nothing; isobar check reads what is there"));
+        return Err(Failure::usage(
+            format!("already there: {}", there.join(", ")),
+            "init overwrites nothing; isobar check reads what is there",
+        ));
     }
     let written = write(root, files)?;
     written.iter().for_each(|path| terminal.say(&format!("wrote {path}\n")));

@@ -1,12 +1,11 @@
 //! `isobar judge`: policy again on the previews that were shown last; starts no engine.
 
-use super::court::{Court, Review};
+use super::court::{Asked, Court, Review};
 use super::pending::{Pending, Work};
 use super::scene::Scenes;
 use super::tell::{self, Form};
 use crate::change::Preview;
 use crate::exit::{Exit, Failure};
-use crate::journal::History;
 use crate::policy::{Answer, Verdict};
 use crate::report::Told;
 use crate::review::CommitSha;
@@ -26,7 +25,7 @@ pub struct Request {
 
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
-    let history = History::of(world.store.read().await?);
+    let history = world.store.history().await?;
     let stored = latest(world).await?;
     let head = (*stored.head != *"dirty").then(|| CommitSha(stored.head.clone()));
     let scene = match &head {
@@ -36,11 +35,12 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let base = (!stored.base.is_empty()).then(|| CommitSha(stored.base.clone()));
     let base = base.map(|base| scenes.at(&base)).transpose()?;
     let work = work_of(&stored, &scene, base.as_ref(), &request.selector);
-    let previews: Vec<Preview> = stored.previews.iter().flatten().filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
+    let previews: Vec<Preview> =
+        stored.previews.iter().flatten().filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
 
     let mut court = Court::open(world, &scenes, head, base).await?;
     court.take(&request.reviews, Some(&previews)).await?;
-    let verdicts = court.judge(&previews, &BTreeMap::new(), &work, &history)?;
+    let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
 
     let waits = verdicts.iter().any(|verdict| !matches!(verdict.answer, Answer::Clear(_)));
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
@@ -51,7 +51,11 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let answers: Vec<_> = previews.into_iter().map(Ok).collect();
     report.rows = tell::rows(&answers, &verdicts, &[]);
     report.fold = tell::folded(&report.rows, &work);
-    report.next = vec![if waits { "isobar judge --review NAME=approve  (a reviewer who is not the author)".into() } else { "isobar apply".into() }];
+    report.next = vec![if waits {
+        "isobar judge --review NAME=approve  (a reviewer who is not the author)".into()
+    } else {
+        "isobar apply".into()
+    }];
     tell::report(world, &report, &request.form)?;
     Ok(if waits { Exit::NotCleared } else { Exit::Clean })
 }
@@ -65,7 +69,12 @@ async fn latest(world: &World) -> Result<Stored, Failure> {
     last.ok_or_else(|| Failure::usage("no preview was shown yet", "isobar preview"))
 }
 
-fn work_of(stored: &Stored, scene: &Arc<super::scene::Scene>, base: Option<&Arc<super::scene::Scene>>, selector: &Selector) -> Work {
+fn work_of(
+    stored: &Stored,
+    scene: &Arc<super::scene::Scene>,
+    base: Option<&Arc<super::scene::Scene>>,
+    selector: &Selector,
+) -> Work {
     let find = |preview: &Preview| {
         let now = scene.fleet.target(&preview.target).map(|target| (target, scene));
         let before = || base.and_then(|base| Some((base.fleet.target(&preview.target)?, base)));

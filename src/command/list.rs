@@ -6,7 +6,6 @@ use super::tell;
 use super::view::{self, After};
 use crate::change::Intent;
 use crate::exit::{Exit, Failure};
-use crate::journal::History;
 use crate::stack::{Reason, Selector};
 use crate::world::World;
 use serde_json::{Value, json};
@@ -35,7 +34,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let work = match (&view.before, request.changed) {
         (_, false) => pending::all(&after, &request.selector),
         (Some(before), true) => pending::between(Some(before), &after, &request.selector),
-        (None, true) => since_applied(&scenes, &History::of(world.store.read().await?), &after, &request.selector)?,
+        (None, true) => since_applied(&scenes, &world.store.history().await?, &after, &request.selector)?,
     };
 
     if request.json {
@@ -46,7 +45,11 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let mut text = String::new();
     for pending in &work.pending {
         let sign = if pending.intent == Intent::Destroy { "- " } else { "" };
-        let why = if request.changed { pending.reasons.first().map(|reason| format!("  # {}", say(reason))).unwrap_or_default() } else { String::new() };
+        let why = if request.changed {
+            pending.reasons.first().map(|reason| format!("  # {}", say(reason))).unwrap_or_default()
+        } else {
+            String::new()
+        };
         text.push_str(&format!("{sign}{}{why}\n", pending.target.id));
     }
     world.terminal.say(&text);

@@ -96,13 +96,23 @@ pub(crate) fn between(before: Option<&Arc<Scene>>, after: &Arc<Scene>, selector:
 /// Everything selected, touched or not.
 pub(crate) fn all(after: &Arc<Scene>, selector: &Selector) -> Work {
     let selected = after.fleet.targets().iter().filter(|target| selector.matches(target));
-    let pending = selected.map(|target| Pending { target: target.clone(), intent: Intent::Converge, scene: after.clone(), reasons: Vec::new() });
+    let pending = selected.map(|target| Pending {
+        target: target.clone(),
+        intent: Intent::Converge,
+        scene: after.clone(),
+        reasons: Vec::new(),
+    });
     Work::of(pending.collect(), Vec::new(), None)
 }
 
 /// Compares `after` with each target's own last applied commit. Targets that failed, are unknown, or were never applied have
 /// something to do as well.
-pub(crate) fn since_applied(scenes: &Scenes<'_>, history: &History, after: &Arc<Scene>, selector: &Selector) -> Result<Work, Failure> {
+pub(crate) fn since_applied(
+    scenes: &Scenes<'_>,
+    history: &History,
+    after: &Arc<Scene>,
+    selector: &Selector,
+) -> Result<Work, Failure> {
     let mut by_commit: BTreeMap<Option<Arc<str>>, BTreeSet<TargetId>> = BTreeMap::new();
     for target in after.fleet.targets() {
         by_commit.entry(commit_of(history, target)).or_default().insert(target.id.clone());
@@ -127,7 +137,8 @@ pub(crate) fn since_applied(scenes: &Scenes<'_>, history: &History, after: &Arc<
         work.before = part.before.or(work.before);
     }
     take_along(history, after, &mut work);
-    let order: BTreeMap<&TargetId, usize> = after.fleet.targets().iter().enumerate().map(|(at, target)| (&target.id, at)).collect();
+    let order: BTreeMap<&TargetId, usize> =
+        after.fleet.targets().iter().enumerate().map(|(at, target)| (&target.id, at)).collect();
     work.pending.sort_by_key(|pending| order.get(&pending.target.id).copied().unwrap_or(usize::MAX));
     Ok(Work::of(work.pending, work.untouched, work.before))
 }
@@ -141,12 +152,24 @@ fn take_along(history: &History, after: &Arc<Scene>, work: &mut Work) {
     let (again, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut work.untouched).into_iter().partition(unfinished);
     work.untouched = rest;
     let targets = again.iter().filter_map(|id| after.fleet.target(id));
-    work.pending.extend(targets.map(|target| Pending { target: target.clone(), intent: Intent::Converge, scene: after.clone(), reasons: Vec::new() }));
+    work.pending.extend(targets.map(|target| Pending {
+        target: target.clone(),
+        intent: Intent::Converge,
+        scene: after.clone(),
+        reasons: Vec::new(),
+    }));
 }
 
-fn gather(selection: &Selection, before: Option<&Arc<Scene>>, after: &Arc<Scene>, selector: &Selector, mine: impl Fn(&TargetId) -> bool) -> Work {
+fn gather(
+    selection: &Selection,
+    before: Option<&Arc<Scene>>,
+    after: &Arc<Scene>,
+    selector: &Selector,
+    mine: impl Fn(&TargetId) -> bool,
+) -> Work {
     let mut work = Work::default();
-    let touched: BTreeMap<&TargetId, &[Reason]> = selection.touched.iter().map(|why| (&why.target, why.reasons.as_slice())).collect();
+    let touched: BTreeMap<&TargetId, &[Reason]> =
+        selection.touched.iter().map(|why| (&why.target, why.reasons.as_slice())).collect();
     for target in after.fleet.targets().iter().filter(|target| mine(&target.id) && selector.matches(target)) {
         match touched.get(&target.id) {
             None => work.untouched.push(target.id.clone()),

@@ -1,6 +1,6 @@
 //! `isobar preview`: what would change, in every region, and what policy says of it. Changes nothing.
 
-use super::court::{Court, Review};
+use super::court::{Asked, Court, Review};
 use super::pending::{self, Work, known_outputs, since_applied};
 use super::scene::{Scene, Scenes};
 use super::tell::{self, Form};
@@ -38,7 +38,7 @@ pub struct Request {
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
     let view = view::open(world, &scenes, request.base.as_deref(), request.head.as_deref())?;
-    let history = History::of(world.store.read().await?);
+    let history = world.store.history().await?;
     let after = match &view.after {
         After::Scene(scene) => scene.clone(),
         After::Conflict(paths) => return conflict(world, &view, paths, request),
@@ -50,7 +50,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let previews: Vec<Preview> = answers.iter().flatten().cloned().collect();
     let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone()).await?;
     court.take(&request.reviews, Some(&previews)).await?;
-    let verdicts = court.judge(&previews, &BTreeMap::new(), &work, &history)?;
+    let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
     let report = compose(world, &view, &after, &work, &answers, &verdicts, request);
@@ -83,7 +83,8 @@ pub(crate) async fn look(world: &World, work: &Work, parallel: usize) -> Vec<Res
     let watch = |_: runner::Moment<'_>| bar.step();
     let parallel = if parallel == 0 { PREVIEWS_AT_ONCE } else { parallel };
     let mut answers = runner::preview_all(&world.engines, &work.levels(), &mut known, parallel, &make, &stopped, &watch).await;
-    let place: BTreeMap<&TargetId, usize> = work.pending.iter().enumerate().map(|(at, pending)| (&pending.target.id, at)).collect();
+    let place: BTreeMap<&TargetId, usize> =
+        work.pending.iter().enumerate().map(|(at, pending)| (&pending.target.id, at)).collect();
     answers.sort_by_key(|answer| {
         let target = match answer {
             Ok(preview) => &preview.target,
@@ -115,7 +116,11 @@ fn compose(
         report.nothing = Some(nothing(view).into());
     }
     if !view.dirty.is_empty() {
-        report.notes.push(tell::warning(format!("{} uncommitted: {}", count(view.dirty.len(), "file is", "files are"), some(&view.dirty))));
+        report.notes.push(tell::warning(format!(
+            "{} uncommitted: {}",
+            count(view.dirty.len(), "file is", "files are"),
+            some(&view.dirty)
+        )));
     }
     if after.policy.is_none() {
         report.notes.push(tell::note("no policy declared: on a laptop everything is cleared"));
@@ -135,7 +140,8 @@ fn nothing(view: &View) -> String {
 /// The rollout these changes would make.
 fn waves(after: &Scene, work: &Work, answers: &[Result<Preview, Unseen>]) -> Option<Vec<crate::report::WaveLine>> {
     let changing = answers.iter().flatten().filter(|preview| !preview.is_empty()).filter_map(|preview| work.get(&preview.target));
-    let targets: Vec<_> = changing.map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight)).collect();
+    let targets: Vec<_> =
+        changing.map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight)).collect();
     if targets.is_empty() {
         return None;
     }

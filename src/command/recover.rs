@@ -22,7 +22,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
     let head = world.workspace.head()?;
     let scene = scenes.at(&head)?;
-    let history = History::of(world.store.read().await?);
+    let history = world.store.history().await?;
     let unknown = unknown(&history);
     let mine: BTreeSet<TargetId> = unknown
         .iter()
@@ -38,10 +38,21 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         return Ok(Exit::Clean);
     }
     for (target, since_ms) in unknown.iter().filter(|(target, _)| mine.contains(target)) {
-        world.terminal.note(&format!("{target}: an apply was started at {} and its end was never recorded; looking again", say_time(*since_ms)));
+        world.terminal.note(&format!(
+            "{target}: an apply was started at {} and its end was never recorded; looking again",
+            say_time(*since_ms)
+        ));
     }
 
-    let order = Order { verb: Verb::Recover, head: head.clone(), selector: &request.selector, reviews: &[], begin: false, only: Some(mine), parallel: 0 };
+    let order = Order {
+        verb: Verb::Recover,
+        head: head.clone(),
+        selector: &request.selector,
+        reviews: &[],
+        begin: false,
+        only: Some(mine),
+        parallel: 0,
+    };
     let done = converge(world, &scenes, order).await?;
 
     let report = apply::compose(world, &done, Told::Recover, &head.0);

@@ -44,7 +44,8 @@ impl Scene {
             let mut found = Sources::new();
             read_into(world, &snapshot, engine.reads(stack), &mut found)?;
             loop {
-                let more: Vec<_> = engine.reads_more(stack, &found).into_iter().filter(|path| !found.contains_key(path)).collect();
+                let more: Vec<_> =
+                    engine.reads_more(stack, &found).into_iter().filter(|path| !found.contains_key(path)).collect();
                 let before = found.len();
                 read_into(world, &snapshot, more, &mut found)?;
                 if found.len() == before {

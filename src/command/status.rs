@@ -28,7 +28,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let head = world.workspace.head()?;
     let scene = scenes.at(&head)?;
     super::must_match(&request.selector, &scene.fleet)?;
-    let history = History::of(world.store.read().await?);
+    let history = world.store.history().await?;
     let work = since_applied(&scenes, &history, &scene, &request.selector)?;
     let holders = world.store.holders().await?;
     let now_ms = world.clock.now_ms();
@@ -39,7 +39,11 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         rows: rows(&history, &work, &scene.fleet, now_ms),
         rollouts: history.rollouts().map(|progress| rollout(&history, progress, now_ms)).collect(),
         paused: history.paused().map(|(by, reason)| format!("paused by {by}: {reason}").into()),
-        holds: history.holds(now_ms).into_iter().map(|hold| (hold.region.as_str().into(), hold.until_ms, hold.reason.clone())).collect(),
+        holds: history
+            .holds(now_ms)
+            .into_iter()
+            .map(|hold| (hold.region.as_str().into(), hold.until_ms, hold.reason.clone()))
+            .collect(),
         leases: holders.into_iter().map(|(holder, targets)| (holder.run, holder.since_ms, targets.len())).collect(),
     };
 
@@ -124,7 +128,13 @@ fn rollout(history: &History, progress: &Progress, now_ms: u64) -> RolloutLine {
         state: wave.state.into(),
     });
     let (state, next_tick_ms) = stage(history, progress, now_ms);
-    RolloutLine { id: progress.rollout().id.clone(), commit: progress.rollout().commit.clone(), state: state.into(), waves: waves.collect(), next_tick_ms }
+    RolloutLine {
+        id: progress.rollout().id.clone(),
+        commit: progress.rollout().commit.clone(),
+        state: state.into(),
+        waves: waves.collect(),
+        next_tick_ms,
+    }
 }
 
 /// Where a rollout is, in words, and when the next tick can go on.

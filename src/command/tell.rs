@@ -71,16 +71,26 @@ pub(crate) fn warning(text: impl Into<Arc<str>>) -> Note {
 }
 
 /// One row for each answer, with its verdict.
-pub(crate) fn rows(answers: &[Result<Preview, Unseen>], verdicts: &BTreeMap<TargetId, Verdict>, untouched: &[TargetId]) -> Vec<Row> {
+pub(crate) fn rows(
+    answers: &[Result<Preview, Unseen>],
+    verdicts: &BTreeMap<TargetId, Verdict>,
+    untouched: &[TargetId],
+) -> Vec<Row> {
     let seen = answers.iter().map(|answer| match answer {
         Ok(preview) => {
             let verdict = verdicts.get(&preview.target).filter(|_| !preview.is_empty());
             let state = if preview.is_empty() { RowState::Unchanged } else { RowState::Changes };
             Row { target: preview.target.clone(), state, preview: Some(preview.clone()), verdict: verdict.map(verdict_line) }
         }
-        Err(unseen) => Row { target: unseen.target.clone(), state: RowState::Unknown(say_unseen(&unseen.reason).into()), preview: None, verdict: None },
+        Err(unseen) => Row {
+            target: unseen.target.clone(),
+            state: RowState::Unknown(say_unseen(&unseen.reason).into()),
+            preview: None,
+            verdict: None,
+        },
     });
-    let rest = untouched.iter().map(|target| Row { target: target.clone(), state: RowState::Unchanged, preview: None, verdict: None });
+    let rest =
+        untouched.iter().map(|target| Row { target: target.clone(), state: RowState::Unchanged, preview: None, verdict: None });
     seen.chain(rest).collect()
 }
 
@@ -104,7 +114,8 @@ pub(crate) fn in_order(rows: &mut [Row], targets: &[Target]) {
 
 /// Folds the changed previews of rows, by each region's own values.
 pub(crate) fn folded(rows: &[Row], work: &Work) -> Fold {
-    let previews: Vec<Preview> = rows.iter().filter_map(|row| row.preview.clone()).filter(|preview| !preview.is_empty()).collect();
+    let previews: Vec<Preview> =
+        rows.iter().filter_map(|row| row.preview.clone()).filter(|preview| !preview.is_empty()).collect();
     let mut of_region: BTreeMap<&str, Vec<(Arc<str>, Arc<str>)>> = BTreeMap::new();
     for pending in &work.pending {
         of_region.entry(pending.target.region.id.as_str()).or_insert_with(|| own_values(&pending.target.region));

@@ -80,13 +80,16 @@ pub(crate) fn uncommitted(world: &World) -> Result<Vec<Arc<str>>, Failure> {
         return Ok(all);
     }
     let published = published(world);
-    let is_published = |path: &Arc<str>| published.iter().any(|dir| path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    let is_published = |path: &Arc<str>| {
+        published.iter().any(|dir| path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    };
     Ok(all.into_iter().filter(|path| !is_published(path)).collect())
 }
 
 /// The directories of the tree to which the fleet publishes, as far as its definitions can be read; and the journal.
 pub(crate) fn published(world: &World) -> Vec<String> {
-    let scene = world.workspace.worktree(&[".isobar".to_string()]).ok().and_then(|snapshot: Snapshot| Scene::open(world, snapshot).ok());
+    let scene =
+        world.workspace.worktree(&[".isobar".to_string()]).ok().and_then(|snapshot: Snapshot| Scene::open(world, snapshot).ok());
     let mut places = scene.map(|scene| scene.published(world)).unwrap_or_default();
     places.push(".isobar".into());
     places

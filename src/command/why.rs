@@ -7,7 +7,6 @@ use super::tell;
 use super::view::{self, After};
 use crate::change::inert;
 use crate::exit::{Exit, Failure};
-use crate::journal::History;
 use crate::stack::{Selector, TargetId, Traced, did_you_mean};
 use crate::world::World;
 use serde_json::{Value, json};
@@ -18,16 +17,22 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
     let scenes = Scenes::new(world);
     let view = view::open(world, &scenes, base, None)?;
     let After::Scene(scene) = view.after else {
-        return Err(Failure::World("the head does not merge into its base".into(), Some("merge the base into the branch first".into())));
+        return Err(Failure::World(
+            "the head does not merge into its base".into(),
+            Some("merge the base into the branch first".into()),
+        ));
     };
-    let history = History::of(world.store.read().await?);
+    let history = world.store.history().await?;
     let work = match &view.before {
         Some(before) => pending::between(Some(before), &scene, &Selector::default()),
         None => since_applied(&scenes, &history, &scene, &Selector::default())?,
     };
     let touched = work.get(&id);
     let Some(target) = scene.fleet.target(&id).or(touched.map(|pending| &pending.target)) else {
-        let near = did_you_mean(target, scene.fleet.targets().iter().map(|target| target.id.to_string()).collect::<Vec<_>>().iter().map(String::as_str));
+        let near = did_you_mean(
+            target,
+            scene.fleet.targets().iter().map(|target| target.id.to_string()).collect::<Vec<_>>().iter().map(String::as_str),
+        );
         return Err(Failure::usage(format!("no target {id}"), near.unwrap_or_else(|| "isobar list shows them all".into())));
     };
     let resolved = scene.resolve(target)?;
@@ -37,7 +42,9 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
     let holder = history.holder(&id).map(|progress| progress.rollout().id.to_string());
 
     if as_json {
-        let values = |of: &std::collections::BTreeMap<_, Traced>| -> Value { of.iter().map(|(name, traced)| (format!("{name}"), traced_json(traced))).collect() };
+        let values = |of: &std::collections::BTreeMap<_, Traced>| -> Value {
+            of.iter().map(|(name, traced)| (format!("{name}"), traced_json(traced))).collect()
+        };
         tell::json(
             world,
             &json!({
@@ -48,15 +55,18 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
         return Ok(Exit::Clean);
     }
     let mut text = String::new();
-    let since = since.map_or_else(|| "nothing of it was ever applied".to_string(), |commit| format!("compared with {}", super::converge::short(&commit)));
+    let since = since.map_or_else(
+        || "nothing of it was ever applied".to_string(),
+        |commit| format!("compared with {}", super::converge::short(&commit)),
+    );
     let verdict = if touched.is_some() { "is touched" } else { "is not touched" };
     let _ = writeln!(text, "{id} {verdict} ({since})");
     match touched {
         Some(pending) if pending.reasons.is_empty() => text.push_str("  its last apply failed, or its end is unknown\n"),
         Some(_) => reasons.iter().for_each(|reason| drop(writeln!(text, "  because {reason}"))),
         None => {
-            if let Some(used) = work.considered.get(&id) {
-                let _ = writeln!(text, "  none of its {} files, {} values and {} dependencies changed", used.files, used.values, used.dependencies);
+            if let Some(used) = scene.side().considered(&id) {
+                let _ = writeln!(text, "  none of its {used} changed");
             }
         }
     }
@@ -79,7 +89,11 @@ fn section(text: &mut String, title: &str, values: &std::collections::BTreeMap<s
     }
     let _ = writeln!(text, "{title}");
     for (name, traced) in values {
-        let value = if traced.sensitive { "‹sensitive›".to_string() } else { inert(&crate::stack::show_marks(&traced.value.to_string())) };
+        let value = if traced.sensitive {
+            "‹sensitive›".to_string()
+        } else {
+            inert(&crate::stack::show_marks(&traced.value.to_string()))
+        };
         let layer = traced.layer.as_ref().map(|layer| format!(" of {layer}")).unwrap_or_default();
         let _ = writeln!(text, "  {name} = {value}\n    {}{layer}", traced.site);
         for (layer, site) in &traced.over {
@@ -89,7 +103,12 @@ fn section(text: &mut String, title: &str, values: &std::collections::BTreeMap<s
 }
 
 fn traced_json(traced: &Traced) -> Value {
-    let value = if traced.sensitive { Value::from("‹sensitive›") } else { Value::from(crate::stack::show_marks(&traced.value.to_string())) };
-    let over: Vec<Value> = traced.over.iter().map(|(layer, site)| json!({ "layer": layer.to_string(), "at": site.to_string() })).collect();
+    let value = if traced.sensitive {
+        Value::from("‹sensitive›")
+    } else {
+        Value::from(crate::stack::show_marks(&traced.value.to_string()))
+    };
+    let over: Vec<Value> =
+        traced.over.iter().map(|(layer, site)| json!({ "layer": layer.to_string(), "at": site.to_string() })).collect();
     json!({ "value": value, "at": traced.site.to_string(), "layer": traced.layer.as_ref().map(ToString::to_string), "over": over })
 }

@@ -57,6 +57,9 @@ pub trait Engine: Send + Sync {
     /// Which repository paths it reads for `stack`: directories (with `/` at the end) and files.
     fn reads(&self, stack: &Stack) -> Vec<Arc<str>>;
 
+    /// Further files that the sources read so far include and that are not among them; asked until it names nothing new.
+    fn reads_more(&self, stack: &Stack, sources: &Sources) -> Vec<Arc<str>>;
+
     /// What the stack's sources use, traced through includes. Never fails: what can't be traced is reported by `check`.
     fn uses(&self, stack: &Stack, sources: &Sources) -> Uses;
 

@@ -173,7 +173,11 @@ impl Event {
                     | StepEvent::Resumed,
                 ..
             } => None,
-            Event::RunStarted { .. } | Event::Planned { .. } | Event::Settled { .. } | Event::DriftChecked { .. } => None,
+            Event::RunStarted { .. }
+            | Event::Planned { .. }
+            | Event::Superseded { .. }
+            | Event::Settled { .. }
+            | Event::DriftChecked { .. } => None,
             Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } => None,
         }
     }

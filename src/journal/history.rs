@@ -239,9 +239,9 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::super::{Chain, State, Verb};
+    use super::Class;
     use super::*;
     use crate::change::{Digest, Intent};
-    use super::Class;
     use crate::rollout::{Outcome, Planned, Rollout, Wave};
 
     fn id(text: &str) -> TargetId {

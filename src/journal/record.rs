@@ -1,9 +1,9 @@
 //! What is known of one target, and how one event changes it. Knows no other target; what an event says of all of them at
 //! once is kept as a [`Marks`] and reaches each record when it is next touched.
 
+use super::Class;
 use super::Drifted;
 use crate::change::{ChangeMark, Digest, Intent};
-use super::Class;
 use crate::review::User;
 use crate::rollout::Outcome;
 use std::sync::Arc;

@@ -51,6 +51,12 @@ impl Policy {
         Self::read_with(section, &Known::of(fleet), mistakes)
     }
 
+    /// Some rule goes by how many targets the whole change touches, so that all of them must be seen before one is judged.
+    pub fn counts_targets(&self) -> bool {
+        let counts = |rule: &Declared| rule.written["rule"] == "limit" || !rule.written["when"]["targets_min"].is_null();
+        self.rules.iter().any(counts)
+    }
+
     pub(super) fn read_with(section: &Node, known: &Known<'_>, mistakes: &mut Mistakes) -> Self {
         let items = match &section.kind {
             Kind::List(items) if !items.is_empty() => items,

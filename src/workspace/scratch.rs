@@ -51,7 +51,8 @@ impl Workspace {
         let tree = index.write_tree_to(&repository).and_then(|id| repository.find_tree(id)).map_err(git("writing the tree"))?;
         let who = signature(author)?;
         let message = format!("Merge {name}");
-        let merged = repository.commit(Some("HEAD"), &who, &who, &message, &tree, &[&ours, &theirs]).map_err(git("committing"))?;
+        let merged =
+            repository.commit(Some("HEAD"), &who, &who, &message, &tree, &[&ours, &theirs]).map_err(git("committing"))?;
         repository.checkout_head(Some(CheckoutBuilder::new().force())).map_err(git("checking out the merge"))?;
         Ok(sha(merged))
     }

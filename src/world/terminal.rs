@@ -26,7 +26,10 @@ pub struct Bar {
 
 impl Terminal {
     pub fn new(environment: &Environment, quiet: bool, no_colour: bool) -> Self {
-        let colour = environment.stdout_is_terminal && !no_colour && environment.get("NO_COLOR").is_none() && environment.get("TERM") != Some("dumb");
+        let colour = environment.stdout_is_terminal
+            && !no_colour
+            && environment.get("NO_COLOR").is_none()
+            && environment.get("TERM") != Some("dumb");
         let live = environment.stderr_is_terminal && !environment.in_ci() && !quiet;
         Self { style: if colour { Style::Colour } else { Style::Plain }, live, quiet, mute: false, bar: Arc::default() }
     }
@@ -64,7 +67,8 @@ impl Terminal {
     pub fn bar(&self, doing: &str, total: usize) -> Bar {
         let target = if self.live && total > 1 { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(total as u64), target);
-        let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {elapsed}").expect("the template is a constant that parses");
+        let style =
+            ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {elapsed}").expect("the template is a constant that parses");
         bar.set_style(style.progress_chars("━╸ "));
         bar.set_message(doing.to_string());
         *self.slot() = Some(bar.clone());

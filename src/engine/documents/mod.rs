@@ -34,6 +34,10 @@ impl Engine for Documents {
         todo!()
     }
 
+    fn reads_more(&self, _stack: &Stack, _sources: &Sources) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
     fn uses(&self, _stack: &Stack, _sources: &Sources) -> Uses {
         todo!()
     }
