@@ -1,5 +1,16 @@
 //! One test binary: the walls of the house, and the stories that run the built program.
 
+mod apply;
+mod approvals;
+mod destroy;
+mod determinism;
+mod drift;
 mod fleets;
+mod holes;
 mod house;
+mod killed;
+mod preview;
+mod recover;
+mod rollout;
+mod secrets;
 mod support;
