@@ -239,7 +239,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::super::{Chain, State, Verb};
-    use super::Class;
+    use crate::journal::Class;
     use super::*;
     use crate::change::{Digest, Intent};
     use crate::rollout::{Outcome, Planned, Rollout, Wave};
