@@ -1,7 +1,7 @@
 //! Every situation in every form.
 
 use super::sample;
-use super::{COMMENT_BYTES, Style, comment, report_text};
+use super::{COMMENT_BYTES, Style, comment, page, report_text, status_text};
 
 /// Writes every form of every situation into the directory that `ISOBAR_LOOK` names, for eyes.
 #[test]
@@ -20,4 +20,7 @@ fn forms_can_be_looked_at() {
         let comment = comment(&report, COMMENT_BYTES);
         write("md", &comment.body);
     }
+    let status = sample::status();
+    std::fs::write(dir.join("status.html"), page(&status)).expect("the file can be written");
+    std::fs::write(dir.join("status.txt"), status_text(&status, Style::Plain)).expect("the file can be written");
 }
