@@ -1,7 +1,9 @@
 //! The embedded engine: renders a stack's templates for one region and publishes them to its destination.
 
+mod check;
 mod flow;
 mod layout;
+mod outputs;
 mod path;
 mod render;
 mod section;

@@ -3,7 +3,7 @@
 use crate::change::{Intent, Key};
 use crate::engine::{Job, Sources};
 use crate::stack::{
-    Kind, Mode, Node, Region, RegionId, Resolved, Site, Source, Stack, StackName, Target, TargetId, Traced, Vars,
+    Mode, Node, OutputFrom, Region, RegionId, Resolved, Site, Source, Stack, StackName, Target, TargetId, Traced, Vars,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -39,6 +39,13 @@ impl Bench {
 
     pub(super) fn secrets(&mut self, secrets: &[(&str, &str)]) {
         self.job.secrets = Arc::new(secrets.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect());
+    }
+
+    /// Declares outputs, in the stack and as resolved.
+    pub(super) fn outputs(&mut self, outputs: &[(&str, OutputFrom)]) {
+        let outputs: BTreeMap<Arc<str>, _> = outputs.iter().map(|(name, from)| ((*name).into(), from.clone())).collect();
+        Arc::make_mut(&mut Arc::make_mut(&mut self.job.target).stack).outputs = outputs.clone();
+        Arc::make_mut(&mut self.job.resolved).outputs = outputs;
     }
 
     pub(super) fn job(&self) -> Job {
