@@ -42,7 +42,7 @@ pub(super) fn section(status: &Status) -> String {
             None => lines.push(vec![row]),
         }
     }
-    let calm = |row: usize| (0..columns.len()).all(|column| row_at(row, column).is_none_or(|cell| is_calm(cell)));
+    let calm = |row: usize| (0..columns.len()).all(|column| row_at(row, column).is_none_or(is_calm));
     lines.sort_by_key(|alike| calm(alike[0])); // stable; what is left out below is calm as long as anything calm is left
     let most = (CELLS_MAX / columns.len().max(1)).max(1);
     let mut body = String::new();
