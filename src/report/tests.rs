@@ -13,27 +13,6 @@ fn body(report: &Report) -> String {
     comment(report, COMMENT_BYTES).body.replace(env!("CARGO_PKG_VERSION"), "VERSION")
 }
 
-/// Writes every form of every situation into the directory that `ISOBAR_LOOK` names, for eyes.
-#[test]
-fn forms_can_be_looked_at() {
-    let Some(dir) = std::env::var_os("ISOBAR_LOOK").map(std::path::PathBuf::from) else {
-        return; // skipped: ISOBAR_LOOK names no directory
-    };
-    std::fs::create_dir_all(&dir).expect("the directory can be made");
-    let write = |name: &str, ending: &str, text: &str| {
-        std::fs::write(dir.join(format!("{}.{ending}", name.replace(' ', "-"))), text).expect("the file can be written");
-    };
-    for (name, report) in sample::situations().into_iter().chain([("busy", sample::busy()), ("large", large(false))]) {
-        write(name, "txt", &report_text(&report, Style::Plain));
-        write(name, "ansi", &report_text(&report, Style::Colour));
-        write(name, "json", &report_json_text(&report));
-        write(name, "md", &comment(&report, COMMENT_BYTES).body);
-    }
-    write("status", "html", &page(&sample::status()));
-    write("status", "txt", &status_text(&sample::status(), Style::Plain));
-    write("fleet", "html", &page(&fleet(1_000, 10)));
-}
-
 #[test]
 fn nothing_selected_says_why() {
     assert_eq!(
