@@ -10,7 +10,7 @@ use super::{apply, must_match};
 use crate::drift::{Class, Drift, compare};
 use crate::exit::{Exit, Failure};
 use crate::journal::{Event, History, Verb};
-use crate::report::Told;
+use crate::report::{Report, Told};
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     if request.fix {
         return fix(world, &scenes, &drift, &head, request).await;
     }
-    let mut report = tell::blank(Told::Drift);
+    let mut report = Report::new(Told::Drift);
     report.head = Some(head.0.clone());
     report.at_ms = Some(world.clock.now_ms());
     report.rows = tell::rows(&answers, &Default::default(), &[]);
@@ -55,7 +55,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let unseen = drift.findings.iter().any(|finding| finding.class == Class::NotChecked);
     let clean = drift.is_empty();
     report.drift = Some(drift);
-    keep(world, Some(&head), history.last_commit().cloned(), answers).await;
+    keep(world, Some(&head), None, answers).await;
     tell::report(world, &report, &request.form)?;
     Ok(match (unseen, clean) {
         (true, _) => Exit::Unfinished,
