@@ -1,10 +1,8 @@
 //! Flags, environment and event to a request. Clap stays in here.
 
-use crate::command::{self, Form, Review};
+use crate::command::{self, Form, Review, Selector};
 use crate::exit::{CODES, Exit, Failure};
-use crate::stack::Selector;
-use crate::workspace::Workspace;
-use crate::world::{Environment, Places, Stop, Terminal, World, reviews_path};
+use crate::world::{Environment, Stop, Terminal, World};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 

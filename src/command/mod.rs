@@ -69,7 +69,13 @@ pub(crate) fn must_match(selector: &Selector, fleet: &Fleet) -> Result<(), Failu
 const JOURNAL: &str = ".isobar/journal";
 
 /// Builds the world of the repository that holds `here`.
-pub fn open(here: &Path, reviews: Option<PathBuf>, environment: Environment, terminal: Terminal, stop: Stop) -> Result<World, Failure> {
+pub fn open(
+    here: &Path,
+    reviews: Option<PathBuf>,
+    environment: Environment,
+    terminal: Terminal,
+    stop: Stop,
+) -> Result<World, Failure> {
     let workspace = Workspace::open(here)?;
     let journal = journal_place(&workspace)?;
     let reviews = reviews.unwrap_or_else(|| reviews_path(&environment, workspace.root()));
