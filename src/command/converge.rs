@@ -317,6 +317,7 @@ impl Converge<'_> {
         };
         let now_ms = || world.clock.now_ms();
         let stopped = || world.stop.asked().is_some();
+        let stop = || Box::pin(world.stop.wait()) as std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>>;
         let drive = Drive {
             engines: &world.engines,
             store: &*world.store,
@@ -328,6 +329,7 @@ impl Converge<'_> {
             held,
             now_ms: &now_ms,
             stopped: &stopped,
+            stop: &stop,
             watch: &watch,
             sealed: &sealed,
         };

@@ -70,9 +70,9 @@ fn an_apply_that_failed_in_3_of_18_targets_is_taken_along_by_the_next_merge() {
 #[test]
 fn what_failed_is_not_tried_again_unchanged_until_somebody_says_resume() {
     let fleet = app("prod/a prod/b", "rollout: { prod: { failure_tolerance: 1 } }");
-    fleet.file("live/prod/a/app/app.yaml/in-the-way", "x\n");
+    fleet.block("prod/a");
     fleet.isobar("apply").ends(1);
-    fleet.remove("live/prod/a/app/app.yaml");
+    fleet.unblock("prod/a");
 
     let ran = fleet.isobar("apply --json").ends(1);
     assert!(ran.why("app@prod/a").contains("failed before with the same changes"), "{}", ran.stdout);
@@ -116,7 +116,7 @@ fn only_what_was_selected_is_applied_and_the_rest_stays_behind() {
 
 #[test]
 fn a_dependent_is_applied_after_what_it_uses_and_not_at_all_when_that_failed() {
-    let fleet = app("prod/a", "");
+    let fleet = app("prod/a", "rollout: { prod: { failure_tolerance: 1 } }");
     fleet.stack("web", "depends_on: [app]").file("web/templates/web.txt", "web\n").commit("Web");
     fleet.file("live/prod/a/app/app.yaml/in-the-way", "x\n");
     let ran = fleet.isobar("apply --json").ends(1);

@@ -30,7 +30,7 @@ fn the_author_may_not_approve() {
 fn somebody_outside_the_team_does_not_count() {
     let fleet = app("prod/a", APPROVALS);
     fleet.isobar("preview");
-    fleet.isobar("judge --review mallory=approve").ends(3).says("mallory");
+    fleet.isobar("judge --review mallory=approve").ends(3).says("missing 1 of platform");
     fleet.isobar("apply").ends(3);
 }
 
@@ -52,7 +52,7 @@ fn an_approval_is_for_what_was_shown_and_not_for_what_came_after() {
     fleet.isobar("judge --review bob=approve").ends(0);
     fleet.version(1, 2);
     fleet.isobar("apply").ends(3).says("missing 1 of platform");
-    assert_eq!(fleet.versions(), "prod/a -");
+    assert_eq!(fleet.versions(), "prod/a 1", "what was approved arrives, what came after waits");
 }
 
 #[test]
@@ -235,4 +235,19 @@ fn the_demo_asks_two_teams_for_a_delete() {
     fleet.isobar("apply --review grace=approve").ends(0);
     fleet.remove("edge/templates/addons.yaml.j2").commit("No add-ons");
     fleet.isobar("preview").ends(0).says("missing 1 of platform").says("1 of sre");
+}
+
+#[test]
+fn the_author_of_an_earlier_commit_may_not_approve_it_under_a_later_ones_name() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    let fleet = fleet.by("carol");
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3);
+    let fleet = fleet.by("ada");
+    fleet.file("README.md", "words\n").commit("Words");
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review carol=approve");
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    assert_eq!(fleet.versions(), "prod/a 1");
 }

@@ -28,7 +28,7 @@ fn an_output_that_changes_reaches_its_users_in_the_same_apply() {
     let fleet = Sandbox::fleet("holes");
     fleet.isobar("apply").ends(0);
     fleet.edit("base/templates/ids.json.j2", "-1\"", "-2\"").commit("Another id");
-    fleet.isobar("preview").ends(0).says("4 of 4 will change");
+    fleet.isobar("preview").ends(0).says("4 of 4 targets will change");
     fleet.isobar("apply").ends(0);
     assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "base: { id: base-prod-a-2, name: base-a }\n");
     fleet.isobar("drift").ends(0);

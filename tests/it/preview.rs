@@ -15,7 +15,7 @@ fn with_exit_code_a_change_is_a_two() {
     let fleet = app("prod/a", "");
     fleet.isobar("preview --exit-code").ends(2);
     fleet.isobar("apply").ends(0);
-    fleet.isobar("preview --exit-code").ends(0).says("Nothing to preview");
+    fleet.isobar("preview --exit-code").ends(0).says("Nothing would change in 1 target");
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_branch_is_previewed_as_it_would_be_after_the_merge() {
 fn only_the_regions_that_a_change_touches_are_previewed() {
     let fleet = app("prod/a prod/b prod/c", "");
     fleet.isobar("apply").ends(0);
-    fleet.edit("isobar.yaml", "  prod/b: {}", "  prod/b: { vars: { x: 1 } }").commit("A var that nothing uses");
+    fleet.edit("isobar.yaml", "  prod/b: {}", "  prod/b: { vars: { x: 2 } }").commit("A var that nothing uses");
     assert_eq!(fleet.isobar("preview --json").ends(0).states(), "unchanged app@prod/a app@prod/b app@prod/c");
 
     fleet.edit("app/templates/app.yaml.j2", "version: 1", "version: {{ vars.x | default(1) }}").commit("Use it");
@@ -63,8 +63,8 @@ fn only_the_regions_that_a_change_touches_are_previewed() {
 
 #[test]
 fn equal_changes_are_shown_once_with_the_regions_own_values_as_names() {
-    let fleet = app("prod/a prod/b prod/c", "");
-    let ran = fleet.isobar("preview").ends(0).says("{region.name} = a, b, c");
+    let fleet = app("prod/eu-west-1 prod/us-east-1 prod/us-east-2", "");
+    let ran = fleet.isobar("preview").ends(0).says("{region.name} = eu-west-1, us-east-1, us-east-2");
     assert_eq!(ran.stdout.matches("+version: 1").count(), 1, "{}", ran.stdout);
 }
 

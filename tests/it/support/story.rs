@@ -56,6 +56,16 @@ impl Sandbox {
         regions.map(version).collect::<Vec<_>>().join(", ")
     }
 
+    /// Lets an apply of `app` in a region fail, though its preview goes well: a directory stands where it writes aside.
+    pub(crate) fn block(&self, region: &str) -> &Self {
+        self.file(&format!("live/{region}/app/.isobar-tmp-app.yaml/in-the-way"), "a directory where a file must go\n")
+    }
+
+    /// Mends what [`Sandbox::block`] broke.
+    pub(crate) fn unblock(&self, region: &str) -> &Self {
+        self.remove(&format!("live/{region}/app/.isobar-tmp-app.yaml"))
+    }
+
     /// Takes back all that the journal says after the last start of a target: as if the program had died right then.
     pub(crate) fn cut_journal_after(&self, step: &str) {
         let journal = self.root().join(".isobar/journal/entries.jsonl");
