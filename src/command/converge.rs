@@ -258,7 +258,10 @@ impl Converge<'_> {
             None => work,
         };
         self.account(&work, None);
-        let tried: BTreeSet<TargetId> = self.done.ends.keys().cloned().collect();
+        // What arrived in this run, with an earlier rollout, may go on to the head; what did not is not tried twice.
+        let arrived = |end: &End| matches!(end.outcome, EndState::Applied | EndState::Unchanged);
+        let tried: BTreeSet<TargetId> =
+            self.done.ends.iter().filter(|(_, end)| !arrived(end)).map(|(id, _)| id.clone()).collect();
         let free: BTreeSet<TargetId> = {
             let history = self.history();
             work.pending

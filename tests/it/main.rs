@@ -2,6 +2,9 @@
 
 mod apply;
 mod approvals;
+mod broken;
+mod cli;
+mod demo;
 mod destroy;
 mod determinism;
 mod drift;

@@ -64,7 +64,11 @@ fn only_the_regions_that_a_change_touches_are_previewed() {
 #[test]
 fn equal_changes_are_shown_once_with_the_regions_own_values_as_names() {
     let fleet = app("prod/eu-west-1 prod/us-east-1 prod/us-east-2", "");
-    let ran = fleet.isobar("preview").ends(0).says("{region.name} = eu-west-1, us-east-1, us-east-2");
+    let ran = fleet
+        .isobar("preview")
+        .ends(0)
+        .says("prod/eu-west-1, prod/us-east-1, prod/us-east-2 · +1")
+        .says("+region: {region.name}");
     assert_eq!(ran.stdout.matches("+version: 1").count(), 1, "{}", ran.stdout);
 }
 
