@@ -56,7 +56,7 @@ pub(crate) struct Converged {
 #[derive(Clone)]
 pub(crate) struct End {
     pub(crate) outcome: EndState,
-    pub(crate) preview: Option<Preview>,
+    pub(crate) preview: Option<Arc<Preview>>,
     pub(crate) verdict: Option<Verdict>,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct Converge<'a> {
     history: Mutex<History>,
     court: Court<'a>,
     /// Every change of the rollout as it looked when it was planned, where a rule counts them.
-    whole: Vec<Preview>,
+    whole: Vec<Arc<Preview>>,
     done: Converged,
 }
 
@@ -400,8 +400,10 @@ impl Converge<'_> {
         let mut fresh = Vec::new();
         for answer in answers {
             match answer {
-                Ok(preview) if preview.is_empty() => self.nothing_left(preview, progress, &mut cleared, ends),
-                Ok(preview) => fresh.push(preview),
+                Ok(preview) if preview.is_empty() && !self.is_unknown(&preview.target) => {
+                    self.nothing_left(preview, progress, &mut cleared, ends)
+                }
+                Ok(preview) => fresh.push(Arc::new(preview)),
                 Err(unseen) => not_seen(unseen, &mut cleared, ends),
             }
         }
@@ -429,7 +431,7 @@ impl Converge<'_> {
     /// For targets that were cleared with holes: the preview with those holes still open.
     async fn holed(
         &self,
-        fresh: &[Preview],
+        fresh: &[Arc<Preview>],
         part: &Work,
         known: &Known,
         make: &MakeJob<'_>,
@@ -455,27 +457,24 @@ impl Converge<'_> {
         Ok(holed)
     }
 
+    fn is_unknown(&self, target: &TargetId) -> bool {
+        matches!(self.history().target(target).map(|record| &record.state), Some(State::Unknown { .. }))
+    }
+
     /// A fresh preview that is empty: the target is what the definition says, whoever made it so.
     fn nothing_left(&self, preview: Preview, progress: &Progress, cleared: &mut Cleared, ends: &mut BTreeMap<TargetId, End>) {
         let target = preview.target.clone();
-        let unknown = matches!(self.history().target(&target).map(|record| &record.state), Some(State::Unknown { .. }));
-        if unknown {
-            cleared.events.push(Event::Recovered {
-                target: target.clone(),
-                how: "a fresh preview is empty: the apply had come to its end".into(),
-            });
-        }
         let commit = progress.rollout().commit.clone();
         let (intent, digest) = (preview.intent, preview.digest());
         cleared.events.push(Event::Applied { target: target.clone(), intent, commit, digest, changes: Vec::new() });
         cleared.steps.push(StepEvent::Finished { target: target.clone(), outcome: Outcome::Unchanged });
-        ends.insert(target, End { outcome: EndState::Unchanged, preview: Some(preview), verdict: None });
+        ends.insert(target, End { outcome: EndState::Unchanged, preview: Some(preview.into()), verdict: None });
     }
 
     #[allow(clippy::too_many_arguments)] // one parent holds the branches; each argument is one thing it needs
     async fn judged(
         &self,
-        preview: Preview,
+        preview: Arc<Preview>,
         verdict: Verdict,
         part: &Work,
         at_commit: &Mutex<BTreeMap<TargetId, Arc<Scene>>>,
@@ -492,6 +491,10 @@ impl Converge<'_> {
         let end = End { outcome: EndState::Applied, preview: Some(preview.clone()), verdict: Some(verdict.clone()) };
         match verdict.answer {
             Answer::Clear(clearance) => {
+                if preview.is_empty() {
+                    let how = "a fresh preview is empty: the apply had made its changes, and is closed by the engine";
+                    cleared.events.push(Event::Recovered { target: target.clone(), how: how.into() });
+                }
                 ends.insert(target, end);
                 self.grant(clearance, preview, self.order.head.0.clone(), cleared);
             }
@@ -522,7 +525,7 @@ impl Converge<'_> {
             .then(|| "failed before with the same changes; after mending the cause: isobar resume, then isobar apply".into())
     }
 
-    fn grant(&self, clearance: Clearance, preview: Preview, commit: Arc<str>, cleared: &mut Cleared) {
+    fn grant(&self, clearance: Clearance, preview: Arc<Preview>, commit: Arc<str>, cleared: &mut Cleared) {
         cleared.events.push(Event::Cleared {
             target: clearance.target().clone(),
             commit: commit.clone(),
@@ -542,7 +545,7 @@ impl Converge<'_> {
         part: &Work,
         at_commit: &Mutex<BTreeMap<TargetId, Arc<Scene>>>,
         make: &MakeJob<'_>,
-    ) -> Result<Option<(Clearance, Preview, Arc<Scene>)>, Failure> {
+    ) -> Result<Option<(Clearance, Arc<Preview>, Arc<Scene>)>, Failure> {
         let from = self.history().commit_of(target).cloned().map(CommitSha);
         let line = self.world.workspace.first_parents(from.as_ref(), &self.order.head)?;
         let (mut last, known) = (None, known_outputs(self.world, part).await);
@@ -560,7 +563,7 @@ impl Converge<'_> {
                 _ => continue,
             };
             at_commit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(target);
-            let Ok(preview) = seen else { continue };
+            let Ok(preview) = seen.map(Arc::new) else { continue };
             if preview.is_empty() || last.replace(preview.digest()) == Some(preview.digest()) {
                 continue;
             }

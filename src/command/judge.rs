@@ -35,7 +35,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let base = (!stored.base.is_empty()).then(|| CommitSha(stored.base.clone()));
     let base = base.map(|base| scenes.at(&base)).transpose()?;
     let work = work_of(&stored, &scene, base.as_ref(), &request.selector);
-    let previews: Vec<Preview> =
+    let previews: Vec<Arc<Preview>> =
         stored.previews.iter().flatten().filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
 
     let mut court = Court::open(world, &scenes, head, base).await?;
@@ -75,7 +75,7 @@ fn work_of(
     base: Option<&Arc<super::scene::Scene>>,
     selector: &Selector,
 ) -> Work {
-    let find = |preview: &Preview| {
+    let find = |preview: &Arc<Preview>| {
         let now = scene.fleet.target(&preview.target).map(|target| (target, scene));
         let before = || base.and_then(|base| Some((base.fleet.target(&preview.target)?, base)));
         let (target, scene) = now.or_else(before)?;
