@@ -28,7 +28,7 @@ const NAME: &str = "documents";
 
 /// Renders documents and publishes them; needs no tool.
 #[derive(Clone, Default)]
-pub struct Documents {
+pub(super) struct Documents {
     before_write: Option<BeforeWrite>,
 }
 
