@@ -1,28 +1,16 @@
-//! What moved without us: previews of unchanged code against history.
+//! What moved without us: previews of unchanged code against history. Knows no schedule, and not where findings are told.
 
-use crate::change::{Preview, Unseen};
-use crate::journal::History;
+use crate::change::{Preview, Stray, StrayKind, Unseen, UnseenReason};
+use crate::journal::{History, State};
 use crate::stack::TargetId;
-use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Why reality is not what the code says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Somebody changed what we made.
-    OutOfBand,
-    /// Somebody removed what we made.
-    Missing,
-    /// Somebody added what we did not make.
-    Unmanaged,
-    /// Nobody touched it: our own code was merged and not applied.
-    UnappliedCommit,
-    /// We could not look; not the same as clean.
-    NotChecked,
-}
+pub use crate::journal::Class;
 
-/// The same drift, in however many targets.
+/// The same drift, in however many targets: one class, one stack, the same addresses. One decision answers it, even where the
+/// content differs from region to region; the previews show how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     pub class: Class,
@@ -43,13 +31,225 @@ pub struct Drift {
     pub checked: usize,
 }
 
+/// What was found in one target: addresses and why, sorted.
+pub type Found = Vec<(Arc<str>, Class)>;
+
+impl Class {
+    /// Returns the name that people read.
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::OutOfBand => "out-of-band",
+            Class::Missing => "missing",
+            Class::Unmanaged => "unmanaged",
+            Class::UnappliedCommit => "unapplied commit",
+            Class::NotChecked => "not checked",
+        }
+    }
+}
+
 impl Drift {
+    /// Everything was looked at and is what the code says.
     pub fn is_empty(&self) -> bool {
         self.findings.is_empty()
+    }
+
+    /// Returns what was found per target, both sorted; targets that could not be looked at are in [`Drift::unchecked`].
+    pub fn found(&self) -> Vec<(TargetId, Found)> {
+        let mut found: BTreeMap<&TargetId, Found> = BTreeMap::new();
+        for finding in self.findings.iter().filter(|finding| finding.class != Class::NotChecked) {
+            for target in &finding.targets {
+                let addresses = finding.addresses.iter().map(|address| (address.clone(), finding.class));
+                found.entry(target).or_default().extend(addresses);
+            }
+        }
+        let sorted = |mut addresses: Found| {
+            addresses.sort();
+            addresses
+        };
+        found.into_iter().map(|(target, addresses)| (target.clone(), sorted(addresses))).collect()
+    }
+
+    /// Returns the targets that could not be looked at, sorted.
+    pub fn unchecked(&self) -> Vec<TargetId> {
+        let blind = self.findings.iter().filter(|finding| finding.class == Class::NotChecked);
+        let targets: BTreeSet<&TargetId> = blind.flat_map(|finding| &finding.targets).collect();
+        targets.into_iter().cloned().collect()
     }
 }
 
 /// Compares what engines say of unchanged code with history. One entry a target: seen, or why not.
-pub fn compare(_history: &History, _previews: &[Result<Preview, Unseen>]) -> Drift {
-    todo!()
+pub fn compare(history: &History, previews: &[Result<Preview, Unseen>]) -> Drift {
+    let never = |target: &TargetId| history.target(target).is_none_or(|record| record.state == State::Never);
+    gather(previews, never)
+}
+
+/// What makes two drifts the same.
+type Same = (Class, Arc<str>, Vec<Arc<str>>, Option<Arc<str>>);
+
+fn gather(previews: &[Result<Preview, Unseen>], never: impl Fn(&TargetId) -> bool) -> Drift {
+    let mut same: BTreeMap<Same, Vec<TargetId>> = BTreeMap::new();
+    for preview in previews {
+        match preview {
+            Ok(preview) => {
+                let stack: Arc<str> = preview.target.stack.as_str().into();
+                for (class, addresses) in classes(preview, never(&preview.target)) {
+                    let addresses = addresses.into_iter().collect();
+                    same.entry((class, stack.clone(), addresses, None)).or_default().push(preview.target.clone());
+                }
+            }
+            Err(unseen) => {
+                let why = Some(words(&unseen.reason));
+                let key = (Class::NotChecked, unseen.target.stack.as_str().into(), Vec::new(), why);
+                same.entry(key).or_default().push(unseen.target.clone());
+            }
+        }
+    }
+    let finding = |((class, stack, addresses, why), targets)| Finding { class, stack, addresses, targets, why };
+    let mut findings: Vec<Finding> = same.into_iter().map(finding).collect();
+    findings.sort_by_key(|finding| Reverse(finding.targets.len())); // stable: then by class, stack and addresses
+    Drift { findings, checked: previews.iter().filter(|preview| preview.is_ok()).count() }
+}
+
+/// Sorts one target's addresses by class. What strayed from our own last apply says how; any other change is our own code. Before
+/// a first apply nothing of ours can have strayed, so all that would change is ours.
+fn classes(preview: &Preview, never: bool) -> BTreeMap<Class, BTreeSet<Arc<str>>> {
+    let changes: BTreeSet<&Arc<str>> = preview.changes.iter().map(|change| &change.address).collect();
+    let strays: Vec<&Stray> = preview.strays.iter().filter(|stray| !(never && changes.contains(&stray.address))).collect();
+    let strayed: BTreeSet<&Arc<str>> = strays.iter().map(|stray| &stray.address).collect();
+
+    let mut classes: BTreeMap<Class, BTreeSet<Arc<str>>> = BTreeMap::new();
+    for stray in &strays {
+        let class = match stray.kind {
+            StrayKind::Changed => Class::OutOfBand,
+            StrayKind::Missing => Class::Missing,
+            StrayKind::Unmanaged => Class::Unmanaged,
+        };
+        classes.entry(class).or_default().insert(stray.address.clone());
+    }
+    for address in changes.into_iter().filter(|address| !strayed.contains(*address)) {
+        classes.entry(Class::UnappliedCommit).or_default().insert(address.clone());
+    }
+    classes
+}
+
+fn words(reason: &UnseenReason) -> Arc<str> {
+    match reason {
+        UnseenReason::Needs(holes) => format!("needs {}, which nobody has applied yet", holes.join(", ")).into(),
+        UnseenReason::Conflict(paths) => format!("does not merge into its base: {}", paths.join(", ")).into(),
+        UnseenReason::SecretMissing(name) => format!("the environment variable {name} is not set").into(),
+        UnseenReason::Definition(text) | UnseenReason::Engine(text) => text.clone(),
+        UnseenReason::Cancelled => "we were told to stop before we came to it".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{Action, Change, Detail, Intent};
+
+    /// `~a.yaml` would be updated; `!a.yaml` strayed and would be; `?a.yaml` is gone and would be made; `+a.yaml` is unmanaged.
+    fn preview(target: &str, said: &str) -> Result<Preview, Unseen> {
+        let change = |address: &str| Change {
+            address: address.into(),
+            kind: "document".into(),
+            action: Action::Update,
+            before: None,
+            after: None,
+            detail: Detail::Hidden("test".into()),
+            sensitive: false,
+            bound: true,
+            holes: Vec::new(),
+        };
+        let (mut changes, mut strays) = (Vec::new(), Vec::new());
+        for word in said.split_whitespace() {
+            let (sign, address) = word.split_at(1);
+            let kind = match sign {
+                "!" => Some(StrayKind::Changed),
+                "?" => Some(StrayKind::Missing),
+                "+" => Some(StrayKind::Unmanaged),
+                _ => None,
+            };
+            strays.extend(kind.map(|kind| Stray { address: address.into(), kind }));
+            changes.extend((sign != "+").then(|| change(address)));
+        }
+        Ok(Preview {
+            target: id(target),
+            engine: "documents".into(),
+            intent: Intent::Converge,
+            changes,
+            outputs: BTreeMap::new(),
+            strays,
+        })
+    }
+
+    fn unseen(target: &str, reason: UnseenReason) -> Result<Preview, Unseen> {
+        Err(Unseen { target: id(target), reason })
+    }
+
+    fn id(text: &str) -> TargetId {
+        text.parse().expect("a target's id")
+    }
+
+    #[track_caller]
+    fn check(never: bool, previews: &[Result<Preview, Unseen>], expected: &[&str]) -> Drift {
+        let drift = gather(previews, |_| never);
+        let line = |finding: &Finding| {
+            let targets: Vec<_> = finding.targets.iter().map(ToString::to_string).collect();
+            let what = finding.why.as_ref().map_or_else(|| finding.addresses.join(" "), ToString::to_string);
+            format!("{}: {what}: {}", finding.class.name(), targets.join(" "))
+        };
+        assert_eq!(drift.findings.iter().map(line).collect::<Vec<_>>(), expected);
+        drift
+    }
+
+    #[test]
+    fn each_change_without_us_has_its_class_and_the_rest_is_our_own_code() {
+        let previews = [preview("net@prod/eu", "!a ?b +c ~d !e")];
+        check(
+            false,
+            &previews,
+            &[
+                "out-of-band: a e: net@prod/eu",
+                "missing: b: net@prod/eu",
+                "unmanaged: c: net@prod/eu",
+                "unapplied commit: d: net@prod/eu",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_same_drift_in_many_targets_is_one_finding_and_comes_first() {
+        let previews = [preview("b@prod/eu", "!x"), preview("net@prod/us", "!a"), preview("net@prod/eu", "!a")];
+        check(false, &previews, &["out-of-band: a: net@prod/us net@prod/eu", "out-of-band: x: b@prod/eu"]);
+    }
+
+    #[test]
+    fn what_was_never_applied_is_our_own_code_whatever_lies_there() {
+        let drift = check(
+            true,
+            &[preview("net@prod/eu", "!a ~b +c")],
+            &["unmanaged: c: net@prod/eu", "unapplied commit: a b: net@prod/eu"],
+        );
+        assert_eq!(compare(&History::default(), &[preview("net@prod/eu", "!a ~b +c")]), drift);
+    }
+
+    #[test]
+    fn not_checked_says_why_and_is_not_clean() {
+        let missing = || UnseenReason::SecretMissing("TOKEN".into());
+        let previews = [unseen("a@prod/eu", missing()), unseen("a@prod/us", missing()), preview("a@prod/ap", "")];
+        let drift = check(false, &previews, &["not checked: the environment variable TOKEN is not set: a@prod/eu a@prod/us"]);
+        assert_eq!((drift.checked, drift.is_empty()), (1, false));
+        assert_eq!(drift.unchecked(), [id("a@prod/eu"), id("a@prod/us")]);
+        assert!(drift.found().is_empty());
+    }
+
+    #[test]
+    fn what_is_found_is_told_per_target_for_the_journal() {
+        let drift = gather(&[preview("b@prod/eu", "~z !a"), preview("a@prod/eu", "!a"), preview("c@prod/eu", "")], |_| false);
+        let expected = vec![
+            (id("a@prod/eu"), vec![("a".into(), Class::OutOfBand)]),
+            (id("b@prod/eu"), vec![("a".into(), Class::OutOfBand), ("z".into(), Class::UnappliedCommit)]),
+        ];
+        assert_eq!(drift.found(), expected);
+    }
 }

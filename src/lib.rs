@@ -32,6 +32,8 @@ pub mod stack;
 pub mod engine;
 /// Where reviews come from and reports go.
 pub mod host;
+/// Asks a gate: an address or a program.
+pub mod probe;
 /// One external command: argument vector, closed environment, deadline, process group.
 pub mod process;
 /// Where the journal lives.

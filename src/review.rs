@@ -68,3 +68,27 @@ impl fmt::Display for User {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_the_same_in_any_case() {
+        assert_eq!(User("Alice".into()), User("alice".into()));
+        assert_ne!(User("alice".into()), User("alicia".into()));
+    }
+
+    #[test]
+    fn a_commit_is_named_by_its_first_seven_characters() {
+        assert_eq!(CommitSha("0123456789abcdef".into()).short(), "0123456");
+        assert_eq!(CommitSha("012".into()).short(), "012");
+    }
+
+    #[test]
+    fn a_decision_reads_as_one_word() {
+        let said: Result<Decision, _> = serde_json::from_str("\"approve\"");
+        assert_eq!(said.ok(), Some(Decision::Approve));
+        assert!(serde_json::from_str::<Decision>("\"approved\"").is_err());
+    }
+}

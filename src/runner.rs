@@ -1,1 +1,349 @@
-//! Tasks.
+//! The only place that spawns tasks: fans out previews, drives a rollout, bounds concurrency, stops on a signal.
+//! Knows no policy: it starts a target only with a [`Step`], which holds a clearance.
+
+use crate::change::{Applied, Intent, Preview, Unseen, UnseenReason};
+use crate::diagnosis;
+use crate::engine::{Engines, Failure, Job};
+use crate::journal::{Entry, Event};
+use crate::probe;
+use crate::rollout::{Ending, Gate, Now, Outcome, Progress, Step, StepEvent, Todo};
+use crate::stack::{Known, RegionId, TargetId};
+use crate::store::{Lease, Store, StoreError};
+use futures::{FutureExt as _, StreamExt as _};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Previews in flight at once unless `--parallel` says otherwise; one runner has 4 cores and engines mostly wait.
+pub const PREVIEWS_AT_ONCE: usize = 16;
+
+/// Something a watcher may want to show.
+pub enum Moment<'a> {
+    Previewed(&'a TargetId),
+    Started(&'a TargetId),
+    Finished(&'a TargetId, &'a Outcome),
+    Gate(&'a Gate, Result<(), &'a str>),
+}
+
+/// Makes the complete job of a target, given the outputs known so far; or says why it can't be seen.
+pub type MakeJob<'a> = dyn Fn(&TargetId, &Known) -> Result<Job, Unseen> + Send + Sync + 'a;
+
+/// Previews targets level by level, so that each sees the proposed outputs of those before it; the answers come in the
+/// order of the levels. Nothing new is looked at once `stopped` says so.
+pub async fn preview_all(
+    engines: &Engines,
+    levels: &[Vec<TargetId>],
+    known: &mut Known,
+    parallel: usize,
+    make: &MakeJob<'_>,
+    stopped: &(dyn Fn() -> bool + Sync),
+    watch: &(dyn Fn(Moment<'_>) + Sync),
+) -> Vec<Result<Preview, Unseen>> {
+    let mut answers = Vec::new();
+    for level in levels {
+        let seen = {
+            let known = &*known;
+            let looks = level.iter().map(|target| async move {
+                let answer = if stopped() {
+                    Err(unseen(target, UnseenReason::Cancelled))
+                } else {
+                    look(engines, make(target, known)).await
+                };
+                watch(Moment::Previewed(target));
+                answer
+            });
+            futures::stream::iter(looks).buffered(parallel.max(1)).collect::<Vec<_>>().await
+        };
+        for preview in seen.iter().flatten() {
+            let outputs = preview.outputs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+            known.0.insert(preview.target.clone(), outputs.collect());
+        }
+        answers.extend(seen);
+    }
+    answers
+}
+
+async fn look(engines: &Engines, job: Result<Job, Unseen>) -> Result<Preview, Unseen> {
+    let job = job?;
+    match engines.get(&job.target.stack.engine) {
+        Some(engine) => engine.preview(&job).await,
+        None => Err(unseen(&job.target.id, UnseenReason::Engine(format!("no engine named {}", job.target.stack.engine).into()))),
+    }
+}
+
+/// Returns the outputs of targets as they are in reality now; a target that cannot be asked has none.
+pub async fn outputs(engines: &Engines, targets: &[TargetId], known: &mut Known, make: &MakeJob<'_>) {
+    for target in targets {
+        if known.0.contains_key(target) {
+            continue;
+        }
+        let Ok(job) = make(target, known) else { continue };
+        let Some(engine) = engines.get(&job.target.stack.engine) else { continue };
+        if let Ok(outputs) = engine.outputs(&job).await {
+            known.0.insert(target.clone(), outputs);
+        }
+    }
+}
+
+fn unseen(target: &TargetId, reason: UnseenReason) -> Unseen {
+    Unseen { target: target.clone(), reason }
+}
+
+/// What a drive needs of the world.
+pub struct Drive<'a> {
+    pub engines: &'a Engines,
+    pub store: &'a dyn Store,
+    pub lease: &'a Lease,
+    pub run: &'a Arc<str>,
+    pub root: &'a Path,
+    /// Environment of `command` gates.
+    pub gate_environment: BTreeMap<OsString, OsString>,
+    pub paused: Option<String>,
+    pub held: BTreeMap<RegionId, String>,
+    pub now_ms: &'a (dyn Fn() -> u64 + Sync),
+    pub stopped: &'a (dyn Fn() -> bool + Sync),
+    pub watch: &'a (dyn Fn(Moment<'_>) + Sync),
+    /// Takes each group as it was sealed, so that the caller's history stays current.
+    pub sealed: &'a (dyn Fn(&[Entry]) + Sync),
+}
+
+/// What is ready to be applied: the preview that was cleared, and at which commit.
+pub struct Ready {
+    pub preview: Preview,
+    pub commit: Arc<str>,
+}
+
+/// Why a drive came back.
+#[derive(Debug)]
+pub enum Halt {
+    /// These targets must be previewed and judged now.
+    NeedsClearance(Vec<TargetId>),
+    /// Nothing may begin before then.
+    Wait {
+        until_ms: u64,
+        why: String,
+    },
+    Paused(String),
+    Over(Ending),
+    /// A signal came; what was in flight is recorded.
+    Interrupted,
+}
+
+type Landed = (TargetId, Intent, Arc<str>, Result<Applied, Failure>);
+
+impl Drive<'_> {
+    /// Drives `progress` until somebody else must decide. Every start is journalled before the engine is, every outcome after.
+    pub async fn drive(
+        &self,
+        progress: &mut Progress,
+        ready: &BTreeMap<TargetId, Ready>,
+        make: &MakeJob<'_>,
+        known: &Known,
+    ) -> Result<Halt, StoreError> {
+        let mut flying: JoinSet<Landed> = JoinSet::new();
+        loop {
+            let todos = progress.next(&Now { ms: (self.now_ms)(), paused: self.paused.as_deref(), held: &self.held });
+            let work = Work::of(todos);
+            let stopped = (self.stopped)();
+
+            if !work.records.is_empty() {
+                self.record(progress, work.records).await?;
+                continue;
+            }
+            if !stopped && !work.steps.is_empty() {
+                self.start(progress, work.steps, ready, make, known, &mut flying).await?;
+                continue;
+            }
+            if !flying.is_empty() {
+                self.land(progress, &mut flying, ready).await?;
+                continue;
+            }
+            if stopped {
+                return Ok(Halt::Interrupted);
+            }
+            if let Some((wave, index, gate)) = work.gate {
+                self.ask(progress, wave, index, &gate).await?;
+                continue;
+            }
+            return Ok(work.halt);
+        }
+    }
+
+    /// Appends the steps as one group and folds them in.
+    async fn record(&self, progress: &mut Progress, steps: Vec<StepEvent>) -> Result<(), StoreError> {
+        self.append(progress, steps.clone(), Vec::new()).await?;
+        for step in &steps {
+            if let StepEvent::Finished { target, outcome } = step {
+                (self.watch)(Moment::Finished(target, outcome));
+            }
+        }
+        Ok(())
+    }
+
+    async fn append(&self, progress: &mut Progress, steps: Vec<StepEvent>, more: Vec<Event>) -> Result<(), StoreError> {
+        let at_ms = (self.now_ms)();
+        let rollout = progress.rollout().id.clone();
+        let events = steps.iter().map(|step| Event::Step { rollout: rollout.clone(), step: step.clone() }).chain(more);
+        let sealed = self.store.append(events.collect(), self.run, at_ms, Some(self.lease)).await?;
+        for step in &steps {
+            progress.record(step, at_ms);
+        }
+        (self.sealed)(&sealed);
+        Ok(())
+    }
+
+    async fn start(
+        &self,
+        progress: &mut Progress,
+        steps: Vec<Step>,
+        ready: &BTreeMap<TargetId, Ready>,
+        make: &MakeJob<'_>,
+        known: &Known,
+        flying: &mut JoinSet<Landed>,
+    ) -> Result<(), StoreError> {
+        let started = steps.iter().map(|step| StepEvent::Started { target: step.clearance.target().clone() });
+        self.append(progress, started.collect(), Vec::new()).await?;
+        for step in steps {
+            let target = step.clearance.target().clone();
+            (self.watch)(Moment::Started(&target));
+            self.fly(step, target, ready, make, known, flying);
+        }
+        Ok(())
+    }
+
+    fn fly(
+        &self,
+        step: Step,
+        target: TargetId,
+        ready: &BTreeMap<TargetId, Ready>,
+        make: &MakeJob<'_>,
+        known: &Known,
+        flying: &mut JoinSet<Landed>,
+    ) {
+        let intent = step.clearance.intent();
+        let untouched = |text: &str| Err(Failure { text: text.into(), untouched: true });
+        let Some(ready) = ready.get(&target).filter(|ready| ready.preview.digest() == *step.clearance.digest()) else {
+            let lost = untouched("the clearance is for another preview");
+            flying.spawn(async move { (target, intent, Arc::from(""), lost) });
+            return;
+        };
+        let (preview, commit) = (ready.preview.clone(), ready.commit.clone());
+        let job = make(&target, known);
+        let engine = self.engines.get(&preview.engine).cloned();
+        flying.spawn(async move {
+            let result = match (job, engine) {
+                (Ok(job), Some(engine)) => {
+                    let applied = AssertUnwindSafe(engine.apply(&job, &preview)).catch_unwind().await;
+                    applied.unwrap_or_else(|_| {
+                        Err(Failure { text: "the engine panicked; what it did by then is not known".into(), untouched: false })
+                    })
+                }
+                (Err(unseen), _) => untouched(&say_unseen(&unseen.reason)),
+                (_, None) => untouched("no such engine in this version"),
+            };
+            (target, intent, commit, result)
+        });
+    }
+
+    /// Waits for one target in flight, takes along all that have landed by then, and records them as one group.
+    async fn land(
+        &self,
+        progress: &mut Progress,
+        flying: &mut JoinSet<Landed>,
+        ready: &BTreeMap<TargetId, Ready>,
+    ) -> Result<(), StoreError> {
+        let mut landed = Vec::new();
+        landed.extend(flying.join_next().await);
+        while let Some(more) = flying.try_join_next() {
+            landed.push(more);
+        }
+        let (mut steps, mut events) = (Vec::new(), Vec::new());
+        for (target, intent, commit, result) in landed.into_iter().flatten() {
+            let outcome = match result {
+                Ok(applied) => {
+                    if let Some(ready) = ready.get(&target) {
+                        events.push(Event::Applied {
+                            target: target.clone(),
+                            intent,
+                            commit,
+                            digest: ready.preview.digest(),
+                            changes: applied.changes,
+                        });
+                    }
+                    Outcome::Applied
+                }
+                Err(failure) => Outcome::Failed(failure.text),
+            };
+            steps.push(StepEvent::Finished { target, outcome });
+        }
+        self.append(progress, steps.clone(), events).await?;
+        for step in &steps {
+            if let StepEvent::Finished { target, outcome } = step {
+                (self.watch)(Moment::Finished(target, outcome));
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, progress: &mut Progress, wave: usize, index: usize, gate: &Gate) -> Result<(), StoreError> {
+        let answer = probe::ask(gate, self.root, &self.gate_environment).await;
+        (self.watch)(Moment::Gate(gate, answer.as_ref().map(|()| ()).map_err(String::as_str)));
+        let step = match answer {
+            Ok(()) => StepEvent::GatePassed { wave, gate: index },
+            Err(why) => StepEvent::GateFailed { wave, gate: index, why: why.into() },
+        };
+        self.append(progress, vec![step], Vec::new()).await
+    }
+}
+
+/// The todos of one moment, sorted by what they ask for.
+struct Work {
+    records: Vec<StepEvent>,
+    steps: Vec<Step>,
+    gate: Option<(usize, usize, Gate)>,
+    halt: Halt,
+}
+
+impl Work {
+    fn of(todos: Vec<Todo>) -> Self {
+        let (mut records, mut steps, mut gate) = (Vec::new(), Vec::new(), None);
+        let (mut needs, mut wait, mut paused, mut over) = (Vec::new(), None, None, None);
+        for todo in todos {
+            match todo {
+                Todo::Record(step) => records.push(step),
+                Todo::Apply(step) => steps.push(step),
+                Todo::Ask { wave, index, gate: asked } => gate = gate.or(Some((wave, index, asked))),
+                Todo::NeedsClearance { targets, .. } => needs.extend(targets),
+                Todo::Wait { until_ms, why, .. } => wait = wait.filter(|(until, _)| *until <= until_ms).or(Some((until_ms, why))),
+                Todo::Paused { why } => paused = Some(why),
+                Todo::InFlight => {}
+                Todo::Over(ending) => over = Some(ending),
+            }
+        }
+        let halt = match (needs.is_empty(), paused, wait, over) {
+            (false, ..) => Halt::NeedsClearance(needs),
+            (true, Some(why), ..) => Halt::Paused(why),
+            (true, None, Some((until_ms, why)), _) => Halt::Wait { until_ms, why },
+            (true, None, None, Some(ending)) => Halt::Over(ending),
+            (true, None, None, None) => Halt::Interrupted,
+        };
+        Self { records, steps, gate, halt }
+    }
+}
+
+/// Says in words why a target could not be seen.
+pub fn say_unseen(reason: &UnseenReason) -> String {
+    match reason {
+        UnseenReason::Needs(holes) => {
+            format!("needs {}, which {} not known yet", holes.join(", "), if holes.len() == 1 { "is" } else { "are" })
+        }
+        UnseenReason::Conflict(paths) => format!("the head does not merge into its base: conflict in {}", paths.join(", ")),
+        UnseenReason::SecretMissing(name) => format!("the secret {name} is not set in the environment"),
+        UnseenReason::Definition(text) => text.to_string(),
+        UnseenReason::Engine(text) => diagnosis::explain("", text).sentence.to_string(),
+        UnseenReason::Cancelled => "we were told to stop before we came to it".into(),
+    }
+}

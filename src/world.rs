@@ -1,1 +1,187 @@
-//! The hands.
+//! The hands given to a command, built once: workspace, engines, host, store, clock, secrets, and where words go.
+
+use crate::change::{Key, Redactor};
+use crate::engine::{self, Engines};
+use crate::host::{Host, Local, LocalConfig};
+use crate::store::{FileStore, Store};
+use crate::workspace::Workspace;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+
+mod terminal;
+
+pub use terminal::{Bar, Terminal};
+
+/// What was read of the process's environment, once.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    pub variables: BTreeMap<String, String>,
+    pub stdout_is_terminal: bool,
+    pub stderr_is_terminal: bool,
+}
+
+/// Everything a command may touch.
+pub struct World {
+    pub workspace: Workspace,
+    pub engines: Engines,
+    pub host: Arc<dyn Host>,
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub environment: Environment,
+    /// `ISOBAR_KEY`.
+    pub key: Option<Key>,
+    pub terminal: Terminal,
+    pub stop: Stop,
+    /// Unique for this run of the binary.
+    pub run: Arc<str>,
+}
+
+/// Milliseconds since 1970. `ISOBAR_NOW_MS` sets it for tests and demos; then it moves by one for every look.
+#[derive(Debug, Default)]
+pub struct Clock {
+    fixed: Option<AtomicU64>,
+}
+
+/// Set by SIGINT or SIGTERM: start nothing more.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    signal: Arc<AtomicI32>,
+    asked: Arc<AtomicBool>,
+    wake: Arc<tokio::sync::Notify>,
+}
+
+impl Environment {
+    /// Returns the variable when it is set and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// We run as a GitHub Action.
+    pub fn on_actions(&self) -> bool {
+        self.get("GITHUB_ACTIONS") == Some("true")
+    }
+
+    pub fn in_ci(&self) -> bool {
+        self.get("CI").is_some()
+    }
+}
+
+impl Clock {
+    pub fn new(environment: &Environment) -> Self {
+        let fixed = environment.get("ISOBAR_NOW_MS").and_then(|text| text.parse().ok()).map(AtomicU64::new);
+        Self { fixed }
+    }
+
+    pub fn now_ms(&self) -> u64 {
+        match &self.fixed {
+            Some(fixed) => fixed.fetch_add(1, Ordering::Relaxed),
+            None => {
+                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+            }
+        }
+    }
+}
+
+impl Stop {
+    pub fn ask(&self, signal: i32) {
+        self.signal.store(signal, Ordering::SeqCst);
+        self.asked.store(true, Ordering::SeqCst);
+        self.wake.notify_waiters();
+    }
+
+    /// Returns the signal when one came.
+    pub fn asked(&self) -> Option<i32> {
+        self.asked.load(Ordering::SeqCst).then(|| self.signal.load(Ordering::SeqCst))
+    }
+
+    /// Ends when a signal comes.
+    pub async fn wait(&self) {
+        let woken = self.wake.notified();
+        if self.asked().is_none() {
+            woken.await;
+        }
+    }
+}
+
+/// Where a world's journal and reviews are.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The journal directory.
+    pub journal: PathBuf,
+    /// The file of local reviews, outside the working tree.
+    pub reviews: PathBuf,
+}
+
+impl World {
+    /// Builds the hands for the repository that `workspace` opened.
+    pub fn build(
+        workspace: Workspace,
+        places: Places,
+        environment: Environment,
+        terminal: Terminal,
+        stop: Stop,
+    ) -> Result<Self, crate::exit::Failure> {
+        let clock = Clock::new(&environment);
+        let change = workspace.head().and_then(|head| workspace.people(None, &head));
+        let change = change.unwrap_or_else(|_| nobodys_change());
+        let config = LocalConfig {
+            reviews: places.reviews,
+            worktree: workspace.root().to_path_buf(),
+            on_actions: environment.on_actions(),
+            change,
+        };
+        let key = environment.get("ISOBAR_KEY").map(|text| Key::new(text.as_bytes()));
+        let run = run_id(clock.now_ms());
+        Ok(Self {
+            store: Arc::new(FileStore::open(places.journal)?),
+            host: Arc::new(Local::new(config)),
+            engines: engine::all(),
+            workspace,
+            clock,
+            environment,
+            key,
+            terminal,
+            stop,
+            run,
+        })
+    }
+
+    /// Returns the values of the named secrets that are set.
+    pub fn secrets<'a>(&self, names: impl IntoIterator<Item = &'a Arc<str>>) -> BTreeMap<Arc<str>, Arc<str>> {
+        names.into_iter().filter_map(|name| Some((name.clone(), self.environment.get(name)?.into()))).collect()
+    }
+
+    /// Masks the secrets that we ourselves were given.
+    pub fn redactor(&self, secrets: &BTreeMap<Arc<str>, Arc<str>>) -> Redactor {
+        let own = self.environment.get("ISOBAR_KEY").map(|key| (Arc::from("ISOBAR_KEY"), Arc::from(key)));
+        Redactor::new(secrets.iter().map(|(name, value)| (name.clone(), value.clone())).chain(own).collect())
+    }
+}
+
+/// Returns where local reviews are kept: outside any tree, one file a repository.
+pub fn reviews_path(environment: &Environment, root: &Path) -> PathBuf {
+    if let Some(path) = environment.get("ISOBAR_REVIEWS") {
+        return path.into();
+    }
+    let state = environment.get("XDG_STATE_HOME").map(PathBuf::from);
+    let home = || environment.get("HOME").map_or_else(std::env::temp_dir, PathBuf::from).join(".local/state");
+    let repository = crate::change::Digest::of("repository", &[&root.to_string_lossy()]);
+    state.unwrap_or_else(home).join("isobar").join(repository.short()).join("reviews.jsonl")
+}
+
+fn nobodys_change() -> crate::review::PullRequest {
+    let author = crate::review::User("unknown".into());
+    crate::review::PullRequest { number: None, title: String::new(), committers: vec![author.clone()], author }
+}
+
+/// Time and process id: no two runs of one machine share both.
+fn run_id(now_ms: u64) -> Arc<str> {
+    format!("{now_ms:x}-{:x}", std::process::id()).into()
+}
+
+/// Writes the whole text to a stream; a closed pipe is not our failure.
+pub(crate) fn write_all(mut stream: impl std::io::Write, text: &str) {
+    let _closed_pipe = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+}

@@ -104,4 +104,28 @@ mod tests {
         assert_ne!(one.digest("a@prod/x", &["v"]), two.digest("a@prod/x", &["v"]));
         assert_ne!(one.digest("a@prod/x", &["v"]), one.digest("b@prod/x", &["v"]));
     }
+
+    #[test]
+    fn one_input_has_one_digest_on_every_machine() {
+        // printf '\0\0\0\0\0\0\0\1d\0\0\0\0\0\0\0\1a' | sha256sum
+        assert_eq!(Digest::of("d", &["a"]), Digest::of_bytes(b"\0\0\0\0\0\0\0\x01d\0\0\0\0\0\0\0\x01a"));
+        assert_ne!(Digest::of("d", &["a"]), Digest::of("e", &["a"]));
+    }
+
+    #[test]
+    fn a_keyed_digest_is_not_the_plain_one() {
+        let key = Key::new(b"Jefe");
+        assert_eq!(key.digest("d", &["v"]), Key::new(b"Jefe").digest("d", &["v"]));
+        assert_ne!(key.digest("d", &["v"]), Digest::of("d", &["v"]));
+    }
+
+    #[test]
+    fn people_copy_twelve_characters() {
+        assert_eq!(Digest::of_bytes(b"").short(), "e3b0c44298fc");
+    }
+
+    #[test]
+    fn a_key_is_never_shown() {
+        assert_eq!(format!("{:?}", Key::new(b"hunter2")), "Key(…)");
+    }
 }

@@ -10,10 +10,10 @@ mod redact;
 mod resource;
 
 pub use applied::{Applied, Outputs};
-pub use cover::{Extra, beyond};
+pub use cover::{Extra, beyond, filled_matches};
 pub use diff::{Hunk, Line, Sign, TextDiff};
 pub use digest::{Digest, Key};
-pub use fold::{Fold, Group, Names, fold};
+pub use fold::{Fold, Group, Names, diff_lines, fold, generalise, text_lines};
 pub use preview::{Intent, Preview, Stray, StrayKind, Unseen, UnseenReason};
 pub use redact::{Redactor, inert};
 pub use resource::{Action, Change, ChangeMark, Detail, FieldChange};

@@ -105,3 +105,68 @@ fn digest_of(target: &TargetId, engine: &str, intent: Intent, changes: impl Iter
     let parts: Vec<&str> = [target.as_str(), engine, intent].into_iter().chain(digests.iter().map(Digest::as_str)).collect();
     Digest::of("preview", &parts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{Action, Detail};
+
+    fn change(address: &str, bound: bool) -> Change {
+        Change {
+            address: address.into(),
+            kind: "document".into(),
+            action: Action::Create,
+            before: None,
+            after: Some(Digest::of_bytes(b"after")),
+            detail: Detail::Hidden("test".into()),
+            sensitive: !bound,
+            bound,
+            holes: Vec::new(),
+        }
+    }
+
+    fn preview(changes: Vec<Change>) -> Preview {
+        Preview {
+            target: "network@prod/eu-west-1".parse().expect("a target"),
+            engine: "documents".into(),
+            intent: Intent::Converge,
+            changes,
+            outputs: BTreeMap::new(),
+            strays: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_order_of_changes_is_not_in_the_digest() {
+        let one = preview(vec![change("a", true), change("b", true)]);
+        let two = preview(vec![change("b", true), change("a", true)]);
+        assert_eq!(one.digest(), two.digest());
+    }
+
+    #[test]
+    fn target_engine_intent_and_changes_are_in_the_digest() {
+        let one = preview(vec![change("a", true)]);
+        for (what, other) in [
+            ("target", Preview { target: "network@prod/us-east-1".parse().expect("a target"), ..one.clone() }),
+            ("engine", Preview { engine: "tofu".into(), ..one.clone() }),
+            ("intent", Preview { intent: Intent::Destroy, ..one.clone() }),
+            ("changes", preview(Vec::new())),
+        ] {
+            assert_ne!(other.digest(), one.digest(), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_strayed_and_what_is_put_out_is_not_in_the_digest() {
+        let one = preview(vec![change("a", true)]);
+        let stray = Stray { address: "z".into(), kind: StrayKind::Unmanaged };
+        let other = Preview { strays: vec![stray], outputs: [("id".into(), None)].into(), ..one.clone() };
+        assert_eq!(other.digest(), one.digest());
+    }
+
+    #[test]
+    fn one_unbound_change_makes_the_preview_unbound() {
+        assert!(preview(vec![change("a", true)]).is_bound());
+        assert!(!preview(vec![change("a", true), change("b", false)]).is_bound());
+    }
+}

@@ -116,3 +116,59 @@ impl ChangeMark {
         Digest::of("change", &[&self.address, &self.kind, &self.action.sign().to_string(), before, after])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change() -> Change {
+        Change {
+            address: "a.yaml".into(),
+            kind: "document".into(),
+            action: Action::Update,
+            before: Some(Digest::of_bytes(b"before")),
+            after: Some(Digest::of_bytes(b"after")),
+            detail: Detail::Hidden("test".into()),
+            sensitive: false,
+            bound: true,
+            holes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_part_that_a_reviewer_relies_on_is_in_the_digest() {
+        let digest = change().digest();
+        for (what, other) in [
+            ("address", Change { address: "b.yaml".into(), ..change() }),
+            ("kind", Change { kind: "bucket".into(), ..change() }),
+            ("action", Change { action: Action::Replace, ..change() }),
+            ("before", Change { before: None, ..change() }),
+            ("after", Change { after: None, ..change() }),
+            ("sides", Change { before: change().after, after: change().before, ..change() }),
+        ] {
+            assert_ne!(other.digest(), digest, "{what}");
+        }
+    }
+
+    #[test]
+    fn how_a_change_is_shown_is_not_in_the_digest() {
+        let shown = Change { detail: Detail::Fields(Vec::new()), ..change() };
+        assert_eq!(shown.digest(), change().digest());
+    }
+
+    #[test]
+    fn a_mark_has_the_digest_of_its_change_and_survives_the_journal() {
+        let mark = Change { holes: vec!["base.outputs.id".into()], ..change() }.mark();
+        let written = serde_json::to_string(&mark).expect("a mark is plain data");
+        let read: ChangeMark = serde_json::from_str(&written).expect("it was just written");
+        assert_eq!((read.digest(), &read), (mark.digest(), &mark));
+    }
+
+    #[test]
+    fn only_delete_and_replace_destroy() {
+        use Action::{Create, Delete, Move, Read, Replace, Update};
+        let destructive: Vec<_> =
+            [Create, Update, Replace, Delete, Read, Move].into_iter().filter(|action| action.is_destructive()).collect();
+        assert_eq!(destructive, [Replace, Delete]);
+    }
+}

@@ -1,1 +1,104 @@
-//! Verbs.
+//! The verbs. Each is one short story: gather, decide, act, tell. No tool output, no HTTP and no clap in here.
+
+pub mod apply;
+pub mod check;
+pub mod control;
+pub mod demo;
+pub mod doctor;
+pub mod drift;
+pub mod graph;
+pub mod init;
+pub mod judge;
+pub mod list;
+pub mod preview;
+pub mod recover;
+pub mod schema;
+pub mod status;
+pub mod why;
+
+mod converge;
+mod court;
+mod pending;
+mod scene;
+mod tell;
+mod view;
+
+pub use crate::stack::Selector;
+pub use court::Review;
+pub use tell::Form;
+
+use crate::exit::Failure;
+use crate::stack::Fleet;
+use crate::workspace::Workspace;
+use crate::world::{Environment, Places, Stop, Terminal, World, reviews_path};
+use std::path::{Path, PathBuf};
+
+/// Every verb and what it does, in the order of the help and the docs.
+pub const VERBS: &[(&str, &str)] = &[
+    ("preview", "what would change, in every region, and what policy says of it"),
+    ("judge", "policy again on the previews that were shown; starts no engine"),
+    ("apply", "brings every target to the head of the code, in waves"),
+    ("drift", "what moved without us; --fix puts it back"),
+    ("tick", "goes on with rollouts that wait for a bake or a gate"),
+    ("status", "what runs where: revision, when, by whom, drift, and what waits for what"),
+    ("list", "the targets, or with --changed those that a change touches"),
+    ("graph", "which stack waits for which, as text, DOT or Mermaid"),
+    ("why", "why a target is touched or not, where its values come from, what it waits for"),
+    ("recover", "explains every unknown outcome and closes it by a fresh preview"),
+    ("pause", "starts nothing new anywhere until resume"),
+    ("resume", "ends a pause, and lets stopped rollouts go on"),
+    ("hold", "skips one region until a time, or until released"),
+    ("check", "reads the definitions only: every mistake with its line"),
+    ("init", "writes a commented starter fleet into this repository"),
+    ("demo", "plays a pull request's life in a scratch repository"),
+    ("doctor", "what is missing on this machine or in this repository, with the command that mends it"),
+    ("schema", "the JSON Schemas of the definitions and of --json"),
+    ("completions", "completions for a shell"),
+    ("man", "man pages, into a directory"),
+];
+
+/// A selector that matches nothing is a failure, not a green.
+pub(crate) fn must_match(selector: &Selector, fleet: &Fleet) -> Result<(), Failure> {
+    match selector.unmatched(fleet.targets()).first() {
+        None => Ok(()),
+        Some(pattern) => Err(Failure::usage(format!("{pattern:?} matches no target"), "isobar list shows them all")),
+    }
+}
+
+/// Where the journal is unless the fleet says otherwise, from the root.
+const JOURNAL: &str = ".isobar/journal";
+
+/// Builds the world of the repository that holds `here`.
+pub fn open(
+    here: &Path,
+    reviews: Option<PathBuf>,
+    environment: Environment,
+    terminal: Terminal,
+    stop: Stop,
+) -> Result<World, Failure> {
+    let workspace = Workspace::open(here)?;
+    let journal = journal_place(&workspace)?;
+    let reviews = reviews.unwrap_or_else(|| reviews_path(&environment, workspace.root()));
+    World::build(workspace, Places { journal, reviews }, environment, terminal, stop)
+}
+
+/// Returns the directory of the journal. Authority is the commit before the head: a change cannot move the history it will be
+/// judged by. A fleet that is not there yet speaks for itself.
+pub(crate) fn journal_place(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let before = workspace.at("HEAD^").ok().and_then(|snapshot| declared_journal(workspace, &snapshot));
+    let declared = before.or_else(|| declared_journal(workspace, &workspace.worktree(&[".isobar".to_string()]).ok()?));
+    let Some(place) = declared else { return Ok(workspace.root().join(JOURNAL)) };
+    match place.strip_prefix("file:") {
+        Some(dir) => Ok(workspace.root().join(dir.trim_start_matches("./"))),
+        None => {
+            let what = format!("journal {place:?}: this version keeps its journal in a directory only");
+            Err(Failure::usage(what, "journal: file:.isobar/journal (git and object stores are planned)"))
+        }
+    }
+}
+
+fn declared_journal(workspace: &Workspace, snapshot: &crate::workspace::Snapshot) -> Option<String> {
+    let source = workspace.read(snapshot, scene::FLEET).ok()??;
+    let fleet = Fleet::read(&[source], &snapshot.listing).ok()?;
+    fleet.journal.map(|(place, _)| place.to_string())
+}

@@ -1,7 +1,15 @@
-//! The events, and the chain that holds them together.
+//! The events, and the chain that holds them together. Knows what an entry looks like; not where it is kept.
+//!
+//! An entry is one line of JSON whose last member is its hash: the SHA-256 of the line without that member. `prev` is the
+//! hash of the line before, so a byte changed anywhere breaks the chain there. Entries appended together are one group:
+//! each says how many `more` follow, so a group that was cut short is known to be one.
+//!
+//! `sed 's/,"hash":"[0-9a-f]*"}$/}/'` and `sha256sum` are all that is needed to check a line by hand. The members stand in
+//! the order in which the types below declare them; to change that order, or anything but to add an optional member, is a
+//! new [`SCHEMA`].
 
+use super::Class;
 use crate::change::{ChangeMark, Digest, Intent};
-use crate::drift::Class;
 use crate::review::User;
 use crate::rollout::{Rollout, StepEvent};
 use crate::stack::{RegionId, TargetId};
@@ -10,6 +18,9 @@ use std::sync::Arc;
 
 /// The version of the entries we write; a reader refuses a newer one.
 pub const SCHEMA: u32 = 1;
+
+/// What drifted in one target: addresses, and how.
+pub type Drifted = Vec<(Arc<str>, Class)>;
 
 /// Which command wrote an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +60,11 @@ pub enum Event {
     Planned {
         rollout: Rollout,
     },
+    /// The head takes back what a stopped rollout brought: it holds no target any more.
+    Superseded {
+        rollout: Arc<str>,
+        commit: Arc<str>,
+    },
     /// A step of a rollout; `Started` and `Finished` are among them.
     Step {
         rollout: Arc<str>,
@@ -62,7 +78,7 @@ pub enum Event {
         digest: Digest,
         changes: Vec<ChangeMark>,
     },
-    /// Every target of `scope` (all when `None`) except those `behind` is what `commit` says; `absent` ones exist no more.
+    /// Every applied target of `scope` (all when `None`) except those `behind` is what `commit` says.
     Settled {
         commit: Arc<str>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,7 +109,7 @@ pub enum Event {
         commit: Arc<str>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         scope: Option<Vec<TargetId>>,
-        found: Vec<(TargetId, Vec<(Arc<str>, Class)>)>,
+        found: Vec<(TargetId, Drifted)>,
         unchecked: Vec<TargetId>,
     },
     /// `recover` answered an unknown outcome by a fresh preview.
@@ -115,10 +131,13 @@ pub struct Entry {
     pub run: Arc<str>,
     /// Hash of the entry before; that of the empty chain for the first.
     pub prev: Digest,
-    /// Over all of the above and the event.
-    pub hash: Digest,
+    /// How many entries of its group follow; nothing of a group counts before its last entry is there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u32,
     #[serde(flatten)]
     pub event: Event,
+    /// Over all of the above. It stands last in the line.
+    pub hash: Digest,
 }
 
 /// The head of a chain: what the next entry must follow.
@@ -126,21 +145,269 @@ pub struct Entry {
 pub struct Chain {
     pub seq: u64,
     pub head: Digest,
+    /// Entries that the last group still lacks.
+    pub lacks: u32,
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A newer Isobar wrote it, in this schema.
+    Newer(u32),
+    /// It is not what was written, and how we know.
+    Broken(String),
+}
+
+impl Event {
+    /// Returns the one target it writes about: only who holds that target's lease may.
+    pub fn target(&self) -> Option<&TargetId> {
+        match self {
+            Event::Cleared { target, .. } | Event::Applied { target, .. } | Event::Recovered { target, .. } => Some(target),
+            Event::Step { step: StepEvent::Started { target } | StepEvent::Finished { target, .. }, .. } => Some(target),
+            Event::Step {
+                step:
+                    StepEvent::GatePassed { .. }
+                    | StepEvent::GateFailed { .. }
+                    | StepEvent::Verified { .. }
+                    | StepEvent::Stopped { .. }
+                    | StepEvent::Resumed,
+                ..
+            } => None,
+            Event::RunStarted { .. }
+            | Event::Planned { .. }
+            | Event::Superseded { .. }
+            | Event::Settled { .. }
+            | Event::DriftChecked { .. } => None,
+            Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } => None,
+        }
+    }
+}
+
+impl Entry {
+    /// Returns its line, without the line's end.
+    pub fn line(&self) -> String {
+        serde_json::to_string(self).expect("an entry holds only strings, numbers, lists and structs")
+    }
+
+    /// Reads a line and proves that it is what its hash says.
+    pub fn read(line: &str) -> Result<Self, Fault> {
+        let entry: Self = serde_json::from_str(line).map_err(|error| unreadable(line, &error))?;
+        if entry.schema > SCHEMA {
+            return Err(Fault::Newer(entry.schema));
+        }
+        if hash_of(line).as_ref() != Some(&entry.hash) {
+            return Err(Fault::Broken(format!("entry {} is not what its hash says", entry.seq)));
+        }
+        Ok(entry)
+    }
 }
 
 impl Chain {
     /// The chain with no entry.
     pub fn empty() -> Self {
-        Self { seq: 0, head: Digest::of("journal", &["empty"]) }
+        Self { seq: 0, head: Digest::of("journal", &["empty"]), lacks: 0 }
     }
 
-    /// Makes the next entry and moves the head to it.
-    pub fn seal(&mut self, _event: Event, _run: &Arc<str>, _at_ms: u64) -> Entry {
-        todo!()
+    /// No group is cut short.
+    pub fn is_whole(&self) -> bool {
+        self.lacks == 0
+    }
+
+    /// Makes the next entry, a group of its own, and moves the head to it.
+    pub fn seal(&mut self, event: Event, run: &Arc<str>, at_ms: u64) -> Entry {
+        self.seal_next(event, run, at_ms, 0)
+    }
+
+    /// Makes the next entries, one group, and moves the head to the last.
+    pub fn seal_group(&mut self, events: Vec<Event>, run: &Arc<str>, at_ms: u64) -> Vec<Entry> {
+        let last = events.len().saturating_sub(1);
+        let more = |at: usize| u32::try_from(last - at).expect("a group is far smaller than four billion entries");
+        events.into_iter().enumerate().map(|(at, event)| self.seal_next(event, run, at_ms, more(at))).collect()
+    }
+
+    fn seal_next(&mut self, event: Event, run: &Arc<str>, at_ms: u64, more: u32) -> Entry {
+        let (seq, prev) = (self.seq + 1, self.head.clone());
+        let mut entry = Entry { schema: SCHEMA, seq, at_ms, run: run.clone(), hash: prev.clone(), prev, more, event };
+        entry.hash = hash_of(&entry.line()).expect("a line that we made ends with its hash");
+        *self = Self { seq, head: entry.hash.clone(), lacks: more };
+        entry
     }
 
     /// Accepts `entry` when it is the next one and its hash is right; else says what is broken.
-    pub fn follow(&mut self, _entry: &Entry) -> Result<(), String> {
-        todo!()
+    pub fn follow(&mut self, entry: &Entry) -> Result<(), String> {
+        match self.follow_line(&entry.line()) {
+            Ok(_) => Ok(()),
+            Err(Fault::Newer(schema)) => Err(format!("entry {} has schema {schema}, which this version cannot read", entry.seq)),
+            Err(Fault::Broken(what)) => Err(what),
+        }
+    }
+
+    /// Reads `line` and accepts it when it is the next entry and its hash is right.
+    pub fn follow_line(&mut self, line: &str) -> Result<Entry, Fault> {
+        let entry = Entry::read(line)?;
+        if entry.seq != self.seq + 1 {
+            return Err(Fault::Broken(format!("entry {} stands where {} must stand", entry.seq, self.seq + 1)));
+        }
+        if entry.prev != self.head {
+            return Err(Fault::Broken(format!("entry {} does not follow the entry before it", entry.seq)));
+        }
+        if self.lacks > 0 && entry.more != self.lacks - 1 {
+            return Err(Fault::Broken(format!("entry {} does not belong to the group it stands in", entry.seq)));
+        }
+
+        *self = Self { seq: entry.seq, head: entry.hash.clone(), lacks: entry.more };
+        Ok(entry)
+    }
+}
+
+/// Returns the hash that belongs at the end of `line`, if it ends with one.
+fn hash_of(line: &str) -> Option<Digest> {
+    const MEMBER: &str = r#","hash":""#;
+    const LENGTH: usize = MEMBER.len() + 64 + r#""}"#.len();
+
+    let (body, member) = line.split_at_checked(line.len().checked_sub(LENGTH)?)?;
+    let closed = member.starts_with(MEMBER) && member.ends_with(r#""}"#);
+    closed.then(|| Digest::of_bytes([body, "}"].concat().as_bytes()))
+}
+
+/// A newer schema may look like anything, as long as it says that it is one.
+fn unreadable(line: &str, error: &serde_json::Error) -> Fault {
+    #[derive(Deserialize)]
+    struct Versioned {
+        schema: u32,
+    }
+    match serde_json::from_str(line) {
+        Ok(Versioned { schema }) if schema > SCHEMA => Fault::Newer(schema),
+        Ok(_) | Err(_) => Fault::Broken(format!("not an entry: {error}")),
+    }
+}
+
+fn is_zero(more: &u32) -> bool {
+    *more == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Action;
+
+    fn run() -> Arc<str> {
+        "run-1".into()
+    }
+
+    fn paused(reason: &str) -> Event {
+        Event::Paused { by: User("ann".into()), reason: reason.into() }
+    }
+
+    fn applied() -> Event {
+        let mark = ChangeMark {
+            address: "a \"quoted\" näme.yaml".into(),
+            kind: "document".into(),
+            action: Action::Create,
+            before: None,
+            after: Some(Digest::of_bytes(b"x")),
+            holes: vec!["base.outputs.id".into()],
+        };
+        let target = "network@prod/eu-west-1".parse().expect("a target");
+        let digest = Digest::of_bytes(b"preview");
+        Event::Applied { target, intent: Intent::Converge, commit: "c0ffee".into(), digest, changes: vec![mark] }
+    }
+
+    #[test]
+    fn an_entry_is_this_line() {
+        let entry = Chain::empty().seal(paused("lunch"), &run(), 7);
+        let prev = Chain::empty().head;
+        let body = format!(
+            r#"{{"schema":1,"seq":1,"at_ms":7,"run":"run-1","prev":"{prev}","event":"paused","by":"ann","reason":"lunch"}}"#
+        );
+        let hash = Digest::of_bytes(body.as_bytes());
+        assert_eq!(entry.line(), format!(r#"{},"hash":"{hash}"}}"#, &body[..body.len() - 1]));
+        assert_eq!(prev.as_str(), "6767a4959fffd68d92e20bc25c896682afb2136db3d13dbbbc58b98cf72712b1");
+    }
+
+    #[test]
+    fn a_line_reads_back_as_its_entry() {
+        let mut chain = Chain::empty();
+        let step =
+            Event::Step { rollout: "r1".into(), step: StepEvent::Started { target: "a@prod/x".parse().expect("a target") } };
+        let entries = chain.seal_group(vec![applied(), step], &run(), 1);
+
+        let mut reader = Chain::empty();
+        for entry in &entries {
+            assert_eq!(reader.follow_line(&entry.line()).as_ref(), Ok(entry));
+        }
+        assert_eq!(reader, chain);
+    }
+
+    #[test]
+    fn any_changed_byte_breaks_the_line() {
+        let entry = Chain::empty().seal(applied(), &run(), 7);
+        let line = entry.line().into_bytes();
+        for at in 0..line.len() {
+            for bit in 0..8 {
+                let mut changed = line.clone();
+                changed[at] ^= 1 << bit;
+                let Ok(text) = String::from_utf8(changed) else { continue };
+                assert!(Chain::empty().follow_line(&text).is_err(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_changed_in_memory_does_not_follow() {
+        let mut entry = Chain::empty().seal(paused("lunch"), &run(), 7);
+        assert_eq!(Chain::empty().follow(&entry), Ok(()));
+        entry.at_ms += 1;
+        assert_eq!(Chain::empty().follow(&entry), Err("entry 1 is not what its hash says".into()));
+    }
+
+    #[test]
+    fn an_entry_left_out_or_moved_breaks_the_chain() {
+        let mut chain = Chain::empty();
+        let entries: Vec<Entry> = ["a", "b", "c"].map(|reason| chain.seal(paused(reason), &run(), 7)).into();
+
+        let mut reader = Chain::empty();
+        assert_eq!(reader.follow(&entries[0]), Ok(()));
+        assert_eq!(reader.follow(&entries[2]), Err("entry 3 stands where 2 must stand".into()));
+
+        let mut other = Chain::empty();
+        other.seal(paused("z"), &run(), 7);
+        let stranger = other.seal(paused("b"), &run(), 7);
+        assert_eq!(reader.follow(&stranger), Err("entry 2 does not follow the entry before it".into()));
+    }
+
+    #[test]
+    fn a_group_is_whole_with_its_last_entry() {
+        let mut chain = Chain::empty();
+        let group = chain.seal_group(vec![paused("a"), paused("b"), paused("c")], &run(), 7);
+        assert_eq!(group.iter().map(|entry| entry.more).collect::<Vec<_>>(), [2, 1, 0]);
+
+        let mut reader = Chain::empty();
+        let whole: Vec<bool> = group.iter().map(|entry| reader.follow(entry).is_ok() && reader.is_whole()).collect();
+        assert_eq!(whole, [false, false, true]);
+    }
+
+    #[test]
+    fn another_group_cannot_stand_inside_a_group() {
+        let mut cut = Chain::empty();
+        cut.seal_next(paused("a"), &run(), 7, 1);
+        let next = cut.clone().seal_next(paused("of another group"), &run(), 7, 5);
+        assert_eq!(cut.follow(&next), Err("entry 2 does not belong to the group it stands in".into()));
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_whatever_it_looks_like() {
+        let newer = r#"{"schema":2,"seq":1,"event":"teleported","hash":{"blake3":"…"}}"#;
+        assert_eq!(Chain::empty().follow_line(newer), Err(Fault::Newer(2)));
+        let mut entry = Chain::empty().seal(paused("lunch"), &run(), 7);
+        entry.schema = 3;
+        assert_eq!(Chain::empty().follow_line(&entry.line()), Err(Fault::Newer(3)));
+    }
+
+    #[test]
+    fn what_a_wave_decides_is_about_no_single_target() {
+        assert_eq!(paused("lunch").target(), None);
+        assert_eq!(applied().target().map(ToString::to_string).as_deref(), Some("network@prod/eu-west-1"));
+        assert_eq!(Event::Step { rollout: "r".into(), step: StepEvent::Verified { wave: 0 } }.target(), None);
     }
 }

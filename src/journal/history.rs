@@ -1,64 +1,33 @@
-//! History: what the journal says about every target, rollout and region now.
+//! History: what the journal says about every target, rollout and region now. A fold over entries; it knows neither where
+//! they are kept nor what time it is.
 
-use super::Entry;
-use crate::change::{ChangeMark, Digest};
-use crate::drift::Class;
+use super::open::OpenRollouts;
+use super::record::{Marks, Record, Run};
+use super::{Drifted, Entry, Event};
 use crate::review::User;
-use crate::rollout::Progress;
+use crate::rollout::{Progress, StepEvent};
 use crate::stack::{RegionId, TargetId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+
+/// Runs whose people and pull request are remembered, so that their applies can name them; no run outlives that many others.
+const RUNS_MAX: usize = 1024;
 
 /// The fold over all entries; reading it costs nothing but memory: about 300 bytes a target.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     targets: BTreeMap<TargetId, Record>,
-}
-
-/// What is known of one target.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Record {
-    /// The commit whose definition it is at: its last apply, or a later commit at which it was found unchanged.
-    pub commit: Option<Arc<str>>,
-    /// Digest of the preview last applied, when and by which run, pull request and people.
-    pub applied: Option<Digest>,
-    pub applied_at_ms: Option<u64>,
-    pub pull_request: Option<u64>,
-    pub by: Vec<User>,
-    pub state: State,
-    /// Cleared since its last successful apply.
-    pub cleared: Vec<(ChangeMark, Vec<User>)>,
-    /// We recorded a start since its last successful apply.
-    pub started: bool,
-    pub drift: Option<DriftNote>,
-    pub drift_checked_at_ms: Option<u64>,
-}
-
-/// How a target stands.
-#[derive(Clone, Debug, PartialEq)]
-pub enum State {
-    /// Nothing of it was ever applied.
-    Never,
-    Applied,
-    /// Its last apply failed with this digest; retried after a change or `resume`.
-    Failed {
-        why: Arc<str>,
-        digest: Option<Digest>,
-        at_ms: u64,
-    },
-    /// Started without an outcome.
-    Unknown {
-        since_ms: u64,
-    },
-    /// Destroyed.
-    Removed,
-}
-
-/// The last drift that was found and not yet gone.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DriftNote {
-    pub since_ms: u64,
-    pub found: Vec<(Arc<str>, Class)>,
+    marks: Marks,
+    rollouts: OpenRollouts,
+    runs: VecDeque<(Arc<str>, Run)>,
+    paused: Option<(User, Arc<str>)>,
+    holds: BTreeMap<RegionId, Hold>,
+    last_commit: Option<Arc<str>>,
+    first_commit: Option<Arc<str>>,
+    trusted_commit: Option<Arc<str>>,
+    rollouts_begun: usize,
+    /// The commit last met: most entries speak of the same one, and share its text.
+    commit: Option<Arc<str>>,
 }
 
 /// A region that is skipped.
@@ -74,16 +43,24 @@ impl History {
     pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
         let mut history = Self::default();
         for entry in entries {
-            history.record(&entry);
+            history.fold(&entry);
         }
+        history.resolve();
         history
     }
 
     /// Folds one entry in.
-    pub fn record(&mut self, _entry: &Entry) {
-        todo!()
+    pub fn record(&mut self, entry: &Entry) {
+        self.fold(entry);
+        match &entry.event {
+            Event::Settled { .. } | Event::DriftChecked { .. } | Event::Resumed { .. } => self.resolve(),
+            Event::RunStarted { .. } | Event::Cleared { .. } | Event::Planned { .. } | Event::Step { .. } => {}
+            Event::Superseded { .. } | Event::Applied { .. } | Event::Recovered { .. } => {}
+            Event::Paused { .. } | Event::Held { .. } | Event::Released { .. } => {}
+        }
     }
 
+    /// Returns what is known of `target`; `None` when nothing was ever journalled of it.
     pub fn target(&self, target: &TargetId) -> Option<&Record> {
         self.targets.get(target)
     }
@@ -92,27 +69,478 @@ impl History {
         self.targets.iter()
     }
 
+    /// The commit whose definition `target` is at.
+    pub fn commit_of(&self, target: &TargetId) -> Option<&Arc<str>> {
+        self.target(target)?.commit.as_ref()
+    }
+
     /// Commit of the last `Settled` of any scope: where the fleet as a whole was brought to last.
     pub fn last_commit(&self) -> Option<&Arc<str>> {
-        todo!()
+        self.last_commit.as_ref()
     }
 
     /// Rollouts that have not ended, and stopped ones that nobody resumed or superseded; oldest first.
     pub fn rollouts(&self) -> impl Iterator<Item = &Progress> {
-        std::iter::empty()
+        self.rollouts.iter()
     }
 
-    /// The open or stopped rollout that still holds `target`.
-    pub fn holder(&self, _target: &TargetId) -> Option<&Progress> {
-        todo!()
+    /// The newest commit that was settled with no new target left behind: whose policy speaks for targets that were never
+    /// applied. A change that is refused does not get to judge its own new targets by being tried twice.
+    pub fn trusted_commit(&self) -> Option<&Arc<str>> {
+        self.trusted_commit.as_ref()
+    }
+
+    /// The commit of the very first run.
+    pub fn first_commit(&self) -> Option<&Arc<str>> {
+        self.first_commit.as_ref()
+    }
+
+    /// How many rollouts were ever planned.
+    pub fn rollouts_begun(&self) -> usize {
+        self.rollouts_begun
+    }
+
+    /// The open or stopped rollout that still holds `target`: the newest that planned it, as long as `target` has no outcome
+    /// in it, or failed in it and it stopped.
+    pub fn holder(&self, target: &TargetId) -> Option<&Progress> {
+        self.rollouts.holder(target)
     }
 
     pub fn paused(&self) -> Option<(&User, &str)> {
-        todo!()
+        self.paused.as_ref().map(|(by, reason)| (by, &**reason))
     }
 
     /// Holds in force at `now_ms`.
-    pub fn holds(&self, _now_ms: u64) -> Vec<&Hold> {
-        todo!()
+    pub fn holds(&self, now_ms: u64) -> Vec<&Hold> {
+        self.holds.values().filter(|hold| hold.until_ms.is_none_or(|until_ms| now_ms < until_ms)).collect()
+    }
+
+    fn fold(&mut self, entry: &Entry) {
+        self.marks.now += 1;
+        match &entry.event {
+            Event::RunStarted { verb: _, commit, by, pull_request } => {
+                if self.first_commit.is_none() && !commit.is_empty() {
+                    self.first_commit = Some(commit.clone());
+                }
+                self.runs.push_back((entry.run.clone(), Run { by: by.clone(), pull_request: *pull_request }));
+                if self.runs.len() > RUNS_MAX {
+                    self.runs.pop_front();
+                }
+            }
+            Event::Cleared { target, commit: _, digest, changes, by, why: _ } => {
+                self.reach(target).clear(digest, changes, by);
+            }
+            Event::Planned { rollout } => {
+                self.rollouts_begun += 1;
+                self.rollouts.plan(rollout);
+            }
+            Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),
+            Event::Step { rollout, step } => self.step(rollout, step, entry.at_ms),
+            Event::Applied { target, intent, commit, digest, changes: _ } => {
+                let commit = self.share(commit);
+                let run = self.runs.iter().rev().find(|(id, _)| *id == entry.run).map(|(_, run)| run.clone());
+                self.reach(target).apply(*intent, commit, digest, run.as_ref(), entry.at_ms);
+            }
+            Event::Settled { commit, scope, behind } => self.settle(commit, scope.as_deref(), behind),
+            Event::Paused { by, reason } => self.paused = Some((by.clone(), reason.clone())),
+            Event::Resumed { by: _ } => {
+                self.paused = None;
+                self.marks.resumed = self.marks.now;
+            }
+            Event::Held { region, until_ms, reason, by } => {
+                let hold = Hold { region: region.clone(), until_ms: *until_ms, reason: reason.clone(), by: by.clone() };
+                self.holds.insert(region.clone(), hold);
+            }
+            Event::Released { region, by: _ } => {
+                self.holds.remove(region);
+            }
+            Event::DriftChecked { commit: _, scope, found, unchecked } => {
+                self.check_drift(scope.as_deref(), found, unchecked, entry.at_ms);
+            }
+            Event::Recovered { target, how: _ } => self.reach(target).recover(),
+        }
+    }
+
+    fn step(&mut self, rollout: &str, step: &StepEvent, at_ms: u64) {
+        match step {
+            StepEvent::Started { target } => self.reach(target).start(at_ms),
+            StepEvent::Finished { target, outcome } => {
+                let planned = self.rollouts.planned(rollout, target);
+                self.reach(target).finish(outcome, planned, at_ms);
+            }
+            StepEvent::Resumed => {
+                for target in self.rollouts.targets(rollout) {
+                    if let Some(record) = self.known(&target) {
+                        record.resume();
+                    }
+                }
+            }
+            StepEvent::GatePassed { .. }
+            | StepEvent::GateFailed { .. }
+            | StepEvent::Verified { .. }
+            | StepEvent::Stopped { .. } => {}
+        }
+        self.rollouts.step(rollout, step, at_ms);
+    }
+
+    fn settle(&mut self, commit: &Arc<str>, scope: Option<&[TargetId]>, behind: &[TargetId]) {
+        let commit = self.share(commit);
+        self.last_commit = Some(commit.clone());
+        let mut left_new = false;
+        for target in behind {
+            left_new |= self.known(target).is_none_or(|record| record.commit.is_none());
+        }
+        if scope.is_none() && !left_new {
+            self.trusted_commit = Some(commit.clone());
+        }
+        match scope {
+            None => self.marks.settled = Some((self.marks.now, commit)),
+            Some(scope) => {
+                let behind: BTreeSet<&TargetId> = behind.iter().collect();
+                for target in scope.iter().filter(|target| !behind.contains(target)) {
+                    if let Some(record) = self.known(target) {
+                        record.settle(&commit);
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_drift(&mut self, scope: Option<&[TargetId]>, found: &[(TargetId, Drifted)], unchecked: &[TargetId], at_ms: u64) {
+        for (target, found) in found {
+            self.reach(target).found_drifted(found, at_ms);
+        }
+        for target in unchecked {
+            self.known(target);
+        }
+        match scope {
+            None => self.marks.checked = Some((self.marks.now, at_ms)),
+            Some(scope) => {
+                let other: BTreeSet<&TargetId> = found.iter().map(|(target, _)| target).chain(unchecked).collect();
+                for target in scope.iter().filter(|target| !other.contains(target)) {
+                    if let Some(record) = self.known(target) {
+                        record.found_clean(at_ms);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The record of `target`, up to date, made if there is none.
+    fn reach(&mut self, target: &TargetId) -> &mut Record {
+        let record = self.targets.entry(target.clone()).or_insert_with(|| Record::new(&self.marks));
+        record.touch(&self.marks);
+        record
+    }
+
+    /// The record of `target`, up to date, if there is one.
+    fn known(&mut self, target: &TargetId) -> Option<&mut Record> {
+        let record = self.targets.get_mut(target)?;
+        record.touch(&self.marks);
+        Some(record)
+    }
+
+    /// Brings every record up to date, so that what it says can be read as it is. What is said of all targets at once is not
+    /// carried to each of them while a long journal is read: ten thousand targets, and as many such entries, are too many steps.
+    fn resolve(&mut self) {
+        for record in self.targets.values_mut() {
+            record.touch(&self.marks);
+        }
+    }
+
+    fn share(&mut self, commit: &Arc<str>) -> Arc<str> {
+        match &self.commit {
+            Some(known) if known == commit => known.clone(),
+            Some(_) | None => self.commit.insert(commit.clone()).clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Chain, State, Verb};
+    use super::*;
+    use crate::change::{Digest, Intent};
+    use crate::journal::Class;
+    use crate::rollout::{Outcome, Planned, Rollout, Wave};
+
+    fn id(text: &str) -> TargetId {
+        text.parse().expect("a target")
+    }
+
+    fn user(name: &str) -> User {
+        User(name.into())
+    }
+
+    /// One entry for each event, at 1, 2, 3 … ms.
+    fn entries(events: Vec<Event>) -> Vec<Entry> {
+        let mut chain = Chain::empty();
+        (1..).zip(events).map(|(at_ms, event)| chain.seal(event, &"run-1".into(), at_ms)).collect()
+    }
+
+    fn history(events: Vec<Event>) -> History {
+        History::of(entries(events))
+    }
+
+    fn applied(target: &str, commit: &str) -> Event {
+        let digest = Digest::of_bytes(commit.as_bytes());
+        Event::Applied { target: id(target), intent: Intent::Converge, commit: commit.into(), digest, changes: vec![] }
+    }
+
+    fn settled(commit: &str, scope: Option<&[&str]>, behind: &[&str]) -> Event {
+        let ids = |texts: &[&str]| texts.iter().map(|text| id(text)).collect();
+        Event::Settled { commit: commit.into(), scope: scope.map(ids), behind: ids(behind) }
+    }
+
+    #[test]
+    fn a_commit_that_leaves_a_new_target_behind_is_not_trusted() {
+        let history = history(vec![
+            settled("c1", None, &[]),
+            settled("c2", None, &["new@prod/x"]),
+            settled("c3", Some(&["a@prod/x"]), &[]),
+        ]);
+        assert_eq!(history.trusted_commit().map(|commit| &**commit), Some("c1"));
+        assert_eq!(history.last_commit().map(|commit| &**commit), Some("c3"));
+    }
+
+    fn started(target: &str) -> Event {
+        Event::Step { rollout: "r".into(), step: StepEvent::Started { target: id(target) } }
+    }
+
+    fn finished(rollout: &str, target: &str, outcome: Outcome) -> Event {
+        Event::Step { rollout: rollout.into(), step: StepEvent::Finished { target: id(target), outcome } }
+    }
+
+    fn planned(rollout: &str, commit: &str, targets: &[&str]) -> Event {
+        let planned = |target: &&str| Planned { target: id(target), intent: Intent::Converge, after: vec![] };
+        let wave = Wave {
+            name: "prod".into(),
+            environment: "prod".into(),
+            after: vec![],
+            targets: targets.iter().map(planned).collect(),
+            max_parallel: 1,
+            failure_tolerance: 0,
+            gates: vec![],
+            bake_secs: 0,
+            progress_deadline_secs: None,
+        };
+        Event::Planned { rollout: Rollout { id: rollout.into(), commit: commit.into(), waves: vec![wave] } }
+    }
+
+    fn commits(history: &History) -> Vec<(String, Option<&str>)> {
+        history.targets().map(|(target, record)| (target.to_string(), record.commit.as_deref())).collect()
+    }
+
+    #[test]
+    fn settling_moves_every_applied_target_that_is_not_behind() {
+        let history = history(vec![
+            applied("a@prod/x", "c1"),
+            applied("b@prod/x", "c1"),
+            applied("c@prod/x", "c1"),
+            started("c@prod/x"),
+            settled("c2", None, &["b@prod/x"]),
+            applied("d@prod/x", "c0"),
+        ]);
+        let expected = [("a", "c2"), ("b", "c1"), ("c", "c1"), ("d", "c0")];
+        assert_eq!(commits(&history), expected.map(|(stack, commit)| (format!("{stack}@prod/x"), Some(commit))));
+        assert_eq!(history.last_commit().map(|commit| &**commit), Some("c2"));
+    }
+
+    #[test]
+    fn a_target_behind_keeps_what_an_earlier_settling_gave_it() {
+        let history = history(vec![
+            applied("a@prod/x", "c1"),
+            settled("c2", None, &[]),
+            settled("c3", None, &["a@prod/x"]),
+            started("a@prod/x"),
+            settled("c4", None, &[]),
+        ]);
+        assert_eq!(history.commit_of(&id("a@prod/x")).map(|commit| &**commit), Some("c2"));
+    }
+
+    #[test]
+    fn settling_a_scope_moves_nothing_else() {
+        let history = history(vec![
+            applied("a@prod/x", "c1"),
+            applied("b@prod/x", "c1"),
+            applied("c@prod/x", "c1"),
+            settled("c2", Some(&["a@prod/x", "b@prod/x", "new@prod/x"]), &["b@prod/x"]),
+        ]);
+        let expected = [("a", "c2"), ("b", "c1"), ("c", "c1")];
+        assert_eq!(commits(&history), expected.map(|(stack, commit)| (format!("{stack}@prod/x"), Some(commit))));
+    }
+
+    #[test]
+    fn folding_at_once_and_one_by_one_is_the_same() {
+        let checked = |found: Vec<(TargetId, Drifted)>, unchecked| Event::DriftChecked {
+            commit: "c".into(),
+            scope: None,
+            found,
+            unchecked,
+        };
+        let events = entries(vec![
+            applied("a@prod/x", "c1"),
+            checked(vec![(id("a@prod/x"), vec![("doc".into(), Class::Missing)])], vec![]),
+            settled("c2", None, &[]),
+            started("b@prod/x"),
+            finished("r", "b@prod/x", Outcome::Failed("quota".into())),
+            settled("c3", None, &["b@prod/x"]),
+            checked(vec![], vec![id("b@prod/x")]),
+            Event::Resumed { by: user("ann") },
+            applied("b@prod/x", "c3"),
+            settled("c4", None, &["a@prod/x"]),
+            applied("c@prod/x", "c4"),
+        ]);
+        let at_once = History::of(events.clone());
+        let mut one_by_one = History::default();
+        for entry in &events {
+            one_by_one.record(entry);
+        }
+        one_by_one.resolve();
+        assert_eq!(at_once.targets, one_by_one.targets);
+        assert_eq!(commits(&at_once)[0], ("a@prod/x".to_string(), Some("c3")));
+    }
+
+    #[test]
+    fn a_drift_check_clears_what_it_did_not_find_again_and_skips_what_it_could_not_see() {
+        let found = |targets: &[&str]| {
+            targets.iter().map(|target| (id(target), vec![("doc".into(), Class::OutOfBand)])).collect::<Vec<_>>()
+        };
+        let check = |found, unchecked| Event::DriftChecked { commit: "c1".into(), scope: None, found, unchecked };
+        let history = history(vec![
+            applied("a@prod/x", "c1"),
+            applied("b@prod/x", "c1"),
+            check(found(&["a@prod/x", "b@prod/x"]), vec![]),
+            check(vec![], vec![id("b@prod/x")]),
+        ]);
+        let drift = |target: &str| {
+            let record = history.target(&id(target)).expect("it was applied");
+            (record.drift.is_some(), record.drift_checked_at_ms)
+        };
+        assert_eq!((drift("a@prod/x"), drift("b@prod/x")), ((false, Some(4)), (true, Some(3))));
+    }
+
+    #[test]
+    fn a_drift_check_of_a_scope_says_nothing_of_the_rest() {
+        let history = history(vec![
+            applied("a@prod/x", "c1"),
+            applied("b@prod/x", "c1"),
+            Event::DriftChecked { commit: "c1".into(), scope: Some(vec![id("a@prod/x")]), found: vec![], unchecked: vec![] },
+        ]);
+        let checked: Vec<_> = history.targets().map(|(_, record)| record.drift_checked_at_ms).collect();
+        assert_eq!(checked, [Some(3), None]);
+    }
+
+    #[test]
+    fn an_apply_names_the_pull_request_of_its_run() {
+        let run = Event::RunStarted { verb: Verb::Apply, commit: "c1".into(), by: user("ann"), pull_request: Some(12) };
+        let history = history(vec![run, applied("a@prod/x", "c1")]);
+        let record = history.target(&id("a@prod/x")).expect("it was applied");
+        assert_eq!((record.pull_request, record.by.as_slice()), (Some(12), [user("ann")].as_slice()));
+        assert_eq!(record.applied_at_ms, Some(2));
+    }
+
+    #[test]
+    fn resume_ends_the_pause_and_frees_what_failed() {
+        let digest = Digest::of_bytes(b"p");
+        let cleared = Event::Cleared {
+            target: id("a@prod/x"),
+            commit: "c1".into(),
+            digest: digest.clone(),
+            changes: vec![],
+            by: vec![],
+            why: "no rule asks for more".into(),
+        };
+        let mut history = history(vec![
+            cleared,
+            started("a@prod/x"),
+            finished("r", "a@prod/x", Outcome::Failed("quota".into())),
+            Event::Paused { by: user("ann"), reason: "incident".into() },
+        ]);
+        let stuck = |history: &History| history.target(&id("a@prod/x")).is_some_and(|record| record.is_stuck(&digest));
+        assert_eq!((stuck(&history), history.paused()), (true, Some((&user("ann"), "incident"))));
+        for entry in entries(vec![Event::Resumed { by: user("bob") }]) {
+            history.record(&entry);
+        }
+        assert_eq!((stuck(&history), history.paused()), (false, None));
+    }
+
+    #[test]
+    fn a_hold_ends_by_itself_or_by_release() {
+        let region: RegionId = "prod/x".parse().expect("a region");
+        let held = |until_ms| Event::Held { region: region.clone(), until_ms, reason: "move".into(), by: user("ann") };
+        let released = Event::Released { region: region.clone(), by: user("ann") };
+        let timed = history(vec![held(Some(100))]);
+        assert_eq!((timed.holds(99).len(), timed.holds(100).len()), (1, 0));
+        assert_eq!(history(vec![held(None)]).holds(u64::MAX).len(), 1);
+        assert_eq!(history(vec![held(None), released]).holds(0), Vec::<&Hold>::new());
+    }
+
+    #[test]
+    fn a_target_found_unchanged_is_at_the_commit_of_its_rollout() {
+        let history = history(vec![planned("r", "c7", &["a@prod/x"]), finished("r", "a@prod/x", Outcome::Unchanged)]);
+        let record = history.target(&id("a@prod/x")).expect("it was looked at");
+        assert_eq!((record.commit.as_deref(), &record.state), (Some("c7"), &State::Applied));
+    }
+
+    #[test]
+    fn a_rollout_holds_what_has_no_outcome_yet() {
+        let history = history(vec![
+            planned("r", "c1", &["a@prod/x", "b@prod/x", "c@prod/x"]),
+            finished("r", "a@prod/x", Outcome::Applied),
+            started("b@prod/x"),
+        ]);
+        let held = ["a@prod/x", "b@prod/x", "c@prod/x"].map(|target| history.holder(&id(target)).is_some());
+        assert_eq!(held, [false, true, true]);
+        let unknown: Vec<TargetId> = history.rollouts().flat_map(Progress::unknown).collect();
+        assert_eq!(unknown, [id("b@prod/x")], "it was started and nobody knows");
+    }
+
+    #[test]
+    fn a_stopped_rollout_holds_what_failed_until_a_later_one_plans_it() {
+        let mut history = history(vec![
+            planned("r", "c1", &["a@prod/x", "b@prod/x"]),
+            started("a@prod/x"),
+            finished("r", "a@prod/x", Outcome::Failed("quota".into())),
+            Event::Step { rollout: "r".into(), step: StepEvent::Stopped { why: "1 of 2 failed".into() } },
+        ]);
+        let holders = |history: &History| {
+            ["a@prod/x", "b@prod/x"].map(|target| history.holder(&id(target)).map(|held| held.rollout().id.to_string()))
+        };
+        assert_eq!(holders(&history), [Some("r".into()), Some("r".into())]);
+
+        for entry in entries(vec![planned("revert", "c2", &["a@prod/x"])]) {
+            history.record(&entry);
+        }
+        assert_eq!(holders(&history), [Some("revert".into()), Some("r".into())]);
+
+        for entry in entries(vec![planned("next", "c3", &["b@prod/x"])]) {
+            history.record(&entry);
+        }
+        let open: Vec<String> = history.rollouts().map(|open| open.rollout().id.to_string()).collect();
+        assert_eq!(open, ["revert", "next"], "the first holds nothing any more");
+    }
+
+    #[test]
+    fn a_resumed_rollout_forgives_its_failures() {
+        let digest = Digest::of_bytes(b"p");
+        let cleared = Event::Cleared {
+            target: id("a@prod/x"),
+            commit: "c1".into(),
+            digest: digest.clone(),
+            changes: vec![],
+            by: vec![],
+            why: "".into(),
+        };
+        let history = history(vec![
+            planned("r", "c1", &["a@prod/x", "b@prod/x"]),
+            cleared,
+            started("a@prod/x"),
+            finished("r", "a@prod/x", Outcome::Failed("quota".into())),
+            Event::Step { rollout: "r".into(), step: StepEvent::Stopped { why: "1 of 2 failed".into() } },
+            Event::Step { rollout: "r".into(), step: StepEvent::Resumed },
+        ]);
+        assert!(history.target(&id("a@prod/x")).is_some_and(|record| !record.is_stuck(&digest)));
+        assert!(history.holder(&id("b@prod/x")).is_some(), "it goes on");
     }
 }

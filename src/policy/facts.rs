@@ -16,6 +16,7 @@ pub struct Facts<'a> {
     pub pull_request: &'a PullRequest,
     /// Latest decision per reviewer; only those whose digests name a subject count for it.
     pub approvals: &'a [Approval],
+    /// Every target of the change, also when only one wave of them is asked about: limits and `targets_min` count them all.
     pub subjects: Vec<Subject<'a>>,
     pub now_ms: u64,
 }

@@ -1,8 +1,187 @@
-//! The judgement.
+//! The judgement: any denial wins, then whatever makes it wait, and only then is it clear.
 
-use super::{Facts, Verdict};
+use super::case::{Case, Finding, Whole};
+use super::past::{Before, look_back};
+use super::quorum::{Requirement, Tally, includes, tally};
+use super::votes::{Votes, login};
+use super::{Answer, Clearance, Facts, Policy, Subject, Verdict};
+use crate::change::Digest;
+use crate::review::User;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const UNBOUND: &str = "changes a sensitive value, and without ISOBAR_KEY no approval can be bound to it";
+const NOT_ASKED: &str = "no rule asks for an approval of this";
+
+/// What became of one subject, with its sentence.
+enum Ruling {
+    Clear(Vec<User>, String),
+    Wait(String),
+    Deny(String),
+}
 
 /// Judges every subject, in the order given. Rules, approvals, freezes and clearances of the past; nothing else.
-pub fn judge(_facts: &Facts<'_>) -> Vec<Verdict> {
-    todo!()
+pub fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
+    let bench = Bench { facts, votes: Votes::of(facts), whole: Whole::of(facts) };
+    facts.subjects.iter().map(|subject| bench.verdict(subject)).collect()
 }
+
+/// What is the same for every subject of one judgement.
+struct Bench<'a> {
+    facts: &'a Facts<'a>,
+    votes: Votes<'a>,
+    whole: Whole,
+}
+
+impl Bench<'_> {
+    fn verdict(&self, subject: &Subject<'_>) -> Verdict {
+        let digest = subject.preview.digest();
+        let (answer, sentence) = match self.rule_on(subject, &digest) {
+            Ruling::Clear(by, sentence) => {
+                let (target, intent, changes) = (subject.target().clone(), subject.intent(), subject.preview.marks());
+                let why = sentence.as_str().into();
+                (Answer::Clear(Clearance::new(target, intent, digest.clone(), changes, by, why)), sentence)
+            }
+            Ruling::Wait(sentence) => (Answer::Wait, sentence),
+            Ruling::Deny(sentence) => (Answer::Deny, sentence),
+        };
+        Verdict { target: subject.target().clone(), digest, answer, sentence }
+    }
+
+    fn rule_on(&self, subject: &Subject<'_>, digest: &Digest) -> Ruling {
+        if subject.preview.is_empty() {
+            return Ruling::Clear(Vec::new(), "nothing would change".into());
+        }
+        match self.facts.policy {
+            // A digest that does not stand for the content can be neither cleared nor covered, policy or not.
+            None if !subject.preview.is_bound() => Ruling::Wait(UNBOUND.into()),
+            None => Ruling::Clear(Vec::new(), "no policy declared".into()),
+            // Zero rules evaluated is no: an empty policy is a mistake when it is read.
+            Some(policy) if policy.is_empty() => Ruling::Deny("the policy holds no rule that could be read".into()),
+            Some(policy) => self.rule_by(policy, subject, digest),
+        }
+    }
+
+    fn rule_by(&self, policy: &Policy, subject: &Subject<'_>, digest: &Digest) -> Ruling {
+        let case = Case { subject, whole: self.whole, now_ms: self.facts.now_ms };
+        let (mut denials, mut waits, mut asks) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, finding) in policy.findings(&case) {
+            match finding {
+                Finding::Silent => {}
+                Finding::Deny(sentence) => denials.push(titled(name, sentence)),
+                Finding::Wait(sentence) => waits.push(titled(name, sentence)),
+                Finding::Ask(requirements) => asks.push((name, requirements)),
+            }
+        }
+        let rejecters = self.votes.rejecters(digest);
+        if !rejecters.is_empty() {
+            denials.push(format!("rejected by {}", named(&rejecters)));
+        }
+        if !denials.is_empty() {
+            return Ruling::Deny(joined(denials));
+        }
+
+        if !subject.preview.is_bound() {
+            waits.push(UNBOUND.into());
+        }
+        match self.ask_people(subject, digest, &asks) {
+            ruling if waits.is_empty() => ruling,
+            // What is still missing is told together with the window, so that nobody waits for it twice.
+            Ruling::Wait(missing) => Ruling::Wait(joined(waits.into_iter().chain([missing]).collect())),
+            Ruling::Clear(..) => Ruling::Wait(joined(waits)),
+            Ruling::Deny(sentence) => Ruling::Deny(sentence),
+        }
+    }
+
+    /// Approvals of this very preview come first; without them, what was cleared before may cover it.
+    fn ask_people(&self, subject: &Subject<'_>, digest: &Digest, asks: &[(Option<&str>, Arc<[Requirement]>)]) -> Ruling {
+        let approvers = self.votes.approvers(digest);
+        let count = |asked: &[Requirement]| tally(asked, &approvers, self.facts.teams, &self.votes);
+        let tallies: Vec<(Option<&str>, Tally<'_>)> = told(asks).map(|(name, asked)| (*name, count(asked))).collect();
+        let sentences = || tallies.iter().map(|(name, tally)| titled(*name, tally.sentence.clone())).collect::<Vec<_>>();
+
+        if !tallies.is_empty() && tallies.iter().all(|(_, tally)| tally.met) {
+            let by: BTreeMap<String, &User> =
+                tallies.iter().flat_map(|(_, tally)| &tally.by).map(|user| (login(user), *user)).collect();
+            return Ruling::Clear(by.into_values().cloned().collect(), joined(sentences()));
+        }
+        let before = match look_back(subject) {
+            Before::Covered { by, sentence } => return Ruling::Clear(by, sentence),
+            Before::Grown { by, sentence } => Some((by, sentence)),
+            Before::Nothing => None,
+        };
+        if tallies.is_empty() {
+            return self.nobody_asked(subject, digest, before);
+        }
+        let mut all: Vec<String> = before.into_iter().map(|(_, sentence)| sentence).collect();
+        all.extend(sentences());
+        all.extend(self.uncounted(digest));
+        all.extend(self.outdated(subject, digest, &approvers));
+        Ruling::Wait(joined(all))
+    }
+
+    /// No rule asks for anybody. Only somebody's earlier approval can still be exceeded, and then this preview must have been
+    /// seen: shown to people as it is, or approved by one who may.
+    fn nobody_asked(&self, subject: &Subject<'_>, digest: &Digest, before: Option<(Vec<User>, String)>) -> Ruling {
+        let Some((by, sentence)) = before else { return Ruling::Clear(Vec::new(), NOT_ASKED.into()) };
+        if by.is_empty() || subject.past.shown.contains(digest) {
+            return Ruling::Clear(Vec::new(), NOT_ASKED.into());
+        }
+        let approvers = self.votes.approvers(digest);
+        if approvers.is_empty() {
+            return Ruling::Wait(sentence);
+        }
+        let sentence = format!("approved by {}, beyond what was cleared before", named(&approvers));
+        Ruling::Clear(approvers.into_iter().cloned().collect(), sentence)
+    }
+
+    /// Tells who approved this preview in vain.
+    fn uncounted(&self, digest: &Digest) -> Option<String> {
+        let told: Vec<String> = self.votes.uncounted(digest).into_iter().map(|(user, why)| format!("{user} ({why})")).collect();
+        (!told.is_empty()).then(|| format!("not counted: {}", told.join(", ")))
+    }
+
+    /// Tells who approved what was shown of this target earlier.
+    fn outdated(&self, subject: &Subject<'_>, digest: &Digest, approvers: &[&User]) -> Option<String> {
+        let earlier = subject.past.shown.iter().filter(|shown| *shown != digest);
+        let people = earlier.flat_map(|shown| self.votes.approvers(shown)).filter(|user| !approvers.contains(user));
+        let people: BTreeMap<String, &User> = people.map(|user| (login(user), user)).collect();
+        let people: Vec<&User> = people.into_values().collect();
+        (!people.is_empty()).then(|| format!("{} approved an earlier preview", named(&people)))
+    }
+}
+
+/// What must be met, without repetition: a question that another one includes is answered by it. Of two equal ones the first stays.
+fn told<'a>(
+    asks: &'a [(Option<&'a str>, Arc<[Requirement]>)],
+) -> impl Iterator<Item = &'a (Option<&'a str>, Arc<[Requirement]>)> {
+    let repeated = |at: usize| {
+        let asked = &asks[at].1;
+        asks.iter()
+            .enumerate()
+            .any(|(other_at, (_, other))| other_at != at && includes(other, asked) && (other_at < at || !includes(asked, other)))
+    };
+    asks.iter().enumerate().filter(move |(at, _)| !repeated(*at)).map(|(_, ask)| ask)
+}
+
+fn titled(name: Option<&str>, sentence: String) -> String {
+    name.map_or(sentence.clone(), |name| format!("{name}: {sentence}"))
+}
+
+fn named(people: &[&User]) -> String {
+    people.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Joins sentences in their order, each once.
+fn joined(sentences: Vec<String>) -> String {
+    let mut once: Vec<String> = Vec::new();
+    for sentence in sentences {
+        if !once.contains(&sentence) {
+            once.push(sentence);
+        }
+    }
+    once.join("; ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,25 @@
 //! May it: rules judge facts that were gathered first. Knows no clock and no client, and not how a finding is printed.
 //! Whatever fails or is missing means *no*.
 
+mod case;
 mod facts;
+mod glob;
 mod judge;
+mod known;
+mod past;
+mod quorum;
 mod rule;
 mod rules;
+mod schema;
 mod verdict;
+mod votes;
+mod when;
+
+#[cfg(test)]
+mod testing;
 
 pub use facts::{Facts, Past, Subject};
 pub use judge::judge;
 pub use rule::{Policy, RULES, Rule};
+pub use schema::schema;
 pub use verdict::{Answer, Clearance, Verdict};

@@ -48,6 +48,12 @@ impl Clearance {
         Self { target, intent, digest, changes, by, why }
     }
 
+    /// A clearance out of thin air, for the tests of rooms that are only handed one.
+    #[cfg(test)]
+    pub(crate) fn given(target: TargetId, intent: Intent) -> Self {
+        Self::new(target, intent, Digest::of("test", &[]), Vec::new(), Vec::new(), "given".into())
+    }
+
     pub fn target(&self) -> &TargetId {
         &self.target
     }

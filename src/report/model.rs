@@ -6,7 +6,7 @@ use crate::stack::TargetId;
 use std::sync::Arc;
 
 /// What the report is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Told {
     Preview,
     Judge,
@@ -38,6 +38,21 @@ pub struct Report {
     pub notes: Vec<Note>,
     /// What to type next, most useful first.
     pub next: Vec<Arc<str>>,
+    /// What surrounds the report where it is published.
+    pub frame: Frame,
+}
+
+/// What surrounds a published report: which one it continues, and where more is to be found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frame {
+    /// Scope of the comment: two workflows with different keys keep two comments. Letters, digits and `.`, `_`, `/`, `-` count.
+    pub key: Arc<str>,
+    /// `RUN.ATTEMPT` of the run that writes it.
+    pub run: Option<Arc<str>>,
+    /// Name of the branch that `base` is on.
+    pub branch: Option<Arc<str>>,
+    /// Label and address: the run, the full output.
+    pub links: Vec<(Arc<str>, Arc<str>)>,
 }
 
 /// One target.
@@ -72,6 +87,7 @@ pub enum RowState {
 /// The verdict on one target, as words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VerdictLine {
+    /// "clear", "wait" or "deny".
     pub answer: &'static str,
     pub sentence: Arc<str>,
     pub digest: Arc<str>,
@@ -116,6 +132,25 @@ pub struct Counts {
 }
 
 impl Report {
+    /// Returns a report with nothing in it yet, for struct update: `Report { rows, ..Report::new(Told::Preview) }`.
+    pub fn new(told: Told) -> Self {
+        Self {
+            told,
+            head: None,
+            base: None,
+            dirty: false,
+            at_ms: None,
+            rows: Vec::new(),
+            nothing: None,
+            fold: Fold::default(),
+            waves: Vec::new(),
+            drift: None,
+            notes: Vec::new(),
+            next: Vec::new(),
+            frame: Frame::default(),
+        }
+    }
+
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { targets: self.rows.len(), ..Counts::default() };
         for row in &self.rows {

@@ -1,6 +1,9 @@
 //! What must hold before a wave counts as verified.
 
+use super::measure::read_secs;
+use crate::stack::{Fields, Kind, Mistake, Mistakes, Node};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::Arc;
 
 /// One gate; the runner asks it, the rollout only knows the answer.
@@ -11,4 +14,77 @@ pub enum Gate {
     Http { url: Arc<str>, timeout_secs: u64 },
     /// A program that must exit with 0; an argument vector, no shell. Runs in the repository's root.
     Command { argv: Vec<Arc<str>>, timeout_secs: u64 },
+}
+
+/// Seconds that an `http` gate waits unless it says otherwise.
+const HTTP_SECS: u64 = 10;
+/// Seconds that a `command` gate waits unless it says otherwise: a smoke test may take minutes.
+const COMMAND_SECS: u64 = 300;
+/// A gate runs while the rollout holds its targets; what takes longer is a bake.
+const SECS_MAX: u64 = 3_600;
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Gate::Http { url, .. } => write!(f, "GET {url}"),
+            Gate::Command { argv, .. } => f.write_str(&argv.join(" ")),
+        }
+    }
+}
+
+/// Reads one gate.
+pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Gate> {
+    let mut own = Mistakes::default(); // what is read below lives as long as the list that it reports to
+    let mut fields = Fields::of(node, "a gate", &mut own);
+    let url = fields.text("http");
+    let argv = fields.list("command");
+    let timeout = fields.get("timeout");
+    let timeout_secs = timeout.and_then(|node| read_secs(node, "timeout", fields.mistakes()));
+    fields.finish();
+
+    let before = mistakes.len();
+    if let (Some(node), Some(secs)) = (timeout, timeout_secs)
+        && !(1..=SECS_MAX).contains(&secs)
+    {
+        mistakes.push(Mistake::at(&node.site, "a gate's timeout must be 1s to 1h").hint("what takes longer is a `bake`"));
+    }
+    let gate = match (url, argv) {
+        (Some(url), None) => http(url, timeout_secs, node, mistakes),
+        (None, Some(argv)) => command(argv, timeout_secs, node, mistakes),
+        (Some(_), Some(_)) | (None, None) => {
+            let hint = "write `http: https://…/health` or `command: [./smoke-test, prod]`";
+            mistakes.push(Mistake::at(&node.site, "a gate needs exactly one of \"http\" and \"command\"").hint(hint));
+            None
+        }
+    };
+    mistakes.extend(own);
+    gate.filter(|_| mistakes.len() == before)
+}
+
+fn http(url: &str, timeout_secs: Option<u64>, node: &Node, mistakes: &mut Mistakes) -> Option<Gate> {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    if host.is_none_or(str::is_empty) || url.contains(char::is_whitespace) {
+        let site = node.get("http").map_or(&node.site, |node| &node.site);
+        mistakes.push(Mistake::at(site, format!("{url:?} is no http or https address")).hint("write https://…"));
+        return None;
+    }
+    Some(Gate::Http { url: url.into(), timeout_secs: timeout_secs.unwrap_or(HTTP_SECS) })
+}
+
+fn command(argv: &[Node], timeout_secs: Option<u64>, node: &Node, mistakes: &mut Mistakes) -> Option<Gate> {
+    if argv.is_empty() {
+        mistakes.push(Mistake::at(&node.site, "a gate's command needs a program"));
+        return None;
+    }
+    let mut words = Vec::new();
+    for node in argv {
+        match &node.kind {
+            Kind::Text(text) => words.push(text.clone()),
+            _ => {
+                let what = format!("each word of a gate's command must be a text, and this is {}", node.kind_name());
+                mistakes.push(Mistake::at(&node.site, what).hint("put it in quotes"));
+            }
+        }
+    }
+    Some(Gate::Command { argv: words, timeout_secs: timeout_secs.unwrap_or(COMMAND_SECS) })
 }

@@ -1,14 +1,28 @@
 //! In what order, and how far: waves, gates, bakes, tolerance. A pure state machine folded from events; knows no tasks,
 //! channels, processes or clocks.
 
+mod fold;
 mod gate;
+mod measure;
+mod next;
+mod order;
 mod outcome;
 mod plan;
 mod progress;
+mod schema;
 mod settings;
+mod slice;
+#[cfg(test)]
+mod trial;
+#[cfg(test)]
+mod walk;
+mod words;
 
 pub use gate::Gate;
+pub use next::{Now, Step, Todo};
 pub use outcome::{Ending, Outcome};
 pub use plan::{PlanError, Planned, Rollout, Wave};
-pub use progress::{Progress, Step, StepEvent, Todo, WaveState};
+pub use progress::{Progress, StepEvent};
+pub use schema::schema;
 pub use settings::Settings;
+pub use words::{WaveState, WaveView};

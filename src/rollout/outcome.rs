@@ -24,3 +24,38 @@ pub enum Ending {
     /// A breach or a failed gate; the targets not reached are held until `resume` or a revert.
     Stopped(Arc<str>),
 }
+
+/// How the reason of a target begins that is skipped because its region is held.
+const HELD: &str = "region held";
+
+impl Outcome {
+    /// Returns the outcome of a target whose region is held; `how_long` is "until 14:00 UTC: power works".
+    pub fn held(how_long: &str) -> Self {
+        Self::Skipped(format!("{HELD} {how_long}").into())
+    }
+
+    /// The target is what the rollout brings.
+    pub fn is_reached(&self) -> bool {
+        match self {
+            Self::Applied | Self::Unchanged => true,
+            Self::Failed(_) | Self::Skipped(_) => false,
+        }
+    }
+
+    /// Skipped because its region is held: nothing is known against the change, so the stack goes on elsewhere.
+    pub fn is_held(&self) -> bool {
+        matches!(self, Self::Skipped(why) if why.starts_with(HELD))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_region_is_told_from_other_reasons_to_skip() {
+        assert!(Outcome::held("until released: power works").is_held());
+        assert!(!Outcome::Skipped("waits for one of sre".into()).is_held());
+        assert!(!Outcome::Applied.is_held());
+    }
+}

@@ -1,9 +1,13 @@
 //! The plan: which wave holds which targets.
 
+use super::order::{Order, contradiction};
+use super::slice::{Slice, cut};
 use super::{Gate, Settings};
 use crate::change::Intent;
-use crate::stack::{Fleet, Graph, TargetId};
+use crate::stack::{Graph, RegionId, TargetId};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 /// A target with what we want of it, and what else in the rollout must come first.
@@ -29,6 +33,7 @@ pub struct Wave {
     /// Failures that may happen before the wave is breached.
     pub failure_tolerance: usize,
     pub gates: Vec<Gate>,
+    /// 0 for a wave that no other waits for: a last bake would delay nothing but the end.
     pub bake_secs: u64,
     /// Seconds from the wave's first start in which it must be verified; `None` for no bound.
     pub progress_deadline_secs: Option<u64>,
@@ -43,22 +48,283 @@ pub struct Rollout {
     pub waves: Vec<Wave>,
 }
 
-/// Why no plan can be made.
+/// Why no plan can be made, with the way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanError(pub String);
 
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PlanError {}
+
 impl Rollout {
-    /// Puts `targets` in waves. `graph` orders converging targets; `graph_before`, of the last applied definitions, orders destroys,
-    /// dependents first.
+    /// Puts `targets`, each with the weight of its region, in waves. `graph` orders converging targets; `graph_before`, of the
+    /// last applied definitions, orders destroys: dependents first.
+    ///
+    /// All targets of a region go in one wave, except that a dependency comes along with its earliest dependent, and a destroyed
+    /// target goes with the last that used it.
     pub fn plan(
-        _id: Arc<str>,
-        _commit: Arc<str>,
-        _settings: &Settings,
-        _fleet: &Fleet,
-        _targets: Vec<(TargetId, Intent, u32)>,
-        _graph: &Graph,
-        _graph_before: Option<&Graph>,
+        id: Arc<str>,
+        commit: Arc<str>,
+        settings: &Settings,
+        targets: Vec<(TargetId, Intent, u32)>,
+        graph: &Graph,
+        graph_before: Option<&Graph>,
     ) -> Result<Self, PlanError> {
-        todo!()
+        let needs = |target: &TargetId| graph.dependencies(target);
+        let users = |target: &TargetId| graph_before.map_or(&[] as &[_], |before| before.dependents(target));
+        let waves = waves(settings, &targets, &Order::of(&targets, needs, users)?)?;
+        Ok(Self { id, commit, waves })
+    }
+}
+
+/// The slices of one environment that has targets in the rollout.
+pub(super) struct Lane {
+    pub(super) environment: Arc<str>,
+    slices: Vec<Slice>,
+    progress_deadline_secs: Option<u64>,
+    /// Lanes that must be verified first.
+    pub(super) after: Vec<usize>,
+}
+
+/// Where a target stands: which lane, which of its slices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) lane: usize,
+    pub(super) slice: usize,
+}
+
+/// Makes the waves of `targets`, whose order is known.
+pub(super) fn waves(settings: &Settings, targets: &[(TargetId, Intent, u32)], order: &Order) -> Result<Vec<Wave>, PlanError> {
+    let lanes = lanes(settings, targets);
+    let mut places = places(&lanes, targets);
+    order.pull(targets, &mut places);
+
+    let mut members: Vec<Vec<Vec<usize>>> = lanes.iter().map(|lane| vec![Vec::new(); lane.slices.len()]).collect();
+    for (at, place) in places.iter().enumerate() {
+        members[place.lane][place.slice].push(at);
+    }
+    let mut waves = Vec::new();
+    let mut last_of: Vec<usize> = Vec::new(); // of each lane, the index of its last wave
+    let mut wave_of = vec![0; targets.len()];
+    for (lane, members) in lanes.iter().zip(members) {
+        let several = members.iter().filter(|members| !members.is_empty()).count() > 1;
+        let mut after: Vec<usize> = lane.after.iter().map(|lane| last_of[*lane]).collect();
+        let filled = lane.slices.iter().zip(members).filter(|(_, members)| !members.is_empty());
+        for (nth, (slice, members)) in filled.enumerate() {
+            members.iter().for_each(|at| wave_of[*at] = waves.len());
+            let planned = members.iter().map(|at| order.planned(*at, targets)).collect();
+            let name =
+                if several { format!("{} {}: {}", lane.environment, nth + 1, slice.name) } else { lane.environment.to_string() };
+            let after = std::mem::replace(&mut after, vec![waves.len()]);
+            waves.push(wave(name, lane, slice, after, planned));
+        }
+        last_of.push(waves.len() - 1); // a lane was made of targets, so it has a wave
+    }
+    match contradiction(targets, order, &wave_of, &waves) {
+        Some(why) => Err(PlanError(why)),
+        None => Ok(without_last_bakes(waves)),
+    }
+}
+
+fn wave(name: String, lane: &Lane, slice: &Slice, after: Vec<usize>, targets: Vec<Planned>) -> Wave {
+    Wave {
+        name: name.into(),
+        environment: lane.environment.clone(),
+        after,
+        max_parallel: slice.max_parallel.of(targets.len()).max(1),
+        failure_tolerance: slice.failure_tolerance.of(targets.len()),
+        targets,
+        gates: slice.gates.clone(),
+        bake_secs: slice.bake_secs,
+        progress_deadline_secs: lane.progress_deadline_secs,
+    }
+}
+
+fn without_last_bakes(mut waves: Vec<Wave>) -> Vec<Wave> {
+    let mut awaited = vec![false; waves.len()];
+    waves.iter().flat_map(|wave| &wave.after).for_each(|before| awaited[*before] = true);
+    for (wave, _) in waves.iter_mut().zip(awaited).filter(|(_, awaited)| !awaited) {
+        wave.bake_secs = 0;
+    }
+    waves
+}
+
+/// Returns the environments of the targets in rollout order, cut into slices.
+fn lanes(settings: &Settings, targets: &[(TargetId, Intent, u32)]) -> Vec<Lane> {
+    let mut regions: BTreeMap<&str, BTreeMap<RegionId, u32>> = BTreeMap::new();
+    for (target, _, weight) in targets {
+        let weights = regions.entry(target.region.environment()).or_default();
+        let most = weights.entry(target.region.clone()).or_default();
+        *most = (*most).max(*weight);
+    }
+    let known: Vec<&str> = settings.order.iter().map(|name| &**name).collect();
+    let gone = regions.keys().filter(|name| !known.contains(name)); // environments whose last region was removed
+    let order: Vec<&str> = known.iter().chain(gone).copied().collect();
+
+    let mut lanes: Vec<Lane> = Vec::new();
+    for environment in order {
+        let Some(weights) = regions.remove(environment) else { continue };
+        let pace = settings.pace(environment).cloned().unwrap_or_default();
+        lanes.push(Lane {
+            environment: environment.into(),
+            after: before(settings, environment, &lanes),
+            slices: cut(&pace, weights.into_iter().collect()),
+            progress_deadline_secs: pace.progress_deadline_secs,
+        });
+    }
+    lanes
+}
+
+/// Returns the lanes that `environment` comes after; it looks through environments that have no targets in the rollout.
+fn before(settings: &Settings, environment: &str, lanes: &[Lane]) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut seen = Vec::new();
+    let mut ahead: Vec<&str> = settings.after(environment).iter().map(|name| &**name).collect();
+    while let Some(name) = ahead.pop() {
+        if seen.contains(&name) {
+            continue;
+        }
+        seen.push(name);
+        match lanes.iter().position(|lane| *lane.environment == *name) {
+            Some(lane) => found.push(lane),
+            None => ahead.extend(settings.after(name).iter().map(|name| &**name)),
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+fn places(lanes: &[Lane], targets: &[(TargetId, Intent, u32)]) -> Vec<Place> {
+    let mut of_region: HashMap<&RegionId, Place> = HashMap::new();
+    for (lane, slices) in lanes.iter().enumerate() {
+        for (slice, part) in slices.slices.iter().enumerate() {
+            of_region.extend(part.regions.iter().map(|region| (region, Place { lane, slice })));
+        }
+    }
+    targets.iter().map(|(target, ..)| of_region[&target.region]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{Needs, plan, settings};
+    use super::*;
+
+    const FLEET: [&str; 4] = ["staging/us", "prod/global", "prod/us", "prod/eu"];
+    const STANDARD: &str = "prod: { profile: standard, after: staging }";
+
+    /// `name: targets < waves before`, line by line.
+    fn told(text: &str, targets: &[&str], needs: Needs<'_>) -> Vec<String> {
+        let line = |wave: &Wave| {
+            let targets: Vec<_> = wave.targets.iter().map(|planned| planned.target.to_string()).collect();
+            format!("{}: {} < {:?}", wave.name, targets.join(" "), wave.after)
+        };
+        match plan(&settings(text, &FLEET), targets, needs) {
+            Ok(rollout) => rollout.waves.iter().map(line).collect(),
+            Err(why) => vec![why.to_string()],
+        }
+    }
+
+    #[test]
+    fn production_follows_staging_and_its_canary_goes_first() {
+        let targets = ["a@prod/us", "a@prod/eu", "b@prod/eu", "a@staging/us"];
+        assert_eq!(
+            told(STANDARD, &targets, &[]),
+            ["staging: a@staging/us < []", "prod 1: canary: a@prod/eu b@prod/eu < [0]", "prod 2: rest: a@prod/us < [1]"]
+        );
+    }
+
+    #[test]
+    fn environments_that_do_not_name_each_other_are_independent() {
+        assert_eq!(
+            told("prod: instant", &["a@prod/us", "a@staging/us"], &[]),
+            ["staging: a@staging/us < []", "prod: a@prod/us < []"]
+        );
+    }
+
+    #[test]
+    fn an_environment_without_targets_is_looked_through() {
+        let fleet = ["dev/x", "staging/x", "prod/x"];
+        let settings = settings("staging: { after: dev }\nprod: { after: staging }", &fleet);
+        let rollout = plan(&settings, &["a@prod/x", "a@dev/x"], &[]).expect("a plan");
+        assert_eq!(rollout.waves.iter().map(|wave| wave.after.clone()).collect::<Vec<_>>(), [vec![], vec![0]]);
+    }
+
+    #[test]
+    fn a_dependency_comes_along_with_its_earliest_dependent() {
+        let targets = ["app@prod/eu", "app@prod/us", "dns@prod/us"];
+        let needs = [("app@prod/eu", "dns@prod/us")];
+        assert_eq!(
+            told(STANDARD, &targets, &needs),
+            ["prod 1: canary: app@prod/eu dns@prod/us < []", "prod 2: rest: app@prod/us < [0]"]
+        );
+    }
+
+    #[test]
+    fn a_dependency_is_met_through_targets_that_are_not_in_the_rollout() {
+        let rollout = plan(
+            &settings(STANDARD, &FLEET),
+            &["app@prod/us", "base@prod/us"],
+            &[("app@prod/us", "net@prod/us"), ("net@prod/us", "base@prod/us")],
+        );
+        let waves = rollout.expect("a plan").waves;
+        assert_eq!(waves[0].targets[0].after, ["base@prod/us".parse().expect("an id")]);
+    }
+
+    #[test]
+    fn a_destroyed_target_goes_after_all_that_used_it() {
+        let targets = ["-base@prod/eu", "-app@prod/eu", "web@prod/us"];
+        let needs = [("app@prod/eu", "base@prod/eu"), ("web@prod/us", "base@prod/eu")];
+        assert_eq!(
+            told(STANDARD, &targets, &needs),
+            ["prod 1: canary: app@prod/eu < []", "prod 2: rest: base@prod/eu web@prod/us < [0]"]
+        );
+        let rollout = plan(&settings(STANDARD, &FLEET), &targets, &needs).expect("a plan");
+        let after: Vec<_> = rollout.waves[1].targets[0].after.iter().map(ToString::to_string).collect();
+        assert_eq!(after, ["app@prod/eu", "web@prod/us"]);
+    }
+
+    #[test]
+    fn staging_that_needs_production_is_refused_with_a_way_out() {
+        let why = told(STANDARD, &["app@staging/us", "dns@prod/global"], &[("app@staging/us", "dns@prod/global")]);
+        assert!(why[0].starts_with("app@staging/us needs dns@prod/global, and prod rolls out after staging: change"), "{why:?}");
+        let why = told(STANDARD, &["-dns@staging/us", "app@prod/us"], &[("app@prod/us", "dns@staging/us")]);
+        assert!(why[0].starts_with("dns@staging/us can be destroyed only after app@prod/us has let go of it"), "{why:?}");
+    }
+
+    #[test]
+    fn independent_environments_whose_waves_wait_for_one_another_are_refused() {
+        let waves = "{ waves: [{ name: one, regions: x }, { name: two, regions: y }] }";
+        let settings = settings(&format!("a: {waves}\nb: {waves}"), &["a/x", "a/y", "b/x", "b/y"]);
+        let targets = ["s@a/x", "s@a/y", "s@b/x", "s@b/y"];
+        assert!(plan(&settings, &targets, &[("s@a/x", "s@b/y")]).is_ok());
+        let why = plan(&settings, &targets, &[("s@a/x", "s@b/y"), ("s@b/x", "s@a/y")]).expect_err("no order");
+        assert!(why.0.contains("needs"), "{why}");
+    }
+
+    #[test]
+    fn nobody_waits_for_the_bake_of_the_last_wave() {
+        let text = "staging: { bake: 10m }\nprod: { profile: standard, after: staging }";
+        let rollout = plan(&settings(text, &FLEET), &["a@staging/us", "a@prod/us", "a@prod/eu"], &[]).expect("a plan");
+        assert_eq!(rollout.waves.iter().map(|wave| wave.bake_secs).collect::<Vec<_>>(), [600, 900, 0]);
+    }
+
+    #[test]
+    fn shares_are_of_the_targets_of_a_wave() {
+        let text = "prod: { max_parallel: 50%, failure_tolerance: 34% }";
+        let rollout = plan(&settings(text, &FLEET), &["a@prod/us", "b@prod/us", "c@prod/us"], &[]).expect("a plan");
+        assert_eq!((rollout.waves[0].max_parallel, rollout.waves[0].failure_tolerance), (1, 1));
+    }
+
+    #[test]
+    fn a_removed_region_is_left_with_the_last_wave() {
+        let text = "prod: { waves: [{ name: one, regions: eu }, { name: two, regions: [us, global] }] }";
+        assert_eq!(
+            told(text, &["a@prod/eu", "-a@prod/gone", "-a@old/gone"], &[]),
+            ["prod 1: one: a@prod/eu < []", "prod 2: two: a@prod/gone < [0]", "old: a@old/gone < []"]
+        );
     }
 }

@@ -1,9 +1,15 @@
-//! How far a rollout is: a fold over its events, and what may begin next.
+//! How far a rollout is: a fold over its events. What may begin next is read off it in `next.rs`, and told in `words.rs`.
+//!
+//! The facts (outcomes, starts, gates, verifications) come from events alone. The queues are derived from them as events come in,
+//! so that a whole rollout costs O(targets + dependencies); `fold.rs` keeps them.
 
-use super::{Ending, Gate, Outcome, Rollout};
+use super::fold::{Blame, Phase, Run, Slot, is_reached};
+use super::{Ending, Outcome, Rollout};
+use crate::change::Intent;
 use crate::policy::Clearance;
-use crate::stack::TargetId;
+use crate::stack::{StackName, TargetId};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What happened in a rollout. Times are the journal's, in milliseconds since 1970.
@@ -34,101 +40,158 @@ pub enum StepEvent {
     Stopped {
         why: Arc<str>,
     },
-    /// Somebody said go on: failures so far are forgiven, failed and skipped targets stay behind.
+    /// Somebody said go on: in waves that are not verified, failed and skipped targets are tried again, gates are asked again and
+    /// the deadline begins anew.
     Resumed,
-}
-
-/// The permission to start one target: made by [`Progress::next`] from a clearance.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Step {
-    pub wave: usize,
-    pub clearance: Clearance,
-}
-
-/// What may begin now.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Todo {
-    /// The wave opens: preview and judge these targets again, then [`Progress::clear`] or record their outcome.
-    NeedsClearance {
-        wave: usize,
-        targets: Vec<TargetId>,
-    },
-    Apply(Step),
-    Ask {
-        wave: usize,
-        index: usize,
-        gate: Gate,
-    },
-    /// Record this event, it follows from the others (`Verified`, `Stopped`, `Finished` as skipped because a dependency failed).
-    Record(StepEvent),
-    /// Nothing may begin before `until_ms`: a bake.
-    Wait {
-        wave: usize,
-        until_ms: u64,
-        why: String,
-    },
-    /// Targets are in flight and nothing else may begin.
-    InFlight,
-    Over(Ending),
-}
-
-/// Where a wave is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WaveState {
-    /// Waits for the waves before it.
-    Blocked,
-    Open,
-    Baking {
-        until_ms: u64,
-    },
-    Done,
 }
 
 /// A rollout and all that happened in it.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    rollout: Rollout,
+    pub(super) rollout: Rollout,
+    /// Where a target stands in `slots`; never iterated.
+    pub(super) index: HashMap<TargetId, usize>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) runs: Vec<Run>,
+    pub(super) stopped: Option<Arc<str>>,
+    /// Targets that were not brought to this commit, per stack; never iterated.
+    pub(super) missed: HashMap<StackName, Vec<usize>>,
 }
 
 impl Progress {
     pub fn new(rollout: Rollout) -> Self {
-        Self { rollout }
+        let mut progress =
+            Self { index: HashMap::new(), slots: Vec::new(), runs: Vec::new(), stopped: None, missed: HashMap::new(), rollout };
+        progress.lay_out();
+        progress.derive();
+        progress
+    }
+
+    /// Returns the rollout after `events`, each with its time, as a process finds it that started nothing: what has no outcome is
+    /// unknown.
+    pub fn replay<'a>(rollout: Rollout, events: impl IntoIterator<Item = (&'a StepEvent, u64)>) -> Self {
+        let mut progress = Self::new(rollout);
+        events.into_iter().for_each(|(event, at_ms)| progress.record(event, at_ms));
+        progress
     }
 
     pub fn rollout(&self) -> &Rollout {
         &self.rollout
     }
 
-    /// Folds one event in. Events of unknown targets or waves are ignored.
-    pub fn record(&mut self, _event: &StepEvent, _at_ms: u64) {
-        todo!()
+    /// Folds one event in. Events of unknown targets or waves are ignored, and so is a second outcome.
+    ///
+    /// A start counts as *in flight* when this `Progress` gave the permission, else as *unknown*: a clearance does not outlive its
+    /// process, so neither does a start.
+    pub fn record(&mut self, event: &StepEvent, at_ms: u64) {
+        match event {
+            StepEvent::Started { target } => {
+                if let Some(slot) = self.index.get(target) {
+                    self.start(*slot, at_ms);
+                }
+            }
+            StepEvent::Finished { target, outcome } => {
+                if let Some(slot) = self.index.get(target) {
+                    self.finish(*slot, outcome);
+                }
+            }
+            StepEvent::GatePassed { wave, gate } => {
+                if let Some(run) = self.runs.get_mut(*wave) {
+                    run.passed.insert(*gate);
+                }
+            }
+            StepEvent::GateFailed { wave, gate, why } => self.fail_gate(*wave, *gate, why),
+            StepEvent::Verified { wave } => self.verify(*wave, at_ms),
+            StepEvent::Stopped { why } => self.stopped = Some(why.clone()),
+            StepEvent::Resumed => self.resume(),
+        }
     }
 
-    /// Gives permission for targets of an open wave. A clearance lives only in this process: after a crash the wave asks again.
-    pub fn clear(&mut self, _clearances: Vec<Clearance>) {
-        todo!()
+    /// Gives permission for targets that [`Todo::NeedsClearance`](super::Todo::NeedsClearance) asked about; any other clearance is
+    /// ignored. A clearance lives only in this process: after a crash the wave asks again.
+    pub fn clear(&mut self, clearances: Vec<Clearance>) {
+        for clearance in clearances {
+            let Some(slot) = self.index.get(clearance.target()).copied() else { continue };
+            let same = self.intent(slot) == clearance.intent();
+            let run = &mut self.runs[self.slots[slot].wave];
+            if same && run.ready.remove(&slot) {
+                run.cleared.insert(slot, clearance);
+            }
+        }
     }
 
-    /// Returns all that may begin at `now_ms`; never empty. An `Apply` stays on offer until its `Started` is recorded.
-    pub fn next(&self, _now_ms: u64) -> Vec<Todo> {
-        todo!()
+    pub fn outcome(&self, target: &TargetId) -> Option<&Outcome> {
+        match &self.slots[*self.index.get(target)?].phase {
+            Phase::Ended(outcome) => Some(outcome),
+            Phase::Waiting | Phase::InFlight | Phase::Unknown => None,
+        }
     }
 
-    pub fn outcome(&self, _target: &TargetId) -> Option<&Outcome> {
-        todo!()
+    /// The target is part of this rollout.
+    pub fn contains(&self, target: &TargetId) -> bool {
+        self.index.contains_key(target)
     }
 
-    pub fn wave_state(&self, _wave: usize) -> WaveState {
-        todo!()
+    /// The rollout goes on, or is stopped, and has not brought this target to its commit yet: later merges wait for it.
+    pub fn holds(&self, target: &TargetId) -> bool {
+        self.contains(target) && self.ending() != Some(Ending::Complete) && !self.outcome(target).is_some_and(Outcome::is_reached)
     }
 
-    /// Targets that were started and have no outcome.
+    /// Targets that were started and have no outcome, in the order of the plan.
     pub fn unknown(&self) -> Vec<TargetId> {
-        todo!()
+        let open = |slot: &&Slot| match slot.phase {
+            Phase::InFlight | Phase::Unknown => true,
+            Phase::Waiting | Phase::Ended(_) => false,
+        };
+        self.slots.iter().filter(open).map(|slot| self.planned(slot).clone()).collect()
     }
 
     /// How it ended, when it has.
     pub fn ending(&self) -> Option<Ending> {
-        todo!()
+        match &self.stopped {
+            Some(why) => Some(Ending::Stopped(why.clone())),
+            None => self.runs.iter().all(|run| run.verified_at.is_some()).then_some(Ending::Complete),
+        }
+    }
+
+    pub(super) fn target(&self, slot: usize) -> &TargetId {
+        self.planned(&self.slots[slot])
+    }
+
+    pub(super) fn slot(&self, target: &TargetId) -> Option<usize> {
+        self.index.get(target).copied()
+    }
+
+    /// Targets that must come first and are not reached, in the order of the plan.
+    pub(super) fn missing(&self, slot: usize) -> impl Iterator<Item = usize> {
+        let slot = &self.slots[slot];
+        let after = &self.rollout.waves[slot.wave].targets[slot.at].after;
+        after.iter().filter_map(|first| self.slot(first)).filter(|first| !is_reached(&self.slots[*first]))
+    }
+
+    /// Tells why a doomed target is skipped.
+    pub(super) fn doom(&self, slot: usize) -> Arc<str> {
+        let (root, name) = match self.slots[slot].blame {
+            Some(Blame::First(root) | Blame::Earlier(root)) => (&self.slots[root], self.target(root)),
+            None => return "".into(), // only slots with a blame are doomed
+        };
+        let how = match &root.phase {
+            Phase::Ended(Outcome::Skipped(why)) => format!("was skipped: {why}"),
+            Phase::Ended(_) | Phase::Waiting | Phase::InFlight | Phase::Unknown => "failed".into(),
+        };
+        match (self.slots[slot].blame, self.intent(slot)) {
+            (Some(Blame::Earlier(_)), _) => format!("{name}, of an earlier wave, {how}").into(),
+            (_, Intent::Converge) => format!("dependency {name} {how}").into(),
+            (_, Intent::Destroy) => format!("dependent {name} {how}").into(),
+        }
+    }
+
+    fn planned(&self, slot: &Slot) -> &TargetId {
+        &self.rollout.waves[slot.wave].targets[slot.at].target
+    }
+
+    pub(super) fn intent(&self, slot: usize) -> Intent {
+        let slot = &self.slots[slot];
+        self.rollout.waves[slot.wave].targets[slot.at].intent
     }
 }

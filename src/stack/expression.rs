@@ -1,64 +1,11 @@
-//! `${{ … }}`: references to region, stack, vars, inputs and other stacks' outputs, found in texts and filled in.
-//! Knows the grammar; what a reference stands for is the caller's to look up.
+//! `${{ … }}` in texts: found, and filled in with what the caller looks up.
 
+use super::reference::{self, CLOSE, Reference, To};
 use super::{Kind, Mistake, Mistakes, Node, Site};
 use serde_json::Value;
-use std::fmt;
 use std::sync::Arc;
 
 const OPEN: &str = "${{";
-const CLOSE: &str = "}}";
-
-/// One `${{ … }}` in a definition: what it names, and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference {
-    pub to: To,
-    pub site: Site,
-}
-
-/// What an expression names. A path may go on below the name, into maps by key and into lists by number.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum To {
-    /// `region.id`, `region.labels.tier`, `region.vars.cidr`: the path below `region`, never empty.
-    Region(Vec<Arc<str>>),
-    /// `stack.name`.
-    StackName,
-    /// `vars.owner`: the path below `vars`; empty for all of them.
-    Vars(Vec<Arc<str>>),
-    /// `inputs.cidr`: the path below `inputs`, never empty.
-    Input(Vec<Arc<str>>),
-    /// `stacks["base"].outputs.id` or `stacks["dns@prod/global"].outputs.ip`: the path below `outputs` is never empty.
-    Output { stack: Arc<str>, region: Option<Arc<str>>, path: Vec<Arc<str>> },
-}
-
-impl fmt::Display for To {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = match self {
-            To::Region(path) => {
-                f.write_str("region")?;
-                path
-            }
-            To::StackName => return f.write_str("stack.name"),
-            To::Vars(path) => {
-                f.write_str("vars")?;
-                path
-            }
-            To::Input(path) => {
-                f.write_str("inputs")?;
-                path
-            }
-            To::Output { stack, region: None, path } => {
-                write!(f, "stacks[{stack:?}].outputs")?;
-                path
-            }
-            To::Output { stack, region: Some(region), path } => {
-                write!(f, "stacks[\"{stack}@{region}\"].outputs")?;
-                path
-            }
-        };
-        path.iter().try_for_each(|step| write!(f, ".{step}"))
-    }
-}
 
 /// Replaces each expression in `node` by what `lookup` says. A text that is nothing but one expression takes the value's
 /// type; every filled value keeps the site where its expression stands. What can't be looked up is a mistake there.
@@ -166,14 +113,13 @@ fn pieces(text: &str, site: &Site, mistakes: &mut Mistakes) -> Vec<Piece> {
         }
         plain.push_str(&text[at..open]);
         let place = place_in(site, text, open);
-        let mut scan = Scan { text, at: open + OPEN.len() };
-        match scan.expression() {
-            Ok(to) => {
+        match reference::read(text, open + OPEN.len()) {
+            Ok((to, end)) => {
                 if !plain.is_empty() {
                     pieces.push(Piece::Text(std::mem::take(&mut plain)));
                 }
                 pieces.push(Piece::Reference(Reference { to, site: place }));
-                at = scan.at;
+                at = end;
             }
             Err(fault) => {
                 let mistake = Mistake::at(&place_in(site, text, fault.at), fault.what);
@@ -201,140 +147,6 @@ fn place_in(site: &Site, text: &str, at: usize) -> Site {
     let last = before.rsplit('\n').next().unwrap_or(before);
     let columns = last.chars().count();
     Site { path: site.path.clone(), line: site.line + breaks as u32, column: site.column + columns as u32 }
-}
-
-struct Fault {
-    at: usize,
-    what: String,
-    hint: Option<String>,
-}
-
-const FORM: &str = "an expression is a path such as region.vars.cidr, vars.owner, inputs.id or stacks[\"base\"].outputs.id";
-
-/// A reading of one expression, from behind its `${{` to behind its `}}`.
-struct Scan<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Scan<'a> {
-    fn expression(&mut self) -> Result<To, Fault> {
-        self.blanks();
-        let start = self.at;
-        let root = self.name().ok_or_else(|| self.unexpected())?;
-        let path = self.path()?;
-        self.blanks();
-        if !self.take(CLOSE) {
-            return Err(self.unexpected());
-        }
-        reference(root, path).map_err(|(what, hint)| Fault { at: start, what, hint })
-    }
-
-    /// Reads the steps behind the first name: `.name`, `["name"]` or `[0]`.
-    fn path(&mut self) -> Result<Vec<Arc<str>>, Fault> {
-        let mut path = Vec::new();
-        loop {
-            if self.take(".") {
-                path.push(self.name().ok_or_else(|| self.unexpected())?.into());
-            } else if self.take("[") {
-                path.push(self.quoted().or_else(|| self.number()).ok_or_else(|| self.unexpected())?.into());
-                if !self.take("]") {
-                    return Err(self.unexpected());
-                }
-            } else {
-                return Ok(path);
-            }
-        }
-    }
-
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
-    }
-
-    fn take(&mut self, token: &str) -> bool {
-        let taken = self.rest().starts_with(token);
-        if taken {
-            self.at += token.len();
-        }
-        taken
-    }
-
-    fn while_char(&mut self, allowed: impl Fn(char) -> bool) -> &'a str {
-        let start = self.at;
-        self.at += self.rest().find(|c| !allowed(c)).unwrap_or(self.rest().len());
-        &self.text[start..self.at]
-    }
-
-    fn blanks(&mut self) {
-        self.while_char(char::is_whitespace);
-    }
-
-    fn name(&mut self) -> Option<&'a str> {
-        let begins = self.rest().starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        begins.then(|| self.while_char(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-'))
-    }
-
-    fn quoted(&mut self) -> Option<&'a str> {
-        let quote = self.rest().chars().next().filter(|c| *c == '"' || *c == '\'')?;
-        let start = self.at + 1;
-        let len = self.text[start..].find(quote)?;
-        self.at = start + len + 1;
-        Some(&self.text[start..start + len])
-    }
-
-    fn number(&mut self) -> Option<&'a str> {
-        Some(self.while_char(|c| c.is_ascii_digit())).filter(|digits| !digits.is_empty())
-    }
-
-    fn unexpected(&self) -> Fault {
-        let what = match self.rest().chars().next() {
-            Some(_) if self.rest().starts_with(CLOSE) => "the expression ends too early".into(),
-            Some(c) => format!("unexpected {c:?} in an expression"),
-            None => "the expression is not closed by }}".into(),
-        };
-        Fault { at: self.at, what, hint: Some(FORM.into()) }
-    }
-}
-
-const REGION_KEYS: [&str; 6] = ["id", "environment", "name", "cloud", "labels", "vars"];
-const ROOTS: [&str; 5] = ["region", "stack", "vars", "inputs", "stacks"];
-
-/// Makes sense of a path, or says what is wrong with it and what to do next.
-fn reference(root: &str, path: Vec<Arc<str>>) -> Result<To, (String, Option<String>)> {
-    let fault = |what: String, hint: Option<String>| Err((what, hint));
-    match (root, path.as_slice()) {
-        ("region", [key]) if REGION_KEYS.contains(&&**key) => Ok(To::Region(path)),
-        ("region", [key, ..]) if &**key == "vars" => Ok(To::Region(path)),
-        ("region", [key, _]) if &**key == "labels" => Ok(To::Region(path)),
-        ("region", [key, ..]) if REGION_KEYS.contains(&&**key) => fault(format!("region.{key} has nothing below it"), None),
-        ("region", [key, ..]) => {
-            let near = super::did_you_mean(key, REGION_KEYS);
-            fault(format!("a region has no {key:?}"), near.or(Some(format!("a region has {}", REGION_KEYS.join(", ")))))
-        }
-        ("region", []) => fault("region alone is no value".into(), Some(format!("a region has {}", REGION_KEYS.join(", ")))),
-        ("stack", [key]) if &**key == "name" => Ok(To::StackName),
-        ("stack", _) => fault(
-            "of its own stack an expression knows stack.name only".into(),
-            Some("another stack's outputs are stacks[\"name\"].outputs".into()),
-        ),
-        ("vars", _) => Ok(To::Vars(path)),
-        ("inputs", [_, ..]) => Ok(To::Input(path)),
-        ("inputs", []) => fault("inputs alone is no value".into(), Some("name one, such as inputs.id".into())),
-        ("stacks", [name, outputs, rest @ ..]) if &**outputs == "outputs" && !rest.is_empty() => {
-            let (stack, region) = match name.split_once('@') {
-                Some((stack, region)) => (stack.into(), Some(region.into())),
-                None => (name.clone(), None),
-            };
-            Ok(To::Output { stack, region, path: rest.to_vec() })
-        }
-        ("stacks", _) => {
-            fault("of another stack only its outputs are known".into(), Some("write stacks[\"base\"].outputs.id".into()))
-        }
-        (other, _) => {
-            let near = super::did_you_mean(other, ROOTS);
-            fault(format!("unknown name {other:?} in an expression"), near.or(Some(FORM.into())))
-        }
-    }
 }
 
 /// Goes down `path` from `value`, into maps by key and lists by number; `whole` names the start for the reader.

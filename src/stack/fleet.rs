@@ -1,7 +1,10 @@
 //! The fleet: every region, stack and target of one commit.
 
-use super::{Listing, Mistakes, Node, Region, RegionId, Site, Source, Stack, StackName, TargetId, Vars};
-use std::collections::BTreeMap;
+use super::definition::{self, Draft};
+use super::fleet_file::{self, FleetFile};
+use super::{Kind, Leaf, Listing, Mistake, Mistakes, Mode, Node, Region, RegionId, Site, Source, Stack, StackName, TargetId};
+use super::{Vars, check};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Everything the definitions of one commit say.
@@ -23,6 +26,8 @@ pub struct Fleet {
     pub journal: Option<(Arc<str>, Site)>,
     /// Stack by stack (by name), region by region (in the order of the fleet file).
     targets: Vec<Target>,
+    region_at: BTreeMap<RegionId, usize>,
+    target_at: BTreeMap<TargetId, usize>,
 }
 
 /// One stack in one region, with both definitions.
@@ -36,23 +41,206 @@ pub struct Target {
 impl Fleet {
     /// Reads the fleet from `isobar.yaml` and every `stack.yaml` among `definitions`; `listing` tells which other files exist.
     /// Returns every mistake of every file at once.
-    pub fn read(_definitions: &[Source], _listing: &Listing) -> Result<Fleet, Mistakes> {
-        todo!()
+    pub fn read(definitions: &[Source], listing: &Listing) -> Result<Fleet, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        let file = read_fleet_file(definitions, listing, &mut mistakes);
+        let (drafts, unread) = read_stacks(definitions, listing, &mut mistakes);
+        // Without the regions nothing more can be said of the stacks.
+        let stacks = file.as_ref().map(|file| check::stacks(file, drafts, &unread, &mut mistakes));
+
+        let text_of = |path: &str| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes);
+        mistakes.quote(text_of);
+        mistakes.or(())?;
+        let (Some(file), Some(stacks)) = (file, stacks) else { return Err(Mistakes::default()) };
+        Ok(Self::of(file, stacks))
+    }
+
+    fn of(file: FleetFile, stacks: Vec<Arc<Stack>>) -> Self {
+        let FleetFile { regions, vars, environment_vars, cloud_vars, teams, policy, rollout, journal } = file;
+        let region_at: BTreeMap<RegionId, usize> =
+            regions.iter().enumerate().map(|(at, region)| (region.id.clone(), at)).collect();
+        let mut targets = Vec::new();
+        for stack in &stacks {
+            for id in &stack.regions {
+                let region = regions[region_at[id]].clone();
+                let id = TargetId::new(stack.name.clone(), region.id.clone());
+                targets.push(Target { id, stack: stack.clone(), region });
+            }
+        }
+        let target_at = targets.iter().enumerate().map(|(at, target)| (target.id.clone(), at)).collect();
+        Self {
+            regions,
+            stacks,
+            vars,
+            environment_vars,
+            cloud_vars,
+            teams,
+            policy,
+            rollout,
+            journal,
+            targets,
+            region_at,
+            target_at,
+        }
     }
 
     pub fn targets(&self) -> &[Target] {
         &self.targets
     }
 
-    pub fn target(&self, _id: &TargetId) -> Option<&Target> {
-        todo!()
+    pub fn target(&self, id: &TargetId) -> Option<&Target> {
+        self.target_at.get(id).map(|at| &self.targets[*at])
     }
 
-    pub fn region(&self, _id: &RegionId) -> Option<&Arc<Region>> {
-        todo!()
+    pub fn region(&self, id: &RegionId) -> Option<&Arc<Region>> {
+        self.region_at.get(id).map(|at| &self.regions[*at])
     }
 
-    pub fn stack(&self, _name: &StackName) -> Option<&Arc<Stack>> {
-        todo!()
+    pub fn stack(&self, name: &StackName) -> Option<&Arc<Stack>> {
+        let at = self.stacks.binary_search_by(|stack| stack.name.cmp(name)).ok()?;
+        self.stacks.get(at)
+    }
+}
+
+fn read_fleet_file(definitions: &[Source], listing: &Listing, mistakes: &mut Mistakes) -> Option<FleetFile> {
+    let Some(source) = definitions.iter().find(|source| &*source.path == fleet_file::PATH) else {
+        let is_near = |leaf: &&Leaf| ["isobar.yml", ".isobar.yaml", "Isobar.yaml"].contains(&&*leaf.path);
+        let missing = Mistake::nowhere("there is no isobar.yaml at the root of the repository");
+        mistakes.push(match listing.leaves().iter().find(is_near) {
+            Some(leaf) => missing.hint(format!("rename {} to isobar.yaml", leaf.path)),
+            None => missing.hint("`isobar init` writes one"),
+        });
+        return None;
+    };
+    let node = parse(source, mistakes)?;
+    if node.kind == Kind::Null {
+        mistakes.push(Mistake::at(&node.site, "the file is empty").hint("`isobar init` shows what belongs in it"));
+        return None;
+    }
+    let file = fleet_file::read(&node, mistakes);
+    // A region that could not be read would make every stack that names it look wrong.
+    let declared = match node.get("regions").map(|node| &node.kind) {
+        Some(Kind::Map(entries)) => entries.len(),
+        _ => 0,
+    };
+    (declared > 0 && declared == file.regions.len()).then_some(file)
+}
+
+/// Reads every stack's own file; beside the drafts, the directories whose file could not be read.
+fn read_stacks<'a>(definitions: &'a [Source], listing: &'a Listing, mistakes: &mut Mistakes) -> (Vec<Draft>, BTreeSet<&'a str>) {
+    let (mut drafts, mut unread) = (Vec::new(), BTreeSet::new());
+    for source in definitions {
+        let Some(dir) = definition::dir_of(&source.path) else { continue };
+        let draft = parse(source, mistakes).and_then(|node| definition::read(dir, &node, mistakes));
+        match draft {
+            Some(draft) => drafts.push(draft),
+            None => {
+                unread.insert(dir);
+            }
+        }
+    }
+    let is_given = |leaf: &Leaf| definitions.iter().any(|source| source.path == leaf.path);
+    for leaf in listing.leaves().iter().filter(|leaf| leaf.mode == Mode::Symlink) {
+        let dir = definition::dir_of(&leaf.path);
+        if (dir.is_some() || &*leaf.path == fleet_file::PATH) && !is_given(leaf) {
+            mistakes.push(symlink(&leaf.path));
+            unread.extend(dir);
+        }
+    }
+    (drafts, unread)
+}
+
+fn parse(source: &Source, mistakes: &mut Mistakes) -> Option<Node> {
+    match source.mode {
+        Mode::File | Mode::Executable => Node::parse(&source.path, &source.bytes, mistakes),
+        Mode::Symlink | Mode::Submodule => {
+            mistakes.push(symlink(&source.path));
+            None
+        }
+    }
+}
+
+fn symlink(path: &str) -> Mistake {
+    let mistake = Mistake::at(&Site::new(path, 1, 1), "a definition must be a plain file, and this is a link");
+    mistake.hint("put the file itself here")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::OutputFrom;
+    use super::*;
+
+    const REGIONS: &str = "version: 1\nregions: {prod/b: , prod/a: , dev/a: }\n";
+
+    fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Fleet {
+        let source = |(path, text): (&str, &str)| Source { path: path.into(), mode: Mode::File, bytes: text.as_bytes().into() };
+        let sources: Vec<_> = files.into_iter().map(source).collect();
+        Fleet::read(&sources, &Listing::default()).unwrap_or_else(|mistakes| {
+            panic!("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        })
+    }
+
+    #[test]
+    fn targets_stand_by_stack_name_and_then_in_the_order_of_the_fleet_file() {
+        let fleet = read([
+            (fleet_file::PATH, REGIONS),
+            ("z/stack.yaml", "where: all\ndocuments: {}"),
+            ("a/b/stack.yaml", "where: {region: '*/a'}\ndocuments: {}"),
+        ]);
+        let ids: Vec<_> = fleet.targets().iter().map(|target| target.id.to_string()).collect();
+        assert_eq!(ids, ["a/b@prod/a", "a/b@dev/a", "z@prod/b", "z@prod/a", "z@dev/a"]);
+    }
+
+    #[test]
+    fn a_use_of_outputs_implies_the_dependency_and_a_declared_one_is_not_doubled() {
+        let used = "where: all\ndepends_on: dns@prod/a\ninputs:\n  id: ${{ stacks[\"base\"].outputs.id }}\n  \
+                    ip: ${{ stacks[\"dns@prod/a\"].outputs.ip }}\ndocuments: {}";
+        let fleet = read([
+            (fleet_file::PATH, REGIONS),
+            ("base/stack.yaml", "where: all\noutputs: {id: {document: a.json}}\ndocuments: {}"),
+            ("dns/stack.yaml", "where: {region: prod/a}\noutputs: {ip: \"${{ region.name }}\"}\ndocuments: {}"),
+            ("net/stack.yaml", used),
+        ]);
+        let net = fleet.stack(&"net".parse().expect("a name")).expect("read");
+        let shown = |dependency: &super::super::Dependency| {
+            let region = dependency.region.as_ref().map_or("same region", RegionId::as_str);
+            format!("{} {region} {}", dependency.stack, dependency.site)
+        };
+        let dependencies: Vec<_> = net.depends_on.iter().map(shown).collect();
+        assert_eq!(dependencies, ["dns prod/a net/stack.yaml:2", "base same region net/stack.yaml:4"]);
+        let outputs = |name: &str| fleet.stack(&name.parse().expect("a name")).expect("read").outputs.clone();
+        assert!(matches!(outputs("base")["id"], OutputFrom::Engine(_)));
+        assert!(matches!(outputs("dns")["ip"], OutputFrom::Value(_)));
+    }
+
+    #[test]
+    fn secret_inputs_are_sensitive_without_saying_so() {
+        let text = "where: all\ninputs: {a: 1, b: {c: [!secret DB]}, d: 2}\nsensitive: [d, b]\ndocuments: {}";
+        let fleet = read([(fleet_file::PATH, REGIONS), ("a/stack.yaml", text)]);
+        let names: Vec<_> = fleet.stacks[0].sensitive.iter().map(|name| &**name).collect();
+        assert_eq!(names, ["b", "d"]);
+    }
+
+    #[test]
+    fn a_dependency_may_be_met_in_another_region() {
+        let first = "where: {region: prod/a}\nname: first\noutputs: {id: 1}\ndocuments: {}";
+        let text = "where: all\ninputs: {id: \"${{ stacks['first@prod/a'].outputs.id }}\"}\ndocuments: {}";
+        let fleet = read([(fleet_file::PATH, REGIONS), ("a/stack.yaml", first), ("a/b/stack.yaml", text)]);
+        assert_eq!(fleet.targets().len(), 4);
+    }
+
+    #[test]
+    fn each_of_ten_thousand_targets_is_found_again() {
+        let regions: String = (0..10).map(|n| format!("  prod/r{n}: {{vars: {{cidr: 10.{n}.0.0/16}}}}\n")).collect();
+        let mut files = vec![(fleet_file::PATH.to_string(), format!("version: 1\nregions:\n{regions}"))];
+        let inputs = "where: all\ndocuments: {}\noutputs: {id: {document: a.json}}\ninputs:\n  cidr: ${{ region.vars.cidr }}\n";
+        for n in 0..1_000 {
+            let base = n - n % 10;
+            let id = if n == base { String::new() } else { format!("  id: ${{{{ stacks.s{base}.outputs.id }}}}\n") };
+            files.push((format!("s{n}/stack.yaml"), format!("{inputs}{id}")));
+        }
+        let fleet = read(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+        assert_eq!(fleet.targets().len(), 10_000);
+        assert!(fleet.targets().iter().all(|target| fleet.target(&target.id) == Some(target)));
     }
 }

@@ -1,35 +1,53 @@
 //! What exists: regions, stacks and their targets, read from definitions, and which of them a diff touches.
 //! Knows nothing of engines, hosts or tools: their sections are kept unread, as [`Node`]s.
 
+#[cfg(test)]
+mod broken;
+mod check;
+mod cycle;
 mod definition;
 mod expression;
 mod fleet;
+mod fleet_file;
 mod graph;
+mod graph_text;
 mod layer;
 mod mark;
 mod mistake;
 mod name;
 mod node;
+mod place;
+mod reference;
 mod region;
 mod resolve;
+#[cfg(test)]
+mod sample;
+mod scalar;
 mod schema;
 mod select;
+#[cfg(test)]
+mod select_oracle;
 mod selector;
 mod source;
+mod undefined;
+mod used_files;
+mod used_values;
 mod yaml;
 
-pub use definition::{Dependency, OutputFrom, Stack};
-pub use expression::{Reference, To, fill, references_in, walk};
+pub use definition::{BUILT_IN, Dependency, ENGINES, OutputFrom, Stack};
+pub use expression::{fill, references_in, walk};
 pub use fleet::{Fleet, Target};
 pub use graph::Graph;
+pub use graph_text::Level;
 pub use layer::{Layer, Vars};
 pub use mark::{Hole, Part, has_marks, holes, is_mark_character, mark_hole, mark_secret, show_marks, split_marks};
 pub use mistake::{Mistake, Mistakes, did_you_mean};
 pub use name::{RegionId, StackName, TargetId};
 pub use node::{Fields, Kind, Node};
+pub use reference::{Reference, To};
 pub use region::Region;
-pub use resolve::{Known, Resolved, Traced};
-pub use schema::json_schema;
-pub use select::{Reason, Selection, Side, Uses, Why};
+pub use resolve::{Known, Resolved, Resolver, Traced};
+pub use schema::{Parts, json_schema};
+pub use select::{Considered, Reason, Selection, Side, Uses, Why};
 pub use selector::Selector;
 pub use source::{BlobId, Leaf, Listing, Mode, Site, Source};

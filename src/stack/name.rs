@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 /// Characters a part of a name may have at most.
-pub const PART_MAX: usize = 63;
+pub(super) const PART_MAX: usize = 63;
 
 /// A stack's name: parts joined by `/`, such as `network` or `apps/api`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

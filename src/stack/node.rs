@@ -127,6 +127,16 @@ impl<'a> Fields<'a> {
         found
     }
 
+    /// Like [`Fields::need`], with an example of the whole entry as the hint.
+    pub fn need_such_as(&mut self, key: &'static str, example: &str) -> Option<&'a Node> {
+        let found = self.get(key);
+        if found.is_none() {
+            let mistake = Mistake::at(self.site, format!("{} needs the key {key:?}", self.what));
+            self.mistakes.push(mistake.hint(format!("such as {example}")));
+        }
+        found
+    }
+
     /// Returns the text of `key`; another kind is a mistake.
     pub fn text(&mut self, key: &'static str) -> Option<&'a str> {
         let node = self.get(key)?;
@@ -156,15 +166,47 @@ impl<'a> Fields<'a> {
     /// Returns the texts of `key`, which may be one text or a list of them, each with its node.
     pub fn texts(&mut self, key: &'static str) -> Option<Vec<(&'a str, &'a Node)>> {
         let node = self.get(key)?;
+        Some(self.texts_of(node, &format!("{key:?}")))
+    }
+
+    /// Returns the texts of `node`, which may be one text or a list of them, each with its node; `what` names it.
+    pub fn texts_of<'n>(&mut self, node: &'n Node, what: &str) -> Vec<(&'n str, &'n Node)> {
         let items = match &node.kind {
             Kind::List(items) => items.iter().collect(),
             _ => vec![node],
         };
         let texts = items.into_iter().filter_map(|item| {
-            let text = self.expect(item, key, "a text or a list of texts", item.as_str())?;
+            let text = self.wanted(item, what, "a text or a list of texts", item.as_str())?;
             Some((text, item))
         });
-        Some(texts.collect())
+        texts.collect()
+    }
+
+    /// Returns the entries of the map at `key`; another kind is a mistake, and no value is an empty map.
+    pub fn map(&mut self, key: &'static str) -> Option<&'a [(Arc<str>, Site, Node)]> {
+        let node = self.get(key)?;
+        let entries: Option<&'a [_]> = match &node.kind {
+            Kind::Map(entries) => Some(entries),
+            Kind::Null => Some(&[]),
+            _ => None,
+        };
+        self.expect(node, key, "a map", entries)
+    }
+
+    /// Returns the map of text to text at `key`; what is not a text is a mistake.
+    pub fn labels(&mut self, key: &'static str) -> std::collections::BTreeMap<Arc<str>, Arc<str>> {
+        let entries = self.map(key).unwrap_or_default();
+        let label = |(name, _, value): &'a (Arc<str>, Site, Node)| {
+            let wanted = "a text (put it in quotes)";
+            let text = self.wanted(value, &format!("label {name:?}"), wanted, value.as_str())?;
+            Some((name.clone(), text.into()))
+        };
+        entries.iter().filter_map(label).collect()
+    }
+
+    /// Returns where the key itself stands.
+    pub fn key_site(&self, key: &str) -> Option<&'a Site> {
+        self.entries.iter().find(|(name, ..)| &**name == key).map(|(_, site, _)| site)
     }
 
     /// Returns the items of the list at `key`; another kind is a mistake.
@@ -178,8 +220,12 @@ impl<'a> Fields<'a> {
     }
 
     fn expect<T>(&mut self, node: &Node, key: &str, wanted: &str, found: Option<T>) -> Option<T> {
+        found.or_else(|| self.wanted(node, &format!("{key:?}"), wanted, None))
+    }
+
+    fn wanted<T>(&mut self, node: &Node, what: &str, wanted: &str, found: Option<T>) -> Option<T> {
         if found.is_none() {
-            self.mistakes.push(Mistake::at(&node.site, format!("{key:?} must be {wanted}, and this is {}", node.kind_name())));
+            self.mistakes.push(Mistake::at(&node.site, format!("{what} must be {wanted}, and this is {}", node.kind_name())));
         }
         found
     }
@@ -191,8 +237,9 @@ impl<'a> Fields<'a> {
 
     /// Reports each key that nobody asked for, with the nearest known one.
     pub fn finish(self) {
+        let before = self.mistakes.len();
         for (name, site, _) in self.entries {
-            if !self.known.contains(&&**name) {
+            if !self.mistakes.are_plenty_since(before) && !self.known.contains(&&**name) {
                 let hint = super::did_you_mean(name, self.known.iter().copied())
                     .unwrap_or_else(|| format!("{} knows {}", self.what, self.known.join(", ")));
                 self.mistakes.push(Mistake::at(site, format!("unknown key {name:?} in {}", self.what)).hint(hint));

@@ -1,9 +1,15 @@
-//! What one target is given: its inputs, vars and engine section with every expression filled in.
+//! What one target is given: its inputs, vars and engine section with every expression filled in. Knows layers and marks;
+//! not where outputs come from, nor what a secret's value is.
 
-use super::{Fleet, Layer, Mistakes, Node, OutputFrom, Site, Target, TargetId};
-use serde_json::Value;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use super::layer::{Merged, lay};
+use super::{
+    Fleet, Layer, Mistakes, Node, OutputFrom, Part, Reference, Region, RegionId, Site, Stack, StackName, Target, TargetId, To,
+    fill, has_marks, mark_hole, split_marks, walk,
+};
+use serde_json::{Map, Value, json};
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
 /// The outputs known so far, by target and name. What is not in it becomes a named hole.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,10 +41,362 @@ pub struct Resolved {
     pub outputs: BTreeMap<Arc<str>, OutputFrom>,
 }
 
+/// Resolves many targets of one fleet: what the stacks of a region share is merged once.
+pub struct Resolver<F: Borrow<Fleet>> {
+    fleet: F,
+    regions: BTreeMap<RegionId, OnceLock<Shared>>,
+}
+
+/// What every stack of a region is given alike.
+pub(super) struct Shared {
+    pub(super) region: Value,
+    pub(super) vars: Merged,
+}
+
 impl Fleet {
     /// Fills in what `target` is given. References were checked when the fleet was read; what is left to fail is a value of
-    /// one region, such as a var that only other regions have.
-    pub fn resolve(&self, _target: &Target, _known: &Known) -> Result<Resolved, Mistakes> {
-        todo!()
+    /// one region, such as a var that only other regions have. For many targets, keep a [`Resolver`].
+    pub fn resolve(&self, target: &Target, known: &Known) -> Result<Resolved, Mistakes> {
+        Resolver::new(self).resolve(target, known)
+    }
+}
+
+impl<F: Borrow<Fleet>> Resolver<F> {
+    pub fn new(fleet: F) -> Self {
+        let regions = fleet.borrow().regions.iter().map(|region| (region.id.clone(), OnceLock::new())).collect();
+        Self { fleet, regions }
+    }
+
+    /// Like [`Fleet::resolve`]. `target` must be one of this fleet's.
+    pub fn resolve(&self, target: &Target, known: &Known) -> Result<Resolved, Mistakes> {
+        let none = Shared { region: Value::Null, vars: Merged::new() };
+        let shared = self.shared(&target.region.id).unwrap_or(&none);
+        let mut vars = shared.vars.clone();
+        lay(&mut vars, &Layer::Stack(target.stack.name.clone()), &target.stack.vars);
+
+        let mut mistakes = Mistakes::default();
+        let mut scope = Scope { resolver: self, target, known, region: &shared.region, vars: &vars, inputs: BTreeMap::new() };
+        scope.inputs = target.stack.inputs.iter().map(|input| scope.input(input, &mut mistakes)).collect();
+        let section = scope.fill(&target.stack.section, &mut mistakes);
+        let outputs = target.stack.outputs.iter().map(|(name, from)| {
+            let filled = match from {
+                OutputFrom::Value(node) => OutputFrom::Value(scope.fill(node, &mut mistakes)),
+                OutputFrom::Engine(node) => OutputFrom::Engine(scope.fill(node, &mut mistakes)),
+            };
+            (name.clone(), filled)
+        });
+        let outputs = outputs.collect();
+        let inputs = scope.inputs;
+        mistakes.or(Resolved { inputs, vars, region: shared.region.clone(), section, outputs })
+    }
+
+    /// Returns what the stacks of region `id` share, or nothing when the fleet has no such region.
+    pub(super) fn shared(&self, id: &RegionId) -> Option<&Shared> {
+        let fleet = self.fleet.borrow();
+        let (shared, region) = (self.regions.get(id)?, fleet.region(id)?);
+        Some(shared.get_or_init(|| Shared { region: region_value(region), vars: fleet.vars_below_stacks(region) }))
+    }
+
+    /// Says in which regions `has` is true, for a value that `region` lacks.
+    fn elsewhere(&self, has: impl Fn(&Shared) -> bool) -> String {
+        const NAMED: usize = 3; // enough to see the pattern, short enough for one line
+        let with: Vec<_> = self.regions.keys().filter(|id| self.shared(id).is_some_and(&has)).collect();
+        let named = with.iter().take(NAMED).map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+        match with.len() {
+            0 => "no region has it".into(),
+            len if len <= NAMED => format!("only {named} {} it", if len == 1 { "has" } else { "have" }),
+            len => format!("{named} and {} more have it", len - NAMED),
+        }
+    }
+}
+
+/// Everything one target's expressions may name.
+struct Scope<'a, F: Borrow<Fleet>> {
+    resolver: &'a Resolver<F>,
+    target: &'a Target,
+    known: &'a Known,
+    region: &'a Value,
+    vars: &'a Merged,
+    inputs: BTreeMap<Arc<str>, Traced>,
+}
+
+impl<F: Borrow<Fleet>> Scope<'_, F> {
+    fn fill(&self, node: &Node, mistakes: &mut Mistakes) -> Node {
+        fill(node, &|reference| self.look_up(reference), mistakes)
+    }
+
+    fn input(&self, (name, site, node): &(Arc<str>, Site, Node), mistakes: &mut Mistakes) -> (Arc<str>, Traced) {
+        let value = self.fill(node, mistakes).to_value();
+        let sensitive = self.target.stack.sensitive.contains(name) || has_secret(&value);
+        (name.clone(), Traced { value, site: site.clone(), layer: None, over: Vec::new(), sensitive })
+    }
+
+    fn look_up(&self, reference: &Reference) -> Result<Value, String> {
+        match &reference.to {
+            To::Region(path) => walk(self.region, path, "region").cloned().map_err(|why| {
+                let has = |shared: &Shared| walk(&shared.region, path, "region").is_ok();
+                format!("{why} in {}; {}", self.target.id.region, self.resolver.elsewhere(has))
+            }),
+            To::StackName => Ok(Value::String(self.target.stack.name.to_string())),
+            To::Vars(path) => self.var(path),
+            To::Input(path) => match path.split_first() {
+                Some((name, rest)) => match self.inputs.get(name) {
+                    Some(input) => walk(&input.value, rest, &format!("inputs.{name}")).cloned(),
+                    None => Err(format!("there is no input {name:?} that could be used here")),
+                },
+                None => Err("inputs alone is no value".into()),
+            },
+            To::Output { stack, region, path } => self.output(stack, region.as_deref(), path),
+        }
+    }
+
+    fn var(&self, path: &[Arc<str>]) -> Result<Value, String> {
+        let Some((key, rest)) = path.split_first() else {
+            return Ok(all_of(self.vars));
+        };
+        let within = |vars: &Merged| match vars.get(key) {
+            Some(traced) => walk(&traced.value, rest, &format!("vars.{key}")).cloned(),
+            None => Err(format!("vars has no {key:?}")),
+        };
+        within(self.vars).map_err(|why| {
+            let has = |shared: &Shared| within(&shared.vars).is_ok();
+            format!("{why} in {}; {}", self.target.id.region, self.resolver.elsewhere(has))
+        })
+    }
+
+    fn output(&self, stack: &str, region: Option<&str>, path: &[Arc<str>]) -> Result<Value, String> {
+        let (name, elsewhere) = output_place(&self.target.stack, stack, region)?;
+        let from = TargetId::new(name, elsewhere.unwrap_or_else(|| self.target.id.region.clone()));
+        if self.resolver.fleet.borrow().target(&from).is_none() {
+            return Err(format!("{} does not run in {}, so it has no outputs there", from.stack, from.region));
+        }
+        let known = self.known.0.get(&from).zip(path.split_first());
+        let value = known.and_then(|(outputs, (name, rest))| outputs.get(name).map(|value| (value, name, rest)));
+        match value {
+            Some((Value::String(text), _, [_, ..])) if has_marks(text) => Ok(self.hole(&from, path)),
+            Some((value, name, rest)) => walk(value, rest, &format!("{stack}.outputs.{name}")).cloned(),
+            None => Ok(self.hole(&from, path)),
+        }
+    }
+
+    fn hole(&self, from: &TargetId, path: &[Arc<str>]) -> Value {
+        let place =
+            if from.region == self.target.id.region { from.stack.to_string() } else { format!("{}@{}", from.stack, from.region) };
+        Value::String(mark_hole(&format!("{place}.outputs.{}", path.join("."))))
+    }
+}
+
+/// Returns which stack and region `stack` means by the outputs of `name`: the region that the expression says, else the one
+/// that `depends_on` says, else `None` for its own.
+pub(super) fn output_place(stack: &Stack, name: &str, region: Option<&str>) -> Result<(StackName, Option<RegionId>), String> {
+    let name: StackName = name.parse()?;
+    if let Some(region) = region {
+        return Ok((name, Some(region.parse()?)));
+    }
+    let mut said = stack.depends_on.iter().filter(|dependency| dependency.stack == name).map(|one| &one.region);
+    let first = said.next().cloned().flatten();
+    let region = first.filter(|_| said.all(Option::is_some)); // a dependency in its own region is the nearest
+    Ok((name, region))
+}
+
+/// Returns merged vars as one map.
+pub(super) fn all_of(vars: &Merged) -> Value {
+    Value::Object(vars.iter().map(|(key, traced)| (key.to_string(), traced.value.clone())).collect())
+}
+
+fn region_value(region: &Region) -> Value {
+    let labels: Map<_, _> = region.labels.iter().map(|(key, value)| (key.to_string(), json!(&**value))).collect();
+    let vars: Map<_, _> = region.vars.entries().iter().map(|(key, _, node)| (key.to_string(), node.to_value())).collect();
+    json!({
+        "id": region.id.as_str(),
+        "environment": region.id.environment(),
+        "name": region.id.name(),
+        "cloud": region.cloud.as_deref(),
+        "labels": labels,
+        "vars": vars,
+    })
+}
+
+impl Resolved {
+    /// Returns the names of the secrets that inputs, section and outputs hold.
+    pub fn secrets(&self) -> BTreeSet<Arc<str>> {
+        let mut names = BTreeSet::new();
+        self.each_mark(&mut |mark| match mark {
+            Part::Secret(name) => drop(names.insert(name)),
+            Part::Hole(_) | Part::Text(_) => {}
+        });
+        names
+    }
+
+    /// Returns the names of the outputs that inputs, section and outputs still wait for.
+    pub fn holes(&self) -> BTreeSet<Arc<str>> {
+        let mut names = BTreeSet::new();
+        self.each_mark(&mut |mark| match mark {
+            Part::Hole(hole) => drop(names.insert(hole.0)),
+            Part::Secret(_) | Part::Text(_) => {}
+        });
+        names
+    }
+
+    /// Returns the value with the dotted `name`, as templates see it: `vars.owner`, `region.labels.tier`, `inputs.id`;
+    /// `vars` alone is all of them.
+    pub fn value(&self, name: &str) -> Option<Value> {
+        let (root, rest) = name.split_once('.').map_or((name, None), |(root, rest)| (root, Some(rest)));
+        let whole = match root {
+            "vars" => all_of(&self.vars),
+            "inputs" => all_of(&self.inputs),
+            "region" => self.region.clone(),
+            _ => return None,
+        };
+        match rest {
+            Some(rest) => below(&whole, rest).cloned(),
+            None => Some(whole),
+        }
+    }
+
+    fn each_mark(&self, see: &mut dyn FnMut(Part<'_>)) {
+        self.inputs.values().for_each(|input| marks_in(&input.value, see));
+        marks_in(&self.section.to_value(), see);
+        for from in self.outputs.values() {
+            let (OutputFrom::Value(node) | OutputFrom::Engine(node)) = from;
+            marks_in(&node.to_value(), see);
+        }
+    }
+}
+
+/// Goes down a dotted path. A key may hold dots itself, as labels do; the shorter key is tried first.
+pub(super) fn below<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    let step = |key: &str| match value {
+        Value::Object(map) => map.get(key),
+        Value::Array(items) => key.parse::<usize>().ok().and_then(|nth| items.get(nth)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    };
+    let dots = path.match_indices('.').map(|(at, _)| at);
+    dots.into_iter().find_map(|dot| below(step(&path[..dot])?, &path[dot + 1..])).or_else(|| step(path))
+}
+
+pub(super) fn has_secret(value: &Value) -> bool {
+    let mut found = false;
+    marks_in(value, &mut |mark| found |= matches!(mark, Part::Secret(_)));
+    found
+}
+
+fn marks_in(value: &Value, see: &mut dyn FnMut(Part<'_>)) {
+    match value {
+        Value::String(text) => split_marks(text).into_iter().for_each(see),
+        Value::Array(items) => items.iter().for_each(|item| marks_in(item, see)),
+        Value::Object(map) => map.values().for_each(|value| marks_in(value, see)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{PLAIN, Sample};
+    use super::super::{mark_secret, show_marks};
+    use super::*;
+
+    const BASE: &str = "where: all\noutputs: { id: '${{ region.name }}-base' }\ndocuments: { source: ., destination: 'file:./live/${{ region.id }}' }\n";
+
+    /// A fleet of `base`, `dns` in one region, and `network` with `rest`.
+    fn with(rest: &str) -> Sample {
+        let dns =
+            PLAIN.replace("all", "{ region: [prod/eu] }") + "outputs: { ip: { document: ip.txt }, list: { document: a.json } }\n";
+        let network = format!("{PLAIN}{rest}");
+        Sample::of(&[("base/stack.yaml", BASE), ("dns/stack.yaml", &dns), ("network/stack.yaml", &network)])
+    }
+
+    fn input(sample: &Sample, known: &Known, name: &str) -> Traced {
+        let resolved = sample.fleet.resolve(sample.target("network@prod/us"), known).expect("a network without mistakes");
+        resolved.inputs[name].clone()
+    }
+
+    fn shown(value: &Value) -> String {
+        show_marks(value.as_str().expect("a text"))
+    }
+
+    #[test]
+    fn inputs_take_the_values_of_their_own_region() {
+        let sample = with(
+            "inputs:\n  cidr: ${{ region.vars.cidr }}\n  tag: ${{ vars.owner }} of ${{ stack.name }} in ${{ region.name }}\n",
+        );
+        let values = |target| {
+            let inputs = sample.resolved(target).inputs;
+            [inputs["cidr"].value.clone(), inputs["tag"].value.clone()]
+        };
+        assert_eq!(values("network@prod/us"), [json!("10.1.0.0/16"), json!("platform of network in us")]);
+        assert_eq!(values("network@prod/eu"), [json!("10.2.0.0/16"), json!("eu-team of network in eu")]);
+    }
+
+    #[test]
+    fn the_section_and_the_outputs_may_use_inputs() {
+        let rest = "inputs: { name: '${{ region.name }}-net' }\noutputs: { id: 'id-${{ inputs.name }}' }\n";
+        let resolved = with(rest).resolved("network@prod/us");
+        assert_eq!(resolved.section.get("destination").and_then(Node::as_str), Some("file:./live/prod/us/network"));
+        let OutputFrom::Value(id) = &resolved.outputs["id"] else { panic!("a value") };
+        assert_eq!(id.as_str(), Some("id-us-net"));
+    }
+
+    #[test]
+    fn an_unknown_output_is_a_hole_named_after_its_target() {
+        let sample =
+            with("inputs:\n  id: ${{ stacks[\"base\"].outputs.id }}\n  ip: x-${{ stacks[\"dns@prod/eu\"].outputs.ip }}\n");
+        let none = Known::default();
+        assert_eq!(shown(&input(&sample, &none, "id").value), "‹base.outputs.id›");
+        assert_eq!(shown(&input(&sample, &none, "ip").value), "x-‹dns@prod/eu.outputs.ip›");
+        let holes = sample.resolved("network@prod/us").holes();
+        assert_eq!(holes.iter().map(|name| &**name).collect::<Vec<_>>(), ["base.outputs.id", "dns@prod/eu.outputs.ip"]);
+    }
+
+    #[test]
+    fn a_dependency_that_names_a_region_is_asked_there() {
+        let sample = with("depends_on: [dns@prod/eu]\ninputs: { ip: '${{ stacks[\"dns\"].outputs.ip }}' }\n");
+        assert_eq!(shown(&input(&sample, &Known::default(), "ip").value), "‹dns@prod/eu.outputs.ip›");
+    }
+
+    #[test]
+    fn known_outputs_fill_their_holes_and_keep_marks_of_their_own() {
+        let sample =
+            with("inputs:\n  id: ${{ stacks[\"base\"].outputs.id }}\n  one: ${{ stacks[\"dns@prod/eu\"].outputs.list[0] }}\n");
+        let know = |target: &str, name: &str, value| {
+            Known([(target.parse().expect("an id"), [(name.into(), value)].into_iter().collect())].into_iter().collect())
+        };
+        assert_eq!(input(&sample, &know("base@prod/us", "id", json!(7)), "id").value, json!(7));
+        assert_eq!(input(&sample, &know("dns@prod/eu", "list", json!(["a"])), "one").value, json!("a"));
+        let proposed = know("dns@prod/eu", "list", json!(mark_hole("far.outputs.list")));
+        assert_eq!(shown(&input(&sample, &proposed, "one").value), "‹dns@prod/eu.outputs.list.0›");
+    }
+
+    #[test]
+    fn secrets_are_marks_and_sensitive() {
+        let sample = with("sensitive: [plain]\ninputs: { password: !secret DB_PASSWORD, plain: a, open: b }\n");
+        let inputs = sample.resolved("network@prod/us").inputs;
+        assert_eq!(inputs["password"].value, json!(mark_secret("DB_PASSWORD")));
+        let sensitive: Vec<_> = inputs.iter().filter(|(_, input)| input.sensitive).map(|(name, _)| &**name).collect();
+        assert_eq!(sensitive, ["password", "plain"]);
+        assert_eq!(sample.resolved("network@prod/us").secrets(), BTreeSet::from(["DB_PASSWORD".into()]));
+    }
+
+    #[test]
+    fn a_var_of_other_regions_only_is_a_mistake_at_its_expression() {
+        let fleet = "version: 1\nregions:\n  prod/eu: { vars: { zone: a } }\n  prod/us: {}\n";
+        let stack = format!("{PLAIN}inputs:\n  zone: ${{{{ region.vars.zone }}}}\n  again: ${{{{ vars.zone }}}}\n");
+        let sample = Sample::of(&[("isobar.yaml", fleet), ("network/stack.yaml", &stack)]);
+        assert!(sample.fleet.resolve(sample.target("network@prod/eu"), &Known::default()).is_ok());
+        let mistakes = sample.fleet.resolve(sample.target("network@prod/us"), &Known::default()).expect_err("zone is missing");
+        let told: Vec<_> = mistakes.iter().map(|mistake| (mistake.site.as_ref().map(|site| site.line), &*mistake.what)).collect();
+        let expected = [
+            (Some(4), "region.vars has no \"zone\" in prod/us; only prod/eu has it"),
+            (Some(5), "vars has no \"zone\" in prod/us; only prod/eu has it"),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn names_are_found_with_dots_in_their_keys() {
+        let value = json!({ "labels": { "app.io/name": "x", "a": { "b": 1 } } });
+        assert_eq!(below(&value, "labels.app.io/name"), Some(&json!("x")));
+        assert_eq!(below(&value, "labels.a.b"), Some(&json!(1)));
+        assert_eq!(below(&value, "labels.a.c"), None);
     }
 }

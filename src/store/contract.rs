@@ -1,6 +1,6 @@
 //! What a store must do. The contract tests are one list for every store.
 
-use crate::journal::{Entry, Event};
+use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,6 +39,9 @@ pub struct Holder {
     pub since_ms: u64,
 }
 
+/// Who holds which targets.
+pub type Held = (Holder, Vec<TargetId>);
+
 /// The right to write about a set of targets. Only a store can make one; it ends with [`Store::release`] or the process.
 #[derive(Debug)]
 pub struct Lease {
@@ -64,6 +67,7 @@ impl Lease {
 pub struct Stored {
     /// The commit previewed, or `dirty`.
     pub head: Arc<str>,
+    /// The base it was merged into; empty when each target was compared with its own last apply.
     pub base: Arc<str>,
     pub at_ms: u64,
     /// Seen and not seen, redacted, in the order of the fleet.
@@ -77,6 +81,11 @@ pub trait Store: Send + Sync {
 
     /// Reads and verifies every entry.
     fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>>;
+
+    /// Reads, verifies and folds every entry; a store that can does so without keeping them all.
+    fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
+        Box::pin(async move { Ok(History::of(self.read().await?)) })
+    }
 
     /// Appends `events` as one group after the newest entry, durably: when this returns, they survive a power cut. Entries about a
     /// target need a lease that covers it and is still ours. Returns the sealed entries.
@@ -95,7 +104,7 @@ pub trait Store: Send + Sync {
     fn release<'a>(&'a self, lease: Lease) -> Boxed<'a, Result<(), StoreError>>;
 
     /// Who holds what now, proven alive or not provable: holder and targets.
-    fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<(Holder, Vec<TargetId>)>, StoreError>>;
+    fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>>;
 
     /// Keeps a shown preview set; the newest of a head replaces the older one.
     fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>>;

@@ -1,7 +1,9 @@
 //! Where the journal lives. Stores keep entries in order and hand out leases; they do not know what an entry means.
 
+#[cfg(test)]
+mod cases;
 mod contract;
 mod file;
 
-pub use contract::{Boxed, Holder, Lease, Store, StoreError, Stored};
+pub use contract::{Boxed, Held, Holder, Lease, Store, StoreError, Stored};
 pub use file::FileStore;

@@ -1,0 +1,120 @@
+//! `isobar pause`, `resume` and `hold`: what people say to a rollout.
+
+use super::converge::say_time;
+use super::scene::Scenes;
+use super::tell;
+use crate::exit::{Exit, Failure};
+use crate::journal::{Event, Verb};
+use crate::review::User;
+use crate::rollout::{Ending, StepEvent};
+use crate::stack::{RegionId, did_you_mean};
+use crate::world::World;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Starts nothing new anywhere until `resume`.
+pub async fn pause(world: &World, reason: &str, as_json: bool) -> Result<Exit, Failure> {
+    let by = operator(world);
+    append(world, Verb::Pause, vec![Event::Paused { by: by.clone(), reason: reason.into() }]).await?;
+    say(world, as_json, "paused", &format!("paused by {by}: {reason}; nothing new starts until isobar resume"));
+    Ok(Exit::Clean)
+}
+
+/// Ends a pause, and lets stopped rollouts go on.
+pub async fn resume(world: &World, as_json: bool) -> Result<Exit, Failure> {
+    let history = world.store.history().await?;
+    let by = operator(world);
+    let stopped: Vec<Arc<str>> = history
+        .rollouts()
+        .filter(|progress| matches!(progress.ending(), Some(Ending::Stopped(_))))
+        .map(|progress| progress.rollout().id.clone())
+        .collect();
+    let was_paused = history.paused().is_some();
+
+    let go_on = stopped.iter().map(|rollout| Event::Step { rollout: rollout.clone(), step: StepEvent::Resumed });
+    append(world, Verb::Resume, std::iter::once(Event::Resumed { by: by.clone() }).chain(go_on).collect()).await?;
+
+    let text = match (was_paused, stopped.len()) {
+        (false, 0) => "nothing was paused or stopped; failed targets may be tried again with isobar apply".to_string(),
+        (true, 0) => "the pause is over; isobar apply goes on".to_string(),
+        (_, many) => format!("{} may go on: isobar apply", super::preview::count(many, "stopped rollout", "stopped rollouts")),
+    };
+    say(world, as_json, "resumed", &text);
+    Ok(Exit::Clean)
+}
+
+/// Skips one region until a time, or until released.
+pub async fn hold(
+    world: &World,
+    region: &str,
+    until: Option<&str>,
+    reason: Option<&str>,
+    release: bool,
+    as_json: bool,
+) -> Result<Exit, Failure> {
+    let scene = Scenes::new(world).at(&world.workspace.head()?)?;
+    let id: RegionId = region.parse().map_err(|why: String| Failure::usage(why, "isobar hold prod/eu-west-1 --reason \"…\""))?;
+    if scene.fleet.region(&id).is_none() {
+        let known = did_you_mean(region, scene.fleet.regions.iter().map(|region| region.id.as_str()));
+        return Err(Failure::usage(
+            format!("no region {region:?} in isobar.yaml"),
+            known.unwrap_or_else(|| "isobar list shows the regions".into()),
+        ));
+    }
+    let by = operator(world);
+    if release {
+        append(world, Verb::Hold, vec![Event::Released { region: id.clone(), by }]).await?;
+        say(world, as_json, "released", &format!("{id} is released; isobar apply lets it catch up"));
+        return Ok(Exit::Clean);
+    }
+    let Some(reason) = reason else {
+        return Err(Failure::usage("a hold needs a reason", "isobar hold REGION --reason \"…\" [--until 2026-12-01T08:00:00Z]"));
+    };
+    let until_ms = until.map(|text| parse_until(text, world.clock.now_ms())).transpose()?;
+    append(world, Verb::Hold, vec![Event::Held { region: id.clone(), until_ms, reason: reason.into(), by }]).await?;
+    let end = until_ms.map_or_else(|| "until isobar hold --release".to_string(), |until| format!("until {}", say_time(until)));
+    say(world, as_json, "held", &format!("{id} is skipped {end}: {reason}"));
+    Ok(Exit::Clean)
+}
+
+/// Reads an RFC 3339 time, a date, or a duration from now such as `4h`.
+fn parse_until(text: &str, now_ms: u64) -> Result<u64, Failure> {
+    let wrong =
+        || Failure::usage(format!("{text:?} is no time"), "use 2026-12-01T08:00:00Z, 2026-12-01 or a duration such as 4h");
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return u64::try_from(time.as_millisecond()).map_err(|_| wrong());
+    }
+    if let Ok(date) = text.parse::<jiff::civil::Date>() {
+        let midnight = jiff::tz::Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).map_err(|_| wrong())?;
+        return u64::try_from(midnight.as_millisecond()).map_err(|_| wrong());
+    }
+    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let secs = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    now_ms.checked_add(number.saturating_mul(secs * 1_000)).ok_or_else(wrong)
+}
+
+async fn append(world: &World, verb: Verb, mut events: Vec<Event>) -> Result<(), Failure> {
+    let commit = world.workspace.head().map_or_else(|_| Arc::from(""), |head| head.0);
+    events.insert(0, Event::RunStarted { verb, commit, by: operator(world), pull_request: None });
+    world.store.append(events, &world.run, world.clock.now_ms(), None).await?;
+    Ok(())
+}
+
+fn operator(world: &World) -> User {
+    world.workspace.operator().unwrap_or(User("unknown".into()))
+}
+
+fn say(world: &World, as_json: bool, what: &str, text: &str) {
+    if as_json {
+        tell::json(world, &json!({ "done": what, "text": text }));
+    } else {
+        world.terminal.say(&format!("{text}\n"));
+    }
+}

@@ -1,0 +1,354 @@
+//! Gathers the facts of a judgement: whose policy, whose approvals, what was cleared before. Policy itself only judges.
+
+use super::pending::Work;
+use super::scene::{FLEET, Scene, Scenes};
+use crate::change::{ChangeMark, Digest, Preview, beyond, filled_matches};
+use crate::exit::Failure;
+use crate::journal::History;
+use crate::policy::{Answer, Facts, Past, Subject, Verdict, judge};
+use crate::review::{Approval, CommitSha, Decision, PullRequest, User};
+use crate::stack::{Target, TargetId};
+use crate::store::Stored;
+use crate::world::World;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A decision given on the command line: `USER=approve`, `USER=reject`, with `@DIGEST` for one preview.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Review {
+    pub by: User,
+    pub decision: Decision,
+    /// Beginning of a preview's digest; `None` means all that was shown.
+    pub digest: Option<String>,
+}
+
+impl std::str::FromStr for Review {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || format!("{text:?} must be USER=approve or USER=reject, with @DIGEST for one preview");
+        let (by, rest) = text.split_once('=').ok_or_else(form)?;
+        let (decision, digest) =
+            rest.split_once('@').map_or((rest, None), |(decision, digest)| (decision, Some(digest.to_string())));
+        let decision = match decision {
+            "approve" => Decision::Approve,
+            "reject" => Decision::Reject,
+            _ => return Err(form()),
+        };
+        if by.is_empty() || digest.as_ref().is_some_and(|digest| digest.len() < 8) {
+            return Err(format!("{}; a digest has at least 8 characters", form()));
+        }
+        Ok(Self { by: User(by.into()), decision, digest })
+    }
+}
+
+/// What every judgement of one command goes by.
+pub(crate) struct Court<'a> {
+    world: &'a World,
+    scenes: &'a Scenes<'a>,
+    head: Option<CommitSha>,
+    /// In a pull request's view: the base, whose word counts for every target.
+    base: Option<Arc<Scene>>,
+    approvals: Vec<Approval>,
+    stored: Vec<Stored>,
+    /// Every stored preview, by target, oldest first.
+    shown: BTreeMap<TargetId, Vec<Shown>>,
+    now_ms: u64,
+}
+
+/// What is to be judged.
+pub(crate) struct Asked<'p> {
+    pub(crate) previews: &'p [Preview],
+    /// For targets that were cleared with holes, the preview with those holes.
+    pub(crate) holed: &'p BTreeMap<TargetId, Preview>,
+    /// The rest of the change: limits count it, nobody asks about it now.
+    pub(crate) beside: &'p [Preview],
+}
+
+impl<'p> Asked<'p> {
+    /// Asks about a whole change.
+    pub(crate) fn whole(previews: &'p [Preview]) -> Self {
+        static NONE: BTreeMap<TargetId, Preview> = BTreeMap::new();
+        Self { previews, holed: &NONE, beside: &[] }
+    }
+}
+
+/// Where a stored preview is, and its digest.
+struct Shown {
+    set: usize,
+    at: usize,
+    digest: Digest,
+}
+
+impl<'a> Court<'a> {
+    /// Reads approvals and shown previews. Approvals that cannot be read are an error: unreadable is *no*.
+    pub(crate) async fn open(
+        world: &'a World,
+        scenes: &'a Scenes<'a>,
+        head: Option<CommitSha>,
+        base: Option<Arc<Scene>>,
+    ) -> Result<Self, Failure> {
+        let approvals = world.host.approvals().await?;
+        let stored = world.store.saved().await?;
+        let mut shown: BTreeMap<TargetId, Vec<Shown>> = BTreeMap::new();
+        for (set, at, preview) in
+            stored.iter().enumerate().flat_map(|(set, stored)| seen(stored).map(move |(at, preview)| (set, at, preview)))
+        {
+            shown.entry(preview.target.clone()).or_default().push(Shown { set, at, digest: preview.digest() });
+        }
+        Ok(Self { world, scenes, head, base, approvals, stored, shown, now_ms: world.clock.now_ms() })
+    }
+
+    /// Binds decisions from the command line to previews and records them with the host. `shown` are the previews just
+    /// shown; without any, those that were stored.
+    pub(crate) async fn take(&mut self, reviews: &[Review], shown: Option<&[Preview]>) -> Result<(), Failure> {
+        for review in reviews {
+            let digests = match shown {
+                Some(previews) => previews.iter().map(|preview| preview.digest().as_str().into()).collect(),
+                None => self.shown_last(),
+            };
+            let wanted = |digest: &Arc<str>| review.digest.as_ref().is_none_or(|prefix| digest.starts_with(prefix.as_str()));
+            let digests: Vec<Arc<str>> = match &review.digest {
+                Some(_) => {
+                    self.all_shown().into_iter().chain(digests).filter(wanted).collect::<BTreeSet<_>>().into_iter().collect()
+                }
+                None => digests,
+            };
+            if digests.is_empty() {
+                let what = format!("nothing was shown yet that {} could {}", review.by, say(review.decision));
+                return Err(Failure::usage(what, "isobar preview shows the changes and their digests"));
+            }
+            let approval = Approval { by: review.by.clone(), decision: review.decision, digests, at_ms: self.now_ms };
+            self.world.host.record(&approval).await?;
+            self.approvals.push(approval);
+        }
+        Ok(())
+    }
+
+    /// Judges previews, in their order.
+    pub(crate) fn judge(&self, asked: &Asked<'_>, work: &Work, history: &History) -> Result<Vec<Verdict>, Failure> {
+        let Asked { previews, holed, beside } = asked;
+        let mut verdicts: BTreeMap<TargetId, Verdict> = BTreeMap::new();
+        let mut benches: Vec<(Arc<Scene>, Vec<&Preview>)> = Vec::new();
+        for preview in *previews {
+            let authority = self.authority(&preview.target, work, history)?;
+            match benches.iter_mut().find(|(scene, _)| Arc::ptr_eq(scene, &authority)) {
+                Some((_, members)) => members.push(preview),
+                None => benches.push((authority, vec![preview])),
+            }
+        }
+        for (authority, members) in &benches {
+            let mine: BTreeSet<&TargetId> = members.iter().map(|preview| &preview.target).collect();
+            let mut subjects = Vec::new();
+            let asked_for: BTreeSet<&TargetId> = previews.iter().map(|preview| &preview.target).collect();
+            for preview in previews.iter().chain(beside.iter().filter(|preview| !asked_for.contains(&preview.target))) {
+                let mut past = if mine.contains(&preview.target) {
+                    self.past(&preview.target, authority, work, history)?
+                } else {
+                    Past::default()
+                };
+                if let Some(holed) = holed.get(&preview.target) {
+                    fill_cleared(holed, preview, &mut past);
+                }
+                subjects.push(subject(preview, authority, work, past));
+            }
+            let change = self.change(authority)?;
+            let judged = self.sit(authority, subjects, &change, history);
+            verdicts.extend(
+                judged
+                    .into_iter()
+                    .filter(|verdict| mine.contains(&verdict.target))
+                    .map(|verdict| (verdict.target.clone(), verdict)),
+            );
+        }
+        Ok(previews.iter().filter_map(|preview| verdicts.remove(&preview.target)).collect())
+    }
+
+    fn sit(&self, authority: &Scene, subjects: Vec<Subject<'_>>, change: &PullRequest, history: &History) -> Vec<Verdict> {
+        let teams: BTreeMap<Arc<str>, Vec<User>> = authority
+            .fleet
+            .teams
+            .iter()
+            .map(|(name, members)| (name.to_lowercase().into(), members.iter().cloned().map(User).collect()))
+            .collect();
+        let approvals = self.fresh_approvals(history, &subjects);
+        judge(&Facts {
+            policy: authority.policy.as_ref(),
+            teams: &teams,
+            pull_request: change,
+            approvals: &approvals,
+            subjects,
+            now_ms: self.now_ms,
+        })
+    }
+
+    /// Whose policy, teams and labels count for a target: the commit before the change. In a pull request's view that is the
+    /// base; else the commit the target was last brought to. For a target that was never applied it is the commit that was
+    /// settled last with nothing new left behind, or the one before the first run; a fleet that is not there yet is a bootstrap
+    /// and speaks for itself. So a change cannot be tried until its own policy judges it.
+    pub(crate) fn authority(&self, target: &TargetId, work: &Work, history: &History) -> Result<Arc<Scene>, Failure> {
+        if let Some(base) = &self.base {
+            return Ok(base.clone());
+        }
+        let applied = history.commit_of(target).or_else(|| history.trusted_commit()).cloned();
+        if let Some(commit) = applied {
+            return self.scenes.at(&CommitSha(commit));
+        }
+        let first = history.first_commit().cloned().map(CommitSha).or_else(|| self.head.clone());
+        let parent = first.as_ref().and_then(|first| self.world.workspace.commit(&format!("{first}^")).ok());
+        if let Some(parent) = parent
+            && self.world.workspace.at(&parent.0)?.listing.get(FLEET).is_some()
+        {
+            return self.scenes.at(&parent);
+        }
+        if let Some(first) = history.first_commit()
+            && self.world.workspace.at(first)?.listing.get(FLEET).is_some()
+        {
+            return self.scenes.at(&CommitSha(first.clone()));
+        }
+        match work.get(target).or(work.pending.first()) {
+            Some(pending) => Ok(pending.scene.clone()),
+            None => Err(Failure::World(format!("no fleet speaks for {target}"), None)),
+        }
+    }
+
+    /// What history and shown previews say of a target.
+    fn past(&self, target: &TargetId, authority: &Arc<Scene>, work: &Work, history: &History) -> Result<Past, Failure> {
+        let record = history.target(target);
+        let mut cleared = record.map(|record| record.cleared.clone()).unwrap_or_default();
+        let applied_at_ms = record.and_then(|record| record.applied_at_ms).unwrap_or(0);
+        let shown = self.shown.get(target).map_or(&[][..], Vec::as_slice);
+        for (stored, preview) in
+            shown.iter().filter(|shown| self.is_reviewed(&shown.digest)).filter_map(|shown| self.stored_at(shown))
+        {
+            if stored.at_ms <= applied_at_ms || !self.is_merged(stored)? {
+                continue;
+            }
+            let head = CommitSha(stored.head.clone());
+            let base = base_of(stored).or_else(|| authority.snapshot.commit.clone()).filter(|base| *base != head);
+            let change = self.world.workspace.people(base.as_ref(), &head)?;
+            for verdict in self.sit(authority, vec![subject(preview, authority, work, Past::default())], &change, history) {
+                if let Answer::Clear(clearance) = verdict.answer
+                    && !clearance.by().is_empty()
+                {
+                    cleared.extend(clearance.changes().iter().map(|mark| (mark.clone(), clearance.by().to_vec())));
+                }
+            }
+        }
+        let shown = shown.iter().map(|shown| shown.digest.clone()).collect();
+        Ok(Past { cleared, started: record.is_some_and(|record| record.started), shown })
+    }
+
+    /// Names of the outputs that were holes when the target was cleared.
+    pub(crate) fn holes(&self, target: &TargetId, work: &Work, history: &History) -> Result<BTreeSet<Arc<str>>, Failure> {
+        let authority = self.authority(target, work, history)?;
+        let past = self.past(target, &authority, work, history)?;
+        Ok(past.cleared.iter().flat_map(|(mark, _)| mark.holes.iter().cloned()).collect())
+    }
+
+    fn stored_at(&self, shown: &Shown) -> Option<(&Stored, &Preview)> {
+        let stored = self.stored.get(shown.set)?;
+        Some((stored, stored.previews.get(shown.at)?.as_ref().ok()?))
+    }
+
+    fn is_reviewed(&self, digest: &Digest) -> bool {
+        self.approvals.iter().any(|approval| approval.digests.iter().any(|given| **given == *digest.as_str()))
+    }
+
+    /// The commit that was previewed is part of what is being applied.
+    fn is_merged(&self, stored: &Stored) -> Result<bool, Failure> {
+        let Some(head) = &self.head else { return Ok(false) };
+        let previewed = CommitSha(stored.head.clone());
+        match self.world.workspace.commit(&previewed.0) {
+            Ok(previewed) => Ok(self.world.workspace.is_ancestor(&previewed, head)?),
+            Err(_) => Ok(false), // an uncommitted tree, or a commit that is gone
+        }
+    }
+
+    /// The people behind what is judged: everybody who wrote or committed since the authority's commit.
+    fn change(&self, authority: &Scene) -> Result<PullRequest, Failure> {
+        match &self.head {
+            Some(head) => {
+                Ok(self.world.workspace.people(authority.snapshot.commit.as_ref().filter(|base| *base != head), head)?)
+            }
+            None => {
+                let operator = self.world.workspace.operator().unwrap_or(User("unknown".into()));
+                Ok(PullRequest { number: None, title: String::new(), committers: vec![operator.clone()], author: operator })
+            }
+        }
+    }
+
+    /// Approvals that are newer than the last apply of the target they are for: an old yes is not a yes to going back.
+    fn fresh_approvals(&self, history: &History, subjects: &[Subject<'_>]) -> Vec<Approval> {
+        if self.approvals.is_empty() {
+            return Vec::new();
+        }
+        let judged =
+            subjects.iter().map(|subject| (Arc::from(subject.preview.digest().as_str()), subject.preview.target.clone()));
+        let targets: BTreeMap<Arc<str>, TargetId> = judged.collect();
+        let is_fresh = |digest: &&Arc<str>, at_ms: u64| {
+            let applied = targets.get(*digest).and_then(|target| history.target(target)?.applied_at_ms);
+            applied.is_none_or(|applied| applied < at_ms)
+        };
+        let keep = |approval: &Approval| {
+            let digests = approval.digests.iter().filter(|digest| is_fresh(digest, approval.at_ms)).cloned().collect();
+            Approval { digests, ..approval.clone() }
+        };
+        self.approvals.iter().map(keep).filter(|approval| !approval.digests.is_empty()).collect()
+    }
+
+    fn all_shown(&self) -> Vec<Arc<str>> {
+        self.shown.values().flatten().map(|shown| shown.digest.as_str().into()).collect()
+    }
+
+    /// Digests of the newest shown set of this head, else of the newest at all.
+    fn shown_last(&self) -> Vec<Arc<str>> {
+        let of_head = self.stored.iter().rposition(|stored| self.head.as_ref().is_some_and(|head| *head.0 == *stored.head));
+        let Some(last) = of_head.or(self.stored.len().checked_sub(1)) else { return Vec::new() };
+        let shown = self.shown.values().flatten().filter(|shown| shown.set == last);
+        shown.map(|shown| shown.digest.as_str().into()).collect()
+    }
+}
+
+fn seen(stored: &Stored) -> impl Iterator<Item = (usize, &Preview)> {
+    stored.previews.iter().enumerate().filter_map(|(at, answer)| Some((at, answer.as_ref().ok()?)))
+}
+
+/// Puts a filled preview where the cleared one had holes: when the preview with holes is covered and the filled one is the
+/// same but for them, its changes count as cleared.
+fn fill_cleared(holed: &Preview, filled: &Preview, past: &mut Past) {
+    let cleared: Vec<ChangeMark> = past.cleared.iter().map(|(mark, _)| mark.clone()).collect();
+    let is_covered = beyond(&holed.changes, &cleared, past.started).is_empty();
+    if !is_covered || !filled_matches(&holed.changes, &filled.changes) {
+        return;
+    }
+    let mut by: Vec<User> = Vec::new();
+    for user in past.cleared.iter().flat_map(|(_, by)| by) {
+        if !by.contains(user) {
+            by.push(user.clone());
+        }
+    }
+    past.cleared.extend(filled.marks().into_iter().map(|mark| (mark, by.clone())));
+}
+
+fn subject<'p>(preview: &'p Preview, authority: &Scene, work: &Work, past: Past) -> Subject<'p> {
+    let now = work.get(&preview.target).map(|pending| &pending.target);
+    let before = authority.fleet.target(&preview.target);
+    let labels = |target: &Target| {
+        let pairs = target.region.labels.iter().chain(&target.stack.labels);
+        pairs.map(|(key, value)| (key.clone(), value.clone())).collect::<BTreeSet<_>>()
+    };
+    let cloud = now.or(before).and_then(|target| target.region.cloud.clone());
+    Subject { preview, cloud, labels: now.into_iter().chain(before).flat_map(labels).collect(), past }
+}
+
+fn base_of(stored: &Stored) -> Option<CommitSha> {
+    (!stored.base.is_empty()).then(|| CommitSha(stored.base.clone()))
+}
+
+fn say(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Approve => "approve",
+        Decision::Reject => "reject",
+    }
+}

@@ -1,0 +1,118 @@
+//! `isobar doctor`: what is missing on this machine or in this repository, with the command that mends it.
+
+use super::scene::{FLEET, Scene};
+use super::tell;
+use crate::exit::{Exit, Failure};
+use crate::journal::History;
+use crate::world::World;
+use serde_json::json;
+use std::fmt::Write as _;
+
+/// One thing that was looked at.
+struct Finding {
+    good: bool,
+    what: String,
+    /// The command or the line that mends it; or what is lost without it.
+    mend: Option<String>,
+}
+
+pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
+    let findings = examine(world).await;
+    let bad = findings.iter().any(|finding| !finding.good);
+    if as_json {
+        let list = findings.iter().map(|finding| json!({ "good": finding.good, "what": finding.what, "mend": finding.mend }));
+        tell::json(world, &json!({ "schema": "isobar/doctor/v1", "findings": list.collect::<Vec<_>>() }));
+    } else {
+        let mut text = String::new();
+        for finding in &findings {
+            let _ = writeln!(text, "{} {}", if finding.good { "✓" } else { "!" }, finding.what);
+            finding.mend.iter().for_each(|mend| text.push_str(&format!("    {mend}\n")));
+        }
+        text.push_str(if bad { "\nmend what is marked with !, then isobar check\n" } else { "\nnothing is missing\n" });
+        world.terminal.say(&text);
+    }
+    Ok(if bad { Exit::Negative } else { Exit::Clean })
+}
+
+async fn examine(world: &World) -> Vec<Finding> {
+    let mut findings = vec![good(format!("a git repository at {}", world.workspace.root().display()))];
+    findings.push(match world.workspace.head() {
+        Ok(head) => good(format!("HEAD is {}", head.short())),
+        Err(error) => bad(error.what, error.hint),
+    });
+    findings.push(match world.workspace.default_branch() {
+        Some(branch) => good(format!("the default branch is {branch}")),
+        None => bad("no default branch: neither origin/HEAD nor main nor master", Some("git branch -m main".into())),
+    });
+    findings.extend(fleet(world));
+    findings.push(match world.store.read().await {
+        Ok(entries) => {
+            let targets = History::of(entries.iter().cloned()).targets().count();
+            good(format!(
+                "the journal at {} has {} entries about {targets} targets, and its chain holds",
+                world.store.place(),
+                entries.len()
+            ))
+        }
+        Err(error) => bad(error.to_string(), Some("isobar writes nothing on a journal that it cannot read".into())),
+    });
+    findings.push(match world.host.approvals().await {
+        Ok(approvals) => good(format!("reviews from the {} host can be read: {} so far", world.host.name(), approvals.len())),
+        Err(error) => bad(error.to_string(), error.hint),
+    });
+    findings.push(match world.key {
+        Some(_) => good("ISOBAR_KEY is set: digests of sensitive values are keyed"),
+        None => Finding {
+            good: true,
+            what: "ISOBAR_KEY is not set".into(),
+            mend: Some("only needed for sensitive values: without it no approval can be bound to them, so a target that changes one waits; export ISOBAR_KEY=\"$(openssl rand -hex 32)\" and keep it".into()),
+        },
+    });
+    findings
+}
+
+fn fleet(world: &World) -> Vec<Finding> {
+    let snapshot = match world.workspace.worktree(&[".isobar".to_string()]) {
+        Ok(snapshot) => snapshot,
+        Err(error) => return vec![bad(error.what, error.hint)],
+    };
+    if snapshot.listing.get(FLEET).is_none() {
+        return vec![bad(format!("no {FLEET} at the root of the repository"), Some("isobar init".into()))];
+    }
+    let scene = match Scene::open(world, snapshot) {
+        Ok(scene) => scene,
+        Err(Failure::Definitions(mistakes)) => {
+            return vec![bad(format!("{} mistakes in the definitions", mistakes.len()), Some("isobar check".into()))];
+        }
+        Err(failure) => return vec![bad(failure.to_string(), None)],
+    };
+    let fleet = &scene.fleet;
+    let mut findings = vec![good(format!(
+        "{} stacks in {} regions make {} targets",
+        fleet.stacks.len(),
+        fleet.regions.len(),
+        fleet.targets().len()
+    ))];
+    findings.push(match scene.policy {
+        Some(_) => good("a policy is declared"),
+        None => Finding {
+            good: true,
+            what: "no policy is declared".into(),
+            mend: Some("on a laptop everything is cleared; add policy: to isobar.yaml to ask for approvals".into()),
+        },
+    });
+    let tracked = scene.published(world).into_iter().find(|place| !scene.snapshot.listing.under(place).is_empty());
+    if let Some(place) = tracked {
+        let what = format!("{place} is a destination and its files are committed: each apply would make the tree dirty");
+        findings.push(bad(what, Some(format!("echo '/{place}/' >> .gitignore && git rm -r --cached {place}"))));
+    }
+    findings
+}
+
+fn good(what: impl Into<String>) -> Finding {
+    Finding { good: true, what: what.into(), mend: None }
+}
+
+fn bad(what: impl Into<String>, mend: Option<String>) -> Finding {
+    Finding { good: false, what: what.into(), mend }
+}

@@ -1,0 +1,86 @@
+//! `isobar judge`: policy again on the previews that were shown last; starts no engine.
+
+use super::court::{Asked, Court, Review};
+use super::pending::{Pending, Work};
+use super::scene::Scenes;
+use super::tell::{self, Form};
+use crate::change::Preview;
+use crate::exit::{Exit, Failure};
+use crate::policy::{Answer, Verdict};
+use crate::report::{Report, Told};
+use crate::review::CommitSha;
+use crate::stack::{Selector, TargetId};
+use crate::store::Stored;
+use crate::world::World;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What to judge.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    pub selector: Selector,
+    pub form: Form,
+    pub reviews: Vec<Review>,
+}
+
+pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
+    let scenes = Scenes::new(world);
+    let history = world.store.history().await?;
+    let stored = latest(world).await?;
+    let head = (*stored.head != *"dirty").then(|| CommitSha(stored.head.clone()));
+    let scene = match &head {
+        Some(head) => scenes.at(head)?,
+        None => Arc::new(super::scene::Scene::open(world, world.workspace.worktree(&super::view::published(world))?)?),
+    };
+    let base = (!stored.base.is_empty()).then(|| CommitSha(stored.base.clone()));
+    let base = base.map(|base| scenes.at(&base)).transpose()?;
+    let work = work_of(&stored, &scene, base.as_ref(), &request.selector);
+    let previews: Vec<Preview> =
+        stored.previews.iter().flatten().filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
+
+    let mut court = Court::open(world, &scenes, head, base).await?;
+    court.take(&request.reviews, Some(&previews)).await?;
+    let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
+
+    let waits = verdicts.iter().any(|verdict| !matches!(verdict.answer, Answer::Clear(_)));
+    let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
+    let mut report = Report::new(Told::Judge);
+    report.head = Some(stored.head.clone());
+    report.base = (!stored.base.is_empty()).then(|| stored.base.clone());
+    report.at_ms = Some(world.clock.now_ms());
+    let answers: Vec<_> = previews.into_iter().map(Ok).collect();
+    report.rows = tell::rows(&answers, &verdicts, &[]);
+    report.fold = tell::folded(&report.rows, &work);
+    report.next = vec![if waits {
+        "isobar judge --review NAME=approve  (a reviewer who is not the author)".into()
+    } else {
+        "isobar apply".into()
+    }];
+    tell::report(world, &report, &request.form)?;
+    Ok(if waits { Exit::NotCleared } else { Exit::Clean })
+}
+
+/// The newest shown set, of the head if there is one.
+async fn latest(world: &World) -> Result<Stored, Failure> {
+    let saved = world.store.saved().await?;
+    let head = world.workspace.head().ok();
+    let of_head = saved.iter().rposition(|stored| head.as_ref().is_some_and(|head| *head.0 == *stored.head));
+    let last = of_head.or(saved.len().checked_sub(1)).and_then(|at| saved.into_iter().nth(at));
+    last.ok_or_else(|| Failure::usage("no preview was shown yet", "isobar preview"))
+}
+
+fn work_of(
+    stored: &Stored,
+    scene: &Arc<super::scene::Scene>,
+    base: Option<&Arc<super::scene::Scene>>,
+    selector: &Selector,
+) -> Work {
+    let find = |preview: &Preview| {
+        let now = scene.fleet.target(&preview.target).map(|target| (target, scene));
+        let before = || base.and_then(|base| Some((base.fleet.target(&preview.target)?, base)));
+        let (target, scene) = now.or_else(before)?;
+        let pending = Pending { target: target.clone(), intent: preview.intent, scene: scene.clone(), reasons: Vec::new() };
+        selector.matches(target).then_some(pending)
+    };
+    Work::of(stored.previews.iter().flatten().filter_map(find).collect(), Vec::new(), None)
+}

@@ -1,0 +1,226 @@
+//! Which targets have something to do, and why: level-triggered, each from its own last applied commit to the head.
+
+use super::scene::{Scene, Scenes};
+use crate::change::Intent;
+use crate::exit::Failure;
+use crate::journal::{History, Record, State};
+use crate::review::CommitSha;
+use crate::stack::{Known, Reason, Selection, Selector, Target, TargetId};
+use crate::world::World;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// One target with something to do.
+#[derive(Clone)]
+pub(crate) struct Pending {
+    pub(crate) target: Target,
+    pub(crate) intent: Intent,
+    /// The definitions it is made of: the head's, or for a destroy those of its last applied commit.
+    pub(crate) scene: Arc<Scene>,
+    pub(crate) reasons: Vec<Reason>,
+}
+
+/// Everything selected: what has something to do, and how many targets were looked at in all.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub(crate) pending: Vec<Pending>,
+    /// Selected targets that nothing touches.
+    pub(crate) untouched: Vec<TargetId>,
+    /// Graph of the definitions that destroyed targets came from.
+    pub(crate) before: Option<Arc<Scene>>,
+    at: BTreeMap<TargetId, usize>,
+}
+
+impl Work {
+    /// Makes work of what is pending, in that order.
+    pub(crate) fn of(pending: Vec<Pending>, untouched: Vec<TargetId>, before: Option<Arc<Scene>>) -> Self {
+        let at = pending.iter().enumerate().map(|(at, pending)| (pending.target.id.clone(), at)).collect();
+        Self { pending, untouched, before, at }
+    }
+
+    pub(crate) fn get(&self, target: &TargetId) -> Option<&Pending> {
+        self.pending.get(*self.at.get(target)?)
+    }
+
+    /// Keeps only the pending targets that `keep` names.
+    pub(crate) fn only(self, keep: impl Fn(&TargetId) -> bool) -> Self {
+        let pending = self.pending.into_iter().filter(|pending| keep(&pending.target.id)).collect();
+        Self::of(pending, self.untouched, self.before)
+    }
+
+    /// Targets by level: each level needs only those before it.
+    pub(crate) fn levels(&self) -> Vec<Vec<TargetId>> {
+        let mut depth: BTreeMap<&TargetId, usize> = BTreeMap::new();
+        let order = self.pending.first().map(|pending| pending.scene.graph.order()).unwrap_or_default();
+        let place: BTreeMap<&TargetId, usize> = order.into_iter().enumerate().map(|(at, id)| (id, at)).collect();
+        let mut order: Vec<&Pending> = self.pending.iter().collect();
+        order.sort_by_key(|pending| place.get(&pending.target.id).copied().unwrap_or(usize::MAX));
+        let mut levels: Vec<Vec<TargetId>> = Vec::new();
+        for pending in order {
+            let id = &pending.target.id;
+            let before = pending.scene.graph.dependencies(id).iter().filter_map(|dependency| depth.get(dependency));
+            let level = before.max().map_or(0, |deepest| deepest + 1);
+            depth.insert(id, level);
+            if levels.len() <= level {
+                levels.resize_with(level + 1, Vec::new);
+            }
+            levels[level].push(id.clone());
+        }
+        levels
+    }
+
+    /// Dependencies of pending targets that have nothing to do themselves: their outputs are asked of reality.
+    pub(crate) fn settled_dependencies(&self) -> Vec<Target> {
+        let wanted: BTreeSet<&TargetId> = self.pending.iter().map(|pending| &pending.target.id).collect();
+        let mut found: BTreeMap<TargetId, Target> = BTreeMap::new();
+        for pending in &self.pending {
+            for dependency in pending.scene.graph.dependencies(&pending.target.id) {
+                if !wanted.contains(dependency)
+                    && let Some(target) = pending.scene.fleet.target(dependency)
+                {
+                    found.insert(dependency.clone(), target.clone());
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+}
+
+/// Compares `after` with one `before` for all targets: a pull request's view.
+pub(crate) fn between(before: Option<&Arc<Scene>>, after: &Arc<Scene>, selector: &Selector) -> Work {
+    let side = before.map(|scene| scene.side());
+    let selection = Selection::between(side.as_ref(), &after.side());
+    gather(&selection, before, after, selector, |_| true)
+}
+
+/// Everything selected, touched or not.
+pub(crate) fn all(after: &Arc<Scene>, selector: &Selector) -> Work {
+    let selected = after.fleet.targets().iter().filter(|target| selector.matches(target));
+    let pending = selected.map(|target| Pending {
+        target: target.clone(),
+        intent: Intent::Converge,
+        scene: after.clone(),
+        reasons: Vec::new(),
+    });
+    Work::of(pending.collect(), Vec::new(), None)
+}
+
+/// Compares `after` with each target's own last applied commit. Targets that failed, are unknown, or were never applied have
+/// something to do as well.
+pub(crate) fn since_applied(
+    scenes: &Scenes<'_>,
+    history: &History,
+    after: &Arc<Scene>,
+    selector: &Selector,
+) -> Result<Work, Failure> {
+    let mut by_commit: BTreeMap<Option<Arc<str>>, BTreeSet<TargetId>> = BTreeMap::new();
+    for target in after.fleet.targets() {
+        by_commit.entry(commit_of(history, target)).or_default().insert(target.id.clone());
+    }
+    for (id, record) in history.targets() {
+        if after.fleet.target(id).is_none() && exists(record) {
+            by_commit.entry(history.commit_of(id).cloned()).or_default().insert(id.clone());
+        }
+    }
+
+    let mut work = Work::default();
+    for (commit, members) in by_commit {
+        let before = match &commit {
+            Some(commit) => Some(scenes.at(&CommitSha(commit.clone()))?),
+            None => None,
+        };
+        let side = before.as_ref().map(|scene| scene.side());
+        let selection = Selection::between(side.as_ref(), &after.side());
+        let part = gather(&selection, before.as_ref(), after, selector, |id| members.contains(id));
+        work.pending.extend(part.pending);
+        work.untouched.extend(part.untouched);
+        work.before = part.before.or(work.before);
+    }
+    take_along(history, after, &mut work);
+    let order: BTreeMap<&TargetId, usize> =
+        after.fleet.targets().iter().enumerate().map(|(at, target)| (&target.id, at)).collect();
+    work.pending.sort_by_key(|pending| order.get(&pending.target.id).copied().unwrap_or(usize::MAX));
+    Ok(Work::of(work.pending, work.untouched, work.before))
+}
+
+/// Moves untouched targets that failed or are unknown to those with something to do.
+fn take_along(history: &History, after: &Arc<Scene>, work: &mut Work) {
+    let unfinished = |id: &TargetId| match history.target(id).map(|record| &record.state) {
+        Some(State::Failed { .. } | State::Unknown { .. }) => true,
+        Some(State::Never | State::Applied | State::Removed) | None => false,
+    };
+    let (again, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut work.untouched).into_iter().partition(unfinished);
+    work.untouched = rest;
+    let targets = again.iter().filter_map(|id| after.fleet.target(id));
+    work.pending.extend(targets.map(|target| Pending {
+        target: target.clone(),
+        intent: Intent::Converge,
+        scene: after.clone(),
+        reasons: Vec::new(),
+    }));
+}
+
+fn gather(
+    selection: &Selection,
+    before: Option<&Arc<Scene>>,
+    after: &Arc<Scene>,
+    selector: &Selector,
+    mine: impl Fn(&TargetId) -> bool,
+) -> Work {
+    let mut work = Work::default();
+    let touched: BTreeMap<&TargetId, &[Reason]> =
+        selection.touched.iter().map(|why| (&why.target, why.reasons.as_slice())).collect();
+    for target in after.fleet.targets().iter().filter(|target| mine(&target.id) && selector.matches(target)) {
+        match touched.get(&target.id) {
+            None => work.untouched.push(target.id.clone()),
+            Some(reasons) => {
+                let (target, scene, reasons) = (target.clone(), after.clone(), reasons.to_vec());
+                work.pending.push(Pending { target, intent: Intent::Converge, scene, reasons });
+            }
+        }
+    }
+    if let Some(before) = before {
+        for target in before.fleet.targets().iter().filter(|target| mine(&target.id) && selector.matches(target)) {
+            if after.fleet.target(&target.id).is_none()
+                && let Some(reasons) = touched.get(&target.id)
+            {
+                let (target, scene, reasons) = (target.clone(), before.clone(), reasons.to_vec());
+                work.pending.push(Pending { target, intent: Intent::Destroy, scene, reasons });
+                work.before = Some(before.clone());
+            }
+        }
+    }
+    Work::of(work.pending, work.untouched, work.before)
+}
+
+/// The commit a target is at, under its own name or one it had before.
+pub(crate) fn commit_of(history: &History, target: &Target) -> Option<Arc<str>> {
+    let renamed = || {
+        let former = target.stack.was.iter().map(|name| TargetId::new(name.clone(), target.id.region.clone()));
+        former.filter_map(|id| history.commit_of(&id).cloned()).next()
+    };
+    history.commit_of(&target.id).cloned().or_else(renamed)
+}
+
+/// Something of it may be in the world.
+fn exists(record: &Record) -> bool {
+    match record.state {
+        State::Never | State::Removed => false,
+        State::Applied | State::Failed { .. } | State::Unknown { .. } => true,
+    }
+}
+
+/// The outputs known before anything is previewed: those of dependencies that have nothing to do.
+pub(crate) async fn known_outputs(world: &World, work: &Work) -> Known {
+    let mut known = Known::default();
+    let settled = work.settled_dependencies();
+    let by_id: BTreeMap<&TargetId, &Target> = settled.iter().map(|target| (&target.id, target)).collect();
+    let Some(scene) = work.pending.first().map(|pending| pending.scene.clone()) else { return known };
+    let make = |id: &TargetId, known: &Known| match by_id.get(id) {
+        Some(target) => scene.job(world, target, Intent::Converge, known),
+        None => Err(crate::change::Unseen { target: id.clone(), reason: crate::change::UnseenReason::Cancelled }),
+    };
+    let ids: Vec<TargetId> = settled.iter().map(|target| target.id.clone()).collect();
+    crate::runner::outputs(&world.engines, &ids, &mut known, &make).await;
+    known
+}

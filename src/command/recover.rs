@@ -1,0 +1,69 @@
+//! `isobar recover`: explains every unknown outcome, looks again, and closes it or goes on with it. Safe to repeat.
+
+use super::apply;
+use super::converge::{Order, converge, say_time};
+use super::scene::Scenes;
+use super::tell::{self, Form};
+use crate::exit::{Exit, Failure};
+use crate::journal::{History, State, Verb};
+use crate::report::{Report, Told};
+use crate::stack::{Selector, TargetId};
+use crate::world::World;
+use std::collections::BTreeSet;
+
+/// What to recover.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    pub selector: Selector,
+    pub form: Form,
+}
+
+pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
+    let scenes = Scenes::new(world);
+    let head = world.workspace.head()?;
+    let scene = scenes.at(&head)?;
+    let history = world.store.history().await?;
+    let unknown = unknown(&history);
+    let mine: BTreeSet<TargetId> = unknown
+        .iter()
+        .map(|(target, _)| target)
+        .filter(|id| scene.fleet.target(id).is_none_or(|target| request.selector.matches(target)))
+        .cloned()
+        .collect();
+    if mine.is_empty() {
+        let mut report = Report::new(Told::Recover);
+        report.head = Some(head.0.clone());
+        report.nothing = Some("no target has an unknown outcome".into());
+        tell::report(world, &report, &request.form)?;
+        return Ok(Exit::Clean);
+    }
+    for (target, since_ms) in unknown.iter().filter(|(target, _)| mine.contains(target)) {
+        world.terminal.note(&format!(
+            "{target}: an apply was started at {} and its end was never recorded; looking again",
+            say_time(*since_ms)
+        ));
+    }
+
+    let order = Order {
+        verb: Verb::Recover,
+        head: head.clone(),
+        selector: &request.selector,
+        reviews: &[],
+        begin: false,
+        only: Some(mine),
+        parallel: 0,
+    };
+    let done = converge(world, &scenes, order).await?;
+
+    let report = apply::compose(world, &done, Told::Recover, &head.0);
+    tell::report(world, &report, &request.form)?;
+    Ok(apply::exit(world, &done, &report))
+}
+
+fn unknown(history: &History) -> Vec<(TargetId, u64)> {
+    let since = |(target, record): (&TargetId, &crate::journal::Record)| match record.state {
+        State::Unknown { since_ms } => Some((target.clone(), since_ms)),
+        State::Never | State::Applied | State::Failed { .. } | State::Removed => None,
+    };
+    history.targets().filter_map(since).collect()
+}

@@ -1,0 +1,203 @@
+//! One side of a comparison, gathered: the fleet of a snapshot, what its stacks read, and how to make a target's job of it.
+
+use crate::change::{Intent, Unseen, UnseenReason};
+use crate::engine::{Job, Sources};
+use crate::exit::Failure;
+use crate::policy::Policy;
+use crate::review::CommitSha;
+use crate::rollout::Settings;
+use crate::stack::{Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Source, StackName, Target, TargetId, Uses};
+use crate::workspace::Snapshot;
+use crate::world::World;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+/// The fleet's file.
+pub(crate) const FLEET: &str = "isobar.yaml";
+
+/// Definitions, sources and graph of one snapshot.
+pub(crate) struct Scene {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) graph: Graph,
+    /// `None`: the fleet declares no policy.
+    pub(crate) policy: Option<Policy>,
+    pub(crate) settings: Settings,
+    sources: BTreeMap<StackName, Arc<Sources>>,
+    uses: BTreeMap<StackName, Uses>,
+    resolver: Resolver<Arc<Fleet>>,
+    root: Arc<PathBuf>,
+}
+
+impl Scene {
+    /// Reads everything a snapshot defines; all mistakes of all files at once.
+    pub(crate) fn open(world: &World, snapshot: Snapshot) -> Result<Self, Failure> {
+        let definitions = definitions(world, &snapshot)?;
+        let fleet = Fleet::read(&definitions, &snapshot.listing).map_err(|mistakes| quoted(mistakes, &definitions))?;
+        let fleet = Arc::new(fleet);
+        let mut mistakes = Mistakes::default();
+
+        let (mut sources, mut uses) = (BTreeMap::new(), BTreeMap::new());
+        for stack in &fleet.stacks {
+            let Some(engine) = world.engines.get(&stack.engine) else { continue };
+            let mut found = Sources::new();
+            read_into(world, &snapshot, engine.reads(stack), &mut found)?;
+            loop {
+                let more: Vec<_> =
+                    engine.reads_more(stack, &found).into_iter().filter(|path| !found.contains_key(path)).collect();
+                let before = found.len();
+                read_into(world, &snapshot, more, &mut found)?;
+                if found.len() == before {
+                    break;
+                }
+            }
+            engine.check(stack, &found, &mut mistakes);
+            uses.insert(stack.name.clone(), engine.uses(stack, &found));
+            sources.insert(stack.name.clone(), Arc::new(found));
+        }
+        let policy = fleet.policy.as_ref().map(|section| Policy::read(section, &fleet, &mut mistakes));
+        let settings = Settings::read(&fleet, &mut mistakes);
+        if !mistakes.is_empty() {
+            return Err(quoted_with(mistakes, &definitions, &sources));
+        }
+        let graph = Graph::of(&fleet);
+        let resolver = Resolver::new(fleet.clone());
+        let root = Arc::new(world.workspace.root().to_path_buf());
+        Ok(Self { snapshot, fleet, graph, policy, settings, sources, uses, resolver, root })
+    }
+
+    pub(crate) fn side(&self) -> Side<'_> {
+        Side { fleet: &self.fleet, listing: &self.snapshot.listing, uses: &self.uses }
+    }
+
+    /// Resolves every target once: mistakes of single regions, and two targets that are the same real thing.
+    pub(crate) fn check_targets(&self, world: &World) -> Result<(), Failure> {
+        let mut mistakes = Mistakes::default();
+        let mut owners: BTreeMap<String, &Target> = BTreeMap::new();
+        for target in self.fleet.targets() {
+            let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
+            match self.resolver.resolve(target, &Known::default()) {
+                Err(found) => mistakes.extend(found),
+                Ok(resolved) => {
+                    let Some(identity) = engine.identity(&resolved) else { continue };
+                    if let Some(other) = owners.insert(identity.clone(), target) {
+                        let what = format!("{} and {} are the same thing: {identity}", other.id, target.id);
+                        let hint = "give each target its own, for example with ${{ region.id }} in it";
+                        mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));
+                    }
+                }
+            }
+        }
+        if mistakes.is_empty() {
+            return Ok(());
+        }
+        let definitions = definitions(world, &self.snapshot)?;
+        Err(quoted_with(mistakes, &definitions, &self.sources))
+    }
+
+    /// Makes the complete job of one target.
+    pub(crate) fn job(&self, world: &World, target: &Target, intent: Intent, known: &Known) -> Result<Job, Unseen> {
+        let unseen = |reason| Unseen { target: target.id.clone(), reason };
+        let resolved = self.resolver.resolve(target, known).map_err(|mut mistakes| {
+            let texts = |path: &str| self.sources.values().find_map(|sources| sources.get(path)).map(|source| &*source.bytes);
+            mistakes.quote(texts);
+            let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            unseen(UnseenReason::Definition(told.join("\n").into()))
+        })?;
+        let names = resolved.secrets();
+        let secrets = world.secrets(&names);
+        if let Some(missing) = names.iter().find(|name| !secrets.contains_key(*name)) {
+            return Err(unseen(UnseenReason::SecretMissing(missing.clone())));
+        }
+        Ok(Job {
+            target: Arc::new(target.clone()),
+            intent,
+            resolved: Arc::new(resolved),
+            secrets: Arc::new(secrets),
+            sources: self.sources.get(&target.id.stack).cloned().unwrap_or_default(),
+            root: self.root.clone(),
+            was: target.stack.was.iter().map(|name| TargetId::new(name.clone(), target.id.region.clone())).collect(),
+            key: world.key.clone(),
+        })
+    }
+
+    /// Resolves one target with nothing known of other stacks.
+    pub(crate) fn resolve(&self, target: &Target) -> Result<crate::stack::Resolved, Mistakes> {
+        self.resolver.resolve(target, &Known::default())
+    }
+
+    /// Directories of the working tree that engines publish to: not part of what is committed.
+    pub(crate) fn published(&self, world: &World) -> Vec<String> {
+        let engine = |target: &Target| world.engines.get(&target.stack.engine).cloned();
+        let identity = |target: &Target| engine(target)?.identity(&self.resolve(target).ok()?);
+        let places = self.fleet.targets().iter().filter_map(identity);
+        places.filter_map(|place| place.strip_prefix("file:").map(|dir| dir.trim_start_matches("./").to_string())).collect()
+    }
+}
+
+/// Scenes by commit, each read once.
+pub(crate) struct Scenes<'a> {
+    world: &'a World,
+    read: Mutex<BTreeMap<CommitSha, Arc<Scene>>>,
+}
+
+impl<'a> Scenes<'a> {
+    pub(crate) fn new(world: &'a World) -> Self {
+        Self { world, read: Mutex::default() }
+    }
+
+    /// Returns the scene at `commit`.
+    pub(crate) fn at(&self, commit: &CommitSha) -> Result<Arc<Scene>, Failure> {
+        if let Some(scene) = self.lock().get(commit) {
+            return Ok(scene.clone());
+        }
+        let scene = Arc::new(Scene::open(self.world, self.world.workspace.at(&commit.0)?)?);
+        self.lock().insert(commit.clone(), scene.clone());
+        Ok(scene)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<CommitSha, Arc<Scene>>> {
+        self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Reads `isobar.yaml` and every `stack.yaml`.
+pub(crate) fn definitions(world: &World, snapshot: &Snapshot) -> Result<Vec<Source>, Failure> {
+    let is_definition = |path: &str| path == FLEET || path == "stack.yaml" || path.ends_with("/stack.yaml");
+    let paths = snapshot.listing.leaves().iter().filter(|leaf| is_definition(&leaf.path));
+    let mut found = Vec::new();
+    for leaf in paths {
+        found.extend(world.workspace.read(snapshot, &leaf.path)?);
+    }
+    Ok(found)
+}
+
+fn read_into(world: &World, snapshot: &Snapshot, paths: Vec<Arc<str>>, found: &mut Sources) -> Result<(), Failure> {
+    for path in paths {
+        let leaves: Vec<Arc<str>> = match path.strip_suffix('/') {
+            Some(dir) => snapshot.listing.under(dir).iter().map(|leaf| leaf.path.clone()).collect(),
+            None => vec![path],
+        };
+        for leaf in leaves {
+            if !found.contains_key(&leaf)
+                && let Some(source) = world.workspace.read(snapshot, &leaf)?
+            {
+                found.insert(leaf, source);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn quoted(mut mistakes: Mistakes, definitions: &[Source]) -> Failure {
+    mistakes.quote(|path| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes));
+    Failure::Definitions(mistakes)
+}
+
+fn quoted_with(mut mistakes: Mistakes, definitions: &[Source], sources: &BTreeMap<StackName, Arc<Sources>>) -> Failure {
+    let defined = |path: &str| definitions.iter().find(|source| &*source.path == path);
+    let read = |path: &str| sources.values().find_map(|sources| sources.get(path));
+    mistakes.quote(|path| defined(path).or_else(|| read(path)).map(|source| &*source.bytes));
+    Failure::Definitions(mistakes)
+}

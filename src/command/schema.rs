@@ -1,0 +1,29 @@
+//! `isobar schema`: the JSON Schemas of the definitions and of `--json`.
+
+use crate::exit::Failure;
+use crate::stack::Parts;
+use serde_json::Value;
+
+/// Which schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// `isobar.yaml`.
+    Fleet,
+    /// `stack.yaml`.
+    Stack,
+    /// What `--json` prints.
+    Report,
+}
+
+/// Returns a schema, complete with the sections of every engine.
+pub fn schema(which: Which) -> Result<Value, Failure> {
+    let engines: Vec<(&str, Value)> = crate::engine::all().iter().map(|engine| (engine.name(), engine.schema())).collect();
+    let (policy, rollout) = (crate::policy::schema(), crate::rollout::schema());
+    let parts = Parts { engines: &engines, policy: Some(policy), rollout: Some(rollout) };
+    let found = match which {
+        Which::Fleet => crate::stack::json_schema("isobar", &parts),
+        Which::Stack => crate::stack::json_schema("stack", &parts),
+        Which::Report => Some(crate::report::json_schema()),
+    };
+    found.ok_or_else(|| Failure::World("no such schema".into(), None))
+}

@@ -1,0 +1,156 @@
+//! `isobar status`: what runs where, as text, JSON or one HTML page. Writes nothing but that page.
+
+use super::converge::short;
+use super::pending::{Work, since_applied};
+use super::scene::Scenes;
+use super::tell;
+use crate::exit::{Exit, Failure};
+use crate::journal::{History, Record, State};
+use crate::report::{self, RolloutLine, Status, StatusRow, WaveLine};
+use crate::rollout::{Ending, Now, Outcome, Progress, Todo};
+use crate::stack::{Selector, TargetId};
+use crate::world::World;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What to show.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    pub selector: Selector,
+    pub json: bool,
+    /// Write the page to this file.
+    pub html: Option<PathBuf>,
+}
+
+pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
+    let scenes = Scenes::new(world);
+    let head = world.workspace.head()?;
+    let scene = scenes.at(&head)?;
+    super::must_match(&request.selector, &scene.fleet)?;
+    let history = world.store.history().await?;
+    let work = since_applied(&scenes, &history, &scene, &request.selector)?;
+    let holders = world.store.holders().await?;
+    let now_ms = world.clock.now_ms();
+
+    let status = Status {
+        head: Some(head.0.clone()),
+        at_ms: now_ms,
+        rows: rows(&history, &work, &scene.fleet, now_ms),
+        rollouts: history.rollouts().map(|progress| rollout(&history, progress, now_ms)).collect(),
+        paused: history.paused().map(|(by, reason)| format!("paused by {by}: {reason}").into()),
+        holds: history
+            .holds(now_ms)
+            .into_iter()
+            .map(|hold| (hold.region.as_str().into(), hold.until_ms, hold.reason.clone()))
+            .collect(),
+        leases: holders.into_iter().map(|(holder, targets)| (holder.run, holder.since_ms, targets.len())).collect(),
+    };
+
+    if let Some(path) = &request.html {
+        let failed = |error: std::io::Error| Failure::World(format!("writing {}: {error}", path.display()), None);
+        std::fs::write(path, report::page(&status)).map_err(failed)?;
+        world.terminal.note(&format!("wrote {}", path.display()));
+    }
+    if request.json {
+        tell::json(world, &report::status_json(&status));
+    } else if request.html.is_none() {
+        world.terminal.say(&report::status_text(&status, world.terminal.style));
+    }
+    Ok(Exit::Clean)
+}
+
+fn rows(history: &History, work: &Work, fleet: &crate::stack::Fleet, now_ms: u64) -> Vec<StatusRow> {
+    let order: BTreeMap<&TargetId, usize> = fleet.targets().iter().enumerate().map(|(at, target)| (&target.id, at)).collect();
+    let pending = work.pending.iter().map(|pending| (&pending.target.id, true));
+    let mut all: Vec<(&TargetId, bool)> = pending.chain(work.untouched.iter().map(|id| (id, false))).collect();
+    all.sort_by_key(|(id, _)| (order.get(id).copied().unwrap_or(usize::MAX), *id));
+    all.into_iter().map(|(id, is_pending)| row(history, id, is_pending, order.contains_key(id), now_ms)).collect()
+}
+
+fn row(history: &History, id: &TargetId, is_pending: bool, is_defined: bool, now_ms: u64) -> StatusRow {
+    let record = history.target(id);
+    StatusRow {
+        target: id.clone(),
+        state: state(record, is_pending, is_defined),
+        commit: history.commit_of(id).cloned(),
+        applied_at_ms: record.and_then(|record| record.applied_at_ms),
+        pull_request: record.and_then(|record| record.pull_request),
+        by: record.map(|record| record.by.iter().map(|user| user.0.clone()).collect()).unwrap_or_default(),
+        drift: drift(history, id),
+        drift_checked_at_ms: record.and_then(|record| record.drift_checked_at_ms),
+        waits: waits(history, id, now_ms),
+    }
+}
+
+fn state(record: Option<&Record>, is_pending: bool, is_defined: bool) -> &'static str {
+    match record.map(|record| &record.state) {
+        _ if !is_defined => "to be destroyed",
+        None | Some(State::Never) => "never applied",
+        Some(State::Removed) => "never applied",
+        Some(State::Unknown { .. }) => "unknown",
+        Some(State::Failed { .. }) => "failed",
+        Some(State::Applied) if is_pending => "behind",
+        Some(State::Applied) => "applied",
+    }
+}
+
+fn drift(history: &History, id: &TargetId) -> Arc<str> {
+    match history.target(id).and_then(|record| record.drift.as_ref()) {
+        Some(note) => {
+            let say = |(address, class): &(Arc<str>, crate::drift::Class)| format!("{}: {address}", class.name());
+            note.found.iter().map(say).collect::<Vec<_>>().join(", ").into()
+        }
+        None if history.target(id).is_some_and(|record| record.drift_checked_at_ms.is_some()) => "clean".into(),
+        None => "not checked".into(),
+    }
+}
+
+/// What a target waits for, since when, and who can unblock it.
+fn waits(history: &History, id: &TargetId, now_ms: u64) -> Option<Arc<str>> {
+    let holder = history.holder(id)?;
+    let rollout = holder.rollout();
+    let own = match holder.outcome(id) {
+        Some(Outcome::Failed(_)) => "failed in",
+        Some(Outcome::Skipped(why)) => return Some(format!("{why} (rollout {})", rollout.id).into()),
+        Some(Outcome::Applied | Outcome::Unchanged) => return None,
+        None => "held by",
+    };
+    Some(format!("{own} rollout {} of {}: {}", rollout.id, short(&rollout.commit), stage(history, holder, now_ms).0).into())
+}
+
+fn rollout(history: &History, progress: &Progress, now_ms: u64) -> RolloutLine {
+    let waves = progress.wave_views(now_ms).into_iter().map(|wave| WaveLine {
+        name: wave.name.clone(),
+        targets: wave.targets,
+        done: wave.done,
+        failed: wave.failed,
+        state: wave.state.into(),
+    });
+    let (state, next_tick_ms) = stage(history, progress, now_ms);
+    RolloutLine {
+        id: progress.rollout().id.clone(),
+        commit: progress.rollout().commit.clone(),
+        state: state.into(),
+        waves: waves.collect(),
+        next_tick_ms,
+    }
+}
+
+/// Where a rollout is, in words, and when the next tick can go on.
+fn stage(history: &History, progress: &Progress, now_ms: u64) -> (String, Option<u64>) {
+    match progress.ending() {
+        Some(Ending::Complete) => return ("complete".into(), None),
+        Some(Ending::Stopped(why)) => return (format!("stopped: {why}; isobar resume, or revert the change"), None),
+        None => {}
+    }
+    if let Some((by, reason)) = history.paused() {
+        return (format!("paused by {by}: {reason}; isobar resume"), None);
+    }
+    let todos = progress.next(&Now::at(now_ms));
+    let wait = todos.into_iter().find_map(|todo| match todo {
+        Todo::Wait { until_ms, why, .. } => Some((why, Some(until_ms))),
+        _ => None, // everything else can begin with the next run
+    });
+    wait.unwrap_or_else(|| ("open; isobar tick goes on".into(), Some(now_ms)))
+}

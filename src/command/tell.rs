@@ -1,0 +1,161 @@
+//! Turns what a command found into a report, and prints it in the form that was asked for.
+
+use super::pending::Work;
+use crate::change::{Fold, Names, Preview, Unseen, fold};
+use crate::diagnosis;
+use crate::exit::Failure;
+use crate::policy::{Answer, Verdict};
+use crate::report::{self, Note, Report, Row, RowState, VerdictLine, WaveLine};
+use crate::rollout::Rollout;
+use crate::runner::say_unseen;
+use crate::stack::{Region, Target, TargetId};
+use crate::world::World;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The form in which a result is printed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    pub json: bool,
+    /// Also write the pull-request comment to this file.
+    pub markdown: Option<PathBuf>,
+}
+
+/// Prints a report.
+pub(crate) fn report(world: &World, report: &Report, form: &Form) -> Result<(), Failure> {
+    if let Some(path) = &form.markdown {
+        let comment = report::comment(report, report::COMMENT_BYTES);
+        let failed = |error: std::io::Error| Failure::World(format!("writing {}: {error}", path.display()), None);
+        std::fs::write(path, comment.body).map_err(failed)?;
+    }
+    if form.json {
+        world.terminal.say(&format!("{}\n", report::report_json_text(report)));
+    } else {
+        world.terminal.say(&report::report_text(report, world.terminal.style));
+    }
+    Ok(())
+}
+
+/// Prints JSON, on one line.
+pub(crate) fn json(world: &World, value: &Value) {
+    world.terminal.say(&format!("{value}\n"));
+}
+
+pub(crate) fn note(text: impl Into<Arc<str>>) -> Note {
+    Note { warning: false, text: text.into() }
+}
+
+pub(crate) fn warning(text: impl Into<Arc<str>>) -> Note {
+    Note { warning: true, text: text.into() }
+}
+
+/// One row for each answer, with its verdict.
+pub(crate) fn rows(
+    answers: &[Result<Preview, Unseen>],
+    verdicts: &BTreeMap<TargetId, Verdict>,
+    untouched: &[TargetId],
+) -> Vec<Row> {
+    let seen = answers.iter().map(|answer| match answer {
+        Ok(preview) => {
+            let verdict = verdicts.get(&preview.target).filter(|_| !preview.is_empty());
+            let state = if preview.is_empty() { RowState::Unchanged } else { RowState::Changes };
+            Row { target: preview.target.clone(), state, preview: Some(preview.clone()), verdict: verdict.map(verdict_line) }
+        }
+        Err(unseen) => Row {
+            target: unseen.target.clone(),
+            state: RowState::Unknown(say_unseen(&unseen.reason).into()),
+            preview: None,
+            verdict: None,
+        },
+    });
+    let rest =
+        untouched.iter().map(|target| Row { target: target.clone(), state: RowState::Unchanged, preview: None, verdict: None });
+    seen.chain(rest).collect()
+}
+
+pub(crate) fn verdict_line(verdict: &Verdict) -> VerdictLine {
+    let answer = match verdict.answer {
+        Answer::Clear(_) => "clear",
+        Answer::Wait => "wait",
+        Answer::Deny => "deny",
+    };
+    VerdictLine { answer, sentence: verdict.sentence.as_str().into(), digest: verdict.digest.as_str().into() }
+}
+
+/// Puts rows in the order of the fleet; what the fleet no longer has comes last.
+pub(crate) fn in_order(rows: &mut [Row], targets: &[Target]) {
+    let order: BTreeMap<&TargetId, usize> = targets.iter().enumerate().map(|(at, target)| (&target.id, at)).collect();
+    rows.sort_by(|a, b| {
+        let place = |row: &Row| order.get(&row.target).copied().unwrap_or(usize::MAX);
+        place(a).cmp(&place(b)).then_with(|| a.target.cmp(&b.target))
+    });
+}
+
+/// Folds the changed previews of rows, by each region's own values.
+pub(crate) fn folded(rows: &[Row], work: &Work) -> Fold {
+    let previews: Vec<Preview> =
+        rows.iter().filter_map(|row| row.preview.clone()).filter(|preview| !preview.is_empty()).collect();
+    let mut of_region: BTreeMap<&str, Vec<(Arc<str>, Arc<str>)>> = BTreeMap::new();
+    for pending in &work.pending {
+        of_region.entry(pending.target.region.id.as_str()).or_insert_with(|| own_values(&pending.target.region));
+    }
+    let named = |preview: &Preview| Some((preview.target.clone(), of_region.get(preview.target.region.as_str())?.clone()));
+    let names: Names = previews.iter().filter_map(named).collect();
+    fold(&previews, &names)
+}
+
+/// The values that belong to a region, by name: its id and parts, its labels and its own vars.
+fn own_values(region: &Region) -> Vec<(Arc<str>, Arc<str>)> {
+    let mut values: Vec<(Arc<str>, Arc<str>)> = vec![
+        ("{region.id}".into(), region.id.as_str().into()),
+        ("{region.name}".into(), region.id.name().into()),
+        ("{region.environment}".into(), region.id.environment().into()),
+    ];
+    values.extend(region.cloud.iter().map(|cloud| (Arc::from("{region.cloud}"), cloud.clone())));
+    values.extend(region.labels.iter().map(|(key, value)| (format!("{{region.labels.{key}}}").into(), value.clone())));
+    if let Some(vars) = &region.vars.0 {
+        leaves("region.vars", &vars.to_value(), &mut values);
+    }
+    values
+}
+
+fn leaves(name: &str, value: &Value, values: &mut Vec<(Arc<str>, Arc<str>)>) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| leaves(&format!("{name}.{key}"), value, values)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(at, value)| leaves(&format!("{name}.{at}"), value, values)),
+        Value::String(text) if !text.is_empty() => values.push((format!("{{{name}}}").into(), text.as_str().into())),
+        Value::Number(number) => values.push((format!("{{{name}}}").into(), number.to_string().into())),
+        Value::String(_) | Value::Bool(_) | Value::Null => {}
+    }
+}
+
+/// What a rollout would do, wave by wave.
+pub(crate) fn forecast(rollout: &Rollout) -> Vec<WaveLine> {
+    let say = |wave: &crate::rollout::Wave| {
+        let after: Vec<&str> = wave.after.iter().filter_map(|at| rollout.waves.get(*at)).map(|wave| &*wave.name).collect();
+        let start = if after.is_empty() { "first".to_string() } else { format!("after {}", after.join(", ")) };
+        if wave.bake_secs == 0 { start } else { format!("{start}, then bakes {}", say_secs(wave.bake_secs)) }
+    };
+    let line = |wave| WaveLine { state: say(wave).into(), ..wave_line(wave) };
+    rollout.waves.iter().map(line).collect()
+}
+
+fn wave_line(wave: &crate::rollout::Wave) -> WaveLine {
+    WaveLine { name: wave.name.clone(), targets: wave.targets.len(), done: 0, failed: 0, state: "".into() }
+}
+
+pub(crate) fn say_secs(secs: u64) -> String {
+    match secs {
+        0..=119 => format!("{secs} s"),
+        120..=7_199 => format!("{} min", secs / 60),
+        _ => format!("{} h", secs / 3_600),
+    }
+}
+
+/// A failure's cause and next step.
+pub(crate) fn failed(engine: &str, text: &str) -> RowState {
+    let cause = diagnosis::explain(engine, text);
+    RowState::Failed(cause.sentence, Some(cause.next_step))
+}

@@ -1,0 +1,114 @@
+//! `isobar why TARGET`: why it is touched or not, where each of its values comes from, and what it waits for.
+
+use super::list::say;
+use super::pending::{self, commit_of, since_applied};
+use super::scene::Scenes;
+use super::tell;
+use super::view::{self, After};
+use crate::change::inert;
+use crate::exit::{Exit, Failure};
+use crate::stack::{Selector, TargetId, Traced, did_you_mean};
+use crate::world::World;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool) -> Result<Exit, Failure> {
+    let id: TargetId = target.parse().map_err(|why: String| Failure::usage(why, "isobar why network@prod/eu-west-1"))?;
+    let scenes = Scenes::new(world);
+    let view = view::open(world, &scenes, base, None)?;
+    let After::Scene(scene) = view.after else {
+        return Err(Failure::World(
+            "the head does not merge into its base".into(),
+            Some("merge the base into the branch first".into()),
+        ));
+    };
+    let history = world.store.history().await?;
+    let work = match &view.before {
+        Some(before) => pending::between(Some(before), &scene, &Selector::default()),
+        None => since_applied(&scenes, &history, &scene, &Selector::default())?,
+    };
+    let touched = work.get(&id);
+    let Some(target) = scene.fleet.target(&id).or(touched.map(|pending| &pending.target)) else {
+        let near = did_you_mean(
+            target,
+            scene.fleet.targets().iter().map(|target| target.id.to_string()).collect::<Vec<_>>().iter().map(String::as_str),
+        );
+        return Err(Failure::usage(format!("no target {id}"), near.unwrap_or_else(|| "isobar list shows them all".into())));
+    };
+    let resolved = scene.resolve(target)?;
+    let since = view.base.as_ref().map(|base| base.0.clone()).or_else(|| commit_of(&history, target));
+    let reasons: Vec<String> = touched.map(|pending| pending.reasons.iter().map(say).collect()).unwrap_or_default();
+    let needs = scene.graph.dependencies(&id);
+    let holder = history.holder(&id).map(|progress| progress.rollout().id.to_string());
+
+    if as_json {
+        let values = |of: &std::collections::BTreeMap<_, Traced>| -> Value {
+            of.iter().map(|(name, traced)| (format!("{name}"), traced_json(traced))).collect()
+        };
+        tell::json(
+            world,
+            &json!({
+                "schema": "isobar/why/v1", "target": id, "touched": touched.is_some(), "since": since, "reasons": reasons,
+                "inputs": values(&resolved.inputs), "vars": values(&resolved.vars), "waits_for": needs, "held_by": holder,
+            }),
+        );
+        return Ok(Exit::Clean);
+    }
+    let mut text = String::new();
+    let since = since.map_or_else(
+        || "nothing of it was ever applied".to_string(),
+        |commit| format!("compared with {}", super::converge::short(&commit)),
+    );
+    let verdict = if touched.is_some() { "is touched" } else { "is not touched" };
+    let _ = writeln!(text, "{id} {verdict} ({since})");
+    match touched {
+        Some(pending) if pending.reasons.is_empty() => text.push_str("  its last apply failed, or its end is unknown\n"),
+        Some(_) => reasons.iter().for_each(|reason| text.push_str(&format!("  because {reason}\n"))),
+        None => {
+            if let Some(used) = scene.side().considered(&id) {
+                let _ = writeln!(text, "  none of its {used} changed");
+            }
+        }
+    }
+    section(&mut text, "inputs", &resolved.inputs);
+    section(&mut text, "vars", &resolved.vars);
+    if !needs.is_empty() {
+        let _ = writeln!(text, "waits for");
+        needs.iter().for_each(|dependency| text.push_str(&format!("  {dependency}\n")));
+    }
+    if let Some(rollout) = holder {
+        let _ = writeln!(text, "held by rollout {rollout} (isobar status)");
+    }
+    world.terminal.say(&text);
+    Ok(Exit::Clean)
+}
+
+fn section(text: &mut String, title: &str, values: &std::collections::BTreeMap<std::sync::Arc<str>, Traced>) {
+    if values.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "{title}");
+    for (name, traced) in values {
+        let value = if traced.sensitive {
+            "‹sensitive›".to_string()
+        } else {
+            inert(&crate::stack::show_marks(&traced.value.to_string()))
+        };
+        let layer = traced.layer.as_ref().map(|layer| format!(" of {layer}")).unwrap_or_default();
+        let _ = writeln!(text, "  {name} = {value}\n    {}{layer}", traced.site);
+        for (layer, site) in &traced.over {
+            let _ = writeln!(text, "    over {site} of {layer}");
+        }
+    }
+}
+
+fn traced_json(traced: &Traced) -> Value {
+    let value = if traced.sensitive {
+        Value::from("‹sensitive›")
+    } else {
+        Value::from(crate::stack::show_marks(&traced.value.to_string()))
+    };
+    let over: Vec<Value> =
+        traced.over.iter().map(|(layer, site)| json!({ "layer": layer.to_string(), "at": site.to_string() })).collect();
+    json!({ "value": value, "at": traced.site.to_string(), "layer": traced.layer.as_ref().map(ToString::to_string), "over": over })
+}

@@ -1,0 +1,116 @@
+//! The rollouts that are not over, and which target belongs to which.
+//!
+//! A target belongs to the newest rollout that planned it. A rollout holds those of its targets that have no outcome yet,
+//! and once it stopped also those that failed. It is forgotten when it is complete, or when it holds nothing any more
+//! because later rollouts (a revert, or the next change after `resume`) planned all that it held.
+
+use crate::change::Intent;
+use crate::rollout::{Ending, Outcome, Progress, Rollout, StepEvent};
+use crate::stack::TargetId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Open and stopped rollouts, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OpenRollouts(Vec<Open>);
+
+#[derive(Clone, Debug)]
+struct Open {
+    progress: Progress,
+    /// Its targets that no later rollout planned.
+    own: BTreeMap<TargetId, Intent>,
+    /// Those of them without an outcome.
+    waiting: usize,
+}
+
+impl OpenRollouts {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Progress> {
+        self.0.iter().map(|open| &open.progress).filter(|progress| progress.ending() != Some(Ending::Complete))
+    }
+
+    /// The rollout that holds `target`.
+    pub(super) fn holder(&self, target: &TargetId) -> Option<&Progress> {
+        self.0.iter().find(|open| open.holds(target)).map(|open| &open.progress)
+    }
+
+    /// What the rollout wants of `target`, and for which commit.
+    pub(super) fn planned(&self, rollout: &str, target: &TargetId) -> Option<(Intent, Arc<str>)> {
+        let open = self.find(rollout)?;
+        let intent = open.own.get(target)?;
+        Some((*intent, open.progress.rollout().commit.clone()))
+    }
+
+    /// Targets of a rollout that are still its own.
+    pub(super) fn targets(&self, rollout: &str) -> Vec<TargetId> {
+        self.find(rollout).map(|open| open.own.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// A stopped rollout whose change was taken back holds nothing any more.
+    pub(super) fn forget(&mut self, rollout: &str) {
+        self.0.retain(|open| *open.progress.rollout().id != *rollout);
+    }
+
+    pub(super) fn plan(&mut self, rollout: &Rollout) {
+        let planned = || rollout.waves.iter().flat_map(|wave| &wave.targets);
+        for open in &mut self.0 {
+            let before = open.own.len();
+            for planned in planned() {
+                open.give_up(&planned.target);
+            }
+            let superseded = open.own.len() < before;
+            if superseded && !open.own.keys().any(|target| open.holds(target)) {
+                open.own.clear();
+            }
+        }
+        self.0.retain(|open| !open.own.is_empty());
+
+        let own: BTreeMap<TargetId, Intent> = planned().map(|planned| (planned.target.clone(), planned.intent)).collect();
+        if !own.is_empty() {
+            self.0.push(Open { waiting: own.len(), progress: Progress::new(rollout.clone()), own });
+        }
+    }
+
+    pub(super) fn step(&mut self, rollout: &str, step: &StepEvent, at_ms: u64) {
+        let Some(at) = self.0.iter().position(|open| *open.progress.rollout().id == *rollout) else { return };
+        let open = &mut self.0[at];
+        if let StepEvent::Finished { target, .. } = step
+            && open.is_waiting(target)
+        {
+            open.waiting -= 1;
+        }
+        open.progress.record(step, at_ms);
+
+        // How it ended is asked only when it can have: asking looks at every target.
+        if open.waiting == 0 && open.progress.ending() == Some(Ending::Complete) {
+            self.0.remove(at);
+        }
+    }
+
+    fn find(&self, rollout: &str) -> Option<&Open> {
+        self.0.iter().find(|open| *open.progress.rollout().id == *rollout)
+    }
+}
+
+impl Open {
+    fn holds(&self, target: &TargetId) -> bool {
+        if !self.own.contains_key(target) {
+            return false;
+        }
+        match self.progress.outcome(target) {
+            None => true,
+            Some(Outcome::Failed(_)) => matches!(self.progress.ending(), Some(Ending::Stopped(_))),
+            Some(Outcome::Applied | Outcome::Unchanged | Outcome::Skipped(_)) => false,
+        }
+    }
+
+    fn is_waiting(&self, target: &TargetId) -> bool {
+        self.own.contains_key(target) && self.progress.outcome(target).is_none()
+    }
+
+    fn give_up(&mut self, target: &TargetId) {
+        if self.is_waiting(target) {
+            self.waiting -= 1;
+        }
+        self.own.remove(target);
+    }
+}

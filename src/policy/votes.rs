@@ -1,0 +1,78 @@
+//! Whose word counts: for each preview digest, the latest decision of every person who may decide.
+
+use super::Facts;
+use crate::change::Digest;
+use crate::review::{Approval, Decision, User};
+use std::collections::BTreeMap;
+
+/// The decisions of a change, by the digest they are bound to.
+pub(super) struct Votes<'a> {
+    ballots: BTreeMap<&'a str, BTreeMap<String, &'a Approval>>,
+    /// Who may not decide, by login, with the reason.
+    barred: BTreeMap<String, &'static str>,
+    /// Somebody made this change and we do not know who: it could be any reviewer, so nobody's word counts.
+    unknown_hand: bool,
+}
+
+impl<'a> Votes<'a> {
+    pub(super) fn of(facts: &'a Facts<'_>) -> Self {
+        let (author, committers) = (&facts.pull_request.author, &facts.pull_request.committers);
+        let mut barred: BTreeMap<_, _> = committers.iter().map(|user| (login(user), "a committer of the change")).collect();
+        barred.insert(login(author), "the author");
+        let unknown_hand = barred.contains_key("");
+
+        let mut ballots: BTreeMap<&str, BTreeMap<String, &Approval>> = BTreeMap::new();
+        for approval in facts.approvals {
+            for digest in &approval.digests {
+                let latest = ballots.entry(digest).or_default().entry(login(&approval.by)).or_insert(approval);
+                if wins(approval, latest) {
+                    *latest = approval;
+                }
+            }
+        }
+        Self { ballots, barred, unknown_hand }
+    }
+
+    /// Says why this person's word does not count, or nothing.
+    pub(super) fn bar(&self, user: &User) -> Option<&'static str> {
+        let login = login(user);
+        match self.barred.get(&login) {
+            Some(why) => Some(why),
+            None if login.is_empty() => Some("nameless"),
+            None if login.ends_with("[bot]") => Some("a bot"),
+            None if self.unknown_hand => Some("a possible author, as the change does not say who made it"),
+            None => None,
+        }
+    }
+
+    /// People whose approval of this very preview counts, sorted by login.
+    pub(super) fn approvers(&self, digest: &Digest) -> Vec<&'a User> {
+        self.decided(digest, Decision::Approve).filter(|user| self.bar(user).is_none()).collect()
+    }
+
+    /// People who rejected this very preview and may, sorted by login.
+    pub(super) fn rejecters(&self, digest: &Digest) -> Vec<&'a User> {
+        self.decided(digest, Decision::Reject).filter(|user| self.bar(user).is_none()).collect()
+    }
+
+    /// People who approved this very preview and whose word does not count, with the reason.
+    pub(super) fn uncounted(&self, digest: &Digest) -> Vec<(&'a User, &'static str)> {
+        self.decided(digest, Decision::Approve).filter_map(|user| Some((user, self.bar(user)?))).collect()
+    }
+
+    fn decided(&self, digest: &Digest, decision: Decision) -> impl Iterator<Item = &'a User> {
+        let ballot = self.ballots.get(digest.as_str()).into_iter().flat_map(BTreeMap::values);
+        ballot.filter(move |approval| approval.decision == decision).map(|approval| &approval.by)
+    }
+}
+
+/// The later decision wins; of two at once, the rejection.
+fn wins(new: &Approval, old: &Approval) -> bool {
+    let weight = |approval: &Approval| (approval.at_ms, approval.decision == Decision::Reject);
+    weight(new) > weight(old)
+}
+
+/// What people are told apart by: hosts do not tell case apart.
+pub(super) fn login(user: &User) -> String {
+    user.0.trim().to_lowercase()
+}

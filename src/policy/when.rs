@@ -1,0 +1,332 @@
+//! `when`: which targets a rule is about. Keys are and, lists are or; an absent key asks nothing.
+
+use super::Subject;
+use super::case::Case;
+use super::glob::Globs;
+use super::known::{Known, matches_region};
+use crate::change::{Action, Change, Intent};
+use crate::stack::{Fields, Kind, Mistake, Mistakes, Node, Site, did_you_mean};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The conditions of one rule.
+#[derive(Clone, Debug, Default)]
+pub(super) struct When {
+    environments: Option<Vec<Arc<str>>>,
+    regions: Option<Globs>,
+    clouds: Option<Vec<Arc<str>>>,
+    stacks: Option<Globs>,
+    labels: Vec<(Arc<str>, Vec<Arc<str>>)>,
+    actions: Option<Vec<Act>>,
+    kinds: Option<Globs>,
+    addresses: Option<Globs>,
+    targets_min: Option<u64>,
+}
+
+/// What `actions` may name: what happens to a resource, or that the whole target goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Does(Action),
+    Destroy,
+}
+
+/// Reading a resource changes nothing, so no rule is about it.
+const ACTS: [(&str, Act); 6] = [
+    ("create", Act::Does(Action::Create)),
+    ("update", Act::Does(Action::Update)),
+    ("replace", Act::Does(Action::Replace)),
+    ("delete", Act::Does(Action::Delete)),
+    ("move", Act::Does(Action::Move)),
+    ("destroy", Act::Destroy),
+];
+
+impl When {
+    /// Says whether the rule is about this case. Action, kind and address must hold of one and the same change.
+    pub(super) fn matches(&self, case: &Case<'_>) -> bool {
+        let intent = case.subject.intent();
+        self.matches_place(case.subject)
+            && self.targets_min.is_none_or(|min| case.whole.targets >= min)
+            && case.subject.preview.changes.iter().any(|change| self.matches_change(change, intent))
+    }
+
+    fn matches_place(&self, subject: &Subject<'_>) -> bool {
+        let has = |key: &Arc<str>, values: &[Arc<str>]| {
+            values.iter().any(|value| subject.labels.contains(&(key.clone(), value.clone())))
+        };
+        self.environments.as_ref().is_none_or(|names| names.iter().any(|name| **name == *subject.region().environment()))
+            && self.regions.as_ref().is_none_or(|globs| matches_region(globs, subject.region().as_str()))
+            && self.clouds.as_ref().is_none_or(|clouds| subject.cloud.as_ref().is_some_and(|cloud| clouds.contains(cloud)))
+            && self.stacks.as_ref().is_none_or(|globs| globs.matches(subject.stack().as_str()))
+            && self.labels.iter().all(|(key, values)| has(key, values))
+    }
+
+    fn matches_change(&self, change: &Change, intent: Intent) -> bool {
+        let acts = |act: &Act| match act {
+            Act::Does(action) => *action == change.action,
+            Act::Destroy => intent == Intent::Destroy,
+        };
+        self.actions.as_ref().is_none_or(|listed| listed.iter().any(acts))
+            && self.kinds.as_ref().is_none_or(|globs| globs.matches(&change.kind))
+            && self.addresses.as_ref().is_none_or(|globs| globs.matches(&change.address))
+    }
+
+    /// Reads the `when` of a rule; an absent one matches everything.
+    pub(super) fn read(node: Option<&Node>, known: &Known<'_>, mistakes: &mut Mistakes) -> Self {
+        let Some(node) = node else { return Self::default() };
+        let mut fields = Fields::of(node, "\"when\"", mistakes);
+        let environments = names(&mut fields, "environment", &node.site, |name, at, to| known.check_environment(name, at, to));
+        let clouds = names(&mut fields, "cloud", &node.site, |name, at, to| known.check_cloud(name, at, to));
+        let regions = globs(&mut fields, "region", &node.site, |text, at, to| known.check_region(text, at, to));
+        let stacks = globs(&mut fields, "stack", &node.site, |text, at, to| known.check_stack(text, at, to));
+        let labels = fields.get("labels").map(|labels| read_labels(labels, fields.mistakes())).unwrap_or_default();
+        let actions = read_actions(&mut fields, &node.site);
+        let kinds = globs(&mut fields, "kinds", &node.site, |_, _, _| ());
+        let addresses = globs(&mut fields, "addresses", &node.site, |_, _, _| ());
+        let targets_min = fields.count("targets_min", 1);
+        fields.finish();
+        Self { environments, regions, clouds, stacks, labels, actions, kinds, addresses, targets_min }
+    }
+
+    pub(super) fn schema() -> Value {
+        let texts =
+            || json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }] });
+        let acts: Vec<&str> = ACTS.iter().map(|(name, _)| *name).collect();
+        json!({
+            "type": ["object", "null"],
+            "description": "Which targets the rule is about: keys are and, lists are or",
+            "additionalProperties": false,
+            "properties": {
+                "environment": texts(),
+                "region": texts(),
+                "cloud": texts(),
+                "stack": texts(),
+                "labels": { "type": "object", "additionalProperties": texts(), "minProperties": 1 },
+                "actions": { "anyOf": [{ "enum": acts }, { "type": "array", "items": { "enum": acts }, "minItems": 1 }] },
+                "kinds": texts(),
+                "addresses": texts(),
+                "targets_min": { "type": "integer", "minimum": 1 },
+            },
+        })
+    }
+}
+
+/// Reads one text or a list of them. An empty list would match nothing and so switch the rule off; that is a mistake.
+pub(super) fn texts<'a>(fields: &mut Fields<'a>, key: &'static str, site: &Site) -> Option<Vec<(&'a str, &'a Node)>> {
+    let told = fields.mistakes().len();
+    let texts = fields.texts(key)?;
+    if texts.is_empty() && fields.mistakes().len() == told {
+        fields.mistakes().push(Mistake::at(site, format!("{key:?} names nothing")).hint("name one, or remove the key"));
+    }
+    Some(texts)
+}
+
+type Check<'k> = &'k dyn Fn(&str, &Node, &mut Mistakes);
+
+fn names(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    site: &Site,
+    check: impl Fn(&str, &Node, &mut Mistakes),
+) -> Option<Vec<Arc<str>>> {
+    let texts = checked(fields, key, site, &check)?;
+    Some(texts.into_iter().map(|(text, _)| text.into()).collect())
+}
+
+fn globs(fields: &mut Fields<'_>, key: &'static str, site: &Site, check: impl Fn(&str, &Node, &mut Mistakes)) -> Option<Globs> {
+    let texts = checked(fields, key, site, &check)?;
+    Some(Globs::read(&texts, fields.mistakes()))
+}
+
+fn checked<'a>(fields: &mut Fields<'a>, key: &'static str, site: &Site, check: Check<'_>) -> Option<Vec<(&'a str, &'a Node)>> {
+    let texts = texts(fields, key, site)?;
+    for (text, node) in &texts {
+        check(text, node, fields.mistakes());
+    }
+    Some(texts)
+}
+
+fn read_actions(fields: &mut Fields<'_>, site: &Site) -> Option<Vec<Act>> {
+    let texts = texts(fields, "actions", site)?;
+    let mut acts = Vec::new();
+    for (text, node) in texts {
+        match ACTS.iter().find(|(name, _)| *name == text) {
+            Some((_, act)) => acts.push(*act),
+            None => {
+                let names = ACTS.map(|(name, _)| name);
+                let hint = did_you_mean(text, names).unwrap_or_else(|| format!("actions are {}", names.join(", ")));
+                fields.mistakes().push(Mistake::at(&node.site, format!("unknown action {text:?}")).hint(hint));
+            }
+        }
+    }
+    Some(acts)
+}
+
+fn read_labels(node: &Node, mistakes: &mut Mistakes) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
+    let entries = match &node.kind {
+        Kind::Map(entries) if !entries.is_empty() => entries,
+        _ => {
+            let what = format!("\"labels\" must be a map of labels and values, and this is {}", node.kind_name());
+            mistakes.push(Mistake::at(&node.site, what).hint("write labels: { tier: one }"));
+            return Vec::new();
+        }
+    };
+    entries.iter().map(|(key, _, value)| (key.clone(), label_values(key, value, mistakes))).collect()
+}
+
+fn label_values(key: &str, node: &Node, mistakes: &mut Mistakes) -> Vec<Arc<str>> {
+    let items = match &node.kind {
+        Kind::List(items) => items.iter().collect(),
+        _ => vec![node],
+    };
+    if items.is_empty() {
+        mistakes.push(Mistake::at(&node.site, format!("label {key:?} names no value")).hint("name one, or remove the label"));
+    }
+    let mut values = Vec::new();
+    for item in items {
+        match item.as_str() {
+            Some(text) => values.push(text.into()),
+            None => {
+                let what = format!("label {key:?} must be a text or a list of texts, and this is {}", item.kind_name());
+                mistakes.push(Mistake::at(&item.site, what).hint("put the value in quotes"));
+            }
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::change::{Action, Intent};
+    use crate::policy::testing::{Stage, change, document, mistakes};
+    use serde_json::{Value, json};
+
+    /// Says whether `when` matches the second of three targets: `network@prod/eu-west-1`, in aws and of tier one, with an
+    /// update of a document and a delete of a bucket. The third one would not change.
+    fn matches(when: Value) -> bool {
+        matches_with(when, |_| ())
+    }
+
+    fn matches_with(when: Value, prepare: impl Fn(&mut Stage)) -> bool {
+        let mut stage = Stage::of(json!([{ "rule": "deny", "message": "matched", "when": when }]));
+        stage.updates("db@staging/eu-west-1", &["db.yaml"]);
+        let changes = vec![document("net/vpc.yaml", Action::Update), change("logs", "aws:s3/bucket:Bucket", Action::Delete)];
+        stage.subject("network@prod/eu-west-1", changes);
+        stage.subjects[1].cloud = Some("aws".into());
+        stage.subjects[1].labels = [("tier", "one"), ("tier", "two"), ("team", "net")].map(|(k, v)| (k.into(), v.into())).into();
+        stage.subject("idle@prod/eu-west-1", vec![]);
+        prepare(&mut stage);
+        stage.all_said()[1] == "deny: matched"
+    }
+
+    #[test]
+    fn no_condition_matches_everything() {
+        assert!(matches(json!(null)));
+        assert!(matches(json!({})));
+    }
+
+    #[test]
+    fn places_match_by_name_and_pattern() {
+        for (when, answer) in [
+            (json!({ "environment": "prod" }), true),
+            (json!({ "environment": ["staging", "prod"] }), true),
+            (json!({ "environment": "staging" }), false),
+            (json!({ "region": "prod/*" }), true),
+            (json!({ "region": "eu-*" }), true),
+            (json!({ "region": "*/us-*" }), false),
+            (json!({ "cloud": "aws" }), true),
+            (json!({ "cloud": "gcp" }), false),
+            (json!({ "stack": "net*" }), true),
+            (json!({ "stack": "network" }), true),
+            (json!({ "stack": ["db", "apps/*"] }), false),
+        ] {
+            assert_eq!(matches(when.clone()), answer, "{when}");
+        }
+    }
+
+    #[test]
+    fn a_target_without_a_cloud_is_in_no_cloud() {
+        assert!(!matches_with(json!({ "cloud": "aws" }), |stage| stage.subjects[1].cloud = None));
+    }
+
+    #[test]
+    fn a_label_of_either_side_matches() {
+        for (labels, answer) in [
+            (json!({ "tier": "one" }), true),
+            (json!({ "tier": "two" }), true),
+            (json!({ "tier": ["three", "two"] }), true),
+            (json!({ "tier": "three" }), false),
+            (json!({ "tier": "one", "team": "net" }), true),
+            (json!({ "tier": "one", "team": "app" }), false),
+        ] {
+            assert_eq!(matches(json!({ "labels": labels.clone() })), answer, "{labels}");
+        }
+    }
+
+    #[test]
+    fn changes_match_by_action_kind_and_address() {
+        for (when, answer) in [
+            (json!({ "actions": "delete" }), true),
+            (json!({ "actions": ["create", "replace"] }), false),
+            (json!({ "kinds": "aws:s3/*" }), true),
+            (json!({ "kinds": "aws:*" }), true),
+            (json!({ "kinds": "aws:rds/*" }), false),
+            (json!({ "addresses": "net/*" }), true),
+            (json!({ "addresses": "vpc.yaml" }), false),
+            (json!({ "actions": "delete", "kinds": "document" }), false),
+            (json!({ "actions": "update", "addresses": "logs" }), false),
+            (json!({ "actions": "delete", "kinds": "*Bucket", "addresses": "l?gs" }), true),
+        ] {
+            assert_eq!(matches(when.clone()), answer, "{when}");
+        }
+    }
+
+    #[test]
+    fn destroy_is_about_targets_that_go_as_a_whole() {
+        let when = json!({ "actions": "destroy" });
+        assert!(!matches(when.clone()));
+        assert!(matches_with(when, |stage| stage.subjects[1].preview.intent = Intent::Destroy));
+    }
+
+    #[test]
+    fn only_targets_that_would_change_are_counted() {
+        assert!(matches(json!({ "targets_min": 2 })));
+        assert!(!matches(json!({ "targets_min": 3 })));
+    }
+
+    #[test]
+    fn keys_are_and() {
+        assert!(matches(json!({ "environment": "prod", "stack": "network", "actions": "delete" })));
+        assert!(!matches(json!({ "environment": "prod", "stack": "db" })));
+    }
+
+    #[test]
+    fn a_condition_that_can_never_hold_is_a_mistake() {
+        for (when, said) in [
+            (json!({ "environment": "prodd" }), "unknown environment \"prodd\"\n  hint: did you mean \"prod\"?"),
+            (json!({ "environment": [] }), "\"environment\" names nothing"),
+            (json!({ "environment": 3 }), "\"environment\" must be a text or a list of texts"),
+            (json!({ "region": "prod/eu-wst-1" }), "did you mean \"prod/eu-west-1\"?"),
+            (json!({ "region": "prodd/*" }), "unknown region \"prodd/*\""),
+            (json!({ "cloud": "awss" }), "unknown cloud \"awss\"\n  hint: did you mean \"aws\"?"),
+            (json!({ "stack": "networkk" }), "did you mean \"network\"?"),
+            (json!({ "actions": "destroyy" }), "did you mean \"destroy\"?"),
+            (json!({ "actions": "read" }), "unknown action \"read\""),
+            (json!({ "kinds": "[a" }), "\"[a\" is not a pattern"),
+            (json!({ "labels": "tier" }), "\"labels\" must be a map"),
+            (json!({ "labels": {} }), "\"labels\" must be a map"),
+            (json!({ "labels": { "tier": 1 } }), "put the value in quotes"),
+            (json!({ "labels": { "tier": [] } }), "names no value"),
+            (json!({ "targets_min": 0 }), "at least 1"),
+            (json!({ "environmentt": "prod" }), "did you mean \"environment\"?"),
+            (json!("prod"), "\"when\" must be a map"),
+        ] {
+            let told = mistakes(&json!([{ "rule": "deny", "message": "m", "when": when }]));
+            assert!(told.len() == 1 && told[0].contains(said), "{when}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_of_stacks_may_stand_for_stacks_to_come() {
+        assert_eq!(mistakes(&json!([{ "rule": "deny", "message": "m", "when": { "stack": "apps/*" } }])), [""; 0]);
+    }
+}

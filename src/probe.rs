@@ -1,0 +1,62 @@
+//! Asks one question of the world: does this gate hold? Decides nothing; an answer that cannot be had is *no*.
+
+use crate::process::{Command, run};
+use crate::rollout::Gate;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Characters of a gate's own words that we repeat.
+const WORDS_MAX: usize = 300;
+
+/// Returns `Ok` when the gate holds, else why not.
+pub async fn ask(gate: &Gate, root: &Path, environment: &BTreeMap<OsString, OsString>) -> Result<(), String> {
+    match gate {
+        Gate::Http { url, timeout_secs } => get(url, Duration::from_secs(*timeout_secs)).await,
+        Gate::Command { argv, timeout_secs } => call(argv, Duration::from_secs(*timeout_secs), root, environment).await,
+    }
+}
+
+async fn get(url: &str, timeout: Duration) -> Result<(), String> {
+    let client = reqwest::Client::builder().timeout(timeout).user_agent(concat!("isobar/", env!("CARGO_PKG_VERSION"))).build();
+    let answer = client.map_err(|error| error.to_string())?.get(url).send().await;
+    match answer {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(format!("GET {url} answered {}", answer.status())),
+        Err(error) if error.is_timeout() => Err(format!("GET {url} did not answer within {} s", timeout.as_secs())),
+        Err(error) => Err(format!("GET {url} failed: {}", error.without_url())),
+    }
+}
+
+async fn call(
+    argv: &[Arc<str>],
+    deadline: Duration,
+    root: &Path,
+    environment: &BTreeMap<OsString, OsString>,
+) -> Result<(), String> {
+    let argv: Vec<OsString> = argv.iter().map(|part| OsString::from(&**part)).collect();
+    let said = argv.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let command = Command { argv: &argv, env: environment, dir: root, deadline, mask: &|text| text.to_string() };
+    match run(command, std::future::pending()).await {
+        Ok(exit) if exit.is_success() => Ok(()),
+        Ok(exit) if exit.timed_out => Err(format!("{said} did not end within {} s", deadline.as_secs())),
+        Ok(exit) => Err(format!("{said} {}: {}", ended(&exit), last_words(&exit.stderr, &exit.stdout))),
+        Err(error) => Err(format!("{error}: {}", error.source)),
+    }
+}
+
+fn ended(exit: &crate::process::Exit) -> String {
+    match (exit.code, exit.signal) {
+        (Some(code), _) => format!("exited with {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "ended without a word".into(),
+    }
+}
+
+fn last_words(stderr: &str, stdout: &str) -> String {
+    let text = if stderr.trim().is_empty() { stdout } else { stderr };
+    let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    line.chars().take(WORDS_MAX).collect()
+}

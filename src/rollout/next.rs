@@ -1,0 +1,484 @@
+//! What may begin next: read off the queues of [`Progress`]; changes nothing.
+
+use super::fold::{Phase, Run};
+use super::words::moment;
+use super::{Ending, Gate, Outcome, Progress, StepEvent};
+use crate::policy::Clearance;
+use crate::stack::{RegionId, TargetId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the rollout must know besides its events.
+#[derive(Clone, Copy, Debug)]
+pub struct Now<'a> {
+    /// Milliseconds since 1970.
+    pub ms: u64,
+    /// Why everything is paused, and who can resume.
+    pub paused: Option<&'a str>,
+    /// Regions to skip, each with "until 14:00 UTC: power works".
+    pub held: &'a BTreeMap<RegionId, String>,
+}
+
+/// The permission to start one target: made by [`Progress::next`] from a clearance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    pub wave: usize,
+    pub clearance: Clearance,
+}
+
+/// What may begin now.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Todo {
+    /// It is the turn of these targets: preview and judge them again, then [`Progress::clear`] or record their outcome. One whose
+    /// outcome is unknown is among them too: when its fresh preview is empty, record it as applied or unchanged.
+    NeedsClearance {
+        wave: usize,
+        targets: Vec<TargetId>,
+    },
+    Apply(Step),
+    Ask {
+        wave: usize,
+        index: usize,
+        gate: Gate,
+    },
+    /// Record this event, it follows from the others (`Verified`, `Stopped`, `Finished` as skipped because a dependency failed).
+    Record(StepEvent),
+    /// Nothing may begin before `until_ms`: a bake.
+    Wait {
+        wave: usize,
+        until_ms: u64,
+        why: String,
+    },
+    /// Somebody paused; nothing begins before somebody resumes.
+    Paused {
+        why: String,
+    },
+    /// Targets are in flight and nothing else may begin.
+    InFlight,
+    Over(Ending),
+}
+
+static NO_HOLDS: BTreeMap<RegionId, String> = BTreeMap::new();
+
+impl Now<'static> {
+    /// Returns the time alone: nothing is paused or held.
+    pub fn at(ms: u64) -> Self {
+        Self { ms, paused: None, held: &NO_HOLDS }
+    }
+}
+
+impl Progress {
+    /// Returns all that may begin now; never empty. What is offered stays on offer until it is recorded.
+    ///
+    /// A breached wave starts nothing new and lets nothing after it open. Waves that do not wait for it go on; the rollout is
+    /// `Stopped` when only the breach is left.
+    pub fn next(&self, now: &Now<'_>) -> Vec<Todo> {
+        let in_flight: usize = self.runs.iter().map(|run| run.in_flight).sum();
+        match self.ending() {
+            Some(Ending::Stopped(_)) if in_flight > 0 => return vec![Todo::InFlight],
+            Some(ending) => return vec![Todo::Over(ending)],
+            None => {}
+        }
+        if let Some(why) = now.paused {
+            return if in_flight > 0 { vec![Todo::InFlight] } else { vec![Todo::Paused { why: why.into() }] };
+        }
+        let (mut todos, mut breaches, mut busy) = (Vec::new(), Vec::new(), 0);
+        for wave in (0..self.runs.len()).filter(|wave| self.is_open(*wave, now.ms)) {
+            match self.breach(wave, now.ms) {
+                Some(why) => breaches.push(why),
+                None => {
+                    busy += self.runs[wave].in_flight;
+                    self.offers(wave, now, &mut todos);
+                }
+            }
+        }
+        if !todos.is_empty() {
+            return todos;
+        }
+        let bakes = self.bakes(now.ms);
+        match (busy > 0, bakes.is_empty(), breaches.is_empty()) {
+            (false, true, false) => vec![stop(breaches.join("; "))],
+            (true, ..) => vec![Todo::InFlight],
+            (false, false, _) if in_flight == 0 => bakes,
+            (false, false, _) => vec![Todo::InFlight],
+            (false, true, true) if in_flight > 0 => vec![Todo::InFlight],
+            // The planner refuses such plans; a journal may hold anything.
+            (false, true, true) => vec![stop("its targets wait for one another".into())],
+        }
+    }
+
+    /// Why waves stopped, in words; a run in which one did is no success, even if others go on.
+    pub fn breaches(&self, now_ms: u64) -> Vec<String> {
+        let open = (0..self.runs.len()).filter(|wave| self.is_open(*wave, now_ms));
+        open.filter_map(|wave| self.breach(wave, now_ms)).collect()
+    }
+
+    /// When the next `tick` can go on, when nothing but bakes keeps the rollout.
+    pub fn next_tick_ms(&self, now_ms: u64) -> Option<u64> {
+        let until = |todo: &Todo| if let Todo::Wait { until_ms, .. } = todo { Some(*until_ms) } else { None };
+        self.next(&Now::at(now_ms)).iter().map(until).min().flatten()
+    }
+
+    /// All waves before it are verified and baked, and it is not verified yet.
+    pub(super) fn is_open(&self, wave: usize, now_ms: u64) -> bool {
+        let run = &self.runs[wave];
+        run.armed
+            && run.verified_at.is_none()
+            && run.after.iter().all(|before| self.baked_at(*before).is_some_and(|until_ms| until_ms <= now_ms))
+    }
+
+    /// When a verified wave is done with its bake. Nothing is baked where nothing was started or nobody waits.
+    pub(super) fn baked_at(&self, wave: usize) -> Option<u64> {
+        let run = &self.runs[wave];
+        let bakes = run.touched && !run.awaited_by.is_empty();
+        let bake_ms = if bakes { self.rollout.waves[wave].bake_secs.saturating_mul(1_000) } else { 0 };
+        run.verified_at.map(|verified| verified.saturating_add(bake_ms))
+    }
+
+    /// Why nothing more may start in an open wave.
+    pub(super) fn breach(&self, wave: usize, now_ms: u64) -> Option<String> {
+        let (run, plan) = (&self.runs[wave], &self.rollout.waves[wave]);
+        let name = &plan.name;
+        if run.failed > plan.failure_tolerance {
+            let (failed, len, tolerated) = (run.failed, run.len, plan.failure_tolerance);
+            return Some(format!("{name}: {failed} of {len} targets failed, {tolerated} may"));
+        }
+        if let Some(why) = &run.gate_failed {
+            return Some(format!("{name}: {why}"));
+        }
+        let secs = plan.progress_deadline_secs?;
+        let until = run.first_started_at?.saturating_add(secs.saturating_mul(1_000));
+        let late = now_ms >= until && run.has_work();
+        late.then(|| format!("{name}: not verified within {} of its first start", super::measure::duration(secs)))
+    }
+
+    fn offers(&self, wave: usize, now: &Now<'_>, todos: &mut Vec<Todo>) {
+        let run = &self.runs[wave];
+        let skip = |slot: usize, outcome| Todo::Record(StepEvent::Finished { target: self.target(slot).clone(), outcome });
+        let hold = |slot: &usize| now.held.get(&self.target(*slot).region);
+
+        todos.extend(run.doomed.iter().map(|slot| skip(*slot, Outcome::Skipped(self.doom(*slot)))));
+        let mut asked = Vec::new();
+        for slot in &run.ready {
+            match hold(slot) {
+                // A preview changes nothing, and what is unknown must not be told as skipped.
+                Some(how_long) if self.slots[*slot].phase == Phase::Waiting => todos.push(skip(*slot, Outcome::held(how_long))),
+                _ => asked.push(self.target(*slot).clone()),
+            }
+        }
+        if !asked.is_empty() {
+            todos.push(Todo::NeedsClearance { wave, targets: asked });
+        }
+        let mut free = self.rollout.waves[wave].max_parallel.max(1).saturating_sub(run.in_flight);
+        for (slot, clearance) in &run.cleared {
+            if free == 0 {
+                break;
+            }
+            match hold(slot) {
+                Some(how_long) => todos.push(skip(*slot, Outcome::held(how_long))),
+                None => {
+                    todos.push(Todo::Apply(Step { wave, clearance: clearance.clone() }));
+                    free -= 1;
+                }
+            }
+        }
+        if run.ended == run.len {
+            todos.extend(self.verification(wave));
+        }
+    }
+
+    /// All targets of the wave have outcomes: its gates are asked, unless nothing was reached that they could tell about.
+    fn verification(&self, wave: usize) -> Vec<Todo> {
+        let run = &self.runs[wave];
+        let gates = self.rollout.waves[wave].gates.iter().enumerate().filter(|(index, _)| !run.passed.contains(index));
+        let open: Vec<Todo> = gates.map(|(index, gate)| Todo::Ask { wave, index, gate: gate.clone() }).collect();
+        if open.is_empty() || run.skipped == run.len { vec![Todo::Record(StepEvent::Verified { wave })] } else { open }
+    }
+
+    fn bakes(&self, now_ms: u64) -> Vec<Todo> {
+        let bake = |wave: usize| {
+            let run = &self.runs[wave];
+            let until_ms = self.baked_at(wave).filter(|until_ms| *until_ms > now_ms)?;
+            let awaited = run.awaited_by.iter().any(|later| self.runs[*later].verified_at.is_none());
+            let why = format!(
+                "{} bakes since {}, until {}; `isobar tick` goes on then",
+                self.rollout.waves[wave].name,
+                moment(run.verified_at?),
+                moment(until_ms)
+            );
+            awaited.then_some(Todo::Wait { wave, until_ms, why })
+        };
+        (0..self.runs.len()).filter_map(bake).collect()
+    }
+}
+
+impl Run {
+    /// It is this wave's turn, and not that of a wave that one of its targets waits for.
+    fn has_work(&self) -> bool {
+        self.in_flight > 0 || !self.ready.is_empty() || !self.cleared.is_empty() || self.ended == self.len
+    }
+}
+
+fn stop(why: String) -> Todo {
+    Todo::Record(StepEvent::Stopped { why: Arc::from(why) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{clear_all, id, plan, settings};
+    use super::super::{Rollout, WaveState};
+    use super::*;
+
+    const FLEET: [&str; 3] = ["staging/us", "prod/us", "prod/eu"];
+
+    fn progress(text: &str, targets: &[&str], needs: &[(&str, &str)]) -> Progress {
+        let rollout: Rollout = plan(&settings(text, &FLEET), targets, needs).expect("a plan");
+        Progress::new(rollout)
+    }
+
+    fn started(target: &str) -> StepEvent {
+        StepEvent::Started { target: id(target) }
+    }
+
+    fn finished(target: &str, outcome: Outcome) -> StepEvent {
+        StepEvent::Finished { target: id(target), outcome }
+    }
+
+    fn failed() -> Outcome {
+        Outcome::Failed("no quota".into())
+    }
+
+    fn waits() -> Outcome {
+        Outcome::Skipped("waits for sre".into())
+    }
+
+    /// What is offered, in short; asked targets are cleared.
+    fn offers(progress: &mut Progress, now: &Now<'_>) -> Vec<String> {
+        let todos = progress.next(now);
+        clear_all(progress, &todos);
+        let short = |todo: &Todo| match todo {
+            Todo::NeedsClearance { targets, .. } => {
+                format!("ask {}", targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+            }
+            Todo::Apply(step) => format!("apply {}", step.clearance.target()),
+            Todo::Ask { gate, .. } => format!("gate {gate}"),
+            Todo::Record(StepEvent::Finished { target, outcome: Outcome::Skipped(why) }) => format!("skip {target}: {why}"),
+            Todo::Record(StepEvent::Verified { wave }) => format!("verified {wave}"),
+            Todo::Record(StepEvent::Stopped { why }) => format!("stop: {why}"),
+            Todo::Record(event) => format!("{event:?}"),
+            Todo::Wait { why, .. } | Todo::Paused { why } => why.clone(),
+            Todo::InFlight => "in flight".into(),
+            Todo::Over(ending) => format!("over: {ending:?}"),
+        };
+        todos.iter().map(short).collect()
+    }
+
+    #[track_caller]
+    fn expect(progress: &mut Progress, ms: u64, expected: &[&str]) {
+        assert_eq!(offers(progress, &Now::at(ms)), expected);
+    }
+
+    fn record(progress: &mut Progress, events: &[StepEvent]) {
+        events.iter().for_each(|event| progress.record(event, 0));
+    }
+
+    #[test]
+    fn a_target_is_asked_about_when_its_dependency_is_there() {
+        let mut progress = progress("{}", &["net@prod/us", "base@prod/us"], &[("net@prod/us", "base@prod/us")]);
+        expect(&mut progress, 0, &["ask base@prod/us"]);
+        expect(&mut progress, 0, &["apply base@prod/us"]);
+        record(&mut progress, &[started("base@prod/us")]);
+        expect(&mut progress, 0, &["in flight"]);
+        record(&mut progress, &[finished("base@prod/us", Outcome::Applied)]);
+        expect(&mut progress, 0, &["ask net@prod/us"]);
+        record(&mut progress, &[finished("net@prod/us", Outcome::Unchanged)]);
+        expect(&mut progress, 0, &["verified 0"]);
+        record(&mut progress, &[StepEvent::Verified { wave: 0 }]);
+        expect(&mut progress, 0, &["over: Complete"]);
+    }
+
+    #[test]
+    fn what_depends_on_a_failure_is_skipped_with_its_root_and_the_rest_goes_on() {
+        let needs = [("b@prod/us", "a@prod/us"), ("c@prod/us", "b@prod/us")];
+        let targets = ["a@prod/us", "b@prod/us", "c@prod/us", "other@prod/us"];
+        let mut progress = progress("prod: { failure_tolerance: 1 }", &targets, &needs);
+        expect(&mut progress, 0, &["ask a@prod/us other@prod/us"]);
+        record(&mut progress, &[started("a@prod/us"), finished("a@prod/us", failed())]);
+        expect(&mut progress, 0, &["skip b@prod/us: dependency a@prod/us failed", "apply other@prod/us"]);
+        record(&mut progress, &[finished("b@prod/us", Outcome::Skipped("dependency a@prod/us failed".into()))]);
+        expect(&mut progress, 0, &["skip c@prod/us: dependency a@prod/us failed", "apply other@prod/us"]);
+    }
+
+    #[test]
+    fn a_breach_starts_nothing_new_and_what_flies_may_land() {
+        let targets = ["a@prod/us", "b@prod/us", "c@prod/us"];
+        let mut progress = progress("prod: { max_parallel: 2 }", &targets, &[]);
+        expect(&mut progress, 0, &["ask a@prod/us b@prod/us c@prod/us"]);
+        expect(&mut progress, 0, &["apply a@prod/us", "apply b@prod/us"]);
+        record(&mut progress, &[started("a@prod/us"), started("b@prod/us"), finished("a@prod/us", failed())]);
+        let why = "prod: 1 of 3 targets failed, 0 may";
+        expect(&mut progress, 0, &[&format!("stop: {why}")]);
+        record(&mut progress, &[StepEvent::Stopped { why: why.into() }]);
+        expect(&mut progress, 0, &["in flight"]);
+        record(&mut progress, &[finished("b@prod/us", Outcome::Applied)]);
+        expect(&mut progress, 0, &[&format!("over: Stopped({why:?})")]);
+        assert!(progress.holds(&id("c@prod/us")) && !progress.holds(&id("b@prod/us")));
+    }
+
+    #[test]
+    fn resume_tries_the_failed_again_and_asks_for_fresh_clearances() {
+        let mut progress = progress("{}", &["a@prod/us", "b@prod/us"], &[]);
+        expect(&mut progress, 0, &["ask a@prod/us b@prod/us"]);
+        record(&mut progress, &[started("a@prod/us"), finished("a@prod/us", failed()), StepEvent::Stopped { why: "x".into() }]);
+        record(&mut progress, &[StepEvent::Resumed]);
+        expect(&mut progress, 0, &["ask a@prod/us b@prod/us"]);
+    }
+
+    #[test]
+    fn environments_that_do_not_wait_for_a_breach_go_on_before_the_rollout_stops() {
+        let mut progress = progress("{}", &["a@staging/us", "a@prod/us", "b@prod/us"], &[]);
+        expect(&mut progress, 0, &["ask a@staging/us", "ask a@prod/us b@prod/us"]);
+        record(&mut progress, &[started("a@staging/us"), finished("a@staging/us", failed())]);
+        assert_eq!(progress.breaches(0), ["staging: 1 of 1 targets failed, 0 may"]);
+        expect(&mut progress, 0, &["apply a@prod/us", "apply b@prod/us"]);
+        record(&mut progress, &[finished("a@prod/us", Outcome::Applied), finished("b@prod/us", Outcome::Applied)]);
+        expect(&mut progress, 0, &["verified 1"]);
+        record(&mut progress, &[StepEvent::Verified { wave: 1 }]);
+        expect(&mut progress, 0, &["stop: staging: 1 of 1 targets failed, 0 may"]);
+    }
+
+    #[test]
+    fn a_stack_that_waits_in_staging_is_not_tried_in_production_and_others_are() {
+        let targets = ["a@staging/us", "b@staging/us", "a@prod/us", "b@prod/us"];
+        let mut progress = progress("prod: { after: staging }", &targets, &[]);
+        record(&mut progress, &[finished("a@staging/us", waits()), finished("b@staging/us", Outcome::Applied)]);
+        record(&mut progress, &[StepEvent::Verified { wave: 0 }]);
+        let skip = "skip a@prod/us: a@staging/us, of an earlier wave, was skipped: waits for sre";
+        expect(&mut progress, 0, &[skip, "ask b@prod/us"]);
+    }
+
+    #[test]
+    fn a_held_region_is_skipped_and_its_stacks_go_on_elsewhere() {
+        let held = BTreeMap::from([(id("a@staging/us").region, "until 14:00 UTC: power works".to_string())]);
+        let mut progress = progress("prod: { after: staging }", &["a@staging/us", "a@prod/us"], &[]);
+        let now = Now { ms: 0, paused: None, held: &held };
+        assert_eq!(offers(&mut progress, &now), ["skip a@staging/us: region held until 14:00 UTC: power works"]);
+        record(&mut progress, &[finished("a@staging/us", Outcome::held("until 14:00 UTC: power works"))]);
+        record(&mut progress, &[StepEvent::Verified { wave: 0 }]);
+        expect(&mut progress, 0, &["ask a@prod/us"]);
+    }
+
+    #[test]
+    fn nothing_begins_while_paused() {
+        let mut progress = progress("{}", &["a@prod/us"], &[]);
+        let held = BTreeMap::new();
+        let now = Now { ms: 0, paused: Some("paused by alice: incident; `isobar resume`"), held: &held };
+        assert_eq!(offers(&mut progress, &now), ["paused by alice: incident; `isobar resume`"]);
+    }
+
+    #[test]
+    fn a_bake_begins_when_the_wave_is_verified_and_the_next_wave_waits_for_its_end() {
+        let mut progress = progress("staging: { bake: 15m }\nprod: { after: staging }", &["a@staging/us", "a@prod/us"], &[]);
+        record(&mut progress, &[started("a@staging/us"), finished("a@staging/us", Outcome::Applied)]);
+        progress.record(&StepEvent::Verified { wave: 0 }, 60_000);
+        let why = "staging bakes since 1970-01-01 00:01 UTC, until 1970-01-01 00:16 UTC; `isobar tick` goes on then";
+        expect(&mut progress, 60_000 + 14 * 60_000, &[why]);
+        assert_eq!(progress.wave_state(0, 0), WaveState::Baking { until_ms: 960_000 });
+        assert_eq!((progress.next_tick_ms(60_000), progress.next_tick_ms(960_000)), (Some(960_000), None));
+        expect(&mut progress, 960_000, &["ask a@prod/us"]);
+    }
+
+    #[test]
+    fn gates_are_asked_when_all_have_outcomes_and_a_failed_one_stops() {
+        let text = "staging: { gates: [{ http: 'https://x/health' }, { command: [./smoke] }] }\nprod: { after: staging }";
+        let mut progress = progress(text, &["a@staging/us", "a@prod/us"], &[]);
+        record(&mut progress, &[started("a@staging/us"), finished("a@staging/us", Outcome::Applied)]);
+        expect(&mut progress, 0, &["gate GET https://x/health", "gate ./smoke"]);
+        record(&mut progress, &[StepEvent::GatePassed { wave: 0, gate: 1 }]);
+        expect(&mut progress, 0, &["gate GET https://x/health"]);
+        record(&mut progress, &[StepEvent::GateFailed { wave: 0, gate: 0, why: "status 503".into() }]);
+        expect(&mut progress, 0, &["stop: staging: gate GET https://x/health failed: status 503"]);
+    }
+
+    #[test]
+    fn a_gate_that_fails_during_the_bake_takes_the_verification_back() {
+        let text = "staging: { bake: 15m, gates: [{ command: [./smoke] }] }\nprod: { after: staging }";
+        let mut progress = progress(text, &["a@staging/us", "a@prod/us"], &[]);
+        record(&mut progress, &[started("a@staging/us"), finished("a@staging/us", Outcome::Applied)]);
+        record(&mut progress, &[StepEvent::GatePassed { wave: 0, gate: 0 }, StepEvent::Verified { wave: 0 }]);
+        record(&mut progress, &[StepEvent::GateFailed { wave: 0, gate: 0, why: "exit 1".into() }]);
+        expect(&mut progress, 900_000, &["stop: staging: gate ./smoke failed: exit 1"]);
+    }
+
+    #[test]
+    fn a_wave_in_which_all_was_skipped_asks_no_gate_and_does_not_bake() {
+        let text = "staging: { bake: 15m, gates: [{ command: [./smoke] }] }\nprod: { after: staging }";
+        let mut progress = progress(text, &["a@staging/us", "b@prod/us"], &[]);
+        record(&mut progress, &[finished("a@staging/us", waits())]);
+        expect(&mut progress, 0, &["verified 0"]);
+        record(&mut progress, &[StepEvent::Verified { wave: 0 }]);
+        expect(&mut progress, 0, &["ask b@prod/us"]);
+    }
+
+    #[test]
+    fn a_wave_that_takes_too_long_stops_and_resume_gives_it_time_again() {
+        let mut progress = progress("prod: { progress_deadline: 10m }", &["a@prod/us"], &[]);
+        expect(&mut progress, 0, &["ask a@prod/us"]);
+        progress.record(&started("a@prod/us"), 1_000);
+        expect(&mut progress, 600_999, &["in flight"]);
+        expect(&mut progress, 601_000, &["stop: prod: not verified within 10m of its first start"]);
+        progress.record(&StepEvent::Stopped { why: "late".into() }, 601_000);
+        progress.record(&finished("a@prod/us", Outcome::Applied), 602_000);
+        progress.record(&StepEvent::Resumed, 700_000);
+        expect(&mut progress, 700_000, &["verified 0"]);
+    }
+
+    #[test]
+    fn a_start_without_an_outcome_is_asked_about_again_after_a_crash_and_never_guessed() {
+        let mut before = progress("{}", &["a@prod/us", "b@prod/us"], &[]);
+        expect(&mut before, 0, &["ask a@prod/us b@prod/us"]);
+        let log = [started("a@prod/us")];
+        record(&mut before, &log);
+
+        let mut after = Progress::replay(before.rollout().clone(), log.iter().map(|event| (event, 0)));
+        assert_eq!(after.unknown(), [id("a@prod/us")]);
+        expect(&mut after, 0, &["ask a@prod/us b@prod/us"]);
+        record(&mut after, &[finished("a@prod/us", Outcome::Unchanged)]);
+        expect(&mut after, 0, &["apply b@prod/us"]);
+    }
+
+    #[test]
+    fn an_unknown_target_in_a_held_region_is_looked_at_and_not_told_as_skipped() {
+        let mut progress = progress("{}", &["a@prod/us"], &[]);
+        record(&mut progress, &[started("a@prod/us")]);
+        let held = BTreeMap::from([(id("a@prod/us").region, "until released".to_string())]);
+        assert_eq!(offers(&mut progress, &Now { ms: 0, paused: None, held: &held }), ["ask a@prod/us"]);
+    }
+
+    #[test]
+    fn a_clearance_for_something_else_is_no_permission() {
+        let mut progress = progress("{}", &["-a@prod/us"], &[]);
+        let converge = crate::policy::Clearance::given(id("a@prod/us"), crate::change::Intent::Converge);
+        progress.clear(vec![converge]);
+        expect(&mut progress, 0, &["ask a@prod/us"]);
+    }
+
+    #[test]
+    fn a_re_apply_takes_the_verification_back_and_with_it_the_bake() {
+        let mut progress = progress("staging: { bake: 15m }\nprod: { after: staging }", &["a@staging/us", "a@prod/us"], &[]);
+        record(&mut progress, &[started("a@staging/us"), finished("a@staging/us", Outcome::Applied)]);
+        record(&mut progress, &[StepEvent::Verified { wave: 0 }, started("a@staging/us")]);
+        assert_eq!((progress.wave_state(0, 0), progress.wave_state(1, 0)), (WaveState::Open, WaveState::Blocked));
+        record(&mut progress, &[finished("a@staging/us", Outcome::Applied)]);
+        progress.record(&StepEvent::Verified { wave: 0 }, 500_000);
+        assert_eq!(progress.wave_state(0, 500_000), WaveState::Baking { until_ms: 1_400_000 });
+    }
+
+    #[test]
+    fn a_plan_that_can_never_end_stops_and_says_so() {
+        let mut rollout = plan(&settings("{}", &FLEET), &["a@prod/us", "b@prod/us"], &[]).expect("a plan");
+        rollout.waves[0].targets[0].after = vec![id("b@prod/us")];
+        rollout.waves[0].targets[1].after = vec![id("a@prod/us")];
+        expect(&mut Progress::new(rollout), 0, &["stop: its targets wait for one another"]);
+    }
+}

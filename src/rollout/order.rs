@@ -1,0 +1,173 @@
+//! What must come before what among the targets of one rollout, and whether the waves allow it.
+
+use super::plan::Place;
+use super::{PlanError, Planned, Wave};
+use crate::change::Intent;
+use crate::stack::TargetId;
+use std::collections::{HashMap, HashSet};
+
+/// For each target the ones that must come first, by index; without a circle.
+pub(super) struct Order {
+    before: Vec<Vec<usize>>,
+    /// Every target, after all that must come first.
+    sorted: Vec<usize>,
+}
+
+impl Order {
+    /// Orders converging targets after what they need, and destroys after what `used` them: dependents that go, or that let go.
+    /// It looks through targets that are not in the rollout.
+    pub(super) fn of<'a>(
+        targets: &'a [(TargetId, Intent, u32)],
+        needs: impl Fn(&TargetId) -> &'a [TargetId],
+        users: impl Fn(&TargetId) -> &'a [TargetId],
+    ) -> Result<Self, PlanError> {
+        let mut index = HashMap::with_capacity(targets.len());
+        for (at, (target, ..)) in targets.iter().enumerate() {
+            if index.insert(target, at).is_some() {
+                return Err(PlanError(format!("{target} is in the rollout twice")));
+            }
+        }
+        let before: Vec<Vec<usize>> = targets
+            .iter()
+            .map(|(target, intent, _)| match intent {
+                // A dependency that goes away in the same rollout is no dependency any more.
+                Intent::Converge => {
+                    let mut found = nearest(target, &needs, &index);
+                    found.retain(|at| targets[*at].1 == Intent::Converge);
+                    found
+                }
+                Intent::Destroy => nearest(target, &users, &index),
+            })
+            .collect();
+        match sort(&before) {
+            Ok(sorted) => Ok(Self { before, sorted }),
+            Err(at) => Err(PlanError(format!("{} depends on itself through others", targets[at].0))),
+        }
+    }
+
+    pub(super) fn planned(&self, at: usize, targets: &[(TargetId, Intent, u32)]) -> Planned {
+        let (target, intent, _) = &targets[at];
+        let after = self.before[at].iter().map(|before| targets[*before].0.clone()).collect();
+        Planned { target: target.clone(), intent: *intent, after }
+    }
+
+    /// Within each environment, takes dependencies along to the slice of their earliest dependent, and puts destroys off to the
+    /// slice of the last target that must come first.
+    pub(super) fn pull(&self, targets: &[(TargetId, Intent, u32)], places: &mut [Place]) {
+        let converges = |at: &usize| targets[*at].1 == Intent::Converge;
+        for at in self.sorted.iter().copied().rev().filter(converges) {
+            for before in &self.before[at] {
+                if places[*before].lane == places[at].lane {
+                    places[*before].slice = places[*before].slice.min(places[at].slice);
+                }
+            }
+        }
+        for at in self.sorted.iter().copied().filter(|at| !converges(at)) {
+            for before in &self.before[at] {
+                if places[*before].lane == places[at].lane {
+                    places[at].slice = places[at].slice.max(places[*before].slice);
+                }
+            }
+        }
+    }
+}
+
+/// Returns the targets of the rollout that `start` leads to first, sorted.
+fn nearest<'a>(start: &TargetId, next: &impl Fn(&TargetId) -> &'a [TargetId], index: &HashMap<&TargetId, usize>) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut ahead: Vec<&TargetId> = next(start).iter().collect();
+    let mut seen: HashSet<&TargetId> = HashSet::new();
+    while let Some(target) = ahead.pop() {
+        match index.get(target) {
+            Some(at) => found.push(*at),
+            None if seen.insert(target) => ahead.extend(next(target)),
+            None => {}
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Sorts `0..before.len()` so that each comes after its `before`; else returns one that is left in or behind a circle.
+fn sort(before: &[Vec<usize>]) -> Result<Vec<usize>, usize> {
+    let mut waits: Vec<usize> = before.iter().map(Vec::len).collect();
+    let mut behind: Vec<Vec<usize>> = vec![Vec::new(); before.len()];
+    for (at, firsts) in before.iter().enumerate() {
+        firsts.iter().for_each(|first| behind[*first].push(at));
+    }
+    let mut sorted: Vec<usize> = (0..before.len()).filter(|at| waits[*at] == 0).collect();
+    let mut next = 0;
+    while let Some(at) = sorted.get(next).copied() {
+        next += 1;
+        for later in &behind[at] {
+            waits[*later] -= 1;
+            if waits[*later] == 0 {
+                sorted.push(*later);
+            }
+        }
+    }
+    match (0..before.len()).find(|at| waits[*at] > 0) {
+        Some(at) => Err(at),
+        None => Ok(sorted),
+    }
+}
+
+/// Says why the waves could never end, or nothing: a target that waits for one in a wave that waits for it.
+///
+/// Targets, openings and ends of waves are one graph: a target comes after what it needs and after its wave opens, a wave ends
+/// after its targets and opens after the waves before it.
+pub(super) fn contradiction(
+    targets: &[(TargetId, Intent, u32)],
+    order: &Order,
+    wave_of: &[usize],
+    waves: &[Wave],
+) -> Option<String> {
+    let (opens, ends) = (targets.len(), targets.len() + waves.len());
+    let mut before: Vec<Vec<usize>> = order.before.clone();
+    for (at, wave) in wave_of.iter().enumerate() {
+        before[at].push(opens + wave);
+    }
+    before.extend(waves.iter().map(|wave| wave.after.iter().map(|first| ends + first).collect()));
+    before.extend((0..waves.len()).map(|wave| vec![opens + wave]));
+    for (at, wave) in wave_of.iter().enumerate() {
+        before[ends + wave].push(at);
+    }
+    sort(&before).err()?;
+
+    let ahead = ahead_of(waves);
+    let crossing = |wanted: &dyn Fn(usize, usize) -> bool| {
+        let pairs = order.before.iter().enumerate().flat_map(|(at, firsts)| firsts.iter().map(move |first| (at, *first)));
+        pairs.into_iter().find(|(at, first)| wanted(wave_of[*at], wave_of[*first]))
+    };
+    let foreign = |a: usize, b: usize| waves[a].environment != waves[b].environment;
+    let (at, first) = crossing(&|wave, first| foreign(wave, first) && ahead[first].contains(&wave))
+        .or_else(|| crossing(&foreign))
+        .expect("within one environment dependencies were pulled, so a circle crosses environments");
+    let ((late, intent, _), (early, ..)) = (&targets[at], &targets[first]);
+    let (here, there) = (&waves[wave_of[at]].environment, &waves[wave_of[first]].environment);
+    Some(match intent {
+        Intent::Converge => format!(
+            "{late} needs {early}, and {there} rolls out after {here}: change `after` in the fleet's rollout section so that \
+             {here} comes after {there}, or move {early} to a region of {here}"
+        ),
+        Intent::Destroy => format!(
+            "{late} can be destroyed only after {early} has let go of it, and {there} rolls out after {here}: first merge the change \
+             that lets go, and then the one that removes {late}"
+        ),
+    })
+}
+
+/// Returns for each wave all waves that must be done before it.
+pub(super) fn ahead_of(waves: &[Wave]) -> Vec<HashSet<usize>> {
+    let mut ahead: Vec<HashSet<usize>> = Vec::with_capacity(waves.len());
+    for (at, wave) in waves.iter().enumerate() {
+        let mut all = HashSet::new();
+        for before in wave.after.iter().copied().filter(|before| *before < at) {
+            all.insert(before);
+            all.extend(&ahead[before]);
+        }
+        ahead.push(all);
+    }
+    ahead
+}

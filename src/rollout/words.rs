@@ -1,0 +1,186 @@
+//! Where a rollout stands, for people: each wave, and what each target waits for, since when, until when, who can unblock it.
+
+use super::fold::Phase;
+use super::{Outcome, Progress};
+use crate::stack::TargetId;
+use std::sync::Arc;
+
+/// Where a wave is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaveState {
+    /// Waits for the waves before it.
+    Blocked,
+    Open,
+    Baking {
+        until_ms: u64,
+    },
+    Done,
+}
+
+/// One wave, as numbers and words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaveView {
+    pub name: Arc<str>,
+    pub targets: usize,
+    /// Applied or unchanged.
+    pub done: usize,
+    pub failed: usize,
+    pub skipped: usize,
+    /// "done", "running", "bakes until 2026-01-05 14:17 UTC", "waits for staging", "stopped: …".
+    pub state: String,
+}
+
+impl Progress {
+    pub fn wave_state(&self, wave: usize, now_ms: u64) -> WaveState {
+        match self.baked_at(wave) {
+            Some(until_ms) if until_ms > now_ms => WaveState::Baking { until_ms },
+            Some(_) => WaveState::Done,
+            None if self.is_open(wave, now_ms) => WaveState::Open,
+            None => WaveState::Blocked,
+        }
+    }
+
+    /// Returns every wave in the order of the plan.
+    pub fn wave_views(&self, now_ms: u64) -> Vec<WaveView> {
+        let view = |wave: usize| {
+            let run = &self.runs[wave];
+            WaveView {
+                name: self.rollout.waves[wave].name.clone(),
+                targets: run.len,
+                done: run.ended - run.failed - run.skipped,
+                failed: run.failed,
+                skipped: run.skipped,
+                state: self.wave_words(wave, now_ms),
+            }
+        };
+        (0..self.runs.len()).map(view).collect()
+    }
+
+    /// Returns what a target waits for, and who or what can unblock it; `None` when it has an outcome or is no part of this.
+    pub fn waits_for(&self, target: &TargetId, now_ms: u64) -> Option<String> {
+        let slot = self.slot(target)?;
+        let wave = self.slots[slot].wave;
+        let run = &self.runs[wave];
+        match &self.slots[slot].phase {
+            Phase::Ended(_) => return None,
+            Phase::InFlight => return Some("is being applied".into()),
+            Phase::Unknown => {
+                return Some("was started and has no outcome; the next `isobar apply` or `isobar recover` looks".into());
+            }
+            Phase::Waiting => {}
+        }
+        if let Some(why) = &self.stopped {
+            return Some(format!("the rollout stopped: {why}; `isobar resume`, or a revert, goes on"));
+        }
+        if !self.is_open(wave, now_ms) {
+            return Some(format!("{}; its own wave is {}", self.wave_words(wave, now_ms), self.rollout.waves[wave].name));
+        }
+        if let Some(why) = self.breach(wave, now_ms) {
+            return Some(format!("its wave stopped: {why}; `isobar resume`, or a revert, goes on"));
+        }
+        if run.doomed.contains(&slot) {
+            return Some(self.doom(slot).to_string());
+        }
+        match self.missing(slot).next() {
+            Some(first) => {
+                Some(format!("waits for {} in {}", self.target(first), self.rollout.waves[self.slots[first].wave].name))
+            }
+            None if run.cleared.contains_key(&slot) => Some(format!(
+                "cleared; waits for one of {} places in {}",
+                self.rollout.waves[wave].max_parallel, self.rollout.waves[wave].name
+            )),
+            None => Some("its turn; waits for a fresh preview and its verdict".into()),
+        }
+    }
+
+    fn wave_words(&self, wave: usize, now_ms: u64) -> String {
+        match (self.wave_state(wave, now_ms), self.breach(wave, now_ms), &self.stopped) {
+            (WaveState::Done, ..) => "done".into(),
+            (WaveState::Baking { until_ms }, ..) => format!("bakes until {}", moment(until_ms)),
+            (WaveState::Open, Some(why), _) => format!("stopped: {why}"),
+            (WaveState::Open, None, Some(why)) => format!("stopped: {why}"),
+            (WaveState::Open, None, None) => "running".into(),
+            (WaveState::Blocked, ..) => self.blocked_words(wave, now_ms),
+        }
+    }
+
+    fn blocked_words(&self, wave: usize, now_ms: u64) -> String {
+        let open = |before: &&usize| self.wave_state(**before, now_ms) != WaveState::Done;
+        let told = |before: &usize| {
+            let name = &self.rollout.waves[*before].name;
+            match self.wave_state(*before, now_ms) {
+                WaveState::Baking { until_ms } => format!("{name}, which bakes until {}", moment(until_ms)),
+                WaveState::Blocked | WaveState::Open | WaveState::Done => name.to_string(),
+            }
+        };
+        let names: Vec<String> = self.runs[wave].after.iter().filter(open).map(told).collect();
+        format!("waits for {}", names.join(" and "))
+    }
+
+    /// Counts the targets per kind of outcome: applied, unchanged, failed, skipped, none yet.
+    pub fn counts(&self) -> [usize; 5] {
+        let mut counts = [0; 5];
+        for slot in &self.slots {
+            let at = match &slot.phase {
+                Phase::Ended(Outcome::Applied) => 0,
+                Phase::Ended(Outcome::Unchanged) => 1,
+                Phase::Ended(Outcome::Failed(_)) => 2,
+                Phase::Ended(Outcome::Skipped(_)) => 3,
+                Phase::Waiting | Phase::InFlight | Phase::Unknown => 4,
+            };
+            counts[at] += 1;
+        }
+        counts
+    }
+}
+
+/// Tells a time to the minute, or in milliseconds where no calendar reaches.
+pub(super) fn moment(at_ms: u64) -> String {
+    let time = i64::try_from(at_ms).ok().and_then(|at_ms| jiff::Timestamp::from_millisecond(at_ms).ok());
+    time.map_or_else(|| format!("{at_ms} ms"), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{clear_all, id, plan, settings};
+    use super::super::{Now, StepEvent};
+    use super::*;
+
+    #[test]
+    fn everybody_is_told_what_they_wait_for() {
+        let text = "staging: { bake: 15m, max_parallel: 1 }\nprod: { after: staging }";
+        let targets = ["a@staging/us", "b@staging/us", "c@staging/us", "a@prod/us"];
+        let needs = [("c@staging/us", "b@staging/us")];
+        let rollout = plan(&settings(text, &["staging/us", "prod/us"]), &targets, &needs).expect("a plan");
+        let mut progress = Progress::new(rollout);
+        let waits = |progress: &Progress, target: &str| progress.waits_for(&id(target), 0).unwrap_or_default();
+        assert_eq!(waits(&progress, "a@staging/us"), "its turn; waits for a fresh preview and its verdict");
+
+        let todos = progress.next(&Now::at(0));
+        clear_all(&mut progress, &todos);
+        progress.record(&StepEvent::Started { target: id("a@staging/us") }, 0);
+        assert_eq!(waits(&progress, "a@staging/us"), "is being applied");
+        assert_eq!(waits(&progress, "b@staging/us"), "cleared; waits for one of 1 places in staging");
+        assert_eq!(waits(&progress, "c@staging/us"), "waits for b@staging/us in staging");
+        assert_eq!(waits(&progress, "a@prod/us"), "waits for staging; its own wave is prod");
+
+        for target in ["a@staging/us", "b@staging/us", "c@staging/us"] {
+            progress.record(&StepEvent::Finished { target: id(target), outcome: Outcome::Applied }, 0);
+        }
+        progress.record(&StepEvent::Verified { wave: 0 }, 0);
+        let baking = "waits for staging, which bakes until 1970-01-01 00:15 UTC; its own wave is prod";
+        assert_eq!(waits(&progress, "a@prod/us"), baking);
+        assert_eq!(progress.waits_for(&id("a@staging/us"), 0), None);
+    }
+
+    #[test]
+    fn a_wave_is_told_in_numbers_and_words() {
+        let rollout = plan(&settings("{}", &["prod/us"]), &["a@prod/us", "b@prod/us"], &[]).expect("a plan");
+        let mut progress = Progress::new(rollout);
+        let failed = Outcome::Failed("no".into());
+        progress.record(&StepEvent::Finished { target: id("a@prod/us"), outcome: failed }, 0);
+        let state = "stopped: prod: 1 of 2 targets failed, 0 may".to_string();
+        let expected = WaveView { name: "prod".into(), targets: 2, done: 0, failed: 1, skipped: 0, state };
+        assert_eq!(progress.wave_views(0), [expected]);
+    }
+}

@@ -1,0 +1,135 @@
+//! `isobar.yaml`, read: regions, layers of vars, teams; policy and rollout are kept unread.
+
+use super::expression::check_expressions;
+use super::{Fields, Kind, Mistake, Mistakes, Node, Region, RegionId, Site, Vars, did_you_mean};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The path of the fleet file.
+pub(super) const PATH: &str = "isobar.yaml";
+
+/// The version of the fleet file that this program reads.
+const VERSION: u64 = 1;
+
+/// What `isobar.yaml` says.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FleetFile {
+    pub(super) regions: Vec<Arc<Region>>,
+    pub(super) vars: Vars,
+    pub(super) environment_vars: BTreeMap<Arc<str>, Vars>,
+    pub(super) cloud_vars: BTreeMap<Arc<str>, Vars>,
+    pub(super) teams: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    pub(super) policy: Option<Node>,
+    pub(super) rollout: Option<Node>,
+    pub(super) journal: Option<(Arc<str>, Site)>,
+}
+
+/// Reads the fleet file.
+pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> FleetFile {
+    if !matches!(node.kind, Kind::Map(_)) {
+        mistakes.push(Mistake::at(&node.site, format!("the fleet must be a map, and this is {}", node.kind_name())));
+        return FleetFile::default();
+    }
+    let mut fields = Fields::of(node, "the fleet", mistakes);
+    version(&mut fields);
+    fields.need_such_as("regions", "regions: {prod/eu-west-1: {cloud: aws}}");
+    let regions: Vec<_> = entries(&mut fields, "regions").iter().filter_map(|entry| region(entry, fields.mistakes())).collect();
+    if let Some(site) = fields.key_site("regions").filter(|_| entries(&mut fields, "regions").is_empty()) {
+        fields.mistakes().push(Mistake::at(site, "the fleet has no region").hint("such as prod/eu-west-1: {cloud: aws}"));
+    }
+    let environment_of = |region: &Arc<Region>| Some(Arc::from(region.id.environment()));
+    let file = FleetFile {
+        vars: vars(fields.get("vars"), fields.mistakes()),
+        environment_vars: layers(&mut fields, "environments", "an environment", regions.iter().filter_map(environment_of)),
+        cloud_vars: layers(&mut fields, "clouds", "a cloud", regions.iter().filter_map(|region| region.cloud.clone())),
+        teams: teams(&mut fields),
+        policy: fields.get("policy").cloned(),
+        rollout: fields.get("rollout").cloned(),
+        journal: fields.text("journal").map(Arc::from).zip(node.get("journal").map(|node| node.site.clone())),
+        regions,
+    };
+    fields.finish();
+    file
+}
+
+type Entry = (Arc<str>, Site, Node);
+
+fn entries<'a>(fields: &mut Fields<'a>, key: &'static str) -> &'a [Entry] {
+    fields.map(key).unwrap_or_default()
+}
+
+fn version(fields: &mut Fields<'_>) {
+    let Some(node) = fields.need_such_as("version", "version: 1") else { return };
+    if node.kind != Kind::Number(VERSION.into()) {
+        let mistake = Mistake::at(&node.site, format!("\"version\" must be {VERSION}"));
+        fields.mistakes().push(mistake.hint("another version of the file needs another version of isobar"));
+    }
+}
+
+fn region((id, site, node): &Entry, mistakes: &mut Mistakes) -> Option<Arc<Region>> {
+    let parsed = id.parse::<RegionId>();
+    let mut fields = Fields::of(node, "a region", mistakes);
+    let cloud = fields.text("cloud").map(Arc::from);
+    let labels = fields.labels("labels");
+    let weight = fields.count("weight", 1).map_or(1, |weight| u32::try_from(weight).unwrap_or(u32::MAX));
+    let vars = vars(fields.get("vars"), fields.mistakes());
+    fields.finish();
+    match parsed {
+        Ok(id) => Some(Arc::new(Region { id, cloud, labels, weight, vars, site: site.clone() })),
+        Err(why) => {
+            let mistake = Mistake::at(site, format!("bad region id: {why}"));
+            mistakes.push(mistake.hint("a region is environment/name or environment/name/cell, such as prod/eu-west-1"));
+            None
+        }
+    }
+}
+
+/// Reads the vars of named layers; a name that no region has is a mistake.
+fn layers(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    what: &str,
+    known: impl Iterator<Item = Arc<str>>,
+) -> BTreeMap<Arc<str>, Vars> {
+    let known: BTreeSet<Arc<str>> = known.collect();
+    let mut layers = BTreeMap::new();
+    for (name, site, node) in entries(fields, key) {
+        if !known.contains(name) {
+            let near = did_you_mean(name, known.iter().map(|known| &**known));
+            let hint = near.unwrap_or_else(|| "remove it, or add the region first".into());
+            fields.mistakes().push(Mistake::at(site, format!("no region is in {name:?}")).hint(hint));
+        }
+        let mut layer = Fields::of(node, what, fields.mistakes());
+        let vars = vars(layer.get("vars"), layer.mistakes());
+        layer.finish();
+        layers.insert(name.clone(), vars);
+    }
+    layers
+}
+
+/// Reads one layer of vars: a map of plain values.
+pub(super) fn vars(node: Option<&Node>, mistakes: &mut Mistakes) -> Vars {
+    let Some(node) = node else { return Vars::default() };
+    match &node.kind {
+        Kind::Null => return Vars::default(),
+        Kind::Map(_) => {}
+        Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) | Kind::Secret(_) => {
+            mistakes.push(Mistake::at(&node.site, format!("\"vars\" must be a map, and this is {}", node.kind_name())));
+            return Vars::default();
+        }
+    }
+    for reference in check_expressions(node, mistakes) {
+        let mistake = Mistake::at(&reference.site, "vars hold plain values, and this is an expression");
+        mistakes.push(mistake.hint("write the expression as an input of the stack that needs it"));
+    }
+    Vars(Some(node.clone()))
+}
+
+fn teams(fields: &mut Fields<'_>) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
+    let mut teams = BTreeMap::new();
+    for (name, _, members) in entries(fields, "teams") {
+        let logins = fields.texts_of(members, "a team").into_iter().map(|(login, _)| login.into()).collect();
+        teams.insert(name.clone(), logins);
+    }
+    teams
+}

@@ -1,0 +1,136 @@
+//! `leases/`: one file a lease, whose owner keeps it locked as long as it lives. Knows who is alive; time frees nothing.
+//!
+//! A file is named by its epoch, which is greater than that of any lease before it. A lease file that nobody keeps locked is
+//! that of a process that ended: proven, because the system drops a process's locks when it ends, and only then. All of this
+//! happens under the journal's lock, so a lease file is never seen half made.
+
+use super::disk::{failed, identity, is_abandoned, list, make_dir, open_existing, open_private, read_existing, remove, replace};
+use crate::stack::TargetId;
+use crate::store::{Held, Holder, Lease, StoreError};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// What a lease file says, for people and for those who want the same targets.
+#[derive(Serialize, Deserialize)]
+struct LeaseFile {
+    epoch: u64,
+    holder: Holder,
+    targets: Vec<TargetId>,
+}
+
+/// Takes all of `targets`, or none. Only under the journal's lock.
+pub(super) fn acquire(dir: &Path, targets: &[TargetId], holder: Holder) -> Result<Lease, StoreError> {
+    let wanted: BTreeSet<&TargetId> = targets.iter().collect();
+    let mut newest = 0;
+    for path in lease_files(dir)? {
+        let Some(held) = read_living(&path)? else {
+            remove(&path)?;
+            continue;
+        };
+        newest = newest.max(held.epoch);
+        if let Some(target) = held.targets.into_iter().find(|target| wanted.contains(target)) {
+            return Err(StoreError::Held { target, run: held.holder.run, since_ms: held.holder.since_ms });
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(Lease { run: holder.run, epochs: Default::default(), guard: None });
+    }
+
+    let epoch = next_epoch(dir, newest)?;
+    let path = lease_file(dir, epoch);
+    let guard = make_lease(&path, &LeaseFile { epoch, holder: holder.clone(), targets: targets.to_vec() })?;
+    let epochs = wanted.into_iter().map(|target| (target.clone(), epoch)).collect();
+    Ok(Lease { run: holder.run, epochs, guard: Some(guard) })
+}
+
+/// Gives the targets back; when somebody took them over, there is nothing to give.
+pub(super) fn release(dir: &Path, lease: Lease) -> Result<(), StoreError> {
+    match Claim::of(dir, &lease) {
+        Some(claim) if claim.is_ours() => remove(&claim.path),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Everyone who holds a lease and lives, oldest lease first.
+pub(super) fn holders(dir: &Path) -> Result<Vec<Held>, StoreError> {
+    let mut held = Vec::new();
+    for path in lease_files(dir)? {
+        held.extend(read_living(&path)?);
+    }
+    held.sort_by_key(|held| held.epoch);
+    Ok(held.into_iter().map(|held| (held.holder, held.targets)).collect())
+}
+
+/// What shows that a lease is still ours: its file is there, and is the one that we made and keep locked.
+pub(super) struct Claim {
+    path: PathBuf,
+    file: Option<(u64, u64)>,
+}
+
+impl Claim {
+    /// `None` for a lease over nothing.
+    pub(super) fn of(dir: &Path, lease: &Lease) -> Option<Self> {
+        let epoch = lease.epochs.values().next()?;
+        let metadata = lease.guard.as_ref().and_then(|guard| guard.metadata().ok());
+        Some(Self { path: lease_file(dir, *epoch), file: metadata.as_ref().map(identity) })
+    }
+
+    /// Says whether it still holds; for as long as the journal's lock is held.
+    pub(super) fn is_ours(&self) -> bool {
+        self.file.is_some() && self.path.metadata().as_ref().map(identity).ok() == self.file
+    }
+}
+
+fn lease_file(dir: &Path, epoch: u64) -> PathBuf {
+    dir.join("leases").join(format!("{epoch}.json"))
+}
+
+fn lease_files(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut paths = list(&dir.join("leases"))?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    Ok(paths)
+}
+
+/// Returns what the lease says; `None` when its owner is gone.
+fn read_living(path: &Path) -> Result<Option<LeaseFile>, StoreError> {
+    let Some(mut file) = open_existing(path)? else { return Ok(None) };
+    if is_abandoned(&file, path)? {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|error| failed("reading", path, &error))?;
+    let held = serde_json::from_slice(&bytes).map_err(|error| StoreError::Io {
+        what: format!("{} is held by a process that lives, and cannot be read: {error}", path.display()),
+        hint: Some("`fuser` names that process; when it ended, run the same command again".into()),
+    })?;
+    Ok(Some(held))
+}
+
+fn make_lease(path: &Path, held: &LeaseFile) -> Result<File, StoreError> {
+    make_dir(path.parent().unwrap_or(Path::new(".")))?;
+    let text = serde_json::to_vec(held).expect("a lease holds only strings and numbers");
+    let made = open_private(path).and_then(|mut file| {
+        file.lock()?;
+        file.write_all(&text)?;
+        Ok(file)
+    });
+    made.map_err(|error| failed("writing", path, &error))
+}
+
+/// Counts on, durably: an epoch is never given twice.
+fn next_epoch(dir: &Path, newest: u64) -> Result<u64, StoreError> {
+    let path = dir.join("epoch");
+    let last = match read_existing(&path)? {
+        None => 0,
+        Some(bytes) => String::from_utf8_lossy(&bytes).trim().parse::<u64>().map_err(|_| StoreError::Broken {
+            place: path.display().to_string(),
+            what: "it must hold the number of the last lease".into(),
+        })?,
+    };
+    let next = last.max(newest) + 1;
+    replace(&path, format!("{next}\n").as_bytes())?;
+    Ok(next)
+}

@@ -1,0 +1,269 @@
+//! The journal as JSON lines in a directory of any POSIX disk.
+//!
+//! ```text
+//! entries.jsonl    the journal
+//! lock             locked by whoever writes, for one group of entries or one lease
+//! leases/N.json    one lease each, locked by its owner as long as it lives
+//! epoch            the number of the last lease
+//! previews/        sets of previews that were shown
+//! .gitignore       so that none of it makes a work tree dirty
+//! ```
+//!
+//! Reading makes nothing, and needs neither the lock nor the right to write.
+
+mod disk;
+mod entries;
+mod leases;
+mod previews;
+#[cfg(test)]
+mod tests;
+
+use super::{Boxed, Held, Holder, Lease, Store, StoreError, Stored};
+use crate::journal::{Entry, Event, History};
+use crate::stack::TargetId;
+use disk::Pen;
+use entries::{Entries, Scan};
+use leases::Claim;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// A directory with `entries.jsonl`, `lock`, `leases/` and `previews/`.
+pub struct FileStore {
+    shelf: Arc<Shelf>,
+}
+
+/// The part that the threads of the blocking calls share.
+struct Shelf {
+    dir: PathBuf,
+    entries: Mutex<Entries>,
+    /// Groups that wait for the next write, in the order in which they came.
+    waiting: Mutex<Vec<Group>>,
+}
+
+/// One group to append.
+struct Group {
+    events: Vec<Event>,
+    run: Arc<str>,
+    at_ms: u64,
+    /// What shows that the lease is ours, and the target to name when it does not.
+    claim: Option<(Claim, TargetId)>,
+    answer: oneshot::Sender<Result<Vec<Entry>, StoreError>>,
+}
+
+impl FileStore {
+    /// Opens the journal in `dir`, which is made with the first entry, lease or preview.
+    pub fn open(dir: PathBuf) -> Result<Self, StoreError> {
+        Self::with_pen(dir, Pen::default())
+    }
+
+    fn with_pen(dir: PathBuf, pen: Pen) -> Result<Self, StoreError> {
+        match dir.metadata() {
+            Ok(metadata) if !metadata.is_dir() => {
+                let what = format!("the journal {} is not a directory", dir.display());
+                return Err(StoreError::Io { what, hint: Some("set another `journal:` in isobar.yaml".into()) });
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(disk::failed("opening", &dir, &error)),
+        }
+        let entries = Mutex::new(Entries::new(dir.join("entries.jsonl"), pen));
+        Ok(Self { shelf: Arc::new(Shelf { dir, entries, waiting: Mutex::default() }) })
+    }
+
+    /// Runs `work` where waiting for a disk or a lock holds nobody up.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shelf) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shelf = self.shelf.clone();
+        match tokio::task::spawn_blocking(move || work(&shelf)).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(interrupted()),
+            },
+        }
+    }
+}
+
+impl Store for FileStore {
+    fn place(&self) -> String {
+        format!("file:{}", self.shelf.dir.display())
+    }
+
+    fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(self.blocking(|shelf| shelf.read(|entries| entries.collect())))
+    }
+
+    fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
+        Box::pin(self.blocking(|shelf| shelf.read(|entries| History::of(entries))))
+    }
+
+    fn append<'a>(
+        &'a self,
+        events: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+        lease: Option<&'a Lease>,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async move {
+            if events.is_empty() {
+                return Ok(Vec::new());
+            }
+            let claim = self.shelf.claim(&events, lease)?;
+            let (answer, answered) = oneshot::channel();
+            held(&self.shelf.waiting).push(Group { events, run: run.clone(), at_ms, claim, answer });
+            self.blocking(|shelf| {
+                shelf.write_waiting();
+                Ok(())
+            })
+            .await?;
+            answered.await.unwrap_or_else(|_| Err(interrupted()))
+        })
+    }
+
+    fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
+        let targets = targets.to_vec();
+        Box::pin(self.blocking(move |shelf| {
+            let _lock = shelf.lock()?;
+            leases::acquire(&shelf.dir, &targets, holder)
+        }))
+    }
+
+    fn release<'a>(&'a self, lease: Lease) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(self.blocking(move |shelf| leases::release(&shelf.dir, lease)))
+    }
+
+    fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>> {
+        Box::pin(self.blocking(|shelf| {
+            let _lock = disk::lock_shared(&shelf.dir.join("lock"))?;
+            leases::holders(&shelf.dir)
+        }))
+    }
+
+    fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>> {
+        let text = previews::text(stored);
+        let head = stored.head.clone();
+        Box::pin(self.blocking(move |shelf| {
+            let _lock = shelf.lock()?;
+            previews::save(&shelf.dir, &head, &text)
+        }))
+    }
+
+    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.blocking(|shelf| previews::saved(&shelf.dir)))
+    }
+}
+
+impl Shelf {
+    /// Reads without the lock, so that readers hold no writer up. Only a fault is looked at again under the lock: a writer may
+    /// have cut off what a crash left, just while we read it.
+    fn read<T>(&self, take: fn(&mut dyn Iterator<Item = Entry>) -> T) -> Result<T, StoreError> {
+        match self.read_once(take) {
+            Err(StoreError::Broken { .. }) => {
+                let _lock = disk::lock_shared(&self.dir.join("lock"))?;
+                self.read_once(take)
+            }
+            done => done,
+        }
+    }
+
+    fn read_once<T>(&self, take: fn(&mut dyn Iterator<Item = Entry>) -> T) -> Result<T, StoreError> {
+        let path = self.dir.join("entries.jsonl");
+        let Some(mut scan) = Scan::of(&path)? else { return Ok(take(&mut std::iter::empty())) };
+        let mut fault = None;
+        let taken = take(&mut std::iter::from_fn(|| match scan.next()? {
+            Ok(entry) => Some(entry),
+            Err(error) => {
+                fault = Some(error);
+                None
+            }
+        }));
+        match fault {
+            Some(error) => Err(error),
+            None => {
+                held(&self.entries).has_verified(scan.end());
+                Ok(taken)
+            }
+        }
+    }
+
+    /// Entries about a target need a lease that covers it; that it is still ours is asked when they are written.
+    fn claim(&self, events: &[Event], lease: Option<&Lease>) -> Result<Option<(Claim, TargetId)>, StoreError> {
+        let mut targets = events.iter().filter_map(Event::target);
+        if let Some(target) = targets.clone().find(|target| !lease.is_some_and(|lease| lease.covers(target))) {
+            return Err(StoreError::Fenced(target.clone()));
+        }
+        let Some(lease) = lease else { return Ok(None) };
+        let named = targets.next().or(lease.epochs.keys().next()).cloned();
+        Ok(Claim::of(&self.dir, lease).zip(named))
+    }
+
+    /// Writes every group that waits, with one write: many appends at once cost one wait for the disk.
+    fn write_waiting(&self) {
+        let mut entries = held(&self.entries);
+        let groups = std::mem::take(&mut *held(&self.waiting));
+        if groups.is_empty() {
+            return;
+        }
+        let opened = self.lock().and_then(|lock| Ok((lock, entries.open()?)));
+        let (_lock, file) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return answer_all(groups.into_iter().map(|group| (group.answer, Err(error.clone())))),
+        };
+
+        let mut chain = entries.verified().chain.clone();
+        let (mut answers, mut sealed) = (Vec::new(), Vec::new());
+        for group in groups {
+            match group.claim {
+                Some((claim, target)) if !claim.is_ours() => {
+                    answer_all([(group.answer, Err(StoreError::Fenced(target)))]);
+                }
+                Some(_) | None => {
+                    sealed.push(chain.seal_group(group.events, &group.run, group.at_ms));
+                    answers.push(group.answer);
+                }
+            }
+        }
+        if sealed.is_empty() {
+            return;
+        }
+        match entries.append(&file, &sealed, chain) {
+            Ok(()) => answer_all(answers.into_iter().zip(sealed.into_iter().map(Ok))),
+            Err(error) => answer_all(answers.into_iter().map(|answer| (answer, Err(error.clone())))),
+        }
+    }
+
+    /// Makes the directory if it is not there, and keeps every other writer out.
+    fn lock(&self) -> Result<File, StoreError> {
+        disk::make_dir(&self.dir)?;
+        let lock = disk::lock(&self.dir.join("lock"))?;
+        let ignore = self.dir.join(".gitignore");
+        if !ignore.exists() {
+            disk::replace(&ignore, b"*\n")?;
+        }
+        Ok(lock)
+    }
+}
+
+type Answer = (oneshot::Sender<Result<Vec<Entry>, StoreError>>, Result<Vec<Entry>, StoreError>);
+
+/// Who asked may have gone; the entries are written all the same.
+fn answer_all(answers: impl IntoIterator<Item = Answer>) {
+    for (answer, said) in answers {
+        let _ = answer.send(said);
+    }
+}
+
+/// Whoever panicked with the lock left what it guards as it was.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn interrupted() -> StoreError {
+    let hint = "it is not sure whether it was done: see `isobar status`, and run the same command again";
+    StoreError::Io { what: "we were stopped in the middle of a call to the journal".into(), hint: Some(hint.into()) }
+}

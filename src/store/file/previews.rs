@@ -1,0 +1,73 @@
+//! `previews/`: the sets of previews that were shown, apart from the journal and bounded. They may be deleted at any time.
+
+use super::disk::{list, make_dir, read_existing, remove, replace};
+use crate::change::Digest;
+use crate::store::{StoreError, Stored};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Sets that are kept, and bytes that they may have together: all of them are read at once.
+const SETS_MAX: usize = 50;
+const BYTES_MAX: u64 = 64 << 20;
+
+/// Returns what is kept of a set.
+pub(super) fn text(stored: &Stored) -> Vec<u8> {
+    serde_json::to_vec(stored).expect("a preview holds only what JSON can")
+}
+
+/// Keeps the text of a set in the place of an older one of its head, and lets the oldest go. Only under the journal's lock.
+pub(super) fn save(dir: &Path, head: &str, text: &[u8]) -> Result<(), StoreError> {
+    let dir = dir.join("previews");
+    make_dir(&dir)?;
+    let path = dir.join(format!("{}.json", file_name(head)));
+    replace(&path, text)?;
+    prune(&dir, &path, text.len() as u64)
+}
+
+/// Reads every kept set, oldest first.
+pub(super) fn saved(dir: &Path) -> Result<Vec<Stored>, StoreError> {
+    let mut sets = Vec::new();
+    for path in set_files(&dir.join("previews"))? {
+        // Another process may let one go between our looking and our reading.
+        let Some(bytes) = read_existing(&path)? else { continue };
+        let set: Stored = serde_json::from_slice(&bytes).map_err(|error| StoreError::Io {
+            what: format!("reading {}: {error}", path.display()),
+            hint: Some(format!("delete that file and run `isobar preview` again: rm {}", path.display())),
+        })?;
+        sets.push(set);
+    }
+    sets.sort_by(|a, b| (a.at_ms, &a.head).cmp(&(b.at_ms, &b.head)));
+    Ok(sets)
+}
+
+/// The set just saved stays, whatever its size.
+fn prune(dir: &Path, newest: &Path, mut bytes: u64) -> Result<(), StoreError> {
+    let mut others: Vec<(SystemTime, PathBuf, u64)> = Vec::new();
+    for path in set_files(dir)?.into_iter().filter(|path| path != newest) {
+        let Ok(metadata) = path.metadata() else { continue };
+        others.push((metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), path, metadata.len()));
+    }
+    others.sort_by(|a, b| b.cmp(a));
+    for (at, (_, path, length)) in others.iter().enumerate() {
+        bytes += length;
+        if at + 1 >= SETS_MAX || bytes > BYTES_MAX {
+            remove(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn set_files(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut paths = list(dir)?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    Ok(paths)
+}
+
+/// A head is a commit or a plain word; anything else gets a name that cannot leave the directory.
+fn file_name(head: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if !head.is_empty() && head.len() <= 64 && head.chars().all(plain) {
+        return head.into();
+    }
+    format!("head-{}", Digest::of_bytes(head.as_bytes()))
+}

@@ -1,0 +1,250 @@
+//! What only a journal in a directory can suffer: crashes at any byte, hands that edit it, disks that fail.
+
+use super::disk::Pen;
+use super::*;
+use crate::change::{Unseen, UnseenReason};
+use crate::journal::SCHEMA;
+use crate::review::User;
+use std::io;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::Path;
+use tempfile::TempDir;
+
+fn temporary() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+fn open(dir: &Path) -> FileStore {
+    FileStore::open(dir.to_path_buf()).expect("a directory or nothing")
+}
+
+fn paused(reason: &str) -> Event {
+    Event::Paused { by: User("ann".into()), reason: reason.into() }
+}
+
+async fn append(store: &FileStore, reasons: &[&str]) -> Result<usize, StoreError> {
+    let events = reasons.iter().map(|reason| paused(reason)).collect();
+    store.append(events, &"run".into(), 7, None).await.map(|entries| entries.len())
+}
+
+/// A journal of two groups, of one entry and of three; its text, and where the second begins.
+async fn two_groups(dir: &Path) -> (Vec<u8>, usize) {
+    let store = open(dir);
+    append(&store, &["first"]).await.expect("it has room");
+    let begins = text(dir).len();
+    append(&store, &["a", "näher", "c"]).await.expect("it has room");
+    (text(dir), begins)
+}
+
+fn text(dir: &Path) -> Vec<u8> {
+    std::fs::read(dir.join("entries.jsonl")).expect("the journal")
+}
+
+fn put(dir: &Path, text: &[u8]) {
+    std::fs::write(dir.join("entries.jsonl"), text).expect("it has room");
+}
+
+async fn length(store: &FileStore) -> Result<usize, StoreError> {
+    store.read().await.map(|entries| entries.len())
+}
+
+fn mode(path: PathBuf) -> u32 {
+    path.metadata().expect("it is there").permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn a_group_torn_at_any_byte_is_no_group() {
+    let dir = temporary();
+    let (whole, begins) = two_groups(dir.path()).await;
+    for cut in begins..whole.len() {
+        put(dir.path(), &whole[..cut]);
+        assert_eq!(length(&open(dir.path())).await, Ok(1), "cut at {cut}");
+        assert_eq!(text(dir.path()).len(), cut, "a reader mends nothing");
+
+        let store = open(dir.path());
+        assert_eq!(append(&store, &["next"]).await, Ok(1), "cut at {cut}");
+        assert_eq!(length(&open(dir.path())).await, Ok(2), "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn a_rest_that_a_lost_disk_cache_left_as_zeros_is_torn_too() {
+    let dir = temporary();
+    let (whole, begins) = two_groups(dir.path()).await;
+    put(dir.path(), &[&whole[..begins + 40], [0; 4096].as_slice()].concat());
+    assert_eq!(append(&open(dir.path()), &["next"]).await, Ok(1));
+    assert_eq!(length(&open(dir.path())).await, Ok(2));
+}
+
+#[tokio::test]
+async fn a_changed_byte_anywhere_breaks_the_journal() {
+    let dir = temporary();
+    let (whole, begins) = two_groups(dir.path()).await;
+    for at in 0..whole.len() {
+        for flip in [0x01, 0x04, 0x20, 0x40, 0x80] {
+            let mut changed = whole.clone();
+            changed[at] ^= flip;
+            put(dir.path(), &changed);
+            let read = open(dir.path()).read().await;
+            // Only the number of the schema can say more.
+            let refused = matches!(read, Err(StoreError::Broken { .. } | StoreError::Newer(_)));
+            assert!(refused, "byte {at} of {} ^ {flip:#x}: {read:?}", whole.len());
+        }
+    }
+
+    // A writer goes by the same eyes; the line ends are where it could mistake a change for a crash.
+    for at in [0, begins - 1, begins + 9, whole.len() - 1] {
+        let mut changed = whole.clone();
+        changed[at] ^= 0x04;
+        put(dir.path(), &changed);
+        let appended = append(&open(dir.path()), &["next"]).await;
+        assert!(matches!(appended, Err(StoreError::Broken { .. })), "byte {at}: {appended:?}");
+        assert_eq!(text(dir.path()), changed, "and cuts nothing off");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_line_is_named() {
+    let dir = temporary();
+    let (whole, begins) = two_groups(dir.path()).await;
+    let changed = String::from_utf8(whole).expect("it is text").replace("näher", "ferner");
+    put(dir.path(), changed.as_bytes());
+    let place = format!("{}:3", dir.path().join("entries.jsonl").display());
+    let what = "entry 3 is not what its hash says".to_string();
+    assert_eq!(length(&open(dir.path())).await, Err(StoreError::Broken { place, what }));
+
+    put(dir.path(), &changed.as_bytes()[begins..]);
+    let place = format!("{}:1", dir.path().join("entries.jsonl").display());
+    let what = "entry 2 stands where 1 must stand".to_string();
+    assert_eq!(length(&open(dir.path())).await, Err(StoreError::Broken { place, what }));
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_by_readers_and_writers() {
+    let dir = temporary();
+    let (mut text, _) = two_groups(dir.path()).await;
+    text.extend(format!("{{\"schema\":{},\"event\":\"unheard of\"}}\n", SCHEMA + 1).bytes());
+    put(dir.path(), &text);
+    assert_eq!(length(&open(dir.path())).await, Err(StoreError::Newer(SCHEMA + 1)));
+    assert_eq!(append(&open(dir.path()), &["next"]).await, Err(StoreError::Newer(SCHEMA + 1)));
+}
+
+#[tokio::test]
+async fn a_journal_that_lost_entries_while_we_ran_is_broken() {
+    let dir = temporary();
+    let store = open(dir.path());
+    append(&store, &["a"]).await.expect("it has room");
+    let one = text(dir.path());
+    append(&store, &["b"]).await.expect("it has room");
+    put(dir.path(), &one);
+    assert!(matches!(append(&store, &["c"]).await, Err(StoreError::Broken { .. })));
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_leaves_the_journal_as_it_was() {
+    let full = || io::Error::from(io::ErrorKind::StorageFull);
+    fn half(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+        file.write_all_at(&bytes[..bytes.len() / 2], at)?;
+        Err(io::ErrorKind::StorageFull.into())
+    }
+    fn unsynced(_: &File) -> io::Result<()> {
+        Err(io::Error::other("input/output error"))
+    }
+    let sound = Pen::default();
+    let pens = [Pen { write: half, ..sound }, Pen { sync: unsynced, ..sound }];
+    for (pen, said) in pens.into_iter().zip([full().to_string(), "input/output error".into()]) {
+        let dir = temporary();
+        let (before, _) = two_groups(dir.path()).await;
+        let store = FileStore::with_pen(dir.path().to_path_buf(), pen).expect("a directory");
+        let refused = append(&store, &["x", "y"]).await;
+        let Err(StoreError::Io { what, hint: Some(_) }) = refused else { panic!("{refused:?}") };
+        assert!(what.contains(&said) && what.contains("entries.jsonl"), "{what}");
+        assert_eq!(text(dir.path()), before);
+        assert_eq!(append(&open(dir.path()), &["later"]).await, Ok(1), "and it can go on");
+    }
+}
+
+#[tokio::test]
+async fn what_a_failed_cut_left_is_no_group_and_is_cut_later() {
+    fn half(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+        file.write_all_at(&bytes[..bytes.len() / 2], at)?;
+        Err(io::Error::other("input/output error"))
+    }
+    let pen = Pen { write: half, truncate: |_, _| Err(io::Error::other("input/output error")), ..Pen::default() };
+    let dir = temporary();
+    two_groups(dir.path()).await;
+    let store = FileStore::with_pen(dir.path().to_path_buf(), pen).expect("a directory");
+    let refused = append(&store, &["x", "y"]).await;
+    assert!(matches!(&refused, Err(StoreError::Io { what, .. }) if what.contains("not sure")), "{refused:?}");
+    assert_eq!(length(&open(dir.path())).await, Ok(4));
+    assert_eq!(append(&open(dir.path()), &["later"]).await, Ok(1));
+}
+
+#[tokio::test]
+async fn the_journal_is_its_owners_alone_and_never_dirties_a_work_tree() {
+    let root = temporary();
+    let dir = root.path().join(".isobar/journal");
+    let store = open(&dir);
+    append(&store, &["a"]).await.expect("it has room");
+    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5 };
+    let targets = ["a@prod/x".parse().expect("a target")];
+    let _lease = store.acquire(&targets, holder).await.expect("nobody has it");
+
+    let files = ["entries.jsonl", "lock", "epoch", "leases/1.json", ".gitignore"].map(|name| mode(dir.join(name)));
+    assert_eq!(files, [0o600; 5]);
+    assert_eq!(["", "leases", ".."].map(|name| mode(dir.join(name))), [0o700; 3]);
+    assert_eq!(std::fs::read_to_string(dir.join(".gitignore")).as_deref().ok(), Some("*\n"));
+}
+
+#[tokio::test]
+async fn a_lease_file_that_a_crash_left_half_written_holds_nothing() {
+    let dir = temporary();
+    std::fs::create_dir(dir.path().join("leases")).expect("it has room");
+    std::fs::write(dir.path().join("leases/41.json"), "{\"epoch\":41,\"hol").expect("it has room");
+    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5 };
+    let targets = ["a@prod/x".parse().expect("a target")];
+    let store = open(dir.path());
+    assert_eq!(store.holders().await, Ok(vec![]));
+    assert!(store.acquire(&targets, holder).await.is_ok());
+    assert!(!dir.path().join("leases/41.json").exists());
+}
+
+#[tokio::test]
+async fn an_epoch_that_cannot_be_read_is_never_guessed() {
+    let dir = temporary();
+    std::fs::write(dir.path().join("epoch"), "many\n").expect("it has room");
+    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5 };
+    let refused = open(dir.path()).acquire(&["a@prod/x".parse().expect("a target")], holder).await;
+    assert!(matches!(refused, Err(StoreError::Broken { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_file_in_the_place_of_the_journal_is_refused_at_once() {
+    let dir = temporary();
+    std::fs::write(dir.path().join("journal"), "").expect("it has room");
+    let refused = FileStore::open(dir.path().join("journal")).map(|store| store.place());
+    assert!(matches!(refused, Err(StoreError::Io { hint: Some(_), .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn fifty_sets_of_previews_are_kept_and_the_oldest_goes() {
+    let dir = temporary();
+    let store = open(dir.path());
+    for at_ms in 0..55 {
+        let unseen = Unseen { target: "a@prod/x".parse().expect("a target"), reason: UnseenReason::Cancelled };
+        let head = format!("{at_ms:07x}").into();
+        let set = Stored { head, base: "base".into(), at_ms, previews: vec![Err(unseen)] };
+        store.save(&set).await.expect("it has room");
+    }
+    let kept: Vec<u64> = store.saved().await.expect("readable").iter().map(|set| set.at_ms).collect();
+    assert_eq!(kept, (5..55).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_set_of_previews_that_cannot_be_read_says_what_to_do() {
+    let dir = temporary();
+    std::fs::create_dir(dir.path().join("previews")).expect("it has room");
+    std::fs::write(dir.path().join("previews/c1.json"), "{}").expect("it has room");
+    let refused = open(dir.path()).saved().await;
+    assert!(matches!(&refused, Err(StoreError::Io { hint: Some(hint), .. }) if hint.contains("rm ")), "{refused:?}");
+}

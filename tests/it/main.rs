@@ -1,0 +1,5 @@
+//! One test binary: the walls of the house, and the stories that run the built program.
+
+mod fleets;
+mod house;
+mod support;
