@@ -114,12 +114,23 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     };
     let ran = run.run(&head_scene).await;
 
-    let Converge { lease, history, mut done, .. } = run;
+    let Converge { lease, history, court, order, mut done, .. } = run;
     world.store.release(lease).await?;
     ran?;
+    keep_waiting(world, &order.head, &court, &done).await;
     done.history = history.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     done.head_scene = Some(head_scene);
     Ok(done)
+}
+
+/// Keeps what waits as it was shown now, so that the one command that approves it has something to be bound to.
+async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: &Converged) {
+    let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
+    let waiting: Vec<Preview> = done.ends.values().filter(waits).filter_map(|end| end.preview.clone()).collect();
+    let digests: BTreeSet<Arc<str>> = waiting.iter().map(|preview| preview.digest().as_str().into()).collect();
+    if digests != court.shown_last().into_iter().collect() {
+        super::preview::keep(world, Some(head), None, waiting.into_iter().map(Ok).collect()).await;
+    }
 }
 
 impl Converge<'_> {
@@ -247,7 +258,10 @@ impl Converge<'_> {
             None => work,
         };
         self.account(&work, None);
-        let tried: BTreeSet<TargetId> = self.done.ends.keys().cloned().collect();
+        // What arrived in this run, with an earlier rollout, may go on to the head; what did not is not tried twice.
+        let arrived = |end: &End| matches!(end.outcome, EndState::Applied | EndState::Unchanged);
+        let tried: BTreeSet<TargetId> =
+            self.done.ends.iter().filter(|(_, end)| !arrived(end)).map(|(id, _)| id.clone()).collect();
         let free: BTreeSet<TargetId> = {
             let history = self.history();
             work.pending
@@ -317,6 +331,7 @@ impl Converge<'_> {
         };
         let now_ms = || world.clock.now_ms();
         let stopped = || world.stop.asked().is_some();
+        let stop = || Box::pin(world.stop.wait()) as std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>>;
         let drive = Drive {
             engines: &world.engines,
             store: &*world.store,
@@ -329,6 +344,7 @@ impl Converge<'_> {
             held,
             now_ms: &now_ms,
             stopped: &stopped,
+            stop: &stop,
             watch: &watch,
             sealed: &sealed,
         };

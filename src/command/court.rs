@@ -302,7 +302,7 @@ impl<'a> Court<'a> {
     }
 
     /// Digests of the newest shown set of this head, else of the newest at all.
-    fn shown_last(&self) -> Vec<Arc<str>> {
+    pub(crate) fn shown_last(&self) -> Vec<Arc<str>> {
         let of_head = self.stored.iter().rposition(|stored| self.head.as_ref().is_some_and(|head| *head.0 == *stored.head));
         let Some(last) = of_head.or(self.stored.len().checked_sub(1)) else { return Vec::new() };
         let shown = self.shown.values().flatten().filter(|shown| shown.set == last);
