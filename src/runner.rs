@@ -9,9 +9,10 @@ use crate::probe;
 use crate::rollout::{Ending, Gate, Now, Outcome, Progress, Step, StepEvent, Todo};
 use crate::stack::{Known, RegionId, TargetId};
 use crate::store::{Lease, Store, StoreError};
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -234,7 +235,10 @@ impl Drive<'_> {
         let engine = self.engines.get(&preview.engine).cloned();
         flying.spawn(async move {
             let result = match (job, engine) {
-                (Ok(job), Some(engine)) => engine.apply(&job, &preview).await,
+                (Ok(job), Some(engine)) => {
+                    let applied = AssertUnwindSafe(engine.apply(&job, &preview)).catch_unwind().await;
+                    applied.unwrap_or_else(|_| Err(Failure { text: "the engine panicked; what it did by then is not known".into(), untouched: false }))
+                }
                 (Err(unseen), _) => untouched(&say_unseen(&unseen.reason)),
                 (_, None) => untouched("no such engine in this version"),
             };

@@ -14,7 +14,7 @@ mod substitute;
 pub use lines::{diff_lines, text_lines};
 pub use substitute::generalise;
 
-use super::{Preview, TextDiff};
+use super::{Preview, Sign, TextDiff};
 use crate::stack::{StackName, TargetId};
 use canonical::canonical;
 use lines::{change_text, changed_lines};
@@ -96,8 +96,8 @@ fn fold_stack(members: &[Member<'_>]) -> Vec<Group> {
             let mut theirs = Shown::of(&reference.0, reference.1, if beside { &alike } else { &[] });
             let mut ours = Shown::of(&alike, beside, &reference.0);
             differs = difference(&mut theirs, reference.0[0].preview, &mut ours, alike[0].preview);
-            differs_lines = differs.iter().map(|(_, diff)| changed_lines(diff)).sum();
-            if differs_lines > own_lines(&preview) {
+            differs_lines = changed_lines(&differs);
+            if other_lines(&differs) > own_lines(&preview) {
                 differs.clear();
             }
             if !differs.is_empty() {
@@ -155,6 +155,12 @@ fn alike(members: &[Member<'_>], write: impl Fn(&Member<'_>, &mut Vec<u8>)) -> V
     classes.into_values().collect()
 }
 
+/// Counts every line by which the reader's page would grow; context is for orientation and does not count.
+fn other_lines(diffs: &[(Arc<str>, TextDiff)]) -> usize {
+    let lines = diffs.iter().flat_map(|(_, diff)| &diff.hunks).flat_map(|hunk| &hunk.lines);
+    lines.filter(|line| line.sign != Sign::Same).count()
+}
+
 fn own_lines(preview: &Preview) -> usize {
     preview.changes.iter().map(|change| change_text(change).lines().count()).sum()
 }
@@ -175,7 +181,7 @@ fn letter(mut nth: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Action, Change, Detail, Digest, Hunk, Intent, Line, Sign};
+    use super::super::{Action, Change, Detail, Digest, Hunk, Intent, Line};
     use super::*;
 
     /// A preview of documents, each one replaced line by line: `- before`, `+ after`.
@@ -216,7 +222,7 @@ mod tests {
             let regions: Vec<_> = group.targets.iter().map(|target| target.region.name()).collect();
             let text: Vec<_> =
                 group.preview.changes.iter().map(|change| format!("{}: {}", change.address, change_text(change))).collect();
-            let text = text.concat().replace("~ document\n@@ -1 +1 @@\n", "").replace('\n', " ");
+            let text = text.concat().replace("@@ ~ document @@\n@@ -1 +1 @@\n", "").replace('\n', " ");
             format!("{} {} {}| {}", group.stack, group.letter, regions.join(","), text.trim_end())
         };
         fold.groups.iter().map(group).collect()
@@ -287,7 +293,7 @@ mod tests {
         ];
         let fold = fold(&previews, &names(&CIDRS));
         assert!(fold.groups[1].differs.is_empty());
-        assert_eq!(fold.groups[1].differs_lines, 8); // five lines less, three lines more
+        assert_eq!(fold.groups[1].differs_lines, 4); // three lines less, one more
     }
 
     #[test]

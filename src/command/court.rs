@@ -183,21 +183,28 @@ impl<'a> Court<'a> {
     }
 
     /// Whose policy, teams and labels count for a target: the commit before the change. In a pull request's view that is the
-    /// base; else the commit the target, or the fleet, was last brought to. Before anything was applied, the commit before the
-    /// head; a fleet that is not there yet is a bootstrap and speaks for itself.
+    /// base; else the commit the target was last brought to. For a target that was never applied it is the commit that was
+    /// settled last with nothing new left behind, or the one before the first run; a fleet that is not there yet is a bootstrap
+    /// and speaks for itself. So a change cannot be tried until its own policy judges it.
     pub(crate) fn authority(&self, target: &TargetId, work: &Work, history: &History) -> Result<Arc<Scene>, Failure> {
         if let Some(base) = &self.base {
             return Ok(base.clone());
         }
-        let applied = history.commit_of(target).or_else(|| history.last_commit()).cloned();
+        let applied = history.commit_of(target).or_else(|| history.trusted_commit()).cloned();
         if let Some(commit) = applied {
             return self.scenes.at(&CommitSha(commit));
         }
-        let parent = self.head.as_ref().and_then(|head| self.world.workspace.commit(&format!("{head}^")).ok());
+        let first = history.first_commit().cloned().map(CommitSha).or_else(|| self.head.clone());
+        let parent = first.as_ref().and_then(|first| self.world.workspace.commit(&format!("{first}^")).ok());
         if let Some(parent) = parent
             && self.world.workspace.at(&parent.0)?.listing.get(FLEET).is_some()
         {
             return self.scenes.at(&parent);
+        }
+        if let Some(first) = history.first_commit()
+            && self.world.workspace.at(first)?.listing.get(FLEET).is_some()
+        {
+            return self.scenes.at(&CommitSha(first.clone()));
         }
         match work.get(target).or(work.pending.first()) {
             Some(pending) => Ok(pending.scene.clone()),
@@ -217,7 +224,9 @@ impl<'a> Court<'a> {
             if stored.at_ms <= applied_at_ms || !self.is_merged(stored)? {
                 continue;
             }
-            let change = self.world.workspace.people(base_of(stored).as_ref(), &CommitSha(stored.head.clone()))?;
+            let head = CommitSha(stored.head.clone());
+            let base = base_of(stored).or_else(|| authority.snapshot.commit.clone()).filter(|base| *base != head);
+            let change = self.world.workspace.people(base.as_ref(), &head)?;
             for verdict in self.sit(authority, vec![subject(preview, authority, work, Past::default())], &change, history) {
                 if let Answer::Clear(clearance) = verdict.answer {
                     cleared.extend(clearance.changes().iter().map(|mark| (mark.clone(), clearance.by().to_vec())));

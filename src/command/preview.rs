@@ -54,7 +54,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
     let report = compose(world, &view, &after, &work, &answers, &verdicts, request);
-    let base = view.base.as_ref().map(|base| base.0.clone()).or(history.last_commit().cloned());
+    let base = view.base.as_ref().map(|base| base.0.clone());
     keep(world, view.head.as_ref(), base, answers).await;
     tell::report(world, &report, &request.form)?;
     Ok(exit(&report, request.exit_code))

@@ -23,6 +23,8 @@ pub struct History {
     paused: Option<(User, Arc<str>)>,
     holds: BTreeMap<RegionId, Hold>,
     last_commit: Option<Arc<str>>,
+    first_commit: Option<Arc<str>>,
+    trusted_commit: Option<Arc<str>>,
     rollouts_begun: usize,
     /// The commit last met: most entries speak of the same one, and share its text.
     commit: Option<Arc<str>>,
@@ -82,6 +84,17 @@ impl History {
         self.rollouts.iter()
     }
 
+    /// The newest commit that was settled with no new target left behind: whose policy speaks for targets that were never
+    /// applied. A change that is refused does not get to judge its own new targets by being tried twice.
+    pub fn trusted_commit(&self) -> Option<&Arc<str>> {
+        self.trusted_commit.as_ref()
+    }
+
+    /// The commit of the very first run.
+    pub fn first_commit(&self) -> Option<&Arc<str>> {
+        self.first_commit.as_ref()
+    }
+
     /// How many rollouts were ever planned.
     pub fn rollouts_begun(&self) -> usize {
         self.rollouts_begun
@@ -105,7 +118,10 @@ impl History {
     fn fold(&mut self, entry: &Entry) {
         self.marks.now += 1;
         match &entry.event {
-            Event::RunStarted { verb: _, commit: _, by, pull_request } => {
+            Event::RunStarted { verb: _, commit, by, pull_request } => {
+                if self.first_commit.is_none() && !commit.is_empty() {
+                    self.first_commit = Some(commit.clone());
+                }
                 self.runs.push_back((entry.run.clone(), Run { by: by.clone(), pull_request: *pull_request }));
                 if self.runs.len() > RUNS_MAX {
                     self.runs.pop_front();
@@ -170,8 +186,12 @@ impl History {
     fn settle(&mut self, commit: &Arc<str>, scope: Option<&[TargetId]>, behind: &[TargetId]) {
         let commit = self.share(commit);
         self.last_commit = Some(commit.clone());
+        let mut left_new = false;
         for target in behind {
-            self.known(target);
+            left_new |= self.known(target).is_none_or(|record| record.commit.is_none());
+        }
+        if scope.is_none() && !left_new {
+            self.trusted_commit = Some(commit.clone());
         }
         match scope {
             None => self.marks.settled = Some((self.marks.now, commit)),
@@ -239,7 +259,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::super::{Chain, State, Verb};
-    use super::Class;
+    use crate::journal::Class;
     use super::*;
     use crate::change::{Digest, Intent};
     use crate::rollout::{Outcome, Planned, Rollout, Wave};
@@ -270,6 +290,13 @@ mod tests {
     fn settled(commit: &str, scope: Option<&[&str]>, behind: &[&str]) -> Event {
         let ids = |texts: &[&str]| texts.iter().map(|text| id(text)).collect();
         Event::Settled { commit: commit.into(), scope: scope.map(ids), behind: ids(behind) }
+    }
+
+    #[test]
+    fn a_commit_that_leaves_a_new_target_behind_is_not_trusted() {
+        let history = history(vec![settled("c1", None, &[]), settled("c2", None, &["new@prod/x"]), settled("c3", Some(&["a@prod/x"]), &[])]);
+        assert_eq!(history.trusted_commit().map(|commit| &**commit), Some("c1"));
+        assert_eq!(history.last_commit().map(|commit| &**commit), Some("c3"));
     }
 
     fn started(target: &str) -> Event {

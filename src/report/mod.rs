@@ -5,14 +5,18 @@ mod html;
 mod json;
 mod markdown;
 mod model;
+#[cfg(test)]
+mod sample;
 mod status;
 mod tell;
+#[cfg(test)]
+mod tests;
 mod text;
 mod words;
 
-pub use annotation::annotations;
+pub use annotation::{annotations, failures as failure_annotations};
 pub use html::page;
-pub use json::{SCHEMA_ID, report_json, schema as json_schema, status_json};
+pub use json::{SCHEMA_ID, report_json, report_json_text, schema as json_schema, status_json};
 pub use markdown::{COMMENT_BYTES, Comment, comment};
 pub use model::{Counts, Frame, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
 pub use status::{RolloutLine, Status, StatusRow};

@@ -2,7 +2,7 @@
 
 use super::words::{Extent, counted, joined, short, thousands, time};
 use super::{Counts, Report, Row, RowState, Told};
-use crate::change::{Action, generalise, inert};
+use crate::change::{Action, Group, Sign, TextDiff, generalise, inert};
 use crate::drift::{Class, Drift};
 use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -301,6 +301,12 @@ fn actions(counts: &Counts) -> [(usize, &'static str); 5] {
     ]
 }
 
+/// Every number by its name, for those who read keys.
+pub(super) fn numbers(counts: &Counts) -> Vec<(&'static str, usize)> {
+    let key = |(number, name): (usize, &'static str)| (if name == "not started" { "not_started" } else { name }, number);
+    [(counts.targets, "targets")].into_iter().chain(states(counts)).chain(actions(counts)).map(key).collect()
+}
+
 /// `+114 ~76 ±38 -2`: the changes of a group or a target, by sign.
 pub(super) fn signs<'a>(changes: impl IntoIterator<Item = &'a crate::change::Change>) -> String {
     let mut numbers: BTreeMap<Action, usize> = BTreeMap::new();
@@ -383,6 +389,48 @@ pub(super) fn class_title(class: Class) -> &'static str {
         Class::UnappliedCommit => "Commit not applied",
         Class::NotChecked => "Not checked",
     }
+}
+
+/// How a resource of an outlier stands beside group A.
+pub(super) enum Beside<'a> {
+    /// A has no such change, or only A has it: what happens to which kind, and the lines of the change, signs included.
+    Only(&'static str, &'a str, Vec<&'a str>),
+    /// Lines with two signs: of the comparison, then of the change; between two hunks stands `@@`.
+    Both(Vec<String>),
+}
+
+/// Returns the lines by which one resource of a group is other than in group A.
+pub(super) fn beside(diff: &TextDiff) -> Beside<'_> {
+    let lines = || diff.hunks.iter().flat_map(|hunk| &hunk.lines);
+    for (sign, words) in [(Sign::Added, "only here"), (Sign::Removed, "only in A")] {
+        if lines().all(|line| line.sign == sign) {
+            let mut texts = lines().map(|line| &*line.text);
+            let what = texts.next().unwrap_or_default().trim_matches(['@', ' ']);
+            return Beside::Only(words, what, texts.collect());
+        }
+    }
+    let mut both = Vec::new();
+    for (nth, hunk) in diff.hunks.iter().enumerate() {
+        if nth > 0 {
+            both.push("@@".into());
+        }
+        both.extend(hunk.lines.iter().map(|line| format!("{}{}", sign(line.sign), line.text)));
+    }
+    Beside::Both(both)
+}
+
+fn sign(sign: Sign) -> char {
+    match sign {
+        Sign::Same => ' ',
+        Sign::Removed => '-',
+        Sign::Added => '+',
+    }
+}
+
+/// Returns the group's values that say more than its regions' names do.
+pub(super) fn telling_values(group: &Group) -> impl Iterator<Item = &(Arc<str>, Vec<Arc<str>>)> {
+    let known = |(value, target): (&Arc<str>, &TargetId)| **value == *target.region.name() || **value == *target.region.as_str();
+    group.values.iter().filter(move |(_, values)| !values.iter().zip(&group.targets).all(known))
 }
 
 /// The lines of an untrusted sentence, inert, without blank ones at its ends.

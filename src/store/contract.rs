@@ -67,6 +67,7 @@ impl Lease {
 pub struct Stored {
     /// The commit previewed, or `dirty`.
     pub head: Arc<str>,
+    /// The base it was merged into; empty when each target was compared with its own last apply.
     pub base: Arc<str>,
     pub at_ms: u64,
     /// Seen and not seen, redacted, in the order of the fleet.

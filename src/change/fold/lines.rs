@@ -2,6 +2,7 @@
 
 use super::super::{Change, Detail, Sign, TextDiff};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Gives the lines of a change's detail, as a unified diff shows them: `@@` headers, then lines with their sign in column 0.
 pub fn diff_lines(detail: &Detail, mut each: impl FnMut(&str, Cow<'_, str>)) {
@@ -44,7 +45,7 @@ fn side(start: usize, len: usize) -> String {
 
 /// Returns the whole change as lines: what happens to which kind, then the detail.
 pub(super) fn change_text(change: &Change) -> String {
-    let mut text = format!("{} {}\n", change.action.sign(), change.kind);
+    let mut text = format!("@@ {} {} @@\n", change.action.sign(), change.kind);
     diff_lines(&change.detail, |sign, line| {
         text.push_str(sign);
         text.push_str(&line);
@@ -58,7 +59,12 @@ pub(super) fn change_text(change: &Change) -> String {
     text
 }
 
-/// Counts the lines that are not the same.
-pub(super) fn changed_lines(diff: &TextDiff) -> usize {
-    diff.hunks.iter().flat_map(|hunk| &hunk.lines).filter(|line| line.sign != Sign::Same).count()
+/// Counts the lines that are not the same; what only says where lines stand counts when nothing else differs.
+pub(super) fn changed_lines(diffs: &[(Arc<str>, TextDiff)]) -> usize {
+    let lines =
+        || diffs.iter().flat_map(|(_, diff)| &diff.hunks).flat_map(|hunk| &hunk.lines).filter(|line| line.sign != Sign::Same);
+    match lines().filter(|line| !line.text.starts_with("@@ ")).count() {
+        0 => lines().count(),
+        lines => lines,
+    }
 }

@@ -1,9 +1,16 @@
 //! The embedded engine: renders a stack's templates for one region and publishes them to its destination.
 
+mod check;
+mod flow;
 mod layout;
+mod outputs;
 mod path;
+mod render;
 mod section;
 mod template;
+#[cfg(test)]
+mod tests;
+mod values;
 
 use super::{Boxed, Engine, Failure, Job, Sources};
 use crate::change::{Applied, Outputs, Preview, Unseen};

@@ -2,9 +2,10 @@
 
 use super::path;
 use minijinja::machinery::ast::{Call, CallArg, Expr, Macro, Stmt};
-use minijinja::machinery::{Span, parse as parse_template};
+use minijinja::machinery::{Span, Token, parse as parse_template, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::LazyLock;
 
 /// What a template is given, at the top.
@@ -19,9 +20,60 @@ pub(super) static SYNTAX: LazyLock<SyntaxConfig> = LazyLock::new(|| {
     built.expect("the delimiters are the usual ones")
 });
 
+/// Operators, brackets and dots in one tag, and `elif`s in one template. Each may make the syntax one level deeper, and the
+/// library walks it by recursion without a bound of its own.
+const LINKS_MAX: usize = 300;
+
+/// What is wrong in a template, by repository path and line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) path: String,
+    pub(super) line: u32,
+    pub(super) what: String,
+}
+
 /// Reads the template `name` (its repository path).
-pub(super) fn parse<'s>(name: &'s str, text: &'s str) -> Result<Stmt<'s>, minijinja::Error> {
-    parse_template(text, name, SYNTAX.clone())
+pub(super) fn parse<'s>(name: &'s str, text: &'s str) -> Result<Stmt<'s>, Wrong> {
+    bound(name, text)?;
+    parse_template(text, name, SYNTAX.clone()).map_err(|error| Wrong::of(name, &error))
+}
+
+/// Refuses a template whose syntax is too deep to be walked.
+pub(super) fn bound(name: &str, text: &str) -> Result<(), Wrong> {
+    if text.len() <= LINKS_MAX {
+        return Ok(());
+    }
+    let (mut links, mut branches) = (0, 0);
+    for (token, span) in tokenize(text, false, SYNTAX.clone()).map_while(Result::ok) {
+        match token {
+            Token::TemplateData(_) | Token::VariableStart | Token::BlockStart => links = 0,
+            Token::Ident("elif") => branches += 1,
+            Token::Ident("and" | "or" | "not" | "is" | "in" | "if" | "else") => links += 1,
+            Token::Ident(_) | Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Int128(_) | Token::Float(_) => {}
+            Token::Comma | Token::Colon | Token::Assign | Token::VariableEnd | Token::BlockEnd => {}
+            Token::BracketClose | Token::ParenClose | Token::BraceClose => {}
+            _ => links += 1, // every operator, dot, pipe and opening bracket
+        }
+        if links > LINKS_MAX || branches > LINKS_MAX {
+            let what = format!("the template is too deep: at most {LINKS_MAX} operators in one tag, and as many elif");
+            return Err(Wrong { path: name.into(), line: u32::from(span.start_line), what });
+        }
+    }
+    Ok(())
+}
+
+impl Wrong {
+    pub(super) fn of(name: &str, error: &minijinja::Error) -> Self {
+        let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
+        let line = error.line().and_then(|line| u32::try_from(line).ok()).unwrap_or(1);
+        Self { path: error.name().unwrap_or(name).into(), line, what }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.path, self.line, self.what)
+    }
 }
 
 /// Returns the repository path that the templates in `source` mean by `name`: below `source`, or from the root with a
@@ -308,6 +360,18 @@ mod tests {
     #[test]
     fn a_syntax_error_knows_file_and_line() {
         let error = parse("net/t/a", "ok\n{% if %}").expect_err("the condition is missing");
-        assert_eq!((error.name(), error.line()), (Some("net/t/a"), Some(2)));
+        assert!(error.to_string().starts_with("net/t/a:2: "), "{error}");
+    }
+
+    #[test]
+    fn syntax_that_is_too_deep_to_be_walked_is_refused() {
+        let elifs = format!("{{% if a %}}{}{{% endif %}}", "{% elif b %}".repeat(5_000));
+        for deep in ["~a".repeat(5_000), ".a".repeat(5_000), "|list".repeat(5_000), "(1,2)".repeat(5_000)] {
+            let error = parse("t/a", &format!("{{{{ a{deep} }}}}")).expect_err("it is deep").to_string();
+            assert!(error.starts_with("t/a:1: the template is too deep"), "{error}");
+        }
+        assert!(parse("t/a", &elifs).is_err());
+        assert!(parse("t/a", &"{{ a ~ b }}".repeat(5_000)).is_ok());
+        assert!(parse("t/a", &format!("{{{{ [{}] }}}}", "1,".repeat(5_000))).is_ok());
     }
 }

@@ -1,9 +1,9 @@
 //! Groups of equal changes with their diffs.
 
-use super::super::tell;
+use super::super::tell::{self, Beside};
 use super::super::words::{Extent, counted, joined, one_line};
 use super::ink::{Ink, Paper};
-use crate::change::{Change, Fold, Group, diff_lines, inert, text_lines};
+use crate::change::{Change, Fold, Group, diff_lines, inert};
 use std::borrow::Cow;
 
 /// Columns that a list of values may fill before it goes on in the next line.
@@ -40,23 +40,35 @@ fn whole(paper: &mut Paper, change: &Change) {
     diff_lines(&change.detail, |sign, line| diff_line(paper, sign, line));
 }
 
-/// Shows what is other than in group A: the first sign is of that, the second of the change itself.
+/// Shows what is other than in group A.
 fn beside(paper: &mut Paper, group: &Group) {
-    paper.line(Ink::Faint, "  first sign: - only in A, + only here; second sign: the change itself");
+    let mut explained = false;
     for (address, diff) in &group.differs {
-        paper.line(Ink::Bold, &format!("  {}", one_line(address)));
-        text_lines(diff, |sign, line| diff_line(paper, sign, line));
+        let address = one_line(address);
+        match tell::beside(diff) {
+            Beside::Only(words, what, lines) => {
+                paper.line(Ink::Bold, &format!("  {address}: {}, {words}", one_line(what)));
+                lines.into_iter().for_each(|line| diff_line(paper, "", line.into()));
+            }
+            Beside::Both(lines) => {
+                let how = if explained { "" } else { ": first sign - only in A, + only here; second sign the change itself" };
+                explained = true;
+                paper.line(Ink::Bold, &format!("  {address}{how}"));
+                lines.into_iter().for_each(|line| diff_line(paper, "", line.into()));
+            }
+        }
     }
 }
 
 fn diff_line(paper: &mut Paper, sign: &str, line: Cow<'_, str>) {
     for line in inert(&line).split('\n') {
-        paper.line(Ink::of_sign(sign), &format!("    {sign}{line}"));
+        let line = format!("{sign}{line}");
+        paper.line(Ink::of_line(&line), &format!("    {line}"));
     }
 }
 
 fn values(paper: &mut Paper, group: &Group) {
-    for (name, values) in &group.values {
+    for (name, values) in tell::telling_values(group) {
         let mut line = format!("  {} =", one_line(name));
         for (nth, value) in values.iter().enumerate() {
             let value = format!(" {}{}", one_line(value), if nth + 1 < values.len() { "," } else { "" });

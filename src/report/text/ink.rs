@@ -37,12 +37,13 @@ impl Ink {
         }
     }
 
-    pub(super) fn of_sign(sign: &str) -> Self {
-        match sign {
-            "+" => Ink::Added,
-            "-" => Ink::Removed,
-            "" => Ink::Hunk,
-            _ => Ink::Plain,
+    /// By the sign in column 0 of a diff.
+    pub(super) fn of_line(line: &str) -> Self {
+        match line.as_bytes().first() {
+            Some(b'+') => Ink::Added,
+            Some(b'-') => Ink::Removed,
+            Some(b'@') => Ink::Hunk,
+            Some(_) | None => Ink::Plain,
         }
     }
 

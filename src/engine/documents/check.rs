@@ -1,0 +1,228 @@
+//! Mistakes of a section and its templates, and what they read: from sources alone, before any value is known.
+
+use super::layout::{self, Layout};
+use super::outputs::ReadBack;
+use super::section::Section;
+use super::template::{self, BUILT_IN, Include, ROOTS, Trace};
+use crate::engine::Sources;
+use crate::stack::{Mistake, Mistakes, OutputFrom, Site, Stack, Uses, did_you_mean};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What expressions and templates see of a region and of a stack.
+const REGION: [&str; 6] = ["id", "environment", "name", "cloud", "labels", "vars"];
+const STACK: [&str; 1] = ["name"];
+
+/// Reports every mistake of the section, the sources and the templates.
+pub(super) fn check(stack: &Stack, sources: &Sources, mistakes: &mut Mistakes) {
+    let Some(dir) = Section::source(&stack.section, &stack.dir, mistakes) else { return };
+    let at = stack.section.get("source").map_or(&stack.site, |node| &node.site);
+    let layout = Layout::of(sources, &dir, at, mistakes);
+    let templates = templates(sources, &dir, mistakes);
+    check_includes(sources, &dir, &templates, mistakes);
+    check_names(stack, &dir, &templates, mistakes);
+    check_outputs(stack, &layout, mistakes);
+}
+
+/// Returns what the templates read, traced through includes. What can't be read is left out.
+pub(super) fn uses(stack: &Stack, sources: &Sources) -> Uses {
+    let mut ignored = Mistakes::default();
+    let Some(dir) = Section::source(&stack.section, &stack.dir, &mut ignored) else { return Uses::default() };
+    let templates = templates(sources, &dir, &mut ignored);
+    let included = templates.values().flat_map(|trace| includes(&dir, trace)).filter_map(|(path, _)| path);
+    let files = layout::below(sources, &dir).map(|source| source.path.clone());
+    let names = templates.values().flat_map(|trace| trace.names.keys());
+    Uses { files: files.chain(included.map(Arc::from)).collect(), names: names.map(|name| Arc::from(name.as_str())).collect() }
+}
+
+/// Returns what to read for `stack` before anything is known of its templates. The directory itself is asked for as a file
+/// too, so that a symlink in its place is seen.
+pub(super) fn reads(stack: &Stack) -> Vec<Arc<str>> {
+    match Section::source(&stack.section, &stack.dir, &mut Mistakes::default()) {
+        Some(dir) => vec![format!("{dir}/").into(), dir],
+        None => vec![],
+    }
+}
+
+/// Returns the included files that `sources` does not hold yet, sorted.
+pub(super) fn reads_more(stack: &Stack, sources: &Sources) -> Vec<Arc<str>> {
+    let used = uses(stack, sources).files;
+    used.into_iter().filter(|path| !sources.contains_key(path)).collect()
+}
+
+/// What was traced in each template, by repository path: those below `dir` and all that they include.
+type Templates<'s> = BTreeMap<&'s str, Trace>;
+
+fn templates<'s>(sources: &'s Sources, dir: &str, mistakes: &mut Mistakes) -> Templates<'s> {
+    let mut found = Templates::new();
+    let mut next: Vec<&str> = layout::below(sources, dir).map(|source| &*source.path).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(path) = next.pop() {
+        let Some((path, source)) = sources.get_key_value(path).filter(|_| seen.insert(path.to_string())) else { continue };
+        let outside = !path.starts_with(&format!("{dir}/"));
+        if outside && !layout::refuse_kind(source, mistakes) {
+            continue;
+        }
+        let Some(text) = layout::text(source) else { continue };
+        match template::parse(path, text) {
+            Ok(template) => {
+                let trace = Trace::of(&template);
+                let included = includes(dir, &trace).filter_map(|(path, _)| path);
+                next.extend(included.filter_map(|path| sources.get_key_value(path.as_str())).map(|(path, _)| &**path));
+                found.insert(path, trace);
+            }
+            Err(wrong) => mistakes.push(Mistake::at(&Site::new(wrong.path, wrong.line, 1), wrong.what)),
+        }
+    }
+    found
+}
+
+/// Returns the includes of a template whose names are known, with their repository paths.
+fn includes<'t>(dir: &'t str, trace: &'t Trace) -> impl Iterator<Item = (Option<String>, &'t Include)> {
+    trace.includes.iter().filter_map(move |include| {
+        let name = include.name.as_deref()?;
+        Some((template::included(dir, name), include))
+    })
+}
+
+fn check_includes(sources: &Sources, dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) {
+    for (path, trace) in templates {
+        for (found, include) in includes(dir, trace) {
+            let site = Site::new(*path, include.at.0, include.at.1);
+            let name = include.name.as_deref().unwrap_or_default();
+            match found.as_deref() {
+                None => {
+                    let hint = format!("an include is below {dir}, or a path from the repository's root that begins with /");
+                    mistakes.push(Mistake::at(&site, format!("{name:?} leads out of the templates")).hint(hint));
+                }
+                Some(found) if sources.get(found).is_some_and(|source| layout::text(source).is_none()) => {
+                    mistakes.push(Mistake::at(&site, format!("{found} is not a text and can't be included")));
+                }
+                Some(found) if !include.may_miss && !sources.contains_key(found) => {
+                    let below = layout::below(sources, dir).map(|source| &source.path[dir.len() + 1..]);
+                    let hint = did_you_mean(name, below).unwrap_or_else(|| format!("it is looked for as {found}"));
+                    mistakes.push(Mistake::at(&site, format!("{name:?} does not exist")).hint(hint));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) {
+    let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
+    let inputs: Vec<&str> = stack.inputs.iter().map(|(name, ..)| &**name).collect();
+    for (path, trace) in templates {
+        let others =
+            trace.others.iter().filter(|(name, _)| !assigned.contains(name.as_str()) && !BUILT_IN.contains(&name.as_str()));
+        for (name, at) in others {
+            let hint = did_you_mean(name, ROOTS.into_iter().chain(BUILT_IN).chain(assigned.iter().copied()))
+                .unwrap_or_else(|| format!("a template is given {}", ROOTS.join(", ")));
+            mistakes.push(Mistake::at(&Site::new(*path, at.0, at.1), format!("unknown name {name:?}")).hint(hint));
+        }
+        for (name, at) in &trace.names {
+            let mut steps = name.split('.');
+            let (root, key) = (steps.next().unwrap_or_default(), steps.next());
+            let known: &[&str] = match root {
+                "region" => &REGION,
+                "stack" => &STACK,
+                // A file shared between stacks may ask for an input that only some of them have.
+                "inputs" if path.starts_with(&format!("{dir}/")) => &inputs,
+                _ => continue,
+            };
+            let Some(key) = key.filter(|key| !known.contains(key) && !assigned.contains(root)) else { continue };
+            let hint = did_you_mean(key, known.iter().copied()).unwrap_or_else(|| match known {
+                [] => format!("{} declares no {root}", stack.site.path),
+                known => format!("{root} has {}", known.join(", ")),
+            });
+            mistakes.push(Mistake::at(&Site::new(*path, at.0, at.1), format!("unknown name {root}.{key}")).hint(hint));
+        }
+    }
+}
+
+fn check_outputs(stack: &Stack, layout: &Layout<'_>, mistakes: &mut Mistakes) {
+    for from in stack.outputs.values() {
+        let OutputFrom::Engine(node) = from else { continue };
+        let Some(read) = ReadBack::read(node, mistakes) else { continue };
+        if !layout.documents.contains_key(&read.document) && !layout.documents.is_empty() {
+            let documents = layout.documents.keys().map(|document| &**document);
+            let hint = did_you_mean(&read.document, documents).unwrap_or_else(|| "name one of the stack's documents".into());
+            let site = node.get("document").map_or(&node.site, |node| &node.site);
+            mistakes.push(Mistake::at(site, format!("there is no document {:?}", read.document)).hint(hint));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::documents::tests::{Bench, node};
+    use serde_json::json;
+
+    fn told(bench: &Bench) -> Vec<String> {
+        let (job, mut mistakes) = (bench.job(), Mistakes::default());
+        check(&job.target.stack, &job.sources, &mut mistakes);
+        mistakes.quote(|path| job.sources.get(path).map(|source| &*source.bytes));
+        mistakes.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_good_stack_has_no_mistakes() {
+        let text = "{{ region.vars.cidr }} {% for i in range(2) %}{{ loop.index }}{% endfor %}{% include '_p' %}";
+        assert_eq!(
+            told(&Bench::new(&[("t/a", text), ("t/_p", "{{ inputs.name }}{% include '_none' ignore missing %}")])),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn every_mistake_of_every_template_is_told_with_its_line() {
+        let bench = Bench::new(&[
+            ("t/a", "{{ inptus.name }}\n{{ inputs.nam }}\n{% include '_part' %}\n{{ region.nme }}"),
+            ("t/b", "ok\n{% if %}"),
+            ("t/_parts", "{% include '../stack.yaml' %}"),
+        ]);
+        let told = told(&bench);
+        let begins = [
+            "network/t/_parts:1:12: \"../stack.yaml\" leads out of the templates",
+            "network/t/a:1:4: unknown name \"inptus\"\n",
+            "network/t/a:2:4: unknown name inputs.nam\n",
+            "network/t/a:3:12: \"_part\" does not exist\n",
+            "network/t/a:4:4: unknown name region.nme\n",
+            "network/t/b:2:1: ",
+        ];
+        assert_eq!(told.len(), begins.len(), "{told:#?}");
+        for (told, begin) in told.iter().zip(begins) {
+            assert!(told.starts_with(begin), "{told}");
+        }
+        assert!(told[1].ends_with("did you mean \"inputs\"?") && told[2].ends_with("did you mean \"name\"?"), "{told:#?}");
+        assert!(told[3].ends_with("did you mean \"_parts\"?") && told[4].ends_with("did you mean \"name\"?"), "{told:#?}");
+    }
+
+    #[test]
+    fn uses_are_traced_through_includes_and_so_is_what_is_still_to_be_read() {
+        let mut bench = Bench::new(&[("t/a", "{{ vars.owner }}{% include '/shared/p' %}"), ("t/logo", "")]);
+        let stack = bench.job().target.stack.clone();
+        assert_eq!(reads(&stack), [Arc::from("network/t/"), Arc::from("network/t")]);
+        assert_eq!(reads_more(&stack, &bench.job().sources), [Arc::from("shared/p")]);
+
+        bench.add("shared/p", b"{{ region.vars.cidr }}{% include '/shared/q' %}");
+        assert_eq!(reads_more(&stack, &bench.job().sources), [Arc::from("shared/q")]);
+
+        bench.add("shared/q", b"");
+        let sources = bench.job().sources;
+        assert_eq!(reads_more(&stack, &sources), []);
+        let uses = uses(&stack, &sources);
+        let list = |set: BTreeSet<Arc<str>>| set.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(list(uses.files), ["network/t/a", "network/t/logo", "shared/p", "shared/q"]);
+        assert_eq!(list(uses.names), ["region.vars.cidr", "vars.owner"]);
+    }
+
+    #[test]
+    fn an_output_names_a_document_that_is_rendered() {
+        let mut bench = Bench::new(&[("t/net.json", "{}")]);
+        bench.outputs(&[("id", OutputFrom::Engine(node(&json!({ "document": "nte.json", "pointer": "/id" }))))]);
+        assert!(told(&bench)[0].contains("there is no document \"nte.json\""), "{:?}", told(&bench));
+        assert!(told(&bench)[0].ends_with("did you mean \"net.json\"?"));
+    }
+}

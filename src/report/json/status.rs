@@ -1,0 +1,147 @@
+//! A status' keys.
+
+use super::super::text::status_headline;
+use super::super::{RolloutLine, Status, StatusRow};
+use super::SCHEMA_ID;
+use super::report::WaveJson;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// What runs where.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Status", deny_unknown_fields)]
+pub(super) struct StatusJson<'a> {
+    /// Identifies this schema.
+    schema: &'static str,
+    /// What this is of.
+    #[schemars(extend("const" = "status"))]
+    told: &'static str,
+    /// The answer in one line.
+    headline: String,
+    /// Head of the default branch, in full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head: Option<&'a str>,
+    /// Milliseconds since 1970.
+    at_ms: u64,
+    /// One a target, in the order of the fleet.
+    targets: Vec<StatusTargetJson<'a>>,
+    /// Open and stopped rollouts, oldest first.
+    rollouts: Vec<RolloutJson<'a>>,
+    /// Why everything is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<&'a str>,
+    /// Regions that are held.
+    holds: Vec<HoldJson<'a>>,
+    /// Who writes now.
+    leases: Vec<LeaseJson<'a>>,
+}
+
+/// One target now.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StatusTarget", deny_unknown_fields)]
+struct StatusTargetJson<'a> {
+    /// `stack@environment/region`.
+    target: String,
+    /// "applied", "behind", "failed", "unknown", "never applied", "to be destroyed".
+    state: &'static str,
+    /// Commit that runs there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<&'a str>,
+    /// When it was applied last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applied_at_ms: Option<u64>,
+    /// Pull request that brought it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pull_request: Option<u64>,
+    /// Who approved it.
+    by: Vec<&'a str>,
+    /// Drift in words: "clean", "not checked", or what was found.
+    drift: &'a str,
+    /// When drift was looked for last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift_checked_at_ms: Option<u64>,
+    /// What it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<&'a str>,
+}
+
+/// One rollout now.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Rollout", deny_unknown_fields)]
+struct RolloutJson<'a> {
+    /// Its id.
+    id: &'a str,
+    /// Commit that it brings.
+    commit: &'a str,
+    /// Where it is, in words.
+    state: &'a str,
+    /// Its waves, in order.
+    waves: Vec<WaveJson<'a>>,
+    /// When the next `isobar tick` can go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_tick_ms: Option<u64>,
+}
+
+/// A region that is held.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Hold", deny_unknown_fields)]
+struct HoldJson<'a> {
+    /// The region's id.
+    region: &'a str,
+    /// When the hold ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until_ms: Option<u64>,
+    /// Why.
+    reason: &'a str,
+}
+
+/// A run that may write.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Lease", deny_unknown_fields)]
+struct LeaseJson<'a> {
+    /// The run.
+    run: &'a str,
+    /// Since when.
+    since_ms: u64,
+    /// Number of targets that it may write.
+    targets: usize,
+}
+
+impl<'a> StatusJson<'a> {
+    pub(super) fn of(status: &'a Status) -> Self {
+        let target = |row: &'a StatusRow| StatusTargetJson {
+            target: row.target.to_string(),
+            state: row.state,
+            commit: row.commit.as_deref(),
+            applied_at_ms: row.applied_at_ms,
+            pull_request: row.pull_request,
+            by: row.by.iter().map(|who| &**who).collect(),
+            drift: &row.drift,
+            drift_checked_at_ms: row.drift_checked_at_ms,
+            waits: row.waits.as_deref(),
+        };
+        let rollout = |rollout: &'a RolloutLine| RolloutJson {
+            id: &rollout.id,
+            commit: &rollout.commit,
+            state: &rollout.state,
+            waves: rollout.waves.iter().map(WaveJson::of).collect(),
+            next_tick_ms: rollout.next_tick_ms,
+        };
+        Self {
+            schema: SCHEMA_ID,
+            told: "status",
+            headline: status_headline(status),
+            head: status.head.as_deref(),
+            at_ms: status.at_ms,
+            targets: status.rows.iter().map(target).collect(),
+            rollouts: status.rollouts.iter().map(rollout).collect(),
+            paused: status.paused.as_deref(),
+            holds: status.holds.iter().map(|(region, until, reason)| HoldJson { region, until_ms: *until, reason }).collect(),
+            leases: status
+                .leases
+                .iter()
+                .map(|(run, since, targets)| LeaseJson { run, since_ms: *since, targets: *targets })
+                .collect(),
+        }
+    }
+}
