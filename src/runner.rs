@@ -237,7 +237,9 @@ impl Drive<'_> {
             let result = match (job, engine) {
                 (Ok(job), Some(engine)) => {
                     let applied = AssertUnwindSafe(engine.apply(&job, &preview)).catch_unwind().await;
-                    applied.unwrap_or_else(|_| Err(Failure { text: "the engine panicked; what it did by then is not known".into(), untouched: false }))
+                    applied.unwrap_or_else(|_| {
+                        Err(Failure { text: "the engine panicked; what it did by then is not known".into(), untouched: false })
+                    })
                 }
                 (Err(unseen), _) => untouched(&say_unseen(&unseen.reason)),
                 (_, None) => untouched("no such engine in this version"),

@@ -259,9 +259,9 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::super::{Chain, State, Verb};
-    use crate::journal::Class;
     use super::*;
     use crate::change::{Digest, Intent};
+    use crate::journal::Class;
     use crate::rollout::{Outcome, Planned, Rollout, Wave};
 
     fn id(text: &str) -> TargetId {
@@ -294,7 +294,11 @@ mod tests {
 
     #[test]
     fn a_commit_that_leaves_a_new_target_behind_is_not_trusted() {
-        let history = history(vec![settled("c1", None, &[]), settled("c2", None, &["new@prod/x"]), settled("c3", Some(&["a@prod/x"]), &[])]);
+        let history = history(vec![
+            settled("c1", None, &[]),
+            settled("c2", None, &["new@prod/x"]),
+            settled("c3", Some(&["a@prod/x"]), &[]),
+        ]);
         assert_eq!(history.trusted_commit().map(|commit| &**commit), Some("c1"));
         assert_eq!(history.last_commit().map(|commit| &**commit), Some("c3"));
     }

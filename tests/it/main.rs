@@ -1,5 +1,6 @@
 //! One test binary: the walls of the house, and the stories that run the built program.
 
+mod docs;
 mod fleets;
 mod house;
 mod support;
