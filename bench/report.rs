@@ -97,18 +97,10 @@ fn report(previews: &[Preview], names: &Names) -> Report {
         preview: Some(preview.clone()),
         verdict: None,
     };
-    Report {
-        told: Told::Preview,
-        head: Some("0123456789abcdef0123456789abcdef01234567".into()),
-        base: Some("76543210fedcba9876543210fedcba9876543210".into()),
-        dirty: false,
-        at_ms: None,
-        rows: previews.iter().map(row).collect(),
-        nothing: None,
-        fold: fold(previews, names),
-        waves: vec![],
-        drift: None,
-        notes: vec![],
-        next: vec![],
-    }
+    let mut report = Report::new(Told::Preview);
+    report.head = Some("0123456789abcdef0123456789abcdef01234567".into());
+    report.base = Some("76543210fedcba9876543210fedcba9876543210".into());
+    report.rows = previews.iter().map(row).collect();
+    report.fold = fold(previews, names);
+    report
 }

@@ -1,10 +1,8 @@
 //! Flags, environment and event to a request. Clap stays in here.
 
-use crate::command::{self, Form, Review};
+use crate::command::{self, Form, Review, Selector};
 use crate::exit::{CODES, Exit, Failure};
-use crate::stack::Selector;
-use crate::workspace::Workspace;
-use crate::world::{Environment, Places, Stop, Terminal, World, reviews_path};
+use crate::world::{Environment, Stop, Terminal, World};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -336,18 +334,12 @@ async fn act(cli: Cli, environment: Environment, terminal: Terminal) -> Result<E
         Verb::Man { directory } => return man(directory),
         Verb::Schema(args) => return schema(args, &terminal),
         Verb::Demo(args) => return command::demo::run(&terminal, &environment, args.into.clone(), !args.no_pause).await,
-        Verb::Init(args) => {
-            let workspace = Workspace::open(&here)?;
-            return command::init::run(workspace.root(), &terminal, args.example);
-        }
+        Verb::Init(args) => return command::init::run(&here, &terminal, args.example),
         _ => {}
     }
     let stop = Stop::default();
     listen(stop.clone());
-    let workspace = Workspace::open(&here)?;
-    let journal = command::journal_place(&workspace)?;
-    let reviews = cli.reviews.clone().unwrap_or_else(|| reviews_path(&environment, workspace.root()));
-    let world = World::build(workspace, Places { journal, reviews }, environment, terminal, stop)?;
+    let world = command::open(&here, cli.reviews.clone(), environment, terminal, stop)?;
     verb(&world, cli.verb).await
 }
 

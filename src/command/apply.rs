@@ -72,7 +72,7 @@ fn clean(world: &World) -> Result<(), Failure> {
 
 /// Makes the report of what became of each target.
 pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<str>) -> Report {
-    let mut report = tell::blank(told);
+    let mut report = Report::new(told);
     report.head = Some(head.clone());
     report.at_ms = Some(world.clock.now_ms());
     let ended = done.ends.iter().map(|(target, end)| row(target, end));

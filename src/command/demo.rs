@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::process;
 use crate::review::{Decision, User};
 use crate::workspace::Workspace;
-use crate::world::{Environment, Places, Stop, Terminal, World};
+use crate::world::{Environment, Stop, Terminal, World};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ struct Stage<'a> {
 pub async fn run(terminal: &Terminal, environment: &Environment, into: Option<PathBuf>, pause: bool) -> Result<Exit, Failure> {
     let root = place(into)?;
     let mut environment = environment.clone();
-    environment.variables.insert("ISOBAR_REVIEWS".into(), root.join("../reviews.jsonl").to_string_lossy().into_owned());
+    environment.variables.insert("ISOBAR_REVIEWS".into(), root.with_file_name("reviews.jsonl").to_string_lossy().into_owned());
     environment.variables.remove("GITHUB_ACTIONS"); // nothing here is anybody's production
     let pause = pause && environment.stdout_is_terminal;
     let stage = Stage { terminal, environment, root, pause };
@@ -209,10 +209,11 @@ impl Stage<'_> {
     }
 
     fn world(&self) -> Result<World, Failure> {
-        let workspace = Workspace::open(&self.root)?;
-        let journal = journal_place(&workspace)?;
-        let reviews = self.root.with_file_name("reviews.jsonl");
-        World::build(workspace, Places { journal, reviews }, self.environment.clone(), self.terminal.clone(), Stop::default())
+        super::open(&self.root, Some(self.reviews()), self.environment.clone(), self.terminal.clone(), Stop::default())
+    }
+
+    fn reviews(&self) -> PathBuf {
+        self.root.with_file_name("reviews.jsonl")
     }
 
     fn edit(&self, path: &str, change: impl Fn(String) -> String) -> Result<(), Failure> {

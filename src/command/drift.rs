@@ -10,7 +10,7 @@ use super::{apply, must_match};
 use crate::drift::{Class, Drift, compare};
 use crate::exit::{Exit, Failure};
 use crate::journal::{Event, History, Verb};
-use crate::report::Told;
+use crate::report::{Report, Told};
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     if request.fix {
         return fix(world, &scenes, &drift, &head, request).await;
     }
-    let mut report = tell::blank(Told::Drift);
+    let mut report = Report::new(Told::Drift);
     report.head = Some(head.0.clone());
     report.at_ms = Some(world.clock.now_ms());
     report.rows = tell::rows(&answers, &Default::default(), &[]);

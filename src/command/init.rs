@@ -2,6 +2,7 @@
 
 use super::schema::{Which, schema};
 use crate::exit::{Exit, Failure};
+use crate::workspace::Workspace;
 use crate::world::Terminal;
 use std::path::{Path, PathBuf};
 
@@ -24,8 +25,10 @@ pub(crate) const EXAMPLE: &[(&str, &str)] = fleet!("demo":
     "edge/stack.yaml", "edge/templates/addons.yaml.j2", "edge/templates/certificates.yaml.j2", "edge/templates/routes.yaml.j2",
 );
 
-/// Writes the starter, or the fuller example, below `root`.
-pub fn run(root: &Path, terminal: &Terminal, example: bool) -> Result<Exit, Failure> {
+/// Writes the starter, or the fuller example, at the root of the repository that holds `here`.
+pub fn run(here: &Path, terminal: &Terminal, example: bool) -> Result<Exit, Failure> {
+    let workspace = Workspace::open(here)?;
+    let root = workspace.root();
     let files = if example { EXAMPLE } else { STARTER };
     let there: Vec<&str> =
         files.iter().map(|(path, _)| *path).filter(|path| *path != ".gitignore" && root.join(path).exists()).collect();

@@ -7,7 +7,7 @@ use super::tell::{self, Form};
 use crate::change::Preview;
 use crate::exit::{Exit, Failure};
 use crate::policy::{Answer, Verdict};
-use crate::report::Told;
+use crate::report::{Report, Told};
 use crate::review::CommitSha;
 use crate::stack::{Selector, TargetId};
 use crate::store::Stored;
@@ -44,7 +44,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
 
     let waits = verdicts.iter().any(|verdict| !matches!(verdict.answer, Answer::Clear(_)));
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
-    let mut report = tell::blank(Told::Judge);
+    let mut report = Report::new(Told::Judge);
     report.head = Some(stored.head.clone());
     report.base = (!stored.base.is_empty()).then(|| stored.base.clone());
     report.at_ms = Some(world.clock.now_ms());

@@ -23,13 +23,15 @@ mod scene;
 mod tell;
 mod view;
 
+pub use crate::stack::Selector;
 pub use court::Review;
 pub use tell::Form;
 
 use crate::exit::Failure;
-use crate::stack::{Fleet, Selector};
+use crate::stack::Fleet;
 use crate::workspace::Workspace;
-use std::path::PathBuf;
+use crate::world::{Environment, Places, Stop, Terminal, World, reviews_path};
+use std::path::{Path, PathBuf};
 
 /// Every verb and what it does, in the order of the help and the docs.
 pub const VERBS: &[(&str, &str)] = &[
@@ -66,9 +68,23 @@ pub(crate) fn must_match(selector: &Selector, fleet: &Fleet) -> Result<(), Failu
 /// Where the journal is unless the fleet says otherwise, from the root.
 const JOURNAL: &str = ".isobar/journal";
 
+/// Builds the world of the repository that holds `here`.
+pub fn open(
+    here: &Path,
+    reviews: Option<PathBuf>,
+    environment: Environment,
+    terminal: Terminal,
+    stop: Stop,
+) -> Result<World, Failure> {
+    let workspace = Workspace::open(here)?;
+    let journal = journal_place(&workspace)?;
+    let reviews = reviews.unwrap_or_else(|| reviews_path(&environment, workspace.root()));
+    World::build(workspace, Places { journal, reviews }, environment, terminal, stop)
+}
+
 /// Returns the directory of the journal. Authority is the commit before the head: a change cannot move the history it will be
 /// judged by. A fleet that is not there yet speaks for itself.
-pub fn journal_place(workspace: &Workspace) -> Result<PathBuf, Failure> {
+pub(crate) fn journal_place(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let before = workspace.at("HEAD^").ok().and_then(|snapshot| declared_journal(workspace, &snapshot));
     let declared = before.or_else(|| declared_journal(workspace, &workspace.worktree(&[".isobar".to_string()]).ok()?));
     let Some(place) = declared else { return Ok(workspace.root().join(JOURNAL)) };

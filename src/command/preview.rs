@@ -104,7 +104,7 @@ fn compose(
     verdicts: &BTreeMap<TargetId, Verdict>,
     request: &Request,
 ) -> Report {
-    let mut report = tell::blank(Told::Preview);
+    let mut report = Report::new(Told::Preview);
     report.head = view.head.as_ref().map(|head| head.0.clone());
     report.base = view.base.as_ref().map(|base| base.0.clone());
     report.dirty = !view.dirty.is_empty();
@@ -180,7 +180,7 @@ pub(crate) async fn keep(world: &World, head: Option<&CommitSha>, base: Option<A
 
 /// The head does not merge: nothing can be seen, and that is never a green.
 fn conflict(world: &World, view: &View, paths: &[Arc<str>], request: &Request) -> Result<Exit, Failure> {
-    let mut report = tell::blank(Told::Preview);
+    let mut report = Report::new(Told::Preview);
     report.head = view.head.as_ref().map(|head| head.0.clone());
     report.base = view.base.as_ref().map(|base| base.0.clone());
     report.at_ms = Some(world.clock.now_ms());

@@ -6,7 +6,7 @@ use super::scene::Scenes;
 use super::tell::{self, Form};
 use crate::exit::{Exit, Failure};
 use crate::journal::{History, State, Verb};
-use crate::report::Told;
+use crate::report::{Report, Told};
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         .cloned()
         .collect();
     if mine.is_empty() {
-        let mut report = tell::blank(Told::Recover);
+        let mut report = Report::new(Told::Recover);
         report.head = Some(head.0.clone());
         report.nothing = Some("no target has an unknown outcome".into());
         tell::report(world, &report, &request.form)?;

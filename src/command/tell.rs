@@ -5,7 +5,7 @@ use crate::change::{Fold, Names, Preview, Unseen, fold};
 use crate::diagnosis;
 use crate::exit::Failure;
 use crate::policy::{Answer, Verdict};
-use crate::report::{self, Frame, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
+use crate::report::{self, Note, Report, Row, RowState, VerdictLine, WaveLine};
 use crate::rollout::Rollout;
 use crate::runner::say_unseen;
 use crate::stack::{Region, Target, TargetId};
@@ -31,7 +31,7 @@ pub(crate) fn report(world: &World, report: &Report, form: &Form) -> Result<(), 
         std::fs::write(path, comment.body).map_err(failed)?;
     }
     if form.json {
-        json(world, &report::report_json(report));
+        world.terminal.say(&format!("{}\n", report::report_json_text(report)));
     } else {
         world.terminal.say(&report::report_text(report, world.terminal.style));
     }
@@ -41,25 +41,6 @@ pub(crate) fn report(world: &World, report: &Report, form: &Form) -> Result<(), 
 /// Prints JSON, on one line.
 pub(crate) fn json(world: &World, value: &Value) {
     world.terminal.say(&format!("{value}\n"));
-}
-
-/// An empty report of a kind.
-pub(crate) fn blank(told: Told) -> Report {
-    Report {
-        told,
-        head: None,
-        base: None,
-        dirty: false,
-        at_ms: None,
-        rows: Vec::new(),
-        nothing: None,
-        fold: Fold::default(),
-        waves: Vec::new(),
-        drift: None,
-        notes: Vec::new(),
-        next: Vec::new(),
-        frame: Frame::default(),
-    }
 }
 
 pub(crate) fn note(text: impl Into<Arc<str>>) -> Note {

@@ -57,8 +57,11 @@ pub trait Engine: Send + Sync {
     /// Which repository paths it reads for `stack`: directories (with `/` at the end) and files.
     fn reads(&self, stack: &Stack) -> Vec<Arc<str>>;
 
-    /// Further files that the sources read so far include and that are not among them; asked until it names nothing new.
-    fn reads_more(&self, stack: &Stack, sources: &Sources) -> Vec<Arc<str>>;
+    /// Which files it needs beyond `sources`, such as those that templates include: known only once the templates are read. The caller
+    /// reads them and asks again until nothing new is named; a path that does not exist is named every time.
+    fn reads_more(&self, _stack: &Stack, _sources: &Sources) -> Vec<Arc<str>> {
+        Vec::new()
+    }
 
     /// What the stack's sources use, traced through includes. Never fails: what can't be traced is reported by `check`.
     fn uses(&self, stack: &Stack, sources: &Sources) -> Uses;
@@ -69,7 +72,8 @@ pub trait Engine: Send + Sync {
     /// Says what would change, and what strayed since our last apply. Changes nothing.
     fn preview<'a>(&'a self, job: &'a Job) -> Boxed<'a, Result<Preview, Unseen>>;
 
-    /// Makes the changes of `preview`; refuses when reality is no longer what the preview saw.
+    /// Makes the changes of `preview`; refuses when reality is no longer what the preview saw. With an empty preview it
+    /// finishes what a killed apply left behind: call it for a target that was started and has no outcome.
     fn apply<'a>(&'a self, job: &'a Job, preview: &'a Preview) -> Boxed<'a, Result<Applied, Failure>>;
 
     /// Reads the outputs of a target as they are now; those that do not exist are absent.

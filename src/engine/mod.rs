@@ -7,5 +7,5 @@ pub use contract::{Boxed, Engine, Engines, Failure, Job, Sources};
 
 /// Every engine in this binary, by the name of its section.
 pub fn all() -> Engines {
-    Engines::new(vec![std::sync::Arc::new(documents::Documents)])
+    Engines::new(vec![std::sync::Arc::new(documents::Documents::default())])
 }

@@ -5,6 +5,7 @@ mod html;
 mod json;
 mod markdown;
 mod model;
+mod said;
 #[cfg(test)]
 mod sample;
 mod status;

@@ -25,7 +25,7 @@ impl Section {
     /// Reads a section whose expressions are filled in, of a stack in `dir`.
     pub(super) fn read(node: &Node, dir: &str, mistakes: &mut Mistakes) -> Option<Self> {
         let written = Written::read(node, dir, mistakes)?;
-        let destination = destination(written.destination, &written.source, mistakes)?;
+        let destination = destination(written.destination, Some(&written.source), mistakes)?;
         Some(Self { source: written.source, destination, tell_unmanaged: written.tell_unmanaged })
     }
 
@@ -34,7 +34,7 @@ impl Section {
         let written = Written::read(node, dir, mistakes)?;
         match written.destination.as_str() {
             Some(text) if text.contains("${{") => scheme(text, written.destination, mistakes).map(|_| ()),
-            _ => destination(written.destination, &written.source, mistakes).map(|_| ()),
+            _ => destination(written.destination, Some(&written.source), mistakes).map(|_| ()),
         };
         Some(written.source)
     }
@@ -96,7 +96,7 @@ fn source(text: &str, node: &Node, dir: &str, mistakes: &mut Mistakes) -> Option
     }
 }
 
-fn destination(node: &Node, source: &str, mistakes: &mut Mistakes) -> Option<Arc<str>> {
+fn destination(node: &Node, source: Option<&str>, mistakes: &mut Mistakes) -> Option<Arc<str>> {
     let Some(text) = node.as_str() else {
         mistakes.push(Mistake::at(&node.site, format!("\"destination\" must be a text, and this is {}", node.kind_name())));
         return None;
@@ -125,7 +125,8 @@ fn destination(node: &Node, source: &str, mistakes: &mut Mistakes) -> Option<Arc
     if let Some(why) = path::fault(&destination) {
         return refuse(format!("destination {text:?}: {why}"), "choose another directory");
     }
-    if path::is_within(&destination, source) || path::is_within(source, &destination) {
+    let apart = |source: &str| !path::is_within(&destination, source) && !path::is_within(source, &destination);
+    if let Some(source) = source.filter(|source| !apart(source)) {
         return refuse(format!("destination {text:?} and source {source:?} hold each other"), "keep the two apart");
     }
     Some(destination.into())
@@ -144,6 +145,11 @@ fn scheme<'a>(text: &'a str, node: &Node, mistakes: &mut Mistakes) -> Option<&'a
     };
     mistakes.push(mistake);
     None
+}
+
+/// Returns the destination of a section whose expressions are filled in; `None` when it is not known or not right.
+pub(super) fn destination_of(node: &Node) -> Option<Arc<str>> {
+    destination(node.get("destination")?, None, &mut Mistakes::default())
 }
 
 /// Returns the names of the outputs that a destination waits for, sorted.

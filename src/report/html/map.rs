@@ -42,6 +42,8 @@ pub(super) fn section(status: &Status) -> String {
             None => lines.push(vec![row]),
         }
     }
+    let calm = |row: usize| (0..columns.len()).all(|column| row_at(row, column).is_none_or(is_calm));
+    lines.sort_by_key(|alike| calm(alike[0])); // stable; what is left out below is calm as long as anything calm is left
     let most = (CELLS_MAX / columns.len().max(1)).max(1);
     let mut body = String::new();
     for alike in lines.iter().take(most) {
@@ -62,6 +64,11 @@ pub(super) fn section(status: &Status) -> String {
          <tbody>\n{body}</tbody>\n</table></div>\n{more}{}</section>\n",
         legend(status)
     )
+}
+
+/// Nobody needs to look at it.
+fn is_calm(row: &StatusRow) -> bool {
+    row.state == "applied" && !is_drifted(row)
 }
 
 /// Every row at its stack and region.

@@ -44,7 +44,7 @@ pub(super) fn write(out: &mut impl Write, group: &Group, extent: &Extent<'_>, fo
         Form::SomeAddresses | Form::Title => addresses(out, group, RESOURCES, rest)?,
     }
     values(out, group)?;
-    writeln!(out, "\n</details>\n")
+    writeln!(out, "</details>\n")
 }
 
 /// "network A · 38 regions · +1 ~2 · differs from A by 2 lines".
@@ -132,7 +132,7 @@ fn addresses(out: &mut impl Write, group: &Group, most: usize, rest: &str) -> fm
         out.write_str(&more(changes.len() - most, "resource", rest))?;
     }
     let lines: usize = changes.iter().map(|change| lines_of(&change.detail)).sum();
-    writeln!(out, "\n*{} of diff {} in {rest}.*", counted(lines, "line"), if lines == 1 { "is" } else { "are" })
+    writeln!(out, "\n*{} of diff {} in {rest}.*\n", counted(lines, "line"), if lines == 1 { "is" } else { "are" })
 }
 
 fn lines_of(detail: &Detail) -> usize {
@@ -153,5 +153,6 @@ fn values(out: &mut impl Write, group: &Group) -> fmt::Result {
         let values: Vec<String> =
             columns.iter().map(|(_, values)| values.get(nth).map_or_else(String::new, |value| cell(value))).collect();
         writeln!(out, "| {} | {} |", target.region, values.join(" | "))
-    })
+    })?;
+    writeln!(out)
 }

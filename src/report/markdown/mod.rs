@@ -25,6 +25,8 @@ const WHOLE_BYTES: usize = 1_000_000;
 const PARTS_MAX: usize = 5;
 /// Bytes kept for sentences that name what was cut, and for blank lines between sections.
 const SPARE_BYTES: usize = 600;
+/// Characters of one field of the marker.
+const MARKER_CHARS: usize = 100;
 /// Reasons for a clearance that are told.
 const REASONS_MAX: usize = 3;
 
@@ -148,9 +150,9 @@ impl Lost {
         match self.missing {
             0 => String::new(),
             missing => format!(
-                "\n**{} of {} are not listed here: they are in {rest}.**\n",
+                "\n**{} of {} deletions and replacements are not listed here: they are in {rest}.**\n",
                 thousands(missing),
-                counted(self.all, "deletion and replacement")
+                thousands(self.all)
             ),
         }
     }
@@ -170,7 +172,8 @@ fn fitting(entries: &[Entry], room: usize) -> usize {
 /// The hidden first line by which the comment is found again.
 fn marker(report: &Report, part: Option<(usize, usize)>) -> String {
     let clean = |text: &str| {
-        let text: String = text.chars().filter(|c| c.is_ascii_alphanumeric() || ['.', '_', '/', '-'].contains(c)).collect();
+        let kept = |c: &char| c.is_ascii_alphanumeric() || ['.', '_', '/', '-'].contains(c);
+        let text: String = text.chars().filter(kept).take(MARKER_CHARS).collect();
         text.replace("--", "-")
     };
     let key = if report.frame.key.is_empty() { "local".into() } else { clean(&report.frame.key) };

@@ -49,7 +49,7 @@ fn head(paper: &mut Paper, report: &Report, counts: &Counts) {
     let Some(gate) = tell::gate(report) else { return };
     match gate.closed {
         Some(why) => paper.line(Ink::Plain, &format!("Gate closed: {why}")),
-        None => paper.line(Ink::Plain, "Gate open: every change is cleared"),
+        None => paper.line(Ink::Good, "Gate open: every change is cleared"),
     }
     for (sentence, targets) in gate.cleared {
         paper.line(Ink::Plain, &format!("  cleared, {}: {}", counted(targets.len(), "target"), one_line(sentence)));

@@ -54,6 +54,10 @@ impl Plan {
         Some(format!("{from} may not use {to}; it may use {may}"))
     }
 
+    pub(super) fn is_word(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|room| room.storey == Storey::Words)
+    }
+
     /// Returns every leave that leads up a storey, or to a room that is not on the plan.
     pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();

@@ -1,13 +1,19 @@
 //! The contract of the engine, on a real directory, and the bench that the other tests of this room share.
 
-use crate::change::{Intent, Key};
-use crate::engine::{Job, Sources};
+mod kill;
+mod life;
+mod refuse;
+mod secrets;
+
+use super::Documents;
+use crate::change::{Applied, Intent, Key, Outputs, Preview, Unseen, UnseenReason};
+use crate::engine::{Engine as _, Failure, Job, Sources};
 use crate::stack::{
     Mode, Node, OutputFrom, Region, RegionId, Resolved, Site, Source, Stack, StackName, Target, TargetId, Traced, Vars,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -48,9 +54,100 @@ impl Bench {
         Arc::make_mut(&mut self.job.resolved).outputs = outputs;
     }
 
+    /// Takes a file away, by repository path.
+    pub(super) fn drop_source(&mut self, path: &str) {
+        Arc::make_mut(&mut self.job.sources).remove(path);
+    }
+
+    pub(super) fn section(&mut self, section: &Value) {
+        Arc::make_mut(&mut self.job.resolved).section = node(section);
+    }
+
+    /// Makes the job one of another target, with the same sources and destination.
+    pub(super) fn rename(&mut self, stack: &str, region: &str) {
+        Arc::make_mut(&mut self.job.target).id = target(stack, region);
+    }
+
+    pub(super) fn see(&self) -> Result<Preview, Unseen> {
+        wait(Documents::default().preview(&self.job))
+    }
+
+    /// Previews a job that nothing stands in the way of.
+    pub(super) fn preview(&self) -> Preview {
+        self.see().expect("the target can be previewed")
+    }
+
+    /// Returns the text of an engine that refused to preview.
+    pub(super) fn refusal(&self) -> String {
+        match self.see() {
+            Err(Unseen { reason: UnseenReason::Engine(text), .. }) => text.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) fn make(&self, preview: &Preview) -> Result<Applied, Failure> {
+        wait(Documents::default().apply(&self.job, preview))
+    }
+
+    /// Previews and applies.
+    pub(super) fn apply(&self) -> Applied {
+        self.make(&self.preview()).expect("the apply goes through")
+    }
+
+    pub(super) fn read_outputs(&self) -> Outputs {
+        wait(Documents::default().outputs(&self.job)).expect("the outputs can be read")
+    }
+
+    /// Returns a file below the destination as text.
+    pub(super) fn live(&self, path: &str) -> Option<String> {
+        let bytes = std::fs::read(self.place(path)).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    pub(super) fn edit(&self, path: &str, text: &str) {
+        let place = self.place(path);
+        std::fs::create_dir_all(place.parent().expect("a file has a directory")).expect("the directory can be made");
+        std::fs::write(place, text).expect("the file can be written");
+    }
+
+    /// Returns the place of a document on this machine.
+    pub(super) fn place(&self, path: &str) -> PathBuf {
+        self.root.path().join("live/prod/eu/network").join(path)
+    }
+
+    /// Returns everything below the root: files with their content, directories with `/` at the end.
+    pub(super) fn everything(&self) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        gather(self.root.path(), "", &mut found);
+        found
+    }
+
     pub(super) fn job(&self) -> Job {
         self.job.clone()
     }
+}
+
+fn gather(root: &Path, below: &str, found: &mut BTreeMap<String, String>) {
+    for entry in std::fs::read_dir(root.join(below)).expect("a directory can be listed") {
+        let entry = entry.expect("an entry can be read");
+        let path = Path::new(below).join(entry.file_name()).to_string_lossy().into_owned();
+        if entry.file_type().expect("an entry has a type").is_dir() {
+            found.insert(format!("{path}/"), String::new());
+            gather(root, &path, found);
+        } else {
+            let bytes = std::fs::read(entry.path()).unwrap_or_default();
+            found.insert(path, String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+}
+
+pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime can be made").block_on(future)
+}
+
+/// Returns each change in short: sign and address.
+pub(super) fn short(preview: &Preview) -> Vec<String> {
+    preview.changes.iter().map(|change| format!("{} {}", change.action.sign(), change.address)).collect()
 }
 
 pub(super) fn input(name: &str, value: Value) -> (&str, Traced) {

@@ -1,0 +1,340 @@
+//! What would change at the destination: the rendered documents beside those that are there. Reads the disk and changes nothing.
+
+use super::disk::{Disk, Found};
+use super::layout::Layout;
+use super::manifest::{Entry, Manifest};
+use super::outputs;
+use super::path::{self, MANIFEST, TEMPORARY};
+use super::render::{Document, Rendered, render};
+use super::section::{self, Section};
+use super::show::Shown;
+use super::values::Values;
+use crate::change::{Action, Detail, FieldChange};
+use crate::change::{Change, Digest, Intent, Preview, Redactor, Stray, StrayKind, UnseenReason};
+use crate::engine::Job;
+use crate::stack::{Mistakes, TargetId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Files of a destination that are looked through for unmanaged ones at most.
+const FILES_MAX: usize = 100_000;
+
+/// What was seen, kept for an apply. Not `Debug`: it holds the documents.
+pub(super) struct Look {
+    pub(super) preview: Preview,
+    pub(super) section: Section,
+    pub(super) rendered: Rendered,
+    /// Ours, or that of a target which this one takes over.
+    pub(super) manifest: Option<Manifest>,
+    /// Bytes of the documents that are there, ours or about to be.
+    pub(super) there: BTreeMap<Arc<str>, Vec<u8>>,
+    /// Unfinished files that a killed apply left.
+    pub(super) leftovers: Vec<String>,
+}
+
+/// Renders the job's documents and compares them with what its destination holds.
+pub(super) fn look(job: &Job, disk: &Disk) -> Result<Look, UnseenReason> {
+    let values = Values::of(job);
+    let redactor = Redactor::new(values.secrets());
+    let section = section(job)?;
+    let rendered = match job.intent {
+        Intent::Converge => rendered(job, &section, &values)?,
+        Intent::Destroy => Rendered::new(),
+    };
+    let seen = Seen { job, section: &section, rendered: &rendered, disk, redactor: &redactor };
+    let engine = |text: String| UnseenReason::Engine(redactor.redact(&text).into());
+    let manifest = seen.manifest().map_err(engine)?;
+    let there = seen.there(manifest.as_ref()).map_err(engine)?;
+    let listed = seen.listed(manifest.as_ref()).map_err(engine)?;
+    seen.refuse_foreign(manifest.as_ref(), &there, &listed).map_err(engine)?;
+
+    let there: BTreeMap<Arc<str>, Vec<u8>> = there.into_iter().filter_map(|(path, found)| Some((path, found.file()?))).collect();
+    let changes = seen.changes(manifest.as_ref(), &there);
+    let mut strays = seen.strays(manifest.as_ref(), &there);
+    strays.extend(listed.unmanaged.iter().map(|path| Stray { address: path.as_str().into(), kind: StrayKind::Unmanaged }));
+    strays.sort();
+    let outputs = seen.outputs(&changes, manifest.as_ref(), &there);
+    let preview =
+        Preview { target: job.target.id.clone(), engine: super::NAME.into(), intent: job.intent, changes, outputs, strays };
+    Ok(Look { preview, section, rendered, manifest, there, leftovers: listed.leftovers })
+}
+
+/// Reads the section with its expressions filled in.
+pub(super) fn section(job: &Job) -> Result<Section, UnseenReason> {
+    let needs = section::waits_for(&job.resolved.section);
+    if !needs.is_empty() {
+        return Err(UnseenReason::Needs(needs));
+    }
+    let mut mistakes = Mistakes::default();
+    let section = Section::read(&job.resolved.section, &job.target.stack.dir, &mut mistakes);
+    section.ok_or_else(|| definition(&mistakes))
+}
+
+fn rendered(job: &Job, section: &Section, values: &Values) -> Result<Rendered, UnseenReason> {
+    let at = job.resolved.section.get("source").map_or(&job.target.stack.site, |node| &node.site);
+    let mut mistakes = Mistakes::default();
+    let layout = Layout::of(&job.sources, &section.source, at, &mut mistakes);
+    if !mistakes.is_empty() {
+        return Err(definition(&mistakes));
+    }
+    render(&job.sources, &section.source, &layout, values)
+}
+
+fn definition(mistakes: &Mistakes) -> UnseenReason {
+    let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    UnseenReason::Definition(told.join("\n").into())
+}
+
+/// The files of a destination that are no documents of ours.
+#[derive(Default)]
+struct Listed {
+    /// Paths in the destination; empty when the section does not want to be told.
+    unmanaged: Vec<String>,
+    leftovers: Vec<String>,
+}
+
+impl Found {
+    fn file(self) -> Option<Vec<u8>> {
+        match self {
+            Found::File(bytes) => Some(bytes),
+            Found::Absent | Found::Blocked(..) => None,
+        }
+    }
+}
+
+/// One comparison.
+struct Seen<'a> {
+    job: &'a Job,
+    section: &'a Section,
+    rendered: &'a Rendered,
+    disk: &'a Disk,
+    redactor: &'a Redactor,
+}
+
+impl Seen<'_> {
+    fn at(&self, document: &str) -> String {
+        format!("{}/{document}", self.section.destination)
+    }
+
+    /// Reads the manifest; one of another target is refused, unless that target is taken over.
+    fn manifest(&self) -> Result<Option<Manifest>, String> {
+        let Some(manifest) = read_manifest(self.disk, self.section)? else { return Ok(None) };
+        let ours = manifest.target == self.job.target.id || self.job.was.contains(&manifest.target);
+        match (ours, self.job.intent) {
+            (true, _) => Ok(Some(manifest)),
+            (false, Intent::Destroy) => Ok(None), // somebody else's now, so there is nothing of ours to remove
+            (false, Intent::Converge) => Err(format!(
+                "file:{} belongs to {}: two targets can't share a destination; choose another one, or declare the move with was:",
+                self.section.destination, manifest.target
+            )),
+        }
+    }
+
+    /// Reads every document that is ours or about to be.
+    fn there(&self, manifest: Option<&Manifest>) -> Result<BTreeMap<Arc<str>, Found>, String> {
+        let owned = manifest.into_iter().flat_map(Manifest::owned);
+        let paths: BTreeSet<&Arc<str>> = self.rendered.keys().chain(owned).collect();
+        paths.into_iter().map(|path| Ok((path.clone(), self.disk.read(&self.at(path))?))).collect()
+    }
+
+    fn listed(&self, manifest: Option<&Manifest>) -> Result<Listed, String> {
+        let owned = manifest.into_iter().flat_map(Manifest::owned);
+        let known: BTreeSet<&str> = self.rendered.keys().chain(owned).map(|path| &**path).collect();
+        let dirs: BTreeSet<&str> = std::iter::once("").chain(known.iter().flat_map(|path| path::parents(path))).collect();
+        let foreign = manifest.is_none() && self.job.intent == Intent::Destroy;
+        let mut listed = Listed::default();
+        let mut next = vec![String::new()];
+        let mut files = 0;
+        while let Some(dir) = next.pop().filter(|_| !foreign) {
+            let is_known = dirs.contains(dir.as_str());
+            if !is_known && !self.section.tell_unmanaged {
+                continue;
+            }
+            let entries = self.disk.list(&path::normalise(&self.section.destination, &dir).unwrap_or_default())?;
+            if !dir.is_empty() && entries.iter().any(|entry| entry.name == MANIFEST) {
+                continue; // another target's destination, inside ours
+            }
+            for entry in entries {
+                let path = if dir.is_empty() { entry.name.clone() } else { format!("{dir}/{}", entry.name) };
+                files += 1;
+                if entry.is_dir {
+                    next.push(path);
+                } else if entry.name.starts_with(TEMPORARY) && is_known {
+                    listed.leftovers.push(path);
+                } else if self.section.tell_unmanaged && path != MANIFEST && !known.contains(path.as_str()) {
+                    listed.unmanaged.push(path);
+                }
+            }
+            if files > FILES_MAX {
+                return Err(format!(
+                    "file:{} holds more than {FILES_MAX} files; publish to a directory of its own, or set unmanaged: ignore",
+                    self.section.destination
+                ));
+            }
+        }
+        listed.leftovers.sort();
+        Ok(listed)
+    }
+
+    /// Refuses to write over what we did not publish, and to follow what is no plain file.
+    fn refuse_foreign(
+        &self,
+        manifest: Option<&Manifest>,
+        there: &BTreeMap<Arc<str>, Found>,
+        listed: &Listed,
+    ) -> Result<(), String> {
+        let owned = |path: &str| manifest.is_some_and(|manifest| manifest.owns(path));
+        let leaving = |path: &str| owned(path) && !self.rendered.contains_key(path);
+        let mut wrong = Vec::new();
+        for (document, found) in there {
+            let at = self.at(document);
+            match found {
+                Found::Absent => {}
+                Found::File(_) if owned(document) => {}
+                Found::Blocked(..) if leaving(document) => {} // it is gone, and nothing is to come in its place
+                Found::File(_) => wrong.push(format!(
+                    "{at} exists and is not ours: what isobar did not publish it does not overwrite; move it away, or render to another path"
+                )),
+                Found::Blocked(place, what) => {
+                    let inside = place.strip_prefix(&*self.section.destination).map(|rest| rest.trim_start_matches('/'));
+                    let makes_way = match (inside, *what) {
+                        // A document of ours goes, where a directory is to come; or the other way round.
+                        (Some(inside), "a file") => leaving(inside),
+                        (Some(inside), "a directory") => {
+                            inside == &**document
+                                && !listed.unmanaged.iter().any(|path| path::is_within(path, inside))
+                                && there.keys().any(|path| path::is_within(path, inside) && leaving(path))
+                        }
+                        _ => false,
+                    };
+                    if !makes_way {
+                        wrong.push(format!("{place} is {what}, so {at} can't be read or written; move it away"));
+                    }
+                }
+            }
+        }
+        wrong.dedup();
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+    }
+
+    fn changes(&self, manifest: Option<&Manifest>, there: &BTreeMap<Arc<str>, Vec<u8>>) -> Vec<Change> {
+        let paths: BTreeSet<&Arc<str>> = self.rendered.keys().chain(there.keys()).collect();
+        let document = |path: &&Arc<str>| {
+            let (before, after) = (there.get(*path), self.rendered.get(*path));
+            let same = match (before, after) {
+                (None, None) => true,
+                (Some(before), Some(after)) => **before == *after.bytes,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            if same { None } else { Some(self.change(path, before, after, manifest)) }
+        };
+        let mut changes: Vec<Change> = paths.iter().filter_map(document).collect();
+        changes.extend(manifest.and_then(|manifest| taken_over(&manifest.target, &self.job.target.id)));
+        changes.sort_by(|a, b| a.address.cmp(&b.address));
+        changes
+    }
+
+    fn change(&self, path: &Arc<str>, before: Option<&Vec<u8>>, after: Option<&Document>, manifest: Option<&Manifest>) -> Change {
+        let shown = Shown {
+            before: before.map(|bytes| (bytes.as_slice(), self.sensitive_before(path, bytes, manifest))),
+            after: after.map(|document| (&*document.bytes, document.sensitive.clone())),
+            redactor: self.redactor,
+        };
+        let sensitive = shown.is_sensitive();
+        let key = self.job.key.as_ref();
+        let digest = |bytes: &[u8]| match sensitive {
+            true => key.map(|key| super::manifest::keyed(bytes, &self.job.target.id, key)),
+            false => Some(Digest::of_bytes(bytes)),
+        };
+        Change {
+            address: path.clone(),
+            kind: "document".into(),
+            action: match (before, after) {
+                (None, _) => Action::Create,
+                (Some(_), Some(_)) => Action::Update,
+                (Some(_), None) => Action::Delete,
+            },
+            before: before.and_then(|bytes| digest(bytes)),
+            after: after.and_then(|document| digest(&document.bytes)),
+            detail: shown.detail(),
+            sensitive,
+            bound: !sensitive || key.is_some(),
+            holes: after.map(|document| document.holes.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Which lines of a published document hold sensitive values: known when it is still what the manifest says.
+    fn sensitive_before(&self, path: &str, bytes: &[u8], manifest: Option<&Manifest>) -> super::render::Sensitive {
+        use super::render::Sensitive;
+        let Some(manifest) = manifest else { return Sensitive::No };
+        match manifest.entry_of(path, bytes, self.job.key.as_ref()) {
+            Some(entry) => entry.sensitive(),
+            None if manifest.entries(path).all(|entry| entry.sensitive() == Sensitive::No) => Sensitive::No,
+            None => Sensitive::Whole,
+        }
+    }
+
+    /// Documents of ours that were edited or removed by others. What an interrupted apply left half-way is none.
+    fn strays(&self, manifest: Option<&Manifest>, there: &BTreeMap<Arc<str>, Vec<u8>>) -> Vec<Stray> {
+        let Some(manifest) = manifest else { return vec![] };
+        let kind = |path: &Arc<str>| match there.get(path) {
+            Some(bytes) => {
+                let wanted = self.rendered.get(path).is_some_and(|document| *document.bytes == **bytes);
+                let unlike = |entry: &Entry| entry.is_of(bytes, &manifest.target, self.job.key.as_ref()) == Some(false);
+                (!wanted && manifest.entries(path).all(unlike)).then_some(StrayKind::Changed)
+            }
+            None => {
+                let stays = manifest.pending.as_ref().is_none_or(|pending| pending.contains_key(path));
+                (manifest.documents.contains_key(path) && stays).then_some(StrayKind::Missing)
+            }
+        };
+        manifest.owned().filter_map(|path| Some(Stray { address: path.clone(), kind: kind(path)? })).collect()
+    }
+
+    fn outputs(
+        &self,
+        changes: &[Change],
+        manifest: Option<&Manifest>,
+        there: &BTreeMap<Arc<str>, Vec<u8>>,
+    ) -> BTreeMap<Arc<str>, Option<serde_json::Value>> {
+        let settled = |path: &str| {
+            let stays = self.rendered.contains_key(path) && !changes.iter().any(|change| &*change.address == path);
+            let bytes = there.get(path).filter(|_| stays)?;
+            (self.sensitive_before(path, bytes, manifest) == super::render::Sensitive::No).then(|| bytes.clone())
+        };
+        match self.job.intent {
+            Intent::Converge => outputs::read(&self.job.resolved, |text| self.redactor.finds_in(text), settled),
+            Intent::Destroy => BTreeMap::new(),
+        }
+    }
+}
+
+/// Reads the manifest of a destination, whoever owns it.
+pub(super) fn read_manifest(disk: &Disk, section: &Section) -> Result<Option<Manifest>, String> {
+    let at = format!("{}/{MANIFEST}", section.destination);
+    match disk.read(&at)? {
+        Found::Absent => Ok(None),
+        Found::File(bytes) => Manifest::parse(&bytes).map(Some).map_err(|why| format!("{at}: {why}; restore the file as it was")),
+        Found::Blocked(place, what) => Err(format!("{place} is {what}, so {at} can't be read; move it away")),
+    }
+}
+
+/// Ownership that passes from one target to another is a change that somebody sees and clears.
+fn taken_over(from: &TargetId, to: &TargetId) -> Option<Change> {
+    if from == to {
+        return None;
+    }
+    let owner = |target: &TargetId| Some(Digest::of("owner", &[&target.to_string()]));
+    let text = |target: &TargetId| Some(Arc::from(target.to_string()));
+    Some(Change {
+        address: MANIFEST.into(),
+        kind: "ownership".into(),
+        action: Action::Move,
+        before: owner(from),
+        after: owner(to),
+        detail: Detail::Fields(vec![FieldChange { path: "target".into(), before: text(from), after: text(to) }]),
+        sensitive: false,
+        bound: true,
+        holes: vec![],
+    })
+}
