@@ -39,17 +39,14 @@ fn fleet(parts: &Parts<'_>) -> Value {
             "environments",
             such_as(
                 json!({ "prod": { "vars": { "replicas": 3 } } }),
-                about(
-                    "Vars of all regions of an environment (the first part of a region's id).",
-                    map_of(layer("an environment")),
-                ),
+                about("Vars of all regions of an environment (the first part of a region's id).", map_of(layer())),
             ),
         ),
         (
             "clouds",
             such_as(
                 json!({ "aws": { "vars": { "storage_class": "gp3" } } }),
-                about("Vars of all regions of a cloud.", map_of(layer("a cloud"))),
+                about("Vars of all regions of a cloud.", map_of(layer())),
             ),
         ),
         (
@@ -97,12 +94,8 @@ fn region() -> Value {
     or_null(object("A region: environment/name, or environment/name/cell.", keys, &[]))
 }
 
-fn layer(what: &str) -> Value {
-    or_null(object(
-        &format!("What the regions of {what} share."),
-        [("vars", such_as(json!({ "replicas": 3 }), vars("A layer of vars.")))],
-        &[],
-    ))
+fn layer() -> Value {
+    or_null(object("What its regions share.", [("vars", such_as(json!({ "replicas": 3 }), vars("A layer of vars.")))], &[]))
 }
 
 fn stack(parts: &Parts<'_>) -> Value {

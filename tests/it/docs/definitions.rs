@@ -111,8 +111,13 @@ impl Page {
         }
     }
 
-    /// `text or list of text`.
+    /// `text, or a list of them`.
     fn either(&self, choices: &[Value]) -> String {
+        if let [one, several] = choices
+            && several["items"] == *one
+        {
+            return format!("{}, or a list of them", self.type_of(one));
+        }
         let mut told: Vec<String> = Vec::new();
         for choice in choices {
             let one = self.type_of(choice);
@@ -170,7 +175,9 @@ fn cells(cells: &[&str]) -> String {
 fn sentence(text: &Value) -> String {
     let text = text.as_str().unwrap_or_else(|| panic!("a key without a description"));
     let mut chars = text.chars();
-    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let names_a_value = text.split(' ').next().is_some_and(|word| word.ends_with(':'));
+    let first = chars.next().map(|first| if names_a_value { first.to_string() } else { first.to_uppercase().to_string() });
+    let first = first.unwrap_or_default();
     let end = if text.ends_with(['.', '…']) { "" } else { "." };
     format!("{first}{}{end}", chars.as_str())
 }
