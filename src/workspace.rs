@@ -25,6 +25,8 @@ pub struct WorkspaceError {
 pub struct Workspace {
     root: PathBuf,
     repository: Mutex<Repository>,
+    /// The same repository for merges: what they write stays in memory, as nobody asked to keep it.
+    merges: Mutex<Repository>,
 }
 
 /// The files of one commit, one merge, or the working tree.
@@ -56,12 +58,9 @@ impl Workspace {
                 hint: Some("use a checkout of it".into()),
             });
         };
-        // Blobs of a merge that nobody asked to keep stay in memory.
-        repository
-            .odb()
-            .and_then(|odb| odb.add_new_mempack_backend(1_000).map(drop))
-            .map_err(git("preparing the object store"))?;
-        Ok(Self { root, repository: Mutex::new(repository) })
+        let merges = Repository::open(repository.path()).map_err(git("opening the repository again"))?;
+        merges.odb().and_then(|odb| odb.add_new_mempack_backend(1_000).map(drop)).map_err(git("preparing the object store"))?;
+        Ok(Self { root, repository: Mutex::new(repository), merges: Mutex::new(merges) })
     }
 
     pub fn root(&self) -> &Path {
@@ -128,7 +127,7 @@ impl Workspace {
         if self.is_ancestor(base, head)? {
             return Ok(Merged::Clean(Box::new(self.at(&head.0)?)));
         }
-        let repository = self.lock();
+        let repository = locked(&self.merges);
         let (ours, theirs) = (find_commit(&repository, &base.0)?, find_commit(&repository, &head.0)?);
         let index = repository.merge_commits(&ours, &theirs, None).map_err(git("merging the head into its base"))?;
         if index.has_conflicts() {
@@ -152,9 +151,9 @@ impl Workspace {
             (None, Mode::Submodule) => Arc::from([]),
             (None, Mode::File | Mode::Executable | Mode::Symlink) => {
                 let id = Oid::from_str(&leaf.id.0).map_err(git("reading an object id"))?;
-                let repository = self.lock();
-                let blob = repository.find_blob(id).map_err(|error| missing_object(path, &error))?;
-                blob.content().into()
+                let content = |repository: &Repository| repository.find_blob(id).map(|blob| Arc::from(blob.content()));
+                let found = content(&self.lock()).or_else(|_| content(&locked(&self.merges)));
+                found.map_err(|error| missing_object(path, &error))?
             }
         };
         Ok(Some(Source { path: leaf.path.clone(), mode: leaf.mode, bytes }))
@@ -262,8 +261,12 @@ impl Workspace {
     }
 
     fn lock(&self) -> MutexGuard<'_, Repository> {
-        self.repository.lock().unwrap_or_else(std::sync::PoisonError::into_inner) // git2 keeps no half-made state
+        locked(&self.repository)
     }
+}
+
+fn locked(repository: &Mutex<Repository>) -> MutexGuard<'_, Repository> {
+    repository.lock().unwrap_or_else(std::sync::PoisonError::into_inner) // git2 keeps no half-made state
 }
 
 fn people(commit: &git2::Commit<'_>) -> Vec<User> {

@@ -228,7 +228,9 @@ impl<'a> Court<'a> {
             let base = base_of(stored).or_else(|| authority.snapshot.commit.clone()).filter(|base| *base != head);
             let change = self.world.workspace.people(base.as_ref(), &head)?;
             for verdict in self.sit(authority, vec![subject(preview, authority, work, Past::default())], &change, history) {
-                if let Answer::Clear(clearance) = verdict.answer {
+                if let Answer::Clear(clearance) = verdict.answer
+                    && !clearance.by().is_empty()
+                {
                     cleared.extend(clearance.changes().iter().map(|mark| (mark.clone(), clearance.by().to_vec())));
                 }
             }

@@ -70,7 +70,7 @@ impl Stage<'_> {
             "A monorepo: 3 stacks in 6 regions of two clouds",
             "base → network → edge, in staging and prod: 18 targets. It was applied once, so that there is something to change.",
         );
-        let git = Workspace::init(&self.root)?;
+        let git = Workspace::init(&self.root, AUTHOR)?;
         init::write(&self.root, init::EXAMPLE)?;
         git.commit_all("Describe the fleet", AUTHOR)?;
         self.command("isobar graph");
@@ -116,9 +116,12 @@ impl Stage<'_> {
 
     async fn judge(&self, who: &str) -> Result<(), Failure> {
         let world = self.world()?;
-        let quiet = World { terminal: self.terminal.clone(), ..world };
         let request = judge::Request { reviews: vec![yes(who)], ..judge::Request::default() };
-        judge::run(&quiet, &request).await.map(drop)
+        match judge::run(&world, &request).await {
+            Err(refused @ (Failure::World(..) | Failure::Usage(..))) => self.terminal.say(&format!("{refused}\n")),
+            ended => drop(ended?),
+        }
+        Ok(())
     }
 
     async fn waves(&self) -> Result<(), Failure> {
@@ -163,6 +166,9 @@ impl Stage<'_> {
         self.command("isobar apply            # and kill -9 half-way");
         let finished = self.kill_half_way().await?;
         self.terminal.say(&format!("killed: {finished} targets had an outcome by then\n"));
+        self.command("isobar status");
+        status::run(&self.world()?, &status::Request::default()).await?;
+        self.read(30);
         self.command("isobar apply");
         apply::run(&self.world()?, &apply::Request::default()).await?;
         self.command("isobar drift");

@@ -26,7 +26,7 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
         let mut text = String::new();
         for finding in &findings {
             let _ = writeln!(text, "{} {}", if finding.good { "✓" } else { "!" }, finding.what);
-            finding.mend.iter().for_each(|mend| drop(writeln!(text, "    {mend}")));
+            finding.mend.iter().for_each(|mend| text.push_str(&format!("    {mend}\n")));
         }
         text.push_str(if bad { "\nmend what is marked with !, then isobar check\n" } else { "\nnothing is missing\n" });
         world.terminal.say(&text);

@@ -63,7 +63,7 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
     let _ = writeln!(text, "{id} {verdict} ({since})");
     match touched {
         Some(pending) if pending.reasons.is_empty() => text.push_str("  its last apply failed, or its end is unknown\n"),
-        Some(_) => reasons.iter().for_each(|reason| drop(writeln!(text, "  because {reason}"))),
+        Some(_) => reasons.iter().for_each(|reason| text.push_str(&format!("  because {reason}\n"))),
         None => {
             if let Some(used) = scene.side().considered(&id) {
                 let _ = writeln!(text, "  none of its {used} changed");
@@ -74,7 +74,7 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
     section(&mut text, "vars", &resolved.vars);
     if !needs.is_empty() {
         let _ = writeln!(text, "waits for");
-        needs.iter().for_each(|dependency| drop(writeln!(text, "  {dependency}")));
+        needs.iter().for_each(|dependency| text.push_str(&format!("  {dependency}\n")));
     }
     if let Some(rollout) = holder {
         let _ = writeln!(text, "held by rollout {rollout} (isobar status)");

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use status::StatusJson;
 
 /// Identifies the schema of what `--json` prints.
-pub const SCHEMA_ID: &str = "https://isobar.dev/schema/report/v1.json";
+pub const SCHEMA_ID: &str = "urn:isobar:schema:report:v1";
 
 /// Returns the report as JSON; prefer [`report_json_text`] for printing, which needs less memory.
 pub fn report_json(report: &Report) -> Value {

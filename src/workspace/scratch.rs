@@ -6,11 +6,16 @@ use git2::{IndexAddOption, Repository, RepositoryInitOptions, Signature, build::
 use std::path::Path;
 
 impl Workspace {
-    /// Makes a repository with the branch `main` in `dir`.
-    pub fn init(dir: &Path) -> Result<Self, WorkspaceError> {
+    /// Makes a repository with the branch `main` in `dir`, in which `author` works.
+    pub fn init(dir: &Path, author: &str) -> Result<Self, WorkspaceError> {
         let mut options = RepositoryInitOptions::new();
         options.initial_head("main").mkpath(true).external_template(false);
-        Repository::init_opts(dir, &options).map_err(git("making a repository"))?;
+        let repository = Repository::init_opts(dir, &options).map_err(git("making a repository"))?;
+        let named = repository.config().and_then(|mut config| {
+            config.set_str("user.name", author)?;
+            config.set_str("user.email", &email(author))
+        });
+        named.map_err(git("naming the author"))?;
         Self::open(dir)
     }
 
@@ -59,5 +64,9 @@ impl Workspace {
 }
 
 fn signature(author: &str) -> Result<Signature<'static>, WorkspaceError> {
-    Signature::now(author, &format!("{author}@example.com")).map_err(git("signing"))
+    Signature::now(author, &email(author)).map_err(git("signing"))
+}
+
+fn email(author: &str) -> String {
+    format!("{author}@example.com")
 }
