@@ -99,6 +99,8 @@ pub struct Drive<'a> {
     pub lease: &'a Lease,
     pub run: &'a Arc<str>,
     pub root: &'a Path,
+    /// Targets in flight at most, below what the waves allow; 0 for no further bound.
+    pub parallel: usize,
     /// Environment of `command` gates.
     pub gate_environment: BTreeMap<OsString, OsString>,
     pub paused: Option<String>,
@@ -153,8 +155,10 @@ impl Drive<'_> {
                 self.record(progress, work.records).await?;
                 continue;
             }
-            if !stopped && !work.steps.is_empty() {
-                self.start(progress, work.steps, ready, make, known, &mut flying).await?;
+            let room = if self.parallel == 0 { usize::MAX } else { self.parallel.saturating_sub(flying.len()) };
+            if !stopped && room > 0 && !work.steps.is_empty() {
+                let steps = work.steps.into_iter().take(room).collect();
+                self.start(progress, steps, ready, make, known, &mut flying).await?;
                 continue;
             }
             if !flying.is_empty() {

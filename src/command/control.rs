@@ -31,7 +31,10 @@ pub async fn resume(world: &World, as_json: bool) -> Result<Exit, Failure> {
         .collect();
     let was_paused = history.paused().is_some();
 
-    let go_on = stopped.iter().map(|rollout| Event::Step { rollout: rollout.clone(), step: StepEvent::Resumed });
+    // A pause does not stop the clock of a deadline: every rollout that it held begins its deadlines anew.
+    let held = history.rollouts().map(|progress| progress.rollout().id.clone()).filter(|_| was_paused);
+    let anew: std::collections::BTreeSet<Arc<str>> = stopped.iter().cloned().chain(held).collect();
+    let go_on = anew.iter().map(|rollout| Event::Step { rollout: rollout.clone(), step: StepEvent::Resumed });
     append(world, Verb::Resume, std::iter::once(Event::Resumed { by: by.clone() }).chain(go_on).collect()).await?;
 
     let text = match (was_paused, stopped.len()) {

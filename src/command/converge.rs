@@ -323,6 +323,7 @@ impl Converge<'_> {
             lease,
             run: &world.run,
             root: world.workspace.root(),
+            parallel: self.order.parallel,
             gate_environment: gate_environment(world),
             paused,
             held,
