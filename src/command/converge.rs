@@ -126,7 +126,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
 /// Keeps what waits as it was shown now, so that the one command that approves it has something to be bound to.
 async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: &Converged) {
     let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
-    let waiting: Vec<Preview> = done.ends.values().filter(waits).filter_map(|end| end.preview.clone()).collect();
+    let waiting: Vec<Arc<Preview>> = done.ends.values().filter(waits).filter_map(|end| end.preview.clone()).collect();
     let digests: BTreeSet<Arc<str>> = waiting.iter().map(|preview| preview.digest().as_str().into()).collect();
     if digests != court.shown_last().into_iter().collect() {
         super::preview::keep(world, Some(head), None, waiting.into_iter().map(Ok).collect()).await;

@@ -7,6 +7,7 @@ mod cli;
 mod demo;
 mod destroy;
 mod determinism;
+mod docs;
 mod drift;
 mod fleets;
 mod holes;
