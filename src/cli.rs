@@ -65,9 +65,15 @@ enum Verb {
     /// The JSON Schemas of the definitions and of --json
     Schema(SchemaArgs),
     /// Completions for a shell
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Man pages, into a directory
-    Man { directory: PathBuf },
+    Man {
+        /// The directory, made if it is not there
+        directory: PathBuf,
+    },
 }
 
 #[derive(Args, Debug, Default)]
@@ -461,32 +467,69 @@ fn listen(stop: Stop) {
 
 /// The whole command line as Markdown, for `docs/commands.md`.
 pub fn reference() -> String {
-    let mut text = String::from(
-        "# Commands\n\n<!-- Generated from the command line by a test; run `ISOBAR_WRITE=1 cargo test docs` to renew it. -->\n",
-    );
+    let mut text = String::from(REFERENCE);
     let mut root = Cli::command();
+    root.build();
+    text.push_str("\n## Everywhere\n\nThese go with every verb.\n\n");
+    text.push_str(&arguments(root.get_arguments()));
     for verb in root.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
+        let usage = verb.render_usage().to_string();
         let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
         text.push_str(&format!("\n## isobar {}\n\n{about}.\n\n", verb.get_name()));
-        let arguments: Vec<_> =
-            verb.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str())).collect();
-        if arguments.is_empty() {
-            continue;
-        }
-        text.push_str("| argument | meaning |\n| --- | --- |\n");
-        for argument in arguments {
-            let value = argument.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
-            let takes = argument.get_action().takes_values() && !value.is_empty();
-            let name = match argument.get_long() {
-                Some(long) if takes => format!("--{long} {value}"),
-                Some(long) => format!("--{long}"),
-                None => value,
-            };
-            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-            text.push_str(&format!("| `{name}` | {} |\n", help.replace('|', "\\|")));
-        }
+        text.push_str(&format!("```text\n{}\n```\n\n", usage.trim_start_matches("Usage: ")));
+        text.push_str(&arguments(verb.get_arguments().filter(|argument| !argument.is_global_set())));
     }
-    text.push_str("\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n");
+    text.push_str(ENVIRONMENT);
+    text.push_str("\n## Exit codes\n\nThe same for every verb; scripts may rely on them.\n\n| code | meaning |\n| --- | --- |\n");
     CODES.iter().for_each(|(code, about)| text.push_str(&format!("| {code} | {about} |\n")));
     text
+}
+
+const REFERENCE: &str = "# Commands
+
+<!-- Generated from the command line by a test; run `ISOBAR_WRITE=1 cargo test docs` to renew it. -->
+
+Every verb, its arguments, and the [exit codes](#exit-codes). `isobar help VERB` tells the same, `isobar man DIR` writes man pages
+and `isobar completions SHELL` completes them.
+
+A **TARGET** is a stack in a region. `network@prod/eu-west-1` is one target, `network` that stack in every region, `network@prod/*` in
+those of an environment, and `@staging/*` everything there. `*` stands for any characters. Several targets are *or*, and with
+`--region` and `--label` *and*. A pattern that matches nothing is a failure, never a green.
+";
+
+const ENVIRONMENT: &str = "
+## Environment
+
+| variable | meaning |
+| --- | --- |
+| `ISOBAR_KEY` | Keys the digests of sensitive values, so that an approval can be bound to them; any text that is hard to guess |
+| `ISOBAR_REVIEWS` | The file of local reviews, instead of one below `XDG_STATE_HOME` |
+| `ISOBAR_NOW_MS` | The time, in milliseconds since 1970, for tests |
+| `NO_COLOR` | No colour |
+| what a definition names as `!secret NAME` | The value of that secret |
+";
+
+fn arguments<'a>(arguments: impl Iterator<Item = &'a clap::Arg>) -> String {
+    let mut text = String::new();
+    for argument in arguments.filter(|argument| !["help", "version"].contains(&argument.get_id().as_str())) {
+        let value = argument.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
+        let takes = argument.get_action().takes_values() && !value.is_empty();
+        let short = argument.get_short().map(|short| format!("`-{short}`, ")).unwrap_or_default();
+        let name = match argument.get_long() {
+            Some(long) if takes => format!("{short}`--{long} {value}`"),
+            Some(long) => format!("{short}`--{long}`"),
+            None => format!("`{value}`"),
+        };
+        let mut help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let choices: Vec<String> =
+            argument.get_possible_values().iter().map(|choice| format!("`{}`", choice.get_name())).collect();
+        if takes && !choices.is_empty() {
+            help.push_str(&format!(" ({})", choices.join(", ")));
+        }
+        if let Some(variable) = argument.get_env() {
+            help.push_str(&format!(" (or `{}`)", variable.to_string_lossy()));
+        }
+        text.push_str(&format!("| {name} | {} |\n", help.trim().replace('|', "\\|").replace('*', "\\*")));
+    }
+    if text.is_empty() { text } else { format!("| argument | meaning |\n| --- | --- |\n{text}") }
 }

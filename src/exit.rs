@@ -10,7 +10,7 @@ use crate::workspace::WorkspaceError;
 pub enum Exit {
     /// Nothing to do, or all good; a rollout that bakes and goes on with `tick` is good.
     Clean,
-    /// A clear answer that is not "clean": drift was found, or with `--exit-code` something would change.
+    /// A clear answer that is not "clean": drift was found, doctor misses something, or with `--exit-code` something would change.
     Negative,
     /// Policy denies, or somebody must approve first.
     NotCleared,
@@ -35,7 +35,10 @@ pub enum Failure {
 pub const CODES: &[(u8, &str)] = &[
     (0, "nothing to do, or all good (a rollout that bakes is good: `isobar tick` goes on)"),
     (1, "a target failed or is unknown, a rollout stopped, or the command could not do its work"),
-    (2, "a clear answer that is not \"clean\": drift was found, or with --exit-code something would change"),
+    (
+        2,
+        "a clear answer that is not \"clean\": drift was found, doctor misses something, or with --exit-code something would change",
+    ),
     (3, "policy denies, or somebody must approve first"),
     (64, "the command line makes no sense"),
     (65, "mistakes in definitions; each is printed with its line"),

@@ -117,7 +117,7 @@ pub struct Drive<'a> {
 
 /// What is ready to be applied: the preview that was cleared, and at which commit.
 pub struct Ready {
-    pub preview: Preview,
+    pub preview: Arc<Preview>,
     pub commit: Arc<str>,
 }
 

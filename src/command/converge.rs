@@ -56,7 +56,7 @@ pub(crate) struct Converged {
 #[derive(Clone)]
 pub(crate) struct End {
     pub(crate) outcome: EndState,
-    pub(crate) preview: Option<Preview>,
+    pub(crate) preview: Option<Arc<Preview>>,
     pub(crate) verdict: Option<Verdict>,
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct Converge<'a> {
     /// The commit of the rollout that is driven now.
     bringing: CommitSha,
     /// Every change of the rollout as it looked when it was planned, where a rule counts them.
-    whole: Vec<Preview>,
+    whole: Vec<Arc<Preview>>,
     done: Converged,
 }
 
@@ -129,7 +129,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
 /// Keeps what waits as it was shown now, so that the one command that approves it has something to be bound to.
 async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: &Converged) {
     let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
-    let waiting: Vec<Preview> = done.ends.values().filter(waits).filter_map(|end| end.preview.clone()).collect();
+    let waiting: Vec<Arc<Preview>> = done.ends.values().filter(waits).filter_map(|end| end.preview.clone()).collect();
     let digests: BTreeSet<Arc<str>> = waiting.iter().map(|preview| preview.digest().as_str().into()).collect();
     if digests != court.shown_last().into_iter().collect() {
         super::preview::keep(world, Some(head), None, waiting.into_iter().map(Ok).collect()).await;
@@ -436,8 +436,10 @@ impl Converge<'_> {
         let mut fresh = Vec::new();
         for answer in answers {
             match answer {
-                Ok(preview) if preview.is_empty() => self.nothing_left(preview, progress, make, &mut cleared, ends).await,
-                Ok(preview) => fresh.push(preview),
+                Ok(preview) if preview.is_empty() && !self.is_unknown(&preview.target) => {
+                    self.nothing_left(preview, progress, &mut cleared, ends)
+                }
+                Ok(preview) => fresh.push(Arc::new(preview)),
                 Err(unseen) => not_seen(unseen, &mut cleared, ends),
             }
         }
@@ -465,7 +467,7 @@ impl Converge<'_> {
     /// For targets that were cleared with holes: the preview with those holes still open.
     async fn holed(
         &self,
-        fresh: &[Preview],
+        fresh: &[Arc<Preview>],
         part: &Work,
         known: &Known,
         make: &MakeJob<'_>,
@@ -491,47 +493,24 @@ impl Converge<'_> {
         Ok(holed)
     }
 
+    fn is_unknown(&self, target: &TargetId) -> bool {
+        matches!(self.history().target(target).map(|record| &record.state), Some(State::Unknown { .. }))
+    }
+
     /// A fresh preview that is empty: the target is what the definition says, whoever made it so.
-    async fn nothing_left(
-        &self,
-        preview: Preview,
-        progress: &Progress,
-        make: &MakeJob<'_>,
-        cleared: &mut Cleared,
-        ends: &mut BTreeMap<TargetId, End>,
-    ) {
+    fn nothing_left(&self, preview: Preview, progress: &Progress, cleared: &mut Cleared, ends: &mut BTreeMap<TargetId, End>) {
         let target = preview.target.clone();
-        let unknown = matches!(self.history().target(&target).map(|record| &record.state), Some(State::Unknown { .. }));
-        if unknown {
-            if let Err(text) = self.tidy(&preview, make, &cleared.known).await {
-                let outcome = Outcome::Failed(text.clone());
-                cleared.steps.push(StepEvent::Finished { target: target.clone(), outcome });
-                ends.insert(target, End { outcome: EndState::Failed(text), preview: Some(preview), verdict: None });
-                return;
-            }
-            cleared.events.push(Event::Recovered {
-                target: target.clone(),
-                how: "a fresh preview is empty: the apply had come to its end".into(),
-            });
-        }
         let commit = progress.rollout().commit.clone();
         let (intent, digest) = (preview.intent, preview.digest());
         cleared.events.push(Event::Applied { target: target.clone(), intent, commit, digest, changes: Vec::new() });
         cleared.steps.push(StepEvent::Finished { target: target.clone(), outcome: Outcome::Unchanged });
-        ends.insert(target, End { outcome: EndState::Unchanged, preview: Some(preview), verdict: None });
-    }
-
-    /// Lets the engine finish what a killed apply left behind, though nothing would change.
-    async fn tidy(&self, preview: &Preview, make: &MakeJob<'_>, known: &Known) -> Result<(), Arc<str>> {
-        let job = make(&preview.target, known).map_err(|unseen| Arc::from(runner::say_unseen(&unseen.reason)))?;
-        let Some(engine) = self.world.engines.get(&preview.engine) else { return Ok(()) };
-        engine.apply(&job, preview).await.map(drop).map_err(|failure| failure.text)
+        ends.insert(target, End { outcome: EndState::Unchanged, preview: Some(preview.into()), verdict: None });
     }
 
     #[allow(clippy::too_many_arguments)] // one parent holds the branches; each argument is one thing it needs
     async fn judged(
         &self,
-        preview: Preview,
+        preview: Arc<Preview>,
         verdict: Verdict,
         part: &Work,
         at_commit: &Mutex<BTreeMap<TargetId, Arc<Scene>>>,
@@ -548,6 +527,10 @@ impl Converge<'_> {
         let end = End { outcome: EndState::Applied, preview: Some(preview.clone()), verdict: Some(verdict.clone()) };
         match verdict.answer {
             Answer::Clear(clearance) => {
+                if preview.is_empty() {
+                    let how = "a fresh preview is empty: the apply had made its changes, and is closed by the engine";
+                    cleared.events.push(Event::Recovered { target: target.clone(), how: how.into() });
+                }
                 ends.insert(target, end);
                 self.grant(clearance, preview, self.bringing.0.clone(), cleared);
             }
@@ -578,7 +561,7 @@ impl Converge<'_> {
             .then(|| "failed before with the same changes; after mending the cause: isobar resume, then isobar apply".into())
     }
 
-    fn grant(&self, clearance: Clearance, preview: Preview, commit: Arc<str>, cleared: &mut Cleared) {
+    fn grant(&self, clearance: Clearance, preview: Arc<Preview>, commit: Arc<str>, cleared: &mut Cleared) {
         cleared.events.push(Event::Cleared {
             target: clearance.target().clone(),
             commit: commit.clone(),
@@ -598,7 +581,7 @@ impl Converge<'_> {
         part: &Work,
         at_commit: &Mutex<BTreeMap<TargetId, Arc<Scene>>>,
         make: &MakeJob<'_>,
-    ) -> Result<Option<(Clearance, Preview, Arc<Scene>)>, Failure> {
+    ) -> Result<Option<(Clearance, Arc<Preview>, Arc<Scene>)>, Failure> {
         let from = self.history().commit_of(target).cloned().map(CommitSha);
         let line = self.world.workspace.first_parents(from.as_ref(), &self.bringing)?;
         let (mut last, known) = (None, known_outputs(self.world, part).await);
@@ -616,7 +599,7 @@ impl Converge<'_> {
                 _ => continue,
             };
             at_commit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(target);
-            let Ok(preview) = seen else { continue };
+            let Ok(preview) = seen.map(Arc::new) else { continue };
             if preview.is_empty() || last.replace(preview.digest()) == Some(preview.digest()) {
                 continue;
             }

@@ -36,7 +36,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let base = (!stored.base.is_empty()).then(|| CommitSha(stored.base.clone()));
     let base = base.map(|base| scenes.at(&base)).transpose()?;
     let work = work_of(&scenes, &history, &stored, &scene, base.as_ref(), &request.selector)?;
-    let previews: Vec<Preview> =
+    let previews: Vec<Arc<Preview>> =
         stored.previews.iter().flatten().filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
 
     let mut court = Court::open(world, &scenes, head, base).await?;

@@ -22,8 +22,8 @@ fn of_rule(rule: &Rule) -> Value {
         "additionalProperties": false,
         "required": ["rule"],
         "properties": {
-            "rule": { "const": rule.name },
-            "name": { "type": "string", "description": "Said before what the rule says" },
+            "rule": { "const": rule.name, "description": "The kind of rule.", "examples": [rule.name] },
+            "name": { "type": "string", "description": "Said before what the rule says.", "examples": ["prod"] },
             "when": When::schema(),
         },
     });

@@ -88,23 +88,42 @@ impl When {
     }
 
     pub(super) fn schema() -> Value {
-        let texts =
-            || json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }] });
+        let texts = |about: &str, example: Value| {
+            let one_or_more =
+                [json!({ "type": "string" }), json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 })];
+            json!({ "description": about, "examples": [example], "anyOf": one_or_more })
+        };
         let acts: Vec<&str> = ACTS.iter().map(|(name, _)| *name).collect();
         json!({
             "type": ["object", "null"],
             "description": "Which targets the rule is about: keys are and, lists are or",
+            "examples": [{ "environment": "prod", "actions": ["delete", "replace"] }],
             "additionalProperties": false,
             "properties": {
-                "environment": texts(),
-                "region": texts(),
-                "cloud": texts(),
-                "stack": texts(),
-                "labels": { "type": "object", "additionalProperties": texts(), "minProperties": 1 },
-                "actions": { "anyOf": [{ "enum": acts }, { "type": "array", "items": { "enum": acts }, "minItems": 1 }] },
-                "kinds": texts(),
-                "addresses": texts(),
-                "targets_min": { "type": "integer", "minimum": 1 },
+                "environment": texts("Environments.", json!("prod")),
+                "region": texts("Patterns of region ids, or of their names in any environment.", json!(["prod/eu-*", "us-east-1"])),
+                "cloud": texts("Clouds.", json!("aws")),
+                "stack": texts("Patterns of stack names.", json!("apps/*")),
+                "labels": {
+                    "description": "Labels of the region or of the stack, before or after the change.",
+                    "examples": [{ "tier": ["one", "two"] }],
+                    "type": "object",
+                    "additionalProperties": texts("A value, or several.", json!("one")),
+                    "minProperties": 1,
+                },
+                "actions": {
+                    "description": "What happens to a resource; `destroy`: the whole target goes.",
+                    "examples": [["delete", "replace"]],
+                    "anyOf": [{ "enum": acts }, { "type": "array", "items": { "enum": acts }, "minItems": 1 }],
+                },
+                "kinds": texts("Patterns of resource kinds, as the engine names them.", json!("document")),
+                "addresses": texts("Patterns of resource addresses, such as a document's path.", json!("*.yaml")),
+                "targets_min": {
+                    "description": "Only when the whole change touches at least so many targets.",
+                    "examples": [10],
+                    "type": "integer",
+                    "minimum": 1,
+                },
             },
         })
     }

@@ -26,20 +26,47 @@ pub fn json_schema(file: &str, parts: &Parts<'_>) -> Option<Value> {
 fn fleet(parts: &Parts<'_>) -> Value {
     let unread = |schema: &Option<Value>| schema.clone().unwrap_or(json!({}));
     let keys = [
-        ("version", about("Version of this file's form.", json!({ "const": 1 }))),
-        ("regions", about("Every region of the fleet, by id.", by_name(&region_id(), region()))),
-        ("vars", vars("Values for every target; the lowest layer.")),
+        ("version", such_as(json!(1), about("Version of this file's form.", json!({ "const": 1 })))),
+        (
+            "regions",
+            such_as(
+                json!({ "prod/eu-west-1": { "cloud": "aws", "weight": 3 } }),
+                about("Every region of the fleet, by id.", by_name(&region_id(), region())),
+            ),
+        ),
+        ("vars", such_as(json!({ "owner": "platform" }), vars("Values for every target; the lowest layer."))),
         (
             "environments",
-            about("Vars of all regions of an environment (the first part of a region's id).", map_of(layer("an environment"))),
+            such_as(
+                json!({ "prod": { "vars": { "replicas": 3 } } }),
+                about("Vars of all regions of an environment (the first part of a region's id).", map_of(layer())),
+            ),
         ),
-        ("clouds", about("Vars of all regions of a cloud.", map_of(layer("a cloud")))),
-        ("teams", about("Logins by team; who counts as an owner on the local host.", map_of(texts()))),
+        (
+            "clouds",
+            such_as(
+                json!({ "aws": { "vars": { "storage_class": "gp3" } } }),
+                about("Vars of all regions of a cloud.", map_of(layer())),
+            ),
+        ),
+        (
+            "teams",
+            such_as(json!({ "platform": ["ada", "grace"] }), about("Logins by team; the policy counts them.", map_of(texts()))),
+        ),
         ("policy", about("Rules that decide who must approve what.", unread(&parts.policy))),
         ("rollout", about("In what order and how fast each environment is applied.", unread(&parts.rollout))),
         (
             "journal",
-            about("Where history lives: git, file:DIR, s3://…, gs://… or az://….", json!({ "type": "string", "minLength": 1 })),
+            such_as(
+                json!("file:.isobar/journal"),
+                or_else(
+                    json!("file:.isobar/journal"),
+                    about(
+                        "Where history lives: file:DIR, from the root of the repository. Other places are planned.",
+                        json!({ "type": "string", "minLength": 1 }),
+                    ),
+                ),
+            ),
         ),
     ];
     document("isobar.yaml", "The fleet: regions, layers of vars, policy, rollout and journal.", keys, &["version", "regions"])
@@ -47,30 +74,84 @@ fn fleet(parts: &Parts<'_>) -> Value {
 
 fn region() -> Value {
     let keys = [
-        ("cloud", about("The cloud it is in, such as aws.", json!({ "type": "string" }))),
-        ("labels", labels("Labels that where, policy and rollout can choose by.")),
-        ("weight", about("Share of traffic or blast; 1 unless said otherwise.", json!({ "type": "integer", "minimum": 1 }))),
-        ("vars", vars("Values of this region, read as region.vars and as a layer of vars.")),
+        ("cloud", such_as(json!("aws"), about("The cloud it is in.", json!({ "type": "string" })))),
+        ("labels", such_as(json!({ "tier": "one" }), labels("Labels that `where`, policy and selectors can choose by."))),
+        (
+            "weight",
+            such_as(
+                json!(5),
+                or_else(
+                    json!(1),
+                    about("Its share of traffic, or of what breaks with it.", json!({ "type": "integer", "minimum": 1 })),
+                ),
+            ),
+        ),
+        (
+            "vars",
+            such_as(json!({ "cidr": "10.1.0.0/16" }), vars("Values of this region, read as region.vars and as a layer of vars.")),
+        ),
     ];
     or_null(object("A region: environment/name, or environment/name/cell.", keys, &[]))
 }
 
-fn layer(what: &str) -> Value {
-    or_null(object(&format!("What the regions of {what} share."), [("vars", vars("A layer of vars."))], &[]))
+fn layer() -> Value {
+    or_null(object("What its regions share.", [("vars", such_as(json!({ "replicas": 3 }), vars("A layer of vars.")))], &[]))
 }
 
 fn stack(parts: &Parts<'_>) -> Value {
     let mut keys = vec![
-        ("name", about("Its name; the directory's path from the root unless said otherwise.", stack_name())),
-        ("where", about("In which regions it runs: all, or what a region must match.", wanted())),
-        ("depends_on", about("Stacks that are applied before it.", one_or_many(dependency()))),
-        ("was", about("Names it had before; their targets are taken over, not destroyed.", one_or_many(stack_name()))),
-        ("inputs", about("What the engine is given; values may hold ${{ … }}.", map_of(json!({})))),
-        ("sensitive", about("Inputs that are never shown.", texts())),
-        ("outputs", about("What other stacks may use: an expression, or a map that the engine understands.", map_of(json!({})))),
-        ("watch", about("Globs from the root of the repository whose files touch this stack too.", texts())),
-        ("labels", labels("Labels that policy and selectors can choose by.")),
-        ("vars", vars("Values of this stack; the highest layer.")),
+        (
+            "name",
+            such_as(
+                json!("apps/api"),
+                about("Its name; the directory's path from the root unless said otherwise.", stack_name()),
+            ),
+        ),
+        (
+            "where",
+            such_as(
+                json!({ "environment": "prod", "labels": { "tier": ["one", "two"] } }),
+                about("In which regions it runs: all, or what a region must match.", wanted()),
+            ),
+        ),
+        (
+            "depends_on",
+            such_as(
+                json!(["base", { "stack": "dns", "region": "prod/global" }]),
+                about("Stacks that are applied before it. A use of an output implies it.", one_or_many(dependency())),
+            ),
+        ),
+        (
+            "was",
+            such_as(
+                json!("net"),
+                about("Names it had before; their targets are taken over, not destroyed.", one_or_many(stack_name())),
+            ),
+        ),
+        (
+            "inputs",
+            such_as(
+                json!({ "cidr": "${{ region.vars.cidr }}" }),
+                about("What the engine is given; values may hold ${{ … }}.", map_of(json!({}))),
+            ),
+        ),
+        ("sensitive", such_as(json!(["password"]), about("Inputs that are never shown.", texts()))),
+        (
+            "outputs",
+            such_as(
+                json!({ "id": "${{ region.name }}-net" }),
+                about("What other stacks may use: an expression, or a map that the engine understands.", map_of(json!({}))),
+            ),
+        ),
+        (
+            "watch",
+            such_as(
+                json!(["shared/*.yaml"]),
+                about("Globs from the root of the repository whose files touch this stack too.", texts()),
+            ),
+        ),
+        ("labels", such_as(json!({ "exposure": "public" }), labels("Labels that policy and selectors can choose by."))),
+        ("vars", such_as(json!({ "replicas": 5 }), vars("Values of this stack; the highest layer."))),
     ];
     for engine in ENGINES {
         let known = parts.engines.iter().find(|(name, _)| *name == engine);
@@ -91,10 +172,16 @@ fn stack(parts: &Parts<'_>) -> Value {
 
 fn wanted() -> Value {
     let keys = [
-        ("environment", about("Environments.", texts())),
-        ("region", about("Region ids; * stands for any characters.", texts())),
-        ("cloud", about("Clouds.", texts())),
-        ("labels", about("Labels, each with a value or a list of values.", map_of(texts()))),
+        ("environment", such_as(json!(["staging", "prod"]), about("Environments.", texts()))),
+        ("region", such_as(json!("prod/eu-*"), about("Region ids; * stands for any characters.", texts()))),
+        ("cloud", such_as(json!("aws"), about("Clouds.", texts()))),
+        (
+            "labels",
+            such_as(
+                json!({ "tier": "one" }),
+                about("Labels of the region, each with a value or a list of values.", map_of(texts())),
+            ),
+        ),
     ];
     let mut term = object("Keys are and, lists are or.", keys, &[]);
     term["minProperties"] = json!(1);
@@ -103,8 +190,11 @@ fn wanted() -> Value {
 
 fn dependency() -> Value {
     let keys = [
-        ("stack", about("Its name.", stack_name())),
-        ("region", about("The region it is met in; the same one unless said otherwise.", region_id())),
+        ("stack", such_as(json!("dns"), about("Its name.", stack_name()))),
+        (
+            "region",
+            such_as(json!("prod/global"), about("The region it is met in; the same one unless said otherwise.", region_id())),
+        ),
     ];
     json!({ "anyOf": [{ "type": "string" }, object("A stack in a named region.", keys, &["stack"])] })
 }
@@ -156,6 +246,18 @@ fn about(said: &str, mut schema: Value) -> Value {
     if schema.get("description").is_none() {
         schema["description"] = json!(said); // a room's own words for its section stay
     }
+    schema
+}
+
+/// Adds an example, for the docs and for editors.
+fn such_as(example: Value, mut schema: Value) -> Value {
+    schema["examples"] = json!([example]);
+    schema
+}
+
+/// Adds what holds where nothing is written.
+fn or_else(default: Value, mut schema: Value) -> Value {
+    schema["default"] = default;
     schema
 }
 

@@ -76,19 +76,31 @@ fn requirement(node: &Node, known: &Known<'_>, outer: &mut Fields<'_>) -> Option
 }
 
 fn keys() -> Value {
-    let texts = json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }] });
+    let texts = |about: &str, example: Value| {
+        let one_or_more = [json!({ "type": "string" }), json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 })];
+        json!({ "description": about, "examples": [example], "anyOf": one_or_more })
+    };
     json!({
         "require": {
             "type": "array",
             "minItems": 1,
-            "description": "Each requirement must be met, each by its own people",
+            "description": "Each requirement must be met, each by its own people.",
+            "examples": [[{ "team": "platform", "count": 1 }, { "team": "sre" }]],
             "items": {
                 "type": "object",
+                "description": "So many people of these teams or users; with neither, anyone but the author.",
                 "additionalProperties": false,
                 "properties": {
-                    "team": texts, "teams": texts, "user": texts, "users": texts,
-                    "anyone": { "type": "boolean", "description": "Anyone who may review; so it is without names" },
-                    "count": { "type": "integer", "minimum": 1, "default": 1 },
+                    "team": texts("A team of the fleet's `teams`.", json!("platform")),
+                    "teams": texts("Several teams: a member of any of them counts.", json!(["platform", "sre"])),
+                    "user": texts("A login.", json!("ada")),
+                    "users": texts("Several logins: any of them counts.", json!(["ada", "grace"])),
+                    "anyone": {
+                        "description": "Says that it is meant to be without names.", "examples": [true], "type": "boolean",
+                    },
+                    "count": {
+                        "description": "How many of them.", "examples": [2], "type": "integer", "minimum": 1, "default": 1,
+                    },
                 },
             },
         },

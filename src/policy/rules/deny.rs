@@ -26,7 +26,7 @@ fn read(fields: &mut Fields<'_>, site: &Site, _known: &Known<'_>) -> Option<Ask>
 }
 
 fn keys() -> Value {
-    json!({ "message": { "type": "string", "minLength": 1, "description": "Why, for the person who is stopped" } })
+    json!({ "message": { "type": "string", "minLength": 1, "description": "Why, for the person who is stopped.", "examples": ["databases are never deleted"] } })
 }
 
 #[cfg(test)]

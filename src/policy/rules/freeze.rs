@@ -55,8 +55,15 @@ fn moment(fields: &mut Fields<'_>, key: &'static str) -> Option<Timestamp> {
 }
 
 fn keys() -> Value {
-    let moment = json!({ "type": "string", "description": "A date (its midnight UTC) or an RFC 3339 moment" });
-    json!({ "from": moment, "to": moment, "reason": { "type": "string" } })
+    let moment = |about: &str, example: &str| {
+        let about = format!("{about}: a date (its midnight UTC) or an RFC 3339 moment.");
+        json!({ "description": about, "examples": [example], "type": "string" })
+    };
+    json!({
+        "from": moment("The first moment of the freeze", "2026-12-20"),
+        "to": moment("The first moment after it", "2027-01-04T08:00:00Z"),
+        "reason": { "description": "Why, for those who wait.", "examples": ["end of the year"], "type": "string" },
+    })
 }
 
 #[cfg(test)]

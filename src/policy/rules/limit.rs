@@ -49,8 +49,16 @@ fn sentence(measure: &Measure, max: u64, whole: &Whole) -> String {
 }
 
 fn keys() -> Value {
-    let count = json!({ "type": "integer", "minimum": 0 });
-    json!({ "deletes_max": count, "replaces_max": count, "targets_max": count, "changes_max": count })
+    let count = |what: &str, example: u64| {
+        let about = format!("The most {what} that the whole change may hold.");
+        json!({ "description": about, "examples": [example], "type": "integer", "minimum": 0 })
+    };
+    json!({
+        "deletes_max": count("deletes", 10),
+        "replaces_max": count("replacements", 5),
+        "targets_max": count("changed targets", 200),
+        "changes_max": count("changes", 1000),
+    })
 }
 
 #[cfg(test)]
