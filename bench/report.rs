@@ -94,7 +94,7 @@ fn report(previews: &[Preview], names: &Names) -> Report {
     let row = |preview: &Preview| Row {
         target: preview.target.clone(),
         state: RowState::Changes,
-        preview: Some(preview.clone()),
+        preview: Some(preview.clone().into()),
         verdict: None,
     };
     let mut report = Report::new(Told::Preview);

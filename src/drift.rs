@@ -3,6 +3,7 @@
 use crate::change::{Preview, Stray, StrayKind, Unseen, UnseenReason};
 use crate::journal::{History, State};
 use crate::stack::TargetId;
+use std::borrow::Borrow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -78,7 +79,7 @@ impl Drift {
 }
 
 /// Compares what engines say of unchanged code with history. One entry a target: seen, or why not.
-pub fn compare(history: &History, previews: &[Result<Preview, Unseen>]) -> Drift {
+pub fn compare<P: Borrow<Preview>>(history: &History, previews: &[Result<P, Unseen>]) -> Drift {
     let never = |target: &TargetId| history.target(target).is_none_or(|record| record.state == State::Never);
     gather(previews, never)
 }
@@ -86,11 +87,12 @@ pub fn compare(history: &History, previews: &[Result<Preview, Unseen>]) -> Drift
 /// What makes two drifts the same.
 type Same = (Class, Arc<str>, Vec<Arc<str>>, Option<Arc<str>>);
 
-fn gather(previews: &[Result<Preview, Unseen>], never: impl Fn(&TargetId) -> bool) -> Drift {
+fn gather<P: Borrow<Preview>>(previews: &[Result<P, Unseen>], never: impl Fn(&TargetId) -> bool) -> Drift {
     let mut same: BTreeMap<Same, Vec<TargetId>> = BTreeMap::new();
     for preview in previews {
         match preview {
             Ok(preview) => {
+                let preview = preview.borrow();
                 let stack: Arc<str> = preview.target.stack.as_str().into();
                 for (class, addresses) in classes(preview, never(&preview.target)) {
                     let addresses = addresses.into_iter().collect();

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -107,6 +108,8 @@ pub struct Drive<'a> {
     pub held: BTreeMap<RegionId, String>,
     pub now_ms: &'a (dyn Fn() -> u64 + Sync),
     pub stopped: &'a (dyn Fn() -> bool + Sync),
+    /// Ends when we are told to stop: a gate may take long, and nothing of it is lost when the next run asks it again.
+    pub stop: &'a (dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> + Sync),
     pub watch: &'a (dyn Fn(Moment<'_>) + Sync),
     /// Takes each group as it was sealed, so that the caller's history stays current.
     pub sealed: &'a (dyn Fn(&[Entry]) + Sync),
@@ -114,7 +117,7 @@ pub struct Drive<'a> {
 
 /// What is ready to be applied: the preview that was cleared, and at which commit.
 pub struct Ready {
-    pub preview: Preview,
+    pub preview: Arc<Preview>,
     pub commit: Arc<str>,
 }
 
@@ -293,7 +296,10 @@ impl Drive<'_> {
     }
 
     async fn ask(&self, progress: &mut Progress, wave: usize, index: usize, gate: &Gate) -> Result<(), StoreError> {
-        let answer = probe::ask(gate, self.root, &self.gate_environment).await;
+        let answer = tokio::select! {
+            answer = probe::ask(gate, self.root, &self.gate_environment) => answer,
+            () = (self.stop)() => return Ok(()),
+        };
         (self.watch)(Moment::Gate(gate, answer.as_ref().map(|()| ()).map_err(String::as_str)));
         let step = match answer {
             Ok(()) => StepEvent::GatePassed { wave, gate: index },

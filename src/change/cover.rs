@@ -2,6 +2,7 @@
 
 use super::{Action, Change, ChangeMark, Digest};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 const NOT_CLEARED: &str = "not in what was approved";
 const OTHERWISE: &str = "approved with another result";
@@ -64,7 +65,13 @@ pub fn filled_matches(holed: &[Change], filled: &[Change]) -> bool {
     let index = |changes: &[Change]| changes.iter().map(|change| (change.address.clone(), change.clone())).collect();
     let (holed_at, filled_at): (BTreeMap<_, Change>, BTreeMap<_, Change>) = (index(holed), index(filled));
     let each_once = holed_at.len() == holed.len() && filled_at.len() == filled.len();
-    each_once && holed_at.len() == filled_at.len() && holed_at.values().zip(filled_at.values()).all(|(a, b)| is_filling(a, b))
+    let nothing_new = filled_at.keys().all(|address| holed_at.contains_key(address));
+    // A hole filled with what is there already is no change any more.
+    let fits = |(address, holed): (&Arc<str>, &Change)| match filled_at.get(address) {
+        Some(filled) => is_filling(holed, filled),
+        None => !holed.holes.is_empty() && holed.action == Action::Update && holed.bound,
+    };
+    each_once && nothing_new && holed_at.iter().all(fits)
 }
 
 fn is_filling(holed: &Change, filled: &Change) -> bool {

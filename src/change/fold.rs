@@ -19,6 +19,7 @@ use crate::stack::{StackName, TargetId};
 use canonical::canonical;
 use lines::{change_text, changed_lines};
 use shown::{Shown, difference, values};
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use substitute::Values;
@@ -53,10 +54,10 @@ pub struct Group {
 }
 
 /// Folds the previews that change something. The order of `previews` is the fleet's and decides ties.
-pub fn fold(previews: &[Preview], names: &Names) -> Fold {
+pub fn fold<P: Borrow<Preview>>(previews: &[P], names: &Names) -> Fold {
     let mut order: Vec<&StackName> = Vec::new();
     let mut stacks: BTreeMap<&StackName, Vec<Member<'_>>> = BTreeMap::new();
-    for preview in previews.iter().filter(|preview| !preview.is_empty()) {
+    for preview in previews.iter().map(Borrow::borrow).filter(|preview: &&Preview| !preview.is_empty()) {
         let stack = &preview.target.stack;
         let members = stacks.entry(stack).or_insert_with(|| {
             order.push(stack);

@@ -150,12 +150,13 @@ pub(crate) fn exit(world: &World, done: &Converged, report: &Report) -> Exit {
     let counts = report.counts();
     let stopped = done.rollouts.iter().any(|progress| matches!(progress.ending(), Some(crate::rollout::Ending::Stopped(_))));
     let accounted = counts.change == 0; // every row must have an end, not a wish
+    let begins = report.told == Told::Apply; // a tick begins nothing, and that is well
     let skipped = done.ends.values().any(|end| matches!(end.outcome, EndState::Skipped(_)));
     match (counts.failed + counts.unknown, counts.denied + counts.waiting) {
         (1.., _) => Exit::Unfinished,
         (0, _) if stopped || !accounted => Exit::Unfinished,
         (0, 1..) => Exit::NotCleared,
-        (0, 0) if skipped && done.wait.is_none() && counts.applied == 0 => Exit::Unfinished,
+        (0, 0) if (skipped || begins && counts.not_started > 0) && done.wait.is_none() && counts.applied == 0 => Exit::Unfinished,
         (0, 0) => Exit::Clean,
     }
 }

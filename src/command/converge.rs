@@ -56,7 +56,7 @@ pub(crate) struct Converged {
 #[derive(Clone)]
 pub(crate) struct End {
     pub(crate) outcome: EndState,
-    pub(crate) preview: Option<Preview>,
+    pub(crate) preview: Option<Arc<Preview>>,
     pub(crate) verdict: Option<Verdict>,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct Converge<'a> {
     history: Mutex<History>,
     court: Court<'a>,
     /// Every change of the rollout as it looked when it was planned, where a rule counts them.
-    whole: Vec<Preview>,
+    whole: Vec<Arc<Preview>>,
     done: Converged,
 }
 
@@ -114,12 +114,23 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     };
     let ran = run.run(&head_scene).await;
 
-    let Converge { lease, history, mut done, .. } = run;
+    let Converge { lease, history, court, order, mut done, .. } = run;
     world.store.release(lease).await?;
     ran?;
+    keep_waiting(world, &order.head, &court, &done).await;
     done.history = history.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     done.head_scene = Some(head_scene);
     Ok(done)
+}
+
+/// Keeps what waits as it was shown now, so that the one command that approves it has something to be bound to.
+async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: &Converged) {
+    let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
+    let waiting: Vec<Arc<Preview>> = done.ends.values().filter(waits).filter_map(|end| end.preview.clone()).collect();
+    let digests: BTreeSet<Arc<str>> = waiting.iter().map(|preview| preview.digest().as_str().into()).collect();
+    if digests != court.shown_last().into_iter().collect() {
+        super::preview::keep(world, Some(head), None, waiting.into_iter().map(Ok).collect()).await;
+    }
 }
 
 impl Converge<'_> {
@@ -247,7 +258,10 @@ impl Converge<'_> {
             None => work,
         };
         self.account(&work, None);
-        let tried: BTreeSet<TargetId> = self.done.ends.keys().cloned().collect();
+        // What arrived in this run, with an earlier rollout, may go on to the head; what did not is not tried twice.
+        let arrived = |end: &End| matches!(end.outcome, EndState::Applied | EndState::Unchanged);
+        let tried: BTreeSet<TargetId> =
+            self.done.ends.iter().filter(|(_, end)| !arrived(end)).map(|(id, _)| id.clone()).collect();
         let free: BTreeSet<TargetId> = {
             let history = self.history();
             work.pending
@@ -317,6 +331,7 @@ impl Converge<'_> {
         };
         let now_ms = || world.clock.now_ms();
         let stopped = || world.stop.asked().is_some();
+        let stop = || Box::pin(world.stop.wait()) as std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>>;
         let drive = Drive {
             engines: &world.engines,
             store: &*world.store,
@@ -329,6 +344,7 @@ impl Converge<'_> {
             held,
             now_ms: &now_ms,
             stopped: &stopped,
+            stop: &stop,
             watch: &watch,
             sealed: &sealed,
         };
@@ -400,8 +416,10 @@ impl Converge<'_> {
         let mut fresh = Vec::new();
         for answer in answers {
             match answer {
-                Ok(preview) if preview.is_empty() => self.nothing_left(preview, progress, &mut cleared, ends),
-                Ok(preview) => fresh.push(preview),
+                Ok(preview) if preview.is_empty() && !self.is_unknown(&preview.target) => {
+                    self.nothing_left(preview, progress, &mut cleared, ends)
+                }
+                Ok(preview) => fresh.push(Arc::new(preview)),
                 Err(unseen) => not_seen(unseen, &mut cleared, ends),
             }
         }
@@ -429,7 +447,7 @@ impl Converge<'_> {
     /// For targets that were cleared with holes: the preview with those holes still open.
     async fn holed(
         &self,
-        fresh: &[Preview],
+        fresh: &[Arc<Preview>],
         part: &Work,
         known: &Known,
         make: &MakeJob<'_>,
@@ -455,27 +473,24 @@ impl Converge<'_> {
         Ok(holed)
     }
 
+    fn is_unknown(&self, target: &TargetId) -> bool {
+        matches!(self.history().target(target).map(|record| &record.state), Some(State::Unknown { .. }))
+    }
+
     /// A fresh preview that is empty: the target is what the definition says, whoever made it so.
     fn nothing_left(&self, preview: Preview, progress: &Progress, cleared: &mut Cleared, ends: &mut BTreeMap<TargetId, End>) {
         let target = preview.target.clone();
-        let unknown = matches!(self.history().target(&target).map(|record| &record.state), Some(State::Unknown { .. }));
-        if unknown {
-            cleared.events.push(Event::Recovered {
-                target: target.clone(),
-                how: "a fresh preview is empty: the apply had come to its end".into(),
-            });
-        }
         let commit = progress.rollout().commit.clone();
         let (intent, digest) = (preview.intent, preview.digest());
         cleared.events.push(Event::Applied { target: target.clone(), intent, commit, digest, changes: Vec::new() });
         cleared.steps.push(StepEvent::Finished { target: target.clone(), outcome: Outcome::Unchanged });
-        ends.insert(target, End { outcome: EndState::Unchanged, preview: Some(preview), verdict: None });
+        ends.insert(target, End { outcome: EndState::Unchanged, preview: Some(preview.into()), verdict: None });
     }
 
     #[allow(clippy::too_many_arguments)] // one parent holds the branches; each argument is one thing it needs
     async fn judged(
         &self,
-        preview: Preview,
+        preview: Arc<Preview>,
         verdict: Verdict,
         part: &Work,
         at_commit: &Mutex<BTreeMap<TargetId, Arc<Scene>>>,
@@ -492,6 +507,10 @@ impl Converge<'_> {
         let end = End { outcome: EndState::Applied, preview: Some(preview.clone()), verdict: Some(verdict.clone()) };
         match verdict.answer {
             Answer::Clear(clearance) => {
+                if preview.is_empty() {
+                    let how = "a fresh preview is empty: the apply had made its changes, and is closed by the engine";
+                    cleared.events.push(Event::Recovered { target: target.clone(), how: how.into() });
+                }
                 ends.insert(target, end);
                 self.grant(clearance, preview, self.order.head.0.clone(), cleared);
             }
@@ -522,7 +541,7 @@ impl Converge<'_> {
             .then(|| "failed before with the same changes; after mending the cause: isobar resume, then isobar apply".into())
     }
 
-    fn grant(&self, clearance: Clearance, preview: Preview, commit: Arc<str>, cleared: &mut Cleared) {
+    fn grant(&self, clearance: Clearance, preview: Arc<Preview>, commit: Arc<str>, cleared: &mut Cleared) {
         cleared.events.push(Event::Cleared {
             target: clearance.target().clone(),
             commit: commit.clone(),
@@ -542,7 +561,7 @@ impl Converge<'_> {
         part: &Work,
         at_commit: &Mutex<BTreeMap<TargetId, Arc<Scene>>>,
         make: &MakeJob<'_>,
-    ) -> Result<Option<(Clearance, Preview, Arc<Scene>)>, Failure> {
+    ) -> Result<Option<(Clearance, Arc<Preview>, Arc<Scene>)>, Failure> {
         let from = self.history().commit_of(target).cloned().map(CommitSha);
         let line = self.world.workspace.first_parents(from.as_ref(), &self.order.head)?;
         let (mut last, known) = (None, known_outputs(self.world, part).await);
@@ -560,7 +579,7 @@ impl Converge<'_> {
                 _ => continue,
             };
             at_commit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(target);
-            let Ok(preview) = seen else { continue };
+            let Ok(preview) = seen.map(Arc::new) else { continue };
             if preview.is_empty() || last.replace(preview.digest()) == Some(preview.digest()) {
                 continue;
             }

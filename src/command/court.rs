@@ -58,16 +58,16 @@ pub(crate) struct Court<'a> {
 
 /// What is to be judged.
 pub(crate) struct Asked<'p> {
-    pub(crate) previews: &'p [Preview],
+    pub(crate) previews: &'p [Arc<Preview>],
     /// For targets that were cleared with holes, the preview with those holes.
     pub(crate) holed: &'p BTreeMap<TargetId, Preview>,
     /// The rest of the change: limits count it, nobody asks about it now.
-    pub(crate) beside: &'p [Preview],
+    pub(crate) beside: &'p [Arc<Preview>],
 }
 
 impl<'p> Asked<'p> {
     /// Asks about a whole change.
-    pub(crate) fn whole(previews: &'p [Preview]) -> Self {
+    pub(crate) fn whole(previews: &'p [Arc<Preview>]) -> Self {
         static NONE: BTreeMap<TargetId, Preview> = BTreeMap::new();
         Self { previews, holed: &NONE, beside: &[] }
     }
@@ -101,7 +101,7 @@ impl<'a> Court<'a> {
 
     /// Binds decisions from the command line to previews and records them with the host. `shown` are the previews just
     /// shown; without any, those that were stored.
-    pub(crate) async fn take(&mut self, reviews: &[Review], shown: Option<&[Preview]>) -> Result<(), Failure> {
+    pub(crate) async fn take(&mut self, reviews: &[Review], shown: Option<&[Arc<Preview>]>) -> Result<(), Failure> {
         for review in reviews {
             let digests = match shown {
                 Some(previews) => previews.iter().map(|preview| preview.digest().as_str().into()).collect(),
@@ -302,7 +302,7 @@ impl<'a> Court<'a> {
     }
 
     /// Digests of the newest shown set of this head, else of the newest at all.
-    fn shown_last(&self) -> Vec<Arc<str>> {
+    pub(crate) fn shown_last(&self) -> Vec<Arc<str>> {
         let of_head = self.stored.iter().rposition(|stored| self.head.as_ref().is_some_and(|head| *head.0 == *stored.head));
         let Some(last) = of_head.or(self.stored.len().checked_sub(1)) else { return Vec::new() };
         let shown = self.shown.values().flatten().filter(|shown| shown.set == last);
@@ -311,7 +311,7 @@ impl<'a> Court<'a> {
 }
 
 fn seen(stored: &Stored) -> impl Iterator<Item = (usize, &Preview)> {
-    stored.previews.iter().enumerate().filter_map(|(at, answer)| Some((at, answer.as_ref().ok()?)))
+    stored.previews.iter().enumerate().filter_map(|(at, answer)| Some((at, &**answer.as_ref().ok()?)))
 }
 
 /// Puts a filled preview where the cleared one had holes: when the preview with holes is covered and the filled one is the

@@ -4,8 +4,9 @@ use super::court::{Asked, Court, Review};
 use super::pending::{Pending, Work};
 use super::scene::Scenes;
 use super::tell::{self, Form};
-use crate::change::Preview;
+use crate::change::{Intent, Preview};
 use crate::exit::{Exit, Failure};
+use crate::journal::History;
 use crate::policy::{Answer, Verdict};
 use crate::report::{Report, Told};
 use crate::review::CommitSha;
@@ -34,8 +35,8 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     };
     let base = (!stored.base.is_empty()).then(|| CommitSha(stored.base.clone()));
     let base = base.map(|base| scenes.at(&base)).transpose()?;
-    let work = work_of(&stored, &scene, base.as_ref(), &request.selector);
-    let previews: Vec<Preview> =
+    let work = work_of(&scenes, &history, &stored, &scene, base.as_ref(), &request.selector)?;
+    let previews: Vec<Arc<Preview>> =
         stored.previews.iter().flatten().filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
 
     let mut court = Court::open(world, &scenes, head, base).await?;
@@ -69,18 +70,26 @@ async fn latest(world: &World) -> Result<Stored, Failure> {
     last.ok_or_else(|| Failure::usage("no preview was shown yet", "isobar preview"))
 }
 
+/// What was destroyed in a preview is defined by its base, or by the commit at which the target was last applied.
 fn work_of(
+    scenes: &Scenes<'_>,
+    history: &History,
     stored: &Stored,
     scene: &Arc<super::scene::Scene>,
     base: Option<&Arc<super::scene::Scene>>,
     selector: &Selector,
-) -> Work {
-    let find = |preview: &Preview| {
-        let now = scene.fleet.target(&preview.target).map(|target| (target, scene));
-        let before = || base.and_then(|base| Some((base.fleet.target(&preview.target)?, base)));
-        let (target, scene) = now.or_else(before)?;
-        let pending = Pending { target: target.clone(), intent: preview.intent, scene: scene.clone(), reasons: Vec::new() };
-        selector.matches(target).then_some(pending)
-    };
-    Work::of(stored.previews.iter().flatten().filter_map(find).collect(), Vec::new(), None)
+) -> Result<Work, Failure> {
+    let mut pending = Vec::new();
+    for preview in stored.previews.iter().flatten() {
+        let applied = match (base, history.commit_of(&preview.target)) {
+            (None, Some(commit)) if preview.intent == Intent::Destroy => Some(scenes.at(&CommitSha(commit.clone()))?),
+            (_, _) => base.cloned(),
+        };
+        let sides = [Some(scene.clone()), applied];
+        let found = sides.into_iter().flatten().find_map(|side| Some((side.fleet.target(&preview.target)?.clone(), side)));
+        if let Some((target, scene)) = found.filter(|(target, _)| selector.matches(target)) {
+            pending.push(Pending { target, intent: preview.intent, scene, reasons: Vec::new() });
+        }
+    }
+    Ok(Work::of(pending, Vec::new(), None))
 }

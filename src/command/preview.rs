@@ -47,7 +47,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let work = select(&scenes, &history, &view, &after, request)?;
     let answers = look(world, &work, request.parallel).await;
 
-    let previews: Vec<Preview> = answers.iter().flatten().cloned().collect();
+    let previews: Vec<Arc<Preview>> = answers.iter().flatten().cloned().collect();
     let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone()).await?;
     court.take(&request.reviews, Some(&previews)).await?;
     let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
@@ -72,7 +72,7 @@ fn select(scenes: &Scenes<'_>, history: &History, view: &View, after: &Arc<Scene
 }
 
 /// Previews all that is pending, each target after those whose outputs it uses.
-pub(crate) async fn look(world: &World, work: &Work, parallel: usize) -> Vec<Result<Preview, Unseen>> {
+pub(crate) async fn look(world: &World, work: &Work, parallel: usize) -> Vec<Result<Arc<Preview>, Unseen>> {
     let mut known = known_outputs(world, work).await;
     let bar = world.terminal.bar("previewing", work.pending.len());
     let make = |id: &TargetId, known: &Known| match work.get(id) {
@@ -82,7 +82,8 @@ pub(crate) async fn look(world: &World, work: &Work, parallel: usize) -> Vec<Res
     let stopped = || world.stop.asked().is_some();
     let watch = |_: runner::Moment<'_>| bar.step();
     let parallel = if parallel == 0 { PREVIEWS_AT_ONCE } else { parallel };
-    let mut answers = runner::preview_all(&world.engines, &work.levels(), &mut known, parallel, &make, &stopped, &watch).await;
+    let answers = runner::preview_all(&world.engines, &work.levels(), &mut known, parallel, &make, &stopped, &watch).await;
+    let mut answers: Vec<Result<Arc<Preview>, Unseen>> = answers.into_iter().map(|answer| answer.map(Arc::new)).collect();
     let place: BTreeMap<&TargetId, usize> =
         work.pending.iter().enumerate().map(|(at, pending)| (&pending.target.id, at)).collect();
     answers.sort_by_key(|answer| {
@@ -100,7 +101,7 @@ fn compose(
     view: &View,
     after: &Scene,
     work: &Work,
-    answers: &[Result<Preview, Unseen>],
+    answers: &[Result<Arc<Preview>, Unseen>],
     verdicts: &BTreeMap<TargetId, Verdict>,
     request: &Request,
 ) -> Report {
@@ -138,7 +139,7 @@ fn nothing(view: &View) -> String {
 }
 
 /// The rollout these changes would make.
-fn waves(after: &Scene, work: &Work, answers: &[Result<Preview, Unseen>]) -> Option<Vec<crate::report::WaveLine>> {
+fn waves(after: &Scene, work: &Work, answers: &[Result<Arc<Preview>, Unseen>]) -> Option<Vec<crate::report::WaveLine>> {
     let changing = answers.iter().flatten().filter(|preview| !preview.is_empty()).filter_map(|preview| work.get(&preview.target));
     let targets: Vec<_> =
         changing.map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight)).collect();
@@ -167,8 +168,13 @@ fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
 }
 
 /// Keeps what was shown, so that a review can be bound to it. Not being able to is no failure of a preview.
-pub(crate) async fn keep(world: &World, head: Option<&CommitSha>, base: Option<Arc<str>>, answers: Vec<Result<Preview, Unseen>>) {
-    if answers.iter().flatten().all(Preview::is_empty) {
+pub(crate) async fn keep(
+    world: &World,
+    head: Option<&CommitSha>,
+    base: Option<Arc<str>>,
+    answers: Vec<Result<Arc<Preview>, Unseen>>,
+) {
+    if answers.iter().flatten().all(|preview| preview.is_empty()) {
         return;
     }
     let head = head.map_or_else(|| Arc::from("dirty"), |head| head.0.clone());

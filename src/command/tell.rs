@@ -53,7 +53,7 @@ pub(crate) fn warning(text: impl Into<Arc<str>>) -> Note {
 
 /// One row for each answer, with its verdict.
 pub(crate) fn rows(
-    answers: &[Result<Preview, Unseen>],
+    answers: &[Result<Arc<Preview>, Unseen>],
     verdicts: &BTreeMap<TargetId, Verdict>,
     untouched: &[TargetId],
 ) -> Vec<Row> {
@@ -95,14 +95,14 @@ pub(crate) fn in_order(rows: &mut [Row], targets: &[Target]) {
 
 /// Folds the changed previews of rows, by each region's own values.
 pub(crate) fn folded(rows: &[Row], work: &Work) -> Fold {
-    let previews: Vec<Preview> =
-        rows.iter().filter_map(|row| row.preview.clone()).filter(|preview| !preview.is_empty()).collect();
+    let previews: Vec<&Preview> =
+        rows.iter().filter_map(|row| row.preview.as_deref()).filter(|preview| !preview.is_empty()).collect();
     let mut of_region: BTreeMap<&str, Vec<(Arc<str>, Arc<str>)>> = BTreeMap::new();
     for pending in &work.pending {
         of_region.entry(pending.target.region.id.as_str()).or_insert_with(|| own_values(&pending.target.region));
     }
     let named = |preview: &Preview| Some((preview.target.clone(), of_region.get(preview.target.region.as_str())?.clone()));
-    let names: Names = previews.iter().filter_map(named).collect();
+    let names: Names = previews.iter().copied().filter_map(named).collect();
     fold(&previews, &names)
 }
 

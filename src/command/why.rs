@@ -7,7 +7,7 @@ use super::tell;
 use super::view::{self, After};
 use crate::change::inert;
 use crate::exit::{Exit, Failure};
-use crate::stack::{Selector, TargetId, Traced, did_you_mean};
+use crate::stack::{Resolved, Selector, TargetId, Traced, did_you_mean};
 use crate::world::World;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -41,9 +41,10 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
     let needs = scene.graph.dependencies(&id);
     let holder = history.holder(&id).map(|progress| progress.rollout().id.to_string());
 
+    let hidden = hidden(&resolved);
     if as_json {
         let values = |of: &std::collections::BTreeMap<_, Traced>| -> Value {
-            of.iter().map(|(name, traced)| (format!("{name}"), traced_json(traced))).collect()
+            of.iter().map(|(name, traced)| (format!("{name}"), traced_json(traced, &hidden))).collect()
         };
         tell::json(
             world,
@@ -70,8 +71,8 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
             }
         }
     }
-    section(&mut text, "inputs", &resolved.inputs);
-    section(&mut text, "vars", &resolved.vars);
+    section(&mut text, "inputs", &resolved.inputs, &hidden);
+    section(&mut text, "vars", &resolved.vars, &hidden);
     if !needs.is_empty() {
         let _ = writeln!(text, "waits for");
         needs.iter().for_each(|dependency| text.push_str(&format!("  {dependency}\n")));
@@ -83,17 +84,29 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
     Ok(Exit::Clean)
 }
 
-fn section(text: &mut String, title: &str, values: &std::collections::BTreeMap<std::sync::Arc<str>, Traced>) {
+/// Values of sensitive inputs: where one comes from a var, the var is not shown either.
+fn hidden(resolved: &Resolved) -> Vec<String> {
+    let sensitive = resolved.inputs.values().filter(|input| input.sensitive);
+    let texts = sensitive.map(|input| input.value.as_str().map_or_else(|| input.value.to_string(), str::to_string));
+    texts.filter(|text| !text.is_empty()).collect()
+}
+
+/// Returns the value as it may be shown.
+fn shown(traced: &Traced, hidden: &[String]) -> String {
+    let value = traced.value.to_string();
+    if traced.sensitive || hidden.iter().any(|text| value.contains(text.as_str())) {
+        return "‹sensitive›".into();
+    }
+    crate::stack::show_marks(&value)
+}
+
+fn section(text: &mut String, title: &str, values: &std::collections::BTreeMap<std::sync::Arc<str>, Traced>, hidden: &[String]) {
     if values.is_empty() {
         return;
     }
     let _ = writeln!(text, "{title}");
     for (name, traced) in values {
-        let value = if traced.sensitive {
-            "‹sensitive›".to_string()
-        } else {
-            inert(&crate::stack::show_marks(&traced.value.to_string()))
-        };
+        let value = inert(&shown(traced, hidden));
         let layer = traced.layer.as_ref().map(|layer| format!(" of {layer}")).unwrap_or_default();
         let _ = writeln!(text, "  {name} = {value}\n    {}{layer}", traced.site);
         for (layer, site) in &traced.over {
@@ -102,12 +115,8 @@ fn section(text: &mut String, title: &str, values: &std::collections::BTreeMap<s
     }
 }
 
-fn traced_json(traced: &Traced) -> Value {
-    let value = if traced.sensitive {
-        Value::from("‹sensitive›")
-    } else {
-        Value::from(crate::stack::show_marks(&traced.value.to_string()))
-    };
+fn traced_json(traced: &Traced, hidden: &[String]) -> Value {
+    let value = shown(traced, hidden);
     let over: Vec<Value> =
         traced.over.iter().map(|(layer, site)| json!({ "layer": layer.to_string(), "at": site.to_string() })).collect();
     json!({ "value": value, "at": traced.site.to_string(), "layer": traced.layer.as_ref().map(ToString::to_string), "over": over })

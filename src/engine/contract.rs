@@ -3,6 +3,7 @@
 use crate::change::{Applied, Intent, Key, Outputs, Preview, Unseen};
 use crate::stack::{Mistakes, Resolved, Source, Stack, Target, TargetId, Uses};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub type Sources = BTreeMap<Arc<str>, Source>;
 
 /// One target's work, complete: an engine needs nothing else.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Job {
     pub target: Arc<Target>,
     pub intent: Intent,
@@ -29,6 +30,13 @@ pub struct Job {
     pub was: Vec<TargetId>,
     /// Keys digests of sensitive content; `None` without `ISOBAR_KEY`.
     pub key: Option<Key>,
+}
+
+/// Names the target only: the rest holds secrets.
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("target", &self.target.id).field("intent", &self.intent).finish_non_exhaustive()
+    }
 }
 
 /// Why an apply failed.

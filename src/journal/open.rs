@@ -73,12 +73,25 @@ impl OpenRollouts {
     pub(super) fn step(&mut self, rollout: &str, step: &StepEvent, at_ms: u64) {
         let Some(at) = self.0.iter().position(|open| *open.progress.rollout().id == *rollout) else { return };
         let open = &mut self.0[at];
-        if let StepEvent::Finished { target, .. } = step
-            && open.is_waiting(target)
-        {
-            open.waiting -= 1;
+        match step {
+            StepEvent::Started { target } | StepEvent::Finished { target, .. } => {
+                let before = open.is_waiting(target);
+                open.progress.record(step, at_ms);
+                match (before, open.is_waiting(target)) {
+                    (true, false) => open.waiting -= 1,
+                    (false, true) => open.waiting += 1,
+                    (true, true) | (false, false) => {}
+                }
+            }
+            StepEvent::Resumed => {
+                open.progress.record(step, at_ms); // what had failed has no outcome again
+                open.waiting = open.own.keys().filter(|target| open.progress.outcome(target).is_none()).count();
+            }
+            StepEvent::GatePassed { .. }
+            | StepEvent::GateFailed { .. }
+            | StepEvent::Verified { .. }
+            | StepEvent::Stopped { .. } => open.progress.record(step, at_ms),
         }
-        open.progress.record(step, at_ms);
 
         // How it ended is asked only when it can have: asking looks at every target.
         if open.waiting == 0 && open.progress.ending() == Some(Ending::Complete) {

@@ -61,7 +61,7 @@ pub struct Row {
     pub target: TargetId,
     pub state: RowState,
     /// What the preview said; `None` when it could not be seen.
-    pub preview: Option<Preview>,
+    pub preview: Option<Arc<Preview>>,
     pub verdict: Option<VerdictLine>,
 }
 

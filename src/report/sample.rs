@@ -63,7 +63,7 @@ pub(super) fn preview(target: &TargetId, changes: Vec<Change>) -> Preview {
 pub(super) fn row(target: &str, state: RowState, changes: Vec<Change>) -> Row {
     let target = id(target);
     let preview = preview(&target, changes);
-    Row { target, state, preview: Some(preview), verdict: None }
+    Row { target, state, preview: Some(preview.into()), verdict: None }
 }
 
 /// A row that could not be seen.
@@ -93,7 +93,7 @@ pub(super) fn report(told: Told, rows: Vec<Row>) -> Report {
             )
         })
         .collect();
-    let previews: Vec<Preview> = rows.iter().filter_map(|row| row.preview.clone()).collect();
+    let previews: Vec<Preview> = rows.iter().filter_map(|row| row.preview.as_deref().cloned()).collect();
     Report {
         head: Some(HEAD.into()),
         base: Some(BASE.into()),

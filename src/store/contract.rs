@@ -71,7 +71,7 @@ pub struct Stored {
     pub base: Arc<str>,
     pub at_ms: u64,
     /// Seen and not seen, redacted, in the order of the fleet.
-    pub previews: Vec<Result<crate::change::Preview, crate::change::Unseen>>,
+    pub previews: Vec<Result<Arc<crate::change::Preview>, crate::change::Unseen>>,
 }
 
 /// Keeps the journal.

@@ -1,6 +1,20 @@
 //! One test binary: the walls of the house, and the stories that run the built program.
 
+mod apply;
+mod approvals;
+mod broken;
+mod cli;
+mod demo;
+mod destroy;
+mod determinism;
 mod docs;
+mod drift;
 mod fleets;
+mod holes;
 mod house;
+mod killed;
+mod preview;
+mod recover;
+mod rollout;
+mod secrets;
 mod support;

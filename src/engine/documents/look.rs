@@ -1,18 +1,16 @@
 //! What would change at the destination: the rendered documents beside those that are there. Reads the disk and changes nothing.
 
+use super::compare::There;
 use super::disk::{Disk, Found};
 use super::layout::Layout;
-use super::manifest::{Entry, Manifest};
-use super::outputs;
+use super::manifest::Manifest;
 use super::path::{self, MANIFEST, TEMPORARY};
-use super::render::{Document, Rendered, render};
+use super::render::{Rendered, render};
 use super::section::{self, Section};
-use super::show::Shown;
 use super::values::Values;
-use crate::change::{Action, Detail, FieldChange};
-use crate::change::{Change, Digest, Intent, Preview, Redactor, Stray, StrayKind, UnseenReason};
+use crate::change::{Intent, Preview, Redactor, Stray, StrayKind, UnseenReason};
 use crate::engine::Job;
-use crate::stack::{Mistakes, TargetId};
+use crate::stack::Mistakes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -27,7 +25,7 @@ pub(super) struct Look {
     /// Ours, or that of a target which this one takes over.
     pub(super) manifest: Option<Manifest>,
     /// Bytes of the documents that are there, ours or about to be.
-    pub(super) there: BTreeMap<Arc<str>, Vec<u8>>,
+    pub(super) there: There,
     /// Unfinished files that a killed apply left.
     pub(super) leftovers: Vec<String>,
 }
@@ -36,7 +34,7 @@ pub(super) struct Look {
 pub(super) fn look(job: &Job, disk: &Disk) -> Result<Look, UnseenReason> {
     let values = Values::of(job);
     let redactor = Redactor::new(values.secrets());
-    let section = section(job)?;
+    let section = section(job).map_err(|reason| redacted(reason, &redactor))?;
     let rendered = match job.intent {
         Intent::Converge => rendered(job, &section, &values)?,
         Intent::Destroy => Rendered::new(),
@@ -48,7 +46,7 @@ pub(super) fn look(job: &Job, disk: &Disk) -> Result<Look, UnseenReason> {
     let listed = seen.listed(manifest.as_ref()).map_err(engine)?;
     seen.refuse_foreign(manifest.as_ref(), &there, &listed).map_err(engine)?;
 
-    let there: BTreeMap<Arc<str>, Vec<u8>> = there.into_iter().filter_map(|(path, found)| Some((path, found.file()?))).collect();
+    let there: There = there.into_iter().filter_map(|(path, found)| Some((path, found.file()?))).collect();
     let changes = seen.changes(manifest.as_ref(), &there);
     let mut strays = seen.strays(manifest.as_ref(), &there);
     strays.extend(listed.unmanaged.iter().map(|path| Stray { address: path.as_str().into(), kind: StrayKind::Unmanaged }));
@@ -57,6 +55,14 @@ pub(super) fn look(job: &Job, disk: &Disk) -> Result<Look, UnseenReason> {
     let preview =
         Preview { target: job.target.id.clone(), engine: super::NAME.into(), intent: job.intent, changes, outputs, strays };
     Ok(Look { preview, section, rendered, manifest, there, leftovers: listed.leftovers })
+}
+
+/// A section may be filled in from a sensitive input.
+fn redacted(reason: UnseenReason, redactor: &Redactor) -> UnseenReason {
+    match reason {
+        UnseenReason::Definition(text) => UnseenReason::Definition(redactor.redact(&text).into()),
+        other => other,
+    }
 }
 
 /// Reads the section with its expressions filled in.
@@ -102,13 +108,13 @@ impl Found {
     }
 }
 
-/// One comparison.
-struct Seen<'a> {
-    job: &'a Job,
+/// One target and its destination, being compared.
+pub(super) struct Seen<'a> {
+    pub(super) job: &'a Job,
     section: &'a Section,
-    rendered: &'a Rendered,
+    pub(super) rendered: &'a Rendered,
     disk: &'a Disk,
-    redactor: &'a Redactor,
+    pub(super) redactor: &'a Redactor,
 }
 
 impl Seen<'_> {
@@ -216,97 +222,6 @@ impl Seen<'_> {
         wrong.dedup();
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
     }
-
-    fn changes(&self, manifest: Option<&Manifest>, there: &BTreeMap<Arc<str>, Vec<u8>>) -> Vec<Change> {
-        let paths: BTreeSet<&Arc<str>> = self.rendered.keys().chain(there.keys()).collect();
-        let document = |path: &&Arc<str>| {
-            let (before, after) = (there.get(*path), self.rendered.get(*path));
-            let same = match (before, after) {
-                (None, None) => true,
-                (Some(before), Some(after)) => **before == *after.bytes,
-                (Some(_), None) | (None, Some(_)) => false,
-            };
-            if same { None } else { Some(self.change(path, before, after, manifest)) }
-        };
-        let mut changes: Vec<Change> = paths.iter().filter_map(document).collect();
-        changes.extend(manifest.and_then(|manifest| taken_over(&manifest.target, &self.job.target.id)));
-        changes.sort_by(|a, b| a.address.cmp(&b.address));
-        changes
-    }
-
-    fn change(&self, path: &Arc<str>, before: Option<&Vec<u8>>, after: Option<&Document>, manifest: Option<&Manifest>) -> Change {
-        let shown = Shown {
-            before: before.map(|bytes| (bytes.as_slice(), self.sensitive_before(path, bytes, manifest))),
-            after: after.map(|document| (&*document.bytes, document.sensitive.clone())),
-            redactor: self.redactor,
-        };
-        let sensitive = shown.is_sensitive();
-        let key = self.job.key.as_ref();
-        let digest = |bytes: &[u8]| match sensitive {
-            true => key.map(|key| super::manifest::keyed(bytes, &self.job.target.id, key)),
-            false => Some(Digest::of_bytes(bytes)),
-        };
-        Change {
-            address: path.clone(),
-            kind: "document".into(),
-            action: match (before, after) {
-                (None, _) => Action::Create,
-                (Some(_), Some(_)) => Action::Update,
-                (Some(_), None) => Action::Delete,
-            },
-            before: before.and_then(|bytes| digest(bytes)),
-            after: after.and_then(|document| digest(&document.bytes)),
-            detail: shown.detail(),
-            sensitive,
-            bound: !sensitive || key.is_some(),
-            holes: after.map(|document| document.holes.clone()).unwrap_or_default(),
-        }
-    }
-
-    /// Which lines of a published document hold sensitive values: known when it is still what the manifest says.
-    fn sensitive_before(&self, path: &str, bytes: &[u8], manifest: Option<&Manifest>) -> super::render::Sensitive {
-        use super::render::Sensitive;
-        let Some(manifest) = manifest else { return Sensitive::No };
-        match manifest.entry_of(path, bytes, self.job.key.as_ref()) {
-            Some(entry) => entry.sensitive(),
-            None if manifest.entries(path).all(|entry| entry.sensitive() == Sensitive::No) => Sensitive::No,
-            None => Sensitive::Whole,
-        }
-    }
-
-    /// Documents of ours that were edited or removed by others. What an interrupted apply left half-way is none.
-    fn strays(&self, manifest: Option<&Manifest>, there: &BTreeMap<Arc<str>, Vec<u8>>) -> Vec<Stray> {
-        let Some(manifest) = manifest else { return vec![] };
-        let kind = |path: &Arc<str>| match there.get(path) {
-            Some(bytes) => {
-                let wanted = self.rendered.get(path).is_some_and(|document| *document.bytes == **bytes);
-                let unlike = |entry: &Entry| entry.is_of(bytes, &manifest.target, self.job.key.as_ref()) == Some(false);
-                (!wanted && manifest.entries(path).all(unlike)).then_some(StrayKind::Changed)
-            }
-            None => {
-                let stays = manifest.pending.as_ref().is_none_or(|pending| pending.contains_key(path));
-                (manifest.documents.contains_key(path) && stays).then_some(StrayKind::Missing)
-            }
-        };
-        manifest.owned().filter_map(|path| Some(Stray { address: path.clone(), kind: kind(path)? })).collect()
-    }
-
-    fn outputs(
-        &self,
-        changes: &[Change],
-        manifest: Option<&Manifest>,
-        there: &BTreeMap<Arc<str>, Vec<u8>>,
-    ) -> BTreeMap<Arc<str>, Option<serde_json::Value>> {
-        let settled = |path: &str| {
-            let stays = self.rendered.contains_key(path) && !changes.iter().any(|change| &*change.address == path);
-            let bytes = there.get(path).filter(|_| stays)?;
-            (self.sensitive_before(path, bytes, manifest) == super::render::Sensitive::No).then(|| bytes.clone())
-        };
-        match self.job.intent {
-            Intent::Converge => outputs::read(&self.job.resolved, |text| self.redactor.finds_in(text), settled),
-            Intent::Destroy => BTreeMap::new(),
-        }
-    }
 }
 
 /// Reads the manifest of a destination, whoever owns it.
@@ -317,24 +232,4 @@ pub(super) fn read_manifest(disk: &Disk, section: &Section) -> Result<Option<Man
         Found::File(bytes) => Manifest::parse(&bytes).map(Some).map_err(|why| format!("{at}: {why}; restore the file as it was")),
         Found::Blocked(place, what) => Err(format!("{place} is {what}, so {at} can't be read; move it away")),
     }
-}
-
-/// Ownership that passes from one target to another is a change that somebody sees and clears.
-fn taken_over(from: &TargetId, to: &TargetId) -> Option<Change> {
-    if from == to {
-        return None;
-    }
-    let owner = |target: &TargetId| Some(Digest::of("owner", &[&target.to_string()]));
-    let text = |target: &TargetId| Some(Arc::from(target.to_string()));
-    Some(Change {
-        address: MANIFEST.into(),
-        kind: "ownership".into(),
-        action: Action::Move,
-        before: owner(from),
-        after: owner(to),
-        detail: Detail::Fields(vec![FieldChange { path: "target".into(), before: text(from), after: text(to) }]),
-        sensitive: false,
-        bound: true,
-        holes: vec![],
-    })
 }

@@ -1,6 +1,7 @@
 //! The embedded engine: renders a stack's templates for one region and publishes them to its destination.
 
 mod check;
+mod compare;
 mod disk;
 mod flow;
 mod layout;
@@ -28,7 +29,7 @@ const NAME: &str = "documents";
 
 /// Renders documents and publishes them; needs no tool.
 #[derive(Clone, Default)]
-pub struct Documents {
+pub(super) struct Documents {
     before_write: Option<BeforeWrite>,
 }
 
@@ -91,7 +92,7 @@ impl Engine for Documents {
 }
 
 impl Documents {
-    /// Runs `work` where it may wait for the disk; an error is the text of a panic.
+    /// Runs `work` where it may wait for the disk. What a panic says is not told: it may hold a value.
     async fn blocking<T: Send + 'static>(
         &self,
         job: &Job,
@@ -99,7 +100,7 @@ impl Documents {
     ) -> Result<T, String> {
         let (engine, job) = (self.clone(), job.clone());
         let done = tokio::task::spawn_blocking(move || work(&engine, &job)).await;
-        done.map_err(|error| format!("the documents engine stopped: {error}"))
+        done.map_err(|_panicked_or_cancelled| "the documents engine stopped unexpectedly; please report it".to_string())
     }
 
     fn look(&self, job: &Job) -> Result<(Look, Disk), UnseenReason> {

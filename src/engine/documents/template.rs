@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 pub(super) const ROOTS: [&str; 4] = ["region", "stack", "inputs", "vars"];
 
 /// Functions and names that every template has.
-pub(super) const BUILT_IN: [&str; 8] = ["range", "dict", "namespace", "loop", "caller", "super", "self", "varargs"];
+pub(super) const BUILT_IN: [&str; 7] = ["range", "dict", "namespace", "loop", "caller", "super", "self"];
 
 /// How templates are written: as in Jinja, and a document ends as its template does.
 pub(super) static SYNTAX: LazyLock<SyntaxConfig> = LazyLock::new(|| {

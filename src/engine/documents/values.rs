@@ -58,7 +58,8 @@ impl Values {
             };
             Value::Object(map.iter().map(guard).collect())
         };
-        let (inputs, vars) = (guarded("inputs", &resolved.inputs), guarded("vars", &resolved.vars));
+        let (mut inputs, vars) = (guarded("inputs", &resolved.inputs), guarded("vars", &resolved.vars));
+        guard_derived(&mut inputs, &format!("{OWN}inputs"), &mut secrets);
         let stack = json!({ "name": job.target.id.stack.as_str() });
         Self { marked: json!({ "region": resolved.region, "stack": stack, "inputs": inputs, "vars": vars }), secrets }
     }
@@ -158,6 +159,30 @@ fn guard(value: &Value, name: &str, known: &BTreeMap<Arc<str>, Arc<str>>, secret
     let mark = mark_secret(&name);
     secrets.insert(name, text.into());
     mark.into()
+}
+
+/// A text of a sensitive input at least this long is looked for in the other inputs; a shorter one is in too many by chance.
+const DERIVED_MIN: usize = 8;
+
+/// An input may be made of another one (`url: https://u:${{ inputs.password }}@host`), and is then as sensitive.
+fn guard_derived(value: &mut Value, name: &str, secrets: &mut BTreeMap<Arc<str>, Arc<str>>) {
+    match value {
+        Value::Array(items) => {
+            items.iter_mut().enumerate().for_each(|(at, item)| guard_derived(item, &format!("{name}.{at}"), secrets));
+        }
+        Value::Object(map) => {
+            map.iter_mut().for_each(|(key, item)| guard_derived(item, &format!("{name}.{key}"), secrets));
+        }
+        Value::String(text) => {
+            let own = secrets.iter().filter(|(name, text)| name.starts_with(OWN) && text.len() >= DERIVED_MIN);
+            if own.into_iter().any(|(_, secret)| text.contains(&**secret)) {
+                let mark = mark_secret(name);
+                secrets.insert(name.into(), filled(text, secrets).into());
+                *text = mark;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Puts known secrets into a text; one that is not set stays a mark.

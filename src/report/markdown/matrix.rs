@@ -3,7 +3,6 @@
 use super::super::tell::{self, Standing};
 use super::super::words::{Extent, counted, joined};
 use super::super::{Report, Row, RowState};
-use crate::change::Preview;
 use crate::stack::TargetId;
 use std::collections::BTreeMap;
 
@@ -115,7 +114,7 @@ fn key_symbol((_, symbol): &(&str, String)) -> String {
 
 /// `+3 ~2`, `·`, `✗`: signs are escaped, so that none of them begins a list or a strike.
 fn symbol(row: &Row) -> String {
-    let changes = tell::signs(row.preview.iter().flat_map(|preview: &Preview| &preview.changes))
+    let changes = tell::signs(row.preview.iter().flat_map(|preview| &preview.changes))
         .replace('~', "\\~")
         .replace('-', "\\-")
         .replace('+', "\\+");

@@ -1,7 +1,9 @@
 //! What the stories stand on: a real repository, a closed environment, a clock that is set.
 
 mod sandbox;
+mod story;
 mod tree;
 
-pub(crate) use sandbox::{Sandbox, fixtures};
+pub(crate) use sandbox::{Ran, Sandbox, fixtures};
+pub(crate) use story::{APPROVALS, app};
 pub(crate) use tree::tree;

@@ -169,9 +169,24 @@ impl Sandbox {
         self
     }
 
-    /// Runs the built program in the repository's root.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now_ms.get()
+    }
+
+    pub(crate) fn set_now_ms(&self, now_ms: u64) {
+        self.now_ms.set(now_ms);
+    }
+
+    /// Runs the built program in the repository's root; a second passes.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        self.finish(self.command(env!("CARGO_BIN_EXE_isobar")).args(arguments))
+        let ran = self.finish(self.program().args(arguments));
+        self.pass_secs(1);
+        ran
+    }
+
+    /// Returns the built program as a command, for stories that start it themselves.
+    pub(crate) fn program(&self) -> Command {
+        self.command(env!("CARGO_BIN_EXE_isobar"))
     }
 
     /// Returns a command that knows nothing of the machine but where programs are: for stories that start one themselves.
@@ -210,6 +225,17 @@ impl Sandbox {
             stdout: String::from_utf8(output.stdout).expect("the program writes UTF-8"),
             stderr: String::from_utf8(output.stderr).expect("the program writes UTF-8"),
         }
+    }
+
+    /// Returns a path beside the repository, not in it.
+    pub(crate) fn outside(&self, name: &str) -> String {
+        self.dir.path().join(name).to_string_lossy().into_owned()
+    }
+
+    /// Removes a variable that was set.
+    pub(crate) fn without_env(&mut self, name: &str) -> &Self {
+        self.env.remove(name);
+        self
     }
 
     /// Returns what stands below `path` of the repository's root, such as a destination.

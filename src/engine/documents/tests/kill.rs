@@ -65,7 +65,7 @@ fn survives_everywhere(prepare: fn() -> Bench, change: fn(&mut Bench)) -> usize 
         if !survives(&bench, &[at], &expected) {
             return at;
         }
-        for second in [0, at / 2, at, at + 2] {
+        for second in [at / 2, at + 2] {
             let mut bench = prepare();
             change(&mut bench);
             survives(&bench, &[at, second], &expected);

@@ -26,7 +26,7 @@ pub(super) struct Bench {
 impl Bench {
     /// Takes the files of the stack's directory.
     pub(super) fn new(files: &[(&str, &str)]) -> Self {
-        let root = TempDir::new().expect("a temporary directory can be made");
+        let root = temporary();
         let mut bench = Self { job: job(root.path().into()), root };
         files.iter().for_each(|(path, text)| bench.add(&format!("network/{path}"), text.as_bytes()));
         bench
@@ -125,6 +125,12 @@ impl Bench {
     pub(super) fn job(&self) -> Job {
         self.job.clone()
     }
+}
+
+/// Returns a directory in memory where there is one: the tests apply hundreds of times, and each waits for the disk.
+pub(super) fn temporary() -> TempDir {
+    let made = tempfile::tempdir_in("/dev/shm").or_else(|_| TempDir::new());
+    made.expect("a temporary directory can be made")
 }
 
 fn gather(root: &Path, below: &str, found: &mut BTreeMap<String, String>) {

@@ -135,6 +135,23 @@ fn an_output_never_carries_a_secret() {
 }
 
 #[test]
+fn an_input_made_of_a_sensitive_one_is_as_sensitive() {
+    let mut bench = bench(CANARY);
+    bench.drop_source("network/t/computed");
+    bench.drop_source("network/t/printed");
+    bench.add("network/t/plain", b"{{ inputs.url }}\n{{ inputs.hosts[0] }}\n");
+    let url = input("url", json!(format!("https://u:{CANARY}@host")));
+    bench.inputs(vec![secret("password", json!(CANARY)), url, input("hosts", json!([format!("h-{CANARY}")]))]);
+    let preview = bench.preview();
+    assert!(preview.changes[0].sensitive);
+    assert_silent(&said(&bench, &preview));
+    bench.apply();
+    assert_eq!(bench.live("plain"), Some(format!("https://u:{CANARY}@host\nh-{CANARY}\n")));
+    let guessed = Digest::of_bytes(format!("https://u:{CANARY}@host\nh-{CANARY}\n").as_bytes()).to_string();
+    assert!(!said(&bench, &bench.preview()).contains(&guessed));
+}
+
+#[test]
 fn a_sensitive_unknown_output_is_a_hole_and_stays_masked() {
     let mut bench = bench(CANARY);
     bench.drop_source("network/t/computed");

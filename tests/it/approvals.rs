@@ -1,0 +1,253 @@
+//! Who may say yes, to exactly what, and for how long it counts.
+
+use crate::support::{APPROVALS, Sandbox, app};
+
+#[test]
+fn what_nobody_approved_waits_and_says_for_whom() {
+    let fleet = app("prod/a staging/a", APPROVALS);
+    fleet.isobar("preview").ends(0);
+    let ran = fleet.isobar("apply --json").ends(3);
+    assert_eq!(ran.states(), "applied app@staging/a; waiting app@prod/a");
+    assert_eq!(ran.why("app@prod/a"), "0 of 1 approval: missing 1 of platform (bob, carol, dora)");
+    assert_eq!(fleet.versions(), "prod/a -, staging/a 1");
+
+    fleet.isobar("apply --review bob=approve").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 1, staging/a 1");
+    let cleared = fleet.events("cleared");
+    assert_eq!(cleared.last().map(|event| event["by"].to_string()).as_deref(), Some("[\"bob\"]"));
+}
+
+#[test]
+fn the_author_may_not_approve() {
+    let fleet = app("prod/a", &APPROVALS.replace("bob", "ada"));
+    fleet.isobar("preview");
+    fleet.isobar("judge --review ada=approve").ends(1).says("ada made this change and cannot approve it");
+    fleet.isobar("apply").ends(3);
+    assert_eq!(fleet.versions(), "prod/a -");
+}
+
+#[test]
+fn somebody_outside_the_team_does_not_count() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.isobar("preview");
+    fleet.isobar("judge --review mallory=approve").ends(3).says("missing 1 of platform");
+    fleet.isobar("apply").ends(3);
+}
+
+#[test]
+fn a_rejection_wins() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.isobar("preview");
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.isobar("judge --review carol=reject").ends(3).says("rejected by carol");
+    assert_eq!(fleet.isobar("apply --json").ends(3).states(), "denied app@prod/a");
+    fleet.isobar("judge --review carol=approve").ends(0);
+    fleet.isobar("apply").ends(0);
+}
+
+#[test]
+fn an_approval_is_for_what_was_shown_and_not_for_what_came_after() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.isobar("preview");
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    assert_eq!(fleet.versions(), "prod/a 1", "what was approved arrives, what came after waits");
+}
+
+#[test]
+fn an_old_yes_is_no_yes_to_going_back() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(1, 2);
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(2, 1);
+    fleet.isobar("preview").ends(0).says("missing 1 of platform");
+    fleet.isobar("apply").ends(3);
+    fleet.approved_apply("carol").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    assert_eq!(fleet.versions(), "prod/a 1");
+}
+
+#[test]
+fn a_policy_weakened_in_the_same_change_is_refused() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+
+    fleet.edit("isobar.yaml", "when: { environment: prod }", "when: { environment: prod, actions: delete }");
+    fleet.version(1, 2);
+    fleet.isobar("preview").ends(0).says("missing 1 of platform");
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    assert_eq!(fleet.versions(), "prod/a 1");
+
+    fleet.isobar("apply --review bob=approve").ends(0);
+    fleet.version(2, 3);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 3", "once it was approved, the weaker policy counts");
+}
+
+#[test]
+fn a_policy_removed_in_the_same_change_is_refused_and_so_is_a_new_member_of_the_team() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.edit("isobar.yaml", "[bob, carol, dora]", "[bob, carol, dora, mallory]").version(1, 2);
+    fleet.isobar("preview");
+    fleet.isobar("apply --review mallory=approve").ends(3);
+
+    let text = std::fs::read_to_string(fleet.root().join("isobar.yaml")).expect("the fleet");
+    fleet.file("isobar.yaml", text.split("policy:").next().expect("a beginning")).commit("No policy");
+    fleet.isobar("apply").ends(3);
+    assert_eq!(fleet.versions(), "prod/a 1");
+}
+
+#[test]
+fn a_policy_weakened_before_the_first_apply_is_judged_by_the_commit_before() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.edit("isobar.yaml", "when: { environment: prod }", "when: { environment: prod, actions: delete }").commit("Weaker");
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+}
+
+#[test]
+fn two_changes_merged_before_one_apply_both_arrive_each_under_its_own_approval() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.file("app/templates/other.yaml", "other: 1\n").commit("Another document");
+    fleet.approved_apply("bob").ends(0);
+    fleet.branch("one").version(1, 2);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.checkout("main").branch("two").edit("app/templates/other.yaml", "1", "2").commit("Other");
+    fleet.isobar("preview --base main --head two").ends(0);
+    fleet.isobar("judge --review carol=approve").ends(0);
+
+    fleet.checkout("main").merge("one");
+    fleet.merge("two");
+    fleet.isobar("apply").ends(0);
+    let live = fleet.live("live/prod/a/app");
+    assert_eq!((live["app.yaml"].as_str(), live["other.yaml"].as_str()), ("region: a\nversion: 2\n", "other: 2\n"));
+    assert_eq!(fleet.events("cleared").last().expect("a clearance")["by"].to_string(), "[\"bob\",\"carol\"]");
+}
+
+#[test]
+fn of_two_merges_the_approved_one_arrives_and_the_other_waits() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.branch("one").version(1, 2);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.checkout("main").merge("one");
+    fleet.version(2, 3);
+
+    let ran = fleet.isobar("apply --json").ends(3);
+    assert_eq!(fleet.versions(), "prod/a 2", "{}", ran.stdout);
+    assert_eq!(ran.states(), "waiting app@prod/a");
+    fleet.approved_apply("carol").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 3");
+}
+
+#[test]
+fn a_preview_that_grew_since_its_approval_waits_and_one_command_approves_it() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.file("app/templates/other.yaml", "other\n").commit("Another document");
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("preview");
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.remove("live/prod/a/app/other.yaml");
+
+    let ran = fleet.isobar("apply").ends(3).says("would now also create other.yaml");
+    assert_eq!(fleet.versions(), "prod/a 1");
+    let command = ran.stdout.lines().find_map(|line| line.trim().strip_prefix("isobar ")).expect("what to type next");
+    fleet.isobar(&command.replace("NAME", "carol")).ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2");
+    assert_eq!(fleet.live("live/prod/a/app")["other.yaml"], "other\n");
+}
+
+#[test]
+fn a_preview_that_shrank_keeps_its_approval() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.file("app/templates/other.yaml", "other: 1\n").commit("Another document");
+    fleet.approved_apply("bob").ends(0);
+    fleet.edit("app/templates/other.yaml", "1", "2").version(1, 2);
+    fleet.isobar("preview");
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.file("live/prod/a/app/other.yaml", "other: 2\n"); // somebody did half of it by hand
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2");
+}
+
+#[test]
+fn local_reviews_are_refused_on_github_actions() {
+    let fleet = app("prod/a", APPROVALS).env("GITHUB_ACTIONS", "true");
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review bob=approve").ends(1).says("do not count on GitHub Actions");
+    fleet.isobar("apply --review bob=approve").ends(1).says("do not count on GitHub Actions");
+    assert_eq!(fleet.versions(), "prod/a -");
+}
+
+#[test]
+fn reviews_inside_the_tree_are_refused() {
+    let fleet = app("prod/a", APPROVALS).env("ISOBAR_REVIEWS", "reviews.jsonl");
+    fleet.isobar("preview").ends(1).says("inside the work tree").says("a change must not bring its own approval");
+}
+
+#[test]
+fn a_review_that_is_none_is_an_error_with_the_form() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.isobar("apply --review bob").ends(64).says("USER=approve");
+    fleet.isobar("apply --review bob=approve").ends(64).says("nothing was shown yet that bob could approve");
+}
+
+#[test]
+fn a_review_with_a_digest_is_for_that_preview_alone() {
+    let fleet = app("prod/a prod/b", APPROVALS);
+    let json = fleet.isobar("preview --json").ends(0).json();
+    let digest = json["targets"][1]["digest"].as_str().expect("a digest").to_string();
+    fleet.isobar(&format!("apply --review bob=approve@{}", &digest[..12])).ends(3);
+    assert_eq!(fleet.versions(), "prod/a -, prod/b 1");
+}
+
+#[test]
+fn too_many_deletes_are_denied_whoever_approves() {
+    let more = "policy: [{ rule: limit, deletes_max: 1 }]";
+    let fleet = app("prod/a prod/b", more);
+    fleet.file("app/templates/other.yaml", "other\n").commit("Another");
+    fleet.isobar("apply").ends(0);
+    fleet.remove("app/templates/other.yaml").commit("Not any more");
+    fleet.isobar("preview").ends(0).says("2 denied");
+    assert_eq!(fleet.isobar("apply --json").ends(3).states(), "denied app@prod/a app@prod/b");
+    assert!(fleet.live("live/prod/a/app").contains_key("other.yaml"));
+}
+
+#[test]
+fn a_freeze_holds_changes_until_its_end() {
+    let more = "policy: [{ rule: freeze, from: 2026-11-20, to: 2026-11-23, reason: launch }]";
+    let fleet = app("prod/a", more);
+    fleet.isobar("apply").ends(3).says("frozen until 2026-11-23 00:00 UTC: launch");
+    fleet.pass_secs(24 * 3600).isobar("apply").ends(0);
+}
+
+#[test]
+fn the_demo_asks_two_teams_for_a_delete() {
+    let fleet = Sandbox::fleet("demo");
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("apply --review ada=approve --review grace=approve").ends(1).says("ada made this change");
+    fleet.isobar("apply --review grace=approve").ends(0);
+    fleet.remove("edge/templates/addons.yaml.j2").commit("No add-ons");
+    fleet.isobar("preview").ends(0).says("missing 1 of platform").says("1 of sre");
+}
+
+#[test]
+fn the_author_of_an_earlier_commit_may_not_approve_it_under_a_later_ones_name() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    let fleet = fleet.by("carol");
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3);
+    let fleet = fleet.by("ada");
+    fleet.file("README.md", "words\n").commit("Words");
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review carol=approve");
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    assert_eq!(fleet.versions(), "prod/a 1");
+}

@@ -1,0 +1,268 @@
+//! Broken definitions through the program: each mistake with its file and line, all of them at once, and never a panic.
+
+use crate::support::{Sandbox, app};
+use std::os::unix::fs::symlink;
+
+/// What is broken, how, and what must be said: file, line and what.
+const BROKEN: &[(&str, &str, &str, &str)] = &[
+    (
+        "an unknown region",
+        "app/stack.yaml",
+        "where: { region: prod/eu-wst-1 }\nDOCUMENTS",
+        "app/stack.yaml:1:18: unknown region \"prod/eu-wst-1\"",
+    ),
+    (
+        "an unknown environment",
+        "app/stack.yaml",
+        "where: { environment: prd }\nDOCUMENTS",
+        "app/stack.yaml:1:23: unknown environment \"prd\"",
+    ),
+    (
+        "a where that matches nothing",
+        "app/stack.yaml",
+        "where: { cloud: gcp, environment: prod }\nDOCUMENTS",
+        "app/stack.yaml:1:",
+    ),
+    ("an unknown key", "app/stack.yaml", "where: all\ndepends: []\nDOCUMENTS", "app/stack.yaml:2:1: unknown key \"depends\""),
+    ("a duplicate key", "app/stack.yaml", "where: all\nwhere: all\nDOCUMENTS", "app/stack.yaml:2:1:"),
+    ("a wrong type", "app/stack.yaml", "where: all\ndepends_on: { a: b }\nDOCUMENTS", "app/stack.yaml:2:"),
+    ("no engine", "app/stack.yaml", "where: all\n", "app/stack.yaml:1:1:"),
+    ("two engines", "app/stack.yaml", "where: all\ntofu: {}\nDOCUMENTS", "app/stack.yaml:"),
+    ("an engine to come", "app/stack.yaml", "where: all\npulumi: { source: . }\n", "app/stack.yaml:2:1:"),
+    ("an unknown dependency", "app/stack.yaml", "where: all\ndepends_on: [bse]\nDOCUMENTS", "app/stack.yaml:2:14:"),
+    ("a cycle of one", "app/stack.yaml", "where: all\ndepends_on: [app]\nDOCUMENTS", "app/stack.yaml:2:14:"),
+    ("an unknown var", "app/stack.yaml", "where: all\ninputs: { x: \"${{ vars.onwer }}\" }\nDOCUMENTS", "app/stack.yaml:2:14:"),
+    (
+        "a missing output",
+        "app/stack.yaml",
+        "where: all\ninputs: { x: \"${{ stacks[\\\"other\\\"].outputs.ip }}\" }\nDOCUMENTS",
+        "app/stack.yaml:2:",
+    ),
+    (
+        "an expression without an end",
+        "app/stack.yaml",
+        "where: all\ninputs: { x: \"${{ vars.a\" }\nDOCUMENTS",
+        "app/stack.yaml:2:",
+    ),
+    ("a secret in the wrong place", "app/stack.yaml", "where: !secret X\nDOCUMENTS", "app/stack.yaml:1:8:"),
+    ("no YAML", "app/stack.yaml", "where: [\n", "app/stack.yaml:"),
+    (
+        "an anchor bomb",
+        "app/stack.yaml",
+        "a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\nwhere: [*c, *c, *c, *c, *c, *c, *c, *c]\n",
+        "app/stack.yaml:",
+    ),
+    (
+        "a deep bomb",
+        "app/stack.yaml",
+        "where: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]\n",
+        "app/stack.yaml:1:",
+    ),
+    (
+        "a path that leaves the repository",
+        "app/stack.yaml",
+        "where: all\ndocuments: { source: ../../etc, destination: \"file:./live\" }\n",
+        "app/stack.yaml:2:22: source \"../../etc\" leads out of the repository",
+    ),
+    (
+        "a destination that leaves the repository",
+        "app/stack.yaml",
+        "where: all\ndocuments: { source: ./templates, destination: \"file:../../live/${{ region.id }}\" }\n",
+        "app/stack.yaml:2:",
+    ),
+    (
+        "a destination in .git",
+        "app/stack.yaml",
+        "where: all\ndocuments: { source: ./templates, destination: \"file:.git/hooks\" }\n",
+        "belongs to git",
+    ),
+    (
+        "one destination for two targets",
+        "app/stack.yaml",
+        "where: all\ndocuments: { source: ./templates, destination: \"file:./live/app\" }\n",
+        "app@prod/a and app@prod/b are the same thing: file:live/app",
+    ),
+    (
+        "a source that is not there",
+        "app/stack.yaml",
+        "where: all\ndocuments: { source: ./tempaltes, destination: \"file:./live/${{ region.id }}\" }\n",
+        "app/stack.yaml:2:22:",
+    ),
+    (
+        "a bucket",
+        "app/stack.yaml",
+        "where: all\ndocuments: { source: ./templates, destination: \"s3://x\" }\n",
+        "comes with the object stores",
+    ),
+    (
+        "a template with a syntax error",
+        "app/templates/app.yaml.j2",
+        "ok: 1\nbad: {{ region.name\n",
+        "app/templates/app.yaml.j2:2",
+    ),
+    (
+        "a template with an unknown filter",
+        "app/templates/app.yaml.j2",
+        "ok: 1\nbad: {{ region.name | uper }}\n",
+        "app/templates/app.yaml.j2:2",
+    ),
+    (
+        "a template with an undefined value",
+        "app/templates/app.yaml.j2",
+        "ok: 1\nbad: {{ inputs.relicas }}\n",
+        "app/templates/app.yaml.j2:2",
+    ),
+    (
+        "a template that includes nothing",
+        "app/templates/app.yaml.j2",
+        "{% include \"nothing.j2\" %}\n",
+        "app/templates/app.yaml.j2:1",
+    ),
+    ("an unknown rule", "isobar.yaml", "FLEETpolicy:\n  - rule: aprovals\n", "isobar.yaml:5:11: unknown rule \"aprovals\""),
+    ("a rule without what it needs", "isobar.yaml", "FLEETpolicy:\n  - rule: approvals\n", "isobar.yaml:5:"),
+    (
+        "an unknown team",
+        "isobar.yaml",
+        "FLEETteams: { platform: [bob] }\npolicy:\n  - { rule: approvals, require: [{ team: platfrom }] }\n",
+        "isobar.yaml:6:",
+    ),
+    ("an empty policy", "isobar.yaml", "FLEETpolicy: []\n", "isobar.yaml:4:9: \"policy\" holds no rule"),
+    ("rego", "isobar.yaml", "FLEETpolicy:\n  - rego: policy/*.rego\n", "rego policies are not in this version"),
+    (
+        "a freeze that ends before it begins",
+        "isobar.yaml",
+        "FLEETpolicy:\n  - { rule: freeze, from: 2026-12-20, to: 2026-12-01 }\n",
+        "isobar.yaml:5:",
+    ),
+    (
+        "an unknown profile",
+        "isobar.yaml",
+        "FLEETrollout: { prod: standrad }\n",
+        "isobar.yaml:4:18: unknown rollout profile \"standrad\"",
+    ),
+    ("a rollout of an unknown environment", "isobar.yaml", "FLEETrollout: { prd: instant }\n", "isobar.yaml:4:"),
+    (
+        "environments in a circle",
+        "isobar.yaml",
+        "FLEETrollout: { prod: { after: staging }, staging: { after: prod } }\n",
+        "isobar.yaml:4:",
+    ),
+    (
+        "a region in no wave",
+        "isobar.yaml",
+        "FLEETrollout: { prod: { waves: [{ name: one, regions: a }] } }\n",
+        "\"prod/b\" is in no wave of prod",
+    ),
+    ("a gate that asks nothing", "isobar.yaml", "FLEETrollout: { prod: { gates: [{ timeout: 1s }] } }\n", "isobar.yaml:4:"),
+    ("a duration without a unit", "isobar.yaml", "FLEETrollout: { prod: { bake: 15 } }\n", "isobar.yaml:4:"),
+    ("a fleet without regions", "isobar.yaml", "version: 1\n", "isobar.yaml:1:1: the fleet needs the key \"regions\""),
+    ("a region of three dots", "isobar.yaml", "version: 1\nregions: { prod/a..b: {} }\n", "isobar.yaml:2:12:"),
+    ("another version", "isobar.yaml", "version: 2\nregions: { prod/a: {} }\n", "isobar.yaml:1:10: \"version\" must be 1"),
+];
+
+const DOCUMENTS: &str = "documents: { source: ./templates, destination: \"file:./live/${{ region.id }}/app\" }\n";
+const FLEET: &str = "version: 1\nregions: { prod/a: {}, prod/b: {}, staging/a: { cloud: gcp } }\njournal: file:.isobar/journal\n";
+
+fn good() -> Sandbox {
+    let fleet = app("prod/a prod/b staging/a", "");
+    fleet.file("isobar.yaml", FLEET);
+    fleet.stack("other", "").file("other/templates/other.txt", "other\n").commit("Other");
+    fleet
+}
+
+#[test]
+fn each_of_many_broken_definitions_is_a_clear_error_with_its_line() {
+    assert!(BROKEN.len() >= 25);
+    let fleet = good();
+    fleet.isobar("check").ends(0);
+    let mut wrong = Vec::new();
+    for (what, path, text, told) in BROKEN {
+        let before = std::fs::read_to_string(fleet.root().join(path)).expect("a good one");
+        fleet.file(path, &text.replace("DOCUMENTS", DOCUMENTS).replace("FLEET", FLEET));
+        let ran = fleet.isobar("check");
+        if ran.code != 65 || !ran.stderr.contains(told) || ran.stderr.contains("panicked") {
+            wrong.push(format!("{what}: wants {told:?}, ends with {}:\n{}", ran.code, ran.stderr));
+        }
+        fleet.file(path, &before);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    fleet.isobar("check").ends(0);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_with_line_and_hint() {
+    let fleet = good();
+    fleet.file("isobar.yaml", &format!("{FLEET}rollout: {{ prod: standrad }}\npolicy:\n  - rule: aprovals\n"));
+    fleet.file("app/templates/app.yaml.j2", "bad: {{ region.name\n");
+    fleet.file("other/templates/other.txt.j2", "{{ inputs.nothing }}\n").remove("other/templates/other.txt");
+    let ran = fleet.isobar("check").ends(65).says("did you mean \"approvals\"?").says("did you mean \"standard\"?");
+    for place in ["isobar.yaml:4:18", "isobar.yaml:6:11", "app/templates/app.yaml.j2:1", "other/templates/other.txt.j2:1"] {
+        assert!(ran.stderr.contains(place), "{place}:\n{}", ran.stderr);
+    }
+    assert!(ran.stderr.contains("4 mistakes in the definitions"), "{}", ran.stderr);
+    let json = fleet.isobar("check --json").json();
+    assert_eq!(json["mistakes"].as_array().map(Vec::len), Some(4), "{json}");
+}
+
+#[test]
+fn every_verb_that_reads_definitions_refuses_broken_ones() {
+    let fleet = app("prod/a", "");
+    fleet.file("app/stack.yaml", "where: nowhere\n").commit("Broken");
+    for line in ["preview", "apply", "drift", "tick", "status", "list", "graph", "check", "why app@prod/a", "recover"] {
+        let ran = fleet.isobar(line);
+        assert_eq!(ran.code, 65, "{line}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stderr.contains("app/stack.yaml:1:8"), "{line}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_symlink_out_of_the_repository_is_refused_in_the_sources() {
+    let fleet = good();
+    symlink("/etc/hostname", fleet.root().join("app/templates/host.txt")).expect("a link");
+    fleet.commit("A link");
+    fleet.isobar("check").ends(65).says("app/templates/host.txt");
+    fleet.isobar("apply").ends(65);
+}
+
+#[test]
+fn a_symlink_out_of_the_repository_is_not_followed_in_a_destination() {
+    let fleet = app("prod/a", "");
+    let outside = fleet.outside("elsewhere");
+    std::fs::create_dir(&outside).expect("a directory");
+    std::fs::create_dir_all(fleet.root().join("live/prod/a")).expect("a directory");
+    symlink(&outside, fleet.root().join("live/prod/a/app")).expect("a link");
+    fleet.isobar("apply").ends(1).says("live/prod/a/app");
+    assert!(crate::support::tree(std::path::Path::new(&outside)).is_empty());
+}
+
+#[test]
+fn two_stacks_of_one_name_are_a_mistake() {
+    let fleet = good();
+    fleet.edit("other/stack.yaml", "where: all", "name: app\nwhere: all");
+    fleet.isobar("check").ends(65).says("other/stack.yaml:1:7");
+}
+
+#[test]
+fn a_cycle_is_named() {
+    let fleet = good();
+    fleet.edit("other/stack.yaml", "where: all", "where: all\ndepends_on: [app]");
+    fleet.edit("app/stack.yaml", "where: all", "where: all\ndepends_on: [other]");
+    fleet.isobar("check").ends(65).says("app").says("other").says("depends_on");
+}
+
+#[test]
+fn two_stacks_with_one_destination_are_a_mistake() {
+    let fleet = good();
+    fleet.edit("other/stack.yaml", "}}/other", "}}/app");
+    fleet.isobar("check").ends(65).says("are the same thing: file:live/prod/a/app");
+    fleet.commit("Both");
+    fleet.isobar("apply").ends(65);
+    assert_eq!(fleet.live("live").len(), 0);
+}
+
+#[test]
+fn on_github_actions_each_mistake_is_an_annotation() {
+    let fleet = good().env("GITHUB_ACTIONS", "true");
+    fleet.file("app/stack.yaml", "where: all\nwhat: 1\n");
+    fleet.isobar("check").ends(65).says("::error file=app/stack.yaml,line=2");
+}

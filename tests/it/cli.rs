@@ -1,0 +1,205 @@
+//! The command line: selectors, JSON on every verb, exit codes, schemas, completions and man pages.
+
+use crate::support::{APPROVALS, Sandbox, app, fixtures};
+use serde_json::Value;
+
+/// The schema that `isobar schema` prints.
+fn schema(which: &str) -> jsonschema::Validator {
+    let text = Sandbox::empty().isobar(&format!("schema {which}")).ends(0).stdout;
+    let schema: Value = serde_json::from_str(&text).expect("a schema is JSON");
+    jsonschema::validator_for(&schema).expect("a schema is one")
+}
+
+#[track_caller]
+fn keeps_to(validator: &jsonschema::Validator, json: &Value, what: &str) {
+    let errors: Vec<String> = validator.iter_errors(json).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{what}: {errors:#?}\n{json}");
+}
+
+#[test]
+fn what_json_prints_keeps_to_the_published_schema() {
+    let report = schema("report");
+    let fleet = app("prod/a prod/b", APPROVALS);
+    for line in ["preview", "judge", "apply", "tick", "status", "recover", "drift", "preview app@prod/a", "apply --region prod/b"]
+    {
+        keeps_to(&report, &fleet.isobar(&format!("{line} --json")).json(), line);
+    }
+    fleet.isobar("preview");
+    fleet.isobar("apply --review bob=approve").ends(0);
+    fleet.file("live/prod/a/app/app.yaml", "by hand\n").remove("live/prod/b/app/app.yaml");
+    for line in ["drift", "status", "drift --fix", "apply", "preview --all", "tick"] {
+        keeps_to(&report, &fleet.isobar(&format!("{line} --json")).json(), line);
+    }
+}
+
+#[test]
+fn every_other_verb_prints_one_line_of_json() {
+    let fleet = app("prod/a prod/b", "");
+    let lines = [
+        "list --json",
+        "list --changed --json",
+        "graph --json",
+        "why app@prod/a --json",
+        "check --json",
+        "doctor --json",
+        "pause --reason x --json",
+        "resume --json",
+        "hold prod/a --reason x --json",
+        "hold prod/a --release --json",
+    ];
+    for line in lines {
+        let ran = fleet.isobar(line);
+        assert!(ran.json().is_object() && ran.stdout.lines().count() == 1, "{line}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn the_published_schemas_accept_every_fleet_that_teaches() {
+    let (fleet, stack) = (schema("isobar"), schema("stack"));
+    for entry in std::fs::read_dir(fixtures()).expect("there are fixtures").flatten() {
+        for (path, text) in crate::support::tree(&entry.path()) {
+            let validator = match path.rsplit('/').next() {
+                Some("isobar.yaml") => &fleet,
+                Some("stack.yaml") => &stack,
+                _ => continue,
+            };
+            let value: Value = serde_yaml::from_str(&text.replace("!secret ", "")).expect("plain YAML");
+            keeps_to(validator, &value, &format!("{}/{path}", entry.path().display()));
+        }
+    }
+    assert!(!fleet.is_valid(&serde_json::json!({ "version": 1, "regions": {}, "polcy": [] })));
+    assert!(!stack.is_valid(&serde_json::json!({ "where": "all", "documents": { "sorce": "." } })));
+}
+
+#[test]
+fn every_fleet_that_teaches_reads_without_a_mistake() {
+    for entry in std::fs::read_dir(fixtures()).expect("there are fixtures").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        Sandbox::fleet(&name).isobar("check").ends(0).says("no mistakes");
+    }
+}
+
+#[test]
+fn a_selector_chooses_and_an_unknown_one_is_an_error() {
+    let fleet = Sandbox::fleet("demo");
+    let list = |line: &str| fleet.isobar(&format!("list {line}")).ends(0).stdout.lines().map(str::to_string).collect::<Vec<_>>();
+    assert_eq!(list("").len(), 18);
+    assert_eq!(list("network@prod/eu-west-1"), ["network@prod/eu-west-1"]);
+    assert_eq!(list("@staging/*").len(), 6);
+    assert_eq!(list("edge base@prod/*").len(), 6 + 4);
+    assert_eq!(list("--region prod/*west*").len(), 6);
+    assert_eq!(list("--label tier=one network"), ["network@prod/us-east-1", "network@prod/eu-west-1"]);
+    for line in ["list", "preview", "apply", "drift", "status", "tick"] {
+        fleet.isobar(&format!("{line} netwrok@prod/*")).ends(64).says("\"netwrok@prod/*\" matches no target");
+    }
+    fleet.isobar("list Network!").ends(64).says("must look like");
+    fleet.isobar("list --label tier").ends(64).says("key=value");
+}
+
+#[test]
+fn list_changed_names_what_a_change_touches_and_why() {
+    let fleet = Sandbox::fleet("demo");
+    fleet.isobar("preview");
+    fleet.isobar("apply --review grace=approve").ends(0);
+    assert_eq!(fleet.isobar("list --changed").ends(0).stdout, "");
+    fleet.file("shared/headers.yaml", "x: y\n").commit("Headers");
+    let ran = fleet.isobar("list --changed").ends(0).says("shared/headers.yaml");
+    assert_eq!(ran.stdout.lines().filter(|line| line.starts_with("edge@")).count(), 6);
+    assert_eq!(ran.stdout.lines().count(), 6);
+}
+
+#[test]
+fn why_tells_where_a_value_comes_from_and_what_it_waits_for() {
+    let fleet = Sandbox::fleet("demo");
+    fleet
+        .isobar("why edge@prod/eu-west-1")
+        .ends(0)
+        .says("because it is new")
+        .says("replicas = 3")
+        .says("isobar.yaml:23")
+        .says("of environment prod")
+        .says("waits for\n  network@prod/eu-west-1");
+    fleet.isobar("why edge@prod/eu-wst-1").ends(64).says("did you mean \"edge@prod/eu-west-1\"?");
+}
+
+#[test]
+fn a_graph_is_drawn_as_text_dot_and_mermaid() {
+    let fleet = Sandbox::fleet("demo");
+    fleet.isobar("graph").ends(0).says("network").says("base");
+    fleet.isobar("graph --format dot").ends(0).says("digraph");
+    fleet.isobar("graph --format mermaid").ends(0).says("graph ").says("edge");
+    fleet.isobar("graph --targets --format dot").ends(0).says("network@prod/eu-west-1");
+}
+
+#[test]
+fn exit_codes_are_in_the_help() {
+    let ran = Sandbox::empty().isobar("--help").ends(0).says("Exit codes:");
+    for code in [0, 1, 2, 3, 64, 65, 130, 143] {
+        assert!(ran.stdout.contains(&format!("\n  {code:>3}  ")), "{code}: {}", ran.stdout);
+    }
+    Sandbox::empty().isobar("aply").ends(64).says("apply");
+    Sandbox::empty().isobar("").ends(64);
+}
+
+#[test]
+fn completions_and_man_pages_come_out() {
+    let anywhere = Sandbox::empty();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        anywhere.isobar(&format!("completions {shell}")).ends(0).says("isobar").says("preview");
+    }
+    let dir = anywhere.outside("man");
+    anywhere.run(&["man", &dir]).ends(0);
+    let pages = crate::support::tree(std::path::Path::new(&dir));
+    assert!(pages.contains_key("isobar.1") && pages.contains_key("isobar-apply.1"), "{:?}", pages.keys());
+}
+
+#[test]
+fn a_status_is_a_page_of_its_own() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("status").ends(0).says("2 never applied");
+    fleet.isobar("apply").ends(0);
+    let page = fleet.outside("status.html");
+    fleet.run(&["status", "--html", &page]).ends(0);
+    let html = std::fs::read_to_string(&page).expect("it was written");
+    assert!(html.starts_with("<!") && html.contains("prod/a") && !html.contains("http://"), "{html}");
+}
+
+#[test]
+fn nothing_outside_a_repository_works_and_says_so() {
+    let nowhere = Sandbox::empty();
+    nowhere.remove(".git");
+    nowhere.isobar("preview").ends(1).says("git init");
+}
+
+#[test]
+fn another_directory_can_be_named() {
+    let fleet = app("prod/a", "");
+    let root = fleet.root().join("app");
+    let mut program = fleet.program();
+    let ran = fleet.finish(program.current_dir("/").args(["-C", &root.to_string_lossy(), "list"])).ends(0);
+    assert_eq!(ran.stdout, "app@prod/a\n");
+}
+
+#[test]
+fn init_overwrites_nothing_and_what_it_writes_is_good() {
+    for example in ["init", "init --example"] {
+        let shop = Sandbox::of("api/README.md | # API\nweb/README.md | # Web\n.gitignore | target/");
+        shop.isobar(example).ends(0).says("wrote isobar.yaml");
+        shop.isobar("check").ends(0).says("no mistakes");
+        let ignores = std::fs::read_to_string(shop.root().join(".gitignore")).expect("it was there");
+        assert_eq!(ignores, "target/\n/live/\n/.isobar/\n");
+        shop.isobar(example).ends(64).says("already there: isobar.yaml");
+        shop.commit("First fleet");
+        shop.isobar("preview").ends(0);
+        shop.isobar("doctor").says("a git repository at");
+    }
+}
+
+#[test]
+fn what_was_published_and_every_path_to_a_person_is_free_of_escape_codes() {
+    let fleet = app("prod/a", "");
+    fleet.edit("app/templates/app.yaml.j2", "version: 1", "version: \"\u{1b}[31mred\u{1b}[0m\"").commit("Colour");
+    for line in ["preview", "apply", "drift", "status"] {
+        fleet.isobar(line).keeps_quiet_about("\u{1b}");
+    }
+}

@@ -1,0 +1,97 @@
+//! What the code no longer holds: previewed like any other change, and destroyed with its dependents first.
+
+use crate::support::{APPROVALS, Sandbox, app};
+
+/// `web` uses `app`, in two regions.
+fn fleet(more: &str) -> Sandbox {
+    let fleet = app("prod/a prod/b", more);
+    fleet.stack("web", "depends_on: [app]").file("web/templates/web.txt", "web\n").commit("Web");
+    fleet
+}
+
+#[test]
+fn a_removed_stack_is_previewed_and_destroyed_dependents_first() {
+    let fleet = fleet("");
+    fleet.isobar("apply").ends(0);
+    fleet.remove("app").remove("web").commit("Gone");
+
+    fleet.isobar("preview").ends(0).says("4 to delete").says("- app.yaml");
+    fleet.isobar("apply").ends(0);
+    let order = fleet.applied().split_off(4);
+    let at = |target: &str| order.iter().position(|applied| applied == target);
+    assert!(at("web@prod/a") < at("app@prod/a") && at("web@prod/b") < at("app@prod/b"), "{order:?}");
+    assert!(fleet.live("live").is_empty(), "{:?}", fleet.live("live"));
+    fleet.isobar("apply").ends(0).says("Nothing to apply");
+}
+
+#[test]
+fn a_removed_region_is_destroyed_and_the_others_stay() {
+    let fleet = fleet("");
+    fleet.isobar("apply").ends(0);
+    fleet.edit("isobar.yaml", "  prod/b: {}\n", "").commit("Leave prod/b");
+    let ran = fleet.isobar("apply --json").ends(0);
+    assert_eq!(ran.states(), "applied app@prod/b web@prod/b; unchanged app@prod/a web@prod/a");
+    assert_eq!(fleet.applied().split_off(4), ["web@prod/b", "app@prod/b"]);
+    assert!(fleet.live("live/prod/b").is_empty() && !fleet.live("live/prod/a").is_empty());
+}
+
+#[test]
+fn a_region_taken_from_where_is_destroyed() {
+    let fleet = fleet("");
+    fleet.isobar("apply").ends(0);
+    fleet.edit("web/stack.yaml", "where: all", "where: { region: prod/a }").commit("Only there");
+    assert_eq!(fleet.isobar("apply --json").ends(0).states(), "applied web@prod/b; unchanged app@prod/a app@prod/b web@prod/a");
+    assert!(!fleet.live("live/prod/b").contains_key("web/web.txt"));
+}
+
+#[test]
+fn what_was_never_applied_needs_no_destroying() {
+    let fleet = fleet("");
+    fleet.remove("web").commit("Never mind");
+    assert_eq!(fleet.isobar("apply --json").ends(0).states(), "applied app@prod/a app@prod/b");
+}
+
+#[test]
+fn a_destroy_waits_for_approval_like_any_change() {
+    let fleet = fleet(APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.remove("web").commit("Gone");
+    fleet.isobar("apply").ends(3);
+    assert!(fleet.live("live/prod/a").contains_key("web/web.txt"));
+    fleet.approved_apply("carol").ends(0);
+    assert!(!fleet.live("live/prod/a").contains_key("web/web.txt"));
+}
+
+#[test]
+fn what_is_not_ours_survives_a_destroy() {
+    let fleet = fleet("");
+    fleet.isobar("apply").ends(0);
+    fleet.file("live/prod/a/web/mine.txt", "mine\n").remove("web").commit("Gone");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.live("live/prod/a/web"), [("mine.txt".to_string(), "mine\n".to_string())].into());
+}
+
+#[test]
+fn a_destroy_that_failed_is_tried_by_the_next_run_that_changes_something() {
+    let fleet = fleet("");
+    fleet.isobar("apply").ends(0);
+    fleet.remove("live/prod/a/web/web.txt").file("live/prod/a/web/web.txt/x", "a directory\n");
+    fleet.remove("web").commit("Gone");
+    fleet.isobar("apply");
+    fleet.remove("live/prod/a/web/web.txt").isobar("resume").ends(0);
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("status").ends(0).says("All 2 targets applied");
+}
+
+#[test]
+fn a_renamed_stack_with_was_is_no_destroy() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    let text = std::fs::read_to_string(fleet.root().join("app/templates/app.yaml.j2")).expect("a template");
+    fleet.remove("app").stack("shop", "was: [app]").file("shop/templates/app.yaml.j2", &text);
+    fleet.edit("shop/stack.yaml", "}/shop", "}/app").commit("Rename");
+    fleet.isobar("preview").ends(0).keeps_quiet_about("to delete");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], text.replace("{{ region.name }}", "a"));
+    fleet.isobar("apply").ends(0).says("Nothing to apply");
+}

@@ -1,0 +1,109 @@
+//! What moved without us: found, named, and put back only as far as policy lets us.
+
+use crate::support::{APPROVALS, app};
+
+#[test]
+fn nothing_drifted_after_an_apply() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("drift").ends(0).says("No drift in 2 targets");
+}
+
+#[test]
+fn what_was_changed_what_is_missing_and_what_is_not_ours_are_told_apart() {
+    let fleet = app("prod/a prod/b prod/c", "");
+    fleet.isobar("apply").ends(0);
+    fleet.file("live/prod/a/app/app.yaml", "by hand\n").remove("live/prod/b/app/app.yaml");
+    fleet.file("live/prod/c/app/stranger.yaml", "stranger\n");
+    let json = fleet.isobar("drift --json").ends(2).json();
+    let mut found: Vec<String> = json["drift"]["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .map(|finding| format!("{} {} {}", finding["class"], finding["targets"], finding["addresses"]))
+        .collect();
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            r#""missing" ["app@prod/b"] ["app.yaml"]"#,
+            r#""out_of_band" ["app@prod/a"] ["app.yaml"]"#,
+            r#""unmanaged" ["app@prod/c"] ["stranger.yaml"]"#
+        ]
+    );
+    fleet.isobar("status").ends(0).says("3 drifted");
+}
+
+#[test]
+fn the_same_drift_in_many_targets_is_one_finding() {
+    let fleet = app("prod/a prod/b prod/c", "");
+    fleet.isobar("apply").ends(0);
+    for region in ["a", "b", "c"] {
+        fleet.file(&format!("live/prod/{region}/app/app.yaml"), &format!("by hand in {region}\n"));
+    }
+    let ran = fleet.isobar("drift --json").ends(2);
+    assert_eq!(ran.json()["drift"]["findings"].as_array().map(Vec::len), Some(1), "{}", ran.stdout);
+    fleet.isobar("drift").ends(2).says("Drift in 3 of 3 targets").says("isobar drift --fix");
+}
+
+#[test]
+fn a_commit_that_was_not_applied_is_a_class_of_its_own() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("drift").ends(2).says("with a commit that was not applied").says("isobar apply");
+}
+
+#[test]
+fn a_fix_puts_back_what_is_ours_and_leaves_what_is_not() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    fleet.file("live/prod/a/app/app.yaml", "by hand\n").file("live/prod/a/app/stranger.yaml", "stranger\n");
+    fleet.isobar("drift --fix").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
+    fleet.isobar("drift").ends(2).says("stranger.yaml");
+    fleet.remove("live/prod/a/app/stranger.yaml").isobar("drift").ends(0);
+}
+
+#[test]
+fn an_unapproved_fix_changes_nothing() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.file("live/prod/a/app/app.yaml", "by hand\n");
+    fleet.isobar("drift").ends(2);
+    fleet.isobar("drift --fix").ends(3).says("missing 1 of platform");
+    assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "by hand\n");
+
+    fleet.isobar("drift --fix --review carol=approve").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 1");
+    fleet.isobar("drift").ends(0);
+}
+
+#[test]
+fn a_fix_of_nothing_is_good() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("drift --fix").ends(0);
+    fleet.isobar("status").ends(0).says("All 2 targets applied");
+}
+
+#[test]
+fn a_fix_does_not_bring_what_was_merged_meanwhile_elsewhere() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    fleet.remove("live/prod/a/app/app.yaml").version(1, 2);
+    fleet.isobar("drift --fix");
+    assert_eq!(fleet.versions().rsplit_once(", ").map(|(_, b)| b.to_string()), Some("prod/b 1".into()));
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+}
+
+#[test]
+fn only_what_was_selected_is_looked_at() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    fleet.file("live/prod/a/app/app.yaml", "by hand\n");
+    fleet.isobar("drift app@prod/b").ends(0).says("No drift in 1 target");
+    fleet.isobar("drift --fix app@prod/b").ends(0);
+    assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "by hand\n");
+}

@@ -1,0 +1,45 @@
+//! Outputs that are not known yet: named holes in a preview, filled by exactly that output.
+
+use crate::support::{APPROVALS, Sandbox};
+
+#[test]
+fn base_and_its_user_new_in_one_change_the_holes_are_filled_and_it_is_applied_after_base() {
+    let fleet = Sandbox::fleet("holes");
+    fleet.isobar("preview").ends(0).says("base.outputs.id").says("name: base-");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "base: { id: base-prod-a-1, name: base-a }\n");
+    let order = fleet.applied();
+    let at = |target: &str| order.iter().position(|applied| applied == target);
+    assert!(at("base@prod/a") < at("app@prod/a") && at("base@prod/b") < at("app@prod/b"), "{order:?}");
+}
+
+#[test]
+fn an_approval_with_a_hole_is_for_exactly_what_fills_it() {
+    let fleet = Sandbox::fleet("holes");
+    fleet.edit("isobar.yaml", "journal:", &format!("{APPROVALS}\njournal:")).commit("Approvals");
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.live("live/prod/b/app")["app.yaml"], "base: { id: base-prod-b-1, name: base-b }\n");
+}
+
+#[test]
+fn an_output_that_changes_reaches_its_users_in_the_same_apply() {
+    let fleet = Sandbox::fleet("holes");
+    fleet.isobar("apply").ends(0);
+    fleet.edit("base/templates/ids.json.j2", "-1\"", "-2\"").commit("Another id");
+    fleet.isobar("preview").ends(0).says("4 of 4 targets will change");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "base: { id: base-prod-a-2, name: base-a }\n");
+    fleet.isobar("drift").ends(0);
+}
+
+#[test]
+fn an_output_is_asked_of_what_was_published() {
+    let fleet = Sandbox::fleet("holes");
+    fleet.isobar("apply").ends(0);
+    fleet.edit("app/templates/app.yaml.j2", "base:", "the_base:").commit("Only app");
+    let ran = fleet.isobar("preview --json").ends(0);
+    assert_eq!(ran.states(), "changes app@prod/a app@prod/b; unchanged base@prod/a base@prod/b");
+    fleet.isobar("preview").ends(0).says("+the_base: { id: base-prod-");
+}

@@ -1,0 +1,51 @@
+//! An outcome that nobody recorded: said to be unknown, looked at again, and never guessed.
+
+use crate::support::{Sandbox, app};
+
+/// A fleet whose apply was killed after `app@prod/a` was journalled as started.
+fn killed() -> Sandbox {
+    let gate = "gates: [{ command: [sh, -c, \"[ -e killed ] || { touch killed; kill -9 $PPID; }\"] }]";
+    let fleet = app("prod/a", &format!("rollout: {{ prod: {{ {gate} }} }}"));
+    fleet.edit(".gitignore", "/live/", "/live/\n/killed").commit("Ignore");
+    fleet.isobar("apply").ends(137);
+    fleet.cut_journal_after("started");
+    fleet
+}
+
+#[test]
+fn a_start_without_an_outcome_is_unknown_and_recover_answers_it() {
+    let fleet = killed();
+    fleet.isobar("status").ends(0).says("1 unknown");
+    fleet.isobar("recover").ends(0).says("its end was never recorded; looking again");
+    assert_eq!(fleet.events("recovered").len(), 1);
+    fleet.isobar("status").ends(0).says("All 1 target applied");
+    fleet.isobar("recover").ends(0).says("no target has an unknown outcome");
+}
+
+#[test]
+fn an_apply_answers_it_too() {
+    let fleet = killed();
+    fleet.remove("live/prod/a"); // what was done by then is gone
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 1");
+    fleet.isobar("status").ends(0).says("All 1 target applied");
+}
+
+#[test]
+fn recover_goes_on_with_what_is_left() {
+    let fleet = killed();
+    fleet.remove("live/prod/a");
+    fleet.isobar("recover").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 1");
+}
+
+#[test]
+fn a_journal_that_somebody_changed_stops_everything() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    let journal = fleet.root().join(".isobar/journal/entries.jsonl");
+    let text = std::fs::read_to_string(&journal).expect("a journal");
+    std::fs::write(&journal, text.replacen("\"ada\"", "\"eve\"", 1)).expect("it can be forged");
+    fleet.isobar("apply").ends(1).says("nothing is applied on a broken journal");
+    fleet.isobar("status").ends(1);
+}

@@ -1,0 +1,225 @@
+//! In what order, how far, and what stops it: waves, bakes, gates, breaches, pauses and holds.
+
+use crate::support::{Sandbox, app};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+/// One region after the other.
+const ONE_BY_ONE: &str = "rollout: { prod: { waves: [{ name: first, regions: a }, { name: rest, regions: \"*\" }] } }";
+
+#[test]
+fn a_bake_of_15_minutes_stops_after_wave_1_and_a_tick_goes_on_when_it_is_over() {
+    let fleet = Sandbox::fleet("waves");
+    let ran = fleet.isobar("apply --json").ends(0);
+    assert_eq!(ran.states(), "applied app@staging/a app@prod/a; not_started app@prod/b app@prod/c app@prod/d");
+    fleet.isobar("status").ends(0).says("bakes").says("can go on at 2026-11-22 09:15 UTC (isobar tick)");
+
+    fleet.pass_secs(14 * 60 - 2);
+    let ran = fleet.isobar("tick --json").ends(0);
+    assert!(ran.states().contains("not_started app@prod/b app@prod/c app@prod/d"), "{}", ran.states());
+    assert_eq!(fleet.applied(), ["app@staging/a", "app@prod/a"]);
+
+    fleet.pass_secs(60);
+    fleet.isobar("tick").ends(0);
+    assert_eq!(fleet.applied().len(), 5);
+    fleet.isobar("status").ends(0).says("All 5 targets applied").keeps_quiet_about("bakes");
+}
+
+#[test]
+fn an_environment_waits_for_the_one_before() {
+    let fleet = app("prod/a staging/a", "rollout: { prod: { after: staging } }");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.applied(), ["app@staging/a", "app@prod/a"]);
+}
+
+#[test]
+fn a_preview_tells_the_waves() {
+    let fleet = app("prod/a prod/b", ONE_BY_ONE);
+    fleet.isobar("preview").ends(0).says("prod 1: first").says("after prod 1: first");
+}
+
+#[test]
+fn a_breach_holds_later_waves_and_later_merges_wait_and_say_so() {
+    let fleet = app("prod/a prod/b", ONE_BY_ONE);
+    fleet.file("live/prod/a/app/app.yaml/in-the-way", "x\n");
+    let ran = fleet.isobar("apply --json").ends(1);
+    assert_eq!(ran.states(), "failed app@prod/a; not_started app@prod/b");
+    assert_eq!(ran.why("app@prod/b"), "the rollout stopped: prod 1: first: 1 of 1 targets failed, 0 may");
+
+    fleet.version(1, 2);
+    let ran = fleet.isobar("apply").ends(1).says("is stopped").says("isobar resume");
+    assert_eq!(fleet.versions(), "prod/a -, prod/b -", "{}", ran.stdout);
+    fleet.isobar("status").ends(0).says("stopped: prod 1: first");
+
+    fleet.remove("live/prod/a/app/app.yaml").isobar("resume").ends(0).says("1 stopped rollout may go on");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+}
+
+#[test]
+fn in_flight_work_finishes_when_another_target_fails() {
+    let fleet = app("prod/a prod/b prod/c", "rollout: { prod: { max_parallel: 2 } }");
+    fleet.block("prod/a");
+    let ran = fleet.isobar("apply --json").ends(1);
+    assert_eq!(ran.states(), "applied app@prod/b; failed app@prod/a; not_started app@prod/c");
+    fleet.isobar("recover").ends(0).says("no target has an unknown outcome");
+}
+
+#[test]
+fn other_targets_go_on_while_a_stopped_rollout_holds_its_own() {
+    let fleet = app("prod/a prod/b", ONE_BY_ONE);
+    fleet.file("live/prod/a/app/app.yaml/in-the-way", "x\n");
+    fleet.isobar("apply").ends(1);
+    fleet.stack("other", "").file("other/templates/note.txt", "unrelated\n").commit("Another stack");
+    let ran = fleet.isobar("apply --json").ends(1);
+    assert!(ran.states().starts_with("applied other@prod/a other@prod/b; "), "{}", ran.states());
+    assert_eq!(fleet.versions(), "prod/a -, prod/b -");
+}
+
+#[test]
+fn a_revert_frees_a_stopped_rollout_and_goes_to_the_touched_targets_first() {
+    let more = "rollout: { prod: { waves: [{ name: first, regions: a, gates: [{ command: [test, \"!\", -e, broken] }] }, \
+                { name: rest, regions: \"*\" }] } }";
+    let fleet = app("prod/a prod/b", more);
+    fleet.isobar("apply").ends(0);
+    fleet.file("broken", "yes\n").version(1, 2);
+    fleet.isobar("apply").ends(1).says("gate failed");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+
+    fleet.remove("broken").version(2, 1);
+    let ran = fleet.isobar("apply --json").ends(0);
+    assert_eq!(ran.states(), "applied app@prod/a; unchanged app@prod/b");
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
+    fleet.isobar("status").ends(0).says("All 2 targets applied").keeps_quiet_about("stopped");
+}
+
+#[test]
+fn a_failing_command_gate_stops_and_resume_asks_it_again() {
+    let more = "rollout: { prod: { waves: [{ name: first, regions: a, gates: [{ command: [test, -e, healthy] }] }, \
+                { name: rest, regions: \"*\" }] } }";
+    let fleet = app("prod/a prod/b", more);
+    fleet.isobar("apply").ends(1).says("test -e healthy exited with 1");
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
+
+    fleet.file("healthy", "").commit("Healthy");
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
+}
+
+/// Answers so many requests with a status, on a port of its own; returns the port.
+fn answers(status: &'static str, requests: usize) -> (u16, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let answer = move || {
+        for stream in listener.incoming().take(requests) {
+            let mut stream = stream.expect("a connection");
+            let _read = stream.read(&mut [0; 1024]).expect("a request");
+            write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").expect("it listens");
+        }
+    };
+    (port, std::thread::spawn(answer))
+}
+
+fn with_http_gate(port: u16) -> Sandbox {
+    let gate = format!("gates: [{{ http: \"http://127.0.0.1:{port}/health\" }}]");
+    app(
+        "prod/a prod/b",
+        &format!("rollout: {{ prod: {{ waves: [{{ name: first, regions: a, {gate} }}, {{ name: rest, regions: \"*\" }}] }} }}"),
+    )
+}
+
+#[test]
+fn an_http_gate_that_answers_well_lets_the_next_wave_begin() {
+    let (port, server) = answers("204 No Content", 1);
+    let fleet = with_http_gate(port);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
+    server.join().expect("it was asked once");
+}
+
+#[test]
+fn an_http_gate_that_answers_ill_or_not_at_all_stops() {
+    let (port, server) = answers("503 Service Unavailable", 1);
+    let fleet = with_http_gate(port);
+    fleet.isobar("apply").ends(1).says("503");
+    server.join().expect("it was asked once"); // and now nobody listens
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(1).says("failed");
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
+}
+
+#[test]
+fn a_pause_starts_nothing_until_resume() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("pause --reason lunch").ends(0);
+    let ran = fleet.isobar("apply --json").says("paused by ada: lunch");
+    assert_eq!((ran.states().as_str(), fleet.versions().as_str()), ("not_started app@prod/a", "prod/a -"));
+    assert_ne!(ran.code, 0, "nothing arrived");
+    fleet.isobar("tick").says("paused by ada: lunch");
+    fleet.isobar("status").ends(0).says("paused by ada: lunch");
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 1");
+}
+
+#[test]
+fn a_held_region_is_skipped_the_rest_goes_on_and_it_catches_up_when_released() {
+    let fleet = app("prod/a prod/b", ONE_BY_ONE);
+    fleet.isobar("apply").ends(0);
+    fleet.run(&["hold", "prod/a", "--reason", "power works"]).ends(0).says("prod/a is skipped until isobar hold --release");
+    fleet.version(1, 2);
+    let ran = fleet.isobar("apply --json").ends(0);
+    assert_eq!(ran.states(), "applied app@prod/b; skipped app@prod/a");
+    assert!(ran.why("app@prod/a").contains("power works"), "{}", ran.stdout);
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 2");
+
+    fleet.isobar("hold prod/a --release").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+}
+
+#[test]
+fn a_hold_ends_by_itself_at_its_time() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("hold prod/b --until 4h --reason sale").ends(0).says("until 2026-11-22 13:00 UTC");
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("status").ends(0).says("prod/b until 2026-11-22 13:00 UTC: sale");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+    fleet.pass_secs(4 * 3600).isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+}
+
+#[test]
+fn a_hold_of_no_region_and_without_a_reason_is_refused() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("hold prod/b --reason x").ends(64).says("no region \"prod/b\"");
+    fleet.isobar("hold prod/a").ends(64).says("a hold needs a reason");
+    fleet.isobar("hold prod/a --until never --reason x").ends(64).says("\"never\" is no time");
+}
+
+#[test]
+fn the_next_wave_is_previewed_and_judged_again() {
+    let fleet = Sandbox::fleet("waves");
+    fleet.isobar("apply").ends(0);
+    fleet.file("live/prod/b/app/app.yaml/in-the-way", "x\n"); // while it bakes
+    fleet.pass_secs(15 * 60);
+    let ran = fleet.isobar("tick --json").ends(1);
+    assert_eq!(ran.states(), "applied app@staging/a app@prod/a app@prod/c app@prod/d; failed app@prod/b");
+}
+
+#[test]
+fn a_merge_while_a_rollout_bakes_waits_for_it_and_says_so() {
+    let fleet = Sandbox::fleet("waves");
+    fleet.isobar("apply").ends(0);
+    fleet.edit("app/templates/app.yaml.j2", "1.0.0", "1.0.1").commit("Newer");
+    let ran = fleet.isobar("apply --json").ends(0);
+    assert!(ran.why("app@prod/b").contains("bakes"), "{}", ran.stdout);
+    assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "app: web\nregion: a\nversion: 1.0.0\n", "{}", ran.stdout);
+    for _ in 0..2 {
+        fleet.pass_secs(15 * 60).isobar("apply").ends(0);
+    }
+    assert_eq!(fleet.live("live/prod/d/app")["app.yaml"], "app: web\nregion: d\nversion: 1.0.1\n");
+}

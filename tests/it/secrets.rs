@@ -1,0 +1,90 @@
+//! Values that are never shown: not in any output, the journal, a stored preview, or a comment.
+
+use crate::support::{Sandbox, tree};
+
+/// Would be found wherever it leaked, whole or in part.
+const CANARY: &str = "canary-7f3a-not-to-be-seen";
+const PEPPER: &str = "paprika-of-prod-a";
+
+fn fleet() -> Sandbox {
+    let fleet = Sandbox::fleet("secrets").env("LOGIN_TOKEN", CANARY);
+    fleet.edit("isobar.yaml", "pepper: white", &format!("pepper: {PEPPER}")).commit("A pepper");
+    fleet
+}
+
+/// Everything that the program wrote outside the destination, and what it said.
+fn told(fleet: &Sandbox, ran: &crate::support::Ran) -> String {
+    let mut all = format!("{}\n{}", ran.stdout, ran.stderr);
+    for dir in [fleet.root().join(".isobar"), fleet.outside("home").into(), fleet.outside("tmp").into()] {
+        tree(&dir).into_iter().for_each(|(path, text)| all.push_str(&format!("{path}\n{text}\n")));
+    }
+    all.push_str(&std::fs::read_to_string(fleet.outside("comment.md")).unwrap_or_default());
+    all
+}
+
+#[test]
+fn a_secret_is_published_and_shown_nowhere() {
+    for key in [None, Some("a key of thirty-two characters!!")] {
+        let fleet = key.into_iter().fold(fleet(), |fleet, key| fleet.env("ISOBAR_KEY", key));
+        let comment = fleet.outside("comment.md");
+        let page = fleet.outside("home/page.html");
+        let lines: [&[&str]; 9] = [
+            &["preview", "--markdown", &comment],
+            &["preview", "--json"],
+            &["apply", "--markdown", &comment],
+            &["apply", "--json"],
+            &["why", "login@prod/a"],
+            &["why", "login@prod/a", "--json"],
+            &["drift", "--json"],
+            &["drift"],
+            &["status", "--html", &page],
+        ];
+        for line in lines {
+            let ran = fleet.run(line);
+            let all = told(&fleet, &ran);
+            let shown = [CANARY, PEPPER].into_iter().find(|secret| all.contains(secret));
+            assert_eq!(shown, None, "{line:?} with key {key:?} shows it:\n{all}");
+            assert!(key.is_none_or(|key| !all.contains(key)), "{line:?} shows the key");
+        }
+        assert_eq!(fleet.live("live/prod/a/login").get("login.yaml").is_some(), key.is_some(), "with a key it is applied");
+    }
+}
+
+#[test]
+fn a_secret_that_fails_to_render_is_not_shown_either() {
+    let fleet = fleet().env("ISOBAR_KEY", "a key of thirty-two characters!!");
+    fleet.file("login/templates/bad.yaml.j2", "{{ inputs.token + 1 }}\n{{ inputs.token.x.y }}\n").commit("Bad");
+    for line in [["preview", "--json"], ["apply", "--json"], ["check", "--json"]] {
+        let ran = fleet.run(&line);
+        assert!(!told(&fleet, &ran).contains(CANARY), "{line:?}");
+    }
+}
+
+#[test]
+fn without_a_key_a_target_that_changes_a_secret_waits_and_the_rest_goes_on() {
+    let fleet = fleet();
+    fleet.stack("plain", "").file("plain/templates/plain.txt", "plain\n").commit("Plain");
+    let ran = fleet.isobar("apply --json").ends(3);
+    assert_eq!(ran.states(), "applied plain@prod/a plain@prod/b; waiting login@prod/a login@prod/b");
+    assert!(ran.why("login@prod/a").contains("without ISOBAR_KEY no approval can be bound to it"), "{}", ran.stdout);
+    fleet.isobar("doctor").says("ISOBAR_KEY");
+}
+
+#[test]
+fn with_a_key_it_is_applied_and_a_new_value_is_a_change() {
+    let mut fleet = fleet().env("ISOBAR_KEY", "a key of thirty-two characters!!");
+    fleet.isobar("apply").ends(0);
+    assert!(fleet.live("live/prod/a/login")["login.yaml"].contains(CANARY));
+    fleet.isobar("drift").ends(0);
+
+    fleet = fleet.env("LOGIN_TOKEN", "canary-8888-also-not-to-be-seen");
+    let ran = fleet.isobar("preview --all").ends(0).says("login.yaml");
+    assert!(!told(&fleet, &ran).contains("8888"));
+}
+
+#[test]
+fn a_secret_that_is_not_set_is_said_by_name() {
+    let mut fleet = fleet();
+    fleet.without_env("LOGIN_TOKEN");
+    fleet.isobar("preview").ends(1).says("LOGIN_TOKEN");
+}
