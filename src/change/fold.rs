@@ -281,7 +281,26 @@ mod tests {
         let mut lines = Vec::new();
         text_lines(diff, |sign, line| lines.push(format!("{sign}{line}")));
         assert_eq!(&**address, "x");
-        assert_eq!(lines, ["@@ -3,4 +3,4 @@", " +one", " +two", " +three", "-+{cidr}", "++four"]);
+        assert_eq!(lines, ["@@ -2,4 +2,4 @@", " +one", " +two", " +three", "-+{cidr}", "++four"]);
+        assert_eq!(fold.groups[1].differs_lines, 2);
+    }
+
+    #[test]
+    fn an_outlier_with_one_more_edit_is_not_told_by_the_lines_around_it() {
+        let page = |rate: &str, end: &str| format!("a\nb\n{rate}\nd\ne\nf\ng\nh\ni\nj\n{end}\n");
+        let of = |target: &str, after: &str| {
+            let mut preview = preview(target, &[("x", &["+x"])]);
+            preview.changes[0].detail = Detail::Text(TextDiff::between(&page("400", "old"), after));
+            preview
+        };
+        let usual = page("400", "new");
+        let previews = [of("net@prod/a-1", &usual), of("net@prod/b-1", &usual), of("net@prod/c-1", &page("250", "new"))];
+
+        let fold = fold(&previews, &Names::new());
+
+        let mut lines = Vec::new();
+        text_lines(&fold.groups[1].differs[0].1, |sign, line| lines.push(format!("{sign}{line}")));
+        assert_eq!(lines[1..], [" @@ ~ document @@", "+-400", "++250", " -old", " +new"]);
         assert_eq!(fold.groups[1].differs_lines, 2);
     }
 

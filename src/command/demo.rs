@@ -36,6 +36,7 @@ pub async fn run(terminal: &Terminal, environment: &Environment, into: Option<Pa
     let mut environment = environment.clone();
     environment.variables.insert("ISOBAR_REVIEWS".into(), root.with_file_name("reviews.jsonl").to_string_lossy().into_owned());
     environment.variables.remove("GITHUB_ACTIONS"); // nothing here is anybody's production
+    environment.variables.remove("ISOBAR_NOW_MS"); // each step is a run of its own, and later than the one before
     let pause = pause && environment.stdout_is_terminal;
     let stage = Stage { terminal, environment, root, pause };
 

@@ -59,6 +59,12 @@ pub(super) fn change_text(change: &Change) -> String {
     text
 }
 
+/// Returns the same without the lines that stay and the places of hunks.
+pub(super) fn effect_text(change: &Change) -> String {
+    let text = change_text(change);
+    text.split_inclusive('\n').filter(|line| !line.starts_with(' ') && !line.starts_with("@@ -")).collect()
+}
+
 /// Counts the lines that are not the same; what only says where lines stand counts when nothing else differs.
 pub(super) fn changed_lines(diffs: &[(Arc<str>, TextDiff)]) -> usize {
     let lines =

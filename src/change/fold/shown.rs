@@ -2,7 +2,7 @@
 
 use super::super::{Change, Detail, FieldChange, Preview, TextDiff};
 use super::Member;
-use super::lines::change_text;
+use super::lines::{change_text, effect_text};
 use super::substitute::{Piece, Values};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -80,22 +80,36 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Returns what differs between the lines of the two previews, address by address.
+/// Returns what differs between the two previews, address by address: in what changes, or where that is the same, in where it
+/// stands.
 pub(super) fn difference(
     theirs: &mut Shown<'_>,
     their: &Preview,
     ours: &mut Shown<'_>,
     our: &Preview,
 ) -> Vec<(Arc<str>, TextDiff)> {
-    let mut sides: BTreeMap<Arc<str>, (String, String)> = BTreeMap::new();
-    for change in &theirs.preview(their).changes {
-        sides.entry(change.address.clone()).or_default().0 += &change_text(change);
+    let mut sides: BTreeMap<Arc<str>, [Side; 2]> = BTreeMap::new();
+    for (at, preview) in [theirs.preview(their), ours.preview(our)].iter().enumerate() {
+        for change in &preview.changes {
+            let sides = sides.entry(change.address.clone()).or_default();
+            sides[at].whole += &change_text(change);
+            sides[at].effect += &effect_text(change);
+        }
     }
-    for change in &ours.preview(our).changes {
-        sides.entry(change.address.clone()).or_default().1 += &change_text(change);
-    }
-    sides.retain(|_, (theirs, ours)| theirs != ours);
-    sides.into_iter().map(|(address, (theirs, ours))| (address, TextDiff::between(&theirs, &ours))).collect()
+    let between = |[theirs, ours]: &[Side; 2]| match theirs.effect == ours.effect {
+        true => TextDiff::between(&theirs.whole, &ours.whole),
+        false => TextDiff::between(&theirs.effect, &ours.effect),
+    };
+    sides.retain(|_, [theirs, ours]| theirs.whole != ours.whole);
+    sides.iter().map(|(address, sides)| (address.clone(), between(sides))).collect()
+}
+
+/// One side's changes of an address, as lines.
+#[derive(Default)]
+struct Side {
+    whole: String,
+    /// Without the lines that stay and the places of hunks, which shift with every line before them.
+    effect: String,
 }
 
 /// Returns each used name with the value that each member has for it.

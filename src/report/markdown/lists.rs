@@ -178,6 +178,14 @@ pub(super) fn notes(report: &Report) -> Section {
 }
 
 pub(super) fn next(report: &Report) -> Section {
-    let entry = |step: &Arc<str>| Entry { text: format!("- {}\n", code(step)), holds: 1 };
+    let entry = |step: &Arc<str>| Entry { text: format!("- {}\n", typed(step)), holds: 1 };
     Section { title: "**Next**\n".into(), entries: report.next.iter().map(entry).collect() }
+}
+
+/// Marks as code what can be typed; what is said about it, two spaces on, is prose.
+fn typed(step: &str) -> String {
+    let (command, about) = step.split_once("  ").map_or((step, None), |(command, about)| (command, Some(about.trim())));
+    let is_typed = ["isobar ", "git ", "export "].iter().any(|program| command.starts_with(program));
+    let command = if is_typed { code(command) } else { prose(command) };
+    about.map_or(command.clone(), |about| format!("{command} {}", prose(about)))
 }
