@@ -13,7 +13,6 @@ mod fleets;
 mod holes;
 mod house;
 mod killed;
-mod newer_head;
 mod preview;
 mod recover;
 mod rollout;
