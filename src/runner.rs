@@ -300,7 +300,11 @@ impl Drive<'_> {
             answer = probe::ask(gate, self.root, &self.gate_environment) => answer,
             () = (self.stop)() => return Ok(()),
         };
-        (self.watch)(Moment::Gate(gate, answer.as_ref().map(|()| ()).map_err(String::as_str)));
+        let told = match &answer {
+            Ok(()) => Ok(()),
+            Err(why) => Err(why.as_str()),
+        };
+        (self.watch)(Moment::Gate(gate, told));
         let step = match answer {
             Ok(()) => StepEvent::GatePassed { wave, gate: index },
             Err(why) => StepEvent::GateFailed { wave, gate: index, why: why.into() },

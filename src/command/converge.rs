@@ -10,7 +10,7 @@ use crate::exit::Failure;
 use crate::journal::{Entry, Event, History, State, Verb};
 use crate::policy::{Answer, Clearance, Policy, Verdict};
 use crate::review::{CommitSha, User};
-use crate::rollout::{Ending, Outcome, Progress, Rollout, StepEvent};
+use crate::rollout::{Ending, Outcome, Progress, Rollout, StepEvent, WaveState};
 use crate::runner::{self, Drive, Halt, MakeJob, Moment, PREVIEWS_AT_ONCE, Ready};
 use crate::stack::{Known, Selector, TargetId};
 use crate::store::{Holder, Lease};
@@ -82,6 +82,8 @@ pub(crate) struct Converge<'a> {
     lease: Lease,
     history: Mutex<History>,
     court: Court<'a>,
+    /// The commit of the rollout that is driven now.
+    bringing: CommitSha,
     /// Every change of the rollout as it looked when it was planned, where a rule counts them.
     whole: Vec<Arc<Preview>>,
     done: Converged,
@@ -105,6 +107,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     let mut run = Converge {
         world,
         scenes,
+        bringing: order.head.clone(),
         order,
         lease,
         history: Mutex::new(history),
@@ -258,20 +261,12 @@ impl Converge<'_> {
             None => work,
         };
         self.account(&work, None);
-        // What arrived in this run, with an earlier rollout, may go on to the head; what did not is not tried twice.
-        let arrived = |end: &End| matches!(end.outcome, EndState::Applied | EndState::Unchanged);
-        let tried: BTreeSet<TargetId> =
-            self.done.ends.iter().filter(|(_, end)| !arrived(end)).map(|(id, _)| id.clone()).collect();
+        let held = self.say_held(&work);
         let free: BTreeSet<TargetId> = {
-            let history = self.history();
-            work.pending
-                .iter()
-                .map(|pending| &pending.target.id)
-                .filter(|id| history.holder(id).is_none() && !tried.contains(*id))
-                .cloned()
-                .collect()
+            let tried: BTreeSet<&TargetId> = self.done.ends.keys().filter(|id| !self.may_go_on(id)).collect();
+            let pending = work.pending.iter().map(|pending| &pending.target.id);
+            pending.filter(|id| !held.contains(*id) && !tried.contains(id)).cloned().collect()
         };
-        self.say_held(&work, &free);
         if free.is_empty() || self.done.interrupted {
             return Ok(false);
         }
@@ -302,20 +297,45 @@ impl Converge<'_> {
         Ok(authority.policy.as_ref().is_some_and(Policy::counts_targets))
     }
 
-    fn say_held(&mut self, work: &Work, free: &BTreeSet<TargetId>) {
-        for pending in work.pending.iter().filter(|pending| !free.contains(&pending.target.id)) {
-            let why = {
-                let history = self.history();
-                let Some(holder) = history.holder(&pending.target.id) else { continue };
-                format!("rollout {} of {} holds it", holder.rollout().id, short(&holder.rollout().commit))
+    /// It arrived in this run with an earlier rollout, and the head wants more of it. What did not arrive is not tried twice.
+    fn may_go_on(&self, id: &TargetId) -> bool {
+        let arrived = |end: &End| matches!(end.outcome, EndState::Applied | EndState::Unchanged);
+        self.done.ends.get(id).is_some_and(arrived)
+            && self.history().commit_of(id).is_some_and(|commit| *commit != self.order.head.0)
+    }
+
+    /// Says which targets wait for an earlier rollout, and returns them.
+    fn say_held(&mut self, work: &Work) -> BTreeSet<TargetId> {
+        let held: BTreeMap<TargetId, String> = {
+            let history = self.history();
+            let rolling: Vec<(&Progress, BTreeSet<&str>)> = history
+                .rollouts()
+                .map(|progress| (progress, rolling_environments(progress, self.world.clock.now_ms())))
+                .collect();
+            let rolls = |id: &TargetId| {
+                let of = |(progress, environments): &&(&Progress, BTreeSet<&str>)| {
+                    environments.contains(id.region.environment()) && progress.contains(id)
+                };
+                rolling.iter().find(of).map(|(progress, _)| *progress)
             };
-            let end = End { outcome: EndState::NotStarted(why.into()), preview: None, verdict: None };
-            self.done.ends.entry(pending.target.id.clone()).or_insert(end);
+            let ids = work.pending.iter().map(|pending| &pending.target.id);
+            let say =
+                |holder: &Progress| format!("rollout {} of {} holds it", holder.rollout().id, short(&holder.rollout().commit));
+            ids.filter_map(|id| Some((id.clone(), say(history.holder(id).or_else(|| rolls(id))?)))).collect()
+        };
+        for (id, why) in &held {
+            let said = self.done.ends.get(id);
+            if said.is_none() || self.may_go_on(id) {
+                let end = End { outcome: EndState::NotStarted(why.as_str().into()), preview: None, verdict: None };
+                self.done.ends.insert(id.clone(), end);
+            }
         }
+        held.into_keys().collect()
     }
 
     /// Drives one rollout until nothing of it can begin; returns the targets applied at an older commit than the head's.
     async fn drive(&mut self, mut progress: Progress, work: Work) -> Result<BTreeSet<TargetId>, Failure> {
+        self.bringing = CommitSha(progress.rollout().commit.clone());
         let (world, lease) = (self.world, &self.lease);
         let held = self.holds();
         let paused = self.history().paused().map(|(by, reason)| format!("paused by {by}: {reason}"));
@@ -512,7 +532,7 @@ impl Converge<'_> {
                     cleared.events.push(Event::Recovered { target: target.clone(), how: how.into() });
                 }
                 ends.insert(target, end);
-                self.grant(clearance, preview, self.order.head.0.clone(), cleared);
+                self.grant(clearance, preview, self.bringing.0.clone(), cleared);
             }
             Answer::Wait | Answer::Deny => {
                 if let Some((clearance, preview, scene)) = self.older(&target, part, at_commit, make).await? {
@@ -563,7 +583,7 @@ impl Converge<'_> {
         make: &MakeJob<'_>,
     ) -> Result<Option<(Clearance, Arc<Preview>, Arc<Scene>)>, Failure> {
         let from = self.history().commit_of(target).cloned().map(CommitSha);
-        let line = self.world.workspace.first_parents(from.as_ref(), &self.order.head)?;
+        let line = self.world.workspace.first_parents(from.as_ref(), &self.bringing)?;
         let (mut last, known) = (None, known_outputs(self.world, part).await);
         for commit in line.into_iter().skip(1).take(OLDER_COMMITS_MAX) {
             let Ok(scene) = self.scenes.at(&commit) else { continue };
@@ -678,6 +698,17 @@ struct Cleared {
     ready: BTreeMap<TargetId, Ready>,
     older: BTreeSet<TargetId>,
     known: Known,
+}
+
+/// Environments in which an open rollout has waves that are to come or bake: all its targets there wait for it, so that a canary
+/// shows what it was to show before something newer comes over it.
+fn rolling_environments(progress: &Progress, now_ms: u64) -> BTreeSet<&str> {
+    if progress.ending().is_some() {
+        return BTreeSet::new();
+    }
+    let waves = progress.rollout().waves.iter().enumerate();
+    let rolls = |(at, _): &(usize, &crate::rollout::Wave)| progress.wave_state(*at, now_ms) != WaveState::Done;
+    waves.filter(rolls).map(|(_, wave)| &*wave.environment).collect()
 }
 
 fn not_seen(unseen: Unseen, cleared: &mut Cleared, ends: &mut BTreeMap<TargetId, End>) {

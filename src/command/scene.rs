@@ -9,7 +9,7 @@ use crate::rollout::Settings;
 use crate::stack::{Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Source, StackName, Target, TargetId, Uses};
 use crate::workspace::Snapshot;
 use crate::world::World;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -75,11 +75,20 @@ impl Scene {
     pub(crate) fn check_targets(&self, world: &World) -> Result<(), Failure> {
         let mut mistakes = Mistakes::default();
         let mut owners: BTreeMap<String, &Target> = BTreeMap::new();
+        let mut mistaken: BTreeSet<&StackName> = BTreeSet::new();
         for target in self.fleet.targets() {
             let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
             match self.resolver.resolve(target, &Known::default()) {
                 Err(found) => mistakes.extend(found),
                 Ok(resolved) => {
+                    let mut own = Mistakes::default();
+                    engine.check_target(&target.stack, &resolved, &mut own);
+                    if !own.is_empty() {
+                        if mistaken.insert(&target.stack.name) {
+                            mistakes.extend(own); // the same in every region
+                        }
+                        continue;
+                    }
                     let Some(identity) = engine.identity(&resolved) else { continue };
                     if let Some(other) = owners.insert(identity.clone(), target) {
                         let what = format!("{} and {} are the same thing: {identity}", other.id, target.id);

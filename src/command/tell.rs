@@ -97,7 +97,7 @@ pub(crate) fn in_order(rows: &mut [Row], targets: &[Target]) {
 pub(crate) fn folded(rows: &[Row], work: &Work) -> Fold {
     let previews: Vec<&Preview> =
         rows.iter().filter_map(|row| row.preview.as_deref()).filter(|preview| !preview.is_empty()).collect();
-    let mut of_region: BTreeMap<&str, Vec<(Arc<str>, Arc<str>)>> = BTreeMap::new();
+    let mut of_region: BTreeMap<&str, OwnValues> = BTreeMap::new();
     for pending in &work.pending {
         of_region.entry(pending.target.region.id.as_str()).or_insert_with(|| own_values(&pending.target.region));
     }
@@ -106,9 +106,12 @@ pub(crate) fn folded(rows: &[Row], work: &Work) -> Fold {
     fold(&previews, &names)
 }
 
+/// Names and values.
+type OwnValues = Vec<(Arc<str>, Arc<str>)>;
+
 /// The values that belong to a region, by name: its id and parts, its labels and its own vars.
-fn own_values(region: &Region) -> Vec<(Arc<str>, Arc<str>)> {
-    let mut values: Vec<(Arc<str>, Arc<str>)> = vec![
+fn own_values(region: &Region) -> OwnValues {
+    let mut values: OwnValues = vec![
         ("{region.id}".into(), region.id.as_str().into()),
         ("{region.name}".into(), region.id.name().into()),
         ("{region.environment}".into(), region.id.environment().into()),
@@ -121,7 +124,7 @@ fn own_values(region: &Region) -> Vec<(Arc<str>, Arc<str>)> {
     values
 }
 
-fn leaves(name: &str, value: &Value, values: &mut Vec<(Arc<str>, Arc<str>)>) {
+fn leaves(name: &str, value: &Value, values: &mut OwnValues) {
     match value {
         Value::Object(map) => map.iter().for_each(|(key, value)| leaves(&format!("{name}.{key}"), value, values)),
         Value::Array(items) => items.iter().enumerate().for_each(|(at, value)| leaves(&format!("{name}.{at}"), value, values)),

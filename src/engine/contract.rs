@@ -62,6 +62,9 @@ pub trait Engine: Send + Sync {
     /// Checks a stack's section and sources without looking at the world; every mistake with its place.
     fn check(&self, stack: &Stack, sources: &Sources, mistakes: &mut Mistakes);
 
+    /// Checks the section of one target, its expressions filled in; what waits for an output is left to the preview.
+    fn check_target(&self, _stack: &Stack, _resolved: &Resolved, _mistakes: &mut Mistakes) {}
+
     /// Which repository paths it reads for `stack`: directories (with `/` at the end) and files.
     fn reads(&self, stack: &Stack) -> Vec<Arc<str>>;
 

@@ -116,7 +116,7 @@ fn why_tells_where_a_value_comes_from_and_what_it_waits_for() {
         .ends(0)
         .says("because it is new")
         .says("replicas = 3")
-        .says("isobar.yaml:23")
+        .says("isobar.yaml:21")
         .says("of environment prod")
         .says("waits for\n  network@prod/eu-west-1");
     fleet.isobar("why edge@prod/eu-wst-1").ends(64).says("did you mean \"edge@prod/eu-west-1\"?");
@@ -127,7 +127,7 @@ fn a_graph_is_drawn_as_text_dot_and_mermaid() {
     let fleet = Sandbox::fleet("demo");
     fleet.isobar("graph").ends(0).says("network").says("base");
     fleet.isobar("graph --format dot").ends(0).says("digraph");
-    fleet.isobar("graph --format mermaid").ends(0).says("graph ").says("edge");
+    fleet.isobar("graph --format mermaid").ends(0).says("flowchart").says("edge");
     fleet.isobar("graph --targets --format dot").ends(0).says("network@prod/eu-west-1");
 }
 
@@ -187,7 +187,7 @@ fn init_overwrites_nothing_and_what_it_writes_is_good() {
         shop.isobar(example).ends(0).says("wrote isobar.yaml");
         shop.isobar("check").ends(0).says("no mistakes");
         let ignores = std::fs::read_to_string(shop.root().join(".gitignore")).expect("it was there");
-        assert_eq!(ignores, "target/\n/live/\n/.isobar/\n");
+        assert_eq!(ignores, "target/\n/live/\n/.isobar/*\n!/.isobar/schema/\n");
         shop.isobar(example).ends(64).says("already there: isobar.yaml");
         shop.commit("First fleet");
         shop.isobar("preview").ends(0);

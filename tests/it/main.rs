@@ -18,3 +18,4 @@ mod recover;
 mod rollout;
 mod secrets;
 mod support;
+mod transcript;

@@ -62,6 +62,12 @@ impl Engine for Documents {
         check::uses(stack, sources)
     }
 
+    fn check_target(&self, stack: &Stack, resolved: &Resolved, mistakes: &mut Mistakes) {
+        if section::waits_for(&resolved.section).is_empty() {
+            section::Section::read(&resolved.section, &stack.dir, mistakes);
+        }
+    }
+
     fn identity(&self, resolved: &Resolved) -> Option<String> {
         section::destination_of(&resolved.section).map(|destination| format!("file:{destination}"))
     }
