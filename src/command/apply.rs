@@ -1,8 +1,9 @@
 //! `isobar apply` and `isobar tick`: brings targets to the head of the code, in waves, as far as policy clears.
 
-use super::converge::{Converged, End, EndState, Order, converge, say_time, short};
+use super::converge::{Converged, End, EndState, Order, converge};
 use super::court::Review;
 use super::pending::{Pending, Work};
+use super::say::{say_time, short};
 use super::scene::Scenes;
 use super::tell::{self, Form};
 use super::view;

@@ -1,6 +1,6 @@
 //! `isobar pause`, `resume` and `hold`: what people say to a rollout.
 
-use super::converge::say_time;
+use super::say::say_time;
 use super::scene::Scenes;
 use super::tell;
 use crate::exit::{Exit, Failure};

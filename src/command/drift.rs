@@ -1,6 +1,7 @@
 //! `isobar drift`: what moved without us. `--fix` puts it back, as a rollout like any other.
 
 use super::converge::{Order, converge};
+
 use super::court::Review;
 use super::pending::{self, Work};
 use super::preview::{keep, look};

@@ -19,6 +19,7 @@ pub mod why;
 mod converge;
 mod court;
 mod pending;
+mod say;
 mod scene;
 mod tell;
 mod view;

@@ -1,7 +1,8 @@
 //! `isobar recover`: explains every unknown outcome, looks again, and closes it or goes on with it. Safe to repeat.
 
 use super::apply;
-use super::converge::{Order, converge, say_time};
+use super::converge::{Order, converge};
+use super::say::say_time;
 use super::scene::Scenes;
 use super::tell::{self, Form};
 use crate::exit::{Exit, Failure};

@@ -1,7 +1,7 @@
 //! `isobar status`: what runs where, as text, JSON or one HTML page. Writes nothing but that page.
 
-use super::converge::short;
 use super::pending::{Work, since_applied};
+use super::say::short;
 use super::scene::Scenes;
 use super::tell;
 use crate::exit::{Exit, Failure};

@@ -58,7 +58,7 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
     let mut text = String::new();
     let since = since.map_or_else(
         || "nothing of it was ever applied".to_string(),
-        |commit| format!("compared with {}", super::converge::short(&commit)),
+        |commit| format!("compared with {}", super::say::short(&commit)),
     );
     let verdict = if touched.is_some() { "is touched" } else { "is not touched" };
     let _ = writeln!(text, "{id} {verdict} ({since})");

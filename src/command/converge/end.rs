@@ -1,0 +1,112 @@
+//! How each target came out.
+
+use super::Converge;
+use crate::change::Preview;
+use crate::command::pending::Work;
+use crate::command::say::say_time;
+use crate::command::scene::Scene;
+use crate::journal::History;
+use crate::policy::Verdict;
+use crate::rollout::{Ending, Outcome, Progress};
+use crate::runner::Halt;
+use crate::stack::TargetId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How each target came out, and what is left.
+#[derive(Default)]
+pub(crate) struct Converged {
+    pub(crate) ends: BTreeMap<TargetId, End>,
+    pub(crate) rollouts: Vec<Progress>,
+    pub(crate) untouched: Vec<TargetId>,
+    /// Every selected target, in the order of the fleet, destroyed ones last.
+    pub(crate) selected: Vec<TargetId>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) next: Vec<String>,
+    /// When the next tick can go on, and why it waits.
+    pub(crate) wait: Option<(u64, String)>,
+    pub(crate) interrupted: bool,
+    pub(crate) history: History,
+    pub(crate) head_scene: Option<Arc<Scene>>,
+}
+
+/// One target's end.
+#[derive(Clone)]
+pub(crate) struct End {
+    pub(crate) outcome: EndState,
+    pub(crate) preview: Option<Arc<Preview>>,
+    pub(crate) verdict: Option<Verdict>,
+}
+
+/// What became of a target in this run.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum EndState {
+    Applied,
+    Unchanged,
+    Failed(Arc<str>),
+    /// Somebody must approve, or policy says no: `true` for a denial.
+    NotCleared(Arc<str>, bool),
+    Skipped(Arc<str>),
+    Unknown(Arc<str>),
+    /// A wave that was not reached.
+    NotStarted(Arc<str>),
+}
+
+impl Converge<'_> {
+    /// Turns what the rollout says into ends.
+    pub(super) fn finish(&mut self, progress: &Progress, halt: Halt, mut ends: BTreeMap<TargetId, End>, work: &Work) {
+        let why_not = match &halt {
+            Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) => "its wave was not reached".to_string(),
+            Halt::Over(Ending::Stopped(why)) => format!("the rollout stopped: {why}"),
+            Halt::Wait { until_ms, why } => {
+                self.done.wait = Some((*until_ms, why.clone()));
+                format!("{why}; goes on with isobar tick at {}", say_time(*until_ms))
+            }
+            Halt::Paused(why) => why.clone(),
+            Halt::Interrupted => {
+                self.done.interrupted = self.world.stop.asked().is_some();
+                "the run was stopped by a signal".to_string()
+            }
+        };
+        match &halt {
+            Halt::Over(Ending::Stopped(_)) => {
+                self.done.next.push("isobar resume (after mending the cause), then isobar apply".into())
+            }
+            Halt::Wait { .. } => self.done.next.push("isobar tick".into()),
+            Halt::Interrupted => self.done.next.push("isobar apply (goes on where this stopped)".into()),
+            Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) | Halt::Paused(_) => {}
+        }
+        let unknown: BTreeSet<TargetId> = progress.unknown().into_iter().collect();
+        for pending in &work.pending {
+            let id = &pending.target.id;
+            let before = ends.remove(id);
+            let outcome = match (progress.outcome(id), before.as_ref().map(|end| &end.outcome)) {
+                (Some(Outcome::Skipped(_)), Some(skipped @ (EndState::NotCleared(..) | EndState::Skipped(_)))) => skipped.clone(),
+                (Some(Outcome::Applied), _) => EndState::Applied,
+                (Some(Outcome::Unchanged), _) => EndState::Unchanged,
+                (Some(Outcome::Failed(text)), _) => EndState::Failed(text.clone()),
+                (Some(Outcome::Skipped(why)), _) => EndState::Skipped(why.clone()),
+                (None, _) if unknown.contains(id) => EndState::Unknown("started, no outcome: isobar recover".into()),
+                (None, _) => EndState::NotStarted(why_not.clone().into()),
+            };
+            let (preview, verdict) = before.map_or((None, None), |end| (end.preview, end.verdict));
+            self.done.ends.insert(id.clone(), End { outcome, preview, verdict });
+        }
+    }
+
+    /// Notes which targets this run is about.
+    pub(super) fn account(&mut self, work: &Work, paused: Option<&str>) {
+        self.done.untouched = work.untouched.clone();
+        let known: BTreeSet<TargetId> = self.done.selected.iter().cloned().collect();
+        let all = work.untouched.iter().chain(work.pending.iter().map(|pending| &pending.target.id));
+        self.done.selected.extend(all.filter(|id| !known.contains(*id)).cloned());
+        for pending in &work.pending {
+            if self.order.begin && paused.is_none() {
+                continue;
+            }
+            let why = paused.unwrap_or("merged and not yet part of a rollout: isobar apply");
+            let end = End { outcome: EndState::NotStarted(why.into()), preview: None, verdict: None };
+            self.done.ends.entry(pending.target.id.clone()).or_insert(end);
+        }
+    }
+}
