@@ -160,7 +160,7 @@ fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
         next.push("git add -A && git commit -m \"…\"".into());
     }
     if view.base.is_some() {
-        next.push("isobar apply  (after the merge)".into());
+        next.push("merge, then isobar apply".into());
     } else if !verdicts.is_empty() {
         next.push("isobar apply".into());
     }

@@ -11,8 +11,10 @@ use std::collections::BTreeSet;
 use std::fs;
 
 /// Pages that are made from the program, and how.
-const GENERATED: [(&str, fn() -> String); 2] =
-    [("docs/commands.md", isobar::cli::reference), ("docs/definitions.md", definitions::page)];
+const GENERATED: [Generated; 2] = [("docs/commands.md", isobar::cli::reference), ("docs/definitions.md", definitions::page)];
+
+/// A page and what writes it.
+type Generated = (&'static str, fn() -> String);
 
 #[test]
 fn generated_pages_are_current() {
