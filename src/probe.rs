@@ -20,14 +20,24 @@ pub async fn ask(gate: &Gate, root: &Path, environment: &BTreeMap<OsString, OsSt
 }
 
 async fn get(url: &str, timeout: Duration) -> Result<(), String> {
-    let client = reqwest::Client::builder().timeout(timeout).user_agent(concat!("isobar/", env!("CARGO_PKG_VERSION"))).build();
-    let answer = client.map_err(|error| error.to_string())?.get(url).send().await;
+    let builder = || reqwest::Client::builder().timeout(timeout).user_agent(concat!("isobar/", env!("CARGO_PKG_VERSION")));
+    let client = match builder().build() {
+        // A machine without certificates can still ask over plain http.
+        Err(_) if url.starts_with("http://") => builder().tls_certs_only([]).build(),
+        client => client,
+    };
+    let answer = client.map_err(|error| format!("GET {url} cannot be asked: {}", root_cause(&error)))?.get(url).send().await;
     match answer {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) => Err(format!("GET {url} answered {}", answer.status())),
         Err(error) if error.is_timeout() => Err(format!("GET {url} did not answer within {} s", timeout.as_secs())),
-        Err(error) => Err(format!("GET {url} failed: {}", error.without_url())),
+        Err(error) => Err(format!("GET {url} failed: {}", root_cause(&error.without_url()))),
     }
+}
+
+/// The last of an error's sources says what happened; those before only where.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), root_cause)
 }
 
 async fn call(

@@ -251,3 +251,15 @@ fn the_author_of_an_earlier_commit_may_not_approve_it_under_a_later_ones_name() 
     fleet.isobar("apply").ends(3).says("missing 1 of platform");
     assert_eq!(fleet.versions(), "prod/a 1");
 }
+
+#[test]
+fn a_destroy_can_be_judged_after_it_was_shown() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.stack("other", "").file("other/templates/other.txt", "other\n").commit("Other");
+    fleet.approved_apply("bob").ends(0);
+    fleet.remove("other").commit("Gone");
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review carol=approve").ends(0).says("1 to delete");
+    fleet.isobar("apply").ends(0);
+    assert!(!fleet.live("live/prod/a").contains_key("other/other.txt"));
+}
