@@ -60,7 +60,9 @@ fn an_apply_that_failed_in_3_of_18_targets_is_taken_along_by_the_next_merge() {
     assert!(ran.states().contains("failed app@prod/r03 app@prod/r07 app@prod/r16"), "{}", ran.states());
     fleet.isobar("status").ends(0).says("15 of 18 targets applied, 3 failed");
 
-    blocked.iter().for_each(|region| drop(fleet.remove(&format!("live/{region}/app/app.yaml"))));
+    for region in blocked {
+        fleet.remove(&format!("live/{region}/app/app.yaml"));
+    }
     fleet.stack("other", "").file("other/templates/note.txt", "unrelated\n").commit("Another stack");
     let ran = fleet.isobar("apply --json").ends(0);
     assert_eq!(ran.json()["counts"]["applied"], 18 + 3, "{}", ran.stdout);

@@ -46,7 +46,7 @@ fn a_secret_is_published_and_shown_nowhere() {
             assert_eq!(shown, None, "{line:?} with key {key:?} shows it:\n{all}");
             assert!(key.is_none_or(|key| !all.contains(key)), "{line:?} shows the key");
         }
-        assert_eq!(fleet.live("live/prod/a/login").get("login.yaml").is_some(), key.is_some(), "with a key it is applied");
+        assert_eq!(fleet.live("live/prod/a/login").contains_key("login.yaml"), key.is_some(), "with a key it is applied");
     }
 }
 
@@ -79,7 +79,7 @@ fn with_a_key_it_is_applied_and_a_new_value_is_a_change() {
 
     fleet = fleet.env("LOGIN_TOKEN", "canary-8888-also-not-to-be-seen");
     let ran = fleet.isobar("preview --all").ends(0).says("login.yaml");
-    assert!(!told(&fleet, &ran).contains("8888"));
+    assert!(!told(&fleet, &ran).contains("canary-8888"));
 }
 
 #[test]

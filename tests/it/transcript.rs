@@ -11,9 +11,9 @@ const LINES: &[&str] = &[
     "git add -A && git commit -m \"First fleet\"",
     "isobar preview",
     "isobar apply",
-    "sed -i 's/replicas: 3/replicas: 5/' isobar.yaml",
+    "sed -i 's/replicas: 3/replicas: 4/' isobar.yaml",
     "isobar preview",
-    "git commit -am \"Five replicas in prod\"",
+    "git commit -am \"One more replica in prod\"",
     "isobar apply",
     "isobar drift",
     "isobar status",
@@ -33,7 +33,7 @@ fn play(shop: &Sandbox, line: &str) -> String {
             String::new()
         }
         ("sed", _) => {
-            shop.edit("isobar.yaml", "replicas: 3", "replicas: 5");
+            shop.edit("isobar.yaml", "replicas: 3", "replicas: 4");
             String::new()
         }
         ("ls", _) => "api  web\n".into(),
@@ -63,7 +63,7 @@ fn normalised(text: &str, shop: &Sandbox) -> String {
                 commits.push(word.into());
                 commits.len() - 1
             });
-            let name = format!("{:x}", 0xc0ff_ee0 + nth);
+            let name = format!("{:x}", 0x0c0f_fee0 + nth);
             out.push_str(&name);
         } else {
             out.push_str(word);
@@ -113,4 +113,15 @@ fn the_first_five_minutes_are_what_the_docs_show() {
 #[test]
 fn the_same_minutes_are_said_in_the_same_words() {
     assert_eq!(transcript(), transcript());
+}
+
+#[test]
+fn what_is_typed_is_what_the_readme_says() {
+    let readme = include_str!("../../README.md");
+    let five_minutes =
+        readme.split("## Five minutes").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("such a chapter");
+    let lines = five_minutes.lines().map(|line| line.split("  #").next().unwrap_or_default().trim_end());
+    let told: Vec<&str> = lines.filter(|line| line.starts_with("isobar ") || line.starts_with("git ")).collect();
+    let typed: Vec<&str> = LINES.iter().copied().filter(|line| line.starts_with("isobar ") || line.starts_with("git ")).collect();
+    assert_eq!(told, typed);
 }

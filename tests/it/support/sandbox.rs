@@ -74,6 +74,14 @@ impl Sandbox {
         sandbox
     }
 
+    /// Returns a copy of all that is on disk: for stories that go on from one point in many ways.
+    pub(crate) fn twin(&self) -> Self {
+        let dir = TempDir::new().expect("a temporary directory can be made");
+        copy(self.dir.path(), dir.path());
+        let repo = Repository::open(dir.path().join("repo")).expect("a copy of a repository is one");
+        Self { dir, repo, now_ms: self.now_ms.clone(), author: self.author.clone(), env: self.env.clone() }
+    }
+
     /// Returns the same sandbox with another author of the commits to come.
     pub(crate) fn by(mut self, author: &str) -> Self {
         self.author = author.into();
@@ -255,6 +263,18 @@ impl Sandbox {
     pub(crate) fn journal_lines(&self) -> Vec<serde_json::Value> {
         let text = fs::read_to_string(self.root().join(".isobar/journal/entries.jsonl")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("it was made before").flatten() {
+        let to = to.join(entry.file_name());
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            fs::create_dir(&to).expect("the directory is new");
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), &to).expect("a file that we made can be copied");
+        }
     }
 }
 
