@@ -281,7 +281,7 @@ mod tests {
         let mut lines = Vec::new();
         text_lines(diff, |sign, line| lines.push(format!("{sign}{line}")));
         assert_eq!(&**address, "x");
-        assert_eq!(lines, ["@@ -2,4 +2,4 @@", " +one", " +two", " +three", "-+{cidr}", "++four"]);
+        assert_eq!(lines, ["@@ -1,4 +1,4 @@", " +one", " +two", " +three", "-+{cidr}", "++four"]);
         assert_eq!(fold.groups[1].differs_lines, 2);
     }
 
@@ -300,7 +300,7 @@ mod tests {
 
         let mut lines = Vec::new();
         text_lines(&fold.groups[1].differs[0].1, |sign, line| lines.push(format!("{sign}{line}")));
-        assert_eq!(lines[1..], [" @@ ~ document @@", "+-400", "++250", " -old", " +new"]);
+        assert_eq!(lines[1..], ["+-400", "++250", " -old", " +new"]);
         assert_eq!(fold.groups[1].differs_lines, 2);
     }
 

@@ -82,8 +82,6 @@ network · A · prod/us-east-1, prod/eu-west-1 · ~1
 
 network · B · prod/eu-south-2 · ~1 · differs from A by 2 lines
   vpc.yaml: first sign - only in A, + only here; second sign the change itself
-     @@ -1,2 +1,3 @@
-      name: vpc
      -cidr: 10.3.27.0/24
     -+cidr: {region.vars.cidr}
     ++cidr: 0.0.0.0/0

@@ -98,7 +98,10 @@ pub(super) fn difference(
     }
     let between = |[theirs, ours]: &[Side; 2]| match theirs.effect == ours.effect {
         true => TextDiff::between(&theirs.whole, &ours.whole),
-        false => TextDiff::between(&theirs.effect, &ours.effect),
+        false => {
+            let (theirs, ours) = without_common_head(&theirs.effect, &ours.effect);
+            TextDiff::between(theirs, ours)
+        }
     };
     sides.retain(|_, [theirs, ours]| theirs.whole != ours.whole);
     sides.iter().map(|(address, sides)| (address.clone(), between(sides))).collect()
@@ -110,6 +113,14 @@ struct Side {
     whole: String,
     /// Without the lines that stay and the places of hunks, which shift with every line before them.
     effect: String,
+}
+
+/// What happens to which kind stands in the first line; it is told only where it differs.
+fn without_common_head<'t>(theirs: &'t str, ours: &'t str) -> (&'t str, &'t str) {
+    match (theirs.split_once('\n'), ours.split_once('\n')) {
+        (Some((their_head, theirs)), Some((our_head, ours))) if their_head == our_head => (theirs, ours),
+        _ => (theirs, ours),
+    }
 }
 
 /// Returns each used name with the value that each member has for it.
