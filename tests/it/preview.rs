@@ -42,7 +42,7 @@ fn a_branch_is_previewed_as_it_would_be_after_the_merge() {
     fleet.isobar("apply").ends(0);
 
     fleet.checkout("mine");
-    let ran = fleet.isobar("preview").ends(0).says("+version: 2").says("(after the merge)");
+    let ran = fleet.isobar("preview").ends(0).says("+version: 2").says("isobar apply").says("merge");
     assert!(!ran.stdout.contains("extra.yaml"), "what the base did meanwhile is no change of the branch:\n{}", ran.stdout);
     fleet.checkout("main").isobar("preview --base main --head mine").ends(0).says("+version: 2");
     fleet.isobar("preview --head mine").ends(64).says("--head needs --base");
