@@ -160,7 +160,7 @@ fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
         next.push("git add -A && git commit -m \"…\"".into());
     }
     if view.base.is_some() {
-        next.push("merge, then isobar apply".into());
+        next.push("isobar apply  (after the merge)".into());
     } else if !verdicts.is_empty() {
         next.push("isobar apply".into());
     }
