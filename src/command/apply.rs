@@ -27,7 +27,6 @@ pub struct Request {
 
 /// Applies what the head says.
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
-    clean(world)?;
     bring(world, request, Verb::Apply, true, Told::Apply).await
 }
 
@@ -58,7 +57,7 @@ async fn bring(world: &World, request: &Request, verb: Verb, begin: bool, told: 
 }
 
 /// An apply is of what is committed: anything else could not be reviewed.
-fn clean(world: &World) -> Result<(), Failure> {
+pub(crate) fn clean(world: &World) -> Result<(), Failure> {
     let dirty = view::uncommitted(world)?;
     if dirty.is_empty() {
         return Ok(());

@@ -68,6 +68,18 @@ impl Settings {
         Self { order, paces }
     }
 
+    /// Takes over the environments that only `newer` has, and with them its order where this one has no say.
+    pub fn with_new_of(mut self, newer: &Settings) -> Self {
+        let known: BTreeSet<Arc<str>> = self.order.iter().cloned().collect();
+        for environment in newer.order.iter().filter(|environment| !known.contains(*environment)) {
+            self.order.push(environment.clone());
+            if let Some(pace) = newer.paces.get(environment) {
+                self.paces.insert(environment.clone(), pace.clone());
+            }
+        }
+        self
+    }
+
     /// Returns how `environment` rolls out; one that nobody named is `instant`.
     pub(super) fn pace(&self, environment: &str) -> Option<&Pace> {
         self.paces.get(environment)

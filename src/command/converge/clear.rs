@@ -1,7 +1,7 @@
 //! The gate before every start: fresh previews, judged under the lease; what is cleared is granted, what is not waits and says so.
 
 use super::{Converge, End, EndState};
-use crate::change::{Preview, Unseen, UnseenReason};
+use crate::change::{Intent, Preview, Unseen, UnseenReason};
 use crate::command::court::Asked;
 use crate::command::pending::{Work, known_outputs};
 use crate::command::scene::Scene;
@@ -47,6 +47,10 @@ impl Converge<'_> {
             None,
         );
         let mut cleared = Cleared { known: known_outputs(self.world, &part).await, ..Cleared::default() };
+        for target in targets.iter().filter(|target| part.get(target).is_none()) {
+            let reason = UnseenReason::Engine("its definition is gone".into());
+            not_seen(Unseen { target: target.clone(), reason }, &mut cleared, ends);
+        }
         let answers = self.look(&part, &mut cleared.known, make).await;
 
         let mut fresh = Vec::new();
@@ -151,7 +155,7 @@ impl Converge<'_> {
                 self.grant(clearance, preview, self.bringing.0.clone(), cleared);
             }
             Answer::Wait | Answer::Deny => {
-                if let Some((clearance, preview, scene)) = self.older(&target, part, at_commit, make).await? {
+                if let Some((clearance, preview, scene)) = self.older(&preview, part, at_commit, make, &cleared.known).await? {
                     let commit = scene.snapshot.commit.clone().map_or_else(|| Arc::from(""), |commit| commit.0);
                     at_commit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(target.clone(), scene);
                     cleared.older.insert(target.clone());
@@ -190,33 +194,30 @@ impl Converge<'_> {
         cleared.clearances.push(clearance);
     }
 
-    /// Several merges wait for this target: the newest one whose fresh preview is cleared.
+    /// Several merges wait for this target: the newest one whose fresh preview is cleared. One that would delete what the head
+    /// keeps is passed over: going forward must not take a way round through a loss.
     async fn older(
         &self,
-        target: &TargetId,
+        at_head: &Preview,
         part: &Work,
         at_commit: &Mutex<BTreeMap<TargetId, Arc<Scene>>>,
         make: &MakeJob<'_>,
+        known: &Known,
     ) -> Result<Option<(Clearance, Arc<Preview>, Arc<Scene>)>, Failure> {
+        let target = &at_head.target;
+        if at_head.intent == Intent::Destroy {
+            return Ok(None); // older definitions would converge what is to go
+        }
         let from = self.history().commit_of(target).cloned().map(CommitSha);
         let line = self.world.workspace.first_parents(from.as_ref(), &self.bringing)?;
-        let (mut last, known) = (None, known_outputs(self.world, part).await);
+        let mut last = None;
         for commit in line.into_iter().skip(1).take(OLDER_COMMITS_MAX) {
             let Ok(scene) = self.scenes.at(&commit) else { continue };
             if scene.fleet.target(target).is_none() {
                 continue;
             }
-            at_commit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(target.clone(), scene.clone());
-            let seen = match (
-                make(target, &known),
-                part.get(target).and_then(|pending| self.world.engines.get(&pending.target.stack.engine)),
-            ) {
-                (Ok(job), Some(engine)) => engine.preview(&job).await,
-                _ => continue,
-            };
-            at_commit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(target);
-            let Ok(preview) = seen.map(Arc::new) else { continue };
-            if preview.is_empty() || last.replace(preview.digest()) == Some(preview.digest()) {
+            let Some(preview) = self.look_at(target, &scene, at_commit, make, known).await else { continue };
+            if preview.is_empty() || loses_more(&preview, at_head) || last.replace(preview.digest()) == Some(preview.digest()) {
                 continue;
             }
             let asked = Asked { beside: &self.whole, ..Asked::whole(std::slice::from_ref(&preview)) };
@@ -227,6 +228,33 @@ impl Converge<'_> {
         }
         Ok(None)
     }
+
+    /// Previews one target as an older commit defines it.
+    async fn look_at(
+        &self,
+        target: &TargetId,
+        scene: &Arc<Scene>,
+        at_commit: &Mutex<BTreeMap<TargetId, Arc<Scene>>>,
+        make: &MakeJob<'_>,
+        known: &Known,
+    ) -> Option<Arc<Preview>> {
+        let lock = || at_commit.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        lock().insert(target.clone(), scene.clone());
+        let job = make(target, known);
+        lock().remove(target);
+        let job = job.ok()?; // what cannot be seen is not gone back to
+        let engine = self.world.engines.get(&job.target.stack.engine)?;
+        engine.preview(&job).await.ok().map(Arc::new)
+    }
+}
+
+/// Deletes or replaces something that `other` does not.
+fn loses_more(preview: &Preview, other: &Preview) -> bool {
+    let lost = |preview: &Preview| -> BTreeSet<Arc<str>> {
+        let destructive = preview.changes.iter().filter(|change| change.action.is_destructive());
+        destructive.map(|change| change.address.clone()).collect()
+    };
+    !lost(preview).is_subset(&lost(other))
 }
 
 fn not_seen(unseen: Unseen, cleared: &mut Cleared, ends: &mut BTreeMap<TargetId, End>) {

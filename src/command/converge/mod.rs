@@ -8,7 +8,7 @@ mod end;
 pub(crate) use end::{Converged, End, EndState};
 
 use super::court::{Court, Review};
-use super::pending::{Pending, Work, since_applied};
+use super::pending::{Pending, Work, commit_of, since_applied};
 use super::say::short;
 use super::scene::{Scene, Scenes};
 use crate::change::{Intent, Preview};
@@ -16,7 +16,7 @@ use crate::exit::Failure;
 use crate::journal::{Entry, Event, History, Verb};
 use crate::policy::Policy;
 use crate::review::{CommitSha, User};
-use crate::rollout::{Ending, Outcome, Progress, Rollout, WaveState};
+use crate::rollout::{Ending, Outcome, Progress, Rollout, Settings, WaveState};
 use crate::stack::{Selector, TargetId};
 use crate::store::{Holder, Lease};
 use crate::world::World;
@@ -53,16 +53,17 @@ pub(crate) struct Converge<'a> {
 
 /// Runs the loop to where nothing more can begin.
 pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order: Order<'a>) -> Result<Converged, Failure> {
+    super::apply::clean(world)?;
     let head_scene = scenes.at(&order.head)?;
     head_scene.check_targets(world)?;
     let before = world.store.history().await?;
-    never_older(world, &before, &order.head)?;
 
     let wanted = lease_on(&before, &head_scene, order.selector);
     let holder =
         Holder { run: world.run.clone(), host: host_name(world), pid: std::process::id(), since_ms: world.clock.now_ms() };
     let lease = world.store.acquire(&wanted, holder).await?;
     let history = world.store.history().await?; // again: nobody else writes about these targets now
+    never_older(world, scenes, &history, &order.head, &head_scene)?;
 
     let mut court = Court::open(world, scenes, Some(order.head.clone()), None).await?;
     court.take(order.reviews, None).await?;
@@ -234,9 +235,12 @@ impl Converge<'_> {
         }
 
         let work = work.only(|id| free.contains(id));
-        if head.policy.as_ref().is_some_and(Policy::counts_targets) || self.authority_counts(&work)? {
-            self.whole = super::preview::look(self.world, &work, self.order.parallel).await.into_iter().flatten().collect();
+        if self.authority_counts(&work)? {
+            // Limits count the whole change, whatever part of it was selected.
+            let whole = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
+            self.whole = super::preview::look(self.world, &whole, self.order.parallel).await.into_iter().flatten().collect();
         }
+        let settings = self.settings(head, &work)?;
         let id: Arc<str> = format!("{}-{}", short(&self.order.head.0), self.history().rollouts_begun() + 1).into();
         let targets = work
             .pending
@@ -244,19 +248,36 @@ impl Converge<'_> {
             .map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight))
             .collect();
         let before = work.before.as_ref().map(|scene| &scene.graph);
-        let rollout = Rollout::plan(id, self.order.head.0.clone(), &head.settings, targets, &head.graph, before)
+        let rollout = Rollout::plan(id, self.order.head.0.clone(), &settings, targets, &head.graph, before)
             .map_err(|error| Failure::World(error.0, None))?;
         self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
         let applied = self.drive(Progress::new(rollout), work).await?;
         // A target that was brought to an older commit may go on to the head: once around again.
-        self.done.ends.retain(|id, end| !applied.contains(id) || end.outcome != EndState::Applied);
         Ok(!applied.is_empty() && !self.done.interrupted && self.done.wait.is_none())
     }
 
+    /// Some policy that judges a pending target counts targets.
     fn authority_counts(&self, work: &Work) -> Result<bool, Failure> {
-        let Some(first) = work.pending.first() else { return Ok(false) };
-        let authority = self.court.authority(&first.target.id, work, &self.history())?;
-        Ok(authority.policy.as_ref().is_some_and(Policy::counts_targets))
+        let history = self.history();
+        for pending in &work.pending {
+            let authority = self.court.authority(&pending.target.id, work, &history)?;
+            if authority.policy.as_ref().is_some_and(Policy::counts_targets) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// How the rollout goes: as the commit before the change says, so that no change removes its own canary or brings its own
+    /// gate. Environments that the change itself brings go by the change.
+    fn settings(&self, head: &Arc<Scene>, work: &Work) -> Result<Settings, Failure> {
+        let trusted = self.history().trusted_commit().cloned();
+        let authority = match (trusted, work.pending.first()) {
+            (Some(commit), _) => self.scenes.at(&CommitSha(commit))?,
+            (None, Some(first)) => self.court.authority(&first.target.id, work, &self.history())?,
+            (None, None) => head.clone(),
+        };
+        Ok(authority.settings.clone().with_new_of(&head.settings))
     }
 
     /// It arrived in this run with an earlier rollout, and the head wants more of it. What did not arrive is not tried twice.
@@ -295,20 +316,19 @@ impl Converge<'_> {
         held.into_keys().collect()
     }
 
-    /// Journals where the fleet is now: every selected target that is not behind is what the head says.
+    /// Journals where the fleet is now: every selected target is what the head says, except those that still have something to
+    /// do. That is asked of history again: a target without an end is behind, never done.
     async fn settle(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
-        let applied_at_head = |id: &TargetId| self.history().commit_of(id).is_some_and(|commit| *commit == self.order.head.0);
-        let behind: Vec<TargetId> = {
-            let is_behind = |(id, end): &(&TargetId, &End)| match end.outcome {
-                EndState::Applied | EndState::Unchanged => !applied_at_head(id) && head.fleet.target(id).is_some(),
-                EndState::Failed(_)
-                | EndState::NotCleared(..)
-                | EndState::Skipped(_)
-                | EndState::Unknown(_)
-                | EndState::NotStarted(_) => true,
-            };
-            self.done.ends.iter().filter(is_behind).map(|(id, _)| id.clone()).collect()
+        let left = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
+        let why: Arc<str> = match self.done.interrupted {
+            true => "the run was stopped by a signal before its turn".into(),
+            false => "merged and not yet brought: isobar apply".into(),
         };
+        for pending in &left.pending {
+            let end = End { outcome: EndState::NotStarted(why.clone()), preview: None, verdict: None };
+            self.done.ends.entry(pending.target.id.clone()).or_insert(end);
+        }
+        let behind = left.pending.iter().map(|pending| pending.target.id.clone()).collect();
         let scope = (*self.order.selector != Selector::default() || self.order.only.is_some())
             .then(|| self.done.selected.iter().filter(|id| head.fleet.target(id).is_some()).cloned().collect());
         self.append(vec![Event::Settled { commit: self.order.head.0.clone(), scope, behind }]).await.map(drop)
@@ -325,22 +345,29 @@ fn lease_on(history: &History, head: &Scene, selector: &Selector) -> Vec<TargetI
     wanted.into_iter().collect()
 }
 
-/// Newer code never goes below older: the head must hold the commit that was applied last.
-fn never_older(world: &World, history: &History, head: &CommitSha) -> Result<(), Failure> {
-    let Some(last) = history.last_commit().cloned().map(CommitSha) else { return Ok(()) };
-    let holds = match world.workspace.commit(&last.0) {
-        Ok(last) => world.workspace.is_ancestor(&last, head)?,
-        Err(_) => false,
-    };
-    if holds {
-        return Ok(());
+/// Newer code never goes below older: the head must hold the commit of every open rollout, and for each target that it would
+/// change the commit that target is at. Where nothing would change, no order is hurt.
+fn never_older(
+    world: &World,
+    scenes: &Scenes<'_>,
+    history: &History,
+    head: &CommitSha,
+    scene: &Arc<Scene>,
+) -> Result<(), Failure> {
+    let work = since_applied(scenes, history, scene, &Selector::default())?;
+    let touched = work.pending.iter().filter(|pending| !pending.reasons.is_empty());
+    let applied = touched.filter_map(|pending| commit_of(history, &pending.target));
+    let open = history.rollouts().map(|progress| progress.rollout().commit.clone());
+    for commit in applied.chain(open).collect::<BTreeSet<_>>() {
+        let commit = CommitSha(commit);
+        if !world.workspace.is_ancestor(&commit, head)? {
+            let (head, commit) = (head.short(), commit.short());
+            let what = format!("{head} does not hold {commit}, which was applied: older code is never put over newer");
+            let hint = format!("check out a commit that holds it (git merge {commit}), or revert it with a new commit");
+            return Err(Failure::World(what, Some(hint)));
+        }
     }
-    let what =
-        format!("{} does not hold {}, which was applied last: older code is never put over newer", head.short(), last.short());
-    Err(Failure::World(
-        what,
-        Some(format!("check out a commit that holds it (git merge {}), or revert it with a new commit", last.short())),
-    ))
+    Ok(())
 }
 
 fn host_name(world: &World) -> Arc<str> {
