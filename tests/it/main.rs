@@ -10,6 +10,7 @@ mod determinism;
 mod docs;
 mod drift;
 mod fleets;
+mod forward;
 mod holes;
 mod house;
 mod killed;

@@ -8,7 +8,7 @@ mod end;
 pub(crate) use end::{Converged, End, EndState};
 
 use super::court::{Court, Review};
-use super::pending::{Pending, Work, commit_of, since_applied};
+use super::pending::{Pending, Work, between, commit_of, since_applied};
 use super::say::short;
 use super::scene::{Scene, Scenes};
 use crate::change::{Intent, Preview};
@@ -346,7 +346,7 @@ fn lease_on(history: &History, head: &Scene, selector: &Selector) -> Vec<TargetI
 }
 
 /// Newer code never goes below older: the head must hold the commit of every open rollout, and for each target that it would
-/// change the commit that target is at. Where nothing would change, no order is hurt.
+/// change what that target was brought to. A commit on another line that changed nothing of the target binds nobody.
 fn never_older(
     world: &World,
     scenes: &Scenes<'_>,
@@ -354,17 +354,33 @@ fn never_older(
     head: &CommitSha,
     scene: &Arc<Scene>,
 ) -> Result<(), Failure> {
-    let work = since_applied(scenes, history, scene, &Selector::default())?;
-    let touched = work.pending.iter().filter(|pending| !pending.reasons.is_empty());
-    let applied = touched.filter_map(|pending| commit_of(history, &pending.target));
-    let open = history.rollouts().map(|progress| progress.rollout().commit.clone());
-    for commit in applied.chain(open).collect::<BTreeSet<_>>() {
-        let commit = CommitSha(commit);
+    let refuse = |commit: &CommitSha| {
+        let (head, commit) = (head.short(), commit.short());
+        let what = format!("{head} does not hold {commit}, which was applied: older code is never put over newer");
+        let hint = format!("check out a commit that holds it (git merge {commit}), or revert it with a new commit");
+        Err(Failure::World(what, Some(hint)))
+    };
+    for commit in history.rollouts().map(|progress| CommitSha(progress.rollout().commit.clone())) {
         if !world.workspace.is_ancestor(&commit, head)? {
-            let (head, commit) = (head.short(), commit.short());
-            let what = format!("{head} does not hold {commit}, which was applied: older code is never put over newer");
-            let hint = format!("check out a commit that holds it (git merge {commit}), or revert it with a new commit");
-            return Err(Failure::World(what, Some(hint)));
+            return refuse(&commit);
+        }
+    }
+
+    let work = since_applied(scenes, history, scene, &Selector::default())?;
+    let mut at: BTreeMap<CommitSha, BTreeSet<&TargetId>> = BTreeMap::new();
+    for pending in work.pending.iter().filter(|pending| !pending.reasons.is_empty()) {
+        if let Some(commit) = commit_of(history, &pending.target) {
+            at.entry(CommitSha(commit)).or_default().insert(&pending.target.id);
+        }
+    }
+    for (commit, targets) in at {
+        if world.workspace.is_ancestor(&commit, head)? {
+            continue;
+        }
+        let fork = scenes.at(&world.workspace.merge_base(&commit, head)?)?;
+        let there = between(Some(&fork), &scenes.at(&commit)?, &Selector::default());
+        if there.pending.iter().any(|pending| targets.contains(&pending.target.id)) {
+            return refuse(&commit);
         }
     }
     Ok(())

@@ -1,0 +1,51 @@
+//! Forward only: by the rules from before the change, and never older over newer.
+
+use crate::support::app;
+
+/// One region after the other.
+const ONE_BY_ONE: &str = "rollout: { prod: { waves: [{ name: first, regions: a }, { name: rest, regions: \"*\" }] } }";
+
+#[test]
+fn a_change_cannot_remove_its_own_canary() {
+    let fleet = app("prod/a prod/b", ONE_BY_ONE);
+    fleet.isobar("apply").ends(0);
+
+    fleet.edit("isobar.yaml", ONE_BY_ONE, "").version(1, 2);
+    fleet.isobar("apply").ends(0).says("prod 1: first").says("prod 2: rest");
+
+    fleet.version(2, 3);
+    fleet.isobar("apply").ends(0).keeps_quiet_about("prod 1: first");
+}
+
+#[test]
+fn a_change_cannot_bring_its_own_gate() {
+    let fleet = app("prod/a", "rollout: { prod: { bake: 0s } }");
+    fleet.isobar("apply").ends(0);
+    let gate = "rollout: { prod: { bake: 0s, gates: [{ command: [touch, gate-ran] }] } }";
+    fleet.edit("isobar.yaml", "rollout: { prod: { bake: 0s } }", gate).version(1, 2);
+    fleet.isobar("apply").ends(0);
+    assert!(!fleet.live("").contains_key("gate-ran"), "the gate came with the change that it was to judge");
+}
+
+#[test]
+fn a_branch_on_which_nothing_was_brought_binds_nobody() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    fleet.branch("side").checkout("side").file("README.md", "nothing that a target uses\n").commit("Say something");
+    fleet.isobar("apply").ends(0);
+
+    fleet.checkout("main");
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2");
+}
+
+#[test]
+fn a_run_from_a_dirty_tree_is_refused_whatever_the_verb() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    fleet.file("app/templates/app.yaml.j2", "edited\n");
+    for verb in ["apply", "tick", "drift --fix"] {
+        fleet.isobar(verb).ends(64).says("not committed");
+    }
+}
