@@ -107,3 +107,16 @@ fn only_what_was_selected_is_looked_at() {
     fleet.isobar("drift --fix app@prod/b").ends(0);
     assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "by hand\n");
 }
+
+#[test]
+fn a_fix_puts_back_what_was_applied_and_not_what_was_merged_since() {
+    let fleet = app("staging/a prod/a", "rollout: { prod: { after: staging } }");
+    fleet.isobar("apply").ends(0);
+    fleet.file("live/prod/a/app/app.yaml", "by hand\n");
+    fleet.version(1, 2);
+
+    fleet.isobar("drift --fix");
+    assert_eq!(fleet.versions(), "staging/a 1, prod/a 1", "the merge comes by an apply, staging first");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "staging/a 2, prod/a 2");
+}

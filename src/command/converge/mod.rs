@@ -104,7 +104,9 @@ impl Converge<'_> {
         let paused = self.history().paused().map(|(by, reason)| format!("paused by {by}: {reason}"));
         self.announce().await?;
         self.go_on(head).await?;
-        if self.order.begin && paused.is_none() {
+        if let (true, None, Some(only)) = (self.order.begin, &paused, self.order.only.clone()) {
+            self.put_back(head, &only).await?;
+        } else if self.order.begin && paused.is_none() {
             while self.begin(head).await? {}
         } else {
             let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
@@ -208,21 +210,6 @@ impl Converge<'_> {
     /// Begins one rollout of what is pending and free; `false` when nothing is left that could make progress.
     async fn begin(&mut self, head: &Arc<Scene>) -> Result<bool, Failure> {
         let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
-        let work = match &self.order.only {
-            Some(only) => {
-                let listed = |id: &&TargetId| only.contains(id) && work.get(id).is_none();
-                let drifted = work.untouched.iter().filter(listed).filter_map(|id| head.fleet.target(id));
-                let more = drifted.map(|target| Pending {
-                    target: target.clone(),
-                    intent: Intent::Converge,
-                    scene: head.clone(),
-                    reasons: Vec::new(),
-                });
-                let pending = work.pending.iter().filter(|pending| only.contains(&pending.target.id)).cloned().chain(more);
-                Work::of(pending.collect(), work.untouched.clone(), work.before.clone())
-            }
-            None => work,
-        };
         self.account(&work, None);
         let held = self.say_held(&work);
         let free: BTreeSet<TargetId> = {
@@ -240,20 +227,53 @@ impl Converge<'_> {
             let whole = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
             self.whole = super::preview::look(self.world, &whole, self.order.parallel).await.into_iter().flatten().collect();
         }
-        let settings = self.settings(head, &work)?;
-        let id: Arc<str> = format!("{}-{}", short(&self.order.head.0), self.history().rollouts_begun() + 1).into();
-        let targets = work
-            .pending
-            .iter()
-            .map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight))
-            .collect();
-        let before = work.before.as_ref().map(|scene| &scene.graph);
-        let rollout = Rollout::plan(id, self.order.head.0.clone(), &settings, targets, &head.graph, before)
-            .map_err(|error| Failure::World(error.0, None))?;
+        let rollout = self.plan(head, &self.order.head, &work)?;
         self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
         let applied = self.drive(Progress::new(rollout), work).await?;
         // A target that was brought to an older commit may go on to the head: once around again.
         Ok(!applied.is_empty() && !self.done.interrupted && self.done.wait.is_none())
+    }
+
+    /// Puts drifted targets back to what they were brought to, each to its own commit: what was merged since comes by an apply,
+    /// in its own order.
+    async fn put_back(&mut self, head: &Arc<Scene>, only: &BTreeSet<TargetId>) -> Result<(), Failure> {
+        self.done.selected.extend(only.iter().cloned());
+        let rest = head.fleet.targets().iter().filter(|target| self.order.selector.matches(target) && !only.contains(&target.id));
+        self.done.untouched = rest.map(|target| target.id.clone()).collect();
+        let mut by_commit: BTreeMap<CommitSha, Vec<Pending>> = BTreeMap::new();
+        for id in only {
+            let Some(commit) = self.history().commit_of(id).cloned().map(CommitSha) else { continue };
+            let scene = self.scenes.at(&commit)?;
+            let Some(target) = scene.fleet.target(id).cloned() else { continue };
+            by_commit.entry(commit).or_default().push(Pending { target, intent: Intent::Converge, scene, reasons: Vec::new() });
+        }
+        for (commit, pending) in by_commit {
+            let work = Work::of(pending, Vec::new(), None);
+            let held = self.say_held(&work);
+            let work = work.only(|id| !held.contains(id));
+            if work.pending.is_empty() || self.done.interrupted {
+                continue;
+            }
+            let rollout = self.plan(head, &commit, &work)?;
+            self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
+            self.drive(Progress::new(rollout), work).await?;
+        }
+        Ok(())
+    }
+
+    /// Plans a rollout that brings `work` to `commit`.
+    fn plan(&self, head: &Arc<Scene>, commit: &CommitSha, work: &Work) -> Result<Rollout, Failure> {
+        let id: Arc<str> = format!("{}-{}", commit.short(), self.history().rollouts_begun() + 1).into();
+        let weighed =
+            work.pending.iter().map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight));
+        let graph = work.pending.first().map_or(&head.graph, |pending| match pending.intent {
+            Intent::Converge => &pending.scene.graph,
+            Intent::Destroy => &head.graph,
+        });
+        let before = work.before.as_ref().map(|scene| &scene.graph);
+        let settings = self.settings(head, work)?;
+        let plan = Rollout::plan(id, commit.0.clone(), &settings, weighed.collect(), graph, before);
+        plan.map_err(|error| Failure::World(error.0, None))
     }
 
     /// Some policy that judges a pending target counts targets.
@@ -320,6 +340,7 @@ impl Converge<'_> {
     /// do. That is asked of history again: a target without an end is behind, never done.
     async fn settle(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
         let left = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
+        let left = left.only(|id| self.order.only.as_ref().is_none_or(|only| only.contains(id)));
         let why: Arc<str> = match self.done.interrupted {
             true => "the run was stopped by a signal before its turn".into(),
             false => "merged and not yet brought: isobar apply".into(),
