@@ -5,7 +5,7 @@ use crate::change::Intent;
 use crate::exit::Failure;
 use crate::journal::{History, Record, State};
 use crate::review::CommitSha;
-use crate::stack::{Known, Reason, Selection, Selector, Target, TargetId};
+use crate::stack::{Known, Mistake, Mistakes, Reason, Selection, Selector, Target, TargetId};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -141,6 +141,34 @@ pub(crate) fn since_applied(
         after.fleet.targets().iter().enumerate().map(|(at, target)| (&target.id, at)).collect();
     work.pending.sort_by_key(|pending| order.get(&pending.target.id).copied().unwrap_or(usize::MAX));
     Ok(Work::of(work.pending, work.untouched, work.before))
+}
+
+/// Refuses to destroy what a target of the head is as well: the same real thing under another name is a mistake or a declared
+/// move (`was:`), never a destroy.
+pub(crate) fn refuse_taken(world: &World, work: &Work, after: &Scene) -> Result<(), Failure> {
+    let destroys = work.pending.iter().filter(|pending| pending.intent == Intent::Destroy);
+    let gone: BTreeMap<String, &Target> =
+        destroys.filter_map(|pending| Some((pending.scene.identity(world, &pending.target)?, &pending.target))).collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let (mut mistakes, mut said) = (Mistakes::default(), BTreeSet::new());
+    for target in after.fleet.targets() {
+        let Some(identity) = after.identity(world, target) else { continue };
+        let Some(old) = gone.get(&identity) else { continue };
+        let (from, to) = (&old.id.stack, &target.id.stack);
+        if !said.insert((from, to)) {
+            continue; // the same in every region
+        }
+        let what = format!("{} would be destroyed, and {} is the same thing: {identity}", old.id, target.id);
+        let hint = if from == to {
+            "give it another destination; or remove the old one, apply, and add the new one".to_string()
+        } else {
+            format!("if {from} was renamed, say so: was: [{from}]; else give {to} another destination")
+        };
+        mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));
+    }
+    after.refuse(world, mistakes)
 }
 
 /// Moves untouched targets that failed or are unknown to those with something to do.

@@ -8,7 +8,7 @@ mod end;
 pub(crate) use end::{Converged, End, EndState};
 
 use super::court::{Court, Review};
-use super::pending::{Pending, Work, since_applied};
+use super::pending::{Pending, Work, refuse_taken, since_applied};
 use super::say::short;
 use super::scene::{Scene, Scenes};
 use crate::change::{Intent, Preview};
@@ -222,6 +222,7 @@ impl Converge<'_> {
             }
             None => work,
         };
+        refuse_taken(self.world, &work, head)?;
         self.account(&work, None);
         let held = self.say_held(&work);
         let free: BTreeSet<TargetId> = {
