@@ -88,3 +88,17 @@ fn a_secret_that_is_not_set_is_said_by_name() {
     fleet.without_env("LOGIN_TOKEN");
     fleet.isobar("preview").ends(1).says("LOGIN_TOKEN");
 }
+
+#[test]
+fn what_could_not_be_seen_is_neither_judged_to_be_good_nor_put_back() {
+    let mut fleet = fleet().env("ISOBAR_KEY", "a key of thirty-two characters!!");
+    fleet.stack("plain", "").file("plain/templates/plain.txt", "plain\n").commit("Plain");
+    fleet.isobar("apply").ends(0);
+    fleet.without_env("LOGIN_TOKEN");
+
+    let states = "unchanged plain@prod/a plain@prod/b; unknown login@prod/a login@prod/b";
+    assert_eq!(fleet.isobar("preview --all --json").ends(1).states(), states);
+    assert_eq!(fleet.isobar("judge --json").ends(1).states(), states);
+    fleet.isobar("judge plain").ends(0);
+    assert_eq!(fleet.isobar("drift --fix --json").ends(1).states(), states);
+}
