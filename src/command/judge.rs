@@ -39,11 +39,12 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let previews: Vec<Arc<Preview>> =
         stored.previews.iter().flatten().filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
 
+    let unseen = unseen(&stored, &scene, base.as_ref(), &request.selector);
+
     let mut court = Court::open(world, &scenes, head, base).await?;
     court.take(&request.reviews, Some(&previews)).await?;
     let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
 
-    let unseen = unseen(&stored, &scene, base.as_ref(), &request.selector);
     let is_blind = !unseen.is_empty();
     let waits = verdicts.iter().any(|verdict| !matches!(verdict.answer, Answer::Clear(_)));
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
