@@ -106,7 +106,11 @@ fn a_renamed_stack_without_was_is_an_error_and_never_a_destroy() {
         fleet.edit("shop/stack.yaml", "}/shop", "}/app").commit("Rename");
 
         for line in ["preview", "apply"] {
-            fleet.isobar(line).ends(65).says("app@prod/a would be destroyed, and shop@prod/a is the same thing").says("was: [app]");
+            fleet
+                .isobar(line)
+                .ends(65)
+                .says("app@prod/a would be destroyed, and shop@prod/a is the same thing")
+                .says("was: [app]");
         }
         assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "region: a\nversion: 1\n");
         fleet.edit("shop/stack.yaml", "where: all", "where: all\nwas: [app]").commit("Declare it");
