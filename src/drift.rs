@@ -1,6 +1,6 @@
 //! What moved without us: previews of unchanged code against history. Knows no schedule, and not where findings are told.
 
-use crate::change::{Preview, Stray, StrayKind, Unseen, UnseenReason};
+use crate::change::{Action, Preview, Stray, StrayKind, Unseen, UnseenReason};
 use crate::journal::{History, State};
 use crate::stack::TargetId;
 use std::borrow::Borrow;
@@ -78,23 +78,38 @@ impl Drift {
     }
 }
 
-/// Compares what engines say of unchanged code with history. One entry a target: seen, or why not.
-pub fn compare<P: Borrow<Preview>>(history: &History, previews: &[Result<P, Unseen>]) -> Drift {
+/// Compares what engines say with history. One entry a target: seen, or why not. `ahead` are the targets whose code changed
+/// since they were applied: for all others, whatever would change was changed by somebody else.
+pub fn compare<P: Borrow<Preview>>(history: &History, previews: &[Result<P, Unseen>], ahead: &BTreeSet<TargetId>) -> Drift {
     let never = |target: &TargetId| history.target(target).is_none_or(|record| record.state == State::Never);
-    gather(previews, never)
+    gather(previews, |target| match (never(target), ahead.contains(target)) {
+        (true, _) => Code::Never,
+        (false, true) => Code::Ahead,
+        (false, false) => Code::Applied,
+    })
+}
+
+/// How a target's code stands to what was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Code {
+    /// Nothing of it was ever applied.
+    Never,
+    /// It changed since.
+    Ahead,
+    Applied,
 }
 
 /// What makes two drifts the same.
 type Same = (Class, Arc<str>, Vec<Arc<str>>, Option<Arc<str>>);
 
-fn gather<P: Borrow<Preview>>(previews: &[Result<P, Unseen>], never: impl Fn(&TargetId) -> bool) -> Drift {
+fn gather<P: Borrow<Preview>>(previews: &[Result<P, Unseen>], code: impl Fn(&TargetId) -> Code) -> Drift {
     let mut same: BTreeMap<Same, Vec<TargetId>> = BTreeMap::new();
     for preview in previews {
         match preview {
             Ok(preview) => {
                 let preview = preview.borrow();
                 let stack: Arc<str> = preview.target.stack.as_str().into();
-                for (class, addresses) in classes(preview, never(&preview.target)) {
+                for (class, addresses) in classes(preview, code(&preview.target)) {
                     let addresses = addresses.into_iter().collect();
                     same.entry((class, stack.clone(), addresses, None)).or_default().push(preview.target.clone());
                 }
@@ -112,9 +127,11 @@ fn gather<P: Borrow<Preview>>(previews: &[Result<P, Unseen>], never: impl Fn(&Ta
     Drift { findings, checked: previews.iter().filter(|preview| preview.is_ok()).count() }
 }
 
-/// Sorts one target's addresses by class. What strayed from our own last apply says how; any other change is our own code. Before
-/// a first apply nothing of ours can have strayed, so all that would change is ours.
-fn classes(preview: &Preview, never: bool) -> BTreeMap<Class, BTreeSet<Arc<str>>> {
+/// Sorts one target's addresses by class. What strayed from our own last apply says how; any other change is our own code, if that
+/// changed or is given a new value. What would be made anew though nothing of it changed was taken away whole, with all that we
+/// would know it by. Before a first apply nothing of ours can have strayed, so all that would change is ours.
+fn classes(preview: &Preview, code: Code) -> BTreeMap<Class, BTreeSet<Arc<str>>> {
+    let never = code == Code::Never;
     let changes: BTreeSet<&Arc<str>> = preview.changes.iter().map(|change| &change.address).collect();
     let strays: Vec<&Stray> = preview.strays.iter().filter(|stray| !(never && changes.contains(&stray.address))).collect();
     let strayed: BTreeSet<&Arc<str>> = strays.iter().map(|stray| &stray.address).collect();
@@ -128,8 +145,16 @@ fn classes(preview: &Preview, never: bool) -> BTreeMap<Class, BTreeSet<Arc<str>>
         };
         classes.entry(class).or_default().insert(stray.address.clone());
     }
-    for address in changes.into_iter().filter(|address| !strayed.contains(*address)) {
-        classes.entry(Class::UnappliedCommit).or_default().insert(address.clone());
+    for change in preview.changes.iter().filter(|change| !strayed.contains(&change.address)) {
+        let class = match (code, change.action) {
+            (Code::Never | Code::Ahead, _) => Class::UnappliedCommit,
+            (Code::Applied, Action::Create) => Class::Missing,
+            // What lies there is what we made: not somebody else, but a value that is new, such as a rotated secret.
+            (Code::Applied, Action::Update | Action::Replace | Action::Delete | Action::Read | Action::Move) => {
+                Class::UnappliedCommit
+            }
+        };
+        classes.entry(class).or_default().insert(change.address.clone());
     }
     classes
 }
@@ -147,7 +172,7 @@ fn words(reason: &UnseenReason) -> Arc<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::{Action, Change, Detail, Intent};
+    use crate::change::{Change, Detail, Intent};
 
     /// `~a.yaml` would be updated; `!a.yaml` strayed and would be; `?a.yaml` is gone and would be made; `+a.yaml` is unmanaged.
     fn preview(target: &str, said: &str) -> Result<Preview, Unseen> {
@@ -194,7 +219,7 @@ mod tests {
 
     #[track_caller]
     fn check(never: bool, previews: &[Result<Preview, Unseen>], expected: &[&str]) -> Drift {
-        let drift = gather(previews, |_| never);
+        let drift = gather(previews, |_| if never { Code::Never } else { Code::Ahead });
         let line = |finding: &Finding| {
             let targets: Vec<_> = finding.targets.iter().map(ToString::to_string).collect();
             let what = finding.why.as_ref().map_or_else(|| finding.addresses.join(" "), ToString::to_string);
@@ -232,7 +257,7 @@ mod tests {
             &[preview("net@prod/eu", "!a ~b +c")],
             &["unmanaged: c: net@prod/eu", "unapplied commit: a b: net@prod/eu"],
         );
-        assert_eq!(compare(&History::default(), &[preview("net@prod/eu", "!a ~b +c")]), drift);
+        assert_eq!(compare(&History::default(), &[preview("net@prod/eu", "!a ~b +c")], &BTreeSet::new()), drift);
     }
 
     #[test]
@@ -247,11 +272,23 @@ mod tests {
 
     #[test]
     fn what_is_found_is_told_per_target_for_the_journal() {
-        let drift = gather(&[preview("b@prod/eu", "~z !a"), preview("a@prod/eu", "!a"), preview("c@prod/eu", "")], |_| false);
+        let drift =
+            gather(&[preview("b@prod/eu", "~z !a"), preview("a@prod/eu", "!a"), preview("c@prod/eu", "")], |_| Code::Ahead);
         let expected = vec![
             (id("a@prod/eu"), vec![("a".into(), Class::OutOfBand)]),
             (id("b@prod/eu"), vec![("a".into(), Class::OutOfBand), ("z".into(), Class::UnappliedCommit)]),
         ];
         assert_eq!(drift.found(), expected);
+    }
+
+    #[test]
+    fn what_would_be_made_anew_though_nothing_changed_was_taken_away_whole() {
+        let mut seen = preview("net@prod/eu", "~a");
+        if let Ok(preview) = &mut seen {
+            preview.changes[0].action = Action::Create;
+        }
+        let drift = gather(&[seen, preview("b@prod/eu", "~z")], |_| Code::Applied);
+        let classes: Vec<Class> = drift.findings.iter().map(|finding| finding.class).collect();
+        assert_eq!(classes, [Class::Missing, Class::UnappliedCommit]);
     }
 }

@@ -10,7 +10,7 @@ use super::view;
 use crate::exit::{Exit, Failure};
 use crate::journal::Verb;
 use crate::report::{Report, Row, RowState, Told, WaveLine};
-use crate::rollout::Progress;
+use crate::rollout::{Outcome, Progress};
 use crate::stack::Selector;
 use crate::world::World;
 use std::sync::Arc;
@@ -151,12 +151,14 @@ pub(crate) fn exit(world: &World, done: &Converged, report: &Report) -> Exit {
     let stopped = done.rollouts.iter().any(|progress| matches!(progress.ending(), Some(crate::rollout::Ending::Stopped(_))));
     let accounted = counts.change == 0; // every row must have an end, not a wish
     let begins = report.told == Told::Apply; // a tick begins nothing, and that is well
-    let skipped = done.ends.values().any(|end| matches!(end.outcome, EndState::Skipped(_)));
+    // A region that somebody holds is skipped as was asked; any other reason leaves a target behind, however many arrived.
+    let left = |end: &End| matches!(&end.outcome, EndState::Skipped(why) if !Outcome::Skipped(why.clone()).is_held());
+    let skipped = done.ends.values().any(left);
     match (counts.failed + counts.unknown, counts.denied + counts.waiting) {
         (1.., _) => Exit::Unfinished,
         (0, _) if stopped || !accounted => Exit::Unfinished,
         (0, 1..) => Exit::NotCleared,
-        (0, 0) if (skipped || begins && counts.not_started > 0) && done.wait.is_none() && counts.applied == 0 => Exit::Unfinished,
+        (0, 0) if skipped || begins && counts.not_started > 0 && done.wait.is_none() => Exit::Unfinished,
         (0, 0) => Exit::Clean,
     }
 }

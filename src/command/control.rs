@@ -4,7 +4,7 @@ use super::say::say_time;
 use super::scene::Scenes;
 use super::tell;
 use crate::exit::{Exit, Failure};
-use crate::journal::{Event, Verb};
+use crate::journal::{Event, Hold, Verb};
 use crate::review::User;
 use crate::rollout::{Ending, StepEvent};
 use crate::stack::{RegionId, did_you_mean};
@@ -57,7 +57,9 @@ pub async fn hold(
 ) -> Result<Exit, Failure> {
     let scene = Scenes::new(world).at(&world.workspace.head()?)?;
     let id: RegionId = region.parse().map_err(|why: String| Failure::usage(why, "isobar hold prod/eu-west-1 --reason \"…\""))?;
-    if scene.fleet.region(&id).is_none() {
+    let is_held = |held: &&Hold| held.region == id; // also one that left the fleet meanwhile
+    let may_release = release && world.store.history().await?.holds(0).iter().any(is_held);
+    if scene.fleet.region(&id).is_none() && !may_release {
         let known = did_you_mean(region, scene.fleet.regions.iter().map(|region| region.id.as_str()));
         return Err(Failure::usage(
             format!("no region {region:?} in isobar.yaml"),

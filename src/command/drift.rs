@@ -3,11 +3,12 @@
 use super::converge::{Order, converge};
 
 use super::court::Review;
-use super::pending::{self, Work};
+use super::pending::{self, Work, since_applied};
 use super::preview::{keep, look};
 use super::scene::Scenes;
 use super::tell::{self, Form};
 use super::{apply, must_match};
+use crate::change::Unseen;
 use crate::drift::{Class, Drift, compare};
 use crate::exit::{Exit, Failure};
 use crate::journal::{Event, History, Verb};
@@ -36,11 +37,16 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let work = pending::all(&scene, &request.selector);
     let answers = look(world, &work, request.parallel).await;
 
-    let drift = compare(&history, &answers);
+    let merged = since_applied(&scenes, &history, &scene, &request.selector)?;
+    let ahead =
+        merged.pending.iter().filter(|pending| !pending.reasons.is_empty()).map(|pending| pending.target.id.clone()).collect();
+
+    let drift = compare(&history, &answers, &ahead);
 
     note(world, &history, &drift, &work, &head.0, request).await?;
     if request.fix {
-        return fix(world, &scenes, &drift, &head, request).await;
+        let unseen: Vec<Unseen> = answers.into_iter().filter_map(Result::err).collect();
+        return fix(world, &scenes, &drift, &unseen, &head, request).await;
     }
     let mut report = Report::new(Told::Drift);
     report.head = Some(head.0.clone());
@@ -97,6 +103,7 @@ async fn fix(
     world: &World,
     scenes: &Scenes<'_>,
     drift: &Drift,
+    unseen: &[Unseen],
     head: &crate::review::CommitSha,
     request: &Request,
 ) -> Result<Exit, Failure> {
@@ -111,7 +118,14 @@ async fn fix(
         parallel: request.parallel,
     };
     let done = converge(world, scenes, order).await?;
-    let report = apply::compose(world, &done, Told::Apply, &head.0);
+    let mut report = apply::compose(world, &done, Told::Apply, &head.0);
+    for row in tell::rows(&unseen.iter().cloned().map(Err).collect::<Vec<_>>(), &Default::default(), &[]) {
+        match report.rows.iter_mut().find(|known| known.target == row.target) {
+            Some(known) => *known = row,
+            None => report.rows.push(row),
+        }
+        report.nothing = None;
+    }
     tell::report(world, &report, &request.form)?;
     Ok(apply::exit(world, &done, &report))
 }

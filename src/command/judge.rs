@@ -4,7 +4,7 @@ use super::court::{Asked, Court, Review};
 use super::pending::{Pending, Work};
 use super::scene::Scenes;
 use super::tell::{self, Form};
-use crate::change::{Intent, Preview};
+use crate::change::{Intent, Preview, Unseen};
 use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
@@ -39,26 +39,48 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let previews: Vec<Arc<Preview>> =
         stored.previews.iter().flatten().filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
 
+    let unseen = unseen(&stored, &scene, base.as_ref(), &request.selector);
+
     let mut court = Court::open(world, &scenes, head, base).await?;
     court.take(&request.reviews, Some(&previews)).await?;
     let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
 
+    let is_blind = !unseen.is_empty();
     let waits = verdicts.iter().any(|verdict| !matches!(verdict.answer, Answer::Clear(_)));
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
     let mut report = Report::new(Told::Judge);
     report.head = Some(stored.head.clone());
     report.base = (!stored.base.is_empty()).then(|| stored.base.clone());
     report.at_ms = Some(world.clock.now_ms());
-    let answers: Vec<_> = previews.into_iter().map(Ok).collect();
+    let answers: Vec<_> = previews.into_iter().map(Ok).chain(unseen.into_iter().map(Err)).collect();
     report.rows = tell::rows(&answers, &verdicts, &[]);
+    tell::in_order(&mut report.rows, scene.fleet.targets());
     report.fold = tell::folded(&report.rows, &work);
-    report.next = vec![if waits {
+    report.next = vec![if is_blind {
+        "isobar preview  (looks again at what could not be seen)".into()
+    } else if waits {
         "isobar judge --review NAME=approve  (a reviewer who is not the author)".into()
     } else {
         "isobar apply".into()
     }];
     tell::report(world, &report, &request.form)?;
-    Ok(if waits { Exit::NotCleared } else { Exit::Clean })
+    Ok(match (is_blind, waits) {
+        (true, _) => Exit::Unfinished,
+        (false, true) => Exit::NotCleared,
+        (false, false) => Exit::Clean,
+    })
+}
+
+/// Selected targets that the preview could not see: nothing can be said of them, least of all yes.
+fn unseen(
+    stored: &Stored,
+    scene: &super::scene::Scene,
+    base: Option<&Arc<super::scene::Scene>>,
+    selector: &Selector,
+) -> Vec<Unseen> {
+    let target = |id: &TargetId| scene.fleet.target(id).or_else(|| base?.fleet.target(id));
+    let is_selected = |unseen: &&Unseen| target(&unseen.target).is_none_or(|target| selector.matches(target));
+    stored.previews.iter().filter_map(|answer| answer.as_ref().err()).filter(is_selected).cloned().collect()
 }
 
 /// The newest shown set, of the head if there is one.

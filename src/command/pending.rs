@@ -5,7 +5,7 @@ use crate::change::Intent;
 use crate::exit::Failure;
 use crate::journal::{History, Record, State};
 use crate::review::CommitSha;
-use crate::stack::{Known, Reason, Selection, Selector, Target, TargetId};
+use crate::stack::{Known, Mistake, Mistakes, Reason, Selection, Selector, Target, TargetId, users_of_outputs};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -143,11 +143,52 @@ pub(crate) fn since_applied(
     Ok(Work::of(work.pending, work.untouched, work.before))
 }
 
-/// Moves untouched targets that failed or are unknown to those with something to do.
+/// Refuses to destroy what a target of the head is as well: the same real thing under another name is a mistake or a declared
+/// move (`was:`), never a destroy.
+pub(crate) fn refuse_taken(world: &World, work: &Work, after: &Scene) -> Result<(), Failure> {
+    let destroys = work.pending.iter().filter(|pending| pending.intent == Intent::Destroy);
+    let gone: BTreeMap<String, &Target> =
+        destroys.filter_map(|pending| Some((pending.scene.identity(world, &pending.target)?, &pending.target))).collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let (mut mistakes, mut said) = (Mistakes::default(), BTreeSet::new());
+    for target in after.fleet.targets() {
+        let Some(identity) = after.identity(world, target) else { continue };
+        let Some(old) = gone.get(&identity) else { continue };
+        let (from, to) = (&old.id.stack, &target.id.stack);
+        if !said.insert((from, to)) {
+            continue; // the same in every region
+        }
+        let what = format!("{} would be destroyed, and {} is the same thing: {identity}", old.id, target.id);
+        let hint = if from == to {
+            "give it another destination; or remove the old one, apply, and add the new one".to_string()
+        } else {
+            format!("if {from} was renamed, say so: was: [{from}]; else give {to} another destination")
+        };
+        mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));
+    }
+    after.refuse(world, mistakes)
+}
+
+/// Moves untouched targets to those with something to do: what failed or is unknown; what drift found to lack an apply, such as a
+/// secret that was rotated; and what was last brought before a target whose outputs it uses changed.
 fn take_along(history: &History, after: &Arc<Scene>, work: &mut Work) {
-    let unfinished = |id: &TargetId| match history.target(id).map(|record| &record.state) {
-        Some(State::Failed { .. } | State::Unknown { .. }) => true,
-        Some(State::Never | State::Applied | State::Removed) | None => false,
+    let targets = after.fleet.targets();
+    let users = users_of_outputs(targets);
+    let mut outdated: BTreeSet<&TargetId> = BTreeSet::new();
+    for (id, record) in history.targets() {
+        let users = users.get(id).into_iter().flatten().map(|at| &targets[*at].id);
+        let older = |user: &&TargetId| history.target(user).is_some_and(|user| user.is_older_than(record));
+        outdated.extend(users.filter(older));
+    }
+    let unfinished = |id: &TargetId| match history.target(id) {
+        Some(record) => match &record.state {
+            State::Failed { .. } | State::Unknown { .. } => true,
+            State::Applied => record.lacks_an_apply() || outdated.contains(id),
+            State::Never | State::Removed => false,
+        },
+        None => false,
     };
     let (again, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut work.untouched).into_iter().partition(unfinished);
     work.untouched = rest;

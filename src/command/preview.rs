@@ -45,6 +45,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     };
     after.check_targets(world)?;
     let work = select(&scenes, &history, &view, &after, request)?;
+    pending::refuse_taken(world, &work, &after)?;
     let answers = look(world, &work, request.parallel).await;
 
     let previews: Vec<Arc<Preview>> = answers.iter().flatten().cloned().collect();

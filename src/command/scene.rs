@@ -98,11 +98,21 @@ impl Scene {
                 }
             }
         }
+        self.refuse(world, mistakes)
+    }
+
+    /// Fails with the mistakes, each with its line; with none all is well.
+    pub(crate) fn refuse(&self, world: &World, mistakes: Mistakes) -> Result<(), Failure> {
         if mistakes.is_empty() {
             return Ok(());
         }
         let definitions = definitions(world, &self.snapshot)?;
         Err(quoted_with(mistakes, &definitions, &self.sources))
+    }
+
+    /// The real thing that a target is, where its engine knows one without asking.
+    pub(crate) fn identity(&self, world: &World, target: &Target) -> Option<String> {
+        world.engines.get(&target.stack.engine)?.identity(&self.resolve(target).ok()?)
     }
 
     /// Makes the complete job of one target.
@@ -138,9 +148,7 @@ impl Scene {
 
     /// Directories of the working tree that engines publish to: not part of what is committed.
     pub(crate) fn published(&self, world: &World) -> Vec<String> {
-        let engine = |target: &Target| world.engines.get(&target.stack.engine).cloned();
-        let identity = |target: &Target| engine(target)?.identity(&self.resolve(target).ok()?);
-        let places = self.fleet.targets().iter().filter_map(identity);
+        let places = self.fleet.targets().iter().filter_map(|target| self.identity(world, target));
         places.filter_map(|place| place.strip_prefix("file:").map(|dir| dir.trim_start_matches("./").to_string())).collect()
     }
 }

@@ -136,10 +136,15 @@ impl History {
             }
             Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),
             Event::Step { rollout, step } => self.step(rollout, step, entry.at_ms),
-            Event::Applied { target, intent, commit, digest, changes: _ } => {
-                let commit = self.share(commit);
+            Event::Applied { target, intent, commit, digest, changes } => {
+                let (commit, now) = (self.share(commit), self.marks.now);
                 let run = self.runs.iter().rev().find(|(id, _)| *id == entry.run).map(|(_, run)| run.clone());
-                self.reach(target).apply(*intent, commit, digest, run.as_ref(), entry.at_ms);
+                let record = self.reach(target);
+                record.apply(*intent, commit, digest, run.as_ref(), entry.at_ms);
+                record.arrived = now;
+                if !changes.is_empty() {
+                    record.changed = now;
+                }
             }
             Event::Settled { commit, scope, behind } => self.settle(commit, scope.as_deref(), behind),
             Event::Paused { by, reason } => self.paused = Some((by.clone(), reason.clone())),

@@ -25,6 +25,9 @@ pub struct Record {
     pub started: bool,
     pub drift: Option<DriftNote>,
     pub drift_checked_at_ms: Option<u64>,
+    /// The event with which it last changed, and the last at which it was what its definition and its dependencies' outputs make.
+    pub(super) changed: u64,
+    pub(super) arrived: u64,
     /// The newest clearance: digest of the preview, and people.
     last_cleared: Option<(Digest, Vec<User>)>,
     /// Somebody said resume since it failed.
@@ -91,6 +94,8 @@ impl Record {
             started: false,
             drift: None,
             drift_checked_at_ms: None,
+            changed: 0,
+            arrived: 0,
             last_cleared: None,
             resumed: false,
             seen: marks.now,
@@ -180,6 +185,16 @@ impl Record {
             // A start that has no outcome stays unknown: that we did not go on says nothing about it.
             Outcome::Skipped(_) => {}
         }
+    }
+
+    /// Drift was found that our own code or its secrets explain: only an apply ends it.
+    pub fn lacks_an_apply(&self) -> bool {
+        self.drift.iter().flat_map(|note| &note.found).any(|(_, class)| *class == Class::UnappliedCommit)
+    }
+
+    /// It was brought to where it is before `dependency` last changed, so it may still hold an older output of it.
+    pub fn is_older_than(&self, dependency: &Record) -> bool {
+        self.arrived < dependency.changed
     }
 
     pub(super) fn apply(&mut self, intent: Intent, commit: Arc<str>, digest: &Digest, run: Option<&Run>, at_ms: u64) {

@@ -193,7 +193,7 @@ fn propagate(targets: &[Target], removed: &[TargetId], reasons: &mut [Vec<Reason
 }
 
 /// Returns, for each target whose outputs are used, the places in `targets` of those who use them. For lookup only.
-fn users_of_outputs(targets: &[Target]) -> HashMap<TargetId, Vec<usize>> {
+pub fn users_of_outputs(targets: &[Target]) -> HashMap<TargetId, Vec<usize>> {
     let mut users: HashMap<_, Vec<_>> = HashMap::new();
     let mut stacks: HashMap<&StackName, BTreeSet<(StackName, Option<RegionId>)>> = HashMap::new();
     for (at, target) in targets.iter().enumerate() {

@@ -161,3 +161,13 @@ fn every_selected_target_is_accounted_for() {
         ["applied", "unchanged", "failed", "unknown", "waiting", "denied", "skipped", "not_started"].map(number).iter().sum();
     assert_eq!((accounted, number("targets")), (5, 5), "{json}");
 }
+
+#[test]
+fn one_that_arrives_does_not_hide_another_that_was_not_tried() {
+    let fleet = app("prod/a prod/b", "rollout: { prod: { failure_tolerance: 1 } }");
+    fleet.block("prod/a");
+    fleet.isobar("apply app@prod/a").ends(1);
+    fleet.unblock("prod/a");
+    let ran = fleet.isobar("apply --json").ends(1);
+    assert_eq!(ran.states(), "applied app@prod/b; skipped app@prod/a");
+}

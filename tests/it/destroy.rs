@@ -95,3 +95,26 @@ fn a_renamed_stack_with_was_is_no_destroy() {
     assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], text.replace("{{ region.name }}", "a"));
     fleet.isobar("apply").ends(0).says("Nothing to apply");
 }
+
+#[test]
+fn a_renamed_stack_without_was_is_an_error_and_never_a_destroy() {
+    for tolerance in [0, 1] {
+        let fleet = app("prod/a prod/b", &format!("rollout: {{ prod: {{ failure_tolerance: {tolerance} }} }}"));
+        fleet.isobar("apply").ends(0);
+        let text = std::fs::read_to_string(fleet.root().join("app/templates/app.yaml.j2")).expect("a template");
+        fleet.remove("app").stack("shop", "").file("shop/templates/app.yaml.j2", &text);
+        fleet.edit("shop/stack.yaml", "}/shop", "}/app").commit("Rename");
+
+        for line in ["preview", "apply"] {
+            fleet
+                .isobar(line)
+                .ends(65)
+                .says("app@prod/a would be destroyed, and shop@prod/a is the same thing")
+                .says("was: [app]");
+        }
+        assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "region: a\nversion: 1\n");
+        fleet.edit("shop/stack.yaml", "where: all", "where: all\nwas: [app]").commit("Declare it");
+        fleet.isobar("apply").ends(0);
+        assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "region: a\nversion: 1\n");
+    }
+}

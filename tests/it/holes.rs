@@ -43,3 +43,27 @@ fn an_output_is_asked_of_what_was_published() {
     assert_eq!(ran.states(), "changes app@prod/a app@prod/b; unchanged base@prod/a base@prod/b");
     fleet.isobar("preview").ends(0).says("+the_base: { id: base-prod-");
 }
+
+#[test]
+fn an_output_that_one_apply_changed_reaches_its_users_with_the_next() {
+    let fleet = Sandbox::fleet("holes");
+    fleet.isobar("apply").ends(0);
+    fleet.edit("base/templates/ids.json.j2", "-1\"", "-2\"").commit("Another id");
+    fleet.isobar("apply base").ends(0);
+    fleet.file("README.md", "words\n").commit("Words");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "base: { id: base-prod-a-2, name: base-a }\n");
+    fleet.isobar("drift").ends(0);
+    fleet.isobar("apply").ends(0).says("Nothing to apply");
+}
+
+#[test]
+fn an_output_that_a_fix_put_back_reaches_its_users() {
+    let fleet = Sandbox::fleet("holes");
+    fleet.isobar("apply").ends(0);
+    fleet.edit("live/prod/a/base/ids.json", "-1\"", "-9\"");
+    fleet.isobar("apply").ends(0).says("Nothing to apply");
+    fleet.isobar("drift --fix").ends(0);
+    assert_eq!(fleet.isobar("apply --json").ends(0).states(), "unchanged app@prod/a app@prod/b base@prod/a base@prod/b");
+    fleet.isobar("apply").ends(0).says("Nothing to apply");
+}

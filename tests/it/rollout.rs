@@ -181,6 +181,21 @@ fn a_held_region_is_skipped_the_rest_goes_on_and_it_catches_up_when_released() {
 }
 
 #[test]
+fn a_held_region_that_leaves_the_fleet_can_be_released_and_is_destroyed_then() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("hold prod/b --reason works").ends(0);
+    fleet.edit("isobar.yaml", "  prod/b: {}\n", "").commit("Leave prod/b");
+    fleet.isobar("apply").ends(0);
+    assert!(!fleet.live("live/prod/b").is_empty());
+
+    fleet.isobar("hold prod/b --reason again").ends(64).says("no region");
+    fleet.isobar("hold prod/b --release").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert!(fleet.live("live/prod/b").is_empty());
+}
+
+#[test]
 fn a_hold_ends_by_itself_at_its_time() {
     let fleet = app("prod/a prod/b", "");
     fleet.isobar("apply").ends(0);

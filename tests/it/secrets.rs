@@ -88,3 +88,32 @@ fn a_secret_that_is_not_set_is_said_by_name() {
     fleet.without_env("LOGIN_TOKEN");
     fleet.isobar("preview").ends(1).says("LOGIN_TOKEN");
 }
+
+#[test]
+fn what_could_not_be_seen_is_neither_judged_to_be_good_nor_put_back() {
+    let mut fleet = fleet().env("ISOBAR_KEY", "a key of thirty-two characters!!");
+    fleet.stack("plain", "").file("plain/templates/plain.txt", "plain\n").commit("Plain");
+    fleet.isobar("apply").ends(0);
+    fleet.without_env("LOGIN_TOKEN");
+
+    let states = "unchanged plain@prod/a plain@prod/b; unknown login@prod/a login@prod/b";
+    assert_eq!(fleet.isobar("drift --fix --json").ends(1).states(), states);
+    fleet.edit("plain/templates/plain.txt", "plain", "plainer").commit("Plainer");
+    let states = states.replace("unchanged", "changes");
+    assert_eq!(fleet.isobar("preview --all --json").ends(1).states(), states);
+    assert_eq!(fleet.isobar("judge --json").ends(1).states(), states);
+}
+
+#[test]
+fn a_secret_that_was_rotated_is_found_by_drift_and_brought_by_apply() {
+    let mut fleet = fleet().env("ISOBAR_KEY", "a key of thirty-two characters!!");
+    fleet.isobar("apply").ends(0);
+    fleet = fleet.env("LOGIN_TOKEN", "canary-9999-the-next-one");
+
+    fleet.isobar("drift").ends(2).says("isobar apply");
+    let ran = fleet.isobar("apply --json").ends(0);
+    assert_eq!(ran.states(), "applied login@prod/a login@prod/b");
+    assert!(fleet.live("live/prod/a/login")["login.yaml"].contains("canary-9999"));
+    fleet.isobar("drift").ends(0);
+    fleet.isobar("apply").ends(0).says("Nothing to apply");
+}

@@ -8,7 +8,7 @@ mod end;
 pub(crate) use end::{Converged, End, EndState};
 
 use super::court::{Court, Review};
-use super::pending::{Pending, Work, between, commit_of, since_applied};
+use super::pending::{Pending, Work, between, commit_of, refuse_taken, since_applied};
 use super::say::short;
 use super::scene::{Scene, Scenes};
 use crate::change::{Intent, Preview};
@@ -210,6 +210,7 @@ impl Converge<'_> {
     /// Begins one rollout of what is pending and free; `false` when nothing is left that could make progress.
     async fn begin(&mut self, head: &Arc<Scene>) -> Result<bool, Failure> {
         let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
+        refuse_taken(self.world, &work, head)?;
         self.account(&work, None);
         let held = self.say_held(&work);
         let free: BTreeSet<TargetId> = {
