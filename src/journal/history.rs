@@ -26,6 +26,9 @@ pub struct History {
     first_commit: Option<Arc<str>>,
     trusted_commit: Option<Arc<str>>,
     rollouts_begun: usize,
+    /// The entry folded last, and whether one before it was not.
+    seq: u64,
+    misses: bool,
     /// The commit last met: most entries speak of the same one, and share its text.
     commit: Option<Arc<str>>,
 }
@@ -115,7 +118,14 @@ impl History {
         self.holds.values().filter(|hold| hold.until_ms.is_none_or(|until_ms| now_ms < until_ms)).collect()
     }
 
+    /// Others wrote between the entries that were folded: what they said is not known here.
+    pub fn misses_entries(&self) -> bool {
+        self.misses
+    }
+
     fn fold(&mut self, entry: &Entry) {
+        self.misses |= entry.seq != self.seq + 1;
+        self.seq = entry.seq;
         self.marks.now += 1;
         match &entry.event {
             Event::RunStarted { verb: _, commit, by, pull_request } => {

@@ -5,6 +5,7 @@ mod clear;
 mod drive;
 mod end;
 
+use drive::paused;
 pub(crate) use end::{Converged, End, EndState};
 
 use super::court::{Court, Review};
@@ -100,7 +101,7 @@ async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: 
 
 impl Converge<'_> {
     async fn run(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
-        let paused = self.history().paused().map(|(by, reason)| format!("paused by {by}: {reason}"));
+        let paused = paused(&self.history());
         self.announce().await?;
         self.go_on(head).await?;
         if self.order.begin && paused.is_none() {
@@ -110,8 +111,7 @@ impl Converge<'_> {
             self.account(&work, paused.as_deref());
         }
         if let Some(why) = paused {
-            self.done.notes.push(why);
-            self.done.next.push("isobar resume".into());
+            self.say_paused(&why);
         }
         self.settle(head).await
     }
@@ -207,6 +207,11 @@ impl Converge<'_> {
     /// Begins one rollout of what is pending and free; `false` when nothing is left that could make progress.
     async fn begin(&mut self, head: &Arc<Scene>) -> Result<bool, Failure> {
         let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
+        let now_paused = paused(&self.history());
+        if let Some(why) = now_paused {
+            self.account(&work, Some(&why)); // somebody paused while we drove
+            return Ok(false);
+        }
         let work = match &self.order.only {
             Some(only) => {
                 let listed = |id: &&TargetId| only.contains(id) && work.get(id).is_none();
