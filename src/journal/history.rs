@@ -77,6 +77,13 @@ impl History {
         self.target(target)?.commit.as_ref()
     }
 
+    /// The commit whose definition says what there may be of `target`: where it is at, or else what was first begun and never
+    /// came to its end.
+    pub fn defined_at(&self, target: &TargetId) -> Option<&Arc<str>> {
+        let record = self.target(target)?;
+        record.commit.as_ref().or(record.begun.as_ref())
+    }
+
     /// Commit of the last `Settled` of any scope: where the fleet as a whole was brought to last.
     pub fn last_commit(&self) -> Option<&Arc<str>> {
         self.last_commit.as_ref()
@@ -137,8 +144,11 @@ impl History {
                     self.runs.pop_front();
                 }
             }
-            Event::Cleared { target, commit: _, digest, changes, by, why: _ } => {
-                self.reach(target).clear(digest, changes, by);
+            Event::Cleared { target, commit, digest, changes, by, why: _ } => {
+                let commit = self.share(commit);
+                let record = self.reach(target);
+                record.clear(digest, changes, by);
+                record.sent = Some(commit);
             }
             Event::Planned { rollout } => {
                 self.rollouts_begun += 1;

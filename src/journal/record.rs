@@ -25,6 +25,10 @@ pub struct Record {
     pub started: bool,
     pub drift: Option<DriftNote>,
     pub drift_checked_at_ms: Option<u64>,
+    /// The commit of the newest clearance, and of the newest that was started: what an apply that died half-way may have left is
+    /// of that definition.
+    pub(super) sent: Option<Arc<str>>,
+    pub(super) begun: Option<Arc<str>>,
     /// The event with which it last changed, and the last at which it was what its definition and its dependencies' outputs make.
     pub(super) changed: u64,
     pub(super) arrived: u64,
@@ -94,6 +98,8 @@ impl Record {
             started: false,
             drift: None,
             drift_checked_at_ms: None,
+            sent: None,
+            begun: None,
             changed: 0,
             arrived: 0,
             last_cleared: None,
@@ -164,6 +170,7 @@ impl Record {
 
     pub(super) fn start(&mut self, at_ms: u64) {
         self.started = true;
+        self.begun = self.sent.clone();
         self.state = State::Unknown { since_ms: at_ms };
     }
 

@@ -192,7 +192,7 @@ impl Converge<'_> {
             let (found, from) = match planned.intent {
                 Intent::Converge => (scene.fleet.target(&planned.target).cloned(), scene.clone()),
                 Intent::Destroy => {
-                    let commit = self.history().commit_of(&planned.target).cloned();
+                    let commit = self.history().defined_at(&planned.target).cloned();
                     let Some(commit) = commit else { continue };
                     let old = self.scenes.at(&CommitSha(commit))?;
                     before = Some(old.clone());
