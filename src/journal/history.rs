@@ -110,6 +110,15 @@ impl History {
         self.rollouts_begun
     }
 
+    /// A number for the next rollout of `run` that no other run can come to: the place of its own first entry.
+    pub fn rollout_number(&self, run: &str) -> String {
+        let run = self.runs.iter().rev().find(|(id, _)| **id == *run).map(|(_, run)| (run.seq, run.planned));
+        match run.unwrap_or((self.seq, self.rollouts_begun)) {
+            (seq, 0) => seq.to_string(),
+            (seq, planned) => format!("{seq}.{}", planned + 1),
+        }
+    }
+
     /// The open or stopped rollout that still holds `target`: the newest that planned it, as long as `target` has no outcome
     /// in it, or failed in it and it stopped.
     pub fn holder(&self, target: &TargetId) -> Option<&Progress> {
@@ -139,7 +148,10 @@ impl History {
                 if self.first_commit.is_none() && !commit.is_empty() {
                     self.first_commit = Some(commit.clone());
                 }
-                self.runs.push_back((entry.run.clone(), Run { by: by.clone(), pull_request: *pull_request }));
+                self.runs.push_back((
+                    entry.run.clone(),
+                    Run { by: by.clone(), pull_request: *pull_request, seq: entry.seq, planned: 0 },
+                ));
                 if self.runs.len() > RUNS_MAX {
                     self.runs.pop_front();
                 }
@@ -152,6 +164,9 @@ impl History {
             }
             Event::Planned { rollout } => {
                 self.rollouts_begun += 1;
+                if let Some((_, run)) = self.runs.iter_mut().rev().find(|(id, _)| *id == entry.run) {
+                    run.planned += 1;
+                }
                 self.rollouts.plan(rollout);
             }
             Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),
@@ -315,6 +330,24 @@ mod tests {
     fn settled(commit: &str, scope: Option<&[&str]>, behind: &[&str]) -> Event {
         let ids = |texts: &[&str]| texts.iter().map(|text| id(text)).collect();
         Event::Settled { commit: commit.into(), scope: scope.map(ids), behind: ids(behind) }
+    }
+
+    #[test]
+    fn two_runs_at_once_number_their_rollouts_apart() {
+        let mut chain = Chain::empty();
+        let begin = |chain: &mut Chain, run: &str| {
+            let event = Event::RunStarted { verb: Verb::Apply, commit: "c1".into(), by: user("ann"), pull_request: None };
+            chain.seal(event, &run.into(), 1)
+        };
+        let (one, two) = (begin(&mut chain, "one"), begin(&mut chain, "two"));
+        let rollout = Rollout { id: "c1-1".into(), commit: "c1".into(), waves: vec![] };
+        let planned = chain.seal(Event::Planned { rollout }, &"one".into(), 1);
+        let numbers = |entries: &[&Entry]| {
+            let history = History::of(entries.iter().map(|entry| (*entry).clone()));
+            (history.rollout_number("one"), history.rollout_number("two"))
+        };
+        assert_eq!(numbers(&[&one, &two]), ("1".into(), "2".into()));
+        assert_eq!(numbers(&[&one, &two, &planned]), ("1.2".into(), "2".into()));
     }
 
     #[test]

@@ -83,6 +83,9 @@ pub(super) struct Marks {
 pub(super) struct Run {
     pub(super) by: User,
     pub(super) pull_request: Option<u64>,
+    /// Its first entry, and how many rollouts it planned.
+    pub(super) seq: u64,
+    pub(super) planned: usize,
 }
 
 impl Record {
@@ -311,7 +314,7 @@ mod tests {
     fn who_ran_it_stands_for_a_clearance_that_nobody_gave() {
         let mut record = record();
         record.clear(&Digest::of_bytes(b"1"), &[mark("a")], &[]);
-        let run = Run { by: user("runner"), pull_request: Some(7) };
+        let run = Run { by: user("runner"), pull_request: Some(7), seq: 1, planned: 0 };
         record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), Some(&run), 6);
         assert_eq!((record.by, record.pull_request), (vec![user("runner")], Some(7)));
     }

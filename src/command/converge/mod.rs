@@ -243,7 +243,7 @@ impl Converge<'_> {
         if head.policy.as_ref().is_some_and(Policy::counts_targets) || self.authority_counts(&work)? {
             self.whole = super::preview::look(self.world, &work, self.order.parallel).await.into_iter().flatten().collect();
         }
-        let id: Arc<str> = format!("{}-{}", short(&self.order.head.0), self.history().rollouts_begun() + 1).into();
+        let id: Arc<str> = format!("{}-{}", short(&self.order.head.0), self.history().rollout_number(&self.world.run)).into();
         let targets = work
             .pending
             .iter()
