@@ -54,7 +54,7 @@ fn a_journal_that_somebody_changed_stops_everything() {
 fn what_a_first_apply_left_half_done_is_destroyed_when_its_stack_is_gone() {
     let fleet = killed();
     fleet.stack("other", "").file("other/templates/other.txt", "other\n").remove("app").commit("Another");
-    assert_eq!(fleet.isobar("preview --json").states(), "changes app@prod/a other@prod/a");
+    assert_eq!(fleet.isobar("preview --json").states(), "changes other@prod/a app@prod/a");
     fleet.isobar("resume").ends(0);
     fleet.isobar("apply");
     fleet.isobar("apply").ends(0);
