@@ -290,7 +290,13 @@ impl Drive<'_> {
                     }
                     Outcome::Applied
                 }
-                Err(failure) => Outcome::Failed(failure.text),
+                Err(failure) => {
+                    if failure.untouched {
+                        let how = "the engine failed before it touched anything".into();
+                        events.push(Event::Recovered { target: target.clone(), how, untouched: true });
+                    }
+                    Outcome::Failed(failure.text)
+                }
             };
             steps.push(StepEvent::Finished { target, outcome });
         }

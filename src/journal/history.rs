@@ -197,7 +197,8 @@ impl History {
             Event::DriftChecked { commit: _, scope, found, unchecked } => {
                 self.check_drift(scope.as_deref(), found, unchecked, entry.at_ms);
             }
-            Event::Recovered { target, how: _ } => self.reach(target).recover(),
+            Event::Recovered { target, how: _, untouched: false } => self.reach(target).recover(),
+            Event::Recovered { target, how: _, untouched: true } => self.reach(target).take_start_back(),
         }
     }
 

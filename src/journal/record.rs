@@ -25,6 +25,8 @@ pub struct Record {
     pub started: bool,
     pub drift: Option<DriftNote>,
     pub drift_checked_at_ms: Option<u64>,
+    /// An earlier start was recorded when the newest was.
+    begun_before: bool,
     /// The commit of the newest clearance, and of the newest that was started: what an apply that died half-way may have left is
     /// of that definition.
     pub(super) sent: Option<Arc<str>>,
@@ -101,6 +103,7 @@ impl Record {
             started: false,
             drift: None,
             drift_checked_at_ms: None,
+            begun_before: false,
             sent: None,
             begun: None,
             changed: 0,
@@ -172,6 +175,7 @@ impl Record {
     }
 
     pub(super) fn start(&mut self, at_ms: u64) {
+        self.begun_before = self.started;
         self.started = true;
         self.begun = self.sent.clone();
         self.state = State::Unknown { since_ms: at_ms };
@@ -215,6 +219,11 @@ impl Record {
         self.applied = Some(digest.clone());
         self.applied_at_ms = Some(at_ms);
         self.arrive(intent, commit);
+    }
+
+    /// The engine failed before it touched anything: the newest start was none. An earlier one still counts.
+    pub(super) fn take_start_back(&mut self) {
+        self.started = self.begun_before;
     }
 
     /// `recover` looked: it is as it was before the start, and what is left of it can still go on.
@@ -331,6 +340,20 @@ mod tests {
         assert!(!record.is_stuck(&one));
         record.finish(&Outcome::Failed("quota".into()), None, 7);
         assert!(record.is_stuck(&one), "it failed again");
+    }
+
+    #[test]
+    fn a_start_that_touched_nothing_is_taken_back_and_an_earlier_one_is_not() {
+        let mut record = record();
+        let fail = |record: &mut Record, untouched: bool| {
+            record.start(5);
+            record.finish(&Outcome::Failed("reality moved".into()), None, 6);
+            if untouched {
+                record.take_start_back();
+            }
+            record.started
+        };
+        assert_eq!([true, false, true].map(|untouched| fail(&mut record, untouched)), [false, true, true]);
     }
 
     #[test]
