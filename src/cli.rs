@@ -440,7 +440,7 @@ fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 fn completions(shell: clap_complete::Shell, terminal: &Terminal) -> Exit {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "isobar", &mut text);
-    terminal.say(&String::from_utf8_lossy(&text));
+    terminal.say_made(&String::from_utf8_lossy(&text));
     Exit::Clean
 }
 

@@ -8,7 +8,7 @@ use crate::journal::{Entry, Event};
 use crate::probe;
 use crate::rollout::{Ending, Gate, Now, Outcome, Progress, Step, StepEvent, Todo};
 use crate::stack::{Known, RegionId, TargetId};
-use crate::store::{Lease, Store, StoreError};
+use crate::store::{Boxed, Lease, Store, StoreError};
 use futures::{FutureExt as _, StreamExt as _};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -93,6 +93,12 @@ fn unseen(target: &TargetId, reason: UnseenReason) -> Unseen {
     Unseen { target: target.clone(), reason }
 }
 
+/// What people say to a rollout that runs.
+pub struct Signs {
+    pub paused: Option<String>,
+    pub held: BTreeMap<RegionId, String>,
+}
+
 /// What a drive needs of the world.
 pub struct Drive<'a> {
     pub engines: &'a Engines,
@@ -104,8 +110,8 @@ pub struct Drive<'a> {
     pub parallel: usize,
     /// Environment of `command` gates.
     pub gate_environment: BTreeMap<OsString, OsString>,
-    pub paused: Option<String>,
-    pub held: BTreeMap<RegionId, String>,
+    /// Reads what people say, before every group of starts.
+    pub signs: &'a (dyn Fn(u64) -> Boxed<'a, Result<Signs, StoreError>> + Sync),
     pub now_ms: &'a (dyn Fn() -> u64 + Sync),
     pub stopped: &'a (dyn Fn() -> bool + Sync),
     /// Ends when we are told to stop: a gate may take long, and nothing of it is lost when the next run asks it again.
@@ -150,7 +156,9 @@ impl Drive<'_> {
     ) -> Result<Halt, StoreError> {
         let mut flying: JoinSet<Landed> = JoinSet::new();
         loop {
-            let todos = progress.next(&Now { ms: (self.now_ms)(), paused: self.paused.as_deref(), held: &self.held });
+            let ms = (self.now_ms)();
+            let signs = (self.signs)(ms).await?;
+            let todos = progress.next(&Now { ms, paused: signs.paused.as_deref(), held: &signs.held });
             let work = Work::of(todos);
             let stopped = (self.stopped)();
 
@@ -282,7 +290,13 @@ impl Drive<'_> {
                     }
                     Outcome::Applied
                 }
-                Err(failure) => Outcome::Failed(failure.text),
+                Err(failure) => {
+                    if failure.untouched {
+                        let how = "the engine failed before it touched anything".into();
+                        events.push(Event::Recovered { target: target.clone(), how, untouched: true });
+                    }
+                    Outcome::Failed(failure.text)
+                }
             };
             steps.push(StepEvent::Finished { target, outcome });
         }

@@ -1,6 +1,6 @@
 //! The hands given to a command, built once: workspace, engines, host, store, clock, secrets, and where words go.
 
-use crate::change::{Key, Redactor};
+use crate::change::Key;
 use crate::engine::{self, Engines};
 use crate::host::{Host, Local, LocalConfig};
 use crate::store::{FileStore, Store};
@@ -133,6 +133,7 @@ impl World {
             change,
         };
         let key = environment.get("ISOBAR_KEY").map(|text| Key::new(text.as_bytes()));
+        environment.get("ISOBAR_KEY").iter().for_each(|key| terminal.mask(&"ISOBAR_KEY".into(), &Arc::from(*key)));
         let run = run_id(clock.now_ms());
         Ok(Self {
             store: Arc::new(FileStore::open(places.journal)?),
@@ -148,15 +149,12 @@ impl World {
         })
     }
 
-    /// Returns the values of the named secrets that are set.
+    /// Returns the values of the named secrets that are set; the terminal will not write them.
     pub fn secrets<'a>(&self, names: impl IntoIterator<Item = &'a Arc<str>>) -> BTreeMap<Arc<str>, Arc<str>> {
-        names.into_iter().filter_map(|name| Some((name.clone(), self.environment.get(name)?.into()))).collect()
-    }
-
-    /// Masks the secrets that we ourselves were given.
-    pub fn redactor(&self, secrets: &BTreeMap<Arc<str>, Arc<str>>) -> Redactor {
-        let own = self.environment.get("ISOBAR_KEY").map(|key| (Arc::from("ISOBAR_KEY"), Arc::from(key)));
-        Redactor::new(secrets.iter().map(|(name, value)| (name.clone(), value.clone())).chain(own).collect())
+        let read = |name: &Arc<str>| Some((name.clone(), self.environment.get(name)?.into()));
+        let secrets: BTreeMap<Arc<str>, Arc<str>> = names.into_iter().filter_map(read).collect();
+        secrets.iter().for_each(|(name, value)| self.terminal.mask(name, value));
+        secrets
     }
 }
 

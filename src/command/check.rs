@@ -23,7 +23,7 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
         }
         Err(Failure::Definitions(mistakes)) => {
             if world.environment.on_actions() {
-                annotations(&mistakes).iter().for_each(|line| world.terminal.say(&format!("{line}\n")));
+                annotations(&mistakes).iter().for_each(|line| world.terminal.say_made(&format!("{line}\n")));
             }
             return Err(Failure::Definitions(mistakes));
         }

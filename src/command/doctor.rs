@@ -60,6 +60,11 @@ async fn examine(world: &World) -> Vec<Finding> {
         Ok(approvals) => good(format!("reviews from the {} host can be read: {} so far", world.host.name(), approvals.len())),
         Err(error) => bad(error.to_string(), error.hint),
     });
+    findings.push(Finding {
+        good: true,
+        what: "who can write to the journal and to the reviews could forge who approved what, and what was applied".into(),
+        mend: Some("the journal's chain shows a changed line, not a chain that was written anew; ISOBAR_KEY keys only the digests of sensitive values; let only the runner write to both".into()),
+    });
     findings.push(match world.key {
         Some(_) => good("ISOBAR_KEY is set: digests of sensitive values are keyed"),
         None => Finding {

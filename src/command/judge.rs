@@ -103,7 +103,7 @@ fn work_of(
 ) -> Result<Work, Failure> {
     let mut pending = Vec::new();
     for preview in stored.previews.iter().flatten() {
-        let applied = match (base, history.commit_of(&preview.target)) {
+        let applied = match (base, history.defined_at(&preview.target)) {
             (None, Some(commit)) if preview.intent == Intent::Destroy => Some(scenes.at(&CommitSha(commit.clone()))?),
             (_, _) => base.cloned(),
         };

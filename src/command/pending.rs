@@ -119,7 +119,7 @@ pub(crate) fn since_applied(
     }
     for (id, record) in history.targets() {
         if after.fleet.target(id).is_none() && exists(record) {
-            by_commit.entry(history.commit_of(id).cloned()).or_default().insert(id.clone());
+            by_commit.entry(history.defined_at(id).cloned()).or_default().insert(id.clone());
         }
     }
 
@@ -246,7 +246,8 @@ pub(crate) fn commit_of(history: &History, target: &Target) -> Option<Arc<str>> 
 /// Something of it may be in the world.
 fn exists(record: &Record) -> bool {
     match record.state {
-        State::Never | State::Removed => false,
+        State::Never => record.started,
+        State::Removed => false,
         State::Applied | State::Failed { .. } | State::Unknown { .. } => true,
     }
 }

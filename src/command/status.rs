@@ -55,7 +55,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     if request.json {
         tell::json(world, &report::status_json(&status));
     } else if request.html.is_none() {
-        world.terminal.say(&report::status_text(&status, world.terminal.style));
+        world.terminal.say_made(&report::status_text(&status, world.terminal.style));
     }
     Ok(Exit::Clean)
 }

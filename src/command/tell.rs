@@ -31,9 +31,9 @@ pub(crate) fn report(world: &World, report: &Report, form: &Form) -> Result<(), 
         std::fs::write(path, comment.body).map_err(failed)?;
     }
     if form.json {
-        world.terminal.say(&format!("{}\n", report::report_json_text(report)));
+        world.terminal.say_made(&format!("{}\n", report::report_json_text(report)));
     } else {
-        world.terminal.say(&report::report_text(report, world.terminal.style));
+        world.terminal.say_made(&report::report_text(report, world.terminal.style));
     }
     Ok(())
 }

@@ -112,10 +112,13 @@ pub enum Event {
         found: Vec<(TargetId, Drifted)>,
         unchecked: Vec<TargetId>,
     },
-    /// `recover` answered an unknown outcome by a fresh preview.
+    /// What became of a start was answered: by a fresh preview, or by the engine that says it touched nothing.
     Recovered {
         target: TargetId,
         how: Arc<str>,
+        /// The start counts as not made: what it would have deleted still needs its own clearance.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        untouched: bool,
     },
 }
 

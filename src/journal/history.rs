@@ -26,6 +26,9 @@ pub struct History {
     first_commit: Option<Arc<str>>,
     trusted_commit: Option<Arc<str>>,
     rollouts_begun: usize,
+    /// The entry folded last, and whether one before it was not.
+    seq: u64,
+    misses: bool,
     /// The commit last met: most entries speak of the same one, and share its text.
     commit: Option<Arc<str>>,
 }
@@ -74,6 +77,13 @@ impl History {
         self.target(target)?.commit.as_ref()
     }
 
+    /// The commit whose definition says what there may be of `target`: where it is at, or else what was first begun and never
+    /// came to its end.
+    pub fn defined_at(&self, target: &TargetId) -> Option<&Arc<str>> {
+        let record = self.target(target)?;
+        record.commit.as_ref().or(record.begun.as_ref())
+    }
+
     /// Commit of the last `Settled` of any scope: where the fleet as a whole was brought to last.
     pub fn last_commit(&self) -> Option<&Arc<str>> {
         self.last_commit.as_ref()
@@ -100,6 +110,15 @@ impl History {
         self.rollouts_begun
     }
 
+    /// A number for the next rollout of `run` that no other run can come to: the place of its own first entry.
+    pub fn rollout_number(&self, run: &str) -> String {
+        let run = self.runs.iter().rev().find(|(id, _)| **id == *run).map(|(_, run)| (run.seq, run.planned));
+        match run.unwrap_or((self.seq, self.rollouts_begun)) {
+            (seq, 0) => seq.to_string(),
+            (seq, planned) => format!("{seq}.{}", planned + 1),
+        }
+    }
+
     /// The open or stopped rollout that still holds `target`: the newest that planned it, as long as `target` has no outcome
     /// in it, or failed in it and it stopped.
     pub fn holder(&self, target: &TargetId) -> Option<&Progress> {
@@ -115,23 +134,39 @@ impl History {
         self.holds.values().filter(|hold| hold.until_ms.is_none_or(|until_ms| now_ms < until_ms)).collect()
     }
 
+    /// Others wrote between the entries that were folded: what they said is not known here.
+    pub fn misses_entries(&self) -> bool {
+        self.misses
+    }
+
     fn fold(&mut self, entry: &Entry) {
+        self.misses |= entry.seq != self.seq + 1;
+        self.seq = entry.seq;
         self.marks.now += 1;
         match &entry.event {
             Event::RunStarted { verb: _, commit, by, pull_request } => {
                 if self.first_commit.is_none() && !commit.is_empty() {
                     self.first_commit = Some(commit.clone());
                 }
-                self.runs.push_back((entry.run.clone(), Run { by: by.clone(), pull_request: *pull_request }));
+                self.runs.push_back((
+                    entry.run.clone(),
+                    Run { by: by.clone(), pull_request: *pull_request, seq: entry.seq, planned: 0 },
+                ));
                 if self.runs.len() > RUNS_MAX {
                     self.runs.pop_front();
                 }
             }
-            Event::Cleared { target, commit: _, digest, changes, by, why: _ } => {
-                self.reach(target).clear(digest, changes, by);
+            Event::Cleared { target, commit, digest, changes, by, why: _ } => {
+                let commit = self.share(commit);
+                let record = self.reach(target);
+                record.clear(digest, changes, by);
+                record.sent = Some(commit);
             }
             Event::Planned { rollout } => {
                 self.rollouts_begun += 1;
+                if let Some((_, run)) = self.runs.iter_mut().rev().find(|(id, _)| *id == entry.run) {
+                    run.planned += 1;
+                }
                 self.rollouts.plan(rollout);
             }
             Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),
@@ -162,7 +197,8 @@ impl History {
             Event::DriftChecked { commit: _, scope, found, unchecked } => {
                 self.check_drift(scope.as_deref(), found, unchecked, entry.at_ms);
             }
-            Event::Recovered { target, how: _ } => self.reach(target).recover(),
+            Event::Recovered { target, how: _, untouched: false } => self.reach(target).recover(),
+            Event::Recovered { target, how: _, untouched: true } => self.reach(target).take_start_back(),
         }
     }
 
@@ -295,6 +331,24 @@ mod tests {
     fn settled(commit: &str, scope: Option<&[&str]>, behind: &[&str]) -> Event {
         let ids = |texts: &[&str]| texts.iter().map(|text| id(text)).collect();
         Event::Settled { commit: commit.into(), scope: scope.map(ids), behind: ids(behind) }
+    }
+
+    #[test]
+    fn two_runs_at_once_number_their_rollouts_apart() {
+        let mut chain = Chain::empty();
+        let begin = |chain: &mut Chain, run: &str| {
+            let event = Event::RunStarted { verb: Verb::Apply, commit: "c1".into(), by: user("ann"), pull_request: None };
+            chain.seal(event, &run.into(), 1)
+        };
+        let (one, two) = (begin(&mut chain, "one"), begin(&mut chain, "two"));
+        let rollout = Rollout { id: "c1-1".into(), commit: "c1".into(), waves: vec![] };
+        let planned = chain.seal(Event::Planned { rollout }, &"one".into(), 1);
+        let numbers = |entries: &[&Entry]| {
+            let history = History::of(entries.iter().map(|entry| (*entry).clone()));
+            (history.rollout_number("one"), history.rollout_number("two"))
+        };
+        assert_eq!(numbers(&[&one, &two]), ("1".into(), "2".into()));
+        assert_eq!(numbers(&[&one, &two, &planned]), ("1.2".into(), "2".into()));
     }
 
     #[test]

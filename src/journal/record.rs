@@ -25,6 +25,12 @@ pub struct Record {
     pub started: bool,
     pub drift: Option<DriftNote>,
     pub drift_checked_at_ms: Option<u64>,
+    /// An earlier start was recorded when the newest was.
+    begun_before: bool,
+    /// The commit of the newest clearance, and of the newest that was started: what an apply that died half-way may have left is
+    /// of that definition.
+    pub(super) sent: Option<Arc<str>>,
+    pub(super) begun: Option<Arc<str>>,
     /// The event with which it last changed, and the last at which it was what its definition and its dependencies' outputs make.
     pub(super) changed: u64,
     pub(super) arrived: u64,
@@ -79,6 +85,9 @@ pub(super) struct Marks {
 pub(super) struct Run {
     pub(super) by: User,
     pub(super) pull_request: Option<u64>,
+    /// Its first entry, and how many rollouts it planned.
+    pub(super) seq: u64,
+    pub(super) planned: usize,
 }
 
 impl Record {
@@ -94,6 +103,9 @@ impl Record {
             started: false,
             drift: None,
             drift_checked_at_ms: None,
+            begun_before: false,
+            sent: None,
+            begun: None,
             changed: 0,
             arrived: 0,
             last_cleared: None,
@@ -163,7 +175,9 @@ impl Record {
     }
 
     pub(super) fn start(&mut self, at_ms: u64) {
+        self.begun_before = self.started;
         self.started = true;
+        self.begun = self.sent.clone();
         self.state = State::Unknown { since_ms: at_ms };
     }
 
@@ -205,6 +219,11 @@ impl Record {
         self.applied = Some(digest.clone());
         self.applied_at_ms = Some(at_ms);
         self.arrive(intent, commit);
+    }
+
+    /// The engine failed before it touched anything: the newest start was none. An earlier one still counts.
+    pub(super) fn take_start_back(&mut self) {
+        self.started = self.begun_before;
     }
 
     /// `recover` looked: it is as it was before the start, and what is left of it can still go on.
@@ -304,7 +323,7 @@ mod tests {
     fn who_ran_it_stands_for_a_clearance_that_nobody_gave() {
         let mut record = record();
         record.clear(&Digest::of_bytes(b"1"), &[mark("a")], &[]);
-        let run = Run { by: user("runner"), pull_request: Some(7) };
+        let run = Run { by: user("runner"), pull_request: Some(7), seq: 1, planned: 0 };
         record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), Some(&run), 6);
         assert_eq!((record.by, record.pull_request), (vec![user("runner")], Some(7)));
     }
@@ -321,6 +340,20 @@ mod tests {
         assert!(!record.is_stuck(&one));
         record.finish(&Outcome::Failed("quota".into()), None, 7);
         assert!(record.is_stuck(&one), "it failed again");
+    }
+
+    #[test]
+    fn a_start_that_touched_nothing_is_taken_back_and_an_earlier_one_is_not() {
+        let mut record = record();
+        let fail = |record: &mut Record, untouched: bool| {
+            record.start(5);
+            record.finish(&Outcome::Failed("reality moved".into()), None, 6);
+            if untouched {
+                record.take_start_back();
+            }
+            record.started
+        };
+        assert_eq!([true, false, true].map(|untouched| fail(&mut record, untouched)), [false, true, true]);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! in CI.
 
 use super::{Environment, write_all};
+use crate::change::{Redactor, inert};
 use crate::report::Style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// How much is said while we work.
@@ -16,6 +18,24 @@ pub struct Terminal {
     /// Results are not written either.
     mute: bool,
     bar: Arc<Mutex<Option<ProgressBar>>>,
+    masks: Arc<Mutex<Masks>>,
+}
+
+/// Shorter values are part of our own words and numbers; engines and reports mask those where they come from.
+const MASKED_MIN: usize = 8;
+
+/// Values that are never written, by name.
+#[derive(Default)]
+struct Masks {
+    secrets: BTreeMap<Arc<str>, Arc<str>>,
+    redactor: Redactor,
+}
+
+/// Never shows the secrets.
+impl std::fmt::Debug for Masks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Masks(…)")
+    }
 }
 
 /// Live progress of one thing; hidden where nobody looks.
@@ -31,26 +51,54 @@ impl Terminal {
             && environment.get("NO_COLOR").is_none()
             && environment.get("TERM") != Some("dumb");
         let live = environment.stderr_is_terminal && !environment.in_ci() && !quiet;
-        Self { style: if colour { Style::Colour } else { Style::Plain }, live, quiet, mute: false, bar: Arc::default() }
+        Self {
+            style: if colour { Style::Colour } else { Style::Plain },
+            live,
+            quiet,
+            mute: false,
+            bar: Arc::default(),
+            masks: Arc::default(),
+        }
     }
 
-    /// Writes a result to standard output.
+    /// Writes a result to standard output, inert: what stands in it can command neither the runner nor the terminal.
     pub fn say(&self, text: &str) {
+        self.say_made(&inert(text));
+    }
+
+    /// Writes a result whose parts are inert already, and which may be styled or a format that must stay as it is.
+    pub fn say_made(&self, text: &str) {
         if !self.mute {
-            self.above_the_bar(|| write_all(std::io::stdout(), text));
+            self.above_the_bar(|| write_all(std::io::stdout(), &self.masked(text)));
         }
     }
 
     /// Writes a line about the work to standard error; nothing when quiet.
     pub fn note(&self, line: &str) {
         if !self.quiet {
-            self.above_the_bar(|| write_all(std::io::stderr(), &format!("{line}\n")));
+            self.above_the_bar(|| write_all(std::io::stderr(), &self.masked(&inert(&format!("{line}\n")))));
         }
     }
 
     /// Writes a failure to standard error, quiet or not.
     pub fn complain(&self, text: &str) {
-        self.above_the_bar(|| write_all(std::io::stderr(), &format!("{text}\n")));
+        self.above_the_bar(|| write_all(std::io::stderr(), &self.masked(&inert(&format!("{text}\n")))));
+    }
+
+    /// Never writes this value: the last mask, behind those of each engine and report.
+    pub(super) fn mask(&self, name: &Arc<str>, value: &Arc<str>) {
+        if value.chars().count() < MASKED_MIN {
+            return;
+        }
+        let mut masks = self.masks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if masks.secrets.insert(name.clone(), value.clone()).as_ref() != Some(value) {
+            let secrets = masks.secrets.iter().map(|(name, value)| (name.clone(), value.clone()));
+            masks.redactor = Redactor::new(secrets.collect());
+        }
+    }
+
+    fn masked(&self, text: &str) -> String {
+        self.masks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).redactor.redact(text)
     }
 
     /// The same, saying nothing but complaints.

@@ -171,3 +171,12 @@ fn one_that_arrives_does_not_hide_another_that_was_not_tried() {
     let ran = fleet.isobar("apply --json").ends(1);
     assert_eq!(ran.states(), "applied app@prod/b; skipped app@prod/a");
 }
+
+#[test]
+fn the_name_of_a_file_commands_neither_runner_nor_terminal() {
+    let fleet = app("prod/a", "");
+    fleet.file("a\n::error::forged\u{1b}[2J", "x\n");
+    let ran = fleet.isobar("apply").ends(64);
+    let all = format!("{}\n{}", ran.stdout, ran.stderr);
+    assert!(!all.lines().any(|line| line.trim_start().starts_with("::")) && !all.contains('\u{1b}'), "{all}");
+}

@@ -125,7 +125,7 @@ fn a_fix_puts_back_what_was_applied_and_not_what_was_merged_since() {
 fn a_destination_removed_whole_is_missing_and_put_back() {
     let fleet = app("prod/a prod/b", "");
     fleet.isobar("apply").ends(0);
-    std::fs::remove_dir_all(fleet.path("live/prod/a")).expect("it was published");
+    std::fs::remove_dir_all(fleet.root().join("live/prod/a")).expect("it was published");
     fleet.isobar("drift").ends(2).says("isobar drift --fix");
     fleet.isobar("drift --fix").ends(0);
     assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");

@@ -49,3 +49,14 @@ fn a_journal_that_somebody_changed_stops_everything() {
     fleet.isobar("apply").ends(1).says("nothing is applied on a broken journal");
     fleet.isobar("status").ends(1);
 }
+
+#[test]
+fn what_a_first_apply_left_half_done_is_destroyed_when_its_stack_is_gone() {
+    let fleet = killed();
+    fleet.stack("other", "").file("other/templates/other.txt", "other\n").remove("app").commit("Another");
+    assert_eq!(fleet.isobar("preview --json").states(), "changes other@prod/a app@prod/a");
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply");
+    fleet.isobar("apply").ends(0);
+    assert!(fleet.live("live/prod/a/app").is_empty(), "{:?}", fleet.live("live/prod/a/app"));
+}

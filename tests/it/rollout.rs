@@ -164,6 +164,32 @@ fn a_pause_starts_nothing_until_resume() {
     assert_eq!(fleet.versions(), "prod/a 1");
 }
 
+/// A fleet of two waves; between them somebody types this line.
+fn interrupted_by(line: &str) -> Sandbox {
+    let gate = format!("[sh, -c, \"[ -e asked ] || {{ touch asked; {} {line}; }}\"]", env!("CARGO_BIN_EXE_isobar"));
+    let waves = format!("[{{ name: first, regions: a, gates: [{{ command: {gate} }}] }}, {{ name: rest, regions: \"*\" }}]");
+    let fleet = app("prod/a prod/b", &format!("rollout: {{ prod: {{ waves: {waves} }} }}"));
+    fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("Ignore");
+    fleet
+}
+
+#[test]
+fn a_pause_reaches_an_apply_that_runs() {
+    let fleet = interrupted_by("pause --reason lunch");
+    let ran = fleet.isobar("apply --json").ends(1);
+    assert_eq!(ran.states(), "applied app@prod/a; not_started app@prod/b");
+    assert!(ran.why("app@prod/b").contains("lunch"), "{}", ran.stdout);
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
+}
+
+#[test]
+fn a_hold_reaches_an_apply_that_runs() {
+    let fleet = interrupted_by("hold prod/b --reason works");
+    assert_eq!(fleet.isobar("apply --json").ends(0).states(), "applied app@prod/a; skipped app@prod/b");
+}
+
 #[test]
 fn a_held_region_is_skipped_the_rest_goes_on_and_it_catches_up_when_released() {
     let fleet = app("prod/a prod/b", ONE_BY_ONE);

@@ -67,7 +67,7 @@ fn without_a_key_a_target_that_changes_a_secret_waits_and_the_rest_goes_on() {
     let ran = fleet.isobar("apply --json").ends(3);
     assert_eq!(ran.states(), "applied plain@prod/a plain@prod/b; waiting login@prod/a login@prod/b");
     assert!(ran.why("login@prod/a").contains("without ISOBAR_KEY no approval can be bound to it"), "{}", ran.stdout);
-    fleet.isobar("doctor").says("ISOBAR_KEY");
+    fleet.isobar("doctor").says("ISOBAR_KEY").says("could forge who approved what");
 }
 
 #[test]
@@ -116,4 +116,11 @@ fn a_secret_that_was_rotated_is_found_by_drift_and_brought_by_apply() {
     assert!(fleet.live("live/prod/a/login")["login.yaml"].contains("canary-9999"));
     fleet.isobar("drift").ends(0);
     fleet.isobar("apply").ends(0).says("Nothing to apply");
+}
+
+#[test]
+fn our_own_key_is_not_said_even_by_who_types_it() {
+    let fleet = fleet().env("ISOBAR_KEY", "a-key-of-thirty-two-characters!!");
+    let ran = fleet.isobar("pause --reason a-key-of-thirty-two-characters!!").ends(0);
+    ran.says("secret ISOBAR_KEY").keeps_quiet_about("a-key-of-thirty-two");
 }

@@ -149,7 +149,7 @@ impl Converge<'_> {
             Answer::Clear(clearance) => {
                 if preview.is_empty() {
                     let how = "a fresh preview is empty: the apply had made its changes, and is closed by the engine";
-                    cleared.events.push(Event::Recovered { target: target.clone(), how: how.into() });
+                    cleared.events.push(Event::Recovered { target: target.clone(), how: how.into(), untouched: false });
                 }
                 ends.insert(target, end);
                 self.grant(clearance, preview, self.bringing.0.clone(), cleared);

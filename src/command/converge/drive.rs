@@ -7,11 +7,12 @@ use crate::command::say::say_time;
 use crate::command::scene::Scene;
 use crate::diagnosis;
 use crate::exit::Failure;
-use crate::journal::{Entry, Event, Hold};
+use crate::journal::{Entry, Event, History, Hold};
 use crate::review::CommitSha;
 use crate::rollout::{Gate, Outcome, Progress};
-use crate::runner::{Drive, Halt, Moment, Ready};
-use crate::stack::{Known, RegionId, TargetId};
+use crate::runner::{Drive, Halt, Moment, Ready, Signs};
+use crate::stack::{Known, TargetId};
+use crate::store::{Boxed, StoreError};
 use crate::world::{Bar, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -22,14 +23,13 @@ impl Converge<'_> {
     pub(super) async fn drive(&mut self, mut progress: Progress, work: Work) -> Result<BTreeSet<TargetId>, Failure> {
         self.bringing = CommitSha(progress.rollout().commit.clone());
         let (world, lease) = (self.world, &self.lease);
-        let held = self.holds();
-        let paused = self.history().paused().map(|(by, reason)| format!("paused by {by}: {reason}"));
         let known = Mutex::new(Known::default());
         let at_commit: Mutex<BTreeMap<TargetId, Arc<Scene>>> = Mutex::default();
         let make = |id: &TargetId, known: &Known| make_job(world, &work, &at_commit, id, known);
         let bar = world.terminal.bar("applying", work.pending.len());
         let watch = |moment: Moment<'_>| tell(world, &bar, &moment);
         let history = &self.history;
+        let signs = |now_ms: u64| -> Boxed<'_, Result<Signs, StoreError>> { Box::pin(signs(world, history, now_ms)) };
         let sealed = |entries: &[Entry]| {
             let mut history = history.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             entries.iter().for_each(|entry| history.record(entry));
@@ -45,8 +45,7 @@ impl Converge<'_> {
             root: world.workspace.root(),
             parallel: self.order.parallel,
             gate_environment: gate_environment(world),
-            paused,
-            held,
+            signs: &signs,
             now_ms: &now_ms,
             stopped: &stopped,
             stop: &stop,
@@ -89,15 +88,35 @@ impl Converge<'_> {
         Ok(older)
     }
 
-    pub(super) fn holds(&self) -> BTreeMap<RegionId, String> {
-        let now_ms = self.world.clock.now_ms();
-        let history = self.history();
-        let say = |hold: &Hold| match hold.until_ms {
-            Some(until) => format!("held until {}: {}", say_time(until), hold.reason),
-            None => format!("held: {}", hold.reason),
-        };
-        history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), say(hold))).collect()
+    /// Says once why nothing begins, and what ends it.
+    pub(super) fn say_paused(&mut self, why: &str) {
+        if !self.done.notes.iter().any(|note| note == why) {
+            self.done.notes.push(why.to_string());
+            self.done.next.push("isobar resume".into());
+        }
     }
+}
+
+/// What people say meanwhile. The journal is read again only when others wrote between our own entries.
+async fn signs(world: &World, history: &Mutex<History>, now_ms: u64) -> Result<Signs, StoreError> {
+    let lock = || history.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let misses = lock().misses_entries();
+    if misses {
+        let fresh = world.store.history().await?;
+        *lock() = fresh;
+    }
+    let history = lock();
+    let say = |hold: &Hold| match hold.until_ms {
+        Some(until) => format!("held until {}: {}", say_time(until), hold.reason),
+        None => format!("held: {}", hold.reason),
+    };
+    let held = history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), say(hold))).collect();
+    Ok(Signs { paused: paused(&history), held })
+}
+
+/// Who paused, and why.
+pub(super) fn paused(history: &History) -> Option<String> {
+    history.paused().map(|(by, reason)| format!("paused by {by}: {reason}"))
 }
 
 fn make_job(

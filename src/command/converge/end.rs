@@ -74,7 +74,8 @@ impl Converge<'_> {
             }
             Halt::Wait { .. } => self.done.next.push("isobar tick".into()),
             Halt::Interrupted => self.done.next.push("isobar apply (goes on where this stopped)".into()),
-            Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) | Halt::Paused(_) => {}
+            Halt::Paused(why) => self.say_paused(why),
+            Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) => {}
         }
         let unknown: BTreeSet<TargetId> = progress.unknown().into_iter().collect();
         for pending in &work.pending {

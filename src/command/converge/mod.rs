@@ -5,6 +5,7 @@ mod clear;
 mod drive;
 mod end;
 
+use drive::paused;
 pub(crate) use end::{Converged, End, EndState};
 
 use super::court::{Court, Review};
@@ -101,7 +102,7 @@ async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: 
 
 impl Converge<'_> {
     async fn run(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
-        let paused = self.history().paused().map(|(by, reason)| format!("paused by {by}: {reason}"));
+        let paused = paused(&self.history());
         self.announce().await?;
         self.go_on(head).await?;
         if let (true, None, Some(only)) = (self.order.begin, &paused, self.order.only.clone()) {
@@ -113,8 +114,7 @@ impl Converge<'_> {
             self.account(&work, paused.as_deref());
         }
         if let Some(why) = paused {
-            self.done.notes.push(why);
-            self.done.next.push("isobar resume".into());
+            self.say_paused(&why);
         }
         self.settle(head).await
     }
@@ -195,7 +195,7 @@ impl Converge<'_> {
             let (found, from) = match planned.intent {
                 Intent::Converge => (scene.fleet.target(&planned.target).cloned(), scene.clone()),
                 Intent::Destroy => {
-                    let commit = self.history().commit_of(&planned.target).cloned();
+                    let commit = self.history().defined_at(&planned.target).cloned();
                     let Some(commit) = commit else { continue };
                     let old = self.scenes.at(&CommitSha(commit))?;
                     before = Some(old.clone());
@@ -210,6 +210,11 @@ impl Converge<'_> {
     /// Begins one rollout of what is pending and free; `false` when nothing is left that could make progress.
     async fn begin(&mut self, head: &Arc<Scene>) -> Result<bool, Failure> {
         let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
+        let now_paused = paused(&self.history());
+        if let Some(why) = now_paused {
+            self.account(&work, Some(&why)); // somebody paused while we drove
+            return Ok(false);
+        }
         refuse_taken(self.world, &work, head)?;
         self.account(&work, None);
         let held = self.say_held(&work);
@@ -264,7 +269,7 @@ impl Converge<'_> {
 
     /// Plans a rollout that brings `work` to `commit`.
     fn plan(&self, head: &Arc<Scene>, commit: &CommitSha, work: &Work) -> Result<Rollout, Failure> {
-        let id: Arc<str> = format!("{}-{}", commit.short(), self.history().rollouts_begun() + 1).into();
+        let id: Arc<str> = format!("{}-{}", commit.short(), self.history().rollout_number(&self.world.run)).into();
         let weighed =
             work.pending.iter().map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight));
         let graph = work.pending.first().map_or(&head.graph, |pending| match pending.intent {
