@@ -54,14 +54,22 @@ pub struct Progress {
     pub(super) slots: Vec<Slot>,
     pub(super) runs: Vec<Run>,
     pub(super) stopped: Option<Arc<str>>,
+    resumed: bool,
     /// Targets that were not brought to this commit, per stack; never iterated.
     pub(super) missed: HashMap<StackName, Vec<usize>>,
 }
 
 impl Progress {
     pub fn new(rollout: Rollout) -> Self {
-        let mut progress =
-            Self { index: HashMap::new(), slots: Vec::new(), runs: Vec::new(), stopped: None, missed: HashMap::new(), rollout };
+        let mut progress = Self {
+            index: HashMap::new(),
+            slots: Vec::new(),
+            runs: Vec::new(),
+            stopped: None,
+            resumed: false,
+            missed: HashMap::new(),
+            rollout,
+        };
         progress.lay_out();
         progress.derive();
         progress
@@ -103,8 +111,16 @@ impl Progress {
             StepEvent::GateFailed { wave, gate, why } => self.fail_gate(*wave, *gate, why),
             StepEvent::Verified { wave } => self.verify(*wave, at_ms),
             StepEvent::Stopped { why } => self.stopped = Some(why.clone()),
-            StepEvent::Resumed => self.resume(),
+            StepEvent::Resumed => {
+                self.resumed = true;
+                self.resume();
+            }
         }
+    }
+
+    /// Somebody said go on: a newer head may take its place, for that is where forward is.
+    pub fn was_resumed(&self) -> bool {
+        self.resumed
     }
 
     /// Gives permission for targets that [`Todo::NeedsClearance`](super::Todo::NeedsClearance) asked about; any other clearance is

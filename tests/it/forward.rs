@@ -49,3 +49,18 @@ fn a_run_from_a_dirty_tree_is_refused_whatever_the_verb() {
         fleet.isobar(verb).ends(64).says("not committed");
     }
 }
+
+#[test]
+fn what_was_mended_since_is_what_a_resumed_rollout_brings() {
+    let fleet = app("prod/a prod/b", ONE_BY_ONE);
+    fleet.isobar("apply").ends(0);
+    let path = "app/templates/app.yaml.j2";
+    fleet.edit(path, "version: 1", "version: {{ 1 / 0 }}").commit("Break it");
+    fleet.isobar("apply").ends(1);
+
+    fleet.edit(path, "version: {{ 1 / 0 }}", "version: 2").commit("Mend it");
+    fleet.isobar("apply").ends(1).says("isobar resume");
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(0).says("goes on in its place");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+}

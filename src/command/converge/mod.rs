@@ -145,6 +145,9 @@ impl Converge<'_> {
             match progress.ending() {
                 Some(Ending::Complete) => {}
                 Some(Ending::Stopped(why)) => self.stopped(head, progress, &why).await?,
+                None if self.order.begin && self.order.only.is_none() && progress.was_resumed() && commit != self.order.head => {
+                    self.take_over(&progress).await?;
+                }
                 None => {
                     let scene = self.scenes.at(&commit)?;
                     let work = self.work_of(&progress, &scene)?;
@@ -153,6 +156,18 @@ impl Converge<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The head goes on in the place of an older rollout that was resumed: what it had yet to bring may be what was mended since.
+    async fn take_over(&mut self, progress: &Progress) -> Result<(), Failure> {
+        let rollout = progress.rollout();
+        let (id, commit) = (rollout.id.clone(), self.order.head.0.clone());
+        self.done.notes.push(format!(
+            "rollout {id} of {} was resumed; {} goes on in its place",
+            short(&rollout.commit),
+            short(&commit)
+        ));
+        self.append(vec![Event::Superseded { rollout: id, commit }]).await.map(drop)
     }
 
     async fn stopped(&mut self, head: &Arc<Scene>, progress: Progress, why: &str) -> Result<(), Failure> {
