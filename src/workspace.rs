@@ -6,7 +6,7 @@ mod scratch;
 use crate::review::{CommitSha, PullRequest, User};
 use crate::stack::{BlobId, Leaf, Listing, Mode, Source};
 use git2::{ErrorCode, ObjectType, Oid, Repository, Status, StatusOptions};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -230,27 +230,48 @@ impl Workspace {
         Ok(line)
     }
 
-    /// Returns the change from `base` to `head`: the head's title and author, and everybody who wrote or committed in between.
-    /// Without a base it is the head alone.
+    /// Returns the change since `base` up to `head`: the head's title and author, and everybody who wrote or committed in
+    /// between; without a base everybody who ever did.
     pub fn people(&self, base: Option<&CommitSha>, head: &CommitSha) -> Result<PullRequest, WorkspaceError> {
-        let repository = self.lock();
-        let found = find_commit(&repository, &head.0)?;
-        let mut committers = people(&found);
-        if let Some(base) = base {
-            let base = find_commit(&repository, &base.0)?.id();
-            let mut walk = repository.revwalk().map_err(git("walking the history"))?;
-            walk.push(found.id()).and_then(|()| walk.hide(base)).map_err(git("walking the history"))?;
-            for id in walk.take(WALK_MAX).flatten() {
-                for user in repository.find_commit(id).map(|commit| people(&commit)).unwrap_or_default() {
-                    if !committers.contains(&user) {
-                        committers.push(user);
-                    }
-                }
+        let (mut committers, title) = {
+            let repository = self.lock();
+            let found = find_commit(&repository, &head.0)?;
+            (people(&found), found.summary().ok().flatten().unwrap_or_default().to_string())
+        };
+        for user in self.authors(base, &[head])? {
+            if !committers.contains(&user) {
+                committers.push(user);
             }
         }
-        let title = found.summary().ok().flatten().unwrap_or_default().to_string();
         let author = committers.first().cloned().unwrap_or_else(|| User("unknown".into()));
         Ok(PullRequest { number: None, title, author, committers })
+    }
+
+    /// Returns everybody who wrote or committed what `tips` have and `base` has not; without a base everybody who ever did.
+    /// Who cannot be known is an error: a name that is missing could be anybody's.
+    pub fn authors(&self, base: Option<&CommitSha>, tips: &[&CommitSha]) -> Result<Vec<User>, WorkspaceError> {
+        let repository = self.lock();
+        let mut walk = repository.revwalk().map_err(git("walking the history"))?;
+        for tip in tips {
+            walk.push(find_commit(&repository, &tip.0)?.id()).map_err(git("walking the history"))?;
+        }
+        if let Some(base) = base {
+            walk.hide(find_commit(&repository, &base.0)?.id()).map_err(git("walking the history"))?;
+        }
+        let cut = if repository.is_shallow() { shallow(&repository)? } else { String::new() };
+        let mut found: BTreeSet<Arc<str>> = BTreeSet::new();
+        for id in walk {
+            let id = id.map_err(git("walking the history"))?;
+            if cut.contains(&id.to_string()) {
+                return Err(WorkspaceError {
+                    what: format!("who wrote what is before {id} is not known here"),
+                    hint: Some("this clone is shallow: git fetch --unshallow (or fetch-depth: 0 in actions/checkout)".into()),
+                });
+            }
+            let commit = repository.find_commit(id).map_err(git("reading a commit"))?;
+            found.extend(people(&commit).into_iter().map(|user| user.0));
+        }
+        Ok(found.into_iter().map(User).collect())
     }
 
     /// Returns who works here, as git's configuration says: names that may not approve their own change.
@@ -267,6 +288,13 @@ impl Workspace {
 
 fn locked(repository: &Mutex<Repository>) -> MutexGuard<'_, Repository> {
     repository.lock().unwrap_or_else(std::sync::PoisonError::into_inner) // git2 keeps no half-made state
+}
+
+/// The ids of the commits at which a shallow clone ends, one a line.
+fn shallow(repository: &Repository) -> Result<String, WorkspaceError> {
+    let path = repository.commondir().join("shallow");
+    std::fs::read_to_string(&path)
+        .map_err(|error| WorkspaceError { what: format!("reading {}: {error}", path.display()), hint: None })
 }
 
 fn people(commit: &git2::Commit<'_>) -> Vec<User> {

@@ -124,7 +124,7 @@ impl World {
         stop: Stop,
     ) -> Result<Self, crate::exit::Failure> {
         let clock = Clock::new(&environment);
-        let change = workspace.head().and_then(|head| workspace.people(None, &head));
+        let change = workspace.head().and_then(|head| workspace.people(Some(&head), &head));
         let change = change.unwrap_or_else(|_| nobodys_change());
         let config = LocalConfig {
             reviews: places.reviews,

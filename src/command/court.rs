@@ -11,7 +11,7 @@ use crate::stack::{Target, TargetId};
 use crate::store::Stored;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// A decision given on the command line: `USER=approve`, `USER=reject`, with `@DIGEST` for one preview.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,12 @@ pub(crate) struct Court<'a> {
     /// Every stored preview, by target, oldest first.
     shown: BTreeMap<TargetId, Vec<Shown>>,
     now_ms: u64,
+    /// What stored sets were judged to have cleared, by set, authority and beginning of the change.
+    judged: Mutex<BTreeMap<(usize, Option<CommitSha>, Option<CommitSha>), Arc<ClearedBefore>>>,
 }
+
+/// The changes of each target that people cleared, and who.
+type ClearedBefore = BTreeMap<TargetId, Vec<(ChangeMark, Vec<User>)>>;
 
 /// What is to be judged.
 pub(crate) struct Asked<'p> {
@@ -73,10 +78,9 @@ impl<'p> Asked<'p> {
     }
 }
 
-/// Where a stored preview is, and its digest.
+/// In which set a preview is stored, and its digest.
 struct Shown {
     set: usize,
-    at: usize,
     digest: Digest,
 }
 
@@ -91,12 +95,11 @@ impl<'a> Court<'a> {
         let approvals = world.host.approvals().await?;
         let stored = world.store.saved().await?;
         let mut shown: BTreeMap<TargetId, Vec<Shown>> = BTreeMap::new();
-        for (set, at, preview) in
-            stored.iter().enumerate().flat_map(|(set, stored)| seen(stored).map(move |(at, preview)| (set, at, preview)))
+        for (set, preview) in stored.iter().enumerate().flat_map(|(set, stored)| seen(stored).map(move |preview| (set, preview)))
         {
-            shown.entry(preview.target.clone()).or_default().push(Shown { set, at, digest: preview.digest() });
+            shown.entry(preview.target.clone()).or_default().push(Shown { set, digest: preview.digest() });
         }
-        Ok(Self { world, scenes, head, base, approvals, stored, shown, now_ms: world.clock.now_ms() })
+        Ok(Self { world, scenes, head, base, approvals, stored, shown, now_ms: world.clock.now_ms(), judged: Mutex::default() })
     }
 
     /// Binds decisions from the command line to previews and records them with the host. `shown` are the previews just
@@ -129,15 +132,16 @@ impl<'a> Court<'a> {
     pub(crate) fn judge(&self, asked: &Asked<'_>, work: &Work, history: &History) -> Result<Vec<Verdict>, Failure> {
         let Asked { previews, holed, beside } = asked;
         let mut verdicts: BTreeMap<TargetId, Verdict> = BTreeMap::new();
-        let mut benches: Vec<(Arc<Scene>, Vec<&Preview>)> = Vec::new();
+        let mut benches: Vec<(Arc<Scene>, Option<CommitSha>, Vec<&Preview>)> = Vec::new();
         for preview in *previews {
             let authority = self.authority(&preview.target, work, history)?;
-            match benches.iter_mut().find(|(scene, _)| Arc::ptr_eq(scene, &authority)) {
-                Some((_, members)) => members.push(preview),
-                None => benches.push((authority, vec![preview])),
+            let since = self.since(&preview.target, history);
+            match benches.iter_mut().find(|(scene, from, _)| Arc::ptr_eq(scene, &authority) && *from == since) {
+                Some((_, _, members)) => members.push(preview),
+                None => benches.push((authority, since, vec![preview])),
             }
         }
-        for (authority, members) in &benches {
+        for (authority, since, members) in &benches {
             let mine: BTreeSet<&TargetId> = members.iter().map(|preview| &preview.target).collect();
             let mut subjects = Vec::new();
             let asked_for: BTreeSet<&TargetId> = previews.iter().map(|preview| &preview.target).collect();
@@ -152,8 +156,8 @@ impl<'a> Court<'a> {
                 }
                 subjects.push(subject(preview, authority, work, past));
             }
-            let change = self.change(authority)?;
-            let judged = self.sit(authority, subjects, &change, history);
+            let change = self.change(since.as_ref())?;
+            let judged = self.sit(authority, subjects, &change, history)?;
             verdicts.extend(
                 judged
                     .into_iter()
@@ -164,22 +168,28 @@ impl<'a> Court<'a> {
         Ok(previews.iter().filter_map(|preview| verdicts.remove(&preview.target)).collect())
     }
 
-    fn sit(&self, authority: &Scene, subjects: Vec<Subject<'_>>, change: &PullRequest, history: &History) -> Vec<Verdict> {
+    fn sit(
+        &self,
+        authority: &Scene,
+        subjects: Vec<Subject<'_>>,
+        change: &PullRequest,
+        history: &History,
+    ) -> Result<Vec<Verdict>, Failure> {
         let teams: BTreeMap<Arc<str>, Vec<User>> = authority
             .fleet
             .teams
             .iter()
             .map(|(name, members)| (name.to_lowercase().into(), members.iter().cloned().map(User).collect()))
             .collect();
-        let approvals = self.fresh_approvals(history, &subjects);
-        judge(&Facts {
+        let approvals = self.fresh_approvals(history, &subjects)?;
+        Ok(judge(&Facts {
             policy: authority.policy.as_ref(),
             teams: &teams,
             pull_request: change,
             approvals: &approvals,
             subjects,
             now_ms: self.now_ms,
-        })
+        }))
     }
 
     /// Whose policy, teams and labels count for a target: the commit before the change. In a pull request's view that is the
@@ -216,27 +226,53 @@ impl<'a> Court<'a> {
     fn past(&self, target: &TargetId, authority: &Arc<Scene>, work: &Work, history: &History) -> Result<Past, Failure> {
         let record = history.target(target);
         let mut cleared = record.map(|record| record.cleared.clone()).unwrap_or_default();
-        let applied_at_ms = record.and_then(|record| record.applied_at_ms).unwrap_or(0);
         let shown = self.shown.get(target).map_or(&[][..], Vec::as_slice);
-        for (stored, preview) in
-            shown.iter().filter(|shown| self.is_reviewed(&shown.digest)).filter_map(|shown| self.stored_at(shown))
-        {
-            if stored.at_ms <= applied_at_ms || !self.is_merged(stored)? {
+        let reviewed: Vec<&Shown> = shown.iter().filter(|shown| self.is_reviewed(&shown.digest)).collect();
+        for shown in &reviewed {
+            let Some(stored) = self.stored.get(shown.set) else { continue };
+            if !self.is_merged(stored)? || self.is_used_up(stored, target, history)? {
                 continue;
             }
-            let head = CommitSha(stored.head.clone());
-            let base = base_of(stored).or_else(|| authority.snapshot.commit.clone()).filter(|base| *base != head);
-            let change = self.world.workspace.people(base.as_ref(), &head)?;
-            for verdict in self.sit(authority, vec![subject(preview, authority, work, Past::default())], &change, history) {
-                if let Answer::Clear(clearance) = verdict.answer
-                    && !clearance.by().is_empty()
-                {
-                    cleared.extend(clearance.changes().iter().map(|mark| (mark.clone(), clearance.by().to_vec())));
-                }
+            let judged = self.judged_before(shown.set, stored, self.since(target, history), authority, work, history)?;
+            cleared.extend(judged.get(target).into_iter().flatten().cloned());
+        }
+        let shown = reviewed.into_iter().map(|shown| shown.digest.clone()).collect();
+        Ok(Past { cleared, started: record.is_some_and(|record| record.started), shown })
+    }
+
+    /// What people cleared of a stored set, judged as the whole that they were shown: limits and `targets_min` count all of it.
+    fn judged_before(
+        &self,
+        set: usize,
+        stored: &Stored,
+        since: Option<CommitSha>,
+        authority: &Arc<Scene>,
+        work: &Work,
+        history: &History,
+    ) -> Result<Arc<ClearedBefore>, Failure> {
+        let key = (set, authority.snapshot.commit.clone(), since);
+        let locked = || self.judged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(judged) = locked().get(&key).cloned() {
+            return Ok(judged);
+        }
+        let Some(head) = head_of(stored) else { return Ok(Arc::default()) };
+        let change = self.change_of(stored, &head, key.2.as_ref())?;
+        let subjects = seen(stored).map(|preview| subject(preview, authority, work, Past::default())).collect();
+        let mut cleared = ClearedBefore::new();
+        for verdict in self.sit(authority, subjects, &change, history)? {
+            if let Answer::Clear(clearance) = verdict.answer
+                && !clearance.by().is_empty()
+            {
+                let marks = clearance.changes().iter().map(|mark| (mark.clone(), clearance.by().to_vec()));
+                cleared.insert(verdict.target, marks.collect());
             }
         }
-        let shown = shown.iter().map(|shown| shown.digest.clone()).collect();
-        Ok(Past { cleared, started: record.is_some_and(|record| record.started), shown })
+        let cleared = Arc::new(cleared);
+        // A set that holds an uncommitted scene's word is judged anew each time: such a scene has no name.
+        if key.1.is_some() {
+            locked().insert(key, cleared.clone());
+        }
+        Ok(cleared)
     }
 
     /// Names of the outputs that were holes when the target was cleared.
@@ -246,31 +282,54 @@ impl<'a> Court<'a> {
         Ok(past.cleared.iter().flat_map(|(mark, _)| mark.holes.iter().cloned()).collect())
     }
 
-    fn stored_at(&self, shown: &Shown) -> Option<(&Stored, &Preview)> {
-        let stored = self.stored.get(shown.set)?;
-        Some((stored, stored.previews.get(shown.at)?.as_ref().ok()?))
-    }
-
     fn is_reviewed(&self, digest: &Digest) -> bool {
         self.approvals.iter().any(|approval| approval.digests.iter().any(|given| **given == *digest.as_str()))
     }
 
     /// The commit that was previewed is part of what is being applied.
     fn is_merged(&self, stored: &Stored) -> Result<bool, Failure> {
-        let Some(head) = &self.head else { return Ok(false) };
-        let previewed = CommitSha(stored.head.clone());
-        match self.world.workspace.commit(&previewed.0) {
-            Ok(previewed) => Ok(self.world.workspace.is_ancestor(&previewed, head)?),
-            Err(_) => Ok(false), // an uncommitted tree, or a commit that is gone
+        match (&self.head, head_of(stored)) {
+            (Some(head), Some(shown)) => self.holds(&shown, head),
+            (None, _) | (_, None) => Ok(false),
         }
     }
 
-    /// The people behind what is judged: everybody who wrote or committed since the authority's commit.
-    fn change(&self, authority: &Scene) -> Result<PullRequest, Failure> {
+    /// The commit that was previewed is part of what the target was brought to, at a later time than it was shown.
+    fn is_used_up(&self, stored: &Stored, target: &TargetId, history: &History) -> Result<bool, Failure> {
+        let applied_at_ms = history.target(target).and_then(|record| record.applied_at_ms);
+        Ok(applied_at_ms.is_some_and(|applied| stored.at_ms <= applied) && self.is_arrived(stored, target, history)?)
+    }
+
+    /// The commit that was previewed is part of what the target was brought to.
+    fn is_arrived(&self, stored: &Stored, target: &TargetId, history: &History) -> Result<bool, Failure> {
+        match (head_of(stored), history.commit_of(target).cloned().map(CommitSha)) {
+            (Some(shown), Some(applied)) => self.holds(&shown, &applied),
+            (None, _) => Ok(true),
+            (Some(_), None) => Ok(false),
+        }
+    }
+
+    /// A commit that is gone is part of nothing.
+    fn holds(&self, old: &CommitSha, new: &CommitSha) -> Result<bool, Failure> {
+        match self.world.workspace.commit(&old.0) {
+            Ok(old) => Ok(self.world.workspace.is_ancestor(&old, new)?),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// The commit since which a target's change is counted: what it was last brought to. `None`: nothing ever was, so that the
+    /// whole line is the change.
+    fn since(&self, target: &TargetId, history: &History) -> Option<CommitSha> {
+        match &self.base {
+            Some(base) => base.snapshot.commit.clone(),
+            None => history.commit_of(target).or_else(|| history.trusted_commit()).cloned().map(CommitSha),
+        }
+    }
+
+    /// The people behind what is judged: everybody who wrote or committed since then.
+    fn change(&self, since: Option<&CommitSha>) -> Result<PullRequest, Failure> {
         match &self.head {
-            Some(head) => {
-                Ok(self.world.workspace.people(authority.snapshot.commit.as_ref().filter(|base| *base != head), head)?)
-            }
+            Some(head) => Ok(self.world.workspace.people(since, head)?),
             None => {
                 let operator = self.world.workspace.operator().unwrap_or(User("unknown".into()));
                 Ok(PullRequest { number: None, title: String::new(), committers: vec![operator.clone()], author: operator })
@@ -278,40 +337,78 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// Approvals that are newer than the last apply of the target they are for: an old yes is not a yes to going back.
-    fn fresh_approvals(&self, history: &History, subjects: &[Subject<'_>]) -> Vec<Approval> {
+    /// The people behind a stored set: whoever wrote what it holds since then, whatever base it was shown against, and whoever
+    /// wrote what it was shown as.
+    fn change_of(&self, stored: &Stored, head: &CommitSha, since: Option<&CommitSha>) -> Result<PullRequest, Failure> {
+        let workspace = &self.world.workspace;
+        let base = base_of(stored);
+        let mut change = workspace.people(base.as_ref().or(since), head)?;
+        let tips: Vec<&CommitSha> = base.iter().chain([head]).collect();
+        change.committers.extend(workspace.authors(since, &tips)?);
+        Ok(change)
+    }
+
+    /// Approvals that are not used up: given since the target was last brought anywhere, or of something shown that is merged
+    /// now and was not part of that. An old yes is not a yes to going back.
+    fn fresh_approvals(&self, history: &History, subjects: &[Subject<'_>]) -> Result<Vec<Approval>, Failure> {
         if self.approvals.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let judged =
             subjects.iter().map(|subject| (Arc::from(subject.preview.digest().as_str()), subject.preview.target.clone()));
         let targets: BTreeMap<Arc<str>, TargetId> = judged.collect();
-        let is_fresh = |digest: &&Arc<str>, at_ms: u64| {
-            let applied = targets.get(*digest).and_then(|target| history.target(target)?.applied_at_ms);
-            applied.is_none_or(|applied| applied < at_ms)
-        };
-        let keep = |approval: &Approval| {
-            let digests = approval.digests.iter().filter(|digest| is_fresh(digest, approval.at_ms)).cloned().collect();
-            Approval { digests, ..approval.clone() }
-        };
-        self.approvals.iter().map(keep).filter(|approval| !approval.digests.is_empty()).collect()
+        let mut fresh = Vec::new();
+        for approval in &self.approvals {
+            let mut digests = Vec::new();
+            for digest in approval.digests.iter() {
+                let Some(target) = targets.get(digest) else { continue };
+                if self.is_fresh(digest, target, approval.at_ms, history)? {
+                    digests.push(digest.clone());
+                }
+            }
+            // Decisions about what was shown earlier stay as they are: they are told, and clear nothing of this.
+            digests.extend(approval.digests.iter().filter(|digest| !targets.contains_key(*digest)).cloned());
+            if !digests.is_empty() {
+                fresh.push(Approval { digests, ..approval.clone() });
+            }
+        }
+        Ok(fresh)
+    }
+
+    fn is_fresh(&self, digest: &str, target: &TargetId, given_ms: u64, history: &History) -> Result<bool, Failure> {
+        let applied_at_ms = history.target(target).and_then(|record| record.applied_at_ms);
+        if applied_at_ms.is_none_or(|applied| applied < given_ms) {
+            return Ok(true);
+        }
+        let shown = self.shown.get(target).into_iter().flatten().filter(|shown| *shown.digest.as_str() == *digest);
+        for stored in shown.filter_map(|shown| self.stored.get(shown.set)) {
+            if stored.first_ms <= given_ms && self.is_merged(stored)? && !self.is_arrived(stored, target, history)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn all_shown(&self) -> Vec<Arc<str>> {
         self.shown.values().flatten().map(|shown| shown.digest.as_str().into()).collect()
     }
 
-    /// Digests of the newest shown set of this head, else of the newest at all.
+    /// Digests of the newest shown set of this head: what was shown of another one is not what is being decided.
     pub(crate) fn shown_last(&self) -> Vec<Arc<str>> {
-        let of_head = self.stored.iter().rposition(|stored| self.head.as_ref().is_some_and(|head| *head.0 == *stored.head));
-        let Some(last) = of_head.or(self.stored.len().checked_sub(1)) else { return Vec::new() };
+        let of_head = self.stored.iter().rposition(|stored| stored.head.is_some() && head_of(stored) == self.head);
+        let Some(last) = of_head else { return Vec::new() };
         let shown = self.shown.values().flatten().filter(|shown| shown.set == last);
         shown.map(|shown| shown.digest.as_str().into()).collect()
     }
 }
 
-fn seen(stored: &Stored) -> impl Iterator<Item = (usize, &Preview)> {
-    stored.previews.iter().enumerate().filter_map(|(at, answer)| Some((at, &**answer.as_ref().ok()?)))
+fn seen(stored: &Stored) -> impl Iterator<Item = &Preview> {
+    stored.previews.iter().flatten().map(|preview| &**preview)
+}
+
+/// The commit that was shown; `None` for an uncommitted tree.
+fn head_of(stored: &Stored) -> Option<CommitSha> {
+    stored.head.clone().map(CommitSha)
 }
 
 /// Puts a filled preview where the cleared one had holes: when the preview with holes is covered and the filled one is the

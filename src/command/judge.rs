@@ -28,7 +28,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
     let history = world.store.history().await?;
     let stored = latest(world).await?;
-    let head = (*stored.head != *"dirty").then(|| CommitSha(stored.head.clone()));
+    let head = stored.head.clone().map(CommitSha);
     let scene = match &head {
         Some(head) => scenes.at(head)?,
         None => Arc::new(super::scene::Scene::open(world, world.workspace.worktree(&super::view::published(world))?)?),
@@ -49,7 +49,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let waits = verdicts.iter().any(|verdict| !matches!(verdict.answer, Answer::Clear(_)));
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
     let mut report = Report::new(Told::Judge);
-    report.head = Some(stored.head.clone());
+    report.head = Some(stored.head.clone().unwrap_or_else(|| "dirty".into()));
     report.base = (!stored.base.is_empty()).then(|| stored.base.clone());
     report.at_ms = Some(world.clock.now_ms());
     let answers: Vec<_> = previews.into_iter().map(Ok).chain(unseen.into_iter().map(Err)).collect();
@@ -87,7 +87,7 @@ fn unseen(
 async fn latest(world: &World) -> Result<Stored, Failure> {
     let saved = world.store.saved().await?;
     let head = world.workspace.head().ok();
-    let of_head = saved.iter().rposition(|stored| head.as_ref().is_some_and(|head| *head.0 == *stored.head));
+    let of_head = saved.iter().rposition(|stored| head.as_ref().is_some_and(|head| stored.head.as_ref() == Some(&head.0)));
     let last = of_head.or(saved.len().checked_sub(1)).and_then(|at| saved.into_iter().nth(at));
     last.ok_or_else(|| Failure::usage("no preview was shown yet", "isobar preview"))
 }

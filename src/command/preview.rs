@@ -49,14 +49,14 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let answers = look(world, &work, request.parallel).await;
 
     let previews: Vec<Arc<Preview>> = answers.iter().flatten().cloned().collect();
+    let base = view.base.as_ref().map(|base| base.0.clone());
+    keep(world, view.head.as_ref(), base, answers.clone()).await; // first shown, then decided about
     let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone()).await?;
     court.take(&request.reviews, Some(&previews)).await?;
     let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
     let report = compose(world, &view, &after, &work, &answers, &verdicts, request);
-    let base = view.base.as_ref().map(|base| base.0.clone());
-    keep(world, view.head.as_ref(), base, answers).await;
     tell::report(world, &report, &request.form)?;
     Ok(exit(&report, request.exit_code))
 }
@@ -178,8 +178,9 @@ pub(crate) async fn keep(
     if answers.iter().flatten().all(|preview| preview.is_empty()) {
         return;
     }
-    let head = head.map_or_else(|| Arc::from("dirty"), |head| head.0.clone());
-    let stored = Stored { head, base: base.unwrap_or_else(|| "".into()), at_ms: world.clock.now_ms(), previews: answers };
+    let now_ms = world.clock.now_ms();
+    let base = base.unwrap_or_else(|| "".into());
+    let stored = Stored { head: head.map(|head| head.0.clone()), base, at_ms: now_ms, first_ms: now_ms, previews: answers };
     if let Err(error) = world.store.save(&stored).await {
         world.terminal.note(&format!("note: this preview could not be kept, so no review can be bound to it: {error}"));
     }

@@ -330,17 +330,20 @@ async fn a_place_that_cannot_be_written_says_so_and_names_itself() {
 
 fn stored(head: &str, at_ms: u64) -> Stored {
     let unseen = Unseen { target: id("a@prod/x"), reason: UnseenReason::Cancelled };
-    Stored { head: head.into(), base: "base".into(), at_ms, previews: vec![Err(unseen)] }
+    let head = (!head.is_empty()).then(|| head.into());
+    Stored { head, base: "base".into(), at_ms, first_ms: at_ms, previews: vec![Err(unseen)] }
 }
 
 #[tokio::test]
-async fn shown_previews_are_kept_apart_the_newest_of_each_head() {
+async fn shown_previews_are_kept_apart_and_only_the_very_same_replaces_one() {
     for place in places() {
         let store = place.open();
-        for set in [stored("c2", 20), stored("dirty", 5), stored("c2", 30), stored("../../odd head", 7)] {
+        let other = Stored { base: "other".into(), ..stored("c2", 25) };
+        for set in [stored("c2", 20), stored("", 5), other.clone(), stored("c2", 30), stored("../../odd head", 7)] {
             store.save(&set).await.expect("it has room");
         }
-        let expected = [stored("dirty", 5), stored("../../odd head", 7), stored("c2", 30)];
+        let again = Stored { first_ms: 20, ..stored("c2", 30) };
+        let expected = [stored("", 5), stored("../../odd head", 7), other, again];
         assert_eq!(place.open().saved().await, Ok(expected.into()));
         assert_eq!(store.read().await, Ok(vec![]));
         assert_eq!(place.dir.path().read_dir().expect("the temporary directory").count(), 1);

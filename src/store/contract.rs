@@ -65,11 +65,14 @@ impl Lease {
 /// A preview set that was shown, kept apart from the journal; may be deleted at any time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stored {
-    /// The commit previewed, or `dirty`.
-    pub head: Arc<str>,
+    /// The commit previewed; `None` for an uncommitted tree.
+    pub head: Option<Arc<str>>,
     /// The base it was merged into; empty when each target was compared with its own last apply.
     pub base: Arc<str>,
+    /// When it was shown last.
     pub at_ms: u64,
+    /// When the very same was shown first: the store keeps that.
+    pub first_ms: u64,
     /// Seen and not seen, redacted, in the order of the fleet.
     pub previews: Vec<Result<Arc<crate::change::Preview>, crate::change::Unseen>>,
 }
@@ -106,7 +109,7 @@ pub trait Store: Send + Sync {
     /// Who holds what now, proven alive or not provable: holder and targets.
     fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>>;
 
-    /// Keeps a shown preview set; the newest of a head replaces the older one.
+    /// Keeps a shown preview set; it replaces none but the very same shown earlier.
     fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>>;
 
     /// Every kept preview set, oldest first.

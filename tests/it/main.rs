@@ -2,6 +2,7 @@
 
 mod apply;
 mod approvals;
+mod authority;
 mod broken;
 mod cli;
 mod demo;

@@ -145,11 +145,10 @@ impl Store for FileStore {
     }
 
     fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>> {
-        let text = previews::text(stored);
-        let head = stored.head.clone();
+        let stored = stored.clone();
         Box::pin(self.blocking(move |shelf| {
             let _lock = shelf.lock()?;
-            previews::save(&shelf.dir, &head, &text)
+            previews::save(&shelf.dir, stored)
         }))
     }
 

@@ -10,18 +10,22 @@ use std::time::SystemTime;
 const SETS_MAX: usize = 50;
 const BYTES_MAX: u64 = 64 << 20;
 
-/// Returns what is kept of a set.
-pub(super) fn text(stored: &Stored) -> Vec<u8> {
-    serde_json::to_vec(stored).expect("a preview holds only what JSON can")
-}
-
-/// Keeps the text of a set in the place of an older one of its head, and lets the oldest go. Only under the journal's lock.
-pub(super) fn save(dir: &Path, head: &str, text: &[u8]) -> Result<(), StoreError> {
+/// Keeps a set beside all others: people may have approved them. Lets the oldest go. Only under the journal's lock.
+pub(super) fn save(dir: &Path, stored: Stored) -> Result<(), StoreError> {
     let dir = dir.join("previews");
     make_dir(&dir)?;
-    let path = dir.join(format!("{}.json", file_name(head)));
-    replace(&path, text)?;
+    let path = dir.join(format!("{}.json", file_name(&stored)));
+    let first_ms = match read_existing(&path)? {
+        Some(bytes) => serde_json::from_slice(&bytes).map_or(stored.first_ms, |earlier: Stored| earlier.first_ms),
+        None => stored.first_ms,
+    };
+    let text = text(&Stored { first_ms, ..stored });
+    replace(&path, &text)?;
     prune(&dir, &path, text.len() as u64)
+}
+
+fn text(stored: &Stored) -> Vec<u8> {
+    serde_json::to_vec(stored).expect("a preview holds only what JSON can")
 }
 
 /// Reads every kept set, oldest first.
@@ -63,11 +67,7 @@ fn set_files(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(paths)
 }
 
-/// A head is a commit or a plain word; anything else gets a name that cannot leave the directory.
-fn file_name(head: &str) -> String {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    if !head.is_empty() && head.len() <= 64 && head.chars().all(plain) {
-        return head.into();
-    }
-    format!("head-{}", Digest::of_bytes(head.as_bytes()))
+/// By what was shown, not by when.
+fn file_name(stored: &Stored) -> Digest {
+    Digest::of_bytes(&text(&Stored { at_ms: 0, first_ms: 0, ..stored.clone() }))
 }

@@ -1,0 +1,85 @@
+//! Who may not say yes to what: the tricks by which a change could judge itself, each refused.
+
+use crate::support::{APPROVALS, app};
+
+#[test]
+fn a_base_of_ones_own_choice_hides_no_author() {
+    let fleet = app("prod/a", &APPROVALS.replace("bob, carol", "ada, bob, carol"));
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(1, 2);
+    let fleet = fleet.by("carol");
+    fleet.file("README.md", "a typo\n").commit("A typo");
+    fleet.isobar("preview --base HEAD^ --head HEAD --all").ends(0);
+    fleet.isobar("judge --review ada=approve");
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    assert_eq!(fleet.versions(), "prod/a 1");
+    fleet.approved_apply("bob").ends(0);
+}
+
+#[test]
+fn who_wrote_a_fleet_before_its_first_apply_may_not_approve_it() {
+    let fleet = app("prod/a", &APPROVALS.replace("bob, carol", "ada, bob, carol"));
+    let fleet = fleet.by("carol");
+    fleet.file("README.md", "a typo\n").commit("A typo");
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review ada=approve");
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    fleet.isobar("apply --review bob=approve").ends(0);
+}
+
+#[test]
+fn a_stored_preview_is_judged_as_the_whole_that_was_shown() {
+    let policy = "teams: { platform: [pam], sre: [sue] }\n\
+        policy: [{ rule: approvals, require: [{ team: platform }] }, \
+        { rule: approvals, when: { targets_min: 3 }, require: [{ team: sre }] }]";
+    let fleet = app("prod/a prod/b prod/c", policy);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review pam=approve").ends(3).says("sre");
+    fleet.isobar("apply").ends(3).says("sre");
+    assert_eq!(fleet.versions(), "prod/a -, prod/b -, prod/c -");
+    fleet.isobar("apply --review sue=approve").ends(0);
+}
+
+#[test]
+fn a_review_is_not_bound_to_what_was_shown_of_another_head() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.branch("other").version(1, 2);
+    fleet.isobar("preview").ends(0);
+    fleet.checkout("main").file("README.md", "words\n").commit("Words");
+    fleet.isobar("apply --review bob=approve").ends(64).says("isobar preview");
+    fleet.merge("other");
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    assert_eq!(fleet.versions(), "prod/a 1");
+}
+
+#[test]
+fn what_was_approved_stays_approved_until_it_is_merged_and_applied() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.file("app/templates/other.yaml", "other: 1\n").commit("Another document");
+    fleet.approved_apply("bob").ends(0);
+    fleet.branch("one").version(1, 2);
+    fleet.isobar("preview --review bob=approve").ends(0);
+    fleet.checkout("main").branch("two").edit("app/templates/other.yaml", "1", "2").commit("Other");
+    fleet.isobar("preview --review carol=approve").ends(0);
+
+    fleet.checkout("main").merge("one");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2");
+    fleet.merge("two");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.live("live/prod/a/app")["other.yaml"], "other: 2\n");
+}
+
+#[test]
+fn a_later_look_at_the_same_head_takes_no_approval_away() {
+    let fleet = app("prod/a prod/b", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.branch("one").version(1, 2);
+    fleet.isobar("preview --review bob=approve").ends(0);
+    fleet.isobar("preview app@prod/b").ends(0);
+    fleet.checkout("main").file("README.md", "words\n").commit("Words");
+    fleet.merge("one");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+}
