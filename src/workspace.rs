@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// Commits that [`Workspace::first_parents`] walks at most.
 const WALK_MAX: usize = 10_000;
 
+/// Commits that [`Workspace::versions`] looks at, newest first: looking further would cost every command of an old monorepo.
+const VERSIONS_WALK_MAX: usize = 2_000;
+
 /// What git could not do, and the next step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
@@ -228,6 +231,27 @@ impl Workspace {
             next = commit.parent(0).ok();
         }
         Ok(line)
+    }
+
+    /// Returns every version of the file `path` that the newest commits up to `HEAD` hold, each as a snapshot of that file alone.
+    pub fn versions(&self, path: &str) -> Result<Vec<Snapshot>, WorkspaceError> {
+        let Ok(head) = self.head() else { return Ok(Vec::new()) };
+        let repository = self.lock();
+        let mut walk = repository.revwalk().map_err(git("walking the history"))?;
+        walk.push(find_commit(&repository, &head.0)?.id()).map_err(git("walking the history"))?;
+        let mut seen: BTreeSet<Oid> = BTreeSet::new();
+        let mut found = Vec::new();
+        for id in walk.take(VERSIONS_WALK_MAX) {
+            let commit = id.and_then(|id| repository.find_commit(id)).map_err(git("walking the history"))?;
+            let tree = commit.tree().map_err(git("reading the tree"))?;
+            let Some(entry) = tree.get_name(path) else { continue };
+            if seen.insert(entry.id()) {
+                let leaf = Leaf { path: path.into(), mode: mode_of(entry.filemode()), id: BlobId(entry.id().to_string().into()) };
+                let (commit, listing) = (Some(sha(commit.id())), Listing::new(vec![leaf]));
+                found.push(Snapshot { commit, listing, dirty: Vec::new(), loose: BTreeMap::new() });
+            }
+        }
+        Ok(found)
     }
 
     /// Returns the change since `base` up to `head`: the head's title and author, and everybody who wrote or committed in

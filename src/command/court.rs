@@ -7,7 +7,7 @@ use crate::exit::Failure;
 use crate::journal::History;
 use crate::policy::{Answer, Facts, Past, Subject, Verdict, judge};
 use crate::review::{Approval, CommitSha, Decision, PullRequest, User};
-use crate::stack::{Target, TargetId};
+use crate::stack::{StackName, Target, TargetId};
 use crate::store::Stored;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -184,6 +184,7 @@ impl<'a> Court<'a> {
         let approvals = self.fresh_approvals(history, &subjects)?;
         Ok(judge(&Facts {
             policy: authority.policy.as_ref(),
+            hosted: self.world.environment.on_actions(),
             teams: &teams,
             pull_request: change,
             approvals: &approvals,
@@ -428,15 +429,19 @@ fn fill_cleared(holed: &Preview, filled: &Preview, past: &mut Past) {
     past.cleared.extend(filled.marks().into_iter().map(|mark| (mark, by.clone())));
 }
 
+/// Both sides of a target: as it is now, and as it was under each of its names.
 fn subject<'p>(preview: &'p Preview, authority: &Scene, work: &Work, past: Past) -> Subject<'p> {
     let now = work.get(&preview.target).map(|pending| &pending.target);
-    let before = authority.fleet.target(&preview.target);
-    let labels = |target: &Target| {
+    let mut names: BTreeSet<StackName> = [preview.target.stack.clone()].into();
+    names.extend(now.into_iter().flat_map(|target| target.stack.was.iter().cloned()));
+    let named = |name: &StackName| authority.fleet.target(&TargetId::new(name.clone(), preview.target.region.clone()));
+    let sides: Vec<&Target> = now.into_iter().chain(names.iter().filter_map(named)).collect();
+    let labels = |target: &&Target| {
         let pairs = target.region.labels.iter().chain(&target.stack.labels);
         pairs.map(|(key, value)| (key.clone(), value.clone())).collect::<BTreeSet<_>>()
     };
-    let cloud = now.or(before).and_then(|target| target.region.cloud.clone());
-    Subject { preview, cloud, labels: now.into_iter().chain(before).flat_map(labels).collect(), past }
+    let clouds = sides.iter().filter_map(|target| target.region.cloud.clone()).collect();
+    Subject { preview, clouds, labels: sides.iter().flat_map(labels).collect(), stacks: names, past }
 }
 
 fn base_of(stored: &Stored) -> Option<CommitSha> {

@@ -29,9 +29,10 @@ pub use court::Review;
 pub use tell::Form;
 
 use crate::exit::Failure;
-use crate::stack::Fleet;
-use crate::workspace::Workspace;
+use crate::stack::{Fleet, Mistakes, Node};
+use crate::workspace::{Snapshot, Workspace};
 use crate::world::{Environment, Places, Stop, Terminal, World, reviews_path};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Every verb and what it does, in the order of the help and the docs.
@@ -83,23 +84,57 @@ pub fn open(
     World::build(workspace, Places { journal, reviews }, environment, terminal, stop)
 }
 
-/// Returns the directory of the journal. Authority is the commit before the head: a change cannot move the history it will be
-/// judged by. A fleet that is not there yet speaks for itself.
+/// Returns the directory of the journal: where history lies. A change cannot move the history it will be judged by, in however
+/// many commits: of all places that the line ever named, the one that holds entries counts, until they are moved by hand.
 pub(crate) fn journal_place(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let before = workspace.at("HEAD^").ok().and_then(|snapshot| declared_journal(workspace, &snapshot));
-    let declared = before.or_else(|| declared_journal(workspace, &workspace.worktree(&[".isobar".to_string()]).ok()?));
-    let Some(place) = declared else { return Ok(workspace.root().join(JOURNAL)) };
-    match place.strip_prefix("file:") {
-        Some(dir) => Ok(workspace.root().join(dir.trim_start_matches("./"))),
-        None => {
-            let what = format!("journal {place:?}: this version keeps its journal in a directory only");
-            Err(Failure::usage(what, "journal: file:.isobar/journal (git and object stores are planned)"))
+    let named = match workspace.head() {
+        Ok(head) => match declared_journal(workspace, &workspace.at(&head.0)?)? {
+            Some(place) => place,
+            None => loose_journal(workspace)?,
+        },
+        Err(_) => loose_journal(workspace)?,
+    };
+    let Some(named) = directory(workspace, &named) else {
+        let what = format!("journal {named:?}: this version keeps its journal in a directory only");
+        return Err(Failure::usage(what, "journal: file:.isobar/journal (git and object stores are planned)"));
+    };
+    let mut places = vec![named.clone(), workspace.root().join(JOURNAL)];
+    for snapshot in workspace.versions(scene::FLEET)? {
+        let declared = declared_journal(workspace, &snapshot)?;
+        places.extend(declared.and_then(|place| directory(workspace, &place)));
+    }
+    let mut filled: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+    for place in places {
+        let entries = place.join("entries.jsonl");
+        let holds_some = std::fs::metadata(&entries).is_ok_and(|meta| meta.len() > 0);
+        if let (true, Ok(real)) = (holds_some, entries.canonicalize()) {
+            filled.entry(real).or_insert(place);
+        }
+    }
+    let mut filled = filled.into_values();
+    match (filled.next(), filled.next()) {
+        (None, _) => Ok(named),
+        (Some(place), None) => Ok(place),
+        (Some(one), Some(other)) => {
+            let what = format!("history lies in two places: {} and {}", one.display(), other.display());
+            Err(Failure::usage(what, "keep the one that is true and move the other out of the repository"))
         }
     }
 }
 
-fn declared_journal(workspace: &Workspace, snapshot: &crate::workspace::Snapshot) -> Option<String> {
-    let source = workspace.read(snapshot, scene::FLEET).ok()??;
-    let fleet = Fleet::read(&[source], &snapshot.listing).ok()?;
-    fleet.journal.map(|(place, _)| place.to_string())
+fn loose_journal(workspace: &Workspace) -> Result<String, Failure> {
+    let declared = declared_journal(workspace, &workspace.worktree(&[".isobar".to_string()])?)?;
+    Ok(declared.unwrap_or_else(|| format!("file:{JOURNAL}")))
+}
+
+fn directory(workspace: &Workspace, place: &str) -> Option<PathBuf> {
+    place.strip_prefix("file:").map(|dir| workspace.root().join(dir.trim_start_matches("./")))
+}
+
+/// What a fleet says, also one with mistakes; `None` when there is no fleet, or one that is no YAML and was never applied.
+fn declared_journal(workspace: &Workspace, snapshot: &Snapshot) -> Result<Option<String>, Failure> {
+    let Some(source) = workspace.read(snapshot, scene::FLEET)? else { return Ok(None) };
+    let Some(node) = Node::parse(scene::FLEET, &source.bytes, &mut Mistakes::default()) else { return Ok(None) };
+    let declared = node.get("journal").and_then(Node::as_str).map(str::to_string);
+    Ok(Some(declared.unwrap_or_else(|| format!("file:{JOURNAL}"))))
 }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub struct Facts<'a> {
     /// From the commit before the change; `None`: no `policy:` there.
     pub policy: Option<&'a Policy>,
+    /// A shared machine, not somebody's laptop: there a missing policy is no yes.
+    pub hosted: bool,
     /// Team name (lower case) to members, from the commit before the change.
     pub teams: &'a BTreeMap<Arc<str>, Vec<User>>,
     pub pull_request: &'a PullRequest,
@@ -24,7 +26,10 @@ pub struct Facts<'a> {
 /// One target to be judged.
 pub struct Subject<'a> {
     pub preview: &'a Preview,
-    pub cloud: Option<Arc<str>>,
+    /// The stack's name, and those it had before the change: a rename leaves no rule behind.
+    pub stacks: BTreeSet<StackName>,
+    /// Clouds of the region, before and after the change.
+    pub clouds: BTreeSet<Arc<str>>,
     /// Labels of region and stack, of both sides: a rule that matches either side matches.
     pub labels: BTreeSet<(Arc<str>, Arc<str>)>,
     pub past: Past,
@@ -44,10 +49,6 @@ pub struct Past {
 impl Subject<'_> {
     pub fn target(&self) -> &TargetId {
         &self.preview.target
-    }
-
-    pub fn stack(&self) -> &StackName {
-        &self.preview.target.stack
     }
 
     pub fn region(&self) -> &RegionId {

@@ -4,7 +4,7 @@ use super::known::Known;
 use super::{Answer, Facts, Past, Policy, Subject, Verdict, judge};
 use crate::change::{Action, Change, Detail, Digest, Intent, Preview};
 use crate::review::{Approval, Decision, PullRequest, User};
-use crate::stack::{Kind, Mistakes, Node, Site};
+use crate::stack::{Kind, Mistakes, Node, Site, StackName};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 /// Everything of one judgement, owned. `platform` is alice and bob, `sre` is dora and eve; mallory is a committer.
 pub(super) struct Stage {
     pub(super) policy: Option<Policy>,
+    pub(super) hosted: bool,
     pub(super) teams: BTreeMap<Arc<str>, Vec<User>>,
     pub(super) pull_request: PullRequest,
     pub(super) approvals: Vec<Approval>,
@@ -22,7 +23,8 @@ pub(super) struct Stage {
 /// One target on the stage.
 pub(super) struct Actor {
     pub(super) preview: Preview,
-    pub(super) cloud: Option<Arc<str>>,
+    pub(super) stacks: BTreeSet<StackName>,
+    pub(super) clouds: BTreeSet<Arc<str>>,
     pub(super) labels: BTreeSet<(Arc<str>, Arc<str>)>,
     pub(super) past: Past,
 }
@@ -38,6 +40,7 @@ impl Stage {
         let team = |name: &str, members: [&str; 2]| (name.into(), members.map(user).to_vec());
         Self {
             policy: None,
+            hosted: false,
             teams: [team("platform", ["alice", "bob"]), team("sre", ["dora", "eve"])].into(),
             pull_request: PullRequest {
                 number: Some(7),
@@ -60,7 +63,8 @@ impl Stage {
             outputs: BTreeMap::new(),
             strays: Vec::new(),
         };
-        self.subjects.push(Actor { preview, cloud: None, labels: BTreeSet::new(), past: Past::default() });
+        let stacks = [preview.target.stack.clone()].into();
+        self.subjects.push(Actor { preview, stacks, clouds: BTreeSet::new(), labels: BTreeSet::new(), past: Past::default() });
     }
 
     /// A target that would update these documents.
@@ -92,12 +96,14 @@ impl Stage {
     pub(super) fn verdicts(&self) -> Vec<Verdict> {
         let subjects = self.subjects.iter().map(|actor| Subject {
             preview: &actor.preview,
-            cloud: actor.cloud.clone(),
+            stacks: actor.stacks.clone(),
+            clouds: actor.clouds.clone(),
             labels: actor.labels.clone(),
             past: actor.past.clone(),
         });
         judge(&Facts {
             policy: self.policy.as_ref(),
+            hosted: self.hosted,
             teams: &self.teams,
             pull_request: &self.pull_request,
             approvals: &self.approvals,

@@ -55,8 +55,8 @@ impl When {
         };
         self.environments.as_ref().is_none_or(|names| names.iter().any(|name| **name == *subject.region().environment()))
             && self.regions.as_ref().is_none_or(|globs| matches_region(globs, subject.region().as_str()))
-            && self.clouds.as_ref().is_none_or(|clouds| subject.cloud.as_ref().is_some_and(|cloud| clouds.contains(cloud)))
-            && self.stacks.as_ref().is_none_or(|globs| globs.matches(subject.stack().as_str()))
+            && self.clouds.as_ref().is_none_or(|clouds| clouds.iter().any(|cloud| subject.clouds.contains(cloud)))
+            && self.stacks.as_ref().is_none_or(|globs| subject.stacks.iter().any(|name| globs.matches(name.as_str())))
             && self.labels.iter().all(|(key, values)| has(key, values))
     }
 
@@ -230,7 +230,7 @@ mod tests {
         stage.updates("db@staging/eu-west-1", &["db.yaml"]);
         let changes = vec![document("net/vpc.yaml", Action::Update), change("logs", "aws:s3/bucket:Bucket", Action::Delete)];
         stage.subject("network@prod/eu-west-1", changes);
-        stage.subjects[1].cloud = Some("aws".into());
+        stage.subjects[1].clouds.insert("aws".into());
         stage.subjects[1].labels = [("tier", "one"), ("tier", "two"), ("team", "net")].map(|(k, v)| (k.into(), v.into())).into();
         stage.subject("idle@prod/eu-west-1", vec![]);
         prepare(&mut stage);
@@ -264,7 +264,20 @@ mod tests {
 
     #[test]
     fn a_target_without_a_cloud_is_in_no_cloud() {
-        assert!(!matches_with(json!({ "cloud": "aws" }), |stage| stage.subjects[1].cloud = None));
+        assert!(!matches_with(json!({ "cloud": "aws" }), |stage| stage.subjects[1].clouds.clear()));
+    }
+
+    #[test]
+    fn a_name_and_a_cloud_of_either_side_match() {
+        let renamed = |stage: &mut Stage| {
+            stage.subjects[1].stacks.insert("db".parse().expect("a name"));
+            stage.subjects[1].clouds.insert("gcp".into());
+        };
+        for when in
+            [json!({ "stack": "db" }), json!({ "stack": "network" }), json!({ "cloud": "gcp" }), json!({ "cloud": "aws" })]
+        {
+            assert!(matches_with(when.clone(), renamed), "{when}");
+        }
     }
 
     #[test]

@@ -83,3 +83,41 @@ fn a_later_look_at_the_same_head_takes_no_approval_away() {
     fleet.isobar("apply").ends(0);
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
 }
+
+#[test]
+fn a_rename_leaves_no_rule_behind() {
+    let policy = "teams: { platform: [pam], sre: [sue] }\n\
+        policy: [{ rule: approvals, when: { labels: { tier: one } }, require: [{ team: platform }] }, \
+        { rule: approvals, when: { stack: \"ba*\" }, require: [{ team: sre }] }]";
+    let fleet = app("prod/a", policy);
+    fleet.stack("base", "labels: { tier: one }").file("base/templates/base.txt", "1\n").commit("Base");
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("apply --review pam=approve --review sue=approve").ends(0);
+
+    fleet.remove("base").stack("core", "was: base").file("core/templates/base.txt", "2\n").commit("Renamed");
+    let ran = fleet.isobar("apply").ends(3);
+    ran.says("missing 1 of platform").says("missing 1 of sre");
+}
+
+#[test]
+fn no_policy_is_no_yes_on_github_actions() {
+    let fleet = app("prod/a", "").env("GITHUB_ACTIONS", "true");
+    fleet.isobar("apply").ends(3).says("no policy declared");
+    assert_eq!(fleet.versions(), "prod/a -");
+}
+
+#[test]
+fn a_change_cannot_move_the_history_it_is_judged_by_in_two_commits() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    let text = std::fs::read_to_string(fleet.root().join("isobar.yaml")).expect("the fleet");
+    let begin = text.split("policy:").next().expect("a beginning").replace(".isobar/journal", ".isobar/j2");
+    fleet.file("isobar.yaml", &begin).commit("Another journal, no policy");
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    assert_eq!(fleet.versions(), "prod/a 1");
+
+    std::fs::create_dir_all(fleet.root().join(".isobar/j2")).expect("it has room");
+    std::fs::write(fleet.root().join(".isobar/j2/entries.jsonl"), "{}\n").expect("it has room");
+    fleet.isobar("apply").ends(64).says("history lies in two places");
+}

@@ -58,7 +58,10 @@ fn a_breach_holds_later_waves_and_later_merges_wait_and_say_so() {
 
 #[test]
 fn in_flight_work_finishes_when_another_target_fails() {
-    let fleet = app("prod/a prod/b prod/c", "rollout: { prod: { max_parallel: 2 } }");
+    let fleet = app(
+        "prod/a prod/b prod/c",
+        "rollout: { prod: { max_parallel: 2, waves: [{ name: first, regions: [a, b] }, { name: rest, regions: c }] } }",
+    );
     fleet.block("prod/a");
     let ran = fleet.isobar("apply --json").ends(1);
     assert_eq!(ran.states(), "applied app@prod/b; failed app@prod/a; not_started app@prod/c");

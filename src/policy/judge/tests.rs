@@ -35,6 +35,14 @@ fn without_a_policy_everything_is_clear_and_says_so() {
 }
 
 #[test]
+fn without_a_policy_nothing_is_clear_on_a_shared_machine() {
+    let mut stage = Stage::without_policy();
+    stage.hosted = true;
+    stage.updates("network@prod/eu-west-1", &["a"]);
+    assert_eq!(stage.said(), "wait: no policy declared, and only on a laptop is that a yes: isobar.yaml needs policy:");
+}
+
+#[test]
 fn a_policy_of_which_no_rule_could_be_read_denies() {
     let mut stage = stage();
     stage.policy = Some(Policy::default());
