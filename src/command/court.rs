@@ -42,6 +42,9 @@ impl std::str::FromStr for Review {
     }
 }
 
+/// A stored set, the authority's commit, and where the authors' line begins: what one judgement of the past is kept by.
+type Bench = (usize, Option<CommitSha>, Option<CommitSha>);
+
 /// What every judgement of one command goes by.
 pub(crate) struct Court<'a> {
     world: &'a World,
@@ -55,7 +58,7 @@ pub(crate) struct Court<'a> {
     shown: BTreeMap<TargetId, Vec<Shown>>,
     now_ms: u64,
     /// What stored sets were judged to have cleared, by set, authority and beginning of the change.
-    judged: Mutex<BTreeMap<(usize, Option<CommitSha>, Option<CommitSha>), Arc<ClearedBefore>>>,
+    judged: Mutex<BTreeMap<Bench, Arc<ClearedBefore>>>,
 }
 
 /// The changes of each target that people cleared, and who.
