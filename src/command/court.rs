@@ -59,6 +59,8 @@ pub(crate) struct Court<'a> {
     now_ms: u64,
     /// What stored sets were judged to have cleared, by set, authority and beginning of the change.
     judged: Mutex<BTreeMap<Bench, Arc<ClearedBefore>>>,
+    /// Where history begins, by its first commit; none where there was no fleet yet.
+    beginning: Mutex<BTreeMap<Option<CommitSha>, Option<Arc<Scene>>>>,
 }
 
 /// The changes of each target that people cleared, and who.
@@ -102,7 +104,18 @@ impl<'a> Court<'a> {
         {
             shown.entry(preview.target.clone()).or_default().push(Shown { set, digest: preview.digest() });
         }
-        Ok(Self { world, scenes, head, base, approvals, stored, shown, now_ms: world.clock.now_ms(), judged: Mutex::default() })
+        Ok(Self {
+            world,
+            scenes,
+            head,
+            base,
+            approvals,
+            stored,
+            shown,
+            now_ms: world.clock.now_ms(),
+            judged: Mutex::default(),
+            beginning: Mutex::default(),
+        })
     }
 
     /// Binds decisions from the command line to previews and records them with the host. `shown` are the previews just
@@ -208,22 +221,34 @@ impl<'a> Court<'a> {
         if let Some(commit) = applied {
             return self.scenes.at(&CommitSha(commit));
         }
-        let first = history.first_commit().cloned().map(CommitSha).or_else(|| self.head.clone());
-        let parent = first.as_ref().and_then(|first| self.world.workspace.commit(&format!("{first}^")).ok());
-        if let Some(parent) = parent
-            && self.world.workspace.at(&parent.0)?.listing.get(FLEET).is_some()
-        {
-            return self.scenes.at(&parent);
-        }
-        if let Some(first) = history.first_commit()
-            && self.world.workspace.at(first)?.listing.get(FLEET).is_some()
-        {
-            return self.scenes.at(&CommitSha(first.clone()));
+        if let Some(beginning) = self.beginning(history)? {
+            return Ok(beginning);
         }
         match work.get(target).or(work.pending.first()) {
             Some(pending) => Ok(pending.scene.clone()),
             None => Err(Failure::World(format!("no fleet speaks for {target}"), None)),
         }
+    }
+
+    /// The fleet from before the first run, or that of the first run itself; looked up once, as every new target asks.
+    fn beginning(&self, history: &History) -> Result<Option<Arc<Scene>>, Failure> {
+        let first = history.first_commit().cloned().map(CommitSha);
+        let mut known = self.beginning.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(scene) = known.get(&first) {
+            return Ok(scene.clone());
+        }
+        let workspace = &self.world.workspace;
+        let run = first.clone().or_else(|| self.head.clone());
+        let before = run.and_then(|run| workspace.commit(&format!("{run}^")).ok()); // the first commit of all has none
+        let mut found = None;
+        for commit in before.into_iter().chain(first.clone()) {
+            if workspace.at(&commit.0)?.listing.get(FLEET).is_some() {
+                found = Some(self.scenes.at(&commit)?);
+                break;
+            }
+        }
+        known.insert(first, found.clone());
+        Ok(found)
     }
 
     /// What history and shown previews say of a target.
