@@ -2,7 +2,7 @@
 
 use super::pending::Work;
 use super::scene::{FLEET, Scene, Scenes};
-use crate::change::{ChangeMark, Digest, Preview, beyond, filled_matches};
+use crate::change::{ChangeMark, Digest, Extent, Preview, beyond, filled_matches};
 use crate::exit::Failure;
 use crate::journal::History;
 use crate::policy::{Answer, Facts, Past, Subject, Verdict, judge};
@@ -73,13 +73,15 @@ pub(crate) struct Asked<'p> {
     pub(crate) holed: &'p BTreeMap<TargetId, Preview>,
     /// The rest of the change: limits count it, nobody asks about it now.
     pub(crate) beside: &'p [Arc<Preview>],
+    /// What the rollout was planned with.
+    pub(crate) planned: Extent,
 }
 
 impl<'p> Asked<'p> {
     /// Asks about a whole change.
     pub(crate) fn whole(previews: &'p [Arc<Preview>]) -> Self {
         static NONE: BTreeMap<TargetId, Preview> = BTreeMap::new();
-        Self { previews, holed: &NONE, beside: &[] }
+        Self { previews, holed: &NONE, beside: &[], planned: Extent::default() }
     }
 }
 
@@ -146,7 +148,7 @@ impl<'a> Court<'a> {
 
     /// Judges previews, in their order.
     pub(crate) fn judge(&self, asked: &Asked<'_>, work: &Work, history: &History) -> Result<Vec<Verdict>, Failure> {
-        let Asked { previews, holed, beside } = asked;
+        let Asked { previews, holed, beside, planned } = asked;
         let mut verdicts: BTreeMap<TargetId, Verdict> = BTreeMap::new();
         let mut benches: Vec<(Arc<Scene>, Option<CommitSha>, Vec<&Preview>)> = Vec::new();
         for preview in *previews {
@@ -173,7 +175,7 @@ impl<'a> Court<'a> {
                 subjects.push(subject(preview, authority, work, past));
             }
             let change = self.change(since.as_ref())?;
-            let judged = self.sit(authority, subjects, &change, history)?;
+            let judged = self.sit(authority, subjects, &change, *planned, history)?;
             verdicts.extend(
                 judged
                     .into_iter()
@@ -189,6 +191,7 @@ impl<'a> Court<'a> {
         authority: &Scene,
         subjects: Vec<Subject<'_>>,
         change: &PullRequest,
+        planned: Extent,
         history: &History,
     ) -> Result<Vec<Verdict>, Failure> {
         let teams: BTreeMap<Arc<str>, Vec<User>> = authority
@@ -205,6 +208,7 @@ impl<'a> Court<'a> {
             pull_request: change,
             approvals: &approvals,
             subjects,
+            planned,
             now_ms: self.now_ms,
         }))
     }
@@ -288,7 +292,7 @@ impl<'a> Court<'a> {
         let change = self.change_of(stored, &head, key.2.as_ref())?;
         let subjects = seen(stored).map(|preview| subject(preview, authority, work, Past::default())).collect();
         let mut cleared = ClearedBefore::new();
-        for verdict in self.sit(authority, subjects, &change, history)? {
+        for verdict in self.sit(authority, subjects, &change, Extent::default(), history)? {
             if let Answer::Clear(clearance) = verdict.answer
                 && !clearance.by().is_empty()
             {

@@ -341,7 +341,7 @@ mod tests {
             chain.seal(event, &run.into(), 1)
         };
         let (one, two) = (begin(&mut chain, "one"), begin(&mut chain, "two"));
-        let rollout = Rollout { id: "c1-1".into(), commit: "c1".into(), waves: vec![] };
+        let rollout = Rollout { id: "c1-1".into(), commit: "c1".into(), waves: vec![], whole: None };
         let planned = chain.seal(Event::Planned { rollout }, &"one".into(), 1);
         let numbers = |entries: &[&Entry]| {
             let history = History::of(entries.iter().map(|entry| (*entry).clone()));
@@ -383,7 +383,7 @@ mod tests {
             bake_secs: 0,
             progress_deadline_secs: None,
         };
-        Event::Planned { rollout: Rollout { id: rollout.into(), commit: commit.into(), waves: vec![wave] } }
+        Event::Planned { rollout: Rollout { id: rollout.into(), commit: commit.into(), waves: vec![wave], whole: None } }
     }
 
     fn commits(history: &History) -> Vec<(String, Option<&str>)> {

@@ -1,6 +1,6 @@
 //! All that a judgement goes by, gathered first: plain data.
 
-use crate::change::{ChangeMark, Digest, Intent, Preview};
+use crate::change::{ChangeMark, Digest, Extent, Intent, Preview};
 use crate::policy::Policy;
 use crate::review::{Approval, PullRequest, User};
 use crate::stack::{RegionId, StackName, TargetId};
@@ -20,6 +20,8 @@ pub struct Facts<'a> {
     pub approvals: &'a [Approval],
     /// Every target of the change, also when only one wave of them is asked about: limits and `targets_min` count them all.
     pub subjects: Vec<Subject<'a>>,
+    /// What the whole change was when its rollout was planned: what arrived since still counts.
+    pub planned: Extent,
     pub now_ms: u64,
 }
 

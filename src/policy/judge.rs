@@ -1,11 +1,12 @@
 //! The judgement: any denial wins, then whatever makes it wait, and only then is it clear.
 
-use super::case::{Case, Finding, Whole};
+use super::case::{Case, Finding};
 use super::past::{Before, look_back};
 use super::quorum::{Requirement, Tally, includes, tally};
 use super::votes::{Votes, login};
 use super::{Answer, Clearance, Facts, Policy, Subject, Verdict};
 use crate::change::Digest;
+use crate::change::Extent;
 use crate::review::User;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +24,11 @@ enum Ruling {
 
 /// Judges every subject, in the order given. Rules, approvals, freezes and clearances of the past; nothing else.
 pub fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
-    let bench = Bench { facts, votes: Votes::of(facts), whole: Whole::of(facts) };
+    let bench = Bench {
+        facts,
+        votes: Votes::of(facts),
+        whole: Extent::of(facts.subjects.iter().map(|subject| subject.preview)).at_least(facts.planned),
+    };
     facts.subjects.iter().map(|subject| bench.verdict(subject)).collect()
 }
 
@@ -31,7 +36,7 @@ pub fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
 struct Bench<'a> {
     facts: &'a Facts<'a>,
     votes: Votes<'a>,
-    whole: Whole,
+    whole: Extent,
 }
 
 impl Bench<'_> {

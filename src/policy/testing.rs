@@ -108,6 +108,7 @@ impl Stage {
             pull_request: &self.pull_request,
             approvals: &self.approvals,
             subjects: subjects.collect(),
+            planned: crate::change::Extent::default(),
             now_ms: self.now_ms,
         })
     }

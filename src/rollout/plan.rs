@@ -3,7 +3,7 @@
 use super::order::{Order, contradiction};
 use super::slice::{Slice, cut};
 use super::{Gate, Settings};
-use crate::change::Intent;
+use crate::change::{Extent, Intent};
 use crate::stack::{Graph, RegionId, TargetId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +46,9 @@ pub struct Rollout {
     /// The commit it brings.
     pub commit: Arc<str>,
     pub waves: Vec<Wave>,
+    /// What the whole change was when it was planned, where a rule counts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Extent>,
 }
 
 /// Why no plan can be made, with the way out.
@@ -77,7 +80,7 @@ impl Rollout {
         let needs = |target: &TargetId| graph.dependencies(target);
         let users = |target: &TargetId| graph_before.map_or(&[] as &[_], |before| before.dependents(target));
         let waves = waves(settings, &targets, &Order::of(&targets, needs, users)?)?;
-        Ok(Self { id, commit, waves })
+        Ok(Self { id, commit, waves, whole: None })
     }
 }
 

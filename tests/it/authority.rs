@@ -121,3 +121,16 @@ fn a_change_cannot_move_the_history_it_is_judged_by_in_two_commits() {
     std::fs::write(fleet.root().join(".isobar/j2/entries.jsonl"), "{}\n").expect("it has room");
     fleet.isobar("apply").ends(64).says("history lies in two places");
 }
+
+#[test]
+fn a_limit_counts_what_earlier_waves_brought_and_what_was_not_selected() {
+    let rules = "policy: [{ rule: limit, targets_max: 1, when: { region: b } }]\n\
+        rollout: { prod: { waves: [{ name: one, regions: a, bake: 15m }, { name: two, regions: b }] } }";
+    let fleet = app("prod/a prod/b", rules);
+    let denied = "the whole change would touch 2 targets, and the limit is 1";
+    fleet.isobar("apply app@prod/b").ends(3).says(denied);
+    fleet.isobar("apply");
+    fleet.pass_secs(16 * 60);
+    fleet.isobar("tick").ends(3).says(denied);
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
+}

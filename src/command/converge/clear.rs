@@ -64,7 +64,8 @@ impl Converge<'_> {
             }
         }
         let holed = self.holed(&fresh, &part, &cleared.known, make).await?;
-        let asked = Asked { previews: &fresh, holed: &holed, beside: &self.whole };
+        let asked =
+            Asked { previews: &fresh, holed: &holed, beside: &self.whole, planned: progress.rollout().whole.unwrap_or_default() };
         let verdicts = self.court.judge(&asked, work, &self.history())?;
         for (preview, verdict) in fresh.into_iter().zip(verdicts) {
             self.judged(preview, verdict, &part, at_commit, make, &mut cleared, ends).await?;

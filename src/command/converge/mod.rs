@@ -12,7 +12,7 @@ use super::court::{Court, Review};
 use super::pending::{Pending, Work, between, commit_of, refuse_taken, since_applied};
 use super::say::short;
 use super::scene::{Scene, Scenes};
-use crate::change::{Intent, Preview};
+use crate::change::{Extent, Intent, Preview};
 use crate::exit::Failure;
 use crate::journal::{Entry, Event, History, Verb};
 use crate::policy::Policy;
@@ -248,7 +248,8 @@ impl Converge<'_> {
             let whole = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
             self.whole = super::preview::look(self.world, &whole, self.order.parallel).await.into_iter().flatten().collect();
         }
-        let rollout = self.plan(head, &self.order.head, &work)?;
+        let mut rollout = self.plan(head, &self.order.head, &work)?;
+        rollout.whole = (!self.whole.is_empty()).then(|| Extent::of(self.whole.iter().map(|preview| &**preview)));
         self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
         let applied = self.drive(Progress::new(rollout), work).await?;
         // A target that was brought to an older commit may go on to the head: once around again.

@@ -1,6 +1,7 @@
 //! `limit`: how much one change may do.
 
-use crate::policy::case::{Finding, Whole, counted};
+use crate::change::Extent;
+use crate::policy::case::{Finding, counted};
 use crate::policy::known::Known;
 use crate::policy::rule::{Ask, Rule};
 use crate::stack::{Fields, Mistake, Site};
@@ -19,7 +20,7 @@ pub(in crate::policy) const RULE: Rule = Rule {
 /// One thing that can be limited: its key, how it is counted and how it is told.
 struct Measure {
     key: &'static str,
-    of: fn(&Whole) -> u64,
+    of: fn(&Extent) -> u64,
     told: fn(u64) -> String,
 }
 
@@ -44,7 +45,7 @@ fn read(fields: &mut Fields<'_>, site: &Site, _known: &Known<'_>) -> Option<Ask>
     }))
 }
 
-fn sentence(measure: &Measure, max: u64, whole: &Whole) -> String {
+fn sentence(measure: &Measure, max: u64, whole: &Extent) -> String {
     format!("the whole change would {}, and the limit is {max}", (measure.told)((measure.of)(whole)))
 }
 
