@@ -307,6 +307,7 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>, environment
             return if error.use_stderr() { 64 } else { 0 };
         }
     };
+    trace(&environment);
     let terminal = Terminal::new(&environment, cli.quiet, cli.no_color);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime {
@@ -320,6 +321,14 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>, environment
             failure.code()
         }
     }
+}
+
+/// Writes what happens inside to standard error when `ISOBAR_LOG` asks for it, such as `ISOBAR_LOG=debug`: ids and counts only.
+fn trace(environment: &Environment) {
+    let Some(wanted) = environment.get("ISOBAR_LOG") else { return };
+    let filter = tracing_subscriber::EnvFilter::new(wanted);
+    let begun = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+    drop(begun); // a second start in one process keeps the first writer
 }
 
 async fn act(cli: Cli, environment: Environment, terminal: Terminal) -> Result<Exit, Failure> {
@@ -504,6 +513,7 @@ const ENVIRONMENT: &str = "
 | --- | --- |
 | `ISOBAR_KEY` | Keys the digests of sensitive values, so that an approval can be bound to them; any text that is hard to guess |
 | `ISOBAR_REVIEWS` | The file of local reviews, instead of one below `XDG_STATE_HOME` |
+| `ISOBAR_LOG` | What happens inside, to standard error: `info`, `debug`, or a filter by room |
 | `ISOBAR_NOW_MS` | The time, in milliseconds since 1970, for tests |
 | `NO_COLOR` | No colour |
 | what a definition names as `!secret NAME` | The value of that secret |

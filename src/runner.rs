@@ -45,6 +45,7 @@ pub async fn preview_all(
 ) -> Vec<Result<Preview, Unseen>> {
     let mut answers = Vec::new();
     for level in levels {
+        tracing::debug!(targets = level.len(), parallel, "previewing a level");
         let seen = {
             let known = &*known;
             let looks = level.iter().map(|target| async move {
@@ -203,6 +204,7 @@ impl Drive<'_> {
         let rollout = progress.rollout().id.clone();
         let events = steps.iter().map(|step| Event::Step { rollout: rollout.clone(), step: step.clone() }).chain(more);
         let sealed = self.store.append(events.collect(), self.run, at_ms, Some(self.lease)).await?;
+        tracing::debug!(rollout = %rollout, entries = sealed.len(), "journalled a group");
         for step in &steps {
             progress.record(step, at_ms);
         }

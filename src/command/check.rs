@@ -31,7 +31,7 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
     };
     let fleet = &scene.fleet;
     if as_json {
-        let counts = json!({ "stacks": fleet.stacks.len(), "regions": fleet.regions.len(), "targets": fleet.targets().len(), "mistakes": [] });
+        let counts = json!({ "schema": "isobar/check/v1", "stacks": fleet.stacks.len(), "regions": fleet.regions.len(), "targets": fleet.targets().len(), "mistakes": [] });
         tell::json(world, &counts);
     } else {
         let (stacks, regions, targets) = (fleet.stacks.len(), fleet.regions.len(), fleet.targets().len());

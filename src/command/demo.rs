@@ -143,7 +143,7 @@ impl Stage<'_> {
     async fn drift(&self) -> Result<(), Failure> {
         self.scene(
             "5",
-            "Somebody edits production by hand",
+            "Somebody edits a live file by hand",
             "Drift finds it, and puts it back: under the same policy as any change.",
         );
         let live = "live/staging/us-east-1/edge/routes.yaml";
