@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn unseen(target: &str, reason: UnseenReason) -> Result<Preview, Unseen> {
-        Err(Unseen { target: id(target), reason })
+        Err(Unseen::new(id(target), reason))
     }
 
     fn id(text: &str) -> TargetId {

@@ -91,7 +91,7 @@ pub async fn outputs(engines: &Engines, targets: &[TargetId], known: &mut Known,
 }
 
 fn unseen(target: &TargetId, reason: UnseenReason) -> Unseen {
-    Unseen { target: target.clone(), reason }
+    Unseen::new(target.clone(), reason)
 }
 
 /// What people say to a rollout that runs.

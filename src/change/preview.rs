@@ -54,6 +54,16 @@ pub enum StrayKind {
 pub struct Unseen {
     pub target: TargetId,
     pub reason: UnseenReason,
+    /// Digest of the whole definition, for one that needs outputs that do not exist yet: what an approval of its first apply
+    /// is bound to, where the fleet says `first_apply: covered`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<Digest>,
+}
+
+impl Unseen {
+    pub fn new(target: TargetId, reason: UnseenReason) -> Self {
+        Self { target, reason, promise: None }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

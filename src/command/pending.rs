@@ -260,7 +260,7 @@ pub(crate) async fn known_outputs(world: &World, work: &Work) -> Known {
     let Some(scene) = work.pending.first().map(|pending| pending.scene.clone()) else { return known };
     let make = |id: &TargetId, known: &Known| match by_id.get(id) {
         Some(target) => scene.job(world, target, Intent::Converge, known),
-        None => Err(crate::change::Unseen { target: id.clone(), reason: crate::change::UnseenReason::Cancelled }),
+        None => Err(crate::change::Unseen::new(id.clone(), crate::change::UnseenReason::Cancelled)),
     };
     let ids: Vec<TargetId> = settled.iter().map(|target| target.id.clone()).collect();
     crate::runner::outputs(&world.engines, &ids, &mut known, &make).await;

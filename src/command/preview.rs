@@ -1,6 +1,6 @@
 //! `isobar preview`: what would change, in every region, and what policy says of it. Changes nothing.
 
-use super::court::{Asked, Court, Review};
+use super::court::{Asked, Court, Review, digests};
 use super::pending::{self, Work, known_outputs, since_applied};
 use super::scene::{Scene, Scenes};
 use super::tell::{self, Form};
@@ -52,11 +52,12 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let base = view.base.as_ref().map(|base| base.0.clone());
     keep(world, view.head.as_ref(), base, answers.clone()).await; // first shown, then decided about
     let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone()).await?;
-    court.take(&request.reviews, Some(&previews)).await?;
+    court.take(&request.reviews, digests(&answers)).await?;
     let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
-    let report = compose(world, &view, &after, &work, &answers, &verdicts, request);
+    let mut report = compose(world, &view, &after, &work, &answers, &verdicts, request);
+    report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
     tell::report(world, &report, &request.form)?;
     Ok(exit(&report, request.exit_code))
 }
@@ -78,7 +79,7 @@ pub(crate) async fn look(world: &World, work: &Work, parallel: usize) -> Vec<Res
     let bar = world.terminal.bar("previewing", work.pending.len());
     let make = |id: &TargetId, known: &Known| match work.get(id) {
         Some(pending) => pending.scene.job(world, &pending.target, pending.intent, known),
-        None => Err(Unseen { target: id.clone(), reason: UnseenReason::Cancelled }),
+        None => Err(Unseen::new(id.clone(), UnseenReason::Cancelled)),
     };
     let stopped = || world.stop.asked().is_some();
     let watch = |_: runner::Moment<'_>| bar.step();
@@ -87,6 +88,11 @@ pub(crate) async fn look(world: &World, work: &Work, parallel: usize) -> Vec<Res
     let mut answers: Vec<Result<Arc<Preview>, Unseen>> = answers.into_iter().map(|answer| answer.map(Arc::new)).collect();
     let place: BTreeMap<&TargetId, usize> =
         work.pending.iter().enumerate().map(|(at, pending)| (&pending.target.id, at)).collect();
+    for unseen in answers.iter_mut().filter_map(|answer| answer.as_mut().err()) {
+        if let (UnseenReason::Needs(_), Some(pending)) = (&unseen.reason, work.get(&unseen.target)) {
+            unseen.promise = pending.scene.promise(&pending.target);
+        }
+    }
     answers.sort_by_key(|answer| {
         let target = match answer {
             Ok(preview) => &preview.target,

@@ -1,6 +1,6 @@
 //! One side of a comparison, gathered: the fleet of a snapshot, what its stacks read, and how to make a target's job of it.
 
-use crate::change::{Intent, Unseen, UnseenReason};
+use crate::change::{Digest, Intent, Unseen, UnseenReason};
 use crate::engine::{Job, Sources};
 use crate::exit::Failure;
 use crate::policy::Policy;
@@ -9,6 +9,7 @@ use crate::rollout::Settings;
 use crate::stack::{Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Source, StackName, Target, TargetId, Uses};
 use crate::workspace::Snapshot;
 use crate::world::World;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -117,7 +118,7 @@ impl Scene {
 
     /// Makes the complete job of one target.
     pub(crate) fn job(&self, world: &World, target: &Target, intent: Intent, known: &Known) -> Result<Job, Unseen> {
-        let unseen = |reason| Unseen { target: target.id.clone(), reason };
+        let unseen = |reason| Unseen::new(target.id.clone(), reason);
         let resolved = self.resolver.resolve(target, known).map_err(|mut mistakes| {
             let texts = |path: &str| self.sources.values().find_map(|sources| sources.get(path)).map(|source| &*source.bytes);
             mistakes.quote(texts);
@@ -144,6 +145,24 @@ impl Scene {
     /// Resolves one target with nothing known of other stacks.
     pub(crate) fn resolve(&self, target: &Target) -> Result<crate::stack::Resolved, Mistakes> {
         self.resolver.resolve(target, &Known::default())
+    }
+
+    /// Returns the digest of all that a target is made of, while nothing is known of other stacks: what its definition gives
+    /// it, the values that its sources read, and the sources themselves. `None` when a value cannot be filled in.
+    pub(crate) fn promise(&self, target: &Target) -> Option<Digest> {
+        let resolved = self.resolve(target).ok()?;
+        let names = self.uses.get(&target.id.stack).map(|uses| &uses.names);
+        let read = names.into_iter().flatten().map(|name| json!([name, resolved.value(name)]));
+        let sources = self.sources.get(&target.id.stack).into_iter().flat_map(|sources| sources.iter());
+        let given = json!({
+            "target": target.id.to_string(),
+            "engine": target.stack.engine,
+            "section": resolved.section.to_value(),
+            "inputs": resolved.inputs.iter().map(|(name, input)| json!([name, input.value])).collect::<Vec<_>>(),
+            "read": read.collect::<Vec<_>>(),
+            "sources": sources.map(|(path, source)| json!([path, Digest::of_bytes(&source.bytes)])).collect::<Vec<_>>(),
+        });
+        Some(Digest::of("promise", &[&given.to_string()]))
     }
 
     /// Directories of the working tree that engines publish to: not part of what is committed.

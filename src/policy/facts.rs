@@ -46,6 +46,9 @@ pub struct Past {
     pub started: bool,
     /// A preview of this target with this digest was shown before.
     pub shown: BTreeSet<Digest>,
+    /// What a target that was never applied was shown as before anybody could preview it, where the fleet says
+    /// `first_apply: covered`: whoever approved that approved its first apply, as long as it only creates.
+    pub promise: Option<Digest>,
 }
 
 impl Subject<'_> {

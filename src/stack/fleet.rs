@@ -20,6 +20,7 @@ pub struct Fleet {
     pub cloud_vars: BTreeMap<Arc<str>, Vars>,
     /// Team name to its members' logins; what the local host goes by.
     pub teams: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    pub first_apply: FirstApply,
     /// The `policy`, `rollout` and `journal` sections, unread; `None` where the key is absent.
     pub policy: Option<Node>,
     pub rollout: Option<Node>,
@@ -28,6 +29,16 @@ pub struct Fleet {
     targets: Vec<Target>,
     region_at: BTreeMap<RegionId, usize>,
     target_at: BTreeMap<TargetId, usize>,
+}
+
+/// What becomes of a new target that nobody could see before what it needs was applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirstApply {
+    /// It is previewed then, and waits for an approval of that.
+    #[default]
+    Waits,
+    /// An approval of the preview that named it counts for its first apply, as long as that only creates.
+    Covered,
 }
 
 /// One stack in one region, with both definitions.
@@ -56,7 +67,7 @@ impl Fleet {
     }
 
     fn of(file: FleetFile, stacks: Vec<Arc<Stack>>) -> Self {
-        let FleetFile { regions, vars, environment_vars, cloud_vars, teams, policy, rollout, journal } = file;
+        let FleetFile { regions, vars, environment_vars, cloud_vars, teams, first_apply, policy, rollout, journal } = file;
         let region_at: BTreeMap<RegionId, usize> =
             regions.iter().enumerate().map(|(at, region)| (region.id.clone(), at)).collect();
         let mut targets = Vec::new();
@@ -75,6 +86,7 @@ impl Fleet {
             environment_vars,
             cloud_vars,
             teams,
+            first_apply,
             policy,
             rollout,
             journal,

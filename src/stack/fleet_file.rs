@@ -1,7 +1,7 @@
 //! `isobar.yaml`, read: regions, layers of vars, teams; policy and rollout are kept unread.
 
 use super::expression::check_expressions;
-use super::{Fields, Kind, Mistake, Mistakes, Node, Region, RegionId, Site, Vars, did_you_mean};
+use super::{Fields, FirstApply, Kind, Mistake, Mistakes, Node, Region, RegionId, Site, Vars, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ pub(super) struct FleetFile {
     pub(super) environment_vars: BTreeMap<Arc<str>, Vars>,
     pub(super) cloud_vars: BTreeMap<Arc<str>, Vars>,
     pub(super) teams: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    pub(super) first_apply: FirstApply,
     pub(super) policy: Option<Node>,
     pub(super) rollout: Option<Node>,
     pub(super) journal: Option<(Arc<str>, Site)>,
@@ -43,6 +44,7 @@ pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> FleetFile {
         environment_vars: layers(&mut fields, "environments", "an environment", regions.iter().filter_map(environment_of)),
         cloud_vars: layers(&mut fields, "clouds", "a cloud", regions.iter().filter_map(|region| region.cloud.clone())),
         teams: teams(&mut fields),
+        first_apply: first_apply(&mut fields),
         policy: fields.get("policy").cloned(),
         rollout: fields.get("rollout").cloned(),
         journal: fields.text("journal").map(Arc::from).zip(node.get("journal").map(|node| node.site.clone())),
@@ -123,6 +125,21 @@ pub(super) fn vars(node: Option<&Node>, mistakes: &mut Mistakes) -> Vars {
         mistakes.push(mistake.hint("write the expression as an input of the stack that needs it"));
     }
     Vars(Some(node.clone()))
+}
+
+fn first_apply(fields: &mut Fields<'_>) -> FirstApply {
+    match fields.text("first_apply") {
+        None | Some("waits") => FirstApply::Waits,
+        Some("covered") => FirstApply::Covered,
+        Some(other) => {
+            let near = did_you_mean(other, ["waits", "covered"]);
+            let mistake =
+                fields.get("first_apply").map(|node| Mistake::at(&node.site, format!("first_apply can't be {other:?}")));
+            let hint = near.unwrap_or_else(|| "it is waits, or covered".into());
+            fields.mistakes().extend(mistake.map(|mistake| mistake.hint(hint)));
+            FirstApply::Waits
+        }
+    }
 }
 
 fn teams(fields: &mut Fields<'_>) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {

@@ -36,7 +36,7 @@ mod yaml;
 
 pub use definition::{BUILT_IN, Dependency, ENGINES, OutputFrom, Stack};
 pub use expression::{fill, references_in, walk};
-pub use fleet::{Fleet, Target};
+pub use fleet::{FirstApply, Fleet, Target};
 pub use graph::Graph;
 pub use graph_text::Level;
 pub use layer::{Layer, Vars};

@@ -53,6 +53,20 @@ fn fleet(parts: &Parts<'_>) -> Value {
             "teams",
             such_as(json!({ "platform": ["ada", "grace"] }), about("Logins by team; the policy counts them.", map_of(texts()))),
         ),
+        (
+            "first_apply",
+            such_as(
+                json!("covered"),
+                or_else(
+                    json!("waits"),
+                    about(
+                        "A new target that can only be previewed once what it needs was applied: it then waits for an approval of \
+                         its own, or the approval of the preview that named it counts, as long as it only creates.",
+                        json!({ "enum": ["waits", "covered"] }),
+                    ),
+                ),
+            ),
+        ),
         ("policy", about("Rules that decide who must approve what.", unread(&parts.policy))),
         ("rollout", about("In what order and how fast each environment is applied.", unread(&parts.rollout))),
         (

@@ -49,7 +49,7 @@ impl Converge<'_> {
         let mut cleared = Cleared { known: known_outputs(self.world, &part).await, ..Cleared::default() };
         for target in targets.iter().filter(|target| part.get(target).is_none()) {
             let reason = UnseenReason::Engine("its definition is gone".into());
-            not_seen(Unseen { target: target.clone(), reason }, &mut cleared, ends);
+            not_seen(Unseen::new(target.clone(), reason), &mut cleared, ends);
         }
         let answers = self.look(&part, &mut cleared.known, make).await;
 

@@ -126,7 +126,7 @@ fn make_job(
     id: &TargetId,
     known: &Known,
 ) -> Result<crate::engine::Job, Unseen> {
-    let gone = || Unseen { target: id.clone(), reason: UnseenReason::Engine("its definition is gone".into()) };
+    let gone = || Unseen::new(id.clone(), UnseenReason::Engine("its definition is gone".into()));
     let pending = work.get(id).ok_or_else(gone)?;
     let older = at_commit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(id).cloned();
     match older {

@@ -77,7 +77,7 @@ impl Engine for Documents {
             let target = job.target.id.clone();
             let seen = self.blocking(job, |engine, job| engine.look(job).map(|(look, _)| look.preview)).await;
             let seen = seen.unwrap_or_else(|text| Err(UnseenReason::Engine(text.into())));
-            seen.map_err(|reason| Unseen { target, reason })
+            seen.map_err(|reason| Unseen::new(target, reason))
         })
     }
 
