@@ -1,26 +1,12 @@
 //! Layers of vars: fleet < environment < cloud < region < stack. A later layer wins, maps are merged key by key, lists are
 //! replaced; every value knows its file and line, and whom it won over.
 
-use super::resolve::has_secret;
-use super::{Fleet, Kind, Node, Region, RegionId, Site, Stack, StackName, Traced};
+use super::mark::has_secret;
+use super::vars::{Found, find};
+use super::{Fleet, Layer, Region, Site, Stack, Traced, Vars};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
-
-/// Whose vars these are.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Layer {
-    Fleet,
-    Environment(Arc<str>),
-    Cloud(Arc<str>),
-    Region(RegionId),
-    Stack(StackName),
-}
-
-/// The vars of one layer: a map node, or nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Vars(pub Option<Node>);
 
 /// Merged vars, one entry a top-level key.
 pub(super) type Merged = BTreeMap<Arc<str>, Traced>;
@@ -74,24 +60,6 @@ impl Fleet {
     }
 }
 
-impl Vars {
-    /// Returns the keys with their places and values; none when there are no vars.
-    pub fn entries(&self) -> &[(Arc<str>, Site, Node)] {
-        match &self.0 {
-            Some(Node { kind: Kind::Map(entries), .. }) => entries,
-            _ => &[],
-        }
-    }
-
-    /// Returns the value at the dotted `path` and the place of its key.
-    pub(super) fn find(&self, path: &str) -> Option<(&Site, &Node)> {
-        match find(self.entries(), path) {
-            Found::Here(site, node) => Some((site, node)),
-            Found::Replaced | Found::Absent => None,
-        }
-    }
-}
-
 /// Lays the vars of `layer` over what is merged so far.
 pub(super) fn lay(merged: &mut Merged, layer: &Layer, vars: &Vars) {
     for (key, site, node) in vars.entries() {
@@ -121,38 +89,6 @@ fn deepen(below: Value, above: Value) -> Value {
             Value::Object(below)
         }
         (_, above) => above,
-    }
-}
-
-enum Found<'a> {
-    Here(&'a Site, &'a Node),
-    /// A value that is no map stands above the place.
-    Replaced,
-    Absent,
-}
-
-/// Looks for the dotted `path`; of two keys that fit, such as `a` and `a.b`, the longer one.
-fn find<'a>(entries: &'a [(Arc<str>, Site, Node)], path: &str) -> Found<'a> {
-    let fits = |key: &str| path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    let Some((key, site, node)) = entries.iter().filter(|(key, ..)| fits(key)).max_by_key(|(key, ..)| key.len()) else {
-        return Found::Absent;
-    };
-    match (path[key.len()..].strip_prefix('.'), &node.kind) {
-        (None, _) => Found::Here(site, node),
-        (Some(rest), Kind::Map(entries)) => find(entries, rest),
-        (Some(_), _) => Found::Replaced,
-    }
-}
-
-impl fmt::Display for Layer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Layer::Fleet => write!(f, "fleet"),
-            Layer::Environment(name) => write!(f, "environment {name}"),
-            Layer::Cloud(name) => write!(f, "cloud {name}"),
-            Layer::Region(id) => write!(f, "region {id}"),
-            Layer::Stack(name) => write!(f, "stack {name}"),
-        }
     }
 }
 
