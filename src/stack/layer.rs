@@ -1,4 +1,4 @@
-//! Layers of vars: fleet < environment < cloud < region < stack. A later layer wins, maps are merged key by key, lists are
+//! Layers of vars: fleet < environment < cloud < region < stack < instance. A later layer wins, maps are merged key by key, lists are
 //! replaced; every value knows its file and line, and whom it won over.
 
 use super::mark::has_secret;
@@ -16,16 +16,16 @@ impl Fleet {
     /// [`Fleet::trace`] tells of its parts.
     pub fn vars_of(&self, stack: &Stack, region: &Region) -> BTreeMap<Arc<str>, Traced> {
         let mut merged = self.vars_below_stacks(region);
-        lay(&mut merged, &Layer::Stack(stack.name.clone()), &stack.vars);
+        lay_stack(&mut merged, stack);
         merged
     }
 
     /// Returns who states the var at `path` (`tags.owner`) for `stack` in `region`, nearest first, each with its own value:
     /// the first one wins, unless all are maps, which are merged. Empty when the var does not exist there.
     pub fn trace(&self, stack: &Stack, region: &Region, path: &str) -> Vec<(Layer, Site, Value)> {
-        let stack_layer = (Layer::Stack(stack.name.clone()), &stack.vars);
+        let layers: Vec<_> = self.layers_below_stacks(region).chain(layers_of(stack)).collect();
         let mut stated = Vec::new();
-        for (layer, vars) in self.layers_below_stacks(region).chain([stack_layer]).collect::<Vec<_>>().into_iter().rev() {
+        for (layer, vars) in layers.into_iter().rev() {
             match find(vars.entries(), path) {
                 Found::Here(site, node) => {
                     stated.push((layer, site.clone(), node.to_value()));
@@ -60,8 +60,20 @@ impl Fleet {
     }
 }
 
+/// Lays the vars of `stack` itself over what is merged so far.
+pub(super) fn lay_stack(merged: &mut Merged, stack: &Stack) {
+    for (layer, vars) in layers_of(stack) {
+        lay(merged, &layer, vars);
+    }
+}
+
+fn layers_of(stack: &Stack) -> impl Iterator<Item = (Layer, &Vars)> {
+    let instance = stack.instance.as_ref().map(|instance| (Layer::Instance(stack.name.clone()), &instance.vars));
+    [(Layer::Stack(stack.definition().clone()), &stack.vars)].into_iter().chain(instance)
+}
+
 /// Lays the vars of `layer` over what is merged so far.
-pub(super) fn lay(merged: &mut Merged, layer: &Layer, vars: &Vars) {
+fn lay(merged: &mut Merged, layer: &Layer, vars: &Vars) {
     for (key, site, node) in vars.entries() {
         let mut traced =
             Traced { value: node.to_value(), site: site.clone(), layer: Some(layer.clone()), over: Vec::new(), sensitive: false };

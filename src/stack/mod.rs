@@ -11,6 +11,7 @@ mod fleet;
 mod fleet_file;
 mod graph;
 mod graph_text;
+mod instance;
 mod layer;
 mod mark;
 mod mistake;
@@ -37,7 +38,7 @@ mod used_values;
 mod vars;
 mod yaml;
 
-pub use definition::{BUILT_IN, Dependency, ENGINES, OutputFrom, Stack};
+pub use definition::{BUILT_IN, Dependency, ENGINES, Instance, OutputFrom, Stack};
 pub use expression::{fill, references_in, walk};
 pub use fleet::{Fleet, Target};
 pub use graph::Graph;

@@ -17,6 +17,7 @@ pub struct Uses {
 pub struct Side<'a> {
     pub fleet: &'a Fleet,
     pub listing: &'a Listing,
+    /// By definition: instances share their sources.
     pub uses: &'a BTreeMap<StackName, Uses>,
 }
 

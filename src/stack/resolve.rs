@@ -1,11 +1,11 @@
 //! What one target is given: its inputs, vars and engine section with every expression filled in. Knows layers and marks;
 //! not where outputs come from, nor what a secret's value is.
 
-use super::layer::{Merged, lay};
+use super::layer::{Merged, lay_stack};
 use super::mark::{has_secret, marks_in};
 use super::{
-    Fleet, Layer, Mistakes, Node, OutputFrom, Part, Reference, Region, RegionId, Site, Stack, StackName, Target, TargetId, To,
-    Traced, fill, has_marks, mark_hole, walk,
+    Fleet, Mistakes, Node, OutputFrom, Part, Reference, Region, RegionId, Site, Stack, StackName, Target, TargetId, To, Traced,
+    fill, has_marks, mark_hole, walk,
 };
 use serde_json::{Map, Value, json};
 use std::borrow::Borrow;
@@ -61,7 +61,7 @@ impl<F: Borrow<Fleet>> Resolver<F> {
         let none = Shared { region: Value::Null, vars: Merged::new() };
         let shared = self.shared(&target.region.id).unwrap_or(&none);
         let mut vars = shared.vars.clone();
-        lay(&mut vars, &Layer::Stack(target.stack.name.clone()), &target.stack.vars);
+        lay_stack(&mut vars, &target.stack);
 
         let mut mistakes = Mistakes::default();
         let mut scope = Scope { resolver: self, target, known, region: &shared.region, vars: &vars, inputs: BTreeMap::new() };
@@ -127,6 +127,10 @@ impl<F: Borrow<Fleet>> Scope<'_, F> {
                 format!("{why} in {}; {}", self.target.id.region, self.resolver.elsewhere(has))
             }),
             To::StackName => Ok(Value::String(self.target.stack.name.to_string())),
+            To::InstanceName => match &self.target.stack.instance {
+                Some(instance) => Ok(Value::String(instance.name.to_string())),
+                None => Err(format!("{} has no instances", self.target.stack.name)),
+            },
             To::Vars(path) => self.var(path),
             To::Input(path) => match path.split_first() {
                 Some((name, rest)) => match self.inputs.get(name) {

@@ -25,6 +25,8 @@ pub enum Layer {
     Cloud(Arc<str>),
     Region(RegionId),
     Stack(StackName),
+    /// By the full name of its stack.
+    Instance(StackName),
 }
 
 impl fmt::Display for Layer {
@@ -35,6 +37,7 @@ impl fmt::Display for Layer {
             Layer::Cloud(name) => write!(f, "cloud {name}"),
             Layer::Region(id) => write!(f, "region {id}"),
             Layer::Stack(name) => write!(f, "stack {name}"),
+            Layer::Instance(name) => write!(f, "instance {name}"),
         }
     }
 }

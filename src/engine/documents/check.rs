@@ -9,9 +9,10 @@ use crate::stack::{Mistake, Mistakes, OutputFrom, Site, Stack, Uses, did_you_mea
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What expressions and templates see of a region and of a stack.
+/// What expressions and templates see of a region, of a stack and of an instance.
 const REGION: [&str; 6] = ["id", "environment", "name", "cloud", "labels", "vars"];
 const STACK: [&str; 1] = ["name"];
+const INSTANCE: [&str; 1] = ["name"];
 
 /// Reports every mistake of the section, the sources and the templates.
 pub(super) fn check(stack: &Stack, sources: &Sources, mistakes: &mut Mistakes) {
@@ -111,6 +112,7 @@ fn check_includes(sources: &Sources, dir: &str, templates: &Templates<'_>, mista
 
 fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) {
     let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
+    let is_own = |path: &str| path.starts_with(&format!("{dir}/"));
     let inputs: Vec<&str> = stack.inputs.iter().map(|(name, ..)| &**name).collect();
     for (path, trace) in templates {
         let others =
@@ -126,8 +128,15 @@ fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &m
             let known: &[&str] = match root {
                 "region" => &REGION,
                 "stack" => &STACK,
-                // A file shared between stacks may ask for an input that only some of them have.
-                "inputs" if path.starts_with(&format!("{dir}/")) => &inputs,
+                // A file shared between stacks may ask for an input, or an instance, that only some of them have.
+                "inputs" if is_own(path) => &inputs,
+                "instance" if stack.instance.is_some() => &INSTANCE,
+                "instance" if is_own(path) && !assigned.contains(root) => {
+                    let mistake = Mistake::at(&Site::new(*path, at.0, at.1), format!("{} has no instances", stack.name));
+                    mistakes
+                        .push(mistake.hint(format!("declare them under instances in {}, or write stack.name", stack.site.path)));
+                    continue;
+                }
                 _ => continue,
             };
             let Some(key) = key.filter(|key| !known.contains(key) && !assigned.contains(root)) else { continue };
