@@ -209,6 +209,17 @@ mod tests {
     }
 
     #[test]
+    fn a_shared_file_may_ask_for_an_instance_that_only_some_stacks_have() {
+        let mut bench = Bench::new(&[("t/a", "{% include '/shared/p' %}")]);
+        bench.add("shared/p", b"{{ instance.name if instance is defined else stack.name }}");
+        assert_eq!(told(&bench), [""; 0]);
+        bench.add("network/t/b", b"{{ instance.name }}");
+        assert_eq!(told(&bench).len(), 1);
+        bench.add("network/t/b", b"{% set instance = vars.owner %}{{ instance.name }}");
+        assert_eq!(told(&bench), [""; 0]);
+    }
+
+    #[test]
     fn uses_are_traced_through_includes_and_so_is_what_is_still_to_be_read() {
         let mut bench = Bench::new(&[("t/a", "{{ vars.owner }}{% include '/shared/p' %}"), ("t/logo", "")]);
         let stack = bench.job().target.stack.clone();
