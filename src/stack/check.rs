@@ -2,13 +2,11 @@
 
 use super::definition::Draft;
 use super::fleet_file::FleetFile;
+use super::told::{Told, some};
 use super::undefined::{Level, undefined};
 use super::{Dependency, Mistake, Mistakes, Reference, Region, RegionId, Site, Stack, StackName, To, Vars, cycle, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Regions or stacks that a mistake names before it only counts.
-const NAMED_MAX: usize = 5;
 
 /// Checks `drafts` against each other and the fleet, and returns the stacks, sorted by name. What refers to a directory in
 /// `unread`, whose definition could not be read, is no mistake of its own.
@@ -344,14 +342,6 @@ impl<'a> Plan<'a> {
 const NO_STACK: &str = "a stack is a directory with a stack.yaml; `isobar list` shows them";
 const NO_REGION: &str = "regions are listed in isobar.yaml";
 
-fn some<'a, T>(all: &'a [T], name: impl Fn(&'a T) -> &'a str) -> String {
-    let named = all.iter().take(NAMED_MAX).map(name).collect::<Vec<_>>().join(", ");
-    match all.len().saturating_sub(NAMED_MAX) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
-}
-
 /// Sorts by name; of two definitions that give one name the second is reported, and what it gives left out.
 fn without_twins(mut drafts: Vec<Draft>, mistakes: &mut Mistakes) -> Vec<Draft> {
     drafts.sort_by(|a, b| (&a.stack.name, &a.stack.dir).cmp(&(&b.stack.name, &b.stack.dir)));
@@ -384,33 +374,6 @@ fn place(draft: &Draft, regions: &[Arc<Region>], mistakes: &mut Mistakes) -> Opt
         mistakes.push(mistake.hint("the where of an instance narrows that of its stack; no region matches both"));
     }
     (mistakes.len() == before).then_some(matched)
-}
-
-/// What is wrong by place. What several instances of one definition have wrong there is told of the first, with the others' names.
-#[derive(Default)]
-struct Told(BTreeMap<Site, (StackName, Vec<Mistake>, Vec<StackName>)>);
-
-impl Told {
-    fn add(&mut self, stack: &StackName, own: Mistakes) {
-        for mistake in own {
-            let Some(site) = mistake.site.clone() else { continue };
-            let (first, mistakes, others) = self.0.entry(site).or_insert_with(|| (stack.clone(), Vec::new(), Vec::new()));
-            if first == stack {
-                mistakes.push(mistake);
-            } else if others.last() != Some(stack) {
-                others.push(stack.clone());
-            }
-        }
-    }
-
-    fn into_mistakes(self) -> impl Iterator<Item = Mistake> {
-        self.0.into_values().flat_map(|(_, mistakes, others)| {
-            mistakes.into_iter().map(move |mistake| match (others.as_slice(), mistake.hint.clone()) {
-                ([], _) | (_, None) => mistake,
-                (others, Some(hint)) => mistake.hint(format!("{hint}; the same is wrong in {}", some(others, StackName::as_str))),
-            })
-        })
-    }
 }
 
 fn level(vars: &Vars) -> Option<Level<'_>> {

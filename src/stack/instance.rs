@@ -25,8 +25,8 @@ struct Entry {
 }
 
 /// Makes the stacks of one definition: one an instance, or itself where it declares none.
-pub(super) fn stacks_of(draft: Draft, mistakes: &mut Mistakes) -> Vec<Draft> {
-    let Some(node) = &draft.instances else { return vec![draft] };
+pub(super) fn stacks_of(mut draft: Draft, mistakes: &mut Mistakes) -> Vec<Draft> {
+    let Some(node) = draft.instances.take() else { return vec![draft] };
     let entries = match &node.kind {
         Kind::Map(entries) if !entries.is_empty() => entries.as_slice(),
         Kind::Null | Kind::Map(_) => {
@@ -80,7 +80,7 @@ fn stack_of(draft: &Draft, Entry { name, site, vars, narrowed, was }: Entry) -> 
     let wanted = draft.wanted.clone().zip(narrowed).map(|(wanted, narrowed)| [wanted, narrowed].concat());
     let instance = Instance { name: name.as_str().into(), of, vars };
     let stack = Stack { name: draft.stack.name.join(&name), site, was, instance: Some(instance), ..draft.stack.clone() };
-    Draft { stack, wanted, was_sites, instances: None, ..draft.clone() }
+    Draft { stack, wanted, was_sites, ..draft.clone() }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Layers of vars: fleet < environment < cloud < region < stack < instance. A later layer wins, maps are merged key by key, lists are
-//! replaced; every value knows its file and line, and whom it won over.
+//! Layers of vars: fleet < environment < cloud < region < stack < instance. A later layer wins, maps are merged key by key,
+//! lists are replaced; every value knows its file and line, and whom it won over.
 
 use super::mark::has_secret;
 use super::vars::{Found, find};

@@ -31,6 +31,7 @@ mod select;
 mod select_oracle;
 mod selector;
 mod source;
+mod told;
 mod traced;
 mod undefined;
 mod used_files;

@@ -9,10 +9,9 @@ use crate::stack::{Mistake, Mistakes, OutputFrom, Site, Stack, Uses, did_you_mea
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What expressions and templates see of a region, of a stack and of an instance.
+/// What expressions and templates see of a region, and of a stack or an instance.
 const REGION: [&str; 6] = ["id", "environment", "name", "cloud", "labels", "vars"];
-const STACK: [&str; 1] = ["name"];
-const INSTANCE: [&str; 1] = ["name"];
+const NAMED: [&str; 1] = ["name"];
 
 /// Reports every mistake of the section, the sources and the templates.
 pub(super) fn check(stack: &Stack, sources: &Sources, mistakes: &mut Mistakes) {
@@ -127,10 +126,10 @@ fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &m
             let (root, key) = (steps.next().unwrap_or_default(), steps.next());
             let known: &[&str] = match root {
                 "region" => &REGION,
-                "stack" => &STACK,
+                "stack" => &NAMED,
                 // A file shared between stacks may ask for an input, or an instance, that only some of them have.
                 "inputs" if is_own(path) => &inputs,
-                "instance" if stack.instance.is_some() => &INSTANCE,
+                "instance" if stack.instance.is_some() => &NAMED,
                 "instance" if is_own(path) && !assigned.contains(root) => {
                     let mistake = Mistake::at(&Site::new(*path, at.0, at.1), format!("{} has no instances", stack.name));
                     mistakes
