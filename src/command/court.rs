@@ -509,10 +509,12 @@ fn fill_cleared(holed: &Preview, filled: &Preview, past: &mut Past) {
 /// Both sides of a target: as it is now, and as it was under each of its names.
 fn subject<'p>(preview: &'p Preview, authority: &Scene, work: &Work, past: Past) -> Subject<'p> {
     let now = work.get(&preview.target).map(|pending| &pending.target);
+    // The name of a definition stands for all its instances, so that a stack which is split into some keeps its rules.
     let mut names: BTreeSet<StackName> = [preview.target.stack.clone()].into();
-    names.extend(now.into_iter().flat_map(|target| target.stack.was.iter().cloned()));
+    names.extend(now.into_iter().flat_map(|target| [target.stack.definition()].into_iter().chain(&target.stack.was).cloned()));
     let named = |name: &StackName| authority.fleet.target(&TargetId::new(name.clone(), preview.target.region.clone()));
     let sides: Vec<&Target> = now.into_iter().chain(names.iter().filter_map(named)).collect();
+    names.extend(sides.iter().map(|target| target.stack.definition().clone()));
     let labels = |target: &&Target| {
         let pairs = target.region.labels.iter().chain(&target.stack.labels);
         pairs.map(|(key, value)| (key.clone(), value.clone())).collect::<BTreeSet<_>>()

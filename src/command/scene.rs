@@ -25,6 +25,7 @@ pub(crate) struct Scene {
     /// `None`: the fleet declares no policy.
     pub(crate) policy: Option<Policy>,
     pub(crate) settings: Settings,
+    /// By definition, as is `uses`: instances share their sources.
     sources: BTreeMap<StackName, Arc<Sources>>,
     uses: BTreeMap<StackName, Uses>,
     resolver: Resolver<Arc<Fleet>>,
@@ -42,6 +43,9 @@ impl Scene {
         let (mut sources, mut uses) = (BTreeMap::new(), BTreeMap::new());
         for stack in &fleet.stacks {
             let Some(engine) = world.engines.get(&stack.engine) else { continue };
+            if sources.contains_key(stack.definition()) {
+                continue;
+            }
             let mut found = Sources::new();
             read_into(world, &snapshot, engine.reads(stack), &mut found)?;
             loop {
@@ -54,8 +58,8 @@ impl Scene {
                 }
             }
             engine.check(stack, &found, &mut mistakes);
-            uses.insert(stack.name.clone(), engine.uses(stack, &found));
-            sources.insert(stack.name.clone(), Arc::new(found));
+            uses.insert(stack.definition().clone(), engine.uses(stack, &found));
+            sources.insert(stack.definition().clone(), Arc::new(found));
         }
         let policy = fleet.policy.as_ref().map(|section| Policy::read(section, &fleet, &mut mistakes));
         let settings = Settings::read(&fleet, &mut mistakes);
@@ -85,15 +89,16 @@ impl Scene {
                     let mut own = Mistakes::default();
                     engine.check_target(&target.stack, &resolved, &mut own);
                     if !own.is_empty() {
-                        if mistaken.insert(&target.stack.name) {
-                            mistakes.extend(own); // the same in every region
+                        if mistaken.insert(target.stack.definition()) {
+                            mistakes.extend(own); // the same in every region and instance
                         }
                         continue;
                     }
                     let Some(identity) = engine.identity(&resolved) else { continue };
                     if let Some(other) = owners.insert(identity.clone(), target) {
                         let what = format!("{} and {} are the same thing: {identity}", other.id, target.id);
-                        let hint = "give each target its own, for example with ${{ region.id }} in it";
+                        let own = if other.region.id == target.region.id { "stack.name" } else { "region.id" };
+                        let hint = format!("give each target its own, for example with ${{{{ {own} }}}} in it");
                         mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));
                     }
                 }
@@ -135,7 +140,7 @@ impl Scene {
             intent,
             resolved: Arc::new(resolved),
             secrets: Arc::new(secrets),
-            sources: self.sources.get(&target.id.stack).cloned().unwrap_or_default(),
+            sources: self.sources.get(target.stack.definition()).cloned().unwrap_or_default(),
             root: self.root.clone(),
             was: target.stack.was.iter().map(|name| TargetId::new(name.clone(), target.id.region.clone())).collect(),
             key: world.key.clone(),

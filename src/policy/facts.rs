@@ -28,7 +28,8 @@ pub struct Facts<'a> {
 /// One target to be judged.
 pub struct Subject<'a> {
     pub preview: &'a Preview,
-    /// The stack's name, and those it had before the change: a rename leaves no rule behind.
+    /// The stack's name, and those it had before the change: a rename leaves no rule behind. An instance goes by the name of its
+    /// definition too.
     pub stacks: BTreeSet<StackName>,
     /// Clouds of the region, before and after the change.
     pub clouds: BTreeSet<Arc<str>>,

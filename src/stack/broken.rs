@@ -79,6 +79,7 @@ const WHOLE: [(&str, &str); 3] = [
         "net/stack.yaml",
         "name: network\nwhere: [{environment: prod, cloud: aws}, {region: dev/*, labels: {tier: [one]}}]\n\
          depends_on: [base, {stack: base, region: prod/us}]\nwas: old\nwatch: [modules/**]\nlabels: {kind: net}\n\
+         instances: {one: {vars: {note: x}, where: {cloud: aws}, was: older}, two: }\n\
          vars: {note: \"it's\", many: [1, -2.5e3, null]}\ninputs:\n  id: ${{ stacks[\"base\"].outputs.id }}\n  \
          text: |\n    cidr ${{ region.vars.cidr }}\n  password: !secret DB\n  size: ${{ vars.size }}\nsensitive: [id]\n\
          documents: {source: ./t, destination: \"file:live/${{ region.id }}\"}\n",

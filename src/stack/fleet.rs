@@ -3,7 +3,7 @@
 use super::definition::{self, Draft};
 use super::fleet_file::{self, FleetFile};
 use super::{Kind, Leaf, Listing, Mistake, Mistakes, Mode, Node, Region, RegionId, Site, Source, Stack, StackName, TargetId};
-use super::{Vars, check};
+use super::{Vars, check, instance};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -144,12 +144,11 @@ fn read_stacks<'a>(definitions: &'a [Source], listing: &'a Listing, mistakes: &m
     for source in definitions {
         let Some(dir) = definition::dir_of(&source.path) else { continue };
         let draft = parse(source, mistakes).and_then(|node| definition::read(dir, &node, mistakes));
-        match draft {
-            Some(draft) => drafts.push(draft),
-            None => {
-                unread.insert(dir);
-            }
+        let stacks = draft.map(|draft| instance::stacks_of(draft, mistakes)).unwrap_or_default();
+        if stacks.is_empty() {
+            unread.insert(dir);
         }
+        drafts.extend(stacks);
     }
     let is_given = |leaf: &Leaf| definitions.iter().any(|source| source.path == leaf.path);
     for leaf in listing.leaves().iter().filter(|leaf| leaf.mode == Mode::Symlink) {

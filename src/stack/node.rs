@@ -51,6 +51,15 @@ impl Node {
         Node { site: site.clone(), kind }
     }
 
+    /// Counts the values in it, itself among them.
+    pub(super) fn count(&self) -> usize {
+        match &self.kind {
+            Kind::List(items) => 1 + items.iter().map(Node::count).sum::<usize>(),
+            Kind::Map(entries) => 1 + entries.iter().map(|(_, _, node)| node.count()).sum::<usize>(),
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Secret(_) => 1,
+        }
+    }
+
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
             Kind::Text(text) => Some(text),

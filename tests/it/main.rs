@@ -14,6 +14,7 @@ mod fleets;
 mod forward;
 mod holes;
 mod house;
+mod instances;
 mod killed;
 mod preview;
 mod recover;

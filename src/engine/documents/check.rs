@@ -9,9 +9,9 @@ use crate::stack::{Mistake, Mistakes, OutputFrom, Site, Stack, Uses, did_you_mea
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What expressions and templates see of a region and of a stack.
+/// What expressions and templates see of a region, and of a stack or an instance.
 const REGION: [&str; 6] = ["id", "environment", "name", "cloud", "labels", "vars"];
-const STACK: [&str; 1] = ["name"];
+const NAMED: [&str; 1] = ["name"];
 
 /// Reports every mistake of the section, the sources and the templates.
 pub(super) fn check(stack: &Stack, sources: &Sources, mistakes: &mut Mistakes) {
@@ -111,6 +111,7 @@ fn check_includes(sources: &Sources, dir: &str, templates: &Templates<'_>, mista
 
 fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) {
     let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
+    let is_own = |path: &str| path.starts_with(&format!("{dir}/"));
     let inputs: Vec<&str> = stack.inputs.iter().map(|(name, ..)| &**name).collect();
     for (path, trace) in templates {
         let others =
@@ -125,9 +126,16 @@ fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &m
             let (root, key) = (steps.next().unwrap_or_default(), steps.next());
             let known: &[&str] = match root {
                 "region" => &REGION,
-                "stack" => &STACK,
-                // A file shared between stacks may ask for an input that only some of them have.
-                "inputs" if path.starts_with(&format!("{dir}/")) => &inputs,
+                "stack" => &NAMED,
+                // A file shared between stacks may ask for an input, or an instance, that only some of them have.
+                "inputs" if is_own(path) => &inputs,
+                "instance" if stack.instance.is_some() => &NAMED,
+                "instance" if is_own(path) && !assigned.contains(root) => {
+                    let mistake = Mistake::at(&Site::new(*path, at.0, at.1), format!("{} has no instances", stack.name));
+                    mistakes
+                        .push(mistake.hint(format!("declare them under instances in {}, or write stack.name", stack.site.path)));
+                    continue;
+                }
                 _ => continue,
             };
             let Some(key) = key.filter(|key| !known.contains(key) && !assigned.contains(root)) else { continue };
@@ -197,6 +205,17 @@ mod tests {
         }
         assert!(told[1].ends_with("did you mean \"inputs\"?") && told[2].ends_with("did you mean \"name\"?"), "{told:#?}");
         assert!(told[3].ends_with("did you mean \"_parts\"?") && told[4].ends_with("did you mean \"name\"?"), "{told:#?}");
+    }
+
+    #[test]
+    fn a_shared_file_may_ask_for_an_instance_that_only_some_stacks_have() {
+        let mut bench = Bench::new(&[("t/a", "{% include '/shared/p' %}")]);
+        bench.add("shared/p", b"{{ instance.name if instance is defined else stack.name }}");
+        assert_eq!(told(&bench), [""; 0]);
+        bench.add("network/t/b", b"{{ instance.name }}");
+        assert_eq!(told(&bench).len(), 1);
+        bench.add("network/t/b", b"{% set instance = vars.owner %}{{ instance.name }}");
+        assert_eq!(told(&bench), [""; 0]);
     }
 
     #[test]

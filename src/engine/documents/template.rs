@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 /// What a template is given, at the top.
-pub(super) const ROOTS: [&str; 4] = ["region", "stack", "inputs", "vars"];
+pub(super) const ROOTS: [&str; 5] = ["region", "stack", "instance", "inputs", "vars"];
 
 /// Functions and names that every template has.
 pub(super) const BUILT_IN: [&str; 7] = ["range", "dict", "namespace", "loop", "caller", "super", "self"];

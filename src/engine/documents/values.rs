@@ -61,7 +61,11 @@ impl Values {
         let (mut inputs, vars) = (guarded("inputs", &resolved.inputs), guarded("vars", &resolved.vars));
         guard_derived(&mut inputs, &format!("{OWN}inputs"), &mut secrets);
         let stack = json!({ "name": job.target.id.stack.as_str() });
-        Self { marked: json!({ "region": resolved.region, "stack": stack, "inputs": inputs, "vars": vars }), secrets }
+        let mut marked = json!({ "region": resolved.region, "stack": stack, "inputs": inputs, "vars": vars });
+        if let Some(instance) = &job.target.stack.instance {
+            marked["instance"] = json!({ "name": &*instance.name });
+        }
+        Self { marked, secrets }
     }
 
     /// Returns the values with the secrets in them, for a template that does more with one than print it.

@@ -196,6 +196,7 @@ fn job(root: PathBuf) -> Job {
         site: site(1),
         regions: vec![region_id("prod/eu")],
         depends_on: vec![],
+        instance: None,
         was: vec![],
         inputs: vec![("name".into(), site(3), node(&json!("api")))],
         sensitive: vec![],
