@@ -24,6 +24,8 @@ pub(crate) struct Scene {
     /// `None`: the fleet declares no policy.
     pub(crate) policy: Option<Policy>,
     pub(crate) settings: Settings,
+    /// Mistakes that only what is about to be applied must be free of.
+    strict: Mistakes,
     sources: BTreeMap<StackName, Arc<Sources>>,
     uses: BTreeMap<StackName, Uses>,
     resolver: Resolver<Arc<Fleet>>,
@@ -36,7 +38,7 @@ impl Scene {
         let definitions = definitions(world, &snapshot)?;
         let fleet = Fleet::read(&definitions, &snapshot.listing).map_err(|mistakes| quoted(mistakes, &definitions))?;
         let fleet = Arc::new(fleet);
-        let mut mistakes = Mistakes::default();
+        let (mut mistakes, mut strict) = (Mistakes::default(), fleet.strict.clone());
 
         let (mut sources, mut uses) = (BTreeMap::new(), BTreeMap::new());
         for stack in &fleet.stacks {
@@ -52,37 +54,40 @@ impl Scene {
                     break;
                 }
             }
-            engine.check(stack, &found, &mut mistakes);
+            engine.check(stack, &found, &mut mistakes, &mut strict);
             uses.insert(stack.name.clone(), engine.uses(stack, &found));
             sources.insert(stack.name.clone(), Arc::new(found));
         }
         let policy = fleet.policy.as_ref().map(|section| Policy::read(section, &fleet, &mut mistakes));
         let settings = Settings::read(&fleet, &mut mistakes);
         if !mistakes.is_empty() {
+            mistakes.extend(strict);
             return Err(quoted_with(mistakes, &definitions, &sources));
         }
         let graph = Graph::of(&fleet);
         let resolver = Resolver::new(fleet.clone());
         let root = Arc::new(world.workspace.root().to_path_buf());
-        Ok(Self { snapshot, fleet, graph, policy, settings, sources, uses, resolver, root })
+        Ok(Self { snapshot, fleet, graph, policy, settings, strict, sources, uses, resolver, root })
     }
 
     pub(crate) fn side(&self) -> Side<'_> {
         Side { fleet: &self.fleet, listing: &self.snapshot.listing, uses: &self.uses }
     }
 
-    /// Resolves every target once: mistakes of single regions, and two targets that are the same real thing.
+    /// Asks of new definitions what history is not asked. Resolves every target once: mistakes of single regions, and two targets
+    /// that are the same real thing.
     pub(crate) fn check_targets(&self, world: &World) -> Result<(), Failure> {
-        let mut mistakes = Mistakes::default();
+        let mut mistakes = self.strict.clone();
         let mut owners: BTreeMap<String, &Target> = BTreeMap::new();
         let mut mistaken: BTreeSet<&StackName> = BTreeSet::new();
         for target in self.fleet.targets() {
             let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
+            let Some(sources) = self.sources.get(&target.id.stack) else { continue };
             match self.resolver.resolve(target, &Known::default()) {
                 Err(found) => mistakes.extend(found),
                 Ok(resolved) => {
                     let mut own = Mistakes::default();
-                    engine.check_target(&target.stack, &resolved, &mut own);
+                    engine.check_target(&target.stack, sources, &resolved, &mut own);
                     if !own.is_empty() {
                         if mistaken.insert(&target.stack.name) {
                             mistakes.extend(own); // the same in every region

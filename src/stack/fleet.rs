@@ -24,6 +24,9 @@ pub struct Fleet {
     pub policy: Option<Node>,
     pub rollout: Option<Node>,
     pub journal: Option<(Arc<str>, Site)>,
+    /// Mistakes with which a fleet can still be read. Only one that is about to be applied must be free of them: whoever judges it
+    /// reads older ones too, and those can't be mended any more.
+    pub strict: Mistakes,
     /// Stack by stack (by name), region by region (in the order of the fleet file).
     targets: Vec<Target>,
     region_at: BTreeMap<RegionId, usize>,
@@ -49,14 +52,21 @@ impl Fleet {
         let stacks = file.as_ref().map(|file| check::stacks(file, drafts, &unread, &mut mistakes));
 
         let text_of = |path: &str| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes);
-        mistakes.quote(text_of);
-        mistakes.or(())?;
-        let (Some(file), Some(stacks)) = (file, stacks) else { return Err(Mistakes::default()) };
-        Ok(Self::of(file, stacks))
+        match (file, stacks) {
+            (Some(mut file), Some(stacks)) if mistakes.is_empty() => {
+                file.strict.quote(text_of);
+                Ok(Self::of(file, stacks))
+            }
+            (file, _) => {
+                mistakes.extend(file.into_iter().flat_map(|file| file.strict));
+                mistakes.quote(text_of);
+                Err(mistakes)
+            }
+        }
     }
 
     fn of(file: FleetFile, stacks: Vec<Arc<Stack>>) -> Self {
-        let FleetFile { regions, vars, environment_vars, cloud_vars, teams, policy, rollout, journal } = file;
+        let FleetFile { regions, vars, environment_vars, cloud_vars, teams, policy, rollout, journal, strict } = file;
         let region_at: BTreeMap<RegionId, usize> =
             regions.iter().enumerate().map(|(at, region)| (region.id.clone(), at)).collect();
         let mut targets = Vec::new();
@@ -78,6 +88,7 @@ impl Fleet {
             policy,
             rollout,
             journal,
+            strict,
             targets,
             region_at,
             target_at,

@@ -17,6 +17,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod values;
+mod vocabulary;
 
 use super::{Boxed, Engine, Failure, Job, Sources};
 use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason};
@@ -46,8 +47,8 @@ impl Engine for Documents {
         section::schema()
     }
 
-    fn check(&self, stack: &Stack, sources: &Sources, mistakes: &mut Mistakes) {
-        check::check(stack, sources, mistakes);
+    fn check(&self, stack: &Stack, sources: &Sources, mistakes: &mut Mistakes, strict: &mut Mistakes) {
+        check::check(stack, sources, mistakes, strict);
     }
 
     fn reads(&self, stack: &Stack) -> Vec<Arc<str>> {
@@ -62,10 +63,8 @@ impl Engine for Documents {
         check::uses(stack, sources)
     }
 
-    fn check_target(&self, stack: &Stack, resolved: &Resolved, mistakes: &mut Mistakes) {
-        if section::waits_for(&resolved.section).is_empty() {
-            section::Section::read(&resolved.section, &stack.dir, mistakes);
-        }
+    fn check_target(&self, stack: &Stack, sources: &Sources, resolved: &Resolved, mistakes: &mut Mistakes) {
+        check::check_target(stack, sources, resolved, mistakes);
     }
 
     fn identity(&self, resolved: &Resolved) -> Option<String> {

@@ -3,7 +3,7 @@
 use super::flow;
 use super::layout::{self, Layout};
 use super::template::{self, SYNTAX, Trace, Wrong};
-use super::values::{Fault, Mark, Values, marks_in};
+use super::values::{Fault, Mark, Values, has_secrets, marks_in};
 use crate::change::{Redactor, UnseenReason};
 use crate::engine::Sources;
 use crate::stack::{Source, show_marks};
@@ -76,6 +76,21 @@ pub(super) fn render(sources: &Sources, dir: &str, layout: &Layout<'_>, values: 
         return Err(UnseenReason::Needs(needs.into_iter().collect()));
     }
     Ok(rendered)
+}
+
+/// Returns those documents of `layout` that would hold a sensitive value. No secret needs to be at hand: their marks are enough.
+pub(super) fn sensitive(sources: &Sources, dir: &str, layout: &Layout<'_>, values: &Values) -> BTreeSet<Arc<str>> {
+    let (Ok(environment), Ok(looked_at)) = (environment(sources, dir), looked_at(sources, dir, layout, values)) else {
+        return BTreeSet::new(); // a template that can't be read is a mistake of its own
+    };
+    let marked = minijinja::Value::from(Serde(&values.marked));
+    let press = Press { environment, marked, values, redactor: Redactor::default() };
+    let is_sensitive = |(path, source): &(&Arc<str>, &&Source)| {
+        let looked_at = looked_at.get(*path).into_iter().flatten();
+        looked_at.into_iter().any(|mark| matches!(mark, Mark::Secret(_)))
+            || layout::text(source).is_some() && press.run(source, &press.marked).is_ok_and(|text| has_secrets(&text))
+    };
+    layout.documents.iter().filter(is_sensitive).map(|(path, _)| path.clone()).collect()
 }
 
 /// Why one document could not be rendered.
