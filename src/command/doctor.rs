@@ -84,7 +84,7 @@ fn fleet(world: &World) -> Vec<Finding> {
     if snapshot.listing.get(FLEET).is_none() {
         return vec![bad(format!("no {FLEET} at the root of the repository"), Some("isobar init".into()))];
     }
-    let scene = match Scene::open(world, snapshot) {
+    let scene = match Scene::open(world, snapshot).and_then(|scene| scene.check_targets(world).map(|()| scene)) {
         Ok(scene) => scene,
         Err(Failure::Definitions(mistakes)) => {
             return vec![bad(format!("{} mistakes in the definitions", mistakes.len()), Some("isobar check".into()))];
@@ -106,6 +106,14 @@ fn fleet(world: &World) -> Vec<Finding> {
             mend: Some("on a laptop everything is cleared; add policy: to isobar.yaml to ask for approvals".into()),
         },
     });
+    findings.extend(scene.warnings.iter().map(|warning| Finding {
+        good: true,
+        what: match &warning.site {
+            Some(site) => format!("{site}: {}", warning.what),
+            None => warning.what.clone(),
+        },
+        mend: warning.hint.clone(),
+    }));
     let tracked = scene.published(world).into_iter().find(|place| !scene.snapshot.listing.under(place).is_empty());
     if let Some(place) = tracked {
         let what = format!("{place} is a destination and its files are committed: each apply would make the tree dirty");

@@ -3,10 +3,12 @@
 use crate::change::{Intent, Unseen, UnseenReason};
 use crate::engine::{Job, Sources};
 use crate::exit::Failure;
-use crate::policy::Policy;
+use crate::policy::{Policy, absent};
 use crate::review::CommitSha;
 use crate::rollout::Settings;
-use crate::stack::{Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Source, StackName, Target, TargetId, Uses};
+use crate::stack::{
+    Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Site, Source, Stack, StackName, Target, TargetId, Uses,
+};
 use crate::workspace::Snapshot;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +28,8 @@ pub(crate) struct Scene {
     pub(crate) settings: Settings,
     /// Mistakes that only what is about to be applied must be free of.
     strict: Mistakes,
+    /// What may be meant, and is worth a second look.
+    pub(crate) warnings: Mistakes,
     sources: BTreeMap<StackName, Arc<Sources>>,
     uses: BTreeMap<StackName, Uses>,
     resolver: Resolver<Arc<Fleet>>,
@@ -39,12 +43,15 @@ impl Scene {
         let fleet = Fleet::read(&definitions, &snapshot.listing).map_err(|mistakes| quoted(mistakes, &definitions))?;
         let fleet = Arc::new(fleet);
         let (mut mistakes, mut strict) = (Mistakes::default(), fleet.strict.clone());
+        strict.extend(misnamed_stacks(&snapshot));
 
         let (mut sources, mut uses) = (BTreeMap::new(), BTreeMap::new());
         for stack in &fleet.stacks {
             let Some(engine) = world.engines.get(&stack.engine) else { continue };
             let mut found = Sources::new();
-            read_into(world, &snapshot, engine.reads(stack), &mut found)?;
+            let reads = engine.reads(stack);
+            strict.extend(misnamed(&snapshot, stack, &reads));
+            read_into(world, &snapshot, reads, &mut found)?;
             loop {
                 let more: Vec<_> =
                     engine.reads_more(stack, &found).into_iter().filter(|path| !found.contains_key(path)).collect();
@@ -60,6 +67,9 @@ impl Scene {
         }
         let policy = fleet.policy.as_ref().map(|section| Policy::read(section, &fleet, &mut mistakes));
         let settings = Settings::read(&fleet, &mut mistakes);
+        let mut warnings = Mistakes::default();
+        fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
+        warnings.quote(|path| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes));
         if !mistakes.is_empty() {
             mistakes.extend(strict);
             return Err(quoted_with(mistakes, &definitions, &sources));
@@ -67,7 +77,7 @@ impl Scene {
         let graph = Graph::of(&fleet);
         let resolver = Resolver::new(fleet.clone());
         let root = Arc::new(world.workspace.root().to_path_buf());
-        Ok(Self { snapshot, fleet, graph, policy, settings, strict, sources, uses, resolver, root })
+        Ok(Self { snapshot, fleet, graph, policy, settings, strict, warnings, sources, uses, resolver, root })
     }
 
     pub(crate) fn side(&self) -> Side<'_> {
@@ -132,7 +142,8 @@ impl Scene {
         let names = resolved.secrets();
         let secrets = world.secrets(&names);
         if let Some(missing) = names.iter().find(|name| !secrets.contains_key(*name)) {
-            return Err(unseen(UnseenReason::SecretMissing(missing.clone())));
+            let site = self.fleet.secret_site(target, missing);
+            return Err(unseen(UnseenReason::SecretMissing { name: missing.clone(), site }));
         }
         Ok(Job {
             target: Arc::new(target.clone()),
@@ -193,6 +204,25 @@ pub(crate) fn definitions(world: &World, snapshot: &Snapshot) -> Result<Vec<Sour
         found.extend(world.workspace.read(snapshot, &leaf.path)?);
     }
     Ok(found)
+}
+
+/// Files among the sources of `stack` whose names are no UTF-8: nothing can include them, and their document would have no name.
+fn misnamed<'a>(snapshot: &'a Snapshot, stack: &'a Stack, reads: &'a [Arc<str>]) -> impl Iterator<Item = Mistake> + 'a {
+    let is_read = |path: &&Arc<str>| reads.iter().any(|dir| dir.ends_with('/') && path.starts_with(&**dir));
+    let read = snapshot.listing.misnamed().iter().filter(is_read);
+    read.map(|path| not_utf8(path, &format!("which {} reads", stack.name)))
+}
+
+/// Stacks in directories whose names are no UTF-8.
+fn misnamed_stacks(snapshot: &Snapshot) -> impl Iterator<Item = Mistake> {
+    let stacks = snapshot.listing.misnamed().iter().filter(|path| path.ends_with("/stack.yaml"));
+    stacks.map(|path| not_utf8(path, "which defines a stack"))
+}
+
+fn not_utf8(path: &Arc<str>, of: &str) -> Mistake {
+    let what = format!("the name of this file, {of}, is not UTF-8");
+    Mistake::at(&Site::new(path.clone(), 1, 1), what)
+        .hint("rename it with git mv; each U+FFFD above stands for what can't be read")
 }
 
 fn read_into(world: &World, snapshot: &Snapshot, paths: Vec<Arc<str>>, found: &mut Sources) -> Result<(), Failure> {

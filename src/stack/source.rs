@@ -1,6 +1,7 @@
 //! What the workspace hands over: the listing of a commit, the bytes of the files we read, and where a line stands.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -50,6 +51,7 @@ pub struct Leaf {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     leaves: Vec<Leaf>,
+    misnamed: BTreeSet<Arc<str>>,
 }
 
 impl Listing {
@@ -59,7 +61,18 @@ impl Listing {
         leaves.reverse();
         leaves.dedup_by(|a, b| a.path == b.path);
         leaves.reverse();
-        Self { leaves }
+        Self { leaves, misnamed: BTreeSet::new() }
+    }
+
+    /// Notes the paths that are no UTF-8, with `U+FFFD` for what can't be told. Nobody can name such a file, and two may look alike.
+    pub fn with_misnamed(mut self, paths: impl IntoIterator<Item = Arc<str>>) -> Self {
+        self.misnamed = paths.into_iter().collect();
+        self
+    }
+
+    /// Returns the paths that are no UTF-8, sorted.
+    pub fn misnamed(&self) -> &BTreeSet<Arc<str>> {
+        &self.misnamed
     }
 
     /// Returns the leaf at `path`.

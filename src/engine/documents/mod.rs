@@ -20,7 +20,7 @@ mod values;
 mod vocabulary;
 
 use super::{Boxed, Engine, Failure, Job, Sources};
-use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason};
+use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason, say_missing};
 use crate::stack::{Mistakes, Resolved, Stack, Uses};
 use disk::{BeforeWrite, Disk};
 use look::Look;
@@ -153,7 +153,7 @@ fn reason_text(reason: &UnseenReason) -> String {
     match reason {
         UnseenReason::Needs(names) => format!("needs {}, which is not known yet", names.join(", ")),
         UnseenReason::Conflict(paths) => format!("conflict in {}", paths.join(", ")),
-        UnseenReason::SecretMissing(name) => format!("the environment variable {name} is not set"),
+        UnseenReason::SecretMissing { name, site } => say_missing(name, site.as_ref()),
         UnseenReason::Definition(text) | UnseenReason::Engine(text) => text.to_string(),
         UnseenReason::Cancelled => "cancelled".into(),
     }

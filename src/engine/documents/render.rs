@@ -70,7 +70,7 @@ pub(super) fn render(sources: &Sources, dir: &str, layout: &Layout<'_>, values: 
         return Err(UnseenReason::Engine(wrong.join("\n").into()));
     }
     if let Some(name) = missing {
-        return Err(UnseenReason::SecretMissing(name));
+        return Err(UnseenReason::SecretMissing { name, site: None });
     }
     if !needs.is_empty() {
         return Err(UnseenReason::Needs(needs.into_iter().collect()));
@@ -440,12 +440,13 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_not_set_is_missed_only_where_it_is_used() {
+        let missing = || UnseenReason::SecretMissing { name: "DB_PASSWORD".into(), site: None };
         let mut bench = Bench::new(&[("t/a", "plain")]);
         bench.inputs(vec![secret("password", json!(format!("x{}", mark_secret("DB_PASSWORD"))))]);
         assert!(rendered(&bench).is_ok());
         bench.add("network/t/b", b"{{ inputs.password }}");
-        assert_eq!(rendered(&bench), Err(UnseenReason::SecretMissing("DB_PASSWORD".into())));
+        assert_eq!(rendered(&bench), Err(missing()));
         bench.add("network/t/b", b"{{ inputs.password|upper }}");
-        assert_eq!(rendered(&bench), Err(UnseenReason::SecretMissing("DB_PASSWORD".into())));
+        assert_eq!(rendered(&bench), Err(missing()));
     }
 }
