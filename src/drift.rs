@@ -2,7 +2,7 @@
 
 use crate::change::{Action, Preview, Stray, StrayKind, Unseen, UnseenReason, say_missing};
 use crate::journal::{History, State};
-use crate::stack::TargetId;
+use crate::stack::{TargetId, unbroken};
 use std::borrow::Borrow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,7 +162,7 @@ fn classes(preview: &Preview, code: Code) -> BTreeMap<Class, BTreeSet<Arc<str>>>
 fn words(reason: &UnseenReason) -> Arc<str> {
     match reason {
         UnseenReason::Needs(holes) => format!("needs {}, which nobody has applied yet", holes.join(", ")).into(),
-        UnseenReason::Conflict(paths) => format!("does not merge into its base: {}", paths.join(", ")).into(),
+        UnseenReason::Conflict(paths) => format!("does not merge into its base: {}", unbroken(&paths.join(", "))).into(),
         UnseenReason::SecretMissing { name, site } => say_missing(name, site.as_ref()).into(),
         UnseenReason::Definition(text) | UnseenReason::Engine(text) => text.clone(),
         UnseenReason::Cancelled => "we were told to stop before we came to it".into(),

@@ -75,7 +75,7 @@ pub enum UnseenReason {
 
 /// Says that a secret is not set, and where it is asked for.
 pub fn say_missing(name: &str, site: Option<&Site>) -> String {
-    let at = site.map(|site| format!("{}:{}:{}: ", site.path, site.line, site.column)).unwrap_or_default();
+    let at = site.map(|site| format!("{site}:{}: ", site.column)).unwrap_or_default();
     format!("{at}the secret {name} is not set in the environment")
 }
 

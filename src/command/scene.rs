@@ -221,8 +221,7 @@ fn misnamed_stacks(snapshot: &Snapshot) -> impl Iterator<Item = Mistake> {
 
 fn not_utf8(path: &Arc<str>, of: &str) -> Mistake {
     let what = format!("the name of this file, {of}, is not UTF-8");
-    Mistake::at(&Site::new(path.clone(), 1, 1), what)
-        .hint("rename it with git mv; each U+FFFD above stands for what can't be read")
+    Mistake::at(&Site::new(path.clone(), 1, 1), what).hint("rename it; each � stands for bytes that are no text")
 }
 
 fn read_into(world: &World, snapshot: &Snapshot, paths: Vec<Arc<str>>, found: &mut Sources) -> Result<(), Failure> {

@@ -258,7 +258,7 @@ mod tests {
         };
         assert_eq!(place("PW").as_deref(), Some("a/stack.yaml:4:20"));
         assert_eq!(place("DB").as_deref(), Some("isobar.yaml:2:39"));
-        assert_eq!(place("PIN").as_deref(), Some("isobar.yaml:3:24"));
+        assert_eq!(place("PIN").as_deref(), Some("isobar.yaml:3:26"));
         assert_eq!(place("NONE"), None);
     }
 

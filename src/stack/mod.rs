@@ -50,4 +50,4 @@ pub use resolve::{Known, Resolved, Resolver, Traced};
 pub use schema::{Parts, json_schema};
 pub use select::{Considered, Reason, Selection, Side, Uses, Why, users_of_outputs};
 pub use selector::Selector;
-pub use source::{BlobId, Leaf, Listing, Mode, Site, Source};
+pub use source::{BlobId, Leaf, Listing, Mode, Site, Source, unbroken};

@@ -21,7 +21,7 @@ mod vocabulary;
 
 use super::{Boxed, Engine, Failure, Job, Sources};
 use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason, say_missing};
-use crate::stack::{Mistakes, Resolved, Stack, Uses};
+use crate::stack::{Mistakes, Resolved, Stack, Uses, unbroken};
 use disk::{BeforeWrite, Disk};
 use look::Look;
 use std::sync::Arc;
@@ -152,7 +152,7 @@ impl Documents {
 fn reason_text(reason: &UnseenReason) -> String {
     match reason {
         UnseenReason::Needs(names) => format!("needs {}, which is not known yet", names.join(", ")),
-        UnseenReason::Conflict(paths) => format!("conflict in {}", paths.join(", ")),
+        UnseenReason::Conflict(paths) => format!("conflict in {}", unbroken(&paths.join(", "))),
         UnseenReason::SecretMissing { name, site } => say_missing(name, site.as_ref()),
         UnseenReason::Definition(text) | UnseenReason::Engine(text) => text.to_string(),
         UnseenReason::Cancelled => "cancelled".into(),

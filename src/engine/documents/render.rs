@@ -6,7 +6,7 @@ use super::template::{self, SYNTAX, Trace, Wrong};
 use super::values::{Fault, Mark, Values, has_secrets, marks_in};
 use crate::change::{Redactor, UnseenReason};
 use crate::engine::Sources;
-use crate::stack::{Source, show_marks};
+use crate::stack::{Source, show_marks, unbroken};
 use minijinja::machinery::ast::Stmt;
 use minijinja::value::{Serde, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, State, UndefinedBehavior};
@@ -292,8 +292,8 @@ fn place(error: &minijinja::Error) -> String {
 
 fn where_of(error: &minijinja::Error) -> String {
     match (error.name(), error.line()) {
-        (Some(name), Some(line)) => format!("{name}:{line}: "),
-        (Some(name), None) => format!("{name}: "),
+        (Some(name), Some(line)) => format!("{}:{line}: ", unbroken(name)),
+        (Some(name), None) => format!("{}: ", unbroken(name)),
         (None, _) => String::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::path;
 use super::vocabulary::Word;
+use crate::stack::unbroken;
 use minijinja::machinery::ast::{Call, CallArg, Expr, Macro, Stmt};
 use minijinja::machinery::{Span, Token, parse as parse_template, tokenize};
 use minijinja::syntax::SyntaxConfig;
@@ -73,7 +74,7 @@ impl Wrong {
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.path, self.line, self.what)
+        write!(f, "{}:{}: {}", unbroken(&self.path), self.line, self.what)
     }
 }
 
