@@ -1,5 +1,6 @@
 //! `isobar doctor`: what is missing on this machine or in this repository, with the command that mends it.
 
+use super::preview::count;
 use super::scene::{FLEET, Scene};
 use super::tell;
 use crate::exit::{Exit, Failure};
@@ -87,7 +88,10 @@ fn fleet(world: &World) -> Vec<Finding> {
     let scene = match Scene::open(world, snapshot).and_then(|scene| scene.check_targets(world).map(|()| scene)) {
         Ok(scene) => scene,
         Err(Failure::Definitions(mistakes)) => {
-            return vec![bad(format!("{} mistakes in the definitions", mistakes.len()), Some("isobar check".into()))];
+            return vec![bad(
+                format!("{} in the definitions", count(mistakes.len(), "mistake", "mistakes")),
+                Some("isobar check".into()),
+            )];
         }
         Err(failure) => return vec![bad(failure.to_string(), None)],
     };

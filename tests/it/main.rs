@@ -15,6 +15,7 @@ mod forward;
 mod holes;
 mod house;
 mod killed;
+mod names;
 mod preview;
 mod recover;
 mod rollout;
