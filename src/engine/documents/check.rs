@@ -174,11 +174,11 @@ fn check_outputs(stack: &Stack, layout: &Layout<'_>, mistakes: &mut Mistakes) {
 
 /// Checks what only the values of one target tell: its section, and outputs read from a document that holds a secret.
 pub(super) fn check_target(stack: &Stack, sources: &Sources, resolved: &Resolved, mistakes: &mut Mistakes) {
+    outputs::refuse_given(stack, resolved, mistakes);
     if !section::waits_for(&resolved.section).is_empty() {
         return;
     }
     let Some(section) = Section::read(&resolved.section, &stack.dir, mistakes) else { return };
-    outputs::refuse_given(stack, resolved, mistakes);
     let read = outputs::read_back(resolved);
     let is_sensitive = resolved.inputs.values().chain(resolved.vars.values()).any(|traced| traced.sensitive);
     if read.is_empty() || !is_sensitive {

@@ -42,7 +42,7 @@ pub(super) fn look(job: &Job, disk: &Disk) -> Result<Look, UnseenReason> {
     };
     if job.intent == Intent::Converge {
         let mut mistakes = Mistakes::default();
-        outputs::refuse(&job.resolved, &rendered, |text| redactor.finds_in(text), &mut mistakes);
+        outputs::refuse_rendered(&job.resolved, &rendered, |text| redactor.finds_in(text), &mut mistakes);
         mistakes.or(()).map_err(|mistakes| definition(&mistakes))?;
     }
     let seen = Seen { job, section: &section, rendered: &rendered, disk, redactor: &redactor };

@@ -65,7 +65,12 @@ pub(super) fn refuse_given(stack: &Stack, resolved: &Resolved, mistakes: &mut Mi
 }
 
 /// Reports outputs with a sensitive value in them, now that the documents are rendered: they would never be known.
-pub(super) fn refuse(resolved: &Resolved, rendered: &Rendered, is_sensitive: impl Fn(&str) -> bool, mistakes: &mut Mistakes) {
+pub(super) fn refuse_rendered(
+    resolved: &Resolved,
+    rendered: &Rendered,
+    is_sensitive: impl Fn(&str) -> bool,
+    mistakes: &mut Mistakes,
+) {
     let tells = |value: &Value| is_sensitive(&value.to_string()) || texts(value).any(&is_sensitive);
     for (name, from) in &resolved.outputs {
         let OutputFrom::Value(node) = from else { continue };
@@ -121,7 +126,7 @@ fn names_a_secret(stack: &Stack, from: &OutputFrom) -> Option<(Site, Arc<str>)> 
 /// and will stay as it is.
 ///
 /// An output never carries a sensitive value: it would leave in a preview, and dependents would print it unmasked. Such an
-/// output stays unknown; [`refuse`] tells of it.
+/// output stays unknown; [`refuse_rendered`] tells of it.
 pub(super) fn read(
     resolved: &Resolved,
     is_sensitive: impl Fn(&str) -> bool,
