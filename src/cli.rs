@@ -115,8 +115,8 @@ struct PreviewArgs {
     #[arg(long)]
     exit_code: bool,
     /// Previews at once
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    parallel: usize,
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    parallel: Option<usize>,
 }
 
 #[derive(Args, Debug)]
@@ -142,8 +142,8 @@ struct ApplyArgs {
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// Targets in flight at most, below what the rollout allows
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    parallel: usize,
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    parallel: Option<usize>,
 }
 
 #[derive(Args, Debug)]
@@ -160,8 +160,8 @@ struct DriftArgs {
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// Looks at once
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    parallel: usize,
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    parallel: Option<usize>,
 }
 
 #[derive(Args, Debug)]
@@ -237,7 +237,7 @@ struct JsonArgs {
 #[derive(Args, Debug)]
 struct PauseArgs {
     /// Why, for those who meet the pause
-    #[arg(long)]
+    #[arg(long, value_parser = reason)]
     reason: String,
     /// Print JSON, on one line
     #[arg(long)]
@@ -252,7 +252,7 @@ struct HoldArgs {
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// Why, for those who meet the hold
-    #[arg(long)]
+    #[arg(long, value_parser = reason)]
     reason: Option<String>,
     /// End the hold
     #[arg(long, conflicts_with_all = ["until", "reason"])]
@@ -291,6 +291,22 @@ struct SchemaArgs {
     /// isobar.yaml, stack.yaml, or what --json prints
     #[arg(value_enum)]
     which: SchemaArg,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one at once, or nothing would ever begin; leave the flag out for the default".into()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("a whole number, at least 1".into()),
+    }
+}
+
+/// A reason is read by people who did not give it.
+fn reason(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a reason is read by those who meet it; say why".into()),
+        said => Ok(said.into()),
+    }
 }
 
 fn after_help() -> String {
@@ -365,8 +381,13 @@ async fn verb(world: &World, verb: Verb) -> Result<Exit, Failure> {
         Verb::Drift(args) => {
             let (selector, json) = args.select.read()?;
             let form = Form { json, markdown: args.markdown };
-            let request =
-                command::drift::Request { selector, form, reviews: args.review, fix: args.fix, parallel: args.parallel };
+            let request = command::drift::Request {
+                selector,
+                form,
+                reviews: args.review,
+                fix: args.fix,
+                parallel: args.parallel.unwrap_or(0),
+            };
             command::drift::run(world, &request).await
         }
         Verb::Status(args) => {
@@ -422,7 +443,7 @@ fn preview(args: PreviewArgs) -> Result<command::preview::Request, Failure> {
         all: args.all,
         reviews: args.review,
         exit_code: args.exit_code,
-        parallel: args.parallel,
+        parallel: args.parallel.unwrap_or(0),
     })
 }
 
@@ -432,7 +453,7 @@ fn apply(args: ApplyArgs) -> Result<command::apply::Request, Failure> {
         selector,
         form: Form { json, markdown: args.markdown },
         reviews: args.review,
-        parallel: args.parallel,
+        parallel: args.parallel.unwrap_or(0),
     })
 }
 

@@ -1,13 +1,13 @@
 //! The only place that spawns tasks: fans out previews, drives a rollout, bounds concurrency, stops on a signal.
 //! Knows no policy: it starts a target only with a [`Step`], which holds a clearance.
 
-use crate::change::{Applied, Intent, Preview, Unseen, UnseenReason};
+use crate::change::{Applied, Intent, Preview, Unseen, UnseenReason, say_missing};
 use crate::diagnosis;
 use crate::engine::{Engines, Failure, Job};
 use crate::journal::{Entry, Event};
 use crate::probe;
 use crate::rollout::{Ending, Gate, Now, Outcome, Progress, Step, StepEvent, Todo};
-use crate::stack::{Known, RegionId, TargetId};
+use crate::stack::{Known, RegionId, TargetId, unbroken};
 use crate::store::{Boxed, Lease, Store, StoreError};
 use futures::{FutureExt as _, StreamExt as _};
 use std::collections::BTreeMap;
@@ -370,8 +370,10 @@ pub fn say_unseen(reason: &UnseenReason) -> String {
         UnseenReason::Needs(holes) => {
             format!("needs {}, which {} not known yet", holes.join(", "), if holes.len() == 1 { "is" } else { "are" })
         }
-        UnseenReason::Conflict(paths) => format!("the head does not merge into its base: conflict in {}", paths.join(", ")),
-        UnseenReason::SecretMissing(name) => format!("the secret {name} is not set in the environment"),
+        UnseenReason::Conflict(paths) => {
+            format!("the head does not merge into its base: conflict in {}", unbroken(&paths.join(", ")))
+        }
+        UnseenReason::SecretMissing { name, site } => say_missing(name, site.as_ref()),
         UnseenReason::Definition(text) => text.to_string(),
         UnseenReason::Engine(text) => diagnosis::explain("", text).sentence.to_string(),
         UnseenReason::Cancelled => "we were told to stop before we came to it".into(),

@@ -35,7 +35,7 @@ impl std::str::FromStr for Review {
             "reject" => Decision::Reject,
             _ => return Err(form()),
         };
-        if by.is_empty() || digest.as_ref().is_some_and(|digest| digest.len() < 8) {
+        if by.trim().is_empty() || digest.as_ref().is_some_and(|digest| digest.len() < 8) {
             return Err(format!("{}; a digest has at least 8 characters", form()));
         }
         Ok(Self { by: User(by.into()), decision, digest })

@@ -13,7 +13,7 @@ use crate::report::{Report, Told};
 use crate::review::CommitSha;
 use crate::rollout::Rollout;
 use crate::runner::{self, PREVIEWS_AT_ONCE};
-use crate::stack::{Known, Selector, TargetId};
+use crate::stack::{Known, Selector, TargetId, unbroken};
 use crate::store::Stored;
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -230,7 +230,7 @@ pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
 /// The first few of a list of paths.
 pub(crate) fn some(paths: &[Arc<str>]) -> String {
     const SHOWN: usize = 5; // a line stays a line
-    let shown: Vec<&str> = paths.iter().take(SHOWN).map(|path| &**path).collect();
+    let shown: Vec<_> = paths.iter().take(SHOWN).map(|path| unbroken(path)).collect();
     let rest = paths.len().saturating_sub(SHOWN);
     if rest == 0 { shown.join(", ") } else { format!("{} and {rest} more", shown.join(", ")) }
 }

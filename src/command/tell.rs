@@ -68,7 +68,7 @@ pub(crate) fn rows(
             state: match &unseen.reason {
                 UnseenReason::Needs(_) => RowState::Waiting(say_unseen(&unseen.reason).into()),
                 UnseenReason::Conflict(_)
-                | UnseenReason::SecretMissing(_)
+                | UnseenReason::SecretMissing { .. }
                 | UnseenReason::Definition(_)
                 | UnseenReason::Engine(_)
                 | UnseenReason::Cancelled => RowState::Unknown(say_unseen(&unseen.reason).into()),

@@ -23,6 +23,8 @@ pub(super) struct FleetFile {
     pub(super) policy: Option<Node>,
     pub(super) rollout: Option<Node>,
     pub(super) journal: Option<(Arc<str>, Site)>,
+    /// See [`super::Fleet::strict`].
+    pub(super) strict: Mistakes,
 }
 
 /// Reads the fleet file.
@@ -38,17 +40,19 @@ pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> FleetFile {
     if let Some(site) = fields.key_site("regions").filter(|_| entries(&mut fields, "regions").is_empty()) {
         fields.mistakes().push(Mistake::at(site, "the fleet has no region").hint("such as prod/eu-west-1: {cloud: aws}"));
     }
+    let mut strict = Mistakes::default();
     let environment_of = |region: &Arc<Region>| Some(Arc::from(region.id.environment()));
     let file = FleetFile {
         vars: vars(fields.get("vars"), fields.mistakes()),
         environment_vars: layers(&mut fields, "environments", "an environment", regions.iter().filter_map(environment_of)),
         cloud_vars: layers(&mut fields, "clouds", "a cloud", regions.iter().filter_map(|region| region.cloud.clone())),
-        teams: teams(&mut fields),
+        teams: teams(&mut fields, &mut strict),
         first_apply: first_apply(&mut fields),
         policy: fields.get("policy").cloned(),
         rollout: fields.get("rollout").cloned(),
         journal: fields.text("journal").map(Arc::from).zip(node.get("journal").map(|node| node.site.clone())),
         regions,
+        strict,
     };
     fields.finish();
     file
@@ -142,11 +146,21 @@ fn first_apply(fields: &mut Fields<'_>) -> FirstApply {
     }
 }
 
-fn teams(fields: &mut Fields<'_>) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
+fn teams(fields: &mut Fields<'_>, strict: &mut Mistakes) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
     let mut teams = BTreeMap::new();
-    for (name, _, members) in entries(fields, "teams") {
-        let logins = fields.texts_of(members, "a team").into_iter().map(|(login, _)| login.into()).collect();
-        teams.insert(name.clone(), logins);
+    for (name, site, members) in entries(fields, "teams") {
+        let before = fields.mistakes().len();
+        let logins = fields.texts_of(members, "a team");
+        let blank = logins.iter().filter(|(login, _)| login.trim().is_empty());
+        strict.extend(
+            blank.map(|(_, node)| Mistake::at(&node.site, "a login is blank").hint("write a person's login, or remove it")),
+        );
+        if logins.is_empty() && fields.mistakes().len() == before {
+            let mistake = Mistake::at(site, format!("team {name:?} has no members: a rule that asks for it could never be met"));
+            strict
+                .push(mistake.hint(format!("name them, such as {name}: [ada, grace]; or remove the team and what asks for it")));
+        }
+        teams.insert(name.clone(), logins.into_iter().map(|(login, _)| login.into()).collect());
     }
     teams
 }

@@ -55,6 +55,6 @@ pub use resolve::{Known, Resolved, Resolver};
 pub use schema::{Parts, json_schema};
 pub use select::{Considered, Selection, Why, users_of_outputs};
 pub use selector::Selector;
-pub use source::{BlobId, Leaf, Listing, Mode, Site, Source};
+pub use source::{BlobId, Leaf, Listing, Mode, Site, Source, unbroken};
 pub use traced::{Layer, Traced};
 pub use vars::Vars;

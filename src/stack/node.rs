@@ -67,6 +67,16 @@ impl Node {
         }
     }
 
+    /// Returns where `!secret name` stands in the tree, the first of them.
+    pub fn secret_site(&self, name: &str) -> Option<&Site> {
+        match &self.kind {
+            Kind::Secret(known) => (**known == *name).then_some(&self.site),
+            Kind::List(items) => items.iter().find_map(|item| item.secret_site(name)),
+            Kind::Map(entries) => entries.iter().find_map(|(_, _, value)| value.secret_site(name)),
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => None,
+        }
+    }
+
     /// Names the kind as a user would: "a list", "a map".
     pub fn kind_name(&self) -> &'static str {
         match &self.kind {

@@ -16,6 +16,7 @@ mod holes;
 mod house;
 mod instances;
 mod killed;
+mod names;
 mod preview;
 mod recover;
 mod rollout;

@@ -263,7 +263,7 @@ fn not_seen(unseen: Unseen, cleared: &mut Cleared, ends: &mut BTreeMap<TargetId,
     let (outcome, end) = match &unseen.reason {
         UnseenReason::Cancelled => return, // asked again by the next run
         UnseenReason::Needs(_) | UnseenReason::Conflict(_) => (Outcome::Skipped(said.clone()), EndState::Skipped(said)),
-        UnseenReason::SecretMissing(_) | UnseenReason::Definition(_) | UnseenReason::Engine(_) => {
+        UnseenReason::SecretMissing { .. } | UnseenReason::Definition(_) | UnseenReason::Engine(_) => {
             (Outcome::Failed(said.clone()), EndState::Failed(said))
         }
     };
