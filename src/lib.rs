@@ -28,6 +28,8 @@ pub mod rollout;
 pub mod stack;
 
 // ── hands ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+/// Object storage: conditional reads and writes.
+pub mod bucket;
 /// The engines that preview and apply one target.
 pub mod engine;
 /// Where reviews come from and reports go.

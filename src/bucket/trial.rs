@@ -1,0 +1,44 @@
+//! Tries out whether a service keeps its conditions, before anything is written that counts on them: some that speak these protocols
+//! take every write.
+
+use super::fault::Fault;
+use super::{Bucket, Version};
+use std::hash::{BuildHasher as _, RandomState};
+
+/// Called before each write, with what is about to be done; an error stops there.
+pub type BeforeWrite<'a> = &'a (dyn Fn(&str) -> Result<(), String> + Sync);
+
+impl Bucket {
+    /// Writes, and deletes again, an object of the name `stem` and a random end; once for a container. A service that writes over what
+    /// it was not told to is refused.
+    pub async fn try_out(&self, stem: &str, before: BeforeWrite<'_>) -> Result<(), Fault> {
+        self.tried.get_or_try_init(|| self.trial(stem, before)).await.copied()
+    }
+
+    async fn trial(&self, stem: &str, before: BeforeWrite<'_>) -> Result<(), Fault> {
+        let key = format!("{stem}{:016x}", RandomState::new().hash_one(stem));
+        let step = || before(&format!("trying out {}", self.container.url(&key))).map_err(Fault::plain);
+
+        step()?;
+        let first = self.put(&key, b"first", None).await?;
+        step()?;
+        self.refused(self.put(&key, b"second", None).await, "it writes over an object that was expected to be absent")?;
+        step()?;
+        let second = self.put(&key, b"second", Some(&first)).await?;
+        step()?;
+        self.refused(
+            self.put(&key, b"third", Some(&first)).await,
+            "it writes over an object that is no longer the expected one",
+        )?;
+        step()?;
+        self.delete(&key, &second).await
+    }
+
+    fn refused(&self, written: Result<Version, Fault>, why: &str) -> Result<(), Fault> {
+        match written {
+            Ok(_) => Err(Fault::unfit(&self.container, why)),
+            Err(Fault::Moved(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+}
