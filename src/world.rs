@@ -1,5 +1,6 @@
 //! The hands given to a command, built once: workspace, engines, host, store, clock, secrets, and where words go.
 
+use crate::bucket::{Access, Buckets};
 use crate::change::Key;
 use crate::engine::{self, Engines};
 use crate::host::{Host, Local, LocalConfig};
@@ -134,11 +135,13 @@ impl World {
         };
         let key = environment.get("ISOBAR_KEY").map(|text| Key::new(text.as_bytes()));
         environment.get("ISOBAR_KEY").iter().for_each(|key| terminal.mask(&"ISOBAR_KEY".into(), &Arc::from(*key)));
+        let access = Access::of(|name| environment.get(name));
+        access.secrets().for_each(|(name, value)| terminal.mask(&name.into(), &value.into()));
         let run = run_id(clock.now_ms());
         Ok(Self {
             store: Arc::new(FileStore::open(places.journal)?),
             host: Arc::new(Local::new(config)),
-            engines: engine::all(),
+            engines: engine::all(&Buckets::new(access)),
             workspace,
             clock,
             environment,

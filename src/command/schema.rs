@@ -1,5 +1,6 @@
 //! `isobar schema`: the JSON Schemas of the definitions and of `--json`.
 
+use crate::bucket::Buckets;
 use crate::exit::Failure;
 use crate::stack::Parts;
 use serde_json::Value;
@@ -17,7 +18,8 @@ pub enum Which {
 
 /// Returns a schema, complete with the sections of every engine.
 pub fn schema(which: Which) -> Result<Value, Failure> {
-    let engines: Vec<(&str, Value)> = crate::engine::all().iter().map(|engine| (engine.name(), engine.schema())).collect();
+    let engines = crate::engine::all(&Buckets::default());
+    let engines: Vec<(&str, Value)> = engines.iter().map(|engine| (engine.name(), engine.schema())).collect();
     let (policy, rollout) = (crate::policy::schema(), crate::rollout::schema());
     let parts = Parts { engines: &engines, policy: Some(policy), rollout: Some(rollout) };
     let found = match which {

@@ -5,7 +5,10 @@ mod documents;
 
 pub use contract::{Boxed, Engine, Engines, Failure, Job, Sources};
 
-/// Every engine in this binary, by the name of its section.
-pub fn all() -> Engines {
-    Engines::new(vec![std::sync::Arc::new(documents::Documents::default())])
+use crate::bucket::Buckets;
+use std::sync::Arc;
+
+/// Every engine in this binary, by the name of its section; those that publish to object storage do it through `buckets`.
+pub fn all(buckets: &Buckets) -> Engines {
+    Engines::new(vec![Arc::new(documents::Documents::new(buckets.clone()))])
 }

@@ -89,10 +89,16 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
         "app/stack.yaml:2:22:",
     ),
     (
-        "a bucket",
+        "a bucket that can't be",
         "app/stack.yaml",
-        "where: all\ndocuments: { source: ./templates, destination: \"s3://x\" }\n",
-        "comes with the object stores",
+        "where: all\ndocuments: { source: ./templates, destination: \"s3://My_Bucket/live\" }\n",
+        "app/stack.yaml:2:49: destination \"s3://My_Bucket/live\": \"My_Bucket\" can't be the name of a bucket",
+    ),
+    (
+        "one bucket for two targets",
+        "app/stack.yaml",
+        "where: all\ndocuments: { source: ./templates, destination: \"az://account/container/live\" }\n",
+        "are the same thing: az://account/container/live",
     ),
     (
         "a template with a syntax error",

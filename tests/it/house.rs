@@ -199,7 +199,7 @@ fn main_fits_a_screen() {
 
 #[test]
 fn every_engine_has_a_file_a_sentence_and_a_page() {
-    let engines = isobar::engine::all();
+    let engines = isobar::engine::all(&isobar::bucket::Buckets::default());
     let mut faults = Vec::new();
     for engine in engines.iter() {
         let name = engine.name();

@@ -4,6 +4,7 @@ mod apply;
 mod approvals;
 mod authority;
 mod broken;
+mod buckets;
 mod cli;
 mod demo;
 mod destroy;

@@ -1,9 +1,10 @@
 //! Mistakes of a section and its templates, and what they read: from sources alone, before any value is known.
 
+use super::destination;
 use super::layout::{self, Layout};
 use super::outputs::{self, ReadBack};
 use super::render;
-use super::section::{self, Section};
+use super::section::Section;
 use super::template::{self, BUILT_IN, Include, ROOTS, Trace};
 use super::values::Values;
 use super::vocabulary::Word;
@@ -183,7 +184,7 @@ fn check_outputs(stack: &Stack, layout: &Layout<'_>, mistakes: &mut Mistakes) {
 /// Checks what only the values of one target tell: its section, and outputs read from a document that holds a secret.
 pub(super) fn check_target(stack: &Stack, sources: &Sources, resolved: &Resolved, mistakes: &mut Mistakes) {
     outputs::refuse_given(stack, resolved, mistakes);
-    if !section::waits_for(&resolved.section).is_empty() {
+    if !destination::waits_for(&resolved.section).is_empty() {
         return;
     }
     let Some(section) = Section::read(&resolved.section, &stack.dir, mistakes) else { return };

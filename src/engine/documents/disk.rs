@@ -2,6 +2,7 @@
 //! symlink, at no step of a path: each directory is opened from the one above it. Knows no manifest and no document.
 
 use super::path;
+use super::place::{BeforeWrite, Entry, Found, READ_MAX};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::cell::{Cell, RefCell};
@@ -11,13 +12,6 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
-
-/// Called before each step that changes the disk, with what is about to be done; an error stops there, as a kill would.
-pub(super) type BeforeWrite = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
-
-/// Bytes of a file read back at most; ours are far smaller, and a foreign one must not fill the memory.
-const READ_MAX: u64 = 16 * 1024 * 1024;
 
 /// Directories kept open at once; a process may have few files open.
 const OPEN_MAX: usize = 32;
@@ -30,22 +24,6 @@ pub(super) struct Disk {
     dirty: RefCell<BTreeSet<String>>,
     steps: Cell<usize>,
     before_write: Option<BeforeWrite>,
-}
-
-/// What stands at a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    Absent,
-    File(Vec<u8>),
-    /// Something else stands at the path, or at a directory above it: where, and what.
-    Blocked(String, &'static str),
-}
-
-/// One entry of a directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) is_dir: bool,
 }
 
 enum Opened {

@@ -1,13 +1,14 @@
-//! What would change at the destination: the rendered documents beside those that are there. Reads the disk and changes nothing.
+//! What would change at the destination: the rendered documents beside those that are there. Reads, and changes nothing.
 
 use super::compare::There;
-use super::disk::{Disk, Found};
+use super::destination;
 use super::layout::Layout;
 use super::manifest::Manifest;
 use super::outputs;
 use super::path::{self, MANIFEST, TEMPORARY};
+use super::place::{FILES_MAX, Found, Place};
 use super::render::{Rendered, render};
-use super::section::{self, Section};
+use super::section::Section;
 use super::values::Values;
 use crate::change::{Intent, Preview, Redactor, Stray, StrayKind, UnseenReason};
 use crate::engine::Job;
@@ -15,13 +16,9 @@ use crate::stack::Mistakes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Files of a destination that are looked through for unmanaged ones at most.
-const FILES_MAX: usize = 100_000;
-
 /// What was seen, kept for an apply. Not `Debug`: it holds the documents.
 pub(super) struct Look {
     pub(super) preview: Preview,
-    pub(super) section: Section,
     pub(super) rendered: Rendered,
     /// Ours, or that of a target which this one takes over.
     pub(super) manifest: Option<Manifest>,
@@ -32,12 +29,11 @@ pub(super) struct Look {
 }
 
 /// Renders the job's documents and compares them with what its destination holds.
-pub(super) fn look(job: &Job, disk: &Disk) -> Result<Look, UnseenReason> {
+pub(super) fn look(job: &Job, section: &Section, place: &dyn Place) -> Result<Look, UnseenReason> {
     let values = Values::of(job);
     let redactor = Redactor::new(values.secrets());
-    let section = section(job).map_err(|reason| redacted(reason, &redactor))?;
     let rendered = match job.intent {
-        Intent::Converge => rendered(job, &section, &values)?,
+        Intent::Converge => rendered(job, section, &values)?,
         Intent::Destroy => Rendered::new(),
     };
     if job.intent == Intent::Converge {
@@ -45,7 +41,7 @@ pub(super) fn look(job: &Job, disk: &Disk) -> Result<Look, UnseenReason> {
         outputs::refuse_rendered(&job.resolved, &rendered, |text| redactor.finds_in(text), &mut mistakes);
         mistakes.or(()).map_err(|mistakes| definition(&mistakes))?;
     }
-    let seen = Seen { job, section: &section, rendered: &rendered, disk, redactor: &redactor };
+    let seen = Seen { job, section, rendered: &rendered, place, redactor: &redactor };
     let engine = |text: String| UnseenReason::Engine(redactor.redact(&text).into());
     let manifest = seen.manifest().map_err(engine)?;
     let there = seen.there(manifest.as_ref()).map_err(engine)?;
@@ -60,26 +56,21 @@ pub(super) fn look(job: &Job, disk: &Disk) -> Result<Look, UnseenReason> {
     let outputs = seen.outputs(&changes, manifest.as_ref(), &there);
     let preview =
         Preview { target: job.target.id.clone(), engine: super::NAME.into(), intent: job.intent, changes, outputs, strays };
-    Ok(Look { preview, section, rendered, manifest, there, leftovers: listed.leftovers })
+    Ok(Look { preview, rendered, manifest, there, leftovers: listed.leftovers })
 }
 
-/// A section may be filled in from a sensitive input.
-fn redacted(reason: UnseenReason, redactor: &Redactor) -> UnseenReason {
-    match reason {
-        UnseenReason::Definition(text) => UnseenReason::Definition(redactor.redact(&text).into()),
-        other => other,
-    }
-}
-
-/// Reads the section with its expressions filled in.
+/// Reads the section with its expressions filled in; it may be so from a sensitive input.
 pub(super) fn section(job: &Job) -> Result<Section, UnseenReason> {
-    let needs = section::waits_for(&job.resolved.section);
+    let needs = destination::waits_for(&job.resolved.section);
     if !needs.is_empty() {
         return Err(UnseenReason::Needs(needs));
     }
     let mut mistakes = Mistakes::default();
     let section = Section::read(&job.resolved.section, &job.target.stack.dir, &mut mistakes);
-    section.ok_or_else(|| definition(&mistakes))
+    section.ok_or_else(|| match definition(&mistakes) {
+        UnseenReason::Definition(text) => UnseenReason::Definition(Redactor::new(Values::of(job).secrets()).redact(&text).into()),
+        other => other,
+    })
 }
 
 fn rendered(job: &Job, section: &Section, values: &Values) -> Result<Rendered, UnseenReason> {
@@ -119,24 +110,20 @@ pub(super) struct Seen<'a> {
     pub(super) job: &'a Job,
     section: &'a Section,
     pub(super) rendered: &'a Rendered,
-    disk: &'a Disk,
+    place: &'a dyn Place,
     pub(super) redactor: &'a Redactor,
 }
 
 impl Seen<'_> {
-    fn at(&self, document: &str) -> String {
-        format!("{}/{document}", self.section.destination)
-    }
-
     /// Reads the manifest; one of another target is refused, unless that target is taken over.
     fn manifest(&self) -> Result<Option<Manifest>, String> {
-        let Some(manifest) = read_manifest(self.disk, self.section)? else { return Ok(None) };
+        let Some(manifest) = read_manifest(self.place)? else { return Ok(None) };
         let ours = manifest.target == self.job.target.id || self.job.was.contains(&manifest.target);
         match (ours, self.job.intent) {
             (true, _) => Ok(Some(manifest)),
             (false, Intent::Destroy) => Ok(None), // somebody else's now, so there is nothing of ours to remove
             (false, Intent::Converge) => Err(format!(
-                "file:{} belongs to {}: two targets can't share a destination; choose another one, or declare the move with was:",
+                "{} belongs to {}: two targets can't share a destination; choose another one, or declare the move with was:",
                 self.section.destination, manifest.target
             )),
         }
@@ -146,7 +133,8 @@ impl Seen<'_> {
     fn there(&self, manifest: Option<&Manifest>) -> Result<BTreeMap<Arc<str>, Found>, String> {
         let owned = manifest.into_iter().flat_map(Manifest::owned);
         let paths: BTreeSet<&Arc<str>> = self.rendered.keys().chain(owned).collect();
-        paths.into_iter().map(|path| Ok((path.clone(), self.disk.read(&self.at(path))?))).collect()
+        let found = self.place.read(&paths.iter().map(|path| &***path).collect::<Vec<_>>())?;
+        Ok(paths.into_iter().cloned().zip(found).collect())
     }
 
     fn listed(&self, manifest: Option<&Manifest>) -> Result<Listed, String> {
@@ -162,7 +150,7 @@ impl Seen<'_> {
             if !is_known && !self.section.tell_unmanaged {
                 continue;
             }
-            let entries = self.disk.list(&path::normalise(&self.section.destination, &dir).unwrap_or_default())?;
+            let entries = self.place.list(&dir)?;
             if !dir.is_empty() && entries.iter().any(|entry| entry.name == MANIFEST) {
                 continue; // another target's destination, inside ours
             }
@@ -179,7 +167,7 @@ impl Seen<'_> {
             }
             if files > FILES_MAX {
                 return Err(format!(
-                    "file:{} holds more than {FILES_MAX} files; publish to a directory of its own, or set unmanaged: ignore",
+                    "{} holds more than {FILES_MAX} files; publish to a directory of its own, or set unmanaged: ignore",
                     self.section.destination
                 ));
             }
@@ -199,7 +187,7 @@ impl Seen<'_> {
         let leaving = |path: &str| owned(path) && !self.rendered.contains_key(path);
         let mut wrong = Vec::new();
         for (document, found) in there {
-            let at = self.at(document);
+            let at = self.place.told(document);
             match found {
                 Found::Absent => {}
                 Found::File(_) if owned(document) => {}
@@ -208,8 +196,7 @@ impl Seen<'_> {
                     "{at} exists and is not ours: what isobar did not publish it does not overwrite; move it away, or render to another path"
                 )),
                 Found::Blocked(place, what) => {
-                    let inside = place.strip_prefix(&*self.section.destination).map(|rest| rest.trim_start_matches('/'));
-                    let makes_way = match (inside, *what) {
+                    let makes_way = match (self.place.inside(place), *what) {
                         // A document of ours goes, where a directory is to come; or the other way round.
                         (Some(inside), "a file") => leaving(inside),
                         (Some(inside), "a directory") => {
@@ -231,9 +218,9 @@ impl Seen<'_> {
 }
 
 /// Reads the manifest of a destination, whoever owns it.
-pub(super) fn read_manifest(disk: &Disk, section: &Section) -> Result<Option<Manifest>, String> {
-    let at = format!("{}/{MANIFEST}", section.destination);
-    match disk.read(&at)? {
+pub(super) fn read_manifest(place: &dyn Place) -> Result<Option<Manifest>, String> {
+    let at = place.told(MANIFEST);
+    match place.read(&[MANIFEST])?.pop().unwrap_or(Found::Absent) {
         Found::Absent => Ok(None),
         Found::File(bytes) => Manifest::parse(&bytes).map(Some).map_err(|why| format!("{at}: {why}; restore the file as it was")),
         Found::Blocked(place, what) => Err(format!("{place} is {what}, so {at} can't be read; move it away")),

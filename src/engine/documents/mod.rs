@@ -2,13 +2,17 @@
 
 mod check;
 mod compare;
+mod destination;
 mod disk;
 mod flow;
+mod folder;
 mod layout;
 mod look;
 mod manifest;
+mod objects;
 mod outputs;
 mod path;
+mod place;
 mod publish;
 mod render;
 mod section;
@@ -20,10 +24,12 @@ mod values;
 mod vocabulary;
 
 use super::{Boxed, Engine, Failure, Job, Sources};
+use crate::bucket::Buckets;
 use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason, say_missing};
 use crate::stack::{Mistakes, Resolved, Stack, Uses, unbroken};
-use disk::{BeforeWrite, Disk};
 use look::Look;
+use place::{BeforeWrite, Found, Place};
+use section::Section;
 use std::sync::Arc;
 
 const NAME: &str = "documents";
@@ -31,6 +37,7 @@ const NAME: &str = "documents";
 /// Renders documents and publishes them; needs no tool.
 #[derive(Clone, Default)]
 pub(super) struct Documents {
+    buckets: Buckets,
     before_write: Option<BeforeWrite>,
 }
 
@@ -40,7 +47,7 @@ impl Engine for Documents {
     }
 
     fn about(&self) -> &'static str {
-        "renders a stack's templates for one region and publishes the documents to a directory"
+        "renders a stack's templates for one region and publishes the documents to a directory or a bucket"
     }
 
     fn schema(&self) -> serde_json::Value {
@@ -68,7 +75,7 @@ impl Engine for Documents {
     }
 
     fn identity(&self, resolved: &Resolved) -> Option<String> {
-        section::destination_of(&resolved.section).map(|destination| format!("file:{destination}"))
+        destination::of_section(&resolved.section).map(|destination| destination.to_string())
     }
 
     fn preview<'a>(&'a self, job: &'a Job) -> Boxed<'a, Result<Preview, Unseen>> {
@@ -97,7 +104,11 @@ impl Engine for Documents {
 }
 
 impl Documents {
-    /// Runs `work` where it may wait for the disk. What a panic says is not told: it may hold a value.
+    pub(super) fn new(buckets: Buckets) -> Self {
+        Self { buckets, before_write: None }
+    }
+
+    /// Runs `work` where it may wait for a disk or a service. What a panic says is not told: it may hold a value.
     async fn blocking<T: Send + 'static>(
         &self,
         job: &Job,
@@ -108,14 +119,19 @@ impl Documents {
         done.map_err(|_panicked_or_cancelled| "the documents engine stopped unexpectedly; please report it".to_string())
     }
 
-    fn look(&self, job: &Job) -> Result<(Look, Disk), UnseenReason> {
-        let disk = Disk::open(&job.root, self.before_write.clone()).map_err(|text| UnseenReason::Engine(text.into()))?;
-        Ok((look::look(job, &disk)?, disk))
+    fn look(&self, job: &Job) -> Result<(Look, Box<dyn Place>), UnseenReason> {
+        let section = look::section(job)?;
+        let place = self.open(job, &section).map_err(|text| UnseenReason::Engine(text.into()))?;
+        Ok((look::look(job, &section, &*place)?, place))
+    }
+
+    fn open(&self, job: &Job, section: &Section) -> Result<Box<dyn Place>, String> {
+        place::open(&section.destination, job, &self.buckets, self.before_write.clone())
     }
 
     fn publish(&self, job: &Job, expected: &crate::change::Digest) -> Result<Applied, Failure> {
         let untouched = |text: String| Failure { text: text.into(), untouched: true };
-        let (look, disk) =
+        let (look, place) =
             self.look(job).map_err(|reason| untouched(format!("looking again before the apply: {}", reason_text(&reason))))?;
         if look.preview.digest() != *expected {
             return Err(untouched("reality moved since the preview: it would do something else now; preview again".into()));
@@ -123,9 +139,9 @@ impl Documents {
         if let Some(change) = look.preview.changes.iter().find(|change| !change.holes.is_empty()) {
             return Err(untouched(format!("{} needs {}, which is not known yet", change.address, change.holes.join(", "))));
         }
-        publish::publish(job, &look, &disk).map_err(|text| {
+        publish::publish(job, &look, &*place).map_err(|text| {
             let redactor = Redactor::new(values::Values::of(job).secrets());
-            Failure { text: redactor.redact(&text).into(), untouched: disk.is_untouched() }
+            Failure { text: redactor.redact(&text).into(), untouched: place.is_untouched() }
         })?;
         let outputs = self.read_outputs(job).map_err(|text| Failure { text: text.into(), untouched: false })?;
         Ok(Applied { target: job.target.id.clone(), changes: look.preview.marks(), outputs })
@@ -133,16 +149,16 @@ impl Documents {
 
     /// Reads the outputs from what is published now; a document that is not ours, or secret, tells none.
     fn read_outputs(&self, job: &Job) -> Result<Outputs, String> {
-        let disk = Disk::open(&job.root, None)?;
         let section = look::section(job).map_err(|reason| reason_text(&reason))?;
-        let manifest = look::read_manifest(&disk, &section)?.filter(|manifest| manifest.target == job.target.id);
+        let place = self.open(job, &section)?;
+        let manifest = look::read_manifest(&*place)?.filter(|manifest| manifest.target == job.target.id);
         let redactor = Redactor::new(values::Values::of(job).secrets());
         let published = |document: &str| {
             let shown = |entry: &manifest::Entry| entry.sensitive() == render::Sensitive::No;
             let ours = manifest.as_ref().filter(|manifest| manifest.owns(document) && manifest.entries(document).all(shown));
-            match ours.map(|_| disk.read(&format!("{}/{document}", section.destination))) {
-                Some(Ok(disk::Found::File(bytes))) => Some(bytes),
-                Some(Ok(disk::Found::Absent | disk::Found::Blocked(..)) | Err(_)) | None => None,
+            match place.read(&[ours.map(|_| document)?]).ok()?.pop()? {
+                Found::File(bytes) => Some(bytes),
+                Found::Absent | Found::Blocked(..) => None,
             }
         };
         Ok(outputs::known(outputs::read(&job.resolved, |text| redactor.finds_in(text), published)))

@@ -1,7 +1,8 @@
 //! The `documents:` section of a stack: where its templates are and where the documents go. Knows paths, not files.
 
+use super::destination::{self, Destination};
 use super::path;
-use crate::stack::{Fields, Mistake, Mistakes, Node, has_marks};
+use crate::stack::{Fields, Mistake, Mistakes, Node};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -10,22 +11,18 @@ use std::sync::Arc;
 pub(super) struct Section {
     /// Directory of the templates, from the repository's root.
     pub(super) source: Arc<str>,
-    /// Directory of the documents, from the repository's root.
-    pub(super) destination: Arc<str>,
+    pub(super) destination: Destination,
     /// Tell of files in the destination that are not ours.
     pub(super) tell_unmanaged: bool,
 }
 
 const WHAT: &str = "the documents section";
 
-/// Schemes that a later version reads; named so that nobody takes them for a slip of the finger.
-const LATER: [&str; 3] = ["s3:", "gs:", "az:"];
-
 impl Section {
     /// Reads a section whose expressions are filled in, of a stack in `dir`.
     pub(super) fn read(node: &Node, dir: &str, mistakes: &mut Mistakes) -> Option<Self> {
         let written = Written::read(node, dir, mistakes)?;
-        let destination = destination(written.destination, Some(&written.source), mistakes)?;
+        let destination = Destination::read(written.destination, Some(&written.source), mistakes)?;
         Some(Self { source: written.source, destination, tell_unmanaged: written.tell_unmanaged })
     }
 
@@ -33,8 +30,8 @@ impl Section {
     pub(super) fn source(node: &Node, dir: &str, mistakes: &mut Mistakes) -> Option<Arc<str>> {
         let written = Written::read(node, dir, mistakes)?;
         match written.destination.as_str() {
-            Some(text) if text.contains("${{") => scheme(text, written.destination, mistakes).map(|_| ()),
-            _ => destination(written.destination, Some(&written.source), mistakes).map(|_| ()),
+            Some(text) if text.contains("${{") => destination::check_scheme(text, written.destination, mistakes),
+            _ => drop(Destination::read(written.destination, Some(&written.source), mistakes)),
         };
         Some(written.source)
     }
@@ -96,71 +93,6 @@ fn source(text: &str, node: &Node, dir: &str, mistakes: &mut Mistakes) -> Option
     }
 }
 
-fn destination(node: &Node, source: Option<&str>, mistakes: &mut Mistakes) -> Option<Arc<str>> {
-    let Some(text) = node.as_str() else {
-        mistakes.push(Mistake::at(&node.site, format!("\"destination\" must be a text, and this is {}", node.kind_name())));
-        return None;
-    };
-    let rest = scheme(text, node, mistakes)?;
-    let mut refuse = |what: String, hint: &str| {
-        mistakes.push(Mistake::at(&node.site, what).hint(hint));
-        None
-    };
-    if has_marks(text) {
-        let named = crate::stack::show_marks(text);
-        return refuse(
-            format!("destination {named:?} is not known or secret"),
-            "a destination is made of region, stack, instance and vars",
-        );
-    }
-    if rest.starts_with('/') {
-        return refuse(format!("destination {text:?} is absolute"), "write it relative to the repository: file:./live/…");
-    }
-    let Some(destination) = path::normalise("", rest) else {
-        return refuse(format!("destination {text:?} leads out of the repository"), "write it without \"..\": file:./live/…");
-    };
-    if destination.is_empty() {
-        return refuse(format!("destination {text:?} is the repository itself"), "choose a directory: file:./live/…");
-    }
-    if let Some(why) = path::fault(&destination) {
-        return refuse(format!("destination {text:?}: {why}"), "choose another directory");
-    }
-    let apart = |source: &str| !path::is_within(&destination, source) && !path::is_within(source, &destination);
-    if let Some(source) = source.filter(|source| !apart(source)) {
-        return refuse(format!("destination {text:?} and source {source:?} hold each other"), "keep the two apart");
-    }
-    Some(destination.into())
-}
-
-/// Returns what follows `file:`.
-fn scheme<'a>(text: &'a str, node: &Node, mistakes: &mut Mistakes) -> Option<&'a str> {
-    if let Some(rest) = text.strip_prefix("file:") {
-        return Some(rest);
-    }
-    let what = crate::stack::show_marks(text);
-    let mistake = match LATER.iter().find(|scheme| text.starts_with(**scheme)) {
-        Some(scheme) => Mistake::at(&node.site, format!("destination {what:?}: {scheme} comes with the object stores"))
-            .hint("this version publishes to file:"),
-        None => Mistake::at(&node.site, format!("destination {what:?} has no scheme we know")).hint("write it as file:./live/…"),
-    };
-    mistakes.push(mistake);
-    None
-}
-
-/// Returns the destination of a section whose expressions are filled in; `None` when it is not known or not right.
-pub(super) fn destination_of(node: &Node) -> Option<Arc<str>> {
-    destination(node.get("destination")?, None, &mut Mistakes::default())
-}
-
-/// Returns the names of the outputs that a destination waits for, sorted.
-pub(super) fn waits_for(node: &Node) -> Vec<Arc<str>> {
-    let text = node.get("destination").and_then(Node::as_str).unwrap_or_default();
-    let mut names: Vec<Arc<str>> = crate::stack::holes(text).into_iter().map(|hole| hole.0).collect();
-    names.sort();
-    names.dedup();
-    names
-}
-
 pub(super) fn schema() -> serde_json::Value {
     json!({
         "type": "object",
@@ -175,9 +107,14 @@ pub(super) fn schema() -> serde_json::Value {
             },
             "destination": {
                 "type": "string",
-                "pattern": "^file:",
-                "description": "Directory of the documents, relative to the repository's root; may hold expressions.",
-                "examples": ["file:./live/${{ region.id }}/network"]
+                "pattern": "^(file:|s3://|gs://|az://)",
+                "description": "Where the documents go: a directory relative to the repository's root, or a prefix in a bucket; may hold expressions.",
+                "examples": [
+                    "file:./live/${{ region.id }}/network",
+                    "s3://documents-${{ region.name }}/network",
+                    "gs://documents/${{ region.id }}/network",
+                    "az://account/container/${{ region.id }}/network"
+                ]
             },
             "unmanaged": {
                 "enum": ["report", "ignore"],
@@ -211,8 +148,11 @@ mod tests {
     fn paths_are_read_from_the_stack_and_from_the_root() {
         let mut mistakes = Mistakes::default();
         let read = Section::read(&node("./templates", "file:./live//prod/../prod/eu/network/"), "network", &mut mistakes);
-        let section =
-            Section { source: "network/templates".into(), destination: "live/prod/eu/network".into(), tell_unmanaged: true };
+        let section = Section {
+            source: "network/templates".into(),
+            destination: Destination::Folder("live/prod/eu/network".into()),
+            tell_unmanaged: true,
+        };
         assert_eq!(read, Some(section));
         assert!(mistakes.is_empty());
     }
@@ -229,12 +169,34 @@ mod tests {
             ("./templates", "file:.git/hooks", "belongs to git"),
             ("./templates", "file:.isobar/x", "belongs to the journal"),
             ("./templates", "file:network", "hold each other"),
-            ("./templates", "s3://bucket/x", "comes with the object stores"),
+            ("./templates", "s3://bucket/../x", "leads out of the bucket"),
+            ("./templates", "s3:bucket/x", "has no scheme we know"),
+            (
+                "./templates",
+                "gs://Bucket/x",
+                "stack.yaml:3:3: destination \"gs://Bucket/x\": \"Bucket\" can't be the name of a bucket",
+            ),
+            ("./templates", "az://account", "destination \"az://account\": it names no container"),
+            ("./templates", "s3://bucket/a/.isobar-manifest.json", "is a name that isobar keeps for itself"),
             ("./templates", "./live", "has no scheme we know"),
             ("./templates/${{ region.name }}", "file:live", "can't hold an expression"),
         ] {
             let told = told(source, destination);
             assert!(told.len() == 1 && told[0].contains(why), "{source} {destination}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_may_be_a_destination_whole_and_hold_no_source() {
+        for (written, plain) in [
+            ("s3://documents-eu", "s3://documents-eu"),
+            ("s3://documents-eu/./live//x/../prod/", "s3://documents-eu/live/prod"),
+            ("gs://documents/network/templates", "gs://documents/network/templates"),
+            ("az://account/container/live", "az://account/container/live"),
+        ] {
+            let mut mistakes = Mistakes::default();
+            let read = Section::read(&node("./templates", written), "network", &mut mistakes);
+            assert_eq!(read.map(|section| section.destination.to_string()), Some(plain.into()), "{mistakes:?}");
         }
     }
 
@@ -248,7 +210,7 @@ mod tests {
     #[test]
     fn a_destination_that_waits_for_an_output_says_for_which() {
         let text = format!("file:live/{}", crate::stack::mark_hole("base.outputs.id"));
-        assert_eq!(waits_for(&node("./templates", &text)), [Arc::from("base.outputs.id")]);
+        assert_eq!(destination::waits_for(&node("./templates", &text)), [Arc::from("base.outputs.id")]);
         assert!(told("./templates", &text)[0].contains("‹base.outputs.id›"));
     }
 }

@@ -5,18 +5,18 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Returns an engine that stops at its step number `at`, from 0, as a kill would: no later step is done.
-fn killed_at(at: usize) -> Documents {
+fn killed_at(bench: &Bench, at: usize) -> Documents {
     let steps = AtomicUsize::new(0);
     let stop = move |_: &str| match steps.fetch_add(1, Ordering::Relaxed) < at {
         true => Ok(()),
         false => Err(io::Error::other("killed")),
     };
-    Documents { before_write: Some(Arc::new(stop)) }
+    Documents { before_write: Some(Arc::new(stop)), ..bench.engine() }
 }
 
-fn before() -> Bench {
+fn before(ground: &Ground) -> Bench {
     let mut bench =
-        Bench::new(&[("t/a", "a1\n"), ("t/gone/b", "b1\n"), ("t/c", "c1\n"), ("t/d/e", "e1\n"), ("t/same", "same\n")]);
+        Bench::on(ground, &[("t/a", "a1\n"), ("t/gone/b", "b1\n"), ("t/c", "c1\n"), ("t/d/e", "e1\n"), ("t/same", "same\n")]);
     bench.add("network/t/pw", b"pw={{ inputs.pw }}\nv1\n");
     bench.inputs(vec![secret("pw", json!("hunter2!"))]);
     bench.apply();
@@ -38,7 +38,7 @@ fn survives(bench: &Bench, kills: &[usize], expected: &BTreeMap<String, String>)
     for at in kills {
         let preview = bench.preview();
         assert_eq!(preview.strays, [], "what a kill left is not drift (kills at {kills:?})");
-        if wait(killed_at(*at).apply(&bench.job, &preview)).is_ok() {
+        if wait(killed_at(bench, *at).apply(&bench.job, &preview)).is_ok() {
             return false;
         }
     }
@@ -49,87 +49,127 @@ fn survives(bench: &Bench, kills: &[usize], expected: &BTreeMap<String, String>)
     true
 }
 
-fn uninterrupted(prepare: fn() -> Bench, change: fn(&mut Bench)) -> BTreeMap<String, String> {
-    let mut bench = prepare();
+/// How a bench begins.
+type Prepare = fn(&Ground) -> Bench;
+
+fn uninterrupted(ground: &Ground, prepare: Prepare, change: fn(&mut Bench)) -> BTreeMap<String, String> {
+    let mut bench = prepare(ground);
     change(&mut bench);
     bench.apply();
     bench.everything()
 }
 
-/// Kills at every step, and in the run after it at a few more; returns the number of steps.
-fn survives_everywhere(prepare: fn() -> Bench, change: fn(&mut Bench)) -> usize {
-    let expected = uninterrupted(prepare, change);
-    for at in 0.. {
-        let mut bench = prepare();
+/// Kills at every step, and in the run after it at a few more; returns the number of steps. An emulator is slower than a disk, so there
+/// some steps are left out; our own server takes them all.
+fn survives_everywhere(ground: &Ground, prepare: Prepare, change: fn(&mut Bench)) -> usize {
+    let expected = uninterrupted(ground, prepare, change);
+    for at in (0..).step_by(stride(ground)) {
+        let mut bench = prepare(ground);
         change(&mut bench);
         if !survives(&bench, &[at], &expected) {
             return at;
         }
-        for second in [at / 2, at + 2] {
-            let mut bench = prepare();
+        let seconds: &[usize] = match ground {
+            Ground::Folder => &[at / 2, at + 2],
+            Ground::Cloud(..) if at % 4 == 1 => &[at / 2],
+            Ground::Cloud(..) => &[],
+        };
+        for second in seconds {
+            let mut bench = prepare(ground);
             change(&mut bench);
-            survives(&bench, &[at, second], &expected);
+            survives(&bench, &[at, *second], &expected);
         }
     }
     unreachable!("an apply has an end")
 }
 
+fn stride(ground: &Ground) -> usize {
+    match ground.name() {
+        "file" | "gs" => 1,
+        _ => 4,
+    }
+}
+
+/// Steps at least: a disk has more of them, for directories and for waiting until they are safe.
+fn steps(ground: &Ground, folder: usize, bucket: usize) -> usize {
+    match ground {
+        Ground::Folder => folder,
+        Ground::Cloud(..) => bucket,
+    }
+}
+
 #[test]
 fn an_apply_killed_at_any_step_is_finished_by_the_next() {
-    assert!(survives_everywhere(before, after) > 25);
+    on_every_ground(|ground| assert!(survives_everywhere(ground, before, after) >= steps(ground, 26, 10)));
 }
 
 #[test]
 fn a_first_apply_killed_at_any_step_is_finished_by_the_next() {
-    let prepare = || Bench::new(&[("t/a", "a\n"), ("t/sub/deep/b", "b\n")]);
-    assert!(survives_everywhere(prepare, |_| {}) > 10);
+    let prepare: Prepare = |ground| Bench::on(ground, &[("t/a", "a\n"), ("t/sub/deep/b", "b\n")]);
+    on_every_ground(|ground| assert!(survives_everywhere(ground, prepare, |_| {}) >= steps(ground, 11, 4)));
 }
 
 #[test]
 fn a_destroy_killed_at_any_step_is_finished_by_the_next() {
-    assert!(survives_everywhere(before, |bench| bench.job.intent = Intent::Destroy) > 10);
+    let destroy: fn(&mut Bench) = |bench| bench.job.intent = Intent::Destroy;
+    on_every_ground(|ground| assert!(survives_everywhere(ground, before, destroy) >= steps(ground, 11, 8)));
 }
 
 #[test]
 fn a_takeover_killed_at_any_step_is_finished_by_the_next() {
-    let take_over = |bench: &mut Bench| {
+    let take_over: fn(&mut Bench) = |bench| {
         after(bench);
         bench.rename("net", "prod/eu");
         bench.job.was = vec![target("network", "prod/eu")];
     };
-    assert!(survives_everywhere(before, take_over) > 25);
+    on_every_ground(|ground| assert!(survives_everywhere(ground, before, take_over) >= steps(ground, 26, 10)));
+}
+
+#[test]
+fn a_kill_while_a_service_is_tried_out_leaves_nothing_for_long() {
+    for ground in Ground::all().iter().filter(|ground| !matches!(ground, Ground::Folder)) {
+        let prepare: Prepare = |ground| {
+            let bench = Bench::on(ground, &[("t/a", "a\n")]);
+            let Ground::Cloud(cloud, ..) = ground else { panic!("a folder is not tried out") };
+            bench.on_untried(cloud)
+        };
+        // Five steps of the trial come first.
+        assert!(survives_everywhere(ground, prepare, |_| {}) >= 5 + 3, "{}", ground.name());
+    }
 }
 
 #[test]
 fn after_a_kill_another_commit_may_come_first() {
-    let last = |bench: &mut Bench| {
+    let last: fn(&mut Bench) = |bench| {
         after(bench);
         bench.drop_source("network/t/new/y");
         bench.drop_source("network/t/c/x");
         bench.add("network/t/c", b"c3\n");
     };
-    let expected = uninterrupted(before, last);
-    for at in 0..200 {
-        let mut bench = before();
-        after(&mut bench);
-        let done = wait(killed_at(at).apply(&bench.job, &bench.preview())).is_ok();
-        last(&mut bench);
-        assert_eq!(bench.preview().strays, [], "killed at {at}");
-        bench.apply();
-        assert_eq!(bench.everything(), expected, "killed at {at}");
-        if done {
-            return;
+    on_every_ground(|ground| {
+        let expected = uninterrupted(ground, before, last);
+        for at in (0..200).step_by(stride(ground)) {
+            let mut bench = before(ground);
+            after(&mut bench);
+            let done = wait(killed_at(&bench, at).apply(&bench.job, &bench.preview())).is_ok();
+            last(&mut bench);
+            assert_eq!(bench.preview().strays, [], "killed at {at}");
+            bench.apply();
+            assert_eq!(bench.everything(), expected, "killed at {at}");
+            if done {
+                return;
+            }
         }
-    }
-    panic!("the apply never ended");
+        panic!("the apply never ended");
+    });
 }
 
 #[test]
 fn at_every_step_a_document_is_whole() {
     for at in 0..200 {
-        let mut bench = before();
+        let mut bench = before(&Ground::Folder);
         after(&mut bench);
-        let done = wait(killed_at(at).apply(&bench.job, &bench.preview())).is_ok();
+        let done = wait(killed_at(&bench, at).apply(&bench.job, &bench.preview())).is_ok();
         let text = bench.live("a").expect("a document that stays is always there");
         assert!(["a1\n", "a2\n"].contains(&text.as_str()), "killed at {at}: {text:?}");
         assert!(["pw=hunter2!\nv1\n", "pw=hunter2!\nv2\n"].contains(&bench.live("pw").unwrap_or_default().as_str()));
@@ -142,10 +182,10 @@ fn at_every_step_a_document_is_whole() {
 
 #[test]
 fn a_kill_before_the_first_step_says_that_nothing_was_touched() {
-    let mut bench = before();
+    let mut bench = before(&Ground::Folder);
     after(&mut bench);
     let preview = bench.preview();
     let failures: Vec<bool> =
-        [0, 1, 5].map(|at| wait(killed_at(at).apply(&bench.job, &preview)).expect_err("it was killed").untouched).into();
+        [0, 1, 5].map(|at| wait(killed_at(&bench, at).apply(&bench.job, &preview)).expect_err("it was killed").untouched).into();
     assert_eq!(failures, [true, false, false]);
 }

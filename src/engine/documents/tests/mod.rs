@@ -1,4 +1,4 @@
-//! The contract of the engine, on a real directory, and the bench that the other tests of this room share.
+//! The contract of the engine, on a real directory and on real object stores, and the bench that the other tests of this room share.
 
 mod kill;
 mod life;
@@ -6,6 +6,8 @@ mod refuse;
 mod secrets;
 
 use super::Documents;
+use crate::bucket::cloud::{Cloud, clouds};
+use crate::bucket::{Access, Address, Bucket, Buckets, Object};
 use crate::change::{Applied, Intent, Key, Outputs, Preview, Unseen, UnseenReason};
 use crate::engine::{Engine as _, Failure, Job, Sources};
 use crate::stack::{
@@ -13,21 +15,95 @@ use crate::stack::{
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 /// A stack `network` in `prod/eu`, its files and a repository's root to publish into.
 pub(super) struct Bench {
     pub(super) root: TempDir,
     pub(super) job: Job,
+    ground: Ground,
+}
+
+/// Where a bench publishes to: a folder, or a bucket.
+#[derive(Clone)]
+pub(super) enum Ground {
+    Folder,
+    /// A bucket, and what of it no other bench has.
+    Cloud(Cloud, Buckets, String),
+}
+
+impl Ground {
+    /// Returns a folder, and every object store that this machine has.
+    pub(super) fn all() -> Vec<Self> {
+        static OPENED: LazyLock<Vec<(Cloud, Buckets)>> = LazyLock::new(|| {
+            let opened = |cloud: Cloud| {
+                let access = Access::of(|name| cloud.variables.get(name).map(String::as_str));
+                (cloud, Buckets::new(access))
+            };
+            clouds().into_iter().map(opened).collect()
+        });
+        let cloud = |(cloud, buckets): &(Cloud, Buckets)| Self::Cloud(cloud.clone(), buckets.clone(), String::new());
+        std::iter::once(Self::Folder).chain(OPENED.iter().map(cloud)).collect()
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Folder => "file",
+            Self::Cloud(cloud, ..) => cloud.name,
+        }
+    }
+
+    /// The same, with a destination of its own.
+    fn fresh(&self) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        match self {
+            Self::Folder => Self::Folder,
+            Self::Cloud(cloud, buckets, _) => {
+                Self::Cloud(cloud.clone(), buckets.clone(), format!("documents/{}/", NEXT.fetch_add(1, Ordering::Relaxed)))
+            }
+        }
+    }
+
+    /// Returns the URL of a path, as a section has it.
+    fn url(&self, path: &str) -> String {
+        match self {
+            Self::Folder => format!("file:./{path}"),
+            Self::Cloud(cloud, _, top) => format!("{}/{top}{path}", cloud.url),
+        }
+    }
+}
+
+/// Runs a test on every ground.
+pub(super) fn on_every_ground(test: impl Fn(&Ground)) {
+    struct Named(&'static str);
+    impl Drop for Named {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                let _closed = writeln!(std::io::stderr(), "the test failed on {}:", self.0);
+            }
+        }
+    }
+    for ground in Ground::all() {
+        let _named = Named(ground.name());
+        test(&ground);
+    }
 }
 
 impl Bench {
     /// Takes the files of the stack's directory.
     pub(super) fn new(files: &[(&str, &str)]) -> Self {
+        Self::on(&Ground::Folder, files)
+    }
+
+    pub(super) fn on(ground: &Ground, files: &[(&str, &str)]) -> Self {
         let root = temporary();
-        let mut bench = Self { job: job(root.path().into()), root };
+        let mut bench = Self { job: job(root.path().into()), root, ground: ground.fresh() };
+        bench.section(&json!({ "source": "./t", "destination": bench.url("live/prod/eu/network") }));
         files.iter().for_each(|(path, text)| bench.add(&format!("network/{path}"), text.as_bytes()));
         bench
     }
@@ -70,13 +146,32 @@ impl Bench {
         Arc::make_mut(&mut self.job.resolved).section = node(section);
     }
 
+    /// Returns the URL of a path where this bench publishes to.
+    pub(super) fn url(&self, path: &str) -> String {
+        self.ground.url(path)
+    }
+
+    /// Publishes where `other` does.
+    pub(super) fn beside(mut self, other: &Self) -> Self {
+        self.job.root = other.job.root.clone();
+        self.ground = other.ground.clone();
+        self
+    }
+
+    pub(super) fn engine(&self) -> Documents {
+        match &self.ground {
+            Ground::Folder => Documents::default(),
+            Ground::Cloud(_, buckets, _) => Documents::new(buckets.clone()),
+        }
+    }
+
     /// Makes the job one of another target, with the same sources and destination.
     pub(super) fn rename(&mut self, stack: &str, region: &str) {
         Arc::make_mut(&mut self.job.target).id = target(stack, region);
     }
 
     pub(super) fn see(&self) -> Result<Preview, Unseen> {
-        wait(Documents::default().preview(&self.job))
+        wait(self.engine().preview(&self.job))
     }
 
     /// Previews a job that nothing stands in the way of.
@@ -93,7 +188,7 @@ impl Bench {
     }
 
     pub(super) fn make(&self, preview: &Preview) -> Result<Applied, Failure> {
-        wait(Documents::default().apply(&self.job, preview))
+        wait(self.engine().apply(&self.job, preview))
     }
 
     /// Previews and applies.
@@ -102,19 +197,69 @@ impl Bench {
     }
 
     pub(super) fn read_outputs(&self) -> Outputs {
-        wait(Documents::default().outputs(&self.job)).expect("the outputs can be read")
+        wait(self.engine().outputs(&self.job)).expect("the outputs can be read")
     }
 
     /// Returns a file below the destination as text.
     pub(super) fn live(&self, path: &str) -> Option<String> {
-        let bytes = std::fs::read(self.place(path)).ok()?;
+        let bytes = match &self.ground {
+            Ground::Folder => std::fs::read(self.place(path)).ok()?,
+            Ground::Cloud(..) => self.object(path)?.bytes,
+        };
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// Writes a file, as somebody else would.
     pub(super) fn edit(&self, path: &str, text: &str) {
-        let place = self.place(path);
-        std::fs::create_dir_all(place.parent().expect("a file has a directory")).expect("the directory can be made");
-        std::fs::write(place, text).expect("the file can be written");
+        let Ground::Cloud(..) = &self.ground else {
+            let place = self.place(path);
+            std::fs::create_dir_all(place.parent().expect("a file has a directory")).expect("the directory can be made");
+            return std::fs::write(place, text).expect("the file can be written");
+        };
+        let (there, (bucket, key)) = (self.object(path), self.bucket(path));
+        let version = there.as_ref().map(|object| &object.version);
+        wait(bucket.put(&key, text.as_bytes(), version)).expect("the object can be written");
+    }
+
+    /// Returns what writes a file, as somebody else would who runs beside the engine.
+    pub(super) fn editor(&self, path: &str, text: &str) -> impl Fn() + Send + Sync + use<> {
+        let ((bucket, key), text) = (self.bucket(path), text.to_string());
+        move || {
+            let write = || {
+                let object = wait(bucket.get(&key, 1 << 20)).expect("the object can be read").expect("the object is there");
+                wait(bucket.put(&key, text.as_bytes(), Some(&object.version))).expect("the object can be written");
+            };
+            std::thread::scope(|scope| scope.spawn(write).join().expect("the writer ends"));
+        }
+    }
+
+    /// The same with a service that was not tried out yet.
+    pub(super) fn on_untried(mut self, cloud: &Cloud) -> Self {
+        if let Ground::Cloud(_, buckets, _) = &mut self.ground {
+            *buckets = Buckets::new(Access::of(|name| cloud.variables.get(name).map(String::as_str)));
+        }
+        self
+    }
+
+    /// Removes a file that is there, as somebody else would.
+    pub(super) fn remove(&self, path: &str) {
+        let Ground::Cloud(..) = &self.ground else {
+            return std::fs::remove_file(self.place(path)).expect("the file is there");
+        };
+        let (there, (bucket, key)) = (self.object(path).expect("the object is there"), self.bucket(path));
+        wait(bucket.delete(&key, &there.version)).expect("the object can be removed");
+    }
+
+    fn object(&self, path: &str) -> Option<Object> {
+        let (bucket, key) = self.bucket(path);
+        wait(bucket.get(&key, 1 << 20)).expect("the object can be read")
+    }
+
+    /// Returns the bucket, and the key of a path below the destination.
+    fn bucket(&self, path: &str) -> (Bucket, String) {
+        let Ground::Cloud(_, buckets, top) = &self.ground else { panic!("a folder is no bucket") };
+        let address = Address::parse(&self.url("x")).expect("a scheme of ours").expect("a name");
+        (buckets.open(&address.container).expect("it asks nobody"), format!("{top}live/prod/eu/network/{path}"))
     }
 
     /// Returns the place of a document on this machine.
@@ -122,11 +267,33 @@ impl Bench {
         self.root.path().join("live/prod/eu/network").join(path)
     }
 
-    /// Returns everything below the root: files with their content, directories with `/` at the end.
+    /// Returns everything that there is to publish to: files with their content, directories of a folder with `/` at the end.
     pub(super) fn everything(&self) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
-        gather(self.root.path(), "", &mut found);
+        match &self.ground {
+            Ground::Folder => gather(self.root.path(), "", &mut found),
+            Ground::Cloud(_, _, top) => {
+                let bucket = self.bucket("").0;
+                let mut dirs = vec![top.trim_end_matches('/').to_string()];
+                while let Some(dir) = dirs.pop() {
+                    let names = wait(bucket.list(&dir, 1000)).expect("it can be listed");
+                    dirs.extend(names.prefixes.iter().map(|name| format!("{dir}/{name}")));
+                    for name in names.objects {
+                        let key = format!("{dir}/{name}");
+                        let object = wait(bucket.get(&key, 1 << 20)).expect("it can be read").expect("it is listed");
+                        let path = key.strip_prefix(top.as_str()).expect("it is below").to_string();
+                        found.insert(path, String::from_utf8_lossy(&object.bytes).into_owned());
+                    }
+                }
+            }
+        }
         found
+    }
+
+    /// Returns the files below the destination.
+    pub(super) fn kept(&self) -> Vec<String> {
+        let below = |path: &String| path.strip_prefix("live/prod/eu/network/").map(String::from);
+        self.everything().keys().filter_map(below).filter(|path| !path.is_empty() && !path.ends_with('/')).collect()
     }
 
     pub(super) fn job(&self) -> Job {
@@ -154,8 +321,10 @@ fn gather(root: &Path, below: &str, found: &mut BTreeMap<String, String>) {
     }
 }
 
+/// Waits on one runtime for all tests: connections belong to the runtime that made them.
 pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime can be made").block_on(future)
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime can be made"));
+    RUNTIME.block_on(future)
 }
 
 /// Returns each change in short: sign and address.
