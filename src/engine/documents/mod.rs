@@ -30,6 +30,7 @@ use crate::stack::{Mistakes, Resolved, Stack, Uses, unbroken};
 use look::Look;
 use place::{BeforeWrite, Found, Place};
 use section::Section;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 const NAME: &str = "documents";
@@ -153,15 +154,21 @@ impl Documents {
         let place = self.open(job, &section)?;
         let manifest = look::read_manifest(&*place)?.filter(|manifest| manifest.target == job.target.id);
         let redactor = Redactor::new(values::Values::of(job).secrets());
+        let failed = RefCell::new(None);
         let published = |document: &str| {
             let shown = |entry: &manifest::Entry| entry.sensitive() == render::Sensitive::No;
             let ours = manifest.as_ref().filter(|manifest| manifest.owns(document) && manifest.entries(document).all(shown));
-            match place.read(&[ours.map(|_| document)?]).ok()?.pop()? {
-                Found::File(bytes) => Some(bytes),
-                Found::Absent | Found::Blocked(..) => None,
+            match place.read(&[ours.map(|_| document)?]).map(|mut found| found.pop()) {
+                Ok(Some(Found::File(bytes))) => Some(bytes),
+                Ok(Some(Found::Absent | Found::Blocked(..)) | None) => None,
+                Err(why) => {
+                    failed.borrow_mut().get_or_insert(why);
+                    None
+                }
             }
         };
-        Ok(outputs::known(outputs::read(&job.resolved, |text| redactor.finds_in(text), published)))
+        let outputs = outputs::known(outputs::read(&job.resolved, |text| redactor.finds_in(text), published));
+        failed.into_inner().map_or(Ok(outputs), Err)
     }
 }
 

@@ -102,6 +102,7 @@ impl Publish<'_> {
         self.is_used(path) || path::parents(path).any(|parent| self.look.rendered.contains_key(parent))
     }
 
+    /// Writes every changed document.
     fn write(&self) -> Result<(), String> {
         let is_changed =
             |path: &Arc<str>, document: &Document| self.look.there.get(path).is_none_or(|there| **there != *document.bytes);

@@ -71,7 +71,7 @@ fn survives_everywhere(ground: &Ground, prepare: Prepare, change: fn(&mut Bench)
         }
         let seconds: &[usize] = match ground {
             Ground::Folder => &[at / 2, at + 2],
-            Ground::Cloud(..) if at % 4 == 1 => &[at / 2],
+            Ground::Cloud(..) if at % 4 == 2 => &[at / 2],
             Ground::Cloud(..) => &[],
         };
         for second in seconds {
@@ -86,7 +86,7 @@ fn survives_everywhere(ground: &Ground, prepare: Prepare, change: fn(&mut Bench)
 fn stride(ground: &Ground) -> usize {
     match ground.name() {
         "file" | "gs" => 1,
-        _ => 4,
+        _ => 7,
     }
 }
 

@@ -106,7 +106,8 @@ impl Google {
             for (name, value) in &answer.headers {
                 head += &format!("{name}: {value}\r\n");
             }
-            let text = [head.as_bytes(), b"\r\n", &answer.body].concat();
+            let body = if request.method == "HEAD" { &[] } else { answer.body.as_slice() };
+            let text = [head.as_bytes(), b"\r\n", body].concat();
             if writer.write_all(&text).is_err() {
                 return;
             }
@@ -124,7 +125,7 @@ impl State {
         if request.path.split('/').next() != Some("isobar-tests") {
             return Some(Answer::error(404, "NoSuchBucket"));
         }
-        if request.method == "GET" {
+        if matches!(request.method.as_str(), "GET" | "HEAD") {
             return Some(if request.query.contains_key("list-type") { self.list(request) } else { self.get(request) });
         }
         match self.troubles.pop_front().unwrap_or(Trouble::None) {
