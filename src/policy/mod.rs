@@ -14,6 +14,7 @@ mod schema;
 mod verdict;
 mod votes;
 mod when;
+mod words;
 
 #[cfg(test)]
 mod testing;
