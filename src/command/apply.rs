@@ -3,7 +3,7 @@
 use super::converge::{Converged, End, EndState, Order, converge};
 use super::court::Review;
 use super::pending::{Pending, Work};
-use super::say::{say_time, short};
+use super::say::short;
 use super::scene::Scenes;
 use super::tell::{self, Form};
 use super::view;
@@ -96,9 +96,6 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
     }
     report.waves = done.rollouts.iter().flat_map(|progress| waves(progress, world.clock.now_ms())).collect();
     report.notes.extend(done.notes.iter().map(|text| tell::warning(text.as_str())));
-    if let Some((until_ms, why)) = &done.wait {
-        report.notes.push(tell::note(format!("{why}; the next tick can go on at {}", say_time(*until_ms))));
-    }
     report.next = done.next.iter().map(|text| Arc::from(text.as_str())).collect();
     report.next.extend(approve(done));
     let mut seen = std::collections::BTreeSet::new();

@@ -2,7 +2,7 @@
 
 use super::court::{Asked, Court, Review};
 use super::pending::{Pending, Work};
-use super::scene::Scenes;
+use super::scene::{Scene, Scenes};
 use super::tell::{self, Form};
 use crate::change::{Intent, Preview, Unseen};
 use crate::exit::{Exit, Failure};
@@ -28,26 +28,15 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
     let history = world.store.history().await?;
     let stored = latest(world).await?;
-    let head = stored.head.clone().map(CommitSha);
-    let scene = match &head {
-        Some(head) => scenes.at(head)?,
-        None => Arc::new(super::scene::Scene::open(world, world.workspace.worktree(&super::view::published(world))?)?),
-    };
-    let base = (!stored.base.is_empty()).then(|| CommitSha(stored.base.clone()));
-    let base = base.map(|base| scenes.at(&base)).transpose()?;
-    let work = work_of(&scenes, &history, &stored, &scene, base.as_ref(), &request.selector)?;
-    let previews: Vec<Arc<Preview>> =
-        stored.previews.iter().flatten().filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
+    let mut sitting = Sitting::open(world, &scenes, &history, &stored, &request.selector).await?;
+    let unseen = unseen(&stored, &sitting.scene, sitting.base.as_ref(), &request.selector);
 
-    let unseen = unseen(&stored, &scene, base.as_ref(), &request.selector);
-
-    let mut court = Court::open(world, &scenes, head, base).await?;
-    court.take(&request.reviews, Some(&previews)).await?;
-    let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
+    sitting.court.take(&request.reviews, Some(&sitting.previews)).await?;
+    let verdicts = sitting.verdicts(&history)?;
+    let Sitting { scene, work, previews, .. } = sitting;
 
     let is_blind = !unseen.is_empty();
-    let waits = verdicts.iter().any(|verdict| !matches!(verdict.answer, Answer::Clear(_)));
-    let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
+    let waits = verdicts.values().any(|verdict| !matches!(verdict.answer, Answer::Clear(_)));
     let mut report = Report::new(Told::Judge);
     report.head = Some(stored.head.clone().unwrap_or_else(|| "dirty".into()));
     report.base = (!stored.base.is_empty()).then(|| stored.base.clone());
@@ -71,13 +60,57 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     })
 }
 
+/// What is needed to judge what was shown once.
+struct Sitting<'a> {
+    scene: Arc<Scene>,
+    base: Option<Arc<Scene>>,
+    work: Work,
+    previews: Vec<Arc<Preview>>,
+    court: Court<'a>,
+}
+
+impl<'a> Sitting<'a> {
+    async fn open(
+        world: &'a World,
+        scenes: &'a Scenes<'a>,
+        history: &History,
+        stored: &Stored,
+        selector: &Selector,
+    ) -> Result<Self, Failure> {
+        let head = stored.head.clone().map(CommitSha);
+        let scene = match &head {
+            Some(head) => scenes.at(head)?,
+            None => Arc::new(Scene::open(world, world.workspace.worktree(&super::view::published(world))?)?),
+        };
+        let base = (!stored.base.is_empty()).then(|| CommitSha(stored.base.clone()));
+        let base = base.map(|base| scenes.at(&base)).transpose()?;
+        let work = work_of(scenes, history, stored, &scene, base.as_ref(), selector)?;
+        let shown = stored.previews.iter().flatten();
+        let previews = shown.filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
+        let court = Court::open(world, scenes, head, base.clone()).await?;
+        Ok(Self { scene, base, work, previews, court })
+    }
+
+    fn verdicts(&self, history: &History) -> Result<BTreeMap<TargetId, Verdict>, Failure> {
+        let verdicts = self.court.judge(&Asked::whole(&self.previews), &self.work, history)?;
+        Ok(verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect())
+    }
+}
+
+/// What policy says now of what was shown last of `head`; nothing when nothing was.
+pub(crate) async fn of_head(
+    world: &World,
+    scenes: &Scenes<'_>,
+    history: &History,
+    head: &CommitSha,
+) -> Result<BTreeMap<TargetId, Verdict>, Failure> {
+    let saved = world.store.saved().await?;
+    let Some(stored) = saved.iter().rfind(|stored| stored.head.as_ref() == Some(&head.0)) else { return Ok(BTreeMap::new()) };
+    Sitting::open(world, scenes, history, stored, &Selector::default()).await?.verdicts(history)
+}
+
 /// Selected targets that the preview could not see: nothing can be said of them, least of all yes.
-fn unseen(
-    stored: &Stored,
-    scene: &super::scene::Scene,
-    base: Option<&Arc<super::scene::Scene>>,
-    selector: &Selector,
-) -> Vec<Unseen> {
+fn unseen(stored: &Stored, scene: &Scene, base: Option<&Arc<Scene>>, selector: &Selector) -> Vec<Unseen> {
     let target = |id: &TargetId| scene.fleet.target(id).or_else(|| base?.fleet.target(id));
     let is_selected = |unseen: &&Unseen| target(&unseen.target).is_none_or(|target| selector.matches(target));
     stored.previews.iter().filter_map(|answer| answer.as_ref().err()).filter(is_selected).cloned().collect()
@@ -97,8 +130,8 @@ fn work_of(
     scenes: &Scenes<'_>,
     history: &History,
     stored: &Stored,
-    scene: &Arc<super::scene::Scene>,
-    base: Option<&Arc<super::scene::Scene>>,
+    scene: &Arc<Scene>,
+    base: Option<&Arc<Scene>>,
     selector: &Selector,
 ) -> Result<Work, Failure> {
     let mut pending = Vec::new();

@@ -176,6 +176,20 @@ fn the_same_cause_in_two_regions_is_one_entry() {
 }
 
 #[test]
+fn a_reason_that_names_another_target_is_told_once_for_all_that_wait_for_it() {
+    let skipped = |target: &str| sample::unseen(target, RowState::Skipped("dependency net@prod/a-1 was not cleared".into()));
+    let rows = ["dns@prod/a-1", "dns@prod/b-1", "web@prod/a-1", "web@prod/b-1"].map(skipped);
+    let report = sample::report(Told::Apply, rows.to_vec());
+    let text = report_text(&report, Style::Plain);
+    assert!(
+        text.contains("\nSkipped\n  » dependency net@prod/a-1 was not cleared\n    dns, web in prod/a-1, prod/b-1\n"),
+        "{text}"
+    );
+    let said = "\n- » **skipped** dns, web in prod/a-1, prod/b-1: dependency net@prod/a-1 was not cleared\n";
+    assert!(body(&report).contains(said), "{}", body(&report));
+}
+
+#[test]
 fn destructive_changes_stand_open_above_the_groups() {
     let body = body(&situation("destroy"));
     let list =

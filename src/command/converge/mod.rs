@@ -196,7 +196,7 @@ impl Converge<'_> {
         let planned = progress.rollout().waves.iter().flat_map(|wave| &wave.targets);
         let unreached = planned.filter(|planned| match progress.outcome(&planned.target) {
             Some(Outcome::Applied | Outcome::Unchanged | Outcome::Failed(_)) => false,
-            Some(Outcome::Skipped(_)) | None => true,
+            Some(Outcome::NotCleared(_) | Outcome::Skipped(_)) | None => true,
         });
         let touched = unreached.filter_map(|planned| work.get(&planned.target)).any(|pending| !pending.reasons.is_empty());
         Ok(!touched)
