@@ -261,16 +261,21 @@ impl<'a> Court<'a> {
         let mut cleared = record.map(|record| record.cleared.clone()).unwrap_or_default();
         let shown = self.shown.get(target).map_or(&[][..], Vec::as_slice);
         let reviewed: Vec<&Shown> = shown.iter().filter(|shown| self.is_reviewed(&shown.digest)).collect();
+        let (mut spent, mut fresh) = (BTreeSet::new(), BTreeSet::new());
         for shown in &reviewed {
             let Some(stored) = self.stored.get(shown.set) else { continue };
-            if !self.is_merged(stored)? || self.is_used_up(stored, target, history)? {
+            let is_merged = self.is_merged(stored)?;
+            let is_spent = is_merged && self.is_used_up(stored, target, history)?;
+            if is_spent { &mut spent } else { &mut fresh }.insert(shown.digest.clone());
+            if is_spent || !is_merged {
                 continue;
             }
             let judged = self.judged_before(shown.set, stored, self.since(target, history), authority, work, history)?;
             cleared.extend(judged.get(target).into_iter().flatten().cloned());
         }
         let shown = reviewed.into_iter().map(|shown| shown.digest.clone()).collect();
-        Ok(Past { cleared, started: record.is_some_and(|record| record.started), shown })
+        let spent = &spent - &fresh; // what was shown anew may be approved anew
+        Ok(Past { cleared, started: record.is_some_and(|record| record.started), shown, spent })
     }
 
     /// What people cleared of a stored set, judged as the whole that they were shown: limits and `targets_min` count all of it.

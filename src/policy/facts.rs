@@ -46,6 +46,8 @@ pub struct Past {
     pub started: bool,
     /// A preview of this target with this digest was shown before.
     pub shown: BTreeSet<Digest>,
+    /// Those of them that were applied since: a yes to one is used up.
+    pub spent: BTreeSet<Digest>,
 }
 
 impl Subject<'_> {

@@ -56,6 +56,18 @@ fn an_approval_is_for_what_was_shown_and_not_for_what_came_after() {
 }
 
 #[test]
+fn a_yes_to_what_was_applied_is_told_from_a_yes_to_another_preview() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("preview").ends(0).says("bob approved what was applied before").keeps_quiet_about("another preview");
+    fleet.isobar("judge --review carol=approve").ends(0);
+    fleet.version(2, 3);
+    let said = "; carol approved another preview; bob approved what was applied before\n";
+    fleet.isobar("preview").ends(0).says(said);
+}
+
+#[test]
 fn an_old_yes_is_no_yes_to_going_back() {
     let fleet = app("prod/a", APPROVALS);
     fleet.approved_apply("bob").ends(0);
