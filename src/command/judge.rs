@@ -8,7 +8,7 @@ use crate::change::{Intent, Preview, Unseen};
 use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
-use crate::report::{Report, Told};
+use crate::report::{Report, Row, Told};
 use crate::review::CommitSha;
 use crate::stack::{Selector, TargetId};
 use crate::store::Stored;
@@ -45,13 +45,14 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     report.rows = tell::rows(&answers, &verdicts, &[]);
     tell::in_order(&mut report.rows, scene.fleet.targets());
     report.fold = tell::folded(&report.rows, &work);
-    report.next = vec![if is_blind {
-        "isobar preview  (looks again at what could not be seen)".into()
-    } else if waits {
-        "isobar judge --review NAME=approve  (a reviewer who is not the author)".into()
-    } else {
-        "isobar apply".into()
-    }];
+    report.next = match (is_blind, waits) {
+        (true, _) => vec!["isobar preview  (looks again at what could not be seen)".into()],
+        (false, true) => {
+            let open = |row: &&Row| row.verdict.as_ref().is_some_and(|verdict| verdict.answer == "wait");
+            tell::unlock(world, report.rows.iter().filter(open).filter_map(|row| row.preview.as_deref()), tell::APPROVE)
+        }
+        (false, false) => vec!["isobar apply".into()],
+    };
     tell::report(world, &report, &request.form)?;
     Ok(match (is_blind, waits) {
         (true, _) => Exit::Unfinished,

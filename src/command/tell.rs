@@ -1,6 +1,7 @@
 //! Turns what a command found into a report, and prints it in the form that was asked for.
 
 use super::pending::Work;
+use super::say::say_secs;
 use crate::change::{Fold, Names, Preview, Unseen, fold};
 use crate::diagnosis;
 use crate::exit::Failure;
@@ -14,6 +15,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// How what was shown last is approved.
+pub(crate) const APPROVE: &str = "isobar judge --review NAME=approve  (a reviewer who is not the author)";
 
 /// The form in which a result is printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +53,25 @@ pub(crate) fn note(text: impl Into<Arc<str>>) -> Note {
 
 pub(crate) fn warning(text: impl Into<Arc<str>>) -> Note {
     Note { warning: true, text: text.into() }
+}
+
+/// What lets waiting targets go on: `approve`; or where no approval can be bound, first a key.
+pub(crate) fn unlock<'a>(world: &World, waiting: impl IntoIterator<Item = &'a Preview>, approve: &str) -> Vec<Arc<str>> {
+    let (bound, unbound): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|preview| preview.is_bound());
+    let mut next: Vec<Arc<str>> = Vec::new();
+    if !unbound.is_empty() {
+        next.push(match world.key {
+            Some(_) => "isobar preview  (looks again, now with ISOBAR_KEY)".into(),
+            None => {
+                "export ISOBAR_KEY=\"$(openssl rand -hex 32)\"  (keep it, and preview again; isobar doctor says what it is for)"
+                    .into()
+            }
+        });
+    }
+    if !bound.is_empty() {
+        next.push(approve.into());
+    }
+    next
 }
 
 /// One row for each answer, with its verdict.
@@ -147,14 +170,6 @@ pub(crate) fn forecast(rollout: &Rollout) -> Vec<WaveLine> {
 
 fn wave_line(wave: &crate::rollout::Wave) -> WaveLine {
     WaveLine { name: wave.name.clone(), targets: wave.targets.len(), done: 0, failed: 0, state: "".into() }
-}
-
-pub(crate) fn say_secs(secs: u64) -> String {
-    match secs {
-        0..=119 => format!("{secs} s"),
-        120..=7_199 => format!("{} min", secs / 60),
-        _ => format!("{} h", secs / 3_600),
-    }
 }
 
 /// A failure's cause and next step.

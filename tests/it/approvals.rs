@@ -18,6 +18,21 @@ fn what_nobody_approved_waits_and_says_for_whom() {
 }
 
 #[test]
+fn a_preview_of_what_waits_went_well_and_its_last_line_says_so() {
+    let fleet = app("prod/a staging/a", APPROVALS);
+    let last = |line: &str, code: i32| fleet.isobar(line).ends(code).stderr.lines().last().map(str::to_string);
+    let said = |code: i32| {
+        format!(
+            "1 target is not cleared; the preview itself went well (exit code {code}), isobar judge and isobar apply would exit with 3"
+        )
+    };
+    assert_eq!(last("preview", 0), Some(said(0)));
+    assert_eq!(last("preview --exit-code", 2), Some(said(2)));
+    fleet.isobar("judge").ends(3);
+    assert_eq!(last("preview --review bob=approve", 0), None);
+}
+
+#[test]
 fn the_author_may_not_approve() {
     let fleet = app("prod/a", &APPROVALS.replace("bob", "ada"));
     fleet.isobar("preview");
