@@ -13,16 +13,8 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
     let read = Scene::open(world, snapshot).and_then(|scene| scene.check_targets(world).map(|()| scene));
     let scene = match read {
         Ok(scene) => scene,
-        Err(Failure::Definitions(mistakes)) if as_json => {
-            let list = mistakes.iter().map(|mistake| {
-                let site = mistake.site.as_ref();
-                json!({ "file": site.map(|site| &site.path), "line": site.map(|site| site.line), "column": site.map(|site| site.column), "what": mistake.what, "hint": mistake.hint })
-            });
-            tell::json(world, &json!({ "schema": "isobar/check/v1", "mistakes": list.collect::<Vec<_>>() }));
-            return Err(Failure::Definitions(mistakes));
-        }
         Err(Failure::Definitions(mistakes)) => {
-            if world.environment.on_actions() {
+            if world.environment.on_actions() && !as_json {
                 annotations(&mistakes).iter().for_each(|line| world.terminal.say_made(&format!("{line}\n")));
             }
             return Err(Failure::Definitions(mistakes));
@@ -31,8 +23,8 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
     };
     let fleet = &scene.fleet;
     if as_json {
-        let counts = json!({ "schema": "isobar/check/v1", "stacks": fleet.stacks.len(), "regions": fleet.regions.len(), "targets": fleet.targets().len(), "mistakes": [] });
-        tell::json(world, &counts);
+        let counts = json!({ "stacks": fleet.stacks.len(), "regions": fleet.regions.len(), "targets": fleet.targets().len(), "mistakes": [] });
+        tell::json(world, "check", counts);
     } else {
         let (stacks, regions, targets) = (fleet.stacks.len(), fleet.regions.len(), fleet.targets().len());
         let stacks = count(stacks, "stack", "stacks");

@@ -58,7 +58,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         world.terminal.note(&format!("wrote {}", path.display()));
     }
     if request.json {
-        tell::json(world, &report::status_json(&status));
+        tell::json(world, "report", report::status_json(&status));
     } else if request.html.is_none() {
         world.terminal.say_made(&report::status_text(&status, world.terminal.style));
     }

@@ -11,6 +11,18 @@ fn a_preview_changes_nothing_and_tells_what_would() {
 }
 
 #[test]
+fn a_long_diff_is_bounded_and_full_shows_it_all() {
+    let fleet = app("prod/a", "");
+    let lines: String = (0..200).map(|line| format!("line {line}\n")).collect();
+    fleet.file("app/templates/long.txt", &lines).commit("Long");
+    let bounded = fleet.isobar("preview").ends(0).says("more lines: --full shows them all");
+    assert!(!bounded.stdout.contains("+line 199\n") && bounded.stdout.lines().count() < 100, "{}", bounded.stdout);
+    for line in ["preview --full", "judge --full", "apply --full"] {
+        fleet.isobar(line).ends(0).says("+line 199\n").keeps_quiet_about("more line");
+    }
+}
+
+#[test]
 fn with_exit_code_a_change_is_a_two() {
     let fleet = app("prod/a", "");
     fleet.isobar("preview --exit-code").ends(2);
