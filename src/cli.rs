@@ -46,8 +46,9 @@ fn refuse(error: &clap::Error, as_json: bool, environment: &Environment) -> u8 {
         return 0;
     }
     let text = error.to_string();
-    let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    let failure = Failure::usage(what, "isobar help");
+    let what: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: ")).unwrap_or("isobar help shows what makes sense");
+    let failure = Failure::usage(what.join(" ").trim_start_matches("error: "), tip);
     if as_json {
         command::say_failure(&Terminal::new(environment, false, true), &failure);
     }

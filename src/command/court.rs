@@ -104,6 +104,9 @@ impl<'a> Court<'a> {
         let mut shown: BTreeMap<TargetId, Vec<Shown>> = BTreeMap::new();
         for (set, preview) in stored.iter().enumerate().flat_map(|(set, stored)| seen(stored).map(move |preview| (set, preview)))
         {
+            if preview.is_empty() {
+                continue; // there was nothing to decide
+            }
             shown.entry(preview.target.clone()).or_default().push(Shown { set, digest: preview.digest() });
         }
         Ok(Self {

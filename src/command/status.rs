@@ -146,7 +146,7 @@ fn waits(history: &History, id: &TargetId, is_pending: bool, verdict: Option<&Ve
         (Some((Answer::Wait, sentence)), _) => Some(sentence.as_str().into()),
         (Some((Answer::Deny, sentence)), _) => Some(format!("denied: {sentence}").into()),
         (Some((Answer::Clear(_), sentence)), Some(_)) => Some(format!("isobar apply; cleared: {sentence}").into()),
-        (None, Some(left)) => Some(format!("{}, when it was tried at {}", left.why, say_time(left.at_ms)).into()),
+        (None, Some(left)) => Some(format!("{} (tried {})", left.why, say_time(left.at_ms)).into()),
         (Some((Answer::Clear(_), _)) | None, None) => None, // nothing but an apply, as its state says
     }
 }

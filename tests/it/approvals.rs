@@ -83,6 +83,19 @@ fn a_yes_to_what_was_applied_is_told_from_a_yes_to_another_preview() {
 }
 
 #[test]
+fn a_preview_in_which_nothing_would_change_is_nothing_that_somebody_approved() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.stack("web", "").file("web/templates/web.txt", "1\n").commit("Web");
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("preview --all").ends(0);
+    fleet.isobar("apply --review bob=approve").ends(0);
+    fleet.remove("live/prod/a/app/app.yaml").isobar("drift").ends(2);
+    fleet.edit("web/templates/web.txt", "1", "2").commit("More web");
+    fleet.isobar("preview").ends(0).says("bob approved what was applied before").keeps_quiet_about("another preview");
+}
+
+#[test]
 fn an_old_yes_is_no_yes_to_going_back() {
     let fleet = app("prod/a", APPROVALS);
     fleet.approved_apply("bob").ends(0);

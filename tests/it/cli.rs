@@ -105,6 +105,9 @@ fn with_json_every_verb_tells_its_mistakes_and_failures_as_json() {
         keeps_to(&report, &ran.json(), line);
         assert!(ran.json()["hint"].is_string(), "{line}: {}", ran.stdout);
     }
+    let ran = fleet.isobar("pause --json").ends(64);
+    let said = "the following required arguments were not provided: --reason <REASON>";
+    assert_eq!(ran.json()["what"], said, "{}", ran.stdout);
     fleet.file("dirty.txt", "x\n");
     let ran = fleet.isobar("apply --json").ends(64);
     assert!(ran.json()["what"].as_str().is_some_and(|what| what.contains("not committed: dirty.txt")), "{}", ran.stdout);

@@ -61,7 +61,7 @@ fn a_status_says_what_a_target_waits_for_that_was_not_cleared() {
     fleet.isobar("apply").ends(3);
     let waits = |target: usize| fleet.isobar("status --json").json()["targets"][target]["waits"].as_str().map(str::to_string);
     assert_eq!(waits(0).as_deref(), Some("0 of 1 approval: missing 1 of platform (bob, carol, dora)"));
-    let tried = "app@prod/a, of an earlier wave, was not cleared, when it was tried at 2026-11-22 09:00 UTC";
+    let tried = "app@prod/a, of an earlier wave, was not cleared (tried 2026-11-22 09:00 UTC)";
     assert_eq!(waits(1).as_deref(), Some(tried));
     let page = fleet.outside("status.html");
     fleet.run(&["status", "--html", &page]).ends(0);
@@ -72,7 +72,7 @@ fn a_status_says_what_a_target_waits_for_that_was_not_cleared() {
     fleet.isobar("judge --review carol=reject").ends(3);
     assert_eq!(waits(0).as_deref(), Some("denied: rejected by carol"));
     std::fs::remove_dir_all(fleet.root().join(".isobar/journal/previews")).expect("previews can be deleted");
-    let tried = "0 of 1 approval: missing 1 of platform (bob, carol, dora), when it was tried at 2026-11-22 09:00 UTC";
+    let tried = "0 of 1 approval: missing 1 of platform (bob, carol, dora) (tried 2026-11-22 09:00 UTC)";
     assert_eq!(waits(0).as_deref(), Some(tried));
     fleet.version(1, 2);
     fleet.approved_apply("dora").ends(0);
