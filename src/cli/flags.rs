@@ -96,7 +96,7 @@ pub(super) struct Select {
 pub(super) struct Tell {
     #[command(flatten)]
     pub(super) select: Select,
-    /// Write the report as Markdown for a pull request to this file
+    /// Write the report as Markdown for a pull request to this file; a very long list of deletes goes on beside it
     #[arg(long, value_name = "FILE")]
     pub(super) markdown: Option<PathBuf>,
     /// Show every line of every diff

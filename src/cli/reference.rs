@@ -57,7 +57,7 @@ A verb that could not do its work prints a failure, in the form of the report: `
 what is wrong and what to do, and `mistakes` lists every mistake in the definitions with `file`, `line`, `column`, `what` and `hint`.
 
 ```json
-{\"schema\":\"urn:isobar:schema:report:v1\",\"told\":\"failure\",\"code\":65,\"what\":\"1 mistake in the definitions\",\"mistakes\":[{\"file\":\"isobar.yaml\",\"line\":7,\"column\":1,\"what\":\"unknown key \\\"polcy\\\"\",\"hint\":\"did you mean \\\"policy\\\"?\"}]}
+{\"schema\":\"urn:isobar:schema:report:v1\",\"told\":\"failure\",\"code\":65,\"what\":\"1 mistake in the definitions\",\"mistakes\":[{\"file\":\"isobar.yaml\",\"line\":7,\"column\":1,\"what\":\"unknown key \\\"polcy\\\" in the fleet\",\"hint\":\"did you mean \\\"policy\\\"?\"}]}
 ```
 ";
 

@@ -23,6 +23,24 @@ fn a_long_diff_is_bounded_and_full_shows_it_all() {
 }
 
 #[test]
+fn every_delete_is_in_the_markdown_or_in_the_parts_beside_it() {
+    let fleet = app("prod/a", "");
+    let name = |n: usize| format!("{}-{n}.txt", "long-name".repeat(12));
+    (0..800).for_each(|n| drop(fleet.file(&format!("app/templates/{}", name(n)), "x\n")));
+    fleet.commit("Many");
+    fleet.isobar("apply").ends(0);
+    (0..800).for_each(|n| drop(fleet.remove(&format!("app/templates/{}", name(n)))));
+    fleet.commit("None");
+
+    fleet.run(&["preview", "--markdown", &fleet.outside("comment.md")]).ends(0);
+    let read = |file: &str| std::fs::read_to_string(fleet.outside(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let parts = [read("comment.md"), read("comment.2.md")];
+    assert!(parts.iter().all(|part| part.len() <= 60_000) && parts[0].contains("goes on in parts 2 to 2"), "{}", parts[0]);
+    let missing = (0..800).find(|n| !parts.iter().any(|part| part.contains(&format!("`{}`", name(*n)))));
+    assert_eq!(missing, None);
+}
+
+#[test]
 fn with_exit_code_a_change_is_a_two() {
     let fleet = app("prod/a", "");
     fleet.isobar("preview --exit-code").ends(2);
