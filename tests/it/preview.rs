@@ -26,10 +26,15 @@ fn a_long_diff_is_bounded_and_full_shows_it_all() {
 fn every_delete_is_in_the_markdown_or_in_the_parts_beside_it() {
     let fleet = app("prod/a", "");
     let name = |n: usize| format!("{}-{n}.txt", "long-name".repeat(12));
-    (0..800).for_each(|n| drop(fleet.file(&format!("app/templates/{}", name(n)), "x\n")));
+    let path = |n: usize| format!("app/templates/{}", name(n));
+    for n in 0..800 {
+        fleet.file(&path(n), "x\n");
+    }
     fleet.commit("Many");
     fleet.isobar("apply").ends(0);
-    (0..800).for_each(|n| drop(fleet.remove(&format!("app/templates/{}", name(n)))));
+    for n in 0..800 {
+        fleet.remove(&path(n));
+    }
     fleet.commit("None");
 
     fleet.run(&["preview", "--markdown", &fleet.outside("comment.md")]).ends(0);
