@@ -105,6 +105,9 @@ impl<'a> Court<'a> {
         for (set, answer) in stored.iter().enumerate().flat_map(|(set, stored)| stored.previews.iter().map(move |one| (set, one)))
         {
             let Some((target, digest)) = approvable(answer) else { continue };
+            if answer.as_ref().is_ok_and(|preview| preview.is_empty()) {
+                continue; // there was nothing to decide
+            }
             shown.entry(target.clone()).or_default().push(Shown { set, digest });
         }
         Ok(Self {
@@ -258,17 +261,22 @@ impl<'a> Court<'a> {
         let mut cleared = record.map(|record| record.cleared.clone()).unwrap_or_default();
         let shown = self.shown.get(target).map_or(&[][..], Vec::as_slice);
         let reviewed: Vec<&Shown> = shown.iter().filter(|shown| self.is_reviewed(&shown.digest)).collect();
+        let (mut spent, mut fresh) = (BTreeSet::new(), BTreeSet::new());
         for shown in &reviewed {
             let Some(stored) = self.stored.get(shown.set) else { continue };
-            if !self.is_merged(stored)? || self.is_used_up(stored, target, history)? {
+            let is_merged = self.is_merged(stored)?;
+            let is_spent = is_merged && self.is_used_up(stored, target, history)?;
+            if is_spent { &mut spent } else { &mut fresh }.insert(shown.digest.clone());
+            if is_spent || !is_merged {
                 continue;
             }
             let judged = self.judged_before(shown.set, stored, self.since(target, history), authority, work, history)?;
             cleared.extend(judged.get(target).into_iter().flatten().cloned());
         }
         let shown = reviewed.into_iter().map(|shown| shown.digest.clone()).collect();
+        let spent = &spent - &fresh; // what was shown anew may be approved anew
         let promise = self.promise(target, authority, work, history);
-        Ok(Past { cleared, started: record.is_some_and(|record| record.started), shown, promise })
+        Ok(Past { cleared, started: record.is_some_and(|record| record.started), shown, spent, promise })
     }
 
     /// What a new target was shown as before it could be previewed, where the fleet lets an approval of that count.

@@ -26,7 +26,7 @@ mod view;
 
 pub use crate::stack::Selector;
 pub use court::Review;
-pub use tell::Form;
+pub use tell::{Form, say_failure};
 
 use crate::exit::Failure;
 use crate::stack::{Fleet, Mistakes, Node};

@@ -59,7 +59,21 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let mut report = compose(world, &view, &after, &work, &answers, &verdicts, request);
     report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
     tell::report(world, &report, &request.form)?;
-    Ok(exit(&report, request.exit_code))
+    let exit = exit(&report, request.exit_code);
+    say_uncleared(world, &verdicts, exit);
+    Ok(exit)
+}
+
+/// A preview that could look everywhere is no failure, whatever policy says of it: its last line says so plainly.
+fn say_uncleared(world: &World, verdicts: &BTreeMap<TargetId, Verdict>, exit: Exit) {
+    let uncleared = verdicts.values().filter(|verdict| !matches!(verdict.answer, Answer::Clear(_))).count();
+    if uncleared > 0 && exit != Exit::Unfinished {
+        let (code, blocked) = (exit.code(), Exit::NotCleared.code());
+        let targets = count(uncleared, "target is", "targets are");
+        world.terminal.note(&format!(
+            "\n{targets} not cleared; the preview itself went well (exit code {code}), isobar judge and isobar apply would exit with {blocked}"
+        ));
+    }
 }
 
 /// Which targets are looked at.
@@ -134,7 +148,10 @@ fn compose(
         report.notes.push(tell::note("no policy declared: on a laptop everything is cleared"));
     }
     report.waves = waves(after, work, answers).unwrap_or_default();
-    report.next = next(view, verdicts);
+    let waits = |preview: &&Arc<Preview>| verdicts.get(&preview.target).is_some_and(|verdict| verdict.answer == Answer::Wait);
+    let waiting = answers.iter().flatten().filter(waits).map(|preview| &**preview);
+    report.next = tell::unlock(world, waiting, tell::APPROVE);
+    report.next.extend(next(view, verdicts));
     report
 }
 
@@ -160,9 +177,6 @@ fn waves(after: &Scene, work: &Work, answers: &[Result<Arc<Preview>, Unseen>]) -
 
 fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
     let mut next: Vec<Arc<str>> = Vec::new();
-    if verdicts.values().any(|verdict| verdict.answer == Answer::Wait) {
-        next.push("isobar judge --review NAME=approve  (a reviewer who is not the author)".into());
-    }
     if !view.dirty.is_empty() {
         next.push("git add -A && git commit -m \"…\"".into());
     }

@@ -25,6 +25,8 @@ pub struct Record {
     pub started: bool,
     pub drift: Option<DriftNote>,
     pub drift_checked_at_ms: Option<u64>,
+    /// The last rollout that planned it left it as it is.
+    pub left: Option<Left>,
     /// An earlier start was recorded when the newest was.
     begun_before: bool,
     /// The commit of the newest clearance, and of the newest that was started: what an apply that died half-way may have left is
@@ -60,6 +62,13 @@ pub enum State {
     },
     /// Destroyed.
     Removed,
+}
+
+/// A target that a rollout did not start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Left {
+    pub why: Arc<str>,
+    pub at_ms: u64,
 }
 
 /// The last drift that was found and not yet gone.
@@ -103,6 +112,7 @@ impl Record {
             started: false,
             drift: None,
             drift_checked_at_ms: None,
+            left: None,
             begun_before: false,
             sent: None,
             begun: None,
@@ -176,6 +186,7 @@ impl Record {
 
     pub(super) fn start(&mut self, at_ms: u64) {
         self.begun_before = self.started;
+        self.left = None;
         self.started = true;
         self.begun = self.sent.clone();
         self.state = State::Unknown { since_ms: at_ms };
@@ -197,7 +208,9 @@ impl Record {
                 self.resumed = false;
             }
             // A start that has no outcome stays unknown: that we did not go on says nothing about it.
-            Outcome::Skipped(_) => {}
+            Outcome::NotCleared(why) | Outcome::Skipped(why) => {
+                self.left = Some(Left { why: why.clone(), at_ms });
+            }
         }
     }
 
@@ -245,6 +258,7 @@ impl Record {
     /// Reality is what was wanted: clearances are used up, and what drifted of ours is ours again.
     fn arrive_where_it_was_sent(&mut self) {
         self.state = State::Applied;
+        self.left = None;
         self.started = false;
         self.resumed = false;
         self.cleared = Vec::new();
@@ -360,10 +374,22 @@ mod tests {
     fn what_was_started_stays_unknown_until_somebody_looked() {
         let mut record = record();
         record.start(5);
-        record.finish(&Outcome::Skipped("waits for approval".into()), None, 6);
+        record.finish(&Outcome::NotCleared("waits for approval".into()), None, 6);
         assert_eq!(record.state, State::Unknown { since_ms: 5 });
         record.recover();
         assert_eq!((&record.state, record.started), (&State::Never, true), "what is left of it can go on");
+    }
+
+    #[test]
+    fn why_a_target_was_left_is_remembered_until_it_is_brought_on() {
+        let mut record = record();
+        let left = |why: &str, at_ms: u64| Some(Left { why: why.into(), at_ms });
+        record.finish(&Outcome::NotCleared("1 of sre is missing".into()), None, 6);
+        assert_eq!(record.left, left("1 of sre is missing", 6));
+        record.finish(&Outcome::Skipped("region held".into()), None, 7);
+        assert_eq!(record.left, left("region held", 7));
+        record.start(8);
+        assert_eq!(record.left, None);
     }
 
     #[test]

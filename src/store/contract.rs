@@ -14,8 +14,8 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Other targets' leases are fine; these are held by somebody who lives, or may live.
-    #[error("{target} is held by run {run} since {since_ms}")]
-    Held { target: TargetId, run: Arc<str>, since_ms: u64 },
+    #[error("{target} is being written by run {}, process {} on {}", holder.run, holder.pid, holder.host)]
+    Held { target: TargetId, holder: Holder },
     /// Our lease is no longer ours: we must stop writing.
     #[error("the lease on {0} is no longer ours")]
     Fenced(TargetId),

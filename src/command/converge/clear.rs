@@ -165,7 +165,8 @@ impl Converge<'_> {
                 } else {
                     let is_denied = verdict.answer == Answer::Deny;
                     let why: Arc<str> = verdict.sentence.as_str().into();
-                    cleared.steps.push(StepEvent::Finished { target: target.clone(), outcome: Outcome::Skipped(why.clone()) });
+                    let outcome = Outcome::NotCleared(why.clone());
+                    cleared.steps.push(StepEvent::Finished { target: target.clone(), outcome });
                     ends.insert(target, End { outcome: EndState::NotCleared(why, is_denied), ..end });
                 }
             }

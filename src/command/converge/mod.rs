@@ -10,7 +10,7 @@ pub(crate) use end::{Converged, End, EndState};
 
 use super::court::{Court, Review};
 use super::pending::{Pending, Work, between, commit_of, refuse_taken, since_applied};
-use super::say::short;
+use super::say::{say_held, short};
 use super::scene::{Scene, Scenes};
 use crate::change::{Extent, Intent, Preview};
 use crate::exit::Failure;
@@ -62,7 +62,8 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     let wanted = lease_on(&before, &head_scene, order.selector);
     let holder =
         Holder { run: world.run.clone(), host: host_name(world), pid: std::process::id(), since_ms: world.clock.now_ms() };
-    let lease = world.store.acquire(&wanted, holder).await?;
+    let since_ms = holder.since_ms;
+    let lease = world.store.acquire(&wanted, holder).await.map_err(|error| say_held(error, since_ms))?;
     let history = world.store.history().await?; // again: nobody else writes about these targets now
     never_older(world, scenes, &history, &order.head, &head_scene)?;
 
@@ -198,7 +199,7 @@ impl Converge<'_> {
         let planned = progress.rollout().waves.iter().flat_map(|wave| &wave.targets);
         let unreached = planned.filter(|planned| match progress.outcome(&planned.target) {
             Some(Outcome::Applied | Outcome::Unchanged | Outcome::Failed(_)) => false,
-            Some(Outcome::Skipped(_)) | None => true,
+            Some(Outcome::NotCleared(_) | Outcome::Skipped(_)) | None => true,
         });
         let touched = unreached.filter_map(|planned| work.get(&planned.target)).any(|pending| !pending.reasons.is_empty());
         Ok(!touched)
