@@ -263,3 +263,52 @@ fn a_destroy_can_be_judged_after_it_was_shown() {
     fleet.isobar("apply").ends(0);
     assert!(!fleet.live("live/prod/a").contains_key("other/other.txt"));
 }
+
+#[test]
+fn an_apply_of_nothing_uses_up_no_approval_of_what_is_still_to_come() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.edit("app/templates/app.yaml.j2", "version: 1", "version: 2");
+    fleet.isobar("preview --review carol=approve").ends(0).says("uncommitted");
+
+    fleet.edit("app/templates/app.yaml.j2", "version: 2", "version: 1{# the same #}").commit("A comment in the template");
+    assert_eq!(fleet.isobar("apply --json").ends(0).states(), "unchanged app@prod/a");
+    fleet.edit("app/templates/app.yaml.j2", "version: 1{# the same #}", "version: 2").commit("What carol saw");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2");
+
+    fleet.version(2, 1);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("apply --review dora=approve").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+}
+
+#[test]
+fn what_was_squashed_into_one_commit_keeps_its_approval_over_an_apply_of_nothing() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.branch("one").version(1, 2);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review carol=approve").ends(0);
+    fleet.checkout("main").edit("app/templates/app.yaml.j2", "version: 1", "version: 1{# the same #}").commit("A comment");
+    fleet.isobar("apply").ends(0);
+
+    fleet.edit("app/templates/app.yaml.j2", "version: 1{# the same #}", "version: 2").commit("One, squashed");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2");
+}
+
+#[test]
+fn what_was_taken_back_before_it_arrived_needs_a_new_approval() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review carol=approve").ends(0);
+    fleet.block("prod/a").isobar("apply").ends(1);
+    fleet.unblock("prod/a").version(2, 1);
+    assert_eq!(fleet.isobar("apply --json").ends(0).states(), "unchanged app@prod/a");
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+}
