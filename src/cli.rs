@@ -116,8 +116,8 @@ struct PreviewArgs {
     #[arg(long)]
     exit_code: bool,
     /// Previews at once
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    parallel: usize,
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    parallel: Option<usize>,
 }
 
 #[derive(Args, Debug)]
@@ -143,8 +143,8 @@ struct ApplyArgs {
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// Targets in flight at most, below what the rollout allows
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    parallel: usize,
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    parallel: Option<usize>,
 }
 
 #[derive(Args, Debug)]
@@ -161,8 +161,8 @@ struct DriftArgs {
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// Looks at once
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    parallel: usize,
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    parallel: Option<usize>,
 }
 
 #[derive(Args, Debug)]
@@ -238,7 +238,7 @@ struct JsonArgs {
 #[derive(Args, Debug)]
 struct PauseArgs {
     /// Why, for those who meet the pause
-    #[arg(long)]
+    #[arg(long, value_parser = reason)]
     reason: String,
     /// Print JSON, on one line
     #[arg(long)]
@@ -253,7 +253,7 @@ struct HoldArgs {
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// Why, for those who meet the hold
-    #[arg(long)]
+    #[arg(long, value_parser = reason)]
     reason: Option<String>,
     /// End the hold
     #[arg(long, conflicts_with_all = ["until", "reason"])]
@@ -292,6 +292,22 @@ struct SchemaArgs {
     /// isobar.yaml, stack.yaml, or what --json prints
     #[arg(value_enum)]
     which: SchemaArg,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one at once, or nothing would ever begin; leave the flag out for the default".into()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("a whole number, at least 1".into()),
+    }
+}
+
+/// A reason is read by people who did not give it.
+fn reason(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a reason is read by those who meet it; say why".into()),
+        said => Ok(said.into()),
+    }
 }
 
 fn after_help() -> String {
@@ -421,8 +437,13 @@ async fn verb(world: &World, verb: Verb) -> Result<Exit, Failure> {
         Verb::Drift(args) => {
             let (selector, json) = args.select.read()?;
             let form = Form { json, markdown: args.markdown };
-            let request =
-                command::drift::Request { selector, form, reviews: args.review, fix: args.fix, parallel: args.parallel };
+            let request = command::drift::Request {
+                selector,
+                form,
+                reviews: args.review,
+                fix: args.fix,
+                parallel: args.parallel.unwrap_or(0),
+            };
             command::drift::run(world, &request).await
         }
         Verb::Status(args) => {
@@ -478,7 +499,7 @@ fn preview(args: PreviewArgs) -> Result<command::preview::Request, Failure> {
         all: args.all,
         reviews: args.review,
         exit_code: args.exit_code,
-        parallel: args.parallel,
+        parallel: args.parallel.unwrap_or(0),
     })
 }
 
@@ -488,7 +509,7 @@ fn apply(args: ApplyArgs) -> Result<command::apply::Request, Failure> {
         selector,
         form: Form { json, markdown: args.markdown },
         reviews: args.review,
-        parallel: args.parallel,
+        parallel: args.parallel.unwrap_or(0),
     })
 }
 

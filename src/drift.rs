@@ -1,8 +1,8 @@
 //! What moved without us: previews of unchanged code against history. Knows no schedule, and not where findings are told.
 
-use crate::change::{Action, Preview, Stray, StrayKind, Unseen, UnseenReason};
+use crate::change::{Action, Preview, Stray, StrayKind, Unseen, UnseenReason, say_missing};
 use crate::journal::{History, State};
-use crate::stack::TargetId;
+use crate::stack::{TargetId, unbroken};
 use std::borrow::Borrow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,8 +162,8 @@ fn classes(preview: &Preview, code: Code) -> BTreeMap<Class, BTreeSet<Arc<str>>>
 fn words(reason: &UnseenReason) -> Arc<str> {
     match reason {
         UnseenReason::Needs(holes) => format!("needs {}, which nobody has applied yet", holes.join(", ")).into(),
-        UnseenReason::Conflict(paths) => format!("does not merge into its base: {}", paths.join(", ")).into(),
-        UnseenReason::SecretMissing(name) => format!("the environment variable {name} is not set").into(),
+        UnseenReason::Conflict(paths) => format!("does not merge into its base: {}", unbroken(&paths.join(", "))).into(),
+        UnseenReason::SecretMissing { name, site } => say_missing(name, site.as_ref()).into(),
         UnseenReason::Definition(text) | UnseenReason::Engine(text) => text.clone(),
         UnseenReason::Cancelled => "we were told to stop before we came to it".into(),
     }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn unseen(target: &str, reason: UnseenReason) -> Result<Preview, Unseen> {
-        Err(Unseen { target: id(target), reason })
+        Err(Unseen::new(id(target), reason))
     }
 
     fn id(text: &str) -> TargetId {
@@ -262,9 +262,10 @@ mod tests {
 
     #[test]
     fn not_checked_says_why_and_is_not_clean() {
-        let missing = || UnseenReason::SecretMissing("TOKEN".into());
+        let missing = || UnseenReason::SecretMissing { name: "TOKEN".into(), site: None };
         let previews = [unseen("a@prod/eu", missing()), unseen("a@prod/us", missing()), preview("a@prod/ap", "")];
-        let drift = check(false, &previews, &["not checked: the environment variable TOKEN is not set: a@prod/eu a@prod/us"]);
+        let drift =
+            check(false, &previews, &["not checked: the secret TOKEN is not set in the environment: a@prod/eu a@prod/us"]);
         assert_eq!((drift.checked, drift.is_empty()), (1, false));
         assert_eq!(drift.unchecked(), [id("a@prod/eu"), id("a@prod/us")]);
         assert!(drift.found().is_empty());

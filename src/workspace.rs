@@ -7,6 +7,8 @@ use crate::review::{CommitSha, PullRequest, User};
 use crate::stack::{BlobId, Leaf, Listing, Mode, Source};
 use git2::{ErrorCode, ObjectType, Oid, Repository, Status, StatusOptions};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -74,15 +76,15 @@ impl Workspace {
     pub fn at(&self, rev: &str) -> Result<Snapshot, WorkspaceError> {
         let repository = self.lock();
         let commit = find_commit(&repository, rev)?;
-        let mut leaves = Vec::new();
+        let mut found = Found::default();
         let tree = commit.tree().map_err(git("reading the tree"))?;
-        list(&repository, &tree, "", &mut leaves)?;
-        Ok(Snapshot { commit: Some(sha(commit.id())), listing: Listing::new(leaves), dirty: Vec::new(), loose: BTreeMap::new() })
+        list(&repository, &tree, b"", &mut found)?;
+        Ok(Snapshot { commit: Some(sha(commit.id())), listing: found.listing(), dirty: Vec::new(), loose: BTreeMap::new() })
     }
 
     /// Returns the working tree: `HEAD` and what is not committed, without ignored files and what is under `except`.
     pub fn worktree(&self, except: &[String]) -> Result<Snapshot, WorkspaceError> {
-        let dirty = self.dirty(except)?;
+        let dirty = self.status(except)?;
         let mut snapshot = match self.head() {
             Ok(head) => self.at(&head.0)?,
             Err(_) => Snapshot { commit: None, listing: Listing::default(), dirty: Vec::new(), loose: BTreeMap::new() },
@@ -92,37 +94,42 @@ impl Workspace {
         }
         let mut leaves: BTreeMap<Arc<str>, Leaf> =
             snapshot.listing.leaves().iter().map(|leaf| (leaf.path.clone(), leaf.clone())).collect();
-        for path in &dirty {
+        let mut misnamed = snapshot.listing.misnamed().clone();
+        for (path, raw) in &dirty {
             leaves.remove(path);
-            if let Some((mode, bytes)) = read_loose(&self.root.join(&**path))? {
+            misnamed.remove(path);
+            if let Some((mode, bytes)) = read_loose(&self.root.join(OsStr::from_bytes(raw)))? {
                 let id = Oid::hash_object(ObjectType::Blob, &bytes).map_err(git("hashing a file"))?;
                 leaves.insert(path.clone(), Leaf { path: path.clone(), mode, id: BlobId(id.to_string().into()) });
                 snapshot.loose.insert(path.clone(), bytes.into());
+                misnamed.extend(std::str::from_utf8(raw).is_err().then(|| path.clone()));
             }
         }
-        snapshot.listing = Listing::new(leaves.into_values().collect());
+        snapshot.listing = Listing::new(leaves.into_values().collect()).with_misnamed(misnamed);
         snapshot.commit = None;
-        snapshot.dirty = dirty;
+        snapshot.dirty = dirty.into_keys().collect();
         Ok(snapshot)
     }
 
     /// Returns what is not committed: staged, edited, deleted, renamed and untracked, without ignored files and what is under
     /// `except`; sorted.
     pub fn dirty(&self, except: &[String]) -> Result<Vec<Arc<str>>, WorkspaceError> {
+        Ok(self.status(except)?.into_keys().collect())
+    }
+
+    /// Like [`Workspace::dirty`], with the bytes that each path is made of.
+    fn status(&self, except: &[String]) -> Result<BTreeMap<Arc<str>, Vec<u8>>, WorkspaceError> {
         let repository = self.lock();
         let mut options = StatusOptions::new();
         options.include_untracked(true).recurse_untracked_dirs(true).include_ignored(false).exclude_submodules(true);
         let statuses = repository.statuses(Some(&mut options)).map_err(git("reading the state of the working tree"))?;
         let changed =
             statuses.iter().filter(|entry| entry.status() != Status::CURRENT && !entry.status().contains(Status::IGNORED));
-        let paths = changed.map(|entry| String::from_utf8_lossy(entry.path_bytes()).into_owned());
-        let excepted = |path: &String| {
+        let paths = changed.map(|entry| (lossy(entry.path_bytes()), entry.path_bytes().to_vec()));
+        let excepted = |path: &str| {
             except.iter().any(|dir| path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
         };
-        let mut dirty: Vec<Arc<str>> = paths.filter(|path| !excepted(path)).map(Into::into).collect();
-        dirty.sort();
-        dirty.dedup();
-        Ok(dirty)
+        Ok(paths.filter(|(path, _)| !excepted(path)).collect())
     }
 
     /// Returns `head` merged into `base`, in memory: what the default branch would hold.
@@ -136,13 +143,9 @@ impl Workspace {
         if index.has_conflicts() {
             return Ok(Merged::Conflict(conflicts(&index)?));
         }
-        let leaves = index.iter().map(|entry| Leaf {
-            path: String::from_utf8_lossy(&entry.path).into(),
-            mode: mode_of(entry.mode as i32),
-            id: BlobId(entry.id.to_string().into()),
-        });
-        let snapshot =
-            Snapshot { commit: None, listing: Listing::new(leaves.collect()), dirty: Vec::new(), loose: BTreeMap::new() };
+        let mut found = Found::default();
+        index.iter().for_each(|entry| found.add(&entry.path, mode_of(entry.mode as i32), entry.id));
+        let snapshot = Snapshot { commit: None, listing: found.listing(), dirty: Vec::new(), loose: BTreeMap::new() };
         Ok(Merged::Clean(Box::new(snapshot)))
     }
 
@@ -344,20 +347,41 @@ fn find_commit<'a>(repository: &'a Repository, rev: &str) -> Result<git2::Commit
     })
 }
 
-fn list(repository: &Repository, tree: &git2::Tree<'_>, prefix: &str, leaves: &mut Vec<Leaf>) -> Result<(), WorkspaceError> {
+/// The files of a tree, being listed.
+#[derive(Default)]
+struct Found {
+    leaves: Vec<Leaf>,
+    misnamed: Vec<Arc<str>>,
+}
+
+impl Found {
+    fn add(&mut self, raw: &[u8], mode: Mode, id: Oid) {
+        let path = lossy(raw);
+        if std::str::from_utf8(raw).is_err() {
+            self.misnamed.push(path.clone());
+        }
+        self.leaves.push(Leaf { path, mode, id: BlobId(id.to_string().into()) });
+    }
+
+    fn listing(self) -> Listing {
+        Listing::new(self.leaves).with_misnamed(self.misnamed)
+    }
+}
+
+fn lossy(path: &[u8]) -> Arc<str> {
+    String::from_utf8_lossy(path).into()
+}
+
+fn list(repository: &Repository, tree: &git2::Tree<'_>, prefix: &[u8], found: &mut Found) -> Result<(), WorkspaceError> {
     for entry in tree {
-        let name = String::from_utf8_lossy(entry.name_bytes());
-        let path = if prefix.is_empty() { name.into_owned() } else { format!("{prefix}/{name}") };
+        let name = entry.name_bytes();
+        let path = if prefix.is_empty() { name.to_vec() } else { [prefix, name].join(&b'/') };
         match entry.kind() {
             Some(ObjectType::Tree) => {
                 let below = repository.find_tree(entry.id()).map_err(git("reading a tree"))?;
-                list(repository, &below, &path, leaves)?;
+                list(repository, &below, &path, found)?;
             }
-            _ => leaves.push(Leaf {
-                path: path.into(),
-                mode: mode_of(entry.filemode()),
-                id: BlobId(entry.id().to_string().into()),
-            }),
+            _ => found.add(&path, mode_of(entry.filemode()), entry.id()),
         }
     }
     Ok(())
@@ -397,7 +421,7 @@ fn read_loose(path: &Path) -> Result<Option<(Mode, Vec<u8>)>, WorkspaceError> {
 fn conflicts(index: &git2::Index) -> Result<Vec<Arc<str>>, WorkspaceError> {
     let found = index.conflicts().map_err(git("reading the conflicts"))?;
     let path = |conflict: git2::IndexConflict| conflict.our.or(conflict.their).or(conflict.ancestor).map(|entry| entry.path);
-    let mut paths: Vec<Arc<str>> = found.flatten().filter_map(path).map(|path| String::from_utf8_lossy(&path).into()).collect();
+    let mut paths: Vec<Arc<str>> = found.flatten().filter_map(path).map(|path| lossy(&path)).collect();
     paths.sort();
     paths.dedup();
     Ok(paths)

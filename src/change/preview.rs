@@ -1,7 +1,7 @@
 //! What an engine says would change in one target, or why it could not look.
 
 use super::{Change, ChangeMark, Digest};
-use crate::stack::TargetId;
+use crate::stack::{Site, TargetId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -54,6 +54,16 @@ pub enum StrayKind {
 pub struct Unseen {
     pub target: TargetId,
     pub reason: UnseenReason,
+    /// Digest of the whole definition, for one that needs outputs that do not exist yet: what an approval of its first apply
+    /// is bound to, where the fleet says `first_apply: covered`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<Digest>,
+}
+
+impl Unseen {
+    pub fn new(target: TargetId, reason: UnseenReason) -> Self {
+        Self { target, reason, promise: None }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,14 +73,20 @@ pub enum UnseenReason {
     Needs(Vec<Arc<str>>),
     /// The pull request does not merge into its base; the paths in conflict.
     Conflict(Vec<Arc<str>>),
-    /// An environment variable that holds a secret is not set.
-    SecretMissing(Arc<str>),
+    /// An environment variable that holds a secret is not set; and where a definition asks for it.
+    SecretMissing { name: Arc<str>, site: Option<Site> },
     /// A value is wrong in this region: the whole text of the mistakes.
     Definition(Arc<str>),
     /// The engine failed; its text, redacted and not yet made inert.
     Engine(Arc<str>),
     /// We were told to stop before we came to it.
     Cancelled,
+}
+
+/// Says that a secret is not set, and where it is asked for.
+pub fn say_missing(name: &str, site: Option<&Site>) -> String {
+    let at = site.map(|site| format!("{site}:{}: ", site.column)).unwrap_or_default();
+    format!("{at}the secret {name} is not set in the environment")
 }
 
 impl Preview {

@@ -4,9 +4,10 @@ use super::say::count;
 use super::scene::Scene;
 use super::tell;
 use crate::exit::{Exit, Failure};
-use crate::report::annotations;
+use crate::report::{annotations, warning_annotations};
+use crate::stack::Mistakes;
 use crate::world::World;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
     let snapshot = world.workspace.worktree(&[".isobar".to_string()])?;
@@ -14,11 +15,7 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
     let scene = match read {
         Ok(scene) => scene,
         Err(Failure::Definitions(mistakes)) if as_json => {
-            let list = mistakes.iter().map(|mistake| {
-                let site = mistake.site.as_ref();
-                json!({ "file": site.map(|site| &site.path), "line": site.map(|site| site.line), "column": site.map(|site| site.column), "what": mistake.what, "hint": mistake.hint })
-            });
-            tell::json(world, &json!({ "schema": "isobar/check/v1", "mistakes": list.collect::<Vec<_>>() }));
+            tell::json(world, &json!({ "schema": "isobar/check/v1", "mistakes": list(&mistakes) }));
             return Err(Failure::Definitions(mistakes));
         }
         Err(Failure::Definitions(mistakes)) => {
@@ -29,11 +26,15 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
         }
         Err(failure) => return Err(failure),
     };
-    let fleet = &scene.fleet;
+    let (fleet, warnings) = (&scene.fleet, &scene.warnings);
     if as_json {
-        let counts = json!({ "schema": "isobar/check/v1", "stacks": fleet.stacks.len(), "regions": fleet.regions.len(), "targets": fleet.targets().len(), "mistakes": [] });
+        let counts = json!({ "schema": "isobar/check/v1", "stacks": fleet.stacks.len(), "regions": fleet.regions.len(), "targets": fleet.targets().len(), "mistakes": [], "warnings": list(warnings) });
         tell::json(world, &counts);
     } else {
+        if world.environment.on_actions() {
+            warning_annotations(warnings).iter().for_each(|line| world.terminal.say_made(&format!("{line}\n")));
+        }
+        warnings.iter().for_each(|warning| world.terminal.note(&format!("warning: {warning}\n")));
         let (stacks, regions, targets) = (fleet.stacks.len(), fleet.regions.len(), fleet.targets().len());
         let stacks = count(stacks, "stack", "stacks");
         world.terminal.say(&format!(
@@ -43,4 +44,12 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
         ));
     }
     Ok(Exit::Clean)
+}
+
+fn list(mistakes: &Mistakes) -> Vec<Value> {
+    let one = |mistake: &crate::stack::Mistake| {
+        let site = mistake.site.as_ref();
+        json!({ "file": site.map(|site| &site.path), "line": site.map(|site| site.line), "column": site.map(|site| site.column), "what": mistake.what, "hint": mistake.hint })
+    };
+    mistakes.iter().map(one).collect()
 }

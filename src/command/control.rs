@@ -4,7 +4,7 @@ use super::say::say_time;
 use super::scene::Scenes;
 use super::tell;
 use crate::exit::{Exit, Failure};
-use crate::journal::{Event, Hold, Verb};
+use crate::journal::{Event, Verb};
 use crate::review::User;
 use crate::rollout::{Ending, StepEvent};
 use crate::stack::{RegionId, did_you_mean};
@@ -55,30 +55,49 @@ pub async fn hold(
     release: bool,
     as_json: bool,
 ) -> Result<Exit, Failure> {
-    let scene = Scenes::new(world).at(&world.workspace.head()?)?;
     let id: RegionId = region.parse().map_err(|why: String| Failure::usage(why, "isobar hold prod/eu-west-1 --reason \"…\""))?;
-    let is_held = |held: &&Hold| held.region == id; // also one that left the fleet meanwhile
-    let may_release = release && world.store.history().await?.holds(0).iter().any(is_held);
-    if scene.fleet.region(&id).is_none() && !may_release {
+    if release {
+        return end_hold(world, &id, as_json).await;
+    }
+    let scene = Scenes::new(world).at(&world.workspace.head()?)?;
+    if scene.fleet.region(&id).is_none() {
         let known = did_you_mean(region, scene.fleet.regions.iter().map(|region| region.id.as_str()));
         return Err(Failure::usage(
             format!("no region {region:?} in isobar.yaml"),
             known.unwrap_or_else(|| "isobar list shows the regions".into()),
         ));
     }
-    let by = operator(world);
-    if release {
-        append(world, Verb::Hold, vec![Event::Released { region: id.clone(), by }]).await?;
-        say(world, as_json, "released", &format!("{id} is released; isobar apply lets it catch up"));
-        return Ok(Exit::Clean);
-    }
     let Some(reason) = reason else {
         return Err(Failure::usage("a hold needs a reason", "isobar hold REGION --reason \"…\" [--until 2026-12-01T08:00:00Z]"));
     };
-    let until_ms = until.map(|text| parse_until(text, world.clock.now_ms())).transpose()?;
+    let now_ms = world.clock.now_ms();
+    let until_ms = until.map(|text| parse_until(text, now_ms)).transpose()?;
+    if let Some(until) = until_ms.filter(|until| *until <= now_ms) {
+        return Err(Failure::usage(
+            format!("{} is over already", say_time(until)),
+            "hold until a later time, or without --until",
+        ));
+    }
+    let by = operator(world);
     append(world, Verb::Hold, vec![Event::Held { region: id.clone(), until_ms, reason: reason.into(), by }]).await?;
     let end = until_ms.map_or_else(|| "until isobar hold --release".to_string(), |until| format!("until {}", say_time(until)));
     say(world, as_json, "held", &format!("{id} is skipped {end}: {reason}"));
+    Ok(Exit::Clean)
+}
+
+/// Releases a region that is held, also one that left the fleet meanwhile.
+async fn end_hold(world: &World, id: &RegionId, as_json: bool) -> Result<Exit, Failure> {
+    let history = world.store.history().await?;
+    let held: Vec<&str> = history.holds(world.clock.now_ms()).iter().map(|hold| hold.region.as_str()).collect();
+    if !held.contains(&id.as_str()) {
+        let hint = match held.as_slice() {
+            [] => "no region is held".into(),
+            held => format!("held are {}", held.join(", ")),
+        };
+        return Err(Failure::usage(format!("{id} is not held"), hint));
+    }
+    append(world, Verb::Hold, vec![Event::Released { region: id.clone(), by: operator(world) }]).await?;
+    say(world, as_json, "released", &format!("{id} is released; isobar apply lets it catch up"));
     Ok(Exit::Clean)
 }
 

@@ -2,12 +2,12 @@
 
 use super::pending::Work;
 use super::scene::{FLEET, Scene, Scenes};
-use crate::change::{ChangeMark, Digest, Extent, Preview, beyond, filled_matches};
+use crate::change::{ChangeMark, Digest, Extent, Preview, Unseen, UnseenReason, beyond, filled_matches};
 use crate::exit::Failure;
 use crate::journal::History;
 use crate::policy::{Answer, Facts, Past, Subject, Verdict, judge};
 use crate::review::{Approval, CommitSha, Decision, PullRequest, User};
-use crate::stack::{StackName, Target, TargetId};
+use crate::stack::{FirstApply, StackName, Target, TargetId};
 use crate::store::Stored;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +35,7 @@ impl std::str::FromStr for Review {
             "reject" => Decision::Reject,
             _ => return Err(form()),
         };
-        if by.is_empty() || digest.as_ref().is_some_and(|digest| digest.len() < 8) {
+        if by.trim().is_empty() || digest.as_ref().is_some_and(|digest| digest.len() < 8) {
             return Err(format!("{}; a digest has at least 8 characters", form()));
         }
         Ok(Self { by: User(by.into()), decision, digest })
@@ -102,9 +102,10 @@ impl<'a> Court<'a> {
         let approvals = world.host.approvals().await?;
         let stored = world.store.saved().await?;
         let mut shown: BTreeMap<TargetId, Vec<Shown>> = BTreeMap::new();
-        for (set, preview) in stored.iter().enumerate().flat_map(|(set, stored)| seen(stored).map(move |preview| (set, preview)))
+        for (set, answer) in stored.iter().enumerate().flat_map(|(set, stored)| stored.previews.iter().map(move |one| (set, one)))
         {
-            shown.entry(preview.target.clone()).or_default().push(Shown { set, digest: preview.digest() });
+            let Some((target, digest)) = approvable(answer) else { continue };
+            shown.entry(target.clone()).or_default().push(Shown { set, digest });
         }
         Ok(Self {
             world,
@@ -120,14 +121,10 @@ impl<'a> Court<'a> {
         })
     }
 
-    /// Binds decisions from the command line to previews and records them with the host. `shown` are the previews just
-    /// shown; without any, those that were stored.
-    pub(crate) async fn take(&mut self, reviews: &[Review], shown: Option<&[Arc<Preview>]>) -> Result<(), Failure> {
+    /// Binds decisions from the command line to what was shown, by its digests, and records them with the host.
+    pub(crate) async fn take(&mut self, reviews: &[Review], shown: Vec<Arc<str>>) -> Result<(), Failure> {
         for review in reviews {
-            let digests = match shown {
-                Some(previews) => previews.iter().map(|preview| preview.digest().as_str().into()).collect(),
-                None => self.shown_last(),
-            };
+            let digests = shown.clone();
             let wanted = |digest: &Arc<str>| review.digest.as_ref().is_none_or(|prefix| digest.starts_with(prefix.as_str()));
             let digests: Vec<Arc<str>> = match &review.digest {
                 Some(_) => {
@@ -270,7 +267,19 @@ impl<'a> Court<'a> {
             cleared.extend(judged.get(target).into_iter().flatten().cloned());
         }
         let shown = reviewed.into_iter().map(|shown| shown.digest.clone()).collect();
-        Ok(Past { cleared, started: record.is_some_and(|record| record.started), shown })
+        let promise = self.promise(target, authority, work, history);
+        Ok(Past { cleared, started: record.is_some_and(|record| record.started), shown, promise })
+    }
+
+    /// What a new target was shown as before it could be previewed, where the fleet lets an approval of that count.
+    fn promise(&self, target: &TargetId, authority: &Scene, work: &Work, history: &History) -> Option<Digest> {
+        let shown = self.shown.get(target)?;
+        if authority.fleet.first_apply == FirstApply::Waits || history.commit_of(target).is_some() {
+            return None;
+        }
+        let pending = work.get(target)?;
+        let promise = pending.scene.promise(&pending.target)?;
+        shown.iter().any(|shown| shown.digest == promise).then_some(promise)
     }
 
     /// What people cleared of a stored set, judged as the whole that they were shown: limits and `targets_min` count all of it.
@@ -387,8 +396,10 @@ impl<'a> Court<'a> {
         if self.approvals.is_empty() {
             return Ok(Vec::new());
         }
-        let judged =
-            subjects.iter().map(|subject| (Arc::from(subject.preview.digest().as_str()), subject.preview.target.clone()));
+        let judged = subjects.iter().flat_map(|subject| {
+            let digests = [Some(subject.preview.digest()), subject.past.promise.clone()].into_iter().flatten();
+            digests.map(|digest| (Arc::from(digest.as_str()), subject.preview.target.clone()))
+        });
         let targets: BTreeMap<Arc<str>, TargetId> = judged.collect();
         let mut fresh = Vec::new();
         for approval in &self.approvals {
@@ -428,21 +439,55 @@ impl<'a> Court<'a> {
         Ok(false)
     }
 
+    /// Says what becomes of targets that cannot be previewed before what they need is applied; nothing when there are none.
+    pub(crate) fn say_unseen_yet(
+        &self,
+        answers: &[Result<Arc<Preview>, Unseen>],
+        work: &Work,
+        history: &History,
+    ) -> Result<Option<String>, Failure> {
+        let needs = answers.iter().filter_map(|answer| answer.as_ref().err());
+        let needs: Vec<&Unseen> = needs.filter(|unseen| matches!(unseen.reason, UnseenReason::Needs(_))).collect();
+        let [first, ..] = &needs[..] else { return Ok(None) };
+        let then = match self.authority(&first.target, work, history)?.fleet.first_apply {
+            FirstApply::Waits => "judged then: what needs an approval waits for it (first_apply: waits)",
+            FirstApply::Covered => "judged then: an approval of this preview counts if it only creates (first_apply: covered)",
+        };
+        let who = match needs.len() {
+            1 => format!("{} can't be previewed", first.target),
+            more => format!("{more} targets can't be previewed"),
+        };
+        Ok(Some(format!("{who} before what is needed was applied; previewed and {then}")))
+    }
+
     fn all_shown(&self) -> Vec<Arc<str>> {
         self.shown.values().flatten().map(|shown| shown.digest.as_str().into()).collect()
     }
 
     /// Digests of the newest shown set of this head: what was shown of another one is not what is being decided.
-    pub(crate) fn shown_last(&self) -> Vec<Arc<str>> {
+    pub(crate) fn shown_last(&self, of: impl Fn(&TargetId) -> bool) -> Vec<Arc<str>> {
         let of_head = self.stored.iter().rposition(|stored| stored.head.is_some() && head_of(stored) == self.head);
         let Some(last) = of_head else { return Vec::new() };
-        let shown = self.shown.values().flatten().filter(|shown| shown.set == last);
-        shown.map(|shown| shown.digest.as_str().into()).collect()
+        let shown = self.shown.iter().filter(|(target, _)| of(target)).flat_map(|(_, shown)| shown);
+        shown.filter(|shown| shown.set == last).map(|shown| shown.digest.as_str().into()).collect()
     }
 }
 
 fn seen(stored: &Stored) -> impl Iterator<Item = &Preview> {
     stored.previews.iter().flatten().map(|preview| &**preview)
+}
+
+/// What a review of a shown answer is bound to: the preview's digest, or that of what cannot be previewed yet.
+fn approvable(answer: &Result<Arc<Preview>, Unseen>) -> Option<(&TargetId, Digest)> {
+    match answer {
+        Ok(preview) => Some((&preview.target, preview.digest())),
+        Err(unseen) => Some((&unseen.target, unseen.promise.clone()?)),
+    }
+}
+
+/// The digests of answers that a review can be bound to.
+pub(crate) fn digests(answers: &[Result<Arc<Preview>, Unseen>]) -> Vec<Arc<str>> {
+    answers.iter().filter_map(approvable).map(|(_, digest)| digest.as_str().into()).collect()
 }
 
 /// The commit that was shown; `None` for an uncommitted tree.
@@ -470,10 +515,12 @@ fn fill_cleared(holed: &Preview, filled: &Preview, past: &mut Past) {
 /// Both sides of a target: as it is now, and as it was under each of its names.
 fn subject<'p>(preview: &'p Preview, authority: &Scene, work: &Work, past: Past) -> Subject<'p> {
     let now = work.get(&preview.target).map(|pending| &pending.target);
+    // The name of a definition stands for all its instances, so that a stack which is split into some keeps its rules.
     let mut names: BTreeSet<StackName> = [preview.target.stack.clone()].into();
-    names.extend(now.into_iter().flat_map(|target| target.stack.was.iter().cloned()));
+    names.extend(now.into_iter().flat_map(|target| [target.stack.definition()].into_iter().chain(&target.stack.was).cloned()));
     let named = |name: &StackName| authority.fleet.target(&TargetId::new(name.clone(), preview.target.region.clone()));
     let sides: Vec<&Target> = now.into_iter().chain(names.iter().filter_map(named)).collect();
+    names.extend(sides.iter().map(|target| target.stack.definition().clone()));
     let labels = |target: &&Target| {
         let pairs = target.region.labels.iter().chain(&target.stack.labels);
         pairs.map(|(key, value)| (key.clone(), value.clone())).collect::<BTreeSet<_>>()

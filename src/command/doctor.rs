@@ -1,5 +1,6 @@
 //! `isobar doctor`: what is missing on this machine or in this repository, with the command that mends it.
 
+use super::say::count;
 use super::scene::{FLEET, Scene};
 use super::tell;
 use crate::exit::{Exit, Failure};
@@ -84,10 +85,13 @@ fn fleet(world: &World) -> Vec<Finding> {
     if snapshot.listing.get(FLEET).is_none() {
         return vec![bad(format!("no {FLEET} at the root of the repository"), Some("isobar init".into()))];
     }
-    let scene = match Scene::open(world, snapshot) {
+    let scene = match Scene::open(world, snapshot).and_then(|scene| scene.check_targets(world).map(|()| scene)) {
         Ok(scene) => scene,
         Err(Failure::Definitions(mistakes)) => {
-            return vec![bad(format!("{} mistakes in the definitions", mistakes.len()), Some("isobar check".into()))];
+            return vec![bad(
+                format!("{} in the definitions", count(mistakes.len(), "mistake", "mistakes")),
+                Some("isobar check".into()),
+            )];
         }
         Err(failure) => return vec![bad(failure.to_string(), None)],
     };
@@ -106,6 +110,14 @@ fn fleet(world: &World) -> Vec<Finding> {
             mend: Some("on a laptop everything is cleared; add policy: to isobar.yaml to ask for approvals".into()),
         },
     });
+    findings.extend(scene.warnings.iter().map(|warning| Finding {
+        good: true,
+        what: match &warning.site {
+            Some(site) => format!("{site}: {}", warning.what),
+            None => warning.what.clone(),
+        },
+        mend: warning.hint.clone(),
+    }));
     let tracked = scene.published(world).into_iter().find(|place| !scene.snapshot.listing.under(place).is_empty());
     if let Some(place) = tracked {
         let what = format!("{place} is a destination and its files are committed: each apply would make the tree dirty");

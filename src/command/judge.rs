@@ -1,10 +1,10 @@
 //! `isobar judge`: policy again on the previews that were shown last; starts no engine.
 
-use super::court::{Asked, Court, Review};
+use super::court::{Asked, Court, Review, digests};
 use super::pending::{Pending, Work};
 use super::scene::Scenes;
 use super::tell::{self, Form};
-use crate::change::{Intent, Preview, Unseen};
+use crate::change::{Intent, Preview, Unseen, UnseenReason};
 use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
@@ -42,18 +42,20 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let unseen = unseen(&stored, &scene, base.as_ref(), &request.selector);
 
     let mut court = Court::open(world, &scenes, head, base).await?;
-    court.take(&request.reviews, Some(&previews)).await?;
+    let shown: Vec<_> = previews.iter().cloned().map(Ok).chain(unseen.iter().cloned().map(Err)).collect();
+    court.take(&request.reviews, digests(&shown)).await?;
     let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
 
-    let is_blind = !unseen.is_empty();
+    // What needs an output that nobody has made yet is asked about when it can be seen: after the apply of what makes it.
+    let is_blind = unseen.iter().any(|unseen| !matches!(unseen.reason, UnseenReason::Needs(_)));
     let waits = verdicts.iter().any(|verdict| !matches!(verdict.answer, Answer::Clear(_)));
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
     let mut report = Report::new(Told::Judge);
     report.head = Some(stored.head.clone().unwrap_or_else(|| "dirty".into()));
     report.base = (!stored.base.is_empty()).then(|| stored.base.clone());
     report.at_ms = Some(world.clock.now_ms());
-    let answers: Vec<_> = previews.into_iter().map(Ok).chain(unseen.into_iter().map(Err)).collect();
-    report.rows = tell::rows(&answers, &verdicts, &[]);
+    report.notes.extend(court.say_unseen_yet(&shown, &work, &history)?.map(tell::note));
+    report.rows = tell::rows(&shown, &verdicts, &[]);
     tell::in_order(&mut report.rows, scene.fleet.targets());
     report.fold = tell::folded(&report.rows, &work);
     report.next = vec![if is_blind {

@@ -6,7 +6,7 @@ use super::tell;
 use super::view::{self, After};
 use crate::change::Intent;
 use crate::exit::{Exit, Failure};
-use crate::stack::{Reason, Selector};
+use crate::stack::{Reason, Selector, unbroken};
 use crate::world::World;
 use serde_json::{Value, json};
 
@@ -79,8 +79,8 @@ pub(crate) fn say(reason: &Reason) -> String {
         Reason::New => "it is new".into(),
         Reason::Removed => "it is defined no more".into(),
         Reason::Renamed { from } => format!("it was {from} before"),
-        Reason::File { path } => format!("{path} changed"),
-        Reason::Watch { path, glob } => format!("{path} changed, which it watches as {glob}"),
+        Reason::File { path } => format!("{} changed", unbroken(path)),
+        Reason::Watch { path, glob } => format!("{} changed, which it watches as {glob}", unbroken(path)),
         Reason::Value { name, site } => format!("{name} changed{}", at(site)),
         Reason::Definition { what, site } => format!("{what} changed ({site})"),
         Reason::Dependency { target } => format!("it uses outputs of {target}, which is touched"),

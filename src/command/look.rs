@@ -22,13 +22,18 @@ pub(crate) async fn look(world: &World, work: &Work, settled: &Settled, looks: L
     let bar = world.terminal.bar("previewing", work.pending.len());
     let make = |id: &TargetId, known: &Known| match work.get(id) {
         Some(pending) => pending.scene.job(world, &pending.target, pending.intent, known),
-        None => Err(Unseen { target: id.clone(), reason: UnseenReason::Cancelled }),
+        None => Err(Unseen::new(id.clone(), UnseenReason::Cancelled)),
     };
     let watch = |_: Moment<'_>| bar.step();
     let answers = looks.preview(&work.levels(), &mut known, &make, &watch).await;
     let mut answers: Vec<Result<Arc<Preview>, Unseen>> = answers.into_iter().map(|answer| answer.map(Arc::new)).collect();
     let place: BTreeMap<&TargetId, usize> =
         work.pending.iter().enumerate().map(|(at, pending)| (&pending.target.id, at)).collect();
+    for unseen in answers.iter_mut().filter_map(|answer| answer.as_mut().err()) {
+        if let (UnseenReason::Needs(_), Some(pending)) = (&unseen.reason, work.get(&unseen.target)) {
+            unseen.promise = pending.scene.promise(&pending.target);
+        }
+    }
     answers.sort_by_key(|answer| {
         let target = match answer {
             Ok(preview) => &preview.target,

@@ -145,10 +145,11 @@ pub(crate) fn refuse_taken(world: &World, work: &Work, after: &Scene) -> Result<
             continue; // the same in every region
         }
         let what = format!("{} would be destroyed, and {} is the same thing: {identity}", old.id, target.id);
+        let entry = if target.stack.instance.is_some() { " in its entry of instances" } else { "" };
         let hint = if from == to {
             "give it another destination; or remove the old one, apply, and add the new one".to_string()
         } else {
-            format!("if {from} was renamed, say so: was: [{from}]; else give {to} another destination")
+            format!("if {from} was renamed, say so: was: [{from}]{entry}; else give {to} another destination")
         };
         mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));
     }

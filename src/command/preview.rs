@@ -1,6 +1,6 @@
 //! `isobar preview`: what would change, in every region, and what policy says of it. Changes nothing.
 
-use super::court::{Asked, Court, Review};
+use super::court::{Asked, Court, Review, digests};
 use super::look::{keep, look, looks};
 use super::pending::{self, Work, since_applied};
 use super::say::{count, some};
@@ -52,11 +52,12 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let base = view.base.as_ref().map(|base| base.0.clone());
     keep(world, view.head.as_ref(), base, answers.clone()).await; // first shown, then decided about
     let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone()).await?;
-    court.take(&request.reviews, Some(&previews)).await?;
+    court.take(&request.reviews, digests(&answers)).await?;
     let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
-    let report = compose(world, &view, &after, &work, &answers, &verdicts, request);
+    let mut report = compose(world, &view, &after, &work, &answers, &verdicts, request);
+    report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
     tell::report(world, &report, &request.form)?;
     Ok(exit(&report, request.exit_code))
 }

@@ -1,5 +1,6 @@
 //! Small words that several commands say alike.
 
+use crate::stack::unbroken;
 use std::sync::Arc;
 
 /// Returns the first seven characters of a commit.
@@ -21,7 +22,7 @@ pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
 /// The first few of a list of paths.
 pub(crate) fn some(paths: &[Arc<str>]) -> String {
     const SHOWN: usize = 5; // a line stays a line
-    let shown: Vec<&str> = paths.iter().take(SHOWN).map(|path| &**path).collect();
+    let shown: Vec<_> = paths.iter().take(SHOWN).map(|path| unbroken(path)).collect();
     let rest = paths.len().saturating_sub(SHOWN);
     if rest == 0 { shown.join(", ") } else { format!("{} and {rest} more", shown.join(", ")) }
 }

@@ -1,14 +1,17 @@
 //! One side of a comparison, gathered: the fleet of a snapshot, what its stacks read, and how to make a target's job of it.
 
-use crate::change::{Intent, Unseen, UnseenReason};
+use crate::change::{Digest, Intent, Unseen, UnseenReason};
 use crate::engine::{Job, Sources};
 use crate::exit::Failure;
-use crate::policy::Policy;
+use crate::policy::{Policy, absent};
 use crate::review::CommitSha;
 use crate::rollout::Settings;
-use crate::stack::{Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Source, StackName, Target, TargetId, Uses};
+use crate::stack::{
+    Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Site, Source, Stack, StackName, Target, TargetId, Uses,
+};
 use crate::workspace::Snapshot;
 use crate::world::World;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -24,6 +27,11 @@ pub(crate) struct Scene {
     /// `None`: the fleet declares no policy.
     pub(crate) policy: Option<Policy>,
     pub(crate) settings: Settings,
+    /// Mistakes that only what is about to be applied must be free of.
+    strict: Mistakes,
+    /// What may be meant, and is worth a second look.
+    pub(crate) warnings: Mistakes,
+    /// By definition, as is `uses`: instances share their sources.
     sources: BTreeMap<StackName, Arc<Sources>>,
     uses: BTreeMap<StackName, Uses>,
     resolver: Resolver<Arc<Fleet>>,
@@ -36,13 +44,19 @@ impl Scene {
         let definitions = definitions(world, &snapshot)?;
         let fleet = Fleet::read(&definitions, &snapshot.listing).map_err(|mistakes| quoted(mistakes, &definitions))?;
         let fleet = Arc::new(fleet);
-        let mut mistakes = Mistakes::default();
+        let (mut mistakes, mut strict) = (Mistakes::default(), fleet.strict.clone());
+        strict.extend(misnamed_stacks(&snapshot));
 
         let (mut sources, mut uses) = (BTreeMap::new(), BTreeMap::new());
         for stack in &fleet.stacks {
             let Some(engine) = world.engines.get(&stack.engine) else { continue };
+            if sources.contains_key(stack.definition()) {
+                continue;
+            }
             let mut found = Sources::new();
-            read_into(world, &snapshot, engine.reads(stack), &mut found)?;
+            let reads = engine.reads(stack);
+            strict.extend(misnamed(&snapshot, stack, &reads));
+            read_into(world, &snapshot, reads, &mut found)?;
             loop {
                 let more: Vec<_> =
                     engine.reads_more(stack, &found).into_iter().filter(|path| !found.contains_key(path)).collect();
@@ -52,47 +66,54 @@ impl Scene {
                     break;
                 }
             }
-            engine.check(stack, &found, &mut mistakes);
-            uses.insert(stack.name.clone(), engine.uses(stack, &found));
-            sources.insert(stack.name.clone(), Arc::new(found));
+            engine.check(stack, &found, &mut mistakes, &mut strict);
+            uses.insert(stack.definition().clone(), engine.uses(stack, &found));
+            sources.insert(stack.definition().clone(), Arc::new(found));
         }
         let policy = fleet.policy.as_ref().map(|section| Policy::read(section, &fleet, &mut mistakes));
         let settings = Settings::read(&fleet, &mut mistakes);
+        let mut warnings = Mistakes::default();
+        fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
+        warnings.quote(|path| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes));
         if !mistakes.is_empty() {
+            mistakes.extend(strict);
             return Err(quoted_with(mistakes, &definitions, &sources));
         }
         let graph = Graph::of(&fleet);
         let resolver = Resolver::new(fleet.clone());
         let root = Arc::new(world.workspace.root().to_path_buf());
-        Ok(Self { snapshot, fleet, graph, policy, settings, sources, uses, resolver, root })
+        Ok(Self { snapshot, fleet, graph, policy, settings, strict, warnings, sources, uses, resolver, root })
     }
 
     pub(crate) fn side(&self) -> Side<'_> {
         Side { fleet: &self.fleet, listing: &self.snapshot.listing, uses: &self.uses }
     }
 
-    /// Resolves every target once: mistakes of single regions, and two targets that are the same real thing.
+    /// Asks of new definitions what history is not asked. Resolves every target once: mistakes of single regions, and two targets
+    /// that are the same real thing.
     pub(crate) fn check_targets(&self, world: &World) -> Result<(), Failure> {
-        let mut mistakes = Mistakes::default();
+        let mut mistakes = self.strict.clone();
         let mut owners: BTreeMap<String, &Target> = BTreeMap::new();
         let mut mistaken: BTreeSet<&StackName> = BTreeSet::new();
         for target in self.fleet.targets() {
             let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
+            let Some(sources) = self.sources.get(target.stack.definition()) else { continue };
             match self.resolver.resolve(target, &Known::default()) {
                 Err(found) => mistakes.extend(found),
                 Ok(resolved) => {
                     let mut own = Mistakes::default();
-                    engine.check_target(&target.stack, &resolved, &mut own);
+                    engine.check_target(&target.stack, sources, &resolved, &mut own);
                     if !own.is_empty() {
-                        if mistaken.insert(&target.stack.name) {
-                            mistakes.extend(own); // the same in every region
+                        if mistaken.insert(target.stack.definition()) {
+                            mistakes.extend(own); // the same in every region and instance
                         }
                         continue;
                     }
                     let Some(identity) = engine.identity(&resolved) else { continue };
                     if let Some(other) = owners.insert(identity.clone(), target) {
                         let what = format!("{} and {} are the same thing: {identity}", other.id, target.id);
-                        let hint = "give each target its own, for example with ${{ region.id }} in it";
+                        let own = if other.region.id == target.region.id { "stack.name" } else { "region.id" };
+                        let hint = format!("give each target its own, for example with ${{{{ {own} }}}} in it");
                         mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));
                     }
                 }
@@ -117,7 +138,7 @@ impl Scene {
 
     /// Makes the complete job of one target.
     pub(crate) fn job(&self, world: &World, target: &Target, intent: Intent, known: &Known) -> Result<Job, Unseen> {
-        let unseen = |reason| Unseen { target: target.id.clone(), reason };
+        let unseen = |reason| Unseen::new(target.id.clone(), reason);
         let resolved = self.resolver.resolve(target, known).map_err(|mut mistakes| {
             let texts = |path: &str| self.sources.values().find_map(|sources| sources.get(path)).map(|source| &*source.bytes);
             mistakes.quote(texts);
@@ -127,14 +148,15 @@ impl Scene {
         let names = resolved.secrets();
         let secrets = world.secrets(&names);
         if let Some(missing) = names.iter().find(|name| !secrets.contains_key(*name)) {
-            return Err(unseen(UnseenReason::SecretMissing(missing.clone())));
+            let site = self.fleet.secret_site(target, missing);
+            return Err(unseen(UnseenReason::SecretMissing { name: missing.clone(), site }));
         }
         Ok(Job {
             target: Arc::new(target.clone()),
             intent,
             resolved: Arc::new(resolved),
             secrets: Arc::new(secrets),
-            sources: self.sources.get(&target.id.stack).cloned().unwrap_or_default(),
+            sources: self.sources.get(target.stack.definition()).cloned().unwrap_or_default(),
             root: self.root.clone(),
             was: target.stack.was.iter().map(|name| TargetId::new(name.clone(), target.id.region.clone())).collect(),
             key: world.key.clone(),
@@ -144,6 +166,24 @@ impl Scene {
     /// Resolves one target with nothing known of other stacks.
     pub(crate) fn resolve(&self, target: &Target) -> Result<crate::stack::Resolved, Mistakes> {
         self.resolver.resolve(target, &Known::default())
+    }
+
+    /// Returns the digest of all that a target is made of, while nothing is known of other stacks: what its definition gives
+    /// it, the values that its sources read, and the sources themselves. `None` when a value cannot be filled in.
+    pub(crate) fn promise(&self, target: &Target) -> Option<Digest> {
+        let resolved = self.resolve(target).ok()?;
+        let names = self.uses.get(target.stack.definition()).map(|uses| &uses.names);
+        let read = names.into_iter().flatten().map(|name| json!([name, resolved.value(name)]));
+        let sources = self.sources.get(target.stack.definition()).into_iter().flat_map(|sources| sources.iter());
+        let given = json!({
+            "target": target.id.to_string(),
+            "engine": target.stack.engine,
+            "section": resolved.section.to_value(),
+            "inputs": resolved.inputs.iter().map(|(name, input)| json!([name, input.value])).collect::<Vec<_>>(),
+            "read": read.collect::<Vec<_>>(),
+            "sources": sources.map(|(path, source)| json!([path, Digest::of_bytes(&source.bytes)])).collect::<Vec<_>>(),
+        });
+        Some(Digest::of("promise", &[&given.to_string()]))
     }
 
     /// Directories of the working tree that engines publish to: not part of what is committed.
@@ -188,6 +228,24 @@ pub(crate) fn definitions(world: &World, snapshot: &Snapshot) -> Result<Vec<Sour
         found.extend(world.workspace.read(snapshot, &leaf.path)?);
     }
     Ok(found)
+}
+
+/// Files among the sources of `stack` whose names are no UTF-8: nothing can include them, and their document would have no name.
+fn misnamed<'a>(snapshot: &'a Snapshot, stack: &'a Stack, reads: &'a [Arc<str>]) -> impl Iterator<Item = Mistake> + 'a {
+    let is_read = |path: &&Arc<str>| reads.iter().any(|dir| dir.ends_with('/') && path.starts_with(&**dir));
+    let read = snapshot.listing.misnamed().iter().filter(is_read);
+    read.map(|path| not_utf8(path, &format!("which {} reads", stack.name)))
+}
+
+/// Stacks in directories whose names are no UTF-8.
+fn misnamed_stacks(snapshot: &Snapshot) -> impl Iterator<Item = Mistake> {
+    let stacks = snapshot.listing.misnamed().iter().filter(|path| path.ends_with("/stack.yaml"));
+    stacks.map(|path| not_utf8(path, "which defines a stack"))
+}
+
+fn not_utf8(path: &Arc<str>, of: &str) -> Mistake {
+    let what = format!("the name of this file, {of}, is not UTF-8");
+    Mistake::at(&Site::new(path.clone(), 1, 1), what).hint("rename it; each � stands for bytes that are no text")
 }
 
 fn read_into(world: &World, snapshot: &Snapshot, paths: Vec<Arc<str>>, found: &mut Sources) -> Result<(), Failure> {

@@ -59,7 +59,7 @@ impl Settled {
         let mut known = Known::default();
         let make = |id: &TargetId, known: &Known| match self.by_id.get(id) {
             Some((target, scene)) => scene.job(world, target, Intent::Converge, known),
-            None => Err(Unseen { target: id.clone(), reason: UnseenReason::Cancelled }),
+            None => Err(Unseen::new(id.clone(), UnseenReason::Cancelled)),
         };
         looks.outputs(&self.levels, &mut known, &make).await;
         known

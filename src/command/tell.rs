@@ -1,7 +1,7 @@
 //! Turns what a command found into a report, and prints it in the form that was asked for.
 
 use super::pending::Work;
-use crate::change::{Fold, Names, Preview, Unseen, fold};
+use crate::change::{Fold, Names, Preview, Unseen, UnseenReason, fold};
 use crate::diagnosis;
 use crate::exit::Failure;
 use crate::policy::{Answer, Verdict};
@@ -65,7 +65,14 @@ pub(crate) fn rows(
         }
         Err(unseen) => Row {
             target: unseen.target.clone(),
-            state: RowState::Unknown(say_unseen(&unseen.reason).into()),
+            state: match &unseen.reason {
+                UnseenReason::Needs(_) => RowState::Waiting(say_unseen(&unseen.reason).into()),
+                UnseenReason::Conflict(_)
+                | UnseenReason::SecretMissing { .. }
+                | UnseenReason::Definition(_)
+                | UnseenReason::Engine(_)
+                | UnseenReason::Cancelled => RowState::Unknown(say_unseen(&unseen.reason).into()),
+            },
             preview: None,
             verdict: None,
         },

@@ -78,9 +78,12 @@ pub const RULES: &[Rule] = &[
             &["environment variable", "isn't set"],
             &["environment variable not found"],
         ],
-        sentence: |hit| match hit.variable() {
-            Some(name) => format!("the secret {name} is not set"),
-            None => "a secret is not set".into(),
+        sentence: |hit| {
+            let at = hit.place().map(|place| format!("{place}: ")).unwrap_or_default();
+            match hit.variable() {
+                Some(name) => format!("{at}the secret {name} is not set"),
+                None => format!("{at}a secret is not set"),
+            }
         },
         next_step: |hit| format!("set the environment variable {} and run again", hit.variable().unwrap_or("it is read from")),
     },
@@ -178,6 +181,11 @@ mod tests {
             "the journal is broken at .isobar/journal.jsonl:7",
         ),
         ("the secret DB_PASSWORD is not set", "secret_missing", "the secret DB_PASSWORD is not set"),
+        (
+            "db/stack.yaml:4:13: the secret PW is not set in the environment",
+            "secret_missing",
+            "db/stack.yaml:4: the secret PW is not set",
+        ),
         (
             "live/prod/eu belongs to network@prod/eu",
             "destination_taken",

@@ -59,11 +59,12 @@ pub trait Engine: Send + Sync {
     /// JSON Schema of its section.
     fn schema(&self) -> serde_json::Value;
 
-    /// Checks a stack's section and sources without looking at the world; every mistake with its place.
-    fn check(&self, stack: &Stack, sources: &Sources, mistakes: &mut Mistakes);
+    /// Checks a stack's section and sources without looking at the world; every mistake with its place. What could be read
+    /// and applied all the same belongs to `strict`: it is asked of new definitions only, so that history stays readable.
+    fn check(&self, stack: &Stack, sources: &Sources, mistakes: &mut Mistakes, strict: &mut Mistakes);
 
-    /// Checks the section of one target, its expressions filled in; what waits for an output is left to the preview.
-    fn check_target(&self, _stack: &Stack, _resolved: &Resolved, _mistakes: &mut Mistakes) {}
+    /// Checks the section and the outputs of one target, expressions filled in; what waits for an output is left to the preview.
+    fn check_target(&self, _stack: &Stack, _sources: &Sources, _resolved: &Resolved, _mistakes: &mut Mistakes) {}
 
     /// Which repository paths it reads for `stack`: directories (with `/` at the end) and files.
     fn reads(&self, stack: &Stack) -> Vec<Arc<str>>;

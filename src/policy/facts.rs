@@ -28,7 +28,8 @@ pub struct Facts<'a> {
 /// One target to be judged.
 pub struct Subject<'a> {
     pub preview: &'a Preview,
-    /// The stack's name, and those it had before the change: a rename leaves no rule behind.
+    /// The stack's name, and those it had before the change: a rename leaves no rule behind. An instance goes by the name of its
+    /// definition too.
     pub stacks: BTreeSet<StackName>,
     /// Clouds of the region, before and after the change.
     pub clouds: BTreeSet<Arc<str>>,
@@ -46,6 +47,9 @@ pub struct Past {
     pub started: bool,
     /// A preview of this target with this digest was shown before.
     pub shown: BTreeSet<Digest>,
+    /// What a target that was never applied was shown as before anybody could preview it, where the fleet says
+    /// `first_apply: covered`: whoever approved that approved its first apply, as long as it only creates.
+    pub promise: Option<Digest>,
 }
 
 impl Subject<'_> {

@@ -5,8 +5,7 @@ use super::past::{Before, look_back};
 use super::quorum::{Requirement, Tally, includes, tally};
 use super::votes::{Votes, login};
 use super::{Answer, Clearance, Facts, Policy, Subject, Verdict};
-use crate::change::Digest;
-use crate::change::Extent;
+use crate::change::{Action, Digest, Extent, Intent};
 use crate::review::User;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,7 +79,7 @@ impl Bench<'_> {
                 Finding::Ask(requirements) => asks.push((name, requirements)),
             }
         }
-        let rejecters = self.votes.rejecters(digest);
+        let rejecters = self.rejecters(subject, digest);
         if !rejecters.is_empty() {
             denials.push(format!("rejected by {}", named(&rejecters)));
         }
@@ -102,7 +101,7 @@ impl Bench<'_> {
 
     /// Approvals of this very preview come first; without them, what was cleared before may cover it.
     fn ask_people(&self, subject: &Subject<'_>, digest: &Digest, asks: &[(Option<&str>, Arc<[Requirement]>)]) -> Ruling {
-        let approvers = self.votes.approvers(digest);
+        let approvers = self.approvers(subject, digest);
         let count = |asked: &[Requirement]| tally(asked, &approvers, self.facts.teams, &self.votes);
         let tallies: Vec<(Option<&str>, Tally<'_>)> = told(asks).map(|(name, asked)| (*name, count(asked))).collect();
         let sentences = || tallies.iter().map(|(name, tally)| titled(*name, tally.sentence.clone())).collect::<Vec<_>>();
@@ -125,6 +124,22 @@ impl Bench<'_> {
         all.extend(self.uncounted(digest));
         all.extend(self.outdated(subject, digest, &approvers));
         Ruling::Wait(joined(all))
+    }
+
+    /// People who approved this very preview, or the first apply that it is.
+    fn approvers(&self, subject: &Subject<'_>, digest: &Digest) -> Vec<&User> {
+        let promised = promise(subject).map(|promise| self.votes.approvers(promise)).unwrap_or_default();
+        let all = self.votes.approvers(digest).into_iter().chain(promised).map(|user| (login(user), user));
+        all.collect::<BTreeMap<_, _>>().into_values().collect()
+    }
+
+    /// People who rejected this very preview, or the first apply that it is and have not approved it since it could be seen.
+    fn rejecters(&self, subject: &Subject<'_>, digest: &Digest) -> Vec<&User> {
+        let approvers = self.votes.approvers(digest);
+        let promised = promise(subject).map(|promise| self.votes.rejecters(promise)).unwrap_or_default();
+        let promised = promised.into_iter().filter(|user| !approvers.contains(user));
+        let all = self.votes.rejecters(digest).into_iter().chain(promised).map(|user| (login(user), user));
+        all.collect::<BTreeMap<_, _>>().into_values().collect()
     }
 
     /// No rule asks for anybody. Only somebody's earlier approval can still be exceeded, and then this preview must have been
@@ -156,6 +171,12 @@ impl Bench<'_> {
         let people: Vec<&User> = people.into_values().collect();
         (!people.is_empty()).then(|| format!("{} approved an earlier preview", named(&people)))
     }
+}
+
+/// What the subject was shown as before it could be seen, if an approval of that counts for it: it creates, and nothing else.
+fn promise<'a>(subject: &'a Subject<'_>) -> Option<&'a Digest> {
+    let only_creates = subject.preview.changes.iter().all(|change| change.action == Action::Create);
+    subject.past.promise.as_ref().filter(|_| only_creates && subject.intent() == Intent::Converge)
 }
 
 /// What must be met, without repetition: a question that another one includes is answered by it. Of two equal ones the first stays.

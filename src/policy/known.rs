@@ -1,7 +1,7 @@
 //! The names that a policy may speak of: a rule about a place that does not exist would never match, and so protect nothing.
 
 use super::glob::{Globs, is_plain};
-use crate::stack::{Fleet, Mistake, Mistakes, Node, did_you_mean};
+use crate::stack::{Fleet, Mistake, Mistakes, Node, StackName, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ impl<'a> Known<'a> {
             environments: fleet.regions.iter().map(|region| region.id.environment()).collect(),
             regions: fleet.regions.iter().map(|region| region.id.as_str()).collect(),
             clouds: fleet.regions.iter().filter_map(|region| region.cloud.as_deref()).collect(),
-            stacks: fleet.stacks.iter().map(|stack| stack.name.as_str()).collect(),
+            stacks: fleet.stacks.iter().flat_map(|stack| [&stack.name, stack.definition()]).map(StackName::as_str).collect(),
             teams: team_names(&fleet.teams),
         }
     }

@@ -1,6 +1,7 @@
 //! May it: rules judge facts that were gathered first. Knows no clock and no client, and not how a finding is printed.
 //! Whatever fails or is missing means *no*.
 
+mod absent;
 mod case;
 mod facts;
 mod glob;
@@ -18,6 +19,7 @@ mod when;
 #[cfg(test)]
 mod testing;
 
+pub use absent::absent;
 pub use facts::{Facts, Past, Subject};
 pub use judge::judge;
 pub use rule::{Policy, RULES, Rule};

@@ -103,7 +103,7 @@ impl When {
                 "environment": texts("Environments.", json!("prod")),
                 "region": texts("Patterns of region ids, or of their names in any environment.", json!(["prod/eu-*", "us-east-1"])),
                 "cloud": texts("Clouds.", json!("aws")),
-                "stack": texts("Patterns of stack names.", json!("apps/*")),
+                "stack": texts("Patterns of stack names; a definition's own name means all its instances.", json!("apps/*")),
                 "labels": {
                     "description": "Labels of the region or of the stack, before or after the change.",
                     "examples": [{ "tier": ["one", "two"] }],

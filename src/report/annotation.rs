@@ -11,7 +11,12 @@ const MESSAGE_CHARS: usize = 4_000;
 
 /// Returns one `::error file=…,line=…,col=…::…` line a mistake, escaped as the runner wants it.
 pub fn annotations(mistakes: &Mistakes) -> Vec<String> {
-    mistakes.iter().map(of_mistake).collect()
+    mistakes.iter().map(|mistake| of_mistake("error", "Mistake in a definition", mistake)).collect()
+}
+
+/// Returns one `::warning file=…` line for each of what may be meant in a definition and is worth a second look.
+pub fn warnings(warnings: &Mistakes) -> Vec<String> {
+    warnings.iter().map(|warning| of_mistake("warning", "Look again at a definition", warning)).collect()
 }
 
 /// Returns one line for each cause of a failure or an unknown outcome, however many targets have it.
@@ -26,14 +31,14 @@ pub fn failures(report: &Report) -> Vec<String> {
     said.map(line).collect()
 }
 
-fn of_mistake(mistake: &Mistake) -> String {
-    let mut line = String::from("::error ");
+fn of_mistake(level: &str, title: &str, mistake: &Mistake) -> String {
+    let mut line = format!("::{level} ");
     if let Some(site) = &mistake.site {
         // Writing to a string does not fail.
         let _ = write!(line, "file={},line={},col={},", property(&site.path), site.line, site.column);
     }
     let hint = mistake.hint.as_ref().map_or_else(String::new, |hint| format!("\nhint: {hint}"));
-    line + "title=Mistake in a definition::" + &message(&format!("{}{hint}", mistake.what))
+    format!("{line}title={title}::{}", message(&format!("{}{hint}", mistake.what)))
 }
 
 fn message(text: &str) -> String {

@@ -15,7 +15,7 @@ mod tests;
 mod text;
 mod words;
 
-pub use annotation::{annotations, failures as failure_annotations};
+pub use annotation::{annotations, failures as failure_annotations, warnings as warning_annotations};
 pub use html::page;
 pub use json::{SCHEMA_ID, report_json, report_json_text, schema as json_schema, status_json};
 pub use markdown::{COMMENT_BYTES, Comment, comment};

@@ -89,5 +89,5 @@ async fn look(engines: &Engines, job: Result<Job, Unseen>) -> Result<Preview, Un
 }
 
 fn unseen(target: &TargetId, reason: UnseenReason) -> Unseen {
-    Unseen { target: target.clone(), reason }
+    Unseen::new(target.clone(), reason)
 }

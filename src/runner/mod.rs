@@ -9,11 +9,11 @@ mod tests;
 pub use drive::{Drive, Halt, Ready, STOP_PATIENCE, Signs};
 pub use look::Looks;
 
-use crate::change::{Unseen, UnseenReason};
+use crate::change::{Unseen, UnseenReason, say_missing};
 use crate::diagnosis;
 use crate::engine::Job;
 use crate::rollout::{Gate, Outcome};
-use crate::stack::{Known, TargetId};
+use crate::stack::{Known, TargetId, unbroken};
 
 /// Something a watcher may want to show.
 pub enum Moment<'a> {
@@ -32,8 +32,10 @@ pub fn say_unseen(reason: &UnseenReason) -> String {
         UnseenReason::Needs(holes) => {
             format!("needs {}, which {} not known yet", holes.join(", "), if holes.len() == 1 { "is" } else { "are" })
         }
-        UnseenReason::Conflict(paths) => format!("the head does not merge into its base: conflict in {}", paths.join(", ")),
-        UnseenReason::SecretMissing(name) => format!("the secret {name} is not set in the environment"),
+        UnseenReason::Conflict(paths) => {
+            format!("the head does not merge into its base: conflict in {}", unbroken(&paths.join(", ")))
+        }
+        UnseenReason::SecretMissing { name, site } => say_missing(name, site.as_ref()),
         UnseenReason::Definition(text) => text.to_string(),
         UnseenReason::Engine(text) => diagnosis::explain("", text).sentence.to_string(),
         UnseenReason::Cancelled => "we were told to stop before we came to it".into(),

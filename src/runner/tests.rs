@@ -48,7 +48,7 @@ impl Engine for Doll {
         serde_json::Value::Null
     }
 
-    fn check(&self, _: &Stack, _: &Sources, _: &mut Mistakes) {}
+    fn check(&self, _: &Stack, _: &Sources, _: &mut Mistakes, _: &mut Mistakes) {}
 
     fn reads(&self, _: &Stack) -> Vec<Arc<str>> {
         Vec::new()
@@ -115,6 +115,7 @@ fn job(target: &TargetId, _: &Known) -> Result<Job, Unseen> {
     let section = Node::from_value(&serde_json::Value::Null, &site);
     let stack = Stack {
         name: target.stack.clone(),
+        instance: None,
         dir: "".into(),
         site: site.clone(),
         regions: vec![target.region.clone()],

@@ -41,10 +41,11 @@ fn told_of<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
     let sources: Vec<_> = files.into_iter().map(source).collect();
     let leaf = |source: &Source| Leaf { path: source.path.clone(), mode: source.mode, id: BlobId("0".into()) };
     let listing = Listing::new(sources.iter().map(leaf).collect());
-    match Fleet::read(&sources, &listing) {
-        Ok(_) => String::new(),
-        Err(mistakes) => mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
-    }
+    let mistakes = match Fleet::read(&sources, &listing) {
+        Ok(fleet) => fleet.strict,
+        Err(mistakes) => mistakes,
+    };
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -79,6 +80,7 @@ const WHOLE: [(&str, &str); 3] = [
         "net/stack.yaml",
         "name: network\nwhere: [{environment: prod, cloud: aws}, {region: dev/*, labels: {tier: [one]}}]\n\
          depends_on: [base, {stack: base, region: prod/us}]\nwas: old\nwatch: [modules/**]\nlabels: {kind: net}\n\
+         instances: {one: {vars: {note: x}, where: {cloud: aws}, was: older}, two: }\n\
          vars: {note: \"it's\", many: [1, -2.5e3, null]}\ninputs:\n  id: ${{ stacks[\"base\"].outputs.id }}\n  \
          text: |\n    cidr ${{ region.vars.cidr }}\n  password: !secret DB\n  size: ${{ vars.size }}\nsensitive: [id]\n\
          documents: {source: ./t, destination: \"file:live/${{ region.id }}\"}\n",

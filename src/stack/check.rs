@@ -2,25 +2,29 @@
 
 use super::definition::Draft;
 use super::fleet_file::FleetFile;
+use super::told::{Told, some};
 use super::undefined::{Level, undefined};
 use super::{Dependency, Mistake, Mistakes, Reference, Region, RegionId, Site, Stack, StackName, To, Vars, cycle, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Regions that a mistake names before it only counts.
-const NAMED_MAX: usize = 5;
 
 /// Checks `drafts` against each other and the fleet, and returns the stacks, sorted by name. What refers to a directory in
 /// `unread`, whose definition could not be read, is no mistake of its own.
 pub(super) fn stacks(file: &FleetFile, drafts: Vec<Draft>, unread: &BTreeSet<&str>, mistakes: &mut Mistakes) -> Vec<Arc<Stack>> {
     let mut plan = Plan::new(file, drafts, unread, mistakes);
     plan.check_was(mistakes);
+    let mut told = Told::default();
     for at in 0..plan.drafts.len() {
-        plan.check_references(at, mistakes);
+        let mut own = Mistakes::default();
+        plan.check_references(at, &mut own);
+        plan.check_dependencies(at, &plan.drafts[at].stack.depends_on, &mut own);
+        plan.drafts[at].stack.depends_on = plan.with_every_instance(at);
         let implied = plan.implied(at);
+        plan.check_dependencies(at, &implied, &mut own);
         plan.drafts[at].stack.depends_on.extend(implied);
-        plan.check_dependencies(at, mistakes);
+        told.add(&plan.drafts[at].stack.name, own);
     }
+    mistakes.extend(told.into_mistakes());
     cycle::check(&plan.nodes(), mistakes);
 
     let placed = plan.drafts.into_iter().zip(plan.regions).map(|(draft, regions)| {
@@ -37,6 +41,8 @@ struct Plan<'a> {
     /// By stack, the regions in which it runs, as ascending indices; `None` where a mistake in `where` leaves it open.
     regions: Vec<Option<Vec<usize>>>,
     by_name: BTreeMap<StackName, usize>,
+    /// The instances of each definition that has any.
+    instances: BTreeMap<StackName, Vec<usize>>,
     by_region: BTreeMap<RegionId, usize>,
     unread: &'a BTreeSet<&'a str>,
 }
@@ -45,9 +51,13 @@ impl<'a> Plan<'a> {
     fn new(file: &'a FleetFile, drafts: Vec<Draft>, unread: &'a BTreeSet<&str>, mistakes: &mut Mistakes) -> Self {
         let drafts = without_twins(drafts, mistakes);
         let by_name = drafts.iter().enumerate().map(|(at, draft)| (draft.stack.name.clone(), at)).collect();
+        let mut instances: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (at, instance) in drafts.iter().enumerate().filter_map(|(at, draft)| Some((at, draft.stack.instance.as_ref()?))) {
+            instances.entry(instance.of.clone()).or_default().push(at);
+        }
         let by_region = file.regions.iter().enumerate().map(|(at, region)| (region.id.clone(), at)).collect();
         let regions = drafts.iter().map(|draft| place(draft, &file.regions, mistakes)).collect();
-        Self { file, drafts, regions, by_name, by_region, unread }
+        Self { file, drafts, regions, by_name, instances, by_region, unread }
     }
 
     fn check_was(&self, mistakes: &mut Mistakes) {
@@ -90,6 +100,11 @@ impl<'a> Plan<'a> {
         let stack = &self.drafts[at].stack;
         match &reference.to {
             To::StackName => Ok(()),
+            To::InstanceName if stack.instance.is_some() => Ok(()),
+            To::InstanceName => Err((
+                format!("{} has no instances, so none has a name", stack.name),
+                "declare them under instances, or write stack.name".into(),
+            )),
             To::Input(path) => {
                 let known: BTreeSet<&str> = stack.inputs.iter().map(|(name, ..)| &**name).collect();
                 let Some(name) = path.first().filter(|name| !known.contains(&***name)) else { return Ok(()) };
@@ -154,16 +169,30 @@ impl<'a> Plan<'a> {
         Err((format!("{name} has no output {output:?}"), hint))
     }
 
-    /// Returns the index of a stack; nothing for one whose file could not be read.
+    /// Returns the index of one stack; nothing for one whose file could not be read.
     fn find_stack(&self, name: &StackName) -> Result<Option<usize>, (String, String)> {
-        match self.by_name.get(name) {
-            Some(at) => Ok(Some(*at)),
-            None if self.unread.contains(name.as_str()) => Ok(None),
-            None => {
-                let near = did_you_mean(name.as_str(), self.by_name.keys().map(StackName::as_str));
-                Err((format!("unknown stack {:?}", name.as_str()), near.unwrap_or_else(|| NO_STACK.into())))
-            }
+        if self.instances.contains_key(name) {
+            let what = format!("{name} stands for several stacks, and the outputs of one are wanted");
+            return Err((what, format!("name an instance; there is {}", self.named(&self.instances[name]))));
         }
+        Ok(self.find_stacks(name)?.first().copied())
+    }
+
+    /// Returns the indices of a stack or of every instance of a definition; none for one whose file could not be read.
+    fn find_stacks(&self, name: &StackName) -> Result<&[usize], (String, String)> {
+        if let Some(at) = self.by_name.get(name) {
+            return Ok(std::slice::from_ref(at));
+        }
+        if let Some(all) = self.instances.get(name) {
+            return Ok(all);
+        }
+        let definition = name.as_str().rsplit_once('/').map_or("", |(definition, _)| definition);
+        if [name.as_str(), definition].iter().any(|name| self.unread.contains(name)) {
+            return Ok(&[]);
+        }
+        let known = self.by_name.keys().chain(self.instances.keys());
+        let near = did_you_mean(name.as_str(), known.map(StackName::as_str));
+        Err((format!("unknown stack {:?}", name.as_str()), near.unwrap_or_else(|| NO_STACK.into())))
     }
 
     fn find_region(&self, id: &RegionId) -> Result<usize, (String, String)> {
@@ -183,6 +212,7 @@ impl<'a> Plan<'a> {
         let environments: BTreeSet<&str> = regions.iter().map(|region| region.id.environment()).collect();
         let clouds: BTreeSet<&str> = regions.iter().filter_map(|region| region.cloud.as_deref()).collect();
         let mut layers = vec![&self.file.vars, &stack.vars];
+        layers.extend(stack.instance.as_ref().map(|instance| &instance.vars));
         layers.extend(environments.into_iter().filter_map(|name| self.file.environment_vars.get(name)));
         layers.extend(clouds.into_iter().filter_map(|name| self.file.cloud_vars.get(name)));
         layers.extend(regions.iter().map(|region| &region.vars));
@@ -202,15 +232,27 @@ impl<'a> Plan<'a> {
             let is_implied = |known: &Dependency| known.stack == stack && known.region == region;
             let is_known = draft.stack.depends_on.iter().any(is_declared) || implied.iter().any(is_implied);
             if self.by_name.contains_key(&stack) && !is_known {
-                implied.push(Dependency { stack, region, site: reference.site.clone() });
+                implied.push(Dependency { written: stack.clone(), stack, region, site: reference.site.clone() });
             }
         }
         implied
     }
 
-    fn check_dependencies(&self, at: usize, mistakes: &mut Mistakes) {
-        let (stack, before) = (&self.drafts[at].stack, mistakes.len());
-        for dependency in &stack.depends_on {
+    /// Returns the declared dependencies, each on a definition as one on every instance of it.
+    fn with_every_instance(&self, at: usize) -> Vec<Dependency> {
+        let every = |dependency: &Dependency| match self.instances.get(&dependency.stack) {
+            Some(all) if self.drafts[at].stack.instance.is_none() => {
+                let one = |at: &usize| Dependency { stack: self.drafts[*at].stack.name.clone(), ..dependency.clone() };
+                all.iter().map(one).collect()
+            }
+            Some(_) | None => vec![dependency.clone()],
+        };
+        self.drafts[at].stack.depends_on.iter().flat_map(every).collect()
+    }
+
+    fn check_dependencies(&self, at: usize, dependencies: &[Dependency], mistakes: &mut Mistakes) {
+        let before = mistakes.len();
+        for dependency in dependencies {
             if mistakes.are_plenty_since(before) {
                 return;
             }
@@ -222,15 +264,19 @@ impl<'a> Plan<'a> {
 
     fn check_dependency(&self, at: usize, dependency: &Dependency) -> Result<(), (String, String)> {
         let region = dependency.region.as_ref().map(|id| self.find_region(id)).transpose()?;
-        let Some(base) = self.find_stack(&dependency.stack)? else { return Ok(()) };
-        let (Some(own), Some(theirs)) = (&self.regions[at], &self.regions[base]) else { return Ok(()) };
+        let (name, base) = (&self.drafts[at].stack.name, &dependency.stack);
+        let bases = self.find_stacks(base)?;
+        if self.drafts[at].stack.instance.is_some() && self.instances.contains_key(base) {
+            let hint = format!("name one of them; there is {}", self.named(bases));
+            return Err((format!("an instance can't depend on every instance of {base}"), hint));
+        }
+        let (Some(own), Some(theirs)) = (&self.regions[at], self.regions_of_any(bases)) else { return Ok(()) };
         let wanted = region.as_ref().map_or(own.as_slice(), std::slice::from_ref);
         let missing: Vec<usize> = wanted.iter().copied().filter(|region| theirs.binary_search(region).is_err()).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let (name, base) = (&self.drafts[at].stack.name, &dependency.stack);
-        let runs = format!("{base} runs in {}", self.shown(theirs));
+        let runs = format!("{base} runs in {}", self.shown(&theirs));
         match region {
             Some(_) => Err((format!("{base} does not run in {}", self.shown(&missing)), runs)),
             None => {
@@ -240,13 +286,24 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn shown(&self, regions: &[usize]) -> String {
-        let named: Vec<_> = regions.iter().take(NAMED_MAX).map(|at| self.file.regions[*at].id.as_str()).collect();
-        match regions.len().saturating_sub(NAMED_MAX) {
-            0 if named.is_empty() => "no region".into(),
-            0 => named.join(", "),
-            more => format!("{} and {more} more", named.join(", ")),
+    /// Returns the regions in which any of `stacks` runs, ascending; nothing where a mistake leaves that open.
+    fn regions_of_any(&self, stacks: &[usize]) -> Option<Vec<usize>> {
+        let mut regions = BTreeSet::new();
+        for stack in stacks {
+            regions.extend(self.regions[*stack].as_deref()?);
         }
+        (!stacks.is_empty()).then(|| regions.into_iter().collect())
+    }
+
+    fn shown(&self, regions: &[usize]) -> String {
+        match regions {
+            [] => "no region".into(),
+            regions => some(regions, |at| self.file.regions[*at].id.as_str()),
+        }
+    }
+
+    fn named(&self, stacks: &[usize]) -> String {
+        some(stacks, |at| self.drafts[*at].stack.name.as_str())
     }
 
     /// Returns every target with the targets it waits for; dependencies that lead nowhere were reported.
@@ -285,17 +342,21 @@ impl<'a> Plan<'a> {
 const NO_STACK: &str = "a stack is a directory with a stack.yaml; `isobar list` shows them";
 const NO_REGION: &str = "regions are listed in isobar.yaml";
 
-/// Sorts by name; of two stacks with one name the second is reported and left out.
+/// Sorts by name; of two definitions that give one name the second is reported, and what it gives left out.
 fn without_twins(mut drafts: Vec<Draft>, mistakes: &mut Mistakes) -> Vec<Draft> {
     drafts.sort_by(|a, b| (&a.stack.name, &a.stack.dir).cmp(&(&b.stack.name, &b.stack.dir)));
-    drafts.dedup_by(|second, first| {
-        let is_twin = first.stack.name == second.stack.name;
-        if is_twin {
-            let (name, other, site) = (&first.stack.name, &first.stack.site.path, &second.stack.site);
-            let mistake = Mistake::at(site, format!("two stacks are named {:?}: {other} and {}", name.as_str(), site.path));
-            mistakes.push(mistake.hint("write name: another in one of them"));
+    let mut owners: BTreeMap<StackName, Arc<str>> = BTreeMap::new();
+    drafts.retain(|Draft { stack, .. }| {
+        let path = &stack.site.path;
+        for name in [&stack.name, stack.definition()] {
+            let owner = owners.entry(name.clone()).or_insert_with(|| path.clone());
+            if owner != path {
+                let mistake = Mistake::at(&stack.site, format!("two stacks are named {:?}: {owner} and {path}", name.as_str()));
+                mistakes.push(mistake.hint("write name: another in one of them"));
+                return false;
+            }
         }
-        is_twin
+        true
     });
     drafts
 }
@@ -304,8 +365,14 @@ fn without_twins(mut drafts: Vec<Draft>, mistakes: &mut Mistakes) -> Vec<Draft> 
 fn place(draft: &Draft, regions: &[Arc<Region>], mistakes: &mut Mistakes) -> Option<Vec<usize>> {
     let wanted = draft.wanted.as_ref()?;
     let before = mistakes.len();
-    wanted.check(regions, mistakes);
-    let matched = (0..regions.len()).filter(|at| wanted.matches(&regions[*at])).collect();
+    wanted.iter().for_each(|wanted| wanted.check(regions, mistakes));
+    let matches = |at: &usize| wanted.iter().all(|wanted| wanted.matches(&regions[*at]));
+    let matched: Vec<_> = (0..regions.len()).filter(matches).collect();
+    let each_matches = wanted.iter().all(|wanted| regions.iter().any(|region| wanted.matches(region)));
+    if matched.is_empty() && each_matches {
+        let mistake = Mistake::at(&draft.stack.site, format!("{} runs in no region", draft.stack.name));
+        mistakes.push(mistake.hint("the where of an instance narrows that of its stack; no region matches both"));
+    }
     (mistakes.len() == before).then_some(matched)
 }
 

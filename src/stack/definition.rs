@@ -27,6 +27,8 @@ pub struct Stack {
     pub regions: Vec<RegionId>,
     /// Declared dependencies and those that a use of `stacks["…"].outputs` implies.
     pub depends_on: Vec<Dependency>,
+    /// Which instance of its definition it is; `None` where the definition stands for one stack.
+    pub instance: Option<Instance>,
     /// Names it had before (`was:`): their targets are taken over, not destroyed.
     pub was: Vec<StackName>,
     /// Inputs as written, expressions unfilled.
@@ -44,12 +46,32 @@ pub struct Stack {
     pub section: Node,
 }
 
+/// One of the several stacks that a definition stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    /// `acme`, for the stack `tenants/acme`.
+    pub name: Arc<str>,
+    /// The name of the definition: `tenants`.
+    pub of: StackName,
+    /// The highest layer of vars.
+    pub vars: Vars,
+}
+
+impl Stack {
+    /// Returns the name of its definition: its own, or of an instance the name that all instances share.
+    pub fn definition(&self) -> &StackName {
+        self.instance.as_ref().map_or(&self.name, |instance| &instance.of)
+    }
+}
+
 /// A stack that must be applied before this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependency {
     pub stack: StackName,
     /// The region it is met in; `None` means the same region.
     pub region: Option<RegionId>,
+    /// The name as written: of a definition, where every one of its instances is meant.
+    pub written: StackName,
     pub site: Site,
 }
 
@@ -67,7 +89,12 @@ pub enum OutputFrom {
 pub(super) struct Draft {
     /// Without regions and implied dependencies.
     pub(super) stack: Stack,
-    pub(super) wanted: Option<Where>,
+    /// All of them must match; `None` after a mistake.
+    pub(super) wanted: Option<Vec<Where>>,
+    /// What `instances` says, unread.
+    pub(super) instances: Option<Node>,
+    /// How many values its instances share.
+    pub(super) shared: usize,
     /// Names given in `was`, each with its place.
     pub(super) was_sites: Vec<Site>,
     pub(super) uses_of_inputs: Vec<Reference>,
@@ -97,6 +124,7 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
     let mut fields = Fields::of(node, "a stack", mistakes);
     let named = name(&mut fields, dir, &node.site);
     let wanted = fields.need_such_as("where", "where: all").and_then(|node| Where::read(node, fields.mistakes()));
+    let instances = fields.get("instances").cloned();
     let depends_on = depends_on(&mut fields);
     let (was, was_sites) = was(&mut fields).into_iter().unzip();
     let inputs = inputs(&mut fields);
@@ -116,10 +144,27 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
 
     let (name, site) = named?;
     let (engine, section) = section.unwrap_or_else(|| ("".into(), Node { site: node.site.clone(), kind: Kind::Null }));
-    let (dir, regions) = (dir.into(), Vec::new());
-    let stack =
-        Stack { name, dir, site, regions, depends_on, was, inputs, sensitive, outputs, watch, labels, vars, engine, section };
-    Some(Draft { stack, wanted, was_sites, uses_of_inputs, uses })
+    let (dir, regions, instance) = (dir.into(), Vec::new(), None);
+    let stack = Stack {
+        name,
+        dir,
+        site,
+        regions,
+        depends_on,
+        instance,
+        was,
+        inputs,
+        sensitive,
+        outputs,
+        watch,
+        labels,
+        vars,
+        engine,
+        section,
+    };
+    let wanted = wanted.map(|wanted| vec![wanted]);
+    let shared = node.count() - instances.as_ref().map_or(0, Node::count);
+    Some(Draft { stack, wanted, instances, shared, was_sites, uses_of_inputs, uses })
 }
 
 fn name(fields: &mut Fields<'_>, dir: &str, top: &Site) -> Option<(StackName, Site)> {
@@ -186,11 +231,12 @@ fn dependency(node: &Node, mistakes: &mut Mistakes) -> Option<Dependency> {
         None => None,
     };
     let (text, _) = stack?;
-    let stack = text.parse().map_err(|why| bad(&node.site, "stack name", why)).ok()?;
-    Some(Dependency { stack, region, site: node.site.clone() })
+    let stack: StackName = text.parse().map_err(|why| bad(&node.site, "stack name", why)).ok()?;
+    Some(Dependency { written: stack.clone(), stack, region, site: node.site.clone() })
 }
 
-fn was(fields: &mut Fields<'_>) -> Vec<(StackName, Site)> {
+/// Reads the former names of a stack.
+pub(super) fn was(fields: &mut Fields<'_>) -> Vec<(StackName, Site)> {
     let mut names = Vec::new();
     for (text, node) in fields.texts("was").unwrap_or_default() {
         match text.parse() {

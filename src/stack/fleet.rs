@@ -2,8 +2,10 @@
 
 use super::definition::{self, Draft};
 use super::fleet_file::{self, FleetFile};
-use super::{Kind, Leaf, Listing, Mistake, Mistakes, Mode, Node, Region, RegionId, Site, Source, Stack, StackName, TargetId};
-use super::{Vars, check};
+use super::{
+    Kind, Leaf, Listing, Mistake, Mistakes, Mode, Node, OutputFrom, Region, RegionId, Site, Source, Stack, StackName, TargetId,
+};
+use super::{Vars, check, instance};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -20,14 +22,28 @@ pub struct Fleet {
     pub cloud_vars: BTreeMap<Arc<str>, Vars>,
     /// Team name to its members' logins; what the local host goes by.
     pub teams: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    pub first_apply: FirstApply,
     /// The `policy`, `rollout` and `journal` sections, unread; `None` where the key is absent.
     pub policy: Option<Node>,
     pub rollout: Option<Node>,
     pub journal: Option<(Arc<str>, Site)>,
+    /// Mistakes with which a fleet can still be read. Only one that is about to be applied must be free of them: whoever judges it
+    /// reads older ones too, and those can't be mended any more.
+    pub strict: Mistakes,
     /// Stack by stack (by name), region by region (in the order of the fleet file).
     targets: Vec<Target>,
     region_at: BTreeMap<RegionId, usize>,
     target_at: BTreeMap<TargetId, usize>,
+}
+
+/// What becomes of a new target that nobody could see before what it needs was applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirstApply {
+    /// It is previewed then, and waits for an approval of that.
+    #[default]
+    Waits,
+    /// An approval of the preview that named it counts for its first apply, as long as that only creates.
+    Covered,
 }
 
 /// One stack in one region, with both definitions.
@@ -49,14 +65,22 @@ impl Fleet {
         let stacks = file.as_ref().map(|file| check::stacks(file, drafts, &unread, &mut mistakes));
 
         let text_of = |path: &str| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes);
-        mistakes.quote(text_of);
-        mistakes.or(())?;
-        let (Some(file), Some(stacks)) = (file, stacks) else { return Err(Mistakes::default()) };
-        Ok(Self::of(file, stacks))
+        match (file, stacks) {
+            (Some(mut file), Some(stacks)) if mistakes.is_empty() => {
+                file.strict.quote(text_of);
+                Ok(Self::of(file, stacks))
+            }
+            (file, _) => {
+                mistakes.extend(file.into_iter().flat_map(|file| file.strict));
+                mistakes.quote(text_of);
+                Err(mistakes)
+            }
+        }
     }
 
     fn of(file: FleetFile, stacks: Vec<Arc<Stack>>) -> Self {
-        let FleetFile { regions, vars, environment_vars, cloud_vars, teams, policy, rollout, journal } = file;
+        let FleetFile { regions, vars, environment_vars, cloud_vars, teams, first_apply, policy, rollout, journal, strict } =
+            file;
         let region_at: BTreeMap<RegionId, usize> =
             regions.iter().enumerate().map(|(at, region)| (region.id.clone(), at)).collect();
         let mut targets = Vec::new();
@@ -75,9 +99,11 @@ impl Fleet {
             environment_vars,
             cloud_vars,
             teams,
+            first_apply,
             policy,
             rollout,
             journal,
+            strict,
             targets,
             region_at,
             target_at,
@@ -94,6 +120,20 @@ impl Fleet {
 
     pub fn region(&self, id: &RegionId) -> Option<&Arc<Region>> {
         self.region_at.get(id).map(|at| &self.regions[*at])
+    }
+
+    /// Returns where `target` is first given the secret `name`: by its own definition, else by a layer of vars, the nearest first.
+    pub fn secret_site(&self, target: &Target, name: &str) -> Option<Site> {
+        let (stack, region) = (&target.stack, &target.region);
+        let outputs = stack.outputs.values().map(|from| match from {
+            OutputFrom::Value(node) | OutputFrom::Engine(node) => node,
+        });
+        let environment = self.environment_vars.get(region.id.environment());
+        let cloud = region.cloud.as_ref().and_then(|cloud| self.cloud_vars.get(cloud));
+        let layers = [Some(&stack.vars), Some(&region.vars), cloud, environment, Some(&self.vars)];
+        let own = stack.inputs.iter().map(|(.., node)| node).chain([&stack.section]).chain(outputs);
+        let nodes = own.chain(layers.into_iter().flatten().filter_map(|vars| vars.0.as_ref()));
+        nodes.into_iter().find_map(|node| node.secret_site(name)).cloned()
     }
 
     pub fn stack(&self, name: &StackName) -> Option<&Arc<Stack>> {
@@ -132,12 +172,11 @@ fn read_stacks<'a>(definitions: &'a [Source], listing: &'a Listing, mistakes: &m
     for source in definitions {
         let Some(dir) = definition::dir_of(&source.path) else { continue };
         let draft = parse(source, mistakes).and_then(|node| definition::read(dir, &node, mistakes));
-        match draft {
-            Some(draft) => drafts.push(draft),
-            None => {
-                unread.insert(dir);
-            }
+        let stacks = draft.map(|draft| instance::stacks_of(draft, mistakes)).unwrap_or_default();
+        if stacks.is_empty() {
+            unread.insert(dir);
         }
+        drafts.extend(stacks);
     }
     let is_given = |leaf: &Leaf| definitions.iter().any(|source| source.path == leaf.path);
     for leaf in listing.leaves().iter().filter(|leaf| leaf.mode == Mode::Symlink) {
@@ -167,7 +206,6 @@ fn symlink(path: &str) -> Mistake {
 
 #[cfg(test)]
 mod tests {
-    use super::super::OutputFrom;
     use super::*;
 
     const REGIONS: &str = "version: 1\nregions: {prod/b: , prod/a: , dev/a: }\n";
@@ -219,6 +257,21 @@ mod tests {
         let fleet = read([(fleet_file::PATH, REGIONS), ("a/stack.yaml", text)]);
         let names: Vec<_> = fleet.stacks[0].sensitive.iter().map(|name| &**name).collect();
         assert_eq!(names, ["b", "d"]);
+    }
+
+    #[test]
+    fn a_secret_is_found_where_the_definitions_ask_for_it() {
+        let regions = "version: 1\nregions: {prod/a: {vars: {db: !secret DB}}, prod/b: }\nvars: {pin: {of: !secret PIN}}\n";
+        let text = "where: all\ninputs:\n  db: ${{ vars.db }}\n  pw: {x: [!secret PW]}\ndocuments: {}";
+        let fleet = read([(fleet_file::PATH, regions), ("a/stack.yaml", text)]);
+        let place = |name: &str| {
+            let site = fleet.secret_site(&fleet.targets()[0], name)?;
+            Some(format!("{site}:{}", site.column))
+        };
+        assert_eq!(place("PW").as_deref(), Some("a/stack.yaml:4:20"));
+        assert_eq!(place("DB").as_deref(), Some("isobar.yaml:2:39"));
+        assert_eq!(place("PIN").as_deref(), Some("isobar.yaml:3:26"));
+        assert_eq!(place("NONE"), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `isobar.yaml`, read: regions, layers of vars, teams; policy and rollout are kept unread.
 
 use super::expression::check_expressions;
-use super::{Fields, Kind, Mistake, Mistakes, Node, Region, RegionId, Site, Vars, did_you_mean};
+use super::{Fields, FirstApply, Kind, Mistake, Mistakes, Node, Region, RegionId, Site, Vars, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -19,9 +19,12 @@ pub(super) struct FleetFile {
     pub(super) environment_vars: BTreeMap<Arc<str>, Vars>,
     pub(super) cloud_vars: BTreeMap<Arc<str>, Vars>,
     pub(super) teams: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    pub(super) first_apply: FirstApply,
     pub(super) policy: Option<Node>,
     pub(super) rollout: Option<Node>,
     pub(super) journal: Option<(Arc<str>, Site)>,
+    /// See [`super::Fleet::strict`].
+    pub(super) strict: Mistakes,
 }
 
 /// Reads the fleet file.
@@ -37,16 +40,19 @@ pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> FleetFile {
     if let Some(site) = fields.key_site("regions").filter(|_| entries(&mut fields, "regions").is_empty()) {
         fields.mistakes().push(Mistake::at(site, "the fleet has no region").hint("such as prod/eu-west-1: {cloud: aws}"));
     }
+    let mut strict = Mistakes::default();
     let environment_of = |region: &Arc<Region>| Some(Arc::from(region.id.environment()));
     let file = FleetFile {
         vars: vars(fields.get("vars"), fields.mistakes()),
         environment_vars: layers(&mut fields, "environments", "an environment", regions.iter().filter_map(environment_of)),
         cloud_vars: layers(&mut fields, "clouds", "a cloud", regions.iter().filter_map(|region| region.cloud.clone())),
-        teams: teams(&mut fields),
+        teams: teams(&mut fields, &mut strict),
+        first_apply: first_apply(&mut fields),
         policy: fields.get("policy").cloned(),
         rollout: fields.get("rollout").cloned(),
         journal: fields.text("journal").map(Arc::from).zip(node.get("journal").map(|node| node.site.clone())),
         regions,
+        strict,
     };
     fields.finish();
     file
@@ -125,11 +131,36 @@ pub(super) fn vars(node: Option<&Node>, mistakes: &mut Mistakes) -> Vars {
     Vars(Some(node.clone()))
 }
 
-fn teams(fields: &mut Fields<'_>) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
+fn first_apply(fields: &mut Fields<'_>) -> FirstApply {
+    match fields.text("first_apply") {
+        None | Some("waits") => FirstApply::Waits,
+        Some("covered") => FirstApply::Covered,
+        Some(other) => {
+            let near = did_you_mean(other, ["waits", "covered"]);
+            let mistake =
+                fields.get("first_apply").map(|node| Mistake::at(&node.site, format!("first_apply can't be {other:?}")));
+            let hint = near.unwrap_or_else(|| "it is waits, or covered".into());
+            fields.mistakes().extend(mistake.map(|mistake| mistake.hint(hint)));
+            FirstApply::Waits
+        }
+    }
+}
+
+fn teams(fields: &mut Fields<'_>, strict: &mut Mistakes) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
     let mut teams = BTreeMap::new();
-    for (name, _, members) in entries(fields, "teams") {
-        let logins = fields.texts_of(members, "a team").into_iter().map(|(login, _)| login.into()).collect();
-        teams.insert(name.clone(), logins);
+    for (name, site, members) in entries(fields, "teams") {
+        let before = fields.mistakes().len();
+        let logins = fields.texts_of(members, "a team");
+        let blank = logins.iter().filter(|(login, _)| login.trim().is_empty());
+        strict.extend(
+            blank.map(|(_, node)| Mistake::at(&node.site, "a login is blank").hint("write a person's login, or remove it")),
+        );
+        if logins.is_empty() && fields.mistakes().len() == before {
+            let mistake = Mistake::at(site, format!("team {name:?} has no members: a rule that asks for it could never be met"));
+            strict
+                .push(mistake.hint(format!("name them, such as {name}: [ada, grace]; or remove the team and what asks for it")));
+        }
+        teams.insert(name.clone(), logins.into_iter().map(|(login, _)| login.into()).collect());
     }
     teams
 }

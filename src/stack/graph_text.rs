@@ -83,8 +83,19 @@ impl Graph {
                 elsewhere: (level == Level::Stacks && need.region != target.region).then(|| need.region.to_string()),
             }));
         }
-        let in_order = order.iter().filter_map(|target| needs.remove_entry(&name(target)));
-        Drawing { nodes: in_order.map(|(name, needs)| (name, needs.into_iter().collect())).collect() }
+        // A stack may wait for another in some of its regions only, so the order of targets is not yet one of stacks.
+        let mut open: Vec<String> = order.iter().rev().map(|target| name(target)).collect();
+        let (mut begun, mut nodes) = (BTreeSet::new(), Vec::new());
+        while let Some(last) = open.last() {
+            if begun.insert(last.clone()) {
+                let first = needs.get(last).into_iter().flatten().rev().map(|need| need.name.clone());
+                open.extend(first.filter(|name| !begun.contains(name)).collect::<Vec<_>>());
+            } else {
+                let done = open.pop().and_then(|name| needs.remove_entry(&name));
+                nodes.extend(done.map(|(name, needs)| (name, needs.into_iter().collect())));
+            }
+        }
+        Drawing { nodes }
     }
 }
 
@@ -112,6 +123,14 @@ mod tests {
         assert_eq!(graph().text(Level::Stacks), "base\ndns\nnetwork\n  waits for base\n  waits for dns in prod/eu\n");
         let targets = "base@prod/us\ndns@prod/eu\nnetwork@prod/us\n  waits for base@prod/us\n  waits for dns@prod/eu\n";
         assert_eq!(graph().text(Level::Targets), targets);
+    }
+
+    #[test]
+    fn a_stack_that_another_needs_in_one_region_only_is_drawn_before_it() {
+        let some = PLAIN.to_string() + "instances: { b: , c: { where: { region: prod/eu } } }\n";
+        let all = PLAIN.to_string() + "depends_on: [z]\n";
+        let graph = Graph::of(&Sample::of(&[("a/stack.yaml", &all), ("z/stack.yaml", &some)]).fleet);
+        assert_eq!(graph.text(Level::Stacks), "z/b\nz/c\na\n  waits for z/b\n  waits for z/c\n");
     }
 
     #[test]

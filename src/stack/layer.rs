@@ -1,26 +1,12 @@
-//! Layers of vars: fleet < environment < cloud < region < stack. A later layer wins, maps are merged key by key, lists are
-//! replaced; every value knows its file and line, and whom it won over.
+//! Layers of vars: fleet < environment < cloud < region < stack < instance. A later layer wins, maps are merged key by key,
+//! lists are replaced; every value knows its file and line, and whom it won over.
 
-use super::resolve::has_secret;
-use super::{Fleet, Kind, Node, Region, RegionId, Site, Stack, StackName, Traced};
+use super::mark::has_secret;
+use super::vars::{Found, find};
+use super::{Fleet, Layer, Region, Site, Stack, Traced, Vars};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
-
-/// Whose vars these are.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Layer {
-    Fleet,
-    Environment(Arc<str>),
-    Cloud(Arc<str>),
-    Region(RegionId),
-    Stack(StackName),
-}
-
-/// The vars of one layer: a map node, or nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Vars(pub Option<Node>);
 
 /// Merged vars, one entry a top-level key.
 pub(super) type Merged = BTreeMap<Arc<str>, Traced>;
@@ -30,16 +16,16 @@ impl Fleet {
     /// [`Fleet::trace`] tells of its parts.
     pub fn vars_of(&self, stack: &Stack, region: &Region) -> BTreeMap<Arc<str>, Traced> {
         let mut merged = self.vars_below_stacks(region);
-        lay(&mut merged, &Layer::Stack(stack.name.clone()), &stack.vars);
+        lay_stack(&mut merged, stack);
         merged
     }
 
     /// Returns who states the var at `path` (`tags.owner`) for `stack` in `region`, nearest first, each with its own value:
     /// the first one wins, unless all are maps, which are merged. Empty when the var does not exist there.
     pub fn trace(&self, stack: &Stack, region: &Region, path: &str) -> Vec<(Layer, Site, Value)> {
-        let stack_layer = (Layer::Stack(stack.name.clone()), &stack.vars);
+        let layers: Vec<_> = self.layers_below_stacks(region).chain(layers_of(stack)).collect();
         let mut stated = Vec::new();
-        for (layer, vars) in self.layers_below_stacks(region).chain([stack_layer]).collect::<Vec<_>>().into_iter().rev() {
+        for (layer, vars) in layers.into_iter().rev() {
             match find(vars.entries(), path) {
                 Found::Here(site, node) => {
                     stated.push((layer, site.clone(), node.to_value()));
@@ -74,26 +60,20 @@ impl Fleet {
     }
 }
 
-impl Vars {
-    /// Returns the keys with their places and values; none when there are no vars.
-    pub fn entries(&self) -> &[(Arc<str>, Site, Node)] {
-        match &self.0 {
-            Some(Node { kind: Kind::Map(entries), .. }) => entries,
-            _ => &[],
-        }
-    }
-
-    /// Returns the value at the dotted `path` and the place of its key.
-    pub(super) fn find(&self, path: &str) -> Option<(&Site, &Node)> {
-        match find(self.entries(), path) {
-            Found::Here(site, node) => Some((site, node)),
-            Found::Replaced | Found::Absent => None,
-        }
+/// Lays the vars of `stack` itself over what is merged so far.
+pub(super) fn lay_stack(merged: &mut Merged, stack: &Stack) {
+    for (layer, vars) in layers_of(stack) {
+        lay(merged, &layer, vars);
     }
 }
 
+fn layers_of(stack: &Stack) -> impl Iterator<Item = (Layer, &Vars)> {
+    let instance = stack.instance.as_ref().map(|instance| (Layer::Instance(stack.name.clone()), &instance.vars));
+    [(Layer::Stack(stack.definition().clone()), &stack.vars)].into_iter().chain(instance)
+}
+
 /// Lays the vars of `layer` over what is merged so far.
-pub(super) fn lay(merged: &mut Merged, layer: &Layer, vars: &Vars) {
+fn lay(merged: &mut Merged, layer: &Layer, vars: &Vars) {
     for (key, site, node) in vars.entries() {
         let mut traced =
             Traced { value: node.to_value(), site: site.clone(), layer: Some(layer.clone()), over: Vec::new(), sensitive: false };
@@ -121,38 +101,6 @@ fn deepen(below: Value, above: Value) -> Value {
             Value::Object(below)
         }
         (_, above) => above,
-    }
-}
-
-enum Found<'a> {
-    Here(&'a Site, &'a Node),
-    /// A value that is no map stands above the place.
-    Replaced,
-    Absent,
-}
-
-/// Looks for the dotted `path`; of two keys that fit, such as `a` and `a.b`, the longer one.
-fn find<'a>(entries: &'a [(Arc<str>, Site, Node)], path: &str) -> Found<'a> {
-    let fits = |key: &str| path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    let Some((key, site, node)) = entries.iter().filter(|(key, ..)| fits(key)).max_by_key(|(key, ..)| key.len()) else {
-        return Found::Absent;
-    };
-    match (path[key.len()..].strip_prefix('.'), &node.kind) {
-        (None, _) => Found::Here(site, node),
-        (Some(rest), Kind::Map(entries)) => find(entries, rest),
-        (Some(_), _) => Found::Replaced,
-    }
-}
-
-impl fmt::Display for Layer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Layer::Fleet => write!(f, "fleet"),
-            Layer::Environment(name) => write!(f, "environment {name}"),
-            Layer::Cloud(name) => write!(f, "cloud {name}"),
-            Layer::Region(id) => write!(f, "region {id}"),
-            Layer::Stack(name) => write!(f, "stack {name}"),
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Marks that stand in a text for a value that is not known yet or must not be shown. They are made of Unicode
 //! noncharacters, which definitions may not hold, so no text of a user can look like one.
 
+use serde_json::Value;
 use std::sync::Arc;
 
 /// An output that is not known yet, named `base.outputs.id`, or `dns@prod/global.outputs.ip` from another region.
@@ -72,6 +73,23 @@ pub fn holes(text: &str) -> Vec<Hole> {
         Part::Text(_) | Part::Secret(_) => None,
     };
     split_marks(text).into_iter().filter_map(hole).collect()
+}
+
+/// Shows every part of every text in `value`.
+pub(super) fn marks_in(value: &Value, see: &mut dyn FnMut(Part<'_>)) {
+    match value {
+        Value::String(text) => split_marks(text).into_iter().for_each(see),
+        Value::Array(items) => items.iter().for_each(|item| marks_in(item, see)),
+        Value::Object(map) => map.values().for_each(|value| marks_in(value, see)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Tells whether a secret stands anywhere in `value`.
+pub(super) fn has_secret(value: &Value) -> bool {
+    let mut found = false;
+    marks_in(value, &mut |mark| found |= matches!(mark, Part::Secret(_)));
+    found
 }
 
 /// Writes marks for people: `‹base.outputs.id›` and `‹secret NAME›`.

@@ -1,6 +1,6 @@
 //! What is wrong in a definition: where, the line itself, and what to do next. All mistakes of all files are told at once.
 
-use super::Site;
+use super::{Site, unbroken};
 use std::fmt;
 use std::sync::Arc;
 
@@ -113,8 +113,8 @@ impl IntoIterator for Mistakes {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.site {
-            Some(site) => write!(f, "{}:{}:{}: {}", site.path, site.line, site.column, self.what)?,
-            None => f.write_str(&self.what)?,
+            Some(site) => write!(f, "{site}:{}: {}", site.column, unbroken(&self.what))?,
+            None => f.write_str(&unbroken(&self.what))?,
         }
         if let (Some(line), Some(site)) = (&self.line, &self.site) {
             let number = site.line.to_string();
@@ -124,7 +124,7 @@ impl fmt::Display for Mistake {
             write!(f, "\n {pad} |\n {number} | {line}\n {pad} | {indent}^")?;
         }
         match &self.hint {
-            Some(hint) => write!(f, "\n  hint: {hint}"),
+            Some(hint) => write!(f, "\n  hint: {}", unbroken(hint)),
             None => Ok(()),
         }
     }

@@ -30,6 +30,11 @@ impl StackName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the name of the instance `below` of this one: `tenants/acme`.
+    pub(super) fn join(&self, below: &StackName) -> StackName {
+        Self(format!("{self}/{below}").into())
+    }
 }
 
 impl RegionId {

@@ -51,10 +51,29 @@ impl Node {
         Node { site: site.clone(), kind }
     }
 
+    /// Counts the values in it, itself among them.
+    pub(super) fn count(&self) -> usize {
+        match &self.kind {
+            Kind::List(items) => 1 + items.iter().map(Node::count).sum::<usize>(),
+            Kind::Map(entries) => 1 + entries.iter().map(|(_, _, node)| node.count()).sum::<usize>(),
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Secret(_) => 1,
+        }
+    }
+
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
             Kind::Text(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// Returns where `!secret name` stands in the tree, the first of them.
+    pub fn secret_site(&self, name: &str) -> Option<&Site> {
+        match &self.kind {
+            Kind::Secret(known) => (**known == *name).then_some(&self.site),
+            Kind::List(items) => items.iter().find_map(|item| item.secret_site(name)),
+            Kind::Map(entries) => entries.iter().find_map(|(_, _, value)| value.secret_site(name)),
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => None,
         }
     }
 

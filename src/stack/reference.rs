@@ -18,6 +18,8 @@ pub enum To {
     Region(Vec<Arc<str>>),
     /// `stack.name`.
     StackName,
+    /// `instance.name`.
+    InstanceName,
     /// `vars.owner`: the path below `vars`; empty for all of them.
     Vars(Vec<Arc<str>>),
     /// `inputs.cidr`: the path below `inputs`, never empty.
@@ -34,6 +36,7 @@ impl fmt::Display for To {
                 path
             }
             To::StackName => return f.write_str("stack.name"),
+            To::InstanceName => return f.write_str("instance.name"),
             To::Vars(path) => {
                 f.write_str("vars")?;
                 path
@@ -159,7 +162,7 @@ impl<'a> Scan<'a> {
 }
 
 const REGION_KEYS: [&str; 6] = ["id", "environment", "name", "cloud", "labels", "vars"];
-const ROOTS: [&str; 5] = ["region", "stack", "vars", "inputs", "stacks"];
+const ROOTS: [&str; 6] = ["region", "stack", "instance", "vars", "inputs", "stacks"];
 
 /// Makes sense of a path, or says what is wrong with it and what to do next.
 fn reference(root: &str, path: Vec<Arc<str>>) -> Result<To, (String, Option<String>)> {
@@ -178,6 +181,11 @@ fn reference(root: &str, path: Vec<Arc<str>>) -> Result<To, (String, Option<Stri
         ("stack", _) => fault(
             "of its own stack an expression knows stack.name only".into(),
             Some("another stack's outputs are stacks[\"name\"].outputs".into()),
+        ),
+        ("instance", [key]) if &**key == "name" => Ok(To::InstanceName),
+        ("instance", _) => fault(
+            "of its instance an expression knows instance.name only".into(),
+            Some("what an instance sets is in vars".into()),
         ),
         ("vars", _) => Ok(To::Vars(path)),
         ("inputs", [_, ..]) => Ok(To::Input(path)),

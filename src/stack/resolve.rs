@@ -1,10 +1,11 @@
 //! What one target is given: its inputs, vars and engine section with every expression filled in. Knows layers and marks;
 //! not where outputs come from, nor what a secret's value is.
 
-use super::layer::{Merged, lay};
+use super::layer::{Merged, lay_stack};
+use super::mark::{has_secret, marks_in};
 use super::{
-    Fleet, Layer, Mistakes, Node, OutputFrom, Part, Reference, Region, RegionId, Site, Stack, StackName, Target, TargetId, To,
-    fill, has_marks, mark_hole, split_marks, walk,
+    Fleet, Mistakes, Node, OutputFrom, Part, Reference, Region, RegionId, Site, Stack, StackName, Target, TargetId, To, Traced,
+    fill, has_marks, mark_hole, walk,
 };
 use serde_json::{Map, Value, json};
 use std::borrow::Borrow;
@@ -14,18 +15,6 @@ use std::sync::{Arc, OnceLock};
 /// The outputs known so far, by target and name. What is not in it becomes a named hole.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known(pub BTreeMap<TargetId, BTreeMap<Arc<str>, Value>>);
-
-/// A value, where it was written, and which layers it won over (nearest first).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Traced {
-    /// Holes and secrets stand in it as marks, see [`super::mark_hole`] and [`super::mark_secret`].
-    pub value: Value,
-    pub site: Site,
-    /// `None` for an input, which has no layers.
-    pub layer: Option<Layer>,
-    pub over: Vec<(Layer, Site)>,
-    pub sensitive: bool,
-}
 
 /// Everything a target is given.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,7 +61,7 @@ impl<F: Borrow<Fleet>> Resolver<F> {
         let none = Shared { region: Value::Null, vars: Merged::new() };
         let shared = self.shared(&target.region.id).unwrap_or(&none);
         let mut vars = shared.vars.clone();
-        lay(&mut vars, &Layer::Stack(target.stack.name.clone()), &target.stack.vars);
+        lay_stack(&mut vars, &target.stack);
 
         let mut mistakes = Mistakes::default();
         let mut scope = Scope { resolver: self, target, known, region: &shared.region, vars: &vars, inputs: BTreeMap::new() };
@@ -138,6 +127,10 @@ impl<F: Borrow<Fleet>> Scope<'_, F> {
                 format!("{why} in {}; {}", self.target.id.region, self.resolver.elsewhere(has))
             }),
             To::StackName => Ok(Value::String(self.target.stack.name.to_string())),
+            To::InstanceName => match &self.target.stack.instance {
+                Some(instance) => Ok(Value::String(instance.name.to_string())),
+                None => Err(format!("{} has no instances", self.target.stack.name)),
+            },
             To::Vars(path) => self.var(path),
             To::Input(path) => match path.split_first() {
                 Some((name, rest)) => match self.inputs.get(name) {
@@ -273,21 +266,6 @@ pub(super) fn below<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     };
     let dots = path.match_indices('.').map(|(at, _)| at);
     dots.into_iter().find_map(|dot| below(step(&path[..dot])?, &path[dot + 1..])).or_else(|| step(path))
-}
-
-pub(super) fn has_secret(value: &Value) -> bool {
-    let mut found = false;
-    marks_in(value, &mut |mark| found |= matches!(mark, Part::Secret(_)));
-    found
-}
-
-fn marks_in(value: &Value, see: &mut dyn FnMut(Part<'_>)) {
-    match value {
-        Value::String(text) => split_marks(text).into_iter().for_each(see),
-        Value::Array(items) => items.iter().for_each(|item| marks_in(item, see)),
-        Value::Object(map) => map.values().for_each(|value| marks_in(value, see)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 pub(super) struct Sample {
     pub(super) fleet: Fleet,
     pub(super) listing: Listing,
+    /// By definition.
     pub(super) uses: BTreeMap<StackName, Uses>,
 }
 

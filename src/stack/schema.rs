@@ -53,6 +53,20 @@ fn fleet(parts: &Parts<'_>) -> Value {
             "teams",
             such_as(json!({ "platform": ["ada", "grace"] }), about("Logins by team; the policy counts them.", map_of(texts()))),
         ),
+        (
+            "first_apply",
+            such_as(
+                json!("covered"),
+                or_else(
+                    json!("waits"),
+                    about(
+                        "A new target that can only be previewed once what it needs was applied: it then waits for an approval of \
+                         its own, or the approval of the preview that named it counts, as long as it only creates.",
+                        json!({ "enum": ["waits", "covered"] }),
+                    ),
+                ),
+            ),
+        ),
         ("policy", about("Rules that decide who must approve what.", unread(&parts.policy))),
         ("rollout", about("In what order and how fast each environment is applied.", unread(&parts.rollout))),
         (
@@ -151,7 +165,17 @@ fn stack(parts: &Parts<'_>) -> Value {
             ),
         ),
         ("labels", such_as(json!({ "exposure": "public" }), labels("Labels that policy and selectors can choose by."))),
-        ("vars", such_as(json!({ "replicas": 5 }), vars("Values of this stack; the highest layer."))),
+        (
+            "instances",
+            such_as(
+                json!({ "acme": { "vars": { "size": "large" } }, "globex": null }),
+                about(
+                    "The stacks that it stands for, each named after it, such as tenants/acme.",
+                    by_name(&instance_name(), instance()),
+                ),
+            ),
+        ),
+        ("vars", such_as(json!({ "replicas": 5 }), vars("Values of this stack; only an instance's win over them."))),
     ];
     for engine in ENGINES {
         let known = parts.engines.iter().find(|(name, _)| *name == engine);
@@ -168,6 +192,30 @@ fn stack(parts: &Parts<'_>) -> Value {
     let mut schema = document("stack.yaml", "One stack and the regions it runs in.", keys, &["where"]);
     schema["oneOf"] = ENGINES.iter().map(|engine| json!({ "required": [engine] })).collect();
     schema
+}
+
+fn instance() -> Value {
+    let keys = [
+        ("vars", such_as(json!({ "size": "large" }), vars("Values of this instance; the highest layer."))),
+        (
+            "where",
+            such_as(
+                json!({ "region": "prod/eu-*" }),
+                about("In which of the stack's regions it runs; all unless said.", wanted()),
+            ),
+        ),
+        (
+            "was",
+            such_as(
+                json!("tenants/acme-inc"),
+                about(
+                    "Full names of stacks that it was before; their targets are taken over, not destroyed.",
+                    one_or_many(stack_name()),
+                ),
+            ),
+        ),
+    ];
+    or_null(object("One of the stacks that a definition stands for.", keys, &[]))
 }
 
 fn wanted() -> Value {
@@ -207,6 +255,10 @@ fn stack_name() -> Value {
 fn region_id() -> Value {
     let part = name_part();
     json!({ "type": "string", "pattern": format!("^{part}/{part}(/{part})?$") })
+}
+
+fn instance_name() -> Value {
+    json!({ "type": "string", "pattern": format!("^{}$", name_part()) })
 }
 
 fn name_part() -> String {
@@ -281,7 +333,7 @@ fn document(title: &str, said: &str, keys: impl IntoIterator<Item = (&'static st
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Mistakes, Node, definition, fleet_file, place::Where};
+    use super::super::{Mistakes, Node, definition, fleet_file, instance, place::Where};
     use super::*;
     use std::collections::BTreeSet;
 
@@ -309,7 +361,9 @@ mod tests {
     #[test]
     fn the_schemas_have_the_keys_that_the_readers_know() {
         let fleet = |node: &Node, mistakes: &mut Mistakes| drop(fleet_file::read(node, mistakes));
-        let stack = |node: &Node, mistakes: &mut Mistakes| drop(definition::read("a", node, mistakes));
+        let stack = |node: &Node, mistakes: &mut Mistakes| {
+            drop(definition::read("a", node, mistakes).map(|draft| instance::stacks_of(draft, mistakes)));
+        };
         let wanted = |node: &Node, mistakes: &mut Mistakes| drop(Where::read(node, mistakes));
 
         let isobar = schema("isobar");
@@ -324,6 +378,8 @@ mod tests {
         let file = schema("stack");
         assert_eq!(keys_at(&file, "/properties"), known_to("zzzzzzzzzzzz: 1", stack));
         assert_eq!(keys_at(&file, "/properties/where/anyOf/1/properties"), known_to("zzzzzzzzzzzz: 1", wanted));
+        let instance = "/properties/instances/additionalProperties/properties";
+        assert_eq!(keys_at(&file, instance), known_to("instances: {a: {zzzzzzzzzzzz: 1}}", stack));
         let dependency = "/properties/depends_on/anyOf/0/anyOf/1/properties";
         assert_eq!(keys_at(&file, dependency), known_to("depends_on: {zzzzzzzzzzzz: 1}", stack));
     }
@@ -341,8 +397,13 @@ mod tests {
             none
         );
         assert_eq!(check("stack", "where: [{environment: prod}]\ndepends_on: [a, {stack: b, region: c/d}]\ndocuments: {}"), none);
+        assert_eq!(
+            check("stack", "where: all\ninstances: {acme: {vars: {size: 1}, where: {cloud: aws}}, globex: }\ndocuments: {}"),
+            none
+        );
         assert_eq!(check("isobar", "version: 1\nregions: {Prod: {}}").len(), 1);
         assert_eq!(check("stack", "where: all\nwach: x\ndocuments: {}").len(), 1);
+        assert_eq!(check("stack", "where: all\ninstances: {a/b: }\ndocuments: {}").len(), 1);
         assert_eq!(check("stack", "where: all").len(), 1);
     }
 

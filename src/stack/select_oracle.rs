@@ -2,7 +2,7 @@
 //! resolves every target on both sides and compares all that each one uses.
 
 use super::sample::{Sample, touched};
-use super::{Known, OutputFrom, Resolved, Target, TargetId};
+use super::{Known, OutputFrom, Resolved, StackName, Target, TargetId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -49,6 +49,8 @@ struct StackDraft {
     regions: BTreeSet<&'static str>,
     inputs: BTreeMap<&'static str, String>,
     vars: BTreeMap<&'static str, usize>,
+    /// Each with its vars and a region that it stays away from.
+    instances: BTreeMap<&'static str, (BTreeMap<&'static str, usize>, Option<&'static str>)>,
     output: Option<&'static str>,
     watch: Option<&'static str>,
     waits_for: Option<String>,
@@ -61,6 +63,7 @@ const REGIONS: [&str; 5] = ["prod/us", "prod/eu", "prod/ap", "staging/us", "stag
 const LAYERS: [&str; 5] = ["fleet", "prod", "staging", "aws", "gcp"];
 const VARS: [&str; 3] = ["owner", "size", "zone"];
 const DIRS: [&str; 9] = ["a", "a/x", "a/x/y", "b", "c", "d", "d/e", "f", "g"];
+const INSTANCES: [&str; 3] = ["acme", "globex", "initech"];
 const FILES: [&str; 10] = [
     "README.md",
     "a/1.txt",
@@ -73,12 +76,13 @@ const FILES: [&str; 10] = [
     "g/1.txt",
     "free/1.txt",
 ];
-const EXPRESSIONS: [&str; 6] = [
+const EXPRESSIONS: [&str; 7] = [
     "${{ vars.owner }}",
     "${{ vars.size }}-${{ region.name }}",
     "${{ region.vars.zone }}",
     "${{ region.labels.tier }}",
     "${{ vars }}",
+    "${{ stack.name }}",
     "plain",
 ];
 const NAMES: [&str; 6] = ["vars.owner", "vars.zone", "vars", "region.labels.tier", "region.vars", "region.id"];
@@ -112,6 +116,11 @@ impl Draft {
         let mut stack = StackDraft { regions, ..StackDraft::default() };
         stack.inputs = ["one", "two"].into_iter().map(|name| (name, dice.pick(&EXPRESSIONS).to_string())).collect();
         stack.output = (!dice.one_in(3)).then(|| dice.pick(&["${{ inputs.one }}", "{ at: a.txt }"]));
+        for instance in INSTANCES {
+            if dice.one_in(4) {
+                stack.instances.insert(instance, (BTreeMap::from([(dice.pick(&VARS), dice.below(3))]), None));
+            }
+        }
         let lower: Vec<_> = self.stacks.iter().filter(|(name, _)| name.as_str() < dir).collect();
         if !lower.is_empty() {
             let (other, its) = lower[dice.below(lower.len())];
@@ -120,12 +129,16 @@ impl Draft {
             if place.is_none() && !shared.is_empty() {
                 stack.regions = shared;
             }
-            let other = format!("{other}{}", place.unwrap_or_default());
-            match dice.below(3) {
+            let instances: Vec<_> = its.instances.keys().copied().collect();
+            let instance = (!instances.is_empty()).then(|| format!("/{}", dice.pick(&instances)));
+            let whole = format!("{other}{}", place.clone().unwrap_or_default());
+            let other = format!("{other}{}{}", instance.unwrap_or_default(), place.unwrap_or_default());
+            match dice.below(4) {
                 0 if its.output.is_some() => {
                     drop(stack.inputs.insert("far", format!("${{{{ stacks[\"{other}\"].outputs.out }}}}")))
                 }
                 1 => stack.waits_for = Some(other),
+                2 if stack.instances.is_empty() => stack.waits_for = Some(whole),
                 _ => {}
             }
         }
@@ -142,7 +155,7 @@ impl Draft {
         let regions: Vec<_> = self.regions.keys().copied().collect();
         let (region, file) = (dice.pick(&regions), dice.pick(&FILES));
         let stack = self.stacks.get_mut(&name).expect("a name from the map");
-        match dice.below(16) {
+        match dice.below(20) {
             0 => self.comment += 1,
             1 => stack.comment += 1,
             2 | 3 => drop(self.files.insert(file.into(), dice.below(3))),
@@ -158,6 +171,10 @@ impl Draft {
             13 => drop(self.regions.insert(dice.pick(&REGIONS), RegionDraft { tier: 0, vars: [("zone", 1)].into() })),
             14 => stack.names = NAMES.into_iter().filter(|_| dice.one_in(4)).collect(),
             15 => stack.watch = Some(dice.pick(&GLOBS)),
+            16 => drop(stack.instances.remove(dice.pick(&INSTANCES))),
+            17 if !stack.instances.is_empty() => drop(stack.instances.insert(dice.pick(&INSTANCES), (BTreeMap::new(), None))),
+            18 => drop(stack.instances.first_entry().map(|mut one| one.get_mut().0.insert(dice.pick(&VARS), dice.below(3)))),
+            19 => drop(stack.instances.first_entry().map(|mut one| one.get_mut().1 = Some(region))),
             _ => drop(self.files.insert(format!("{name}/new"), dice.below(2))),
         }
     }
@@ -212,6 +229,13 @@ impl StackDraft {
         let _ = self.output.iter().try_for_each(|output| writeln!(text, "outputs:\n  out: {output}"));
         let _ = self.watch.iter().try_for_each(|glob| writeln!(text, "watch: '{glob}'"));
         let _ = self.waits_for.iter().try_for_each(|stack| writeln!(text, "depends_on: {stack}"));
+        if !self.instances.is_empty() {
+            text.push_str("instances:\n");
+        }
+        for (name, (vars, away)) in &self.instances {
+            let regions: Vec<_> = self.regions.iter().copied().filter(|region| Some(*region) != *away).collect();
+            let _ = writeln!(text, "  {name}: {{ vars: {}, where: {{ region: [{}] }} }}", flow(vars), regions.join(", "));
+        }
         text.push_str("documents:\n  source: .\n  destination: file:./live/${{ region.id }}/${{ stack.name }}\n");
         text
     }
@@ -240,9 +264,16 @@ fn oracle(before: &Sample, after: &Sample) -> BTreeSet<String> {
 }
 
 fn differs(before: &Sample, after: &Sample, id: &TargetId) -> bool {
-    let names = [before, after].into_iter().filter_map(|sample| sample.uses.get(&id.stack)).flat_map(|uses| uses.names.clone());
+    let names = [before, after]
+        .into_iter()
+        .filter_map(|sample| sample.uses.get(definition(sample, id)))
+        .flat_map(|uses| uses.names.clone());
     let names: BTreeSet<_> = names.collect();
     given(before, id, &names) != given(after, id, &names)
+}
+
+fn definition<'a>(sample: &'a Sample, id: &TargetId) -> &'a StackName {
+    sample.target(&id.to_string()).stack.definition()
 }
 
 /// Everything that a target uses, by name; of what templates can read, `names`.
@@ -253,7 +284,7 @@ fn given(sample: &Sample, id: &TargetId, names: &BTreeSet<Arc<str>>) -> BTreeMap
         Ok(resolved) => given.extend(used_values(&resolved, names)),
         Err(mistakes) => drop(given.insert("mistakes".into(), mistakes.iter().map(|mistake| mistake.what.as_str()).collect())),
     }
-    let needs: BTreeSet<_> = target.stack.depends_on.iter().map(|need| format!("{} {:?}", need.stack, need.region)).collect();
+    let needs: BTreeSet<_> = target.stack.depends_on.iter().map(|need| format!("{} {:?}", need.written, need.region)).collect();
     given.insert("needs".into(), format!("{needs:?}"));
     given
 }
@@ -261,7 +292,7 @@ fn given(sample: &Sample, id: &TargetId, names: &BTreeSet<Arc<str>>) -> BTreeMap
 fn used_files(sample: &Sample, target: &Target) -> BTreeMap<String, String> {
     let dirs: Vec<_> = sample.fleet.stacks.iter().map(|stack| &*stack.dir).collect();
     let owner = |path: &str| dirs.iter().filter(|dir| path.starts_with(&format!("{dir}/"))).max_by_key(|dir| dir.len()).copied();
-    let traced = sample.uses.get(&target.id.stack).map(|uses| uses.files.clone()).unwrap_or_default();
+    let traced = sample.uses.get(target.stack.definition()).map(|uses| uses.files.clone()).unwrap_or_default();
     let is_traced = |path: &str| traced.iter().any(|one| **one == *path || (one.ends_with('/') && path.starts_with(&**one)));
     let leaves = sample.listing.leaves().iter();
     let used = leaves.filter(|leaf| *leaf.path != *target.stack.site.path);
@@ -309,8 +340,8 @@ fn waits_for_outputs_of(sample: &Sample, id: &TargetId) -> Vec<TargetId> {
 
 #[test]
 fn selection_finds_exactly_what_an_oracle_finds_that_skips_nothing() {
-    let (mut compared, mut found, mut untouched) = (0, 0, 0);
-    for seed in 0..100 {
+    let (mut compared, mut found, mut untouched, mut instances) = (0, 0, 0, 0);
+    for seed in 0..150 {
         let mut dice = Dice(seed);
         let draft = Draft::generate(&mut dice);
         let Some(before) = draft.sample() else { continue };
@@ -323,7 +354,9 @@ fn selection_finds_exactly_what_an_oracle_finds_that_skips_nothing() {
         assert_eq!(selected, oracle(&before, &after), "seed {seed}: {:#?}", touched(&before, &after));
         compared += 1;
         found += selected.len();
+        instances += selected.iter().filter(|target| INSTANCES.iter().any(|name| target.contains(name))).count();
         untouched += after.fleet.targets().len().saturating_sub(selected.len());
     }
-    assert!(compared > 60 && found > 200 && untouched > 800, "{compared} fleets, {found} touched, {untouched} untouched");
+    let told = format!("{compared} fleets, {found} touched, {instances} of them instances, {untouched} untouched");
+    assert!(compared > 60 && found > 200 && instances > 100 && untouched > 800, "{told}");
 }

@@ -84,7 +84,8 @@ impl Pattern {
     }
 
     fn matches(&self, target: &Target) -> bool {
-        like(&self.stack, target.id.stack.as_str()) && like(&self.region, target.id.region.as_str())
+        let names = [&target.id.stack, target.stack.definition()];
+        names.iter().any(|name| like(&self.stack, name.as_str())) && like(&self.region, target.id.region.as_str())
     }
 }
 

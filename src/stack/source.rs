@@ -1,6 +1,8 @@
 //! What the workspace hands over: the listing of a commit, the bytes of the files we read, and where a line stands.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,8 +23,18 @@ impl Site {
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.path, self.line)
+        write!(f, "{}:{}", unbroken(&self.path), self.line)
     }
+}
+
+/// Returns `text`, such as a path, with line ends and other control characters shown as `U+XXXX`: a file may be named with one, and
+/// what is told of it must stay in its line.
+pub fn unbroken(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let shown = |c: char| if c.is_control() { format!("U+{:04X}", u32::from(c)) } else { c.to_string() };
+    text.chars().map(shown).collect::<String>().into()
 }
 
 /// What kind of entry a tree holds at a path, as git knows it.
@@ -50,6 +62,7 @@ pub struct Leaf {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     leaves: Vec<Leaf>,
+    misnamed: BTreeSet<Arc<str>>,
 }
 
 impl Listing {
@@ -59,7 +72,18 @@ impl Listing {
         leaves.reverse();
         leaves.dedup_by(|a, b| a.path == b.path);
         leaves.reverse();
-        Self { leaves }
+        Self { leaves, misnamed: BTreeSet::new() }
+    }
+
+    /// Notes the paths that are no UTF-8, with `U+FFFD` for what can't be told. Nobody can name such a file, and two may look alike.
+    pub fn with_misnamed(mut self, paths: impl IntoIterator<Item = Arc<str>>) -> Self {
+        self.misnamed = paths.into_iter().collect();
+        self
+    }
+
+    /// Returns the paths that are no UTF-8, sorted.
+    pub fn misnamed(&self) -> &BTreeSet<Arc<str>> {
+        &self.misnamed
     }
 
     /// Returns the leaf at `path`.
@@ -130,6 +154,12 @@ mod tests {
     fn listing(entries: &[(&str, &str)]) -> Listing {
         let leaf = |(path, id): &(&str, &str)| Leaf { path: (*path).into(), mode: Mode::File, id: BlobId((*id).into()) };
         Listing::new(entries.iter().map(leaf).collect())
+    }
+
+    #[test]
+    fn a_name_with_a_line_end_stays_in_its_line() {
+        assert_eq!(Site::new("a\nb\t\u{1b}[2J.yaml", 3, 1).to_string(), "aU+000AbU+0009U+001B[2J.yaml:3");
+        assert!(matches!(unbroken("apps/api – é"), Cow::Borrowed(_)));
     }
 
     #[test]

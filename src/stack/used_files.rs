@@ -65,7 +65,7 @@ impl<'a> Files<'a> {
 
     fn traced_by(&self, stack: &Stack) -> &'a BTreeSet<Arc<str>> {
         const NONE: &BTreeSet<Arc<str>> = &BTreeSet::new();
-        self.side.uses.get(&stack.name).map_or(NONE, |uses| &uses.files)
+        self.side.uses.get(stack.definition()).map_or(NONE, |uses| &uses.files)
     }
 
     /// Returns true when `path` belongs to another stack below `dir`.

@@ -45,8 +45,9 @@ impl<'a> Values<'a> {
 
     /// Returns what `before`, now `after`, reads.
     pub(super) fn reads(&self, before: &Stack, after: &Stack) -> Reads {
-        let uses =
-            [(self.before, before), (self.after, after)].into_iter().filter_map(|(side, stack)| side.uses.get(&stack.name));
+        let uses = [(self.before, before), (self.after, after)]
+            .into_iter()
+            .filter_map(|(side, stack)| side.uses.get(stack.definition()));
         let traced: BTreeSet<_> = uses.flat_map(|uses| uses.names.iter().cloned()).collect();
         let is_moved = before.name != after.name || before.dir != after.dir;
         let edited = is_moved || !is_same_file(self.before, &before.site.path, self.after, &after.site.path);
@@ -134,7 +135,7 @@ fn compare_definitions((before, was): (&Target, &Resolved), (after, is): (&Targe
 }
 
 fn needs(stack: &Stack) -> BTreeSet<(&StackName, Option<&RegionId>)> {
-    stack.depends_on.iter().map(|dependency| (&dependency.stack, dependency.region.as_ref())).collect()
+    stack.depends_on.iter().map(|dependency| (&dependency.written, dependency.region.as_ref())).collect()
 }
 
 fn output_node(from: &OutputFrom) -> &Node {
@@ -161,14 +162,14 @@ fn expressions(stack: &Stack) -> impl Iterator<Item = &Node> {
 pub(super) fn outputs_used(stack: &Stack) -> BTreeSet<(StackName, Option<RegionId>)> {
     let place = |to: To| match to {
         To::Output { stack: name, region, .. } => output_place(stack, &name, region.as_deref()).ok(),
-        To::Region(_) | To::StackName | To::Vars(_) | To::Input(_) => None,
+        To::Region(_) | To::StackName | To::InstanceName | To::Vars(_) | To::Input(_) => None,
     };
     expressions(stack).flat_map(references_in).filter_map(|found| place(found.to)).collect()
 }
 
 /// Counts the values that `stack` uses: inputs, declared outputs, and names that the engine's sources read.
 pub(super) fn count_values(side: &Side<'_>, stack: &Stack) -> usize {
-    let traced = side.uses.get(&stack.name).into_iter().flat_map(|uses| &uses.names);
+    let traced = side.uses.get(stack.definition()).into_iter().flat_map(|uses| &uses.names);
     stack.inputs.len() + stack.outputs.len() + traced.filter(|name| !name.starts_with("inputs")).count()
 }
 

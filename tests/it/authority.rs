@@ -54,6 +54,34 @@ fn a_review_is_not_bound_to_what_was_shown_of_another_head() {
 }
 
 #[test]
+fn a_rule_about_a_label_that_leaves_with_its_region_still_judges_its_end_and_harms_nothing_then() {
+    let more = "  prod/b: { labels: { tier: one } }\nteams: { sre: [sue] }\n\
+        policy: [{ rule: approvals, when: { labels: { tier: one } }, require: [{ team: sre }] }]";
+    let fleet = app("prod/a", more);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("apply --review sue=approve").ends(0);
+
+    fleet.edit("isobar.yaml", "  prod/b: { labels: { tier: one } }\n", "").commit("No more b");
+    fleet.isobar("check").ends(0).says("no region and no stack has the label \"tier\"");
+    fleet.isobar("preview").ends(0).says("missing 1 of sre (sue)");
+    fleet.isobar("apply --review sue=approve").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.live("live/prod/b").len(), 0);
+}
+
+#[test]
+fn a_base_with_mistakes_that_only_new_definitions_are_asked_for_can_be_mended() {
+    let broken = "teams: { sre: [] }\npolicy: [{ rule: deny, message: no, when: { labels: { tire: one } } }]";
+    let fleet = app("prod/a", &format!("  prod/b: {{ labels: {{ tier: one }} }}\n{broken}"));
+    fleet.file("app/templates/_unused", "{{ region.name|uper }}").commit("Broken");
+    fleet.isobar("preview").ends(65).says("3 mistakes");
+    fleet.branch("mend").edit("isobar.yaml", "sre: []", "sre: [sue]").edit("isobar.yaml", "tire:", "tier:");
+    fleet.edit("app/templates/_unused", "uper", "upper").commit("Mended");
+    fleet.isobar("preview").ends(0);
+}
+
+#[test]
 fn what_was_approved_stays_approved_until_it_is_merged_and_applied() {
     let fleet = app("prod/a", APPROVALS);
     fleet.file("app/templates/other.yaml", "other: 1\n").commit("Another document");

@@ -112,6 +112,49 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
         "{% include \"nothing.j2\" %}\n",
         "app/templates/app.yaml.j2:1",
     ),
+    (
+        "a template with an unknown filter where no region comes to it",
+        "app/templates/app.yaml.j2",
+        "ok: 1\n{% if false %}{{ region.name|uper }}{% endif %}\n",
+        "app/templates/app.yaml.j2:2:30: unknown filter \"uper\"",
+    ),
+    (
+        "a template with an unknown test",
+        "app/templates/app.yaml.j2",
+        "{% if region.name is definde %}{% endif %}\n",
+        "app/templates/app.yaml.j2:1:22: unknown test \"definde\"",
+    ),
+    (
+        "a template with an unknown function",
+        "app/templates/app.yaml.j2",
+        "a: {{ now() }}\n",
+        "app/templates/app.yaml.j2:1:7: unknown name \"now\"",
+    ),
+    (
+        "a template that calls a method",
+        "app/templates/app.yaml.j2",
+        "a: {{ region.name.upper() }}\n",
+        "write it as a filter: region.name|upper",
+    ),
+    (
+        "an output that carries a sensitive input",
+        "app/stack.yaml",
+        "where: all\ninputs: { pin: 1234-5678 }\nsensitive: pin\noutputs: { pin: \"x-${{ inputs.pin }}\" }\nDOCUMENTS",
+        "app/stack.yaml:4:20: output \"pin\" carries the sensitive input \"pin\"",
+    ),
+    (
+        "an output that is a secret",
+        "app/stack.yaml",
+        "where: all\noutputs: { pin: !secret PIN }\nDOCUMENTS",
+        "app/stack.yaml:2:25: output \"pin\" carries a secret",
+    ),
+    ("a team of nobody", "isobar.yaml", "FLEETteams:\n  sre: []\n", "isobar.yaml:5:3: team \"sre\" has no members"),
+    (
+        "a slip in the label of a rule",
+        "isobar.yaml",
+        "version: 1\nregions: { prod/a: { labels: { tier: one } }, prod/b: {}, staging/a: {} }\npolicy:\n  - { rule: deny, message: no, when: { labels: { teir: one } } }\n",
+        "isobar.yaml:4:50: unknown label \"teir\"",
+    ),
     ("an unknown rule", "isobar.yaml", "FLEETpolicy:\n  - rule: aprovals\n", "isobar.yaml:5:11: unknown rule \"aprovals\""),
     ("a rule without what it needs", "isobar.yaml", "FLEETpolicy:\n  - rule: approvals\n", "isobar.yaml:5:"),
     (
@@ -196,6 +239,39 @@ fn all_mistakes_are_told_at_once_with_line_and_hint() {
     assert!(ran.stderr.contains("4 mistakes in the definitions"), "{}", ran.stderr);
     let json = fleet.isobar("check --json").json();
     assert_eq!(json["mistakes"].as_array().map(Vec::len), Some(4), "{json}");
+}
+
+#[test]
+fn mistakes_that_only_new_definitions_are_asked_for_are_told_with_all_others() {
+    let fleet = good();
+    fleet.file("isobar.yaml", &format!("{FLEET}teams: {{ sre: [] }}\npolicy:\n  - rule: aprovals\n"));
+    fleet.file("app/templates/app.yaml.j2", "bad: {{ region.name\n");
+    fleet.file("other/templates/other.txt", "{{ region.name|uper }}{{ region.name|lowr }}\n");
+    let ran = fleet.isobar("check").ends(65).says("5 mistakes in the definitions").says("did you mean \"lower\"?");
+    for place in ["isobar.yaml:4:10", "isobar.yaml:6:11", "app/templates/app.yaml.j2:1", "other/templates/other.txt:1:16"] {
+        assert!(ran.stderr.contains(place), "{place}:\n{}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_a_rule_names_and_nobody_has_is_a_warning_and_stops_nothing() {
+    let fleet = good();
+    fleet.file("app/stack.yaml", &format!("where: all\nlabels: {{ exposure: internal }}\n{DOCUMENTS}"));
+    let rule = |when: &str| format!("  - {{ rule: deny, message: no, when: {{ {when} }} }}\n");
+    let rules = [rule("labels: { exposure: internl }"), rule("labels: { keep: \"yes\" }"), rule("stack: aps/*")].concat();
+    fleet.file("isobar.yaml", &format!("{FLEET}policy:\n{rules}"));
+    let ran = fleet.isobar("check").ends(0).says("no mistakes").says("did you mean \"internal\"?");
+    for told in [
+        "warning: isobar.yaml:5:60: no region and no stack has the label \"exposure\" with value \"internl\"",
+        "warning: isobar.yaml:6:50: no region and no stack has the label \"keep\", so the rule matches nothing",
+        "warning: isobar.yaml:7:47: no stack is named like \"aps/*\"",
+    ] {
+        assert!(ran.stderr.contains(told), "{told}:\n{}", ran.stderr);
+    }
+    assert_eq!(fleet.isobar("check --json").ends(0).json()["warnings"].as_array().map(Vec::len), Some(3));
+    fleet.isobar("doctor").says("isobar.yaml:6: no region and no stack has the label \"keep\"");
+    let fleet = fleet.env("GITHUB_ACTIONS", "true");
+    fleet.isobar("check").ends(0).says("::warning file=isobar.yaml,line=5,col=60,");
 }
 
 #[test]

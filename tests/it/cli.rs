@@ -142,6 +142,33 @@ fn exit_codes_are_in_the_help() {
 }
 
 #[test]
+fn arguments_that_could_not_be_meant_are_refused() {
+    let fleet = app("prod/a prod/b", "");
+    for line in ["preview --parallel 0", "apply --parallel 0", "drift --parallel 0"] {
+        fleet.isobar(line).ends(64).says("at least one at once").says("--parallel");
+    }
+    fleet.isobar("apply --parallel some").ends(64).says("a whole number, at least 1");
+    for arguments in [["pause", "--reason", " "].as_slice(), &["hold", "prod/a", "--reason", ""]] {
+        fleet.run(arguments).ends(64).says("say why").says("--reason");
+    }
+    fleet.isobar("hold prod/a --until 2020-01-01 --reason works").ends(64).says("2020-01-01 00:00 UTC is over already");
+    fleet.run(&["preview", "--review", " =approve"]).ends(64).says("must be USER=approve");
+    assert_eq!(fleet.journal_lines().len(), 0);
+}
+
+#[test]
+fn a_region_that_is_not_held_is_not_released_and_those_that_are_held_are_named() {
+    let fleet = app("prod/a prod/b prod/c", "");
+    fleet.isobar("hold prod/a --release").ends(64).says("prod/a is not held").says("no region is held");
+    fleet.isobar("hold prod/b --reason works").ends(0);
+    fleet.isobar("hold prod/c --until 4h --reason works").ends(0);
+    fleet.isobar("hold prod/a --release").ends(64).says("held are prod/b, prod/c");
+    fleet.pass_secs(5 * 3_600);
+    fleet.isobar("hold prod/c --release").ends(64).says("prod/c is not held").says("held are prod/b");
+    fleet.isobar("hold prod/b --release").ends(0).says("prod/b is released");
+}
+
+#[test]
 fn completions_and_man_pages_come_out() {
     let anywhere = Sandbox::empty();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

@@ -1,6 +1,6 @@
 //! Outputs that are not known yet: named holes in a preview, filled by exactly that output.
 
-use crate::support::{APPROVALS, Sandbox};
+use crate::support::{APPROVALS, Sandbox, app};
 
 #[test]
 fn base_and_its_user_new_in_one_change_the_holes_are_filled_and_it_is_applied_after_base() {
@@ -15,12 +15,90 @@ fn base_and_its_user_new_in_one_change_the_holes_are_filled_and_it_is_applied_af
 
 #[test]
 fn an_approval_with_a_hole_is_for_exactly_what_fills_it() {
-    let fleet = Sandbox::fleet("holes");
-    fleet.edit("isobar.yaml", "journal:", &format!("{APPROVALS}\njournal:")).commit("Approvals");
+    let fleet = base_and_app("", "{{ inputs.base_id }}");
     fleet.isobar("preview").ends(0);
     fleet.isobar("judge --review bob=approve").ends(0);
     fleet.isobar("apply").ends(0);
-    assert_eq!(fleet.live("live/prod/b/app")["app.yaml"], "base: { id: base-prod-b-1, name: base-b }\n");
+    assert_eq!(fleet.live("live/prod/b/app")["app.yaml"], "base: base-prod-b-1\n");
+}
+
+/// A fleet with approvals and a history, in which `base` and `app` are new; `app` is one line with `look` at what base puts out.
+fn base_and_app(more: &str, look: &str) -> Sandbox {
+    let fleet = app("prod/a prod/b", &format!("{APPROVALS}\n{more}"));
+    fleet.remove("app").stack("seed", "").file("seed/templates/seed.yaml.j2", "seed: 1\n").commit("Only a seed");
+    fleet.isobar("preview");
+    fleet.isobar("apply --review bob=approve").ends(0);
+    fleet.stack("base", "outputs: { id: { document: ids.json, pointer: /id } }");
+    fleet.file("base/templates/ids.json.j2", "{ \"id\": \"base-{{ region.environment }}-{{ region.name }}-1\" }\n");
+    fleet.stack("app", "inputs: { base_id: '${{ stacks[\"base\"].outputs.id }}' }");
+    fleet.file("app/templates/app.yaml.j2", &format!("base: {look}\n")).commit("Base and app");
+    fleet
+}
+
+/// A template that cannot be rendered with a hole in it.
+const LOOKS: &str = "{% if inputs.base_id is endingwith \"1\" %}{{ inputs.base_id }}{% endif %}";
+
+#[test]
+fn what_cannot_be_seen_before_its_base_is_applied_waits_for_an_approval_of_its_own() {
+    let fleet = base_and_app("", LOOKS);
+    let ran = fleet.isobar("preview --json").ends(0);
+    assert_eq!(ran.states(), "changes base@prod/a base@prod/b; unchanged seed@prod/a seed@prod/b; waiting app@prod/a app@prod/b");
+    fleet.isobar("preview").says("2 targets can't be previewed before what is needed was applied").says("first_apply: waits");
+    fleet.isobar("judge --review bob=approve").ends(0).says("first_apply: waits");
+    let ran = fleet.isobar("apply --json").ends(3);
+    assert_eq!(ran.states(), "applied base@prod/a base@prod/b; unchanged seed@prod/a seed@prod/b; waiting app@prod/a app@prod/b");
+    fleet.isobar("apply --review bob=approve").ends(0);
+    assert_eq!(fleet.live("live/prod/b/app")["app.yaml"], "base: base-prod-b-1\n");
+}
+
+#[test]
+fn a_first_apply_that_only_creates_is_covered_where_the_fleet_says_so() {
+    let fleet = base_and_app("first_apply: covered", LOOKS);
+    fleet.isobar("preview").ends(0).says("an approval of this preview counts if it only creates (first_apply: covered)");
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "base: base-prod-a-1\n");
+    let of_app = |event: &&serde_json::Value| event["target"] == "app@prod/a";
+    let cleared = fleet.events("cleared");
+    let by = cleared.iter().filter(of_app).map(|event| event["by"].to_string()).collect::<Vec<_>>();
+    assert_eq!(by, ["[\"bob\"]"]);
+}
+
+#[test]
+fn a_first_apply_is_covered_by_nobody_who_may_not_approve_and_not_without_an_approval() {
+    let fleet = base_and_app("first_apply: covered", LOOKS);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review mallory=approve").ends(3);
+    fleet.isobar("apply base --review carol=approve").ends(0);
+    let ran = fleet.isobar("apply --json").ends(3);
+    assert_eq!(ran.states(), "unchanged base@prod/a base@prod/b seed@prod/a seed@prod/b; waiting app@prod/a app@prod/b");
+}
+
+#[test]
+fn a_first_apply_is_covered_as_it_was_defined_when_it_was_approved() {
+    let approved = || {
+        let fleet = base_and_app("first_apply: covered", LOOKS);
+        fleet.isobar("preview").ends(0);
+        fleet.isobar("judge --review bob=approve").ends(0);
+        fleet
+    };
+    let fleet = approved();
+    fleet.file("README.md", "words\n").commit("Words void no approval");
+    fleet.isobar("apply").ends(0);
+
+    let fleet = approved();
+    fleet.edit("app/templates/app.yaml.j2", "base: ", "evil: true\nbase: ").commit("Not what was approved");
+    let ran = fleet.isobar("apply --json").ends(3);
+    assert_eq!(ran.states(), "applied base@prod/a base@prod/b; unchanged seed@prod/a seed@prod/b; waiting app@prod/a app@prod/b");
+}
+
+#[test]
+fn a_change_does_not_say_itself_that_its_first_apply_is_covered() {
+    let fleet = base_and_app("", LOOKS);
+    fleet.edit("isobar.yaml", "journal:", "first_apply: covered\njournal:").commit("Covered");
+    fleet.isobar("preview").ends(0).says("first_apply: waits");
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.isobar("apply").ends(3);
 }
 
 #[test]

@@ -86,7 +86,40 @@ fn with_a_key_it_is_applied_and_a_new_value_is_a_change() {
 fn a_secret_that_is_not_set_is_said_by_name() {
     let mut fleet = fleet();
     fleet.without_env("LOGIN_TOKEN");
-    fleet.isobar("preview").ends(1).says("LOGIN_TOKEN");
+    let told = "login/stack.yaml:3:18: the secret LOGIN_TOKEN is not set";
+    fleet.isobar("preview").ends(1).says(told);
+    fleet.isobar("drift").ends(1).says(told);
+    fleet.isobar("apply").ends(1).says("login/stack.yaml:3: the secret LOGIN_TOKEN is not set");
+}
+
+#[test]
+fn an_output_from_a_document_with_a_secret_is_told_with_its_line_before_anything_is_rendered() {
+    let mut fleet = fleet().env("ISOBAR_KEY", "a key of thirty-two characters!!");
+    fleet.file("login/templates/ids.json", "{ \"id\": \"login\", \"token\": \"{{ inputs.token }}\" }\n");
+    fleet.edit("login/stack.yaml", "sensitive:", "outputs:\n  id: { document: ids.json, pointer: /id }\nsensitive:");
+    fleet.commit("An output beside a secret");
+    let told = "login/stack.yaml:6:7: output \"id\" is read from ids.json, which holds a sensitive value";
+    for line in ["check", "preview", "apply"] {
+        fleet.isobar(line).ends(65).says(told).says("a .json of its own").keeps_quiet_about(CANARY);
+    }
+    fleet.without_env("LOGIN_TOKEN");
+    fleet.isobar("check").ends(65).says(told);
+
+    fleet.file("login/templates/open.json", "{ \"id\": \"login\" }\n");
+    fleet.edit("login/stack.yaml", "document: ids.json", "document: open.json");
+    fleet.isobar("check").ends(0);
+}
+
+#[test]
+fn an_output_that_is_seen_to_be_secret_only_when_rendered_is_told_then() {
+    let fleet = fleet().env("ISOBAR_KEY", "a key of thirty-two characters!!");
+    fleet.file("login/templates/ids.json", &format!("{{ \"id\": \"{CANARY}\" }}\n"));
+    fleet.edit("login/stack.yaml", "sensitive:", "outputs:\n  id: { document: ids.json, pointer: /id }\nsensitive:");
+    fleet.commit("A copy of a secret");
+    fleet.isobar("check").ends(0);
+    let told = "login/stack.yaml:6:7: output \"id\" carries a sensitive value";
+    fleet.isobar("preview").ends(1).says(told).keeps_quiet_about(CANARY);
+    fleet.isobar("apply").ends(1).says(told).keeps_quiet_about(CANARY);
 }
 
 #[test]

@@ -56,8 +56,8 @@ impl Engine for Stuck {
         self.documents.schema()
     }
 
-    fn check(&self, stack: &Stack, sources: &Sources, mistakes: &mut Mistakes) {
-        self.documents.check(stack, sources, mistakes);
+    fn check(&self, stack: &Stack, sources: &Sources, mistakes: &mut Mistakes, strict: &mut Mistakes) {
+        self.documents.check(stack, sources, mistakes, strict);
     }
 
     fn reads(&self, stack: &Stack) -> Vec<Arc<str>> {

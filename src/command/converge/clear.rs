@@ -158,7 +158,7 @@ impl Round<'_> {
         let (outcome, end) = match &unseen.reason {
             UnseenReason::Cancelled => return, // asked again by the next run
             UnseenReason::Needs(_) | UnseenReason::Conflict(_) => (Outcome::Skipped(said.clone()), EndState::Skipped(said)),
-            UnseenReason::SecretMissing(_) | UnseenReason::Definition(_) | UnseenReason::Engine(_) => {
+            UnseenReason::SecretMissing { .. } | UnseenReason::Definition(_) | UnseenReason::Engine(_) => {
                 (Outcome::Failed(said.clone()), EndState::Failed(said))
             }
         };

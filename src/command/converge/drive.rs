@@ -112,5 +112,5 @@ impl Older {
 
 /// Nothing can be seen of a target that its commit does not define.
 pub(super) fn gone(target: &TargetId) -> Unseen {
-    Unseen { target: target.clone(), reason: UnseenReason::Engine("its definition is gone".into()) }
+    Unseen::new(target.clone(), UnseenReason::Engine("its definition is gone".into()))
 }

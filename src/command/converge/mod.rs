@@ -78,7 +78,9 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     admit::never_older(world, scenes, &history, &order.head, &head_scene)?;
 
     let mut court = Court::open(world, scenes, Some(order.head.clone()), None).await?;
-    court.take(order.reviews, None).await?;
+    let is_selected = |id: &TargetId| head_scene.fleet.target(id).is_none_or(|target| order.selector.matches(target));
+    let shown = court.shown_last(is_selected);
+    court.take(order.reviews, shown).await?;
     let mut run = Converge {
         world,
         scenes,
@@ -115,7 +117,7 @@ async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: 
     let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
     let waiting: Vec<Arc<Preview>> = done.ends.values().filter(waits).filter_map(|end| end.preview.clone()).collect();
     let digests: BTreeSet<Arc<str>> = waiting.iter().map(|preview| preview.digest().as_str().into()).collect();
-    if digests != court.shown_last().into_iter().collect() {
+    if digests != court.shown_last(|_| true).into_iter().collect() {
         keep(world, Some(head), None, waiting.into_iter().map(Ok).collect()).await;
     }
 }

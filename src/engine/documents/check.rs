@@ -1,27 +1,32 @@
 //! Mistakes of a section and its templates, and what they read: from sources alone, before any value is known.
 
 use super::layout::{self, Layout};
-use super::outputs::ReadBack;
-use super::section::Section;
+use super::outputs::{self, ReadBack};
+use super::render;
+use super::section::{self, Section};
 use super::template::{self, BUILT_IN, Include, ROOTS, Trace};
+use super::values::Values;
+use super::vocabulary::Word;
 use crate::engine::Sources;
-use crate::stack::{Mistake, Mistakes, OutputFrom, Site, Stack, Uses, did_you_mean};
+use crate::stack::{Mistake, Mistakes, OutputFrom, Resolved, Site, Stack, Uses, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What expressions and templates see of a region and of a stack.
+/// What expressions and templates see of a region, and of a stack or an instance.
 const REGION: [&str; 6] = ["id", "environment", "name", "cloud", "labels", "vars"];
-const STACK: [&str; 1] = ["name"];
+const NAMED: [&str; 1] = ["name"];
 
-/// Reports every mistake of the section, the sources and the templates.
-pub(super) fn check(stack: &Stack, sources: &Sources, mistakes: &mut Mistakes) {
+/// Reports every mistake of the section, the sources and the templates; in `strict` those that hurt only what comes by them.
+pub(super) fn check(stack: &Stack, sources: &Sources, mistakes: &mut Mistakes, strict: &mut Mistakes) {
     let Some(dir) = Section::source(&stack.section, &stack.dir, mistakes) else { return };
     let at = stack.section.get("source").map_or(&stack.site, |node| &node.site);
     let layout = Layout::of(sources, &dir, at, mistakes);
     let templates = templates(sources, &dir, mistakes);
     check_includes(sources, &dir, &templates, mistakes);
     check_names(stack, &dir, &templates, mistakes);
+    check_words(&templates, strict);
     check_outputs(stack, &layout, mistakes);
+    outputs::refuse_named(stack, strict);
 }
 
 /// Returns what the templates read, traced through includes. What can't be read is left out.
@@ -111,6 +116,7 @@ fn check_includes(sources: &Sources, dir: &str, templates: &Templates<'_>, mista
 
 fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) {
     let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
+    let is_own = |path: &str| path.starts_with(&format!("{dir}/"));
     let inputs: Vec<&str> = stack.inputs.iter().map(|(name, ..)| &**name).collect();
     for (path, trace) in templates {
         let others =
@@ -125,9 +131,16 @@ fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &m
             let (root, key) = (steps.next().unwrap_or_default(), steps.next());
             let known: &[&str] = match root {
                 "region" => &REGION,
-                "stack" => &STACK,
-                // A file shared between stacks may ask for an input that only some of them have.
-                "inputs" if path.starts_with(&format!("{dir}/")) => &inputs,
+                "stack" => &NAMED,
+                // A file shared between stacks may ask for an input, or an instance, that only some of them have.
+                "inputs" if is_own(path) => &inputs,
+                "instance" if stack.instance.is_some() => &NAMED,
+                "instance" if is_own(path) && !assigned.contains(root) => {
+                    let mistake = Mistake::at(&Site::new(*path, at.0, at.1), format!("{} has no instances", stack.name));
+                    mistakes
+                        .push(mistake.hint(format!("declare them under instances in {}, or write stack.name", stack.site.path)));
+                    continue;
+                }
                 _ => continue,
             };
             let Some(key) = key.filter(|key| !known.contains(key) && !assigned.contains(root)) else { continue };
@@ -136,6 +149,20 @@ fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &m
                 known => format!("{root} has {}", known.join(", ")),
             });
             mistakes.push(Mistake::at(&Site::new(*path, at.0, at.1), format!("unknown name {root}.{key}")).hint(hint));
+        }
+    }
+}
+
+/// Filters, tests and methods that no template knows.
+fn check_words(templates: &Templates<'_>, mistakes: &mut Mistakes) {
+    let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
+    for (path, trace) in templates {
+        for ((word, name), at) in &trace.words {
+            let root = name.split('.').next().unwrap_or_default();
+            let is_own = *word == Word::Method && assigned.contains(root);
+            if let Some((what, hint)) = word.fault(name).filter(|_| !is_own) {
+                mistakes.push(Mistake::at(&Site::new(*path, at.0, at.1), what).hint(hint));
+            }
         }
     }
 }
@@ -153,15 +180,38 @@ fn check_outputs(stack: &Stack, layout: &Layout<'_>, mistakes: &mut Mistakes) {
     }
 }
 
+/// Checks what only the values of one target tell: its section, and outputs read from a document that holds a secret.
+pub(super) fn check_target(stack: &Stack, sources: &Sources, resolved: &Resolved, mistakes: &mut Mistakes) {
+    outputs::refuse_given(stack, resolved, mistakes);
+    if !section::waits_for(&resolved.section).is_empty() {
+        return;
+    }
+    let Some(section) = Section::read(&resolved.section, &stack.dir, mistakes) else { return };
+    let read = outputs::read_back(resolved);
+    let is_sensitive = resolved.inputs.values().chain(resolved.vars.values()).any(|traced| traced.sensitive);
+    if read.is_empty() || !is_sensitive {
+        return;
+    }
+    let mut layout = Layout::of(sources, &section.source, &stack.site, &mut Mistakes::default());
+    layout.documents.retain(|document, _| read.iter().any(|(_, _, read)| read.document == *document));
+    let values = Values::new(stack, resolved, &BTreeMap::new());
+    let sensitive = render::sensitive(sources, &section.source, &layout, &values);
+    let told = read.iter().filter(|(_, _, read)| sensitive.contains(&read.document));
+    mistakes.extend(told.map(|(name, node, read)| outputs::reads_a_secret(name, node, read)));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::documents::tests::{Bench, node};
+    use crate::engine::documents::tests::{Bench, input, node, secret};
+    use crate::stack::mark_secret;
     use serde_json::json;
 
     fn told(bench: &Bench) -> Vec<String> {
-        let (job, mut mistakes) = (bench.job(), Mistakes::default());
-        check(&job.target.stack, &job.sources, &mut mistakes);
+        let (job, mut mistakes, mut strict) = (bench.job(), Mistakes::default(), Mistakes::default());
+        check(&job.target.stack, &job.sources, &mut mistakes, &mut strict);
+        mistakes.extend(strict);
+        check_target(&job.target.stack, &job.sources, &job.resolved, &mut mistakes);
         mistakes.quote(|path| job.sources.get(path).map(|source| &*source.bytes));
         mistakes.iter().map(ToString::to_string).collect()
     }
@@ -197,6 +247,68 @@ mod tests {
         }
         assert!(told[1].ends_with("did you mean \"inputs\"?") && told[2].ends_with("did you mean \"name\"?"), "{told:#?}");
         assert!(told[3].ends_with("did you mean \"_parts\"?") && told[4].ends_with("did you mean \"name\"?"), "{told:#?}");
+    }
+
+    #[test]
+    fn a_shared_file_may_ask_for_an_instance_that_only_some_stacks_have() {
+        let mut bench = Bench::new(&[("t/a", "{% include '/shared/p' %}")]);
+        bench.add("shared/p", b"{{ instance.name if instance is defined else stack.name }}");
+        assert_eq!(told(&bench), [""; 0]);
+        bench.add("network/t/b", b"{{ instance.name }}");
+        assert_eq!(told(&bench).len(), 1);
+        bench.add("network/t/b", b"{% set instance = vars.owner %}{{ instance.name }}");
+        assert_eq!(told(&bench), [""; 0]);
+    }
+
+    #[test]
+    fn unknown_filters_tests_and_methods_are_told_wherever_they_stand() {
+        let bench = Bench::new(&[
+            ("t/a", "{% if false %}\n{{ inputs.name|uper }}{% endif %}\n{{ inputs.name is definde }}\n{{ inputs.name.upper() }}"),
+            ("t/b", "{% filter indnt(2) %}x{% endfilter %}{% set x = [1] %}{{ x|select('odd')|list }}"),
+            ("t/_p", "{% macro m(vars) %}{{ vars.call() }}{% endmacro %}{{ '' is startingwith('x') or 2 is eq(2) }}"),
+        ]);
+        let told = told(&bench);
+        let begins = [
+            "network/t/a:2:16: unknown filter \"uper\"",
+            "network/t/a:3:19: unknown test \"definde\"",
+            "network/t/a:4:10: inputs.name.upper can't be called",
+            "network/t/b:1:11: unknown filter \"indnt\"",
+        ];
+        assert_eq!(told.len(), begins.len(), "{told:#?}");
+        for (told, begin) in told.iter().zip(begins) {
+            assert!(told.starts_with(begin), "{told}");
+        }
+        assert!(told[0].ends_with("did you mean \"upper\"?") && told[2].ends_with("inputs.name|upper"), "{told:#?}");
+    }
+
+    #[test]
+    fn an_output_that_carries_a_secret_is_told_before_a_preview() {
+        let mut bench = Bench::new(&[
+            ("t/net.json", "{\"id\": \"x\", \"password\": \"{{ inputs.password }}\"}"),
+            ("t/set.json", "{\"is\": {{ (inputs.password|length > 3)|tojson }}}"),
+            ("t/open.json", "{% from '_p' import secret %}{\"is\": {{ (inputs.password is defined)|tojson }}}"),
+            ("t/_p", "{% macro secret() %}{{ inputs.password }}{% endmacro %}"),
+        ]);
+        let sensitive = secret("password", json!(mark_secret("PASSWORD")));
+        bench.inputs(vec![sensitive, input("name", json!("api"))]);
+        bench.declare_sensitive("password");
+        let read = |document: &str, pointer: &str| OutputFrom::Engine(node(&json!({ "document": document, "pointer": pointer })));
+        bench.outputs(&[
+            ("named", OutputFrom::Value(node(&json!("x-${{ inputs.password }}")))),
+            ("given", OutputFrom::Value(node(&json!(mark_secret("PASSWORD"))))),
+            ("id", read("net.json", "/id")),
+            ("set", read("set.json", "/is")),
+            ("open", read("open.json", "/is")),
+            ("plain", OutputFrom::Value(node(&json!("${{ inputs.name }}")))),
+        ]);
+        let told: Vec<String> = told(&bench).into_iter().map(|told| told.lines().next().unwrap_or_default().into()).collect();
+        let expected = [
+            "network/stack.yaml:5:3: output \"given\" carries a secret",
+            "network/stack.yaml:5:3: output \"id\" is read from net.json, which holds a sensitive value",
+            "network/stack.yaml:5:3: output \"set\" is read from set.json, which holds a sensitive value",
+            "network/stack.yaml:5:5: output \"named\" carries the sensitive input \"password\"",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::compare::There;
 use super::disk::{Disk, Found};
 use super::layout::Layout;
 use super::manifest::Manifest;
+use super::outputs;
 use super::path::{self, MANIFEST, TEMPORARY};
 use super::render::{Rendered, render};
 use super::section::{self, Section};
@@ -39,6 +40,11 @@ pub(super) fn look(job: &Job, disk: &Disk) -> Result<Look, UnseenReason> {
         Intent::Converge => rendered(job, &section, &values)?,
         Intent::Destroy => Rendered::new(),
     };
+    if job.intent == Intent::Converge {
+        let mut mistakes = Mistakes::default();
+        outputs::refuse_rendered(&job.resolved, &rendered, |text| redactor.finds_in(text), &mut mistakes);
+        mistakes.or(()).map_err(|mistakes| definition(&mistakes))?;
+    }
     let seen = Seen { job, section: &section, rendered: &rendered, disk, redactor: &redactor };
     let engine = |text: String| UnseenReason::Engine(redactor.redact(&text).into());
     let manifest = seen.manifest().map_err(engine)?;

@@ -17,10 +17,11 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod values;
+mod vocabulary;
 
 use super::{Boxed, Engine, Failure, Job, Sources};
-use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason};
-use crate::stack::{Mistakes, Resolved, Stack, Uses};
+use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason, say_missing};
+use crate::stack::{Mistakes, Resolved, Stack, Uses, unbroken};
 use disk::{BeforeWrite, Disk};
 use look::Look;
 use std::sync::Arc;
@@ -57,8 +58,8 @@ impl Engine for Documents {
         section::schema()
     }
 
-    fn check(&self, stack: &Stack, sources: &Sources, mistakes: &mut Mistakes) {
-        check::check(stack, sources, mistakes);
+    fn check(&self, stack: &Stack, sources: &Sources, mistakes: &mut Mistakes, strict: &mut Mistakes) {
+        check::check(stack, sources, mistakes, strict);
     }
 
     fn reads(&self, stack: &Stack) -> Vec<Arc<str>> {
@@ -73,10 +74,8 @@ impl Engine for Documents {
         check::uses(stack, sources)
     }
 
-    fn check_target(&self, stack: &Stack, resolved: &Resolved, mistakes: &mut Mistakes) {
-        if section::waits_for(&resolved.section).is_empty() {
-            section::Section::read(&resolved.section, &stack.dir, mistakes);
-        }
+    fn check_target(&self, stack: &Stack, sources: &Sources, resolved: &Resolved, mistakes: &mut Mistakes) {
+        check::check_target(stack, sources, resolved, mistakes);
     }
 
     fn identity(&self, resolved: &Resolved) -> Option<String> {
@@ -88,7 +87,7 @@ impl Engine for Documents {
             let target = job.target.id.clone();
             let seen = self.blocking(job, |engine, job| engine.look(job).map(|(look, _)| look.preview)).await;
             let seen = seen.unwrap_or_else(|text| Err(UnseenReason::Engine(text.into())));
-            seen.map_err(|reason| Unseen { target, reason })
+            seen.map_err(|reason| Unseen::new(target, reason))
         })
     }
 
@@ -175,8 +174,8 @@ impl Documents {
 fn reason_text(reason: &UnseenReason) -> String {
     match reason {
         UnseenReason::Needs(names) => format!("needs {}, which is not known yet", names.join(", ")),
-        UnseenReason::Conflict(paths) => format!("conflict in {}", paths.join(", ")),
-        UnseenReason::SecretMissing(name) => format!("the environment variable {name} is not set"),
+        UnseenReason::Conflict(paths) => format!("conflict in {}", unbroken(&paths.join(", "))),
+        UnseenReason::SecretMissing { name, site } => say_missing(name, site.as_ref()),
         UnseenReason::Definition(text) | UnseenReason::Engine(text) => text.to_string(),
         UnseenReason::Cancelled => "cancelled".into(),
     }

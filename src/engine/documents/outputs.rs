@@ -1,7 +1,11 @@
 //! Declared outputs: a value that is known from the definition, or one read back from a published JSON document.
 
+use super::render::{Rendered, Sensitive};
+use super::values::has_secrets;
 use crate::change::Outputs;
-use crate::stack::{Fields, Mistake, Mistakes, Node, OutputFrom, Resolved, has_marks, is_mark_character};
+use crate::stack::{
+    Fields, Mistake, Mistakes, Node, OutputFrom, Resolved, Site, Stack, To, has_marks, is_mark_character, references_in,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,11 +45,88 @@ impl ReadBack {
     }
 }
 
+const NO_SECRETS: &str = "an output is shown and handed on, so it never carries a secret";
+
+/// Reports outputs whose expression names a sensitive input: that is known without a value.
+pub(super) fn refuse_named(stack: &Stack, mistakes: &mut Mistakes) {
+    let named = stack.outputs.iter().filter_map(|(name, from)| Some((name, names_a_secret(stack, from)?)));
+    mistakes.extend(named.map(|(name, (site, input))| carries(name, &site, &format!("the sensitive input {input:?}"))));
+}
+
+/// Reports outputs whose value holds a secret, and which do not say so by the name of an input.
+pub(super) fn refuse_given(stack: &Stack, resolved: &Resolved, mistakes: &mut Mistakes) {
+    for (name, from) in &resolved.outputs {
+        let OutputFrom::Value(node) = from else { continue };
+        let is_named = stack.outputs.get(name).is_some_and(|from| names_a_secret(stack, from).is_some());
+        if !is_named && texts(&node.to_value()).any(has_secrets) {
+            mistakes.push(carries(name, &node.site, "a secret"));
+        }
+    }
+}
+
+/// Reports outputs with a sensitive value in them, now that the documents are rendered: they would never be known.
+pub(super) fn refuse_rendered(
+    resolved: &Resolved,
+    rendered: &Rendered,
+    is_sensitive: impl Fn(&str) -> bool,
+    mistakes: &mut Mistakes,
+) {
+    let tells = |value: &Value| is_sensitive(&value.to_string()) || texts(value).any(&is_sensitive);
+    for (name, from) in &resolved.outputs {
+        let OutputFrom::Value(node) = from else { continue };
+        let value = node.to_value();
+        if tells(&value) || texts(&value).any(has_secrets) {
+            mistakes.push(carries(name, &node.site, "a sensitive value"));
+        }
+    }
+    for (name, node, read) in read_back(resolved) {
+        let Some(document) = rendered.get(&read.document) else { continue };
+        let found = || serde_json::from_slice::<Value>(&document.bytes).ok()?.pointer(&read.pointer).cloned();
+        if document.sensitive != Sensitive::No {
+            mistakes.push(reads_a_secret(name, node, &read));
+        } else if found().is_some_and(|value| tells(&value)) {
+            mistakes.push(carries(name, &node.site, "a sensitive value"));
+        }
+    }
+}
+
+/// Returns the outputs that are read back, each with where it is declared.
+pub(super) fn read_back(resolved: &Resolved) -> Vec<(&Arc<str>, &Node, ReadBack)> {
+    let mut found = Vec::new();
+    for (name, from) in &resolved.outputs {
+        if let OutputFrom::Engine(node) = from
+            && let Some(read) = ReadBack::read(node, &mut Mistakes::default())
+        {
+            found.push((name, node, read));
+        }
+    }
+    found
+}
+
+/// Tells of an output in whose document a secret stands, wherever: a reader of a part would have to be sure where it ends.
+pub(super) fn reads_a_secret(name: &str, node: &Node, read: &ReadBack) -> Mistake {
+    let what = format!("output {name:?} is read from {}, which holds a sensitive value", read.document);
+    Mistake::at(&node.site, what).hint(format!("{NO_SECRETS}; render what others may see to a .json of its own"))
+}
+
+fn carries(name: &str, site: &Site, secret: &str) -> Mistake {
+    let mistake = Mistake::at(site, format!("output {name:?} carries {secret}"));
+    mistake.hint(format!("{NO_SECRETS}; the stack that needs it names it itself, with !secret or sensitive"))
+}
+
+fn names_a_secret(stack: &Stack, from: &OutputFrom) -> Option<(Site, Arc<str>)> {
+    let OutputFrom::Value(node) = from else { return None };
+    references_in(node).into_iter().find_map(|reference| match &reference.to {
+        To::Input(path) => path.first().filter(|name| stack.sensitive.contains(name)).map(|name| (reference.site, name.clone())),
+        To::Region(_) | To::StackName | To::InstanceName | To::Vars(_) | To::Output { .. } => None,
+    })
+}
+
 /// Returns every declared output, with its value where it is known. `published` tells the text of a document that is there
 /// and will stay as it is.
 ///
 /// An output never carries a sensitive value: it would leave in a preview, and dependents would print it unmasked. Such an
-/// output stays unknown.
+/// output stays unknown; [`refuse_rendered`] tells of it.
 pub(super) fn read(
     resolved: &Resolved,
     is_sensitive: impl Fn(&str) -> bool,

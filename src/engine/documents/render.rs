@@ -3,10 +3,10 @@
 use super::flow;
 use super::layout::{self, Layout};
 use super::template::{self, SYNTAX, Trace, Wrong};
-use super::values::{Fault, Mark, Values, marks_in};
+use super::values::{Fault, Mark, Values, has_secrets, marks_in};
 use crate::change::{Redactor, UnseenReason};
 use crate::engine::Sources;
-use crate::stack::{Source, show_marks};
+use crate::stack::{Source, show_marks, unbroken};
 use minijinja::machinery::ast::Stmt;
 use minijinja::value::{Serde, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, State, UndefinedBehavior};
@@ -70,12 +70,27 @@ pub(super) fn render(sources: &Sources, dir: &str, layout: &Layout<'_>, values: 
         return Err(UnseenReason::Engine(wrong.join("\n").into()));
     }
     if let Some(name) = missing {
-        return Err(UnseenReason::SecretMissing(name));
+        return Err(UnseenReason::SecretMissing { name, site: None });
     }
     if !needs.is_empty() {
         return Err(UnseenReason::Needs(needs.into_iter().collect()));
     }
     Ok(rendered)
+}
+
+/// Returns those documents of `layout` that would hold a sensitive value. No secret needs to be at hand: their marks are enough.
+pub(super) fn sensitive(sources: &Sources, dir: &str, layout: &Layout<'_>, values: &Values) -> BTreeSet<Arc<str>> {
+    let (Ok(environment), Ok(looked_at)) = (environment(sources, dir), looked_at(sources, dir, layout, values)) else {
+        return BTreeSet::new(); // a template that can't be read is a mistake of its own
+    };
+    let marked = minijinja::Value::from(Serde(&values.marked));
+    let press = Press { environment, marked, values, redactor: Redactor::default() };
+    let is_sensitive = |(path, source): &(&Arc<str>, &&Source)| {
+        let looked_at = looked_at.get(*path).into_iter().flatten();
+        looked_at.into_iter().any(|mark| matches!(mark, Mark::Secret(_)))
+            || layout::text(source).is_some() && press.run(source, &press.marked).is_ok_and(|text| has_secrets(&text))
+    };
+    layout.documents.iter().filter(is_sensitive).map(|(path, _)| path.clone()).collect()
 }
 
 /// Why one document could not be rendered.
@@ -277,8 +292,8 @@ fn place(error: &minijinja::Error) -> String {
 
 fn where_of(error: &minijinja::Error) -> String {
     match (error.name(), error.line()) {
-        (Some(name), Some(line)) => format!("{name}:{line}: "),
-        (Some(name), None) => format!("{name}: "),
+        (Some(name), Some(line)) => format!("{}:{line}: ", unbroken(name)),
+        (Some(name), None) => format!("{}: ", unbroken(name)),
         (None, _) => String::new(),
     }
 }
@@ -425,12 +440,13 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_not_set_is_missed_only_where_it_is_used() {
+        let missing = || UnseenReason::SecretMissing { name: "DB_PASSWORD".into(), site: None };
         let mut bench = Bench::new(&[("t/a", "plain")]);
         bench.inputs(vec![secret("password", json!(format!("x{}", mark_secret("DB_PASSWORD"))))]);
         assert!(rendered(&bench).is_ok());
         bench.add("network/t/b", b"{{ inputs.password }}");
-        assert_eq!(rendered(&bench), Err(UnseenReason::SecretMissing("DB_PASSWORD".into())));
+        assert_eq!(rendered(&bench), Err(missing()));
         bench.add("network/t/b", b"{{ inputs.password|upper }}");
-        assert_eq!(rendered(&bench), Err(UnseenReason::SecretMissing("DB_PASSWORD".into())));
+        assert_eq!(rendered(&bench), Err(missing()));
     }
 }

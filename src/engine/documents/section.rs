@@ -110,7 +110,7 @@ fn destination(node: &Node, source: Option<&str>, mistakes: &mut Mistakes) -> Op
         let named = crate::stack::show_marks(text);
         return refuse(
             format!("destination {named:?} is not known or secret"),
-            "a destination is made of region, stack and vars",
+            "a destination is made of region, stack, instance and vars",
         );
     }
     if rest.starts_with('/') {

@@ -1,6 +1,8 @@
 //! What a template says before it is rendered: its syntax, what it includes and which names it reads. No value is known here.
 
 use super::path;
+use super::vocabulary::Word;
+use crate::stack::unbroken;
 use minijinja::machinery::ast::{Call, CallArg, Expr, Macro, Stmt};
 use minijinja::machinery::{Span, Token, parse as parse_template, tokenize};
 use minijinja::syntax::SyntaxConfig;
@@ -9,7 +11,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 /// What a template is given, at the top.
-pub(super) const ROOTS: [&str; 4] = ["region", "stack", "inputs", "vars"];
+pub(super) const ROOTS: [&str; 5] = ["region", "stack", "instance", "inputs", "vars"];
 
 /// Functions and names that every template has.
 pub(super) const BUILT_IN: [&str; 7] = ["range", "dict", "namespace", "loop", "caller", "super", "self"];
@@ -72,7 +74,7 @@ impl Wrong {
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.path, self.line, self.what)
+        write!(f, "{}:{}: {}", unbroken(&self.path), self.line, self.what)
     }
 }
 
@@ -98,6 +100,8 @@ pub(super) struct Trace {
     pub(super) others: BTreeMap<String, At>,
     /// Names that the template gives a value to.
     pub(super) assigned: BTreeSet<String>,
+    /// Filters, tests and methods, with where each is used first.
+    pub(super) words: BTreeMap<(Word, String), At>,
 }
 
 /// One `include`, `import` or `extends`.
@@ -243,10 +247,12 @@ impl Trace {
                 it.false_expr.iter().for_each(|expr| self.expression(expr));
             }
             Expr::Filter(it) => {
+                self.words.entry((Word::Filter, it.name.into())).or_insert(at(expr.span()));
                 it.expr.iter().for_each(|expr| self.expression(expr));
                 self.arguments(&it.args);
             }
             Expr::Test(it) => {
+                self.words.entry((Word::Test, it.name.into())).or_insert(at(expr.span()));
                 self.expression(&it.expr);
                 self.arguments(&it.args);
             }
@@ -263,6 +269,10 @@ impl Trace {
     }
 
     fn call(&mut self, call: &Call<'_>) {
+        let is_ours = |name: &String| ROOTS.iter().any(|root| name.strip_prefix(root).is_some_and(|rest| rest.starts_with('.')));
+        if let Some(name) = dotted(&call.expr).filter(is_ours) {
+            self.words.entry((Word::Method, name)).or_insert(at(call.expr.span()));
+        }
         self.expression(&call.expr);
         self.arguments(&call.args);
     }

@@ -2,7 +2,7 @@
 //! puts the secrets in where a document needs them, and remembers where they went.
 
 use crate::engine::Job;
-use crate::stack::{Part, Resolved, Traced, has_marks, is_mark_character, mark_secret, split_marks};
+use crate::stack::{Part, Resolved, Stack, Traced, has_marks, is_mark_character, mark_secret, split_marks};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,12 +46,16 @@ pub(super) struct Settled {
 
 impl Values {
     pub(super) fn of(job: &Job) -> Self {
-        let resolved: &Resolved = &job.resolved;
-        let mut secrets = (*job.secrets).clone();
+        Self::new(&job.target.stack, &job.resolved, &job.secrets)
+    }
+
+    /// Takes the secrets that are known; one that is not stays a mark.
+    pub(super) fn new(stack: &Stack, resolved: &Resolved, known: &BTreeMap<Arc<str>, Arc<str>>) -> Self {
+        let mut secrets = known.clone();
         let mut guarded = |root: &str, map: &BTreeMap<Arc<str>, Traced>| -> Value {
             let guard = |(name, traced): (&Arc<str>, &Traced)| {
                 let value = match traced.sensitive {
-                    true => guard(&traced.value, &format!("{OWN}{root}.{name}"), &job.secrets, &mut secrets),
+                    true => guard(&traced.value, &format!("{OWN}{root}.{name}"), known, &mut secrets),
                     false => traced.value.clone(),
                 };
                 (name.to_string(), value)
@@ -60,8 +64,12 @@ impl Values {
         };
         let (mut inputs, vars) = (guarded("inputs", &resolved.inputs), guarded("vars", &resolved.vars));
         guard_derived(&mut inputs, &format!("{OWN}inputs"), &mut secrets);
-        let stack = json!({ "name": job.target.id.stack.as_str() });
-        Self { marked: json!({ "region": resolved.region, "stack": stack, "inputs": inputs, "vars": vars }), secrets }
+        let mut marked =
+            json!({ "region": resolved.region, "stack": { "name": stack.name.as_str() }, "inputs": inputs, "vars": vars });
+        if let Some(instance) = &stack.instance {
+            marked["instance"] = json!({ "name": &*instance.name });
+        }
+        Self { marked, secrets }
     }
 
     /// Returns the values with the secrets in them, for a template that does more with one than print it.
@@ -203,6 +211,11 @@ fn typed(mark: &str, text: String) -> Value {
     };
     let value = if was_text { None } else { serde_json::from_str(&text).ok() };
     value.unwrap_or(Value::String(text))
+}
+
+/// Says whether the mark of a secret stands in `text`.
+pub(super) fn has_secrets(text: &str) -> bool {
+    split_marks(text).iter().any(|part| matches!(part, Part::Secret(_)))
 }
 
 /// Returns every mark in `value`.

@@ -1,9 +1,9 @@
 //! One story a test: who decided what, and the sentence that came of it.
 
-use crate::change::{Action, Change};
+use crate::change::{Action, Change, Digest};
 use crate::policy::Policy;
 use crate::policy::testing::{Stage, document, user};
-use crate::review::Decision;
+use crate::review::{Approval, Decision};
 use serde_json::{Value, json};
 
 const MISSING: &str = "wait: 0 of 1 approval: missing 1 of sre (dora, eve)";
@@ -277,4 +277,36 @@ fn verdicts_stand_in_the_order_of_the_subjects() {
     }
     let judged: Vec<_> = stage.verdicts().iter().map(|verdict| verdict.target.to_string()).collect();
     assert_eq!(judged, targets);
+}
+
+/// A target that was approved before it could be seen, and would now do this.
+fn promised(actions: &[Action]) -> Stage {
+    let mut stage = Stage::of(json!([{ "rule": "approvals", "require": [{ "team": "sre" }] }]));
+    stage.subject("network@prod/eu-west-1", actions.iter().map(|action| document(&format!("{action:?}"), *action)).collect());
+    let promise = Digest::of("test", &["promise"]);
+    decide_about(&mut stage, &promise, "dora", Decision::Approve);
+    stage.subjects[0].past.promise = Some(promise);
+    stage
+}
+
+fn decide_about(stage: &mut Stage, digest: &Digest, by: &str, decision: Decision) {
+    let at_ms = stage.approvals.len() as u64;
+    stage.approvals.push(Approval { by: user(by), decision, digests: [digest.as_str().into()].into(), at_ms });
+}
+
+#[test]
+fn an_approval_of_a_first_apply_counts_while_it_only_creates() {
+    assert_eq!(promised(&[Action::Create]).said(), "clear: 1 of 1 approval: dora (sre)");
+    assert_eq!(promised(&[Action::Create, Action::Delete]).said(), MISSING);
+    assert_eq!(promised(&[Action::Update]).said(), MISSING);
+    assert_eq!(promised(&[Action::Create, Action::Move]).said(), MISSING);
+}
+
+#[test]
+fn a_first_apply_that_somebody_rejected_is_denied_until_they_approve_what_they_then_see() {
+    let mut stage = promised(&[Action::Create]);
+    decide_about(&mut stage, &Digest::of("test", &["promise"]), "eve", Decision::Reject);
+    assert_eq!(stage.said(), "deny: rejected by eve");
+    stage.approve("eve");
+    assert_eq!(stage.said(), "clear: 1 of 1 approval: dora (sre)");
 }

@@ -231,7 +231,7 @@ async fn fifty_sets_of_previews_are_kept_and_the_oldest_goes() {
     let dir = temporary();
     let store = open(dir.path());
     for at_ms in 0..55 {
-        let unseen = Unseen { target: "a@prod/x".parse().expect("a target"), reason: UnseenReason::Cancelled };
+        let unseen = Unseen::new("a@prod/x".parse().expect("a target"), UnseenReason::Cancelled);
         let head = Some(format!("{at_ms:07x}").into());
         let set = Stored { head, base: "base".into(), at_ms, first_ms: at_ms, previews: vec![Err(unseen)] };
         store.save(&set).await.expect("it has room");

@@ -54,6 +54,13 @@ impl Bench {
         Arc::make_mut(&mut self.job.resolved).outputs = outputs;
     }
 
+    /// Declares a sensitive input in the stack.
+    pub(super) fn declare_sensitive(&mut self, name: &str) {
+        let stack = Arc::make_mut(&mut Arc::make_mut(&mut self.job.target).stack);
+        stack.inputs.push((name.into(), site(4), node(&json!("hidden"))));
+        stack.sensitive.push(name.into());
+    }
+
     /// Takes a file away, by repository path.
     pub(super) fn drop_source(&mut self, path: &str) {
         Arc::make_mut(&mut self.job.sources).remove(path);
@@ -196,6 +203,7 @@ fn job(root: PathBuf) -> Job {
         site: site(1),
         regions: vec![region_id("prod/eu")],
         depends_on: vec![],
+        instance: None,
         was: vec![],
         inputs: vec![("name".into(), site(3), node(&json!("api")))],
         sensitive: vec![],

@@ -118,7 +118,7 @@ fn errors_say_no_secret() {
 }
 
 #[test]
-fn an_output_never_carries_a_secret() {
+fn an_output_that_carries_a_secret_cannot_be_previewed_and_says_which() {
     let mut bench = bench(CANARY);
     bench.add("network/t/net.json", b"{\"id\": \"x\", \"password\": \"{{ inputs.password }}\"}");
     bench.add("network/t/copy.json", format!("{{\"copied\": \"{CANARY}\"}}").as_bytes());
@@ -130,8 +130,19 @@ fn an_output_never_carries_a_secret() {
         ("given", OutputFrom::Value(node(&json!(mark_secret("TOKEN"))))),
         ("filled", OutputFrom::Value(node(&json!(format!("x{CANARY}"))))),
     ]);
-    assert_eq!(bench.apply().outputs, Outputs::new());
-    assert!(bench.preview().outputs.values().all(Option::is_none));
+    let refused = bench.see().expect_err("they could never be known");
+    let UnseenReason::Definition(told) = &refused.reason else { panic!("{refused:?}") };
+    assert_silent(told);
+    let begins = [
+        "network/stack.yaml:5:3: output \"filled\" carries a sensitive value",
+        "network/stack.yaml:5:3: output \"given\" carries a sensitive value",
+        "network/stack.yaml:5:3: output \"copied\" carries a sensitive value",
+        "network/stack.yaml:5:3: output \"id\" is read from net.json, which holds a sensitive value",
+        "network/stack.yaml:5:3: output \"password\" is read from net.json, which holds a sensitive value",
+    ];
+    let told: Vec<&str> = told.lines().filter(|line| !line.starts_with("  hint: ")).collect();
+    assert_eq!(told, begins);
+    assert_eq!(bench.read_outputs(), Outputs::new(), "what was published before stays unsaid too");
 }
 
 #[test]
