@@ -5,12 +5,13 @@ mod reference;
 
 pub use reference::reference;
 
-use crate::command;
+use crate::command::{self, STOP_PATIENCE};
 use crate::exit::{Exit, Failure};
 use crate::world::{Environment, Stop, Terminal, World};
 use clap::{CommandFactory as _, Parser as _};
 use flags::{ApplyArgs, Cli, DrawingArg, PreviewArgs, SchemaArg, SchemaArgs, Verb};
 use std::ffi::OsString;
+use std::time::Duration;
 
 /// Runs the binary: parses, acts, and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> u8 {
@@ -22,9 +23,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environm
     };
     trace(&environment);
     let terminal = Terminal::new(&environment, cli.quiet, cli.no_color);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let ended = match runtime {
-        Ok(runtime) => runtime.block_on(act(cli, environment, terminal.clone())),
+    let ended = match start(cli, environment, terminal.clone()) {
+        Ok(ended) => ended,
         Err(error) => Err(Failure::World(format!("starting the runtime: {error}"), None)),
     };
     match ended {
@@ -55,6 +55,51 @@ fn refuse(error: &clap::Error, as_json: bool, environment: &Environment) -> u8 {
     failure.code()
 }
 
+/// A run that was told to stop ends within 7 s, whatever it is doing; the last part of them is for the process to end in.
+const STOP_DEADLINE: Duration = Duration::from_millis(6_500);
+const _: () = assert!(STOP_PATIENCE.as_millis() < STOP_DEADLINE.as_millis());
+/// For the last words of a run that did not end by itself: the pipe it hangs on may be the one they go to.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+/// Bytes of stack, as the first thread of a program has.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// Works on a thread of its own, while this one listens for signals: when this one returns, nothing that still hangs on a disk, a
+/// pipe or an engine keeps the process alive.
+fn start(cli: Cli, environment: Environment, terminal: Terminal) -> std::io::Result<Result<Exit, Failure>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ears = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (stop, listens, said) = (Stop::default(), cli.verb.has_world(), terminal.clone());
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let heard = stop.clone();
+    let work = std::thread::Builder::new().name("isobar".into()).stack_size(STACK).spawn(move || {
+        let nobody_waits = tell.send(runtime.block_on(act(cli, environment, terminal, heard)));
+        drop(nobody_waits);
+        runtime.shutdown_background();
+    })?;
+
+    let ended = ears.block_on(async {
+        if listens {
+            listen(stop.clone());
+        }
+        tokio::select! {
+            biased;
+            ended = told => ended.ok(),
+            () = stop.wait_out(STOP_DEADLINE) => {
+                std::thread::spawn(move || said.complain("stopped before all was told; isobar status shows what is recorded"));
+                tokio::time::sleep(LAST_WORDS).await;
+                stop.asked().map(|signal| Ok(Exit::Interrupted(signal)))
+            }
+        }
+    });
+    match ended {
+        Some(ended) => Ok(ended),
+        None => match work.join() {
+            Ok(()) => Err(std::io::Error::other("the run ended without a word")),
+            Err(panic) => std::panic::resume_unwind(panic),
+        },
+    }
+}
+
 /// Writes what happens inside to standard error when `ISOBAR_LOG` asks for it, such as `ISOBAR_LOG=debug`: ids and counts only.
 fn trace(environment: &Environment) {
     let Some(wanted) = environment.get("ISOBAR_LOG") else { return };
@@ -63,7 +108,7 @@ fn trace(environment: &Environment) {
     drop(begun); // a second start in one process keeps the first writer
 }
 
-async fn act(cli: Cli, environment: Environment, terminal: Terminal) -> Result<Exit, Failure> {
+async fn act(cli: Cli, environment: Environment, terminal: Terminal, stop: Stop) -> Result<Exit, Failure> {
     let here = match &cli.directory {
         Some(directory) => directory.clone(),
         None => {
@@ -78,10 +123,21 @@ async fn act(cli: Cli, environment: Environment, terminal: Terminal) -> Result<E
         Verb::Init(args) => return command::init::run(&here, &terminal, args.example),
         _ => {}
     }
-    let stop = Stop::default();
-    listen(stop.clone());
     let world = command::open(&here, cli.reviews.clone(), environment, terminal, stop)?;
-    verb(&world, cli.verb).await
+    let exit = verb(&world, cli.verb).await?;
+    Ok(world.stop.asked().map_or(exit, Exit::Interrupted))
+}
+
+impl Verb {
+    /// It works on a repository; the others have nothing to record, and a signal ends them as it ends any program.
+    fn has_world(&self) -> bool {
+        match self {
+            Verb::Init(_) | Verb::Demo(_) | Verb::Schema(_) | Verb::Completions { .. } | Verb::Man { .. } => false,
+            Verb::Preview(_) | Verb::Judge(_) | Verb::Apply(_) | Verb::Drift(_) | Verb::Tick(_) | Verb::Status(_) => true,
+            Verb::List(_) | Verb::Graph(_) | Verb::Why(_) | Verb::Recover(_) | Verb::Pause(_) | Verb::Resume(_) => true,
+            Verb::Hold(_) | Verb::Check(_) | Verb::Doctor(_) => true,
+        }
+    }
 }
 
 async fn verb(world: &World, verb: Verb) -> Result<Exit, Failure> {

@@ -16,7 +16,7 @@ pub enum Exit {
     NotCleared,
     /// Targets failed or are unknown, a rollout stopped, or not every target is accounted for.
     Unfinished,
-    /// A signal asked us to stop; what was in flight is recorded.
+    /// A signal asked us to stop; what was done is recorded.
     Interrupted(i32),
 }
 
@@ -45,8 +45,8 @@ pub const CODES: &[(u8, &str)] = &[
     (3, "policy denies, or somebody must approve first (judge, apply, tick, recover and drift --fix; a preview of that is good)"),
     (64, "the command line makes no sense"),
     (65, "mistakes in definitions; each is printed with its line"),
-    (130, "stopped by SIGINT; what was in flight is recorded"),
-    (143, "stopped by SIGTERM; what was in flight is recorded"),
+    (130, "stopped by SIGINT; what was done is recorded, what did not come back within 5 s is unknown"),
+    (143, "stopped by SIGTERM; the same"),
 ];
 
 impl Exit {

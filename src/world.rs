@@ -8,10 +8,11 @@ use crate::workspace::Workspace;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 mod terminal;
 
+pub use crate::stop::Stop;
 pub use terminal::{Bar, Terminal};
 
 /// What was read of the process's environment, once.
@@ -44,14 +45,6 @@ pub struct Clock {
     fixed: Option<AtomicU64>,
 }
 
-/// Set by SIGINT or SIGTERM: start nothing more.
-#[derive(Clone, Debug, Default)]
-pub struct Stop {
-    signal: Arc<AtomicI32>,
-    asked: Arc<AtomicBool>,
-    wake: Arc<tokio::sync::Notify>,
-}
-
 impl Environment {
     /// Returns the variable when it is set and not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -80,27 +73,6 @@ impl Clock {
             None => {
                 std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
             }
-        }
-    }
-}
-
-impl Stop {
-    pub fn ask(&self, signal: i32) {
-        self.signal.store(signal, Ordering::SeqCst);
-        self.asked.store(true, Ordering::SeqCst);
-        self.wake.notify_waiters();
-    }
-
-    /// Returns the signal when one came.
-    pub fn asked(&self) -> Option<i32> {
-        self.asked.load(Ordering::SeqCst).then(|| self.signal.load(Ordering::SeqCst))
-    }
-
-    /// Ends when a signal comes.
-    pub async fn wait(&self) {
-        let woken = self.wake.notified();
-        if self.asked().is_none() {
-            woken.await;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `isobar check`: reads the definitions as they lie on disk; every mistake with its line, all at once.
 
-use super::preview::count;
+use super::say::count;
 use super::scene::Scene;
 use super::tell;
 use crate::exit::{Exit, Failure};

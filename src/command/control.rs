@@ -40,7 +40,7 @@ pub async fn resume(world: &World, as_json: bool) -> Result<Exit, Failure> {
     let text = match (was_paused, stopped.len()) {
         (false, 0) => "nothing was paused or stopped; failed targets may be tried again with isobar apply".to_string(),
         (true, 0) => "the pause is over; isobar apply goes on".to_string(),
-        (_, many) => format!("{} may go on: isobar apply", super::preview::count(many, "stopped rollout", "stopped rollouts")),
+        (_, many) => format!("{} may go on: isobar apply", super::say::count(many, "stopped rollout", "stopped rollouts")),
     };
     say(world, as_json, "resumed", &text);
     Ok(Exit::Clean)

@@ -399,7 +399,7 @@ impl<'a> Court<'a> {
     }
 
     /// Approvals that are not used up: given since the target was last brought anywhere, or of something shown that is merged
-    /// now and was not part of that. An old yes is not a yes to going back.
+    /// now and was not part of that. An old yes is not a yes to going back; an apply of nothing is no way there.
     fn fresh_approvals(&self, history: &History, subjects: &[Subject<'_>]) -> Result<Vec<Approval>, Failure> {
         if self.approvals.is_empty() {
             return Ok(Vec::new());
@@ -433,8 +433,14 @@ impl<'a> Court<'a> {
             return Ok(true);
         }
         let shown = self.shown.get(target).into_iter().flatten().filter(|shown| *shown.digest.as_str() == *digest);
-        for stored in shown.filter_map(|shown| self.stored.get(shown.set)) {
-            if stored.first_ms <= given_ms && self.is_merged(stored)? && !self.is_arrived(stored, target, history)? {
+        let spent_at_ms = history.target(target).and_then(|record| record.spent_at_ms);
+        let is_unspent = spent_at_ms.is_none_or(|spent| spent < given_ms); // what came since found nothing to do
+        for stored in shown.filter_map(|shown| self.stored.get(shown.set)).filter(|stored| stored.first_ms <= given_ms) {
+            let is_to_come = match &stored.head {
+                Some(_) => (is_unspent || self.is_merged(stored)?) && !self.is_arrived(stored, target, history)?,
+                None => is_unspent, // an uncommitted tree is part of no commit
+            };
+            if is_to_come {
                 return Ok(true);
             }
         }

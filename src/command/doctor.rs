@@ -1,6 +1,6 @@
 //! `isobar doctor`: what is missing on this machine or in this repository, with the command that mends it.
 
-use super::preview::count;
+use super::say::count;
 use super::scene::{FLEET, Scene};
 use super::tell;
 use crate::exit::{Exit, Failure};

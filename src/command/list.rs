@@ -26,7 +26,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let after = match view.after {
         After::Scene(scene) => scene,
         After::Conflict(paths) => {
-            let what = format!("the head does not merge into its base: conflict in {}", super::preview::some(&paths));
+            let what = format!("the head does not merge into its base: conflict in {}", super::say::some(&paths));
             return Err(Failure::World(what, Some("merge the base into the branch first".into())));
         }
     };

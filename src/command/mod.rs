@@ -16,14 +16,18 @@ pub mod schema;
 pub mod status;
 pub mod why;
 
+mod account;
 mod converge;
 mod court;
+mod look;
 mod pending;
 mod say;
 mod scene;
+mod settled;
 mod tell;
 mod view;
 
+pub use crate::runner::STOP_PATIENCE;
 pub use crate::stack::Selector;
 pub use court::Review;
 pub use tell::{Form, say_failure};

@@ -5,7 +5,7 @@ use crate::change::Intent;
 use crate::exit::Failure;
 use crate::journal::{History, Record, State};
 use crate::review::CommitSha;
-use crate::stack::{Known, Mistake, Mistakes, Reason, Selection, Selector, Target, TargetId, users_of_outputs};
+use crate::stack::{Mistake, Mistakes, Reason, Selection, Selector, Target, TargetId, users_of_outputs};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -67,22 +67,6 @@ impl Work {
             levels[level].push(id.clone());
         }
         levels
-    }
-
-    /// Dependencies of pending targets that have nothing to do themselves: their outputs are asked of reality.
-    pub(crate) fn settled_dependencies(&self) -> Vec<Target> {
-        let wanted: BTreeSet<&TargetId> = self.pending.iter().map(|pending| &pending.target.id).collect();
-        let mut found: BTreeMap<TargetId, Target> = BTreeMap::new();
-        for pending in &self.pending {
-            for dependency in pending.scene.graph.dependencies(&pending.target.id) {
-                if !wanted.contains(dependency)
-                    && let Some(target) = pending.scene.fleet.target(dependency)
-                {
-                    found.insert(dependency.clone(), target.clone());
-                }
-            }
-        }
-        found.into_values().collect()
     }
 }
 
@@ -251,19 +235,4 @@ fn exists(record: &Record) -> bool {
         State::Removed => false,
         State::Applied | State::Failed { .. } | State::Unknown { .. } => true,
     }
-}
-
-/// The outputs known before anything is previewed: those of dependencies that have nothing to do.
-pub(crate) async fn known_outputs(world: &World, work: &Work) -> Known {
-    let mut known = Known::default();
-    let settled = work.settled_dependencies();
-    let by_id: BTreeMap<&TargetId, &Target> = settled.iter().map(|target| (&target.id, target)).collect();
-    let Some(scene) = work.pending.first().map(|pending| pending.scene.clone()) else { return known };
-    let make = |id: &TargetId, known: &Known| match by_id.get(id) {
-        Some(target) => scene.job(world, target, Intent::Converge, known),
-        None => Err(crate::change::Unseen::new(id.clone(), crate::change::UnseenReason::Cancelled)),
-    };
-    let ids: Vec<TargetId> = settled.iter().map(|target| target.id.clone()).collect();
-    crate::runner::outputs(&world.engines, &ids, &mut known, &make).await;
-    known
 }

@@ -1,20 +1,20 @@
 //! `isobar preview`: what would change, in every region, and what policy says of it. Changes nothing.
 
 use super::court::{Asked, Court, Review, digests};
-use super::pending::{self, Work, known_outputs, since_applied};
+use super::look::{keep, look, looks};
+use super::pending::{self, Work, since_applied};
+use super::say::{count, some};
 use super::scene::{Scene, Scenes};
+use super::settled::Settled;
 use super::tell::{self, Form};
 use super::view::{self, After, View};
-use crate::change::{Preview, Unseen, UnseenReason};
+use crate::change::{Preview, Unseen};
 use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
 use crate::report::{Report, Told};
-use crate::review::CommitSha;
 use crate::rollout::Rollout;
-use crate::runner::{self, PREVIEWS_AT_ONCE};
-use crate::stack::{Known, Selector, TargetId, unbroken};
-use crate::store::Stored;
+use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     after.check_targets(world)?;
     let work = select(&scenes, &history, &view, &after, request)?;
     pending::refuse_taken(world, &work, &after)?;
-    let answers = look(world, &work, request.parallel).await;
+    let answers = look(world, &work, &Settled::of(&scenes, &history, &work), looks(world, request.parallel)).await;
 
     let previews: Vec<Arc<Preview>> = answers.iter().flatten().cloned().collect();
     let base = view.base.as_ref().map(|base| base.0.clone());
@@ -85,36 +85,6 @@ fn select(scenes: &Scenes<'_>, history: &History, view: &View, after: &Arc<Scene
     };
     super::must_match(&request.selector, &after.fleet)?;
     Ok(work)
-}
-
-/// Previews all that is pending, each target after those whose outputs it uses.
-pub(crate) async fn look(world: &World, work: &Work, parallel: usize) -> Vec<Result<Arc<Preview>, Unseen>> {
-    let mut known = known_outputs(world, work).await;
-    let bar = world.terminal.bar("previewing", work.pending.len());
-    let make = |id: &TargetId, known: &Known| match work.get(id) {
-        Some(pending) => pending.scene.job(world, &pending.target, pending.intent, known),
-        None => Err(Unseen::new(id.clone(), UnseenReason::Cancelled)),
-    };
-    let stopped = || world.stop.asked().is_some();
-    let watch = |_: runner::Moment<'_>| bar.step();
-    let parallel = if parallel == 0 { PREVIEWS_AT_ONCE } else { parallel };
-    let answers = runner::preview_all(&world.engines, &work.levels(), &mut known, parallel, &make, &stopped, &watch).await;
-    let mut answers: Vec<Result<Arc<Preview>, Unseen>> = answers.into_iter().map(|answer| answer.map(Arc::new)).collect();
-    let place: BTreeMap<&TargetId, usize> =
-        work.pending.iter().enumerate().map(|(at, pending)| (&pending.target.id, at)).collect();
-    for unseen in answers.iter_mut().filter_map(|answer| answer.as_mut().err()) {
-        if let (UnseenReason::Needs(_), Some(pending)) = (&unseen.reason, work.get(&unseen.target)) {
-            unseen.promise = pending.scene.promise(&pending.target);
-        }
-    }
-    answers.sort_by_key(|answer| {
-        let target = match answer {
-            Ok(preview) => &preview.target,
-            Err(unseen) => &unseen.target,
-        };
-        place.get(target).copied()
-    });
-    answers
 }
 
 fn compose(
@@ -188,24 +158,6 @@ fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
     next
 }
 
-/// Keeps what was shown, so that a review can be bound to it. Not being able to is no failure of a preview.
-pub(crate) async fn keep(
-    world: &World,
-    head: Option<&CommitSha>,
-    base: Option<Arc<str>>,
-    answers: Vec<Result<Arc<Preview>, Unseen>>,
-) {
-    if answers.iter().flatten().all(|preview| preview.is_empty()) {
-        return;
-    }
-    let now_ms = world.clock.now_ms();
-    let base = base.unwrap_or_else(|| "".into());
-    let stored = Stored { head: head.map(|head| head.0.clone()), base, at_ms: now_ms, first_ms: now_ms, previews: answers };
-    if let Err(error) = world.store.save(&stored).await {
-        world.terminal.note(&format!("note: this preview could not be kept, so no review can be bound to it: {error}"));
-    }
-}
-
 /// The head does not merge: nothing can be seen, and that is never a green.
 fn conflict(world: &World, view: &View, paths: &[Arc<str>], request: &Request) -> Result<Exit, Failure> {
     let mut report = Report::new(Told::Preview);
@@ -234,17 +186,4 @@ fn exit(report: &Report, exit_code: bool) -> Exit {
         (0, 1..) if exit_code => Exit::Negative,
         (0, _) => Exit::Clean,
     }
-}
-
-/// `1 file is`, `3 files are`.
-pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
-/// The first few of a list of paths.
-pub(crate) fn some(paths: &[Arc<str>]) -> String {
-    const SHOWN: usize = 5; // a line stays a line
-    let shown: Vec<_> = paths.iter().take(SHOWN).map(|path| unbroken(path)).collect();
-    let rest = paths.len().saturating_sub(SHOWN);
-    if rest == 0 { shown.join(", ") } else { format!("{} and {rest} more", shown.join(", ")) }
 }

@@ -1,7 +1,7 @@
 //! `isobar recover`: explains every unknown outcome, looks again, and closes it or goes on with it. Safe to repeat.
 
-use super::apply;
-use super::converge::{Order, converge};
+use super::account;
+use super::converge::{Aim, Order, converge};
 use super::say::say_time;
 use super::scene::Scenes;
 use super::tell::{self, Form};
@@ -45,20 +45,13 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         ));
     }
 
-    let order = Order {
-        verb: Verb::Recover,
-        head: head.clone(),
-        selector: &request.selector,
-        reviews: &[],
-        begin: false,
-        only: Some(mine),
-        parallel: 0,
-    };
+    let order =
+        Order { verb: Verb::Recover, head: head.clone(), selector: &request.selector, reviews: &[], aim: Aim::GoOn, parallel: 0 };
     let done = converge(world, &scenes, order).await?;
 
-    let report = apply::compose(world, &done, Told::Recover, &head.0);
+    let report = account::compose(world, &done, Told::Recover, &head.0);
     tell::report(world, &report, &request.form)?;
-    Ok(apply::exit(world, &done, &report))
+    Ok(account::exit(&done, &report))
 }
 
 fn unknown(history: &History) -> Vec<(TargetId, u64)> {

@@ -1,8 +1,7 @@
 //! Turns what a command found into a report, and prints it in the form that was asked for.
 
 use super::pending::Work;
-use super::preview::count;
-use super::say::say_secs;
+use super::say::{count, say_secs};
 use crate::change::{Fold, Names, Preview, Unseen, UnseenReason, fold};
 use crate::diagnosis;
 use crate::exit::Failure;

@@ -175,7 +175,7 @@ impl History {
                 let (commit, now) = (self.share(commit), self.marks.now);
                 let run = self.runs.iter().rev().find(|(id, _)| *id == entry.run).map(|(_, run)| run.clone());
                 let record = self.reach(target);
-                record.apply(*intent, commit, digest, run.as_ref(), entry.at_ms);
+                record.apply(*intent, commit, digest, changes, run.as_ref(), entry.at_ms);
                 record.arrived = now;
                 if !changes.is_empty() {
                     record.changed = now;
@@ -206,8 +206,12 @@ impl History {
         match step {
             StepEvent::Started { target } => self.reach(target).start(at_ms),
             StepEvent::Finished { target, outcome } => {
-                let planned = self.rollouts.planned(rollout, target);
-                self.reach(target).finish(outcome, planned, at_ms);
+                let (planned, now) = (self.rollouts.planned(rollout, target), self.marks.now);
+                let record = self.reach(target);
+                if record.started && outcome.is_reached() {
+                    record.changed = now; // also by a start whose end was never recorded
+                }
+                record.finish(outcome, planned, at_ms);
             }
             StepEvent::Resumed => {
                 for target in self.rollouts.targets(rollout) {
@@ -331,6 +335,25 @@ mod tests {
     fn settled(commit: &str, scope: Option<&[&str]>, behind: &[&str]) -> Event {
         let ids = |texts: &[&str]| texts.iter().map(|text| id(text)).collect();
         Event::Settled { commit: commit.into(), scope: scope.map(ids), behind: ids(behind) }
+    }
+
+    #[test]
+    fn what_a_start_without_an_end_had_changed_is_new_to_those_who_use_it() {
+        let step = |step: StepEvent| Event::Step { rollout: "r1".into(), step };
+        let base = id("base@prod/eu");
+        let user_first = vec![applied("base@prod/eu", "c1"), applied("app@prod/eu", "c1")];
+        let recovered = [
+            step(StepEvent::Started { target: base.clone() }),
+            step(StepEvent::Finished { target: base.clone(), outcome: Outcome::Applied }),
+            applied("base@prod/eu", "c2"), // by a fresh preview that was empty
+        ];
+        let is_older = |events: Vec<Event>| {
+            let history = history(events);
+            let record = |target: &TargetId| history.target(target).cloned().expect("it was applied");
+            record(&id("app@prod/eu")).is_older_than(&record(&base))
+        };
+        assert!(!is_older([user_first.clone(), vec![applied("base@prod/eu", "c2")]].concat()), "nothing was begun");
+        assert!(is_older([user_first, recovered.to_vec()].concat()));
     }
 
     #[test]

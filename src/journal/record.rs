@@ -16,6 +16,9 @@ pub struct Record {
     /// Digest of the preview last applied, when and by which pull request and people: who cleared it, or else who ran it.
     pub applied: Option<Digest>,
     pub applied_at_ms: Option<u64>,
+    /// When approvals were last used up: it arrived by changes of ours, or what had been cleared or started came to nothing. An
+    /// apply that found nothing to do, and that nothing had been cleared for, uses up none.
+    pub spent_at_ms: Option<u64>,
     pub pull_request: Option<u64>,
     pub by: Vec<User>,
     pub state: State,
@@ -105,6 +108,7 @@ impl Record {
             commit: None,
             applied: None,
             applied_at_ms: None,
+            spent_at_ms: None,
             pull_request: None,
             by: Vec::new(),
             state: State::Never,
@@ -197,9 +201,9 @@ impl Record {
         match outcome {
             Outcome::Applied | Outcome::Unchanged => {
                 if let Some((intent, commit)) = planned {
-                    self.arrive(intent, commit);
+                    self.arrive(intent, commit, at_ms);
                 } else if self.state != State::Removed {
-                    self.arrive_where_it_was_sent();
+                    self.arrive_where_it_was_sent(at_ms);
                 }
             }
             Outcome::Failed(why) => {
@@ -224,14 +228,25 @@ impl Record {
         self.arrived < dependency.changed
     }
 
-    pub(super) fn apply(&mut self, intent: Intent, commit: Arc<str>, digest: &Digest, run: Option<&Run>, at_ms: u64) {
+    pub(super) fn apply(
+        &mut self,
+        intent: Intent,
+        commit: Arc<str>,
+        digest: &Digest,
+        changes: &[ChangeMark],
+        run: Option<&Run>,
+        at_ms: u64,
+    ) {
+        if !changes.is_empty() {
+            self.spent_at_ms = Some(at_ms);
+        }
         let cleared_by = self.last_cleared.take().map(|(_, by)| by).unwrap_or_default();
         let run_by = run.map(|run| run.by.clone());
         self.by = if cleared_by.is_empty() { run_by.into_iter().collect() } else { cleared_by };
         self.pull_request = run.and_then(|run| run.pull_request);
         self.applied = Some(digest.clone());
         self.applied_at_ms = Some(at_ms);
-        self.arrive(intent, commit);
+        self.arrive(intent, commit, at_ms);
     }
 
     /// The engine failed before it touched anything: the newest start was none. An earlier one still counts.
@@ -246,9 +261,9 @@ impl Record {
         }
     }
 
-    fn arrive(&mut self, intent: Intent, commit: Arc<str>) {
+    fn arrive(&mut self, intent: Intent, commit: Arc<str>, at_ms: u64) {
         self.commit = Some(commit);
-        self.arrive_where_it_was_sent();
+        self.arrive_where_it_was_sent(at_ms);
         if intent == Intent::Destroy {
             self.state = State::Removed;
             self.drift = None;
@@ -256,7 +271,10 @@ impl Record {
     }
 
     /// Reality is what was wanted: clearances are used up, and what drifted of ours is ours again.
-    fn arrive_where_it_was_sent(&mut self) {
+    fn arrive_where_it_was_sent(&mut self, at_ms: u64) {
+        if self.started || !self.cleared.is_empty() {
+            self.spent_at_ms = Some(at_ms);
+        }
         self.state = State::Applied;
         self.left = None;
         self.started = false;
@@ -328,9 +346,25 @@ mod tests {
         let mut record = record();
         record.clear(&Digest::of_bytes(b"1"), &[mark("a")], &[user("ann")]);
         record.start(5);
-        record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), None, 6);
+        record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), &[], None, 6);
         assert_eq!((record.cleared.len(), record.started, &record.state), (0, false, &State::Applied));
         assert_eq!((record.by.as_slice(), record.commit.as_deref()), ([user("ann")].as_slice(), Some("c1")));
+    }
+
+    #[test]
+    fn an_apply_of_nothing_uses_up_no_approval_unless_something_was_cleared_or_begun() {
+        let spent = |prepare: fn(&mut Record), changes: &[ChangeMark]| {
+            let mut record = record();
+            prepare(&mut record);
+            record.finish(&Outcome::Unchanged, Some((Intent::Converge, "c1".into())), 6);
+            record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), changes, None, 7);
+            (record.applied_at_ms, record.spent_at_ms)
+        };
+        assert_eq!(spent(|_| {}, &[]), (Some(7), None));
+        assert_eq!(spent(|_| {}, &[mark("a")]), (Some(7), Some(7)));
+        assert_eq!(spent(|record| record.start(5), &[]), (Some(7), Some(6)), "an earlier start may have made it so");
+        let cleared = |record: &mut Record| record.clear(&Digest::of_bytes(b"1"), &[mark("a")], &[user("ann")]);
+        assert_eq!(spent(cleared, &[]), (Some(7), Some(6)), "what was cleared came to nothing");
     }
 
     #[test]
@@ -338,7 +372,7 @@ mod tests {
         let mut record = record();
         record.clear(&Digest::of_bytes(b"1"), &[mark("a")], &[]);
         let run = Run { by: user("runner"), pull_request: Some(7), seq: 1, planned: 0 };
-        record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), Some(&run), 6);
+        record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), &[], Some(&run), 6);
         assert_eq!((record.by, record.pull_request), (vec![user("runner")], Some(7)));
     }
 
@@ -396,7 +430,7 @@ mod tests {
     fn a_destroyed_target_is_removed_and_drifts_no_more() {
         let mut record = record();
         record.found_drifted(&[("a".into(), Class::Unmanaged)], 1);
-        record.apply(Intent::Destroy, "c2".into(), &Digest::of_bytes(b"1"), None, 6);
+        record.apply(Intent::Destroy, "c2".into(), &Digest::of_bytes(b"1"), &[], None, 6);
         record.finish(&Outcome::Applied, None, 6);
         assert_eq!((&record.state, &record.drift), (&State::Removed, &None));
         record.found_clean(9);
@@ -407,7 +441,7 @@ mod tests {
     fn an_apply_mends_our_drift_and_leaves_what_is_not_ours() {
         let mut record = record();
         record.found_drifted(&[("a".into(), Class::OutOfBand), ("b".into(), Class::Unmanaged)], 1);
-        record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), None, 6);
+        record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), &[], None, 6);
         let left = DriftNote { since_ms: 1, found: vec![("b".into(), Class::Unmanaged)] };
         assert_eq!(record.drift, Some(left));
     }

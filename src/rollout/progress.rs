@@ -153,6 +153,11 @@ impl Progress {
         self.contains(target) && self.ending() != Some(Ending::Complete) && !self.outcome(target).is_some_and(Outcome::is_reached)
     }
 
+    /// This process started it, and it has no outcome.
+    pub fn is_in_flight(&self, target: &TargetId) -> bool {
+        self.index.get(target).is_some_and(|slot| self.slots[*slot].phase == Phase::InFlight)
+    }
+
     /// Targets that were started and have no outcome, in the order of the plan.
     pub fn unknown(&self) -> Vec<TargetId> {
         let open = |slot: &&Slot| match slot.phase {

@@ -1,5 +1,6 @@
 //! What the stories stand on: a real repository, a closed environment, a clock that is set.
 
+mod child;
 mod sandbox;
 mod story;
 mod tree;
