@@ -97,7 +97,6 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     };
     let ran = run.run(&head_scene).await;
 
-    let whole = Extent::of(run.whole.iter().map(|preview| &**preview));
     let Converge { lease, history, court, order, mut done, .. } = run;
     match ran {
         Ok(()) if !done.given_up => world.store.release(lease).await?,
@@ -105,7 +104,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         Ok(()) | Err(_) => std::mem::forget(lease),
     }
     ran?;
-    keep_waiting(world, &order.head, &court, whole, &done).await;
+    keep_waiting(world, &order.head, &court, &done).await;
     done.history = history.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.head_scene = Some(head_scene);
     Ok(done)
@@ -117,11 +116,12 @@ fn holder(world: &World) -> Holder {
 }
 
 /// Keeps what waits as it was shown now, so that the one command that approves it has something to be bound to.
-async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, whole: Extent, done: &Converged) {
+async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: &Converged) {
     let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
     let waiting: Vec<Arc<Preview>> = done.ends.values().filter(waits).filter_map(|end| end.preview.clone()).collect();
     let digests: BTreeSet<Arc<str>> = waiting.iter().map(|preview| preview.digest().as_str().into()).collect();
     if digests != court.shown_last(|_| true).into_iter().collect() {
+        let whole = done.rollouts.iter().filter_map(|progress| progress.rollout().whole).reduce(Extent::at_least);
         keep(world, Some(head), None, whole, waiting.into_iter().map(Ok).collect()).await;
     }
 }
