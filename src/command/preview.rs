@@ -46,6 +46,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     after.check_targets(world)?;
     let work = select(&scenes, &history, &view, &after, request)?;
     pending::refuse_taken(world, &work, &after)?;
+    pending::refuse_moved(world, &scenes, &history, &work, &after)?;
     let answers = look(world, &work, &Settled::of(&scenes, &history, &work), looks(world, request.parallel)).await;
 
     let previews: Vec<Arc<Preview>> = answers.iter().flatten().cloned().collect();
