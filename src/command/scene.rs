@@ -1,5 +1,6 @@
 //! One side of a comparison, gathered: the fleet of a snapshot, what its stacks read, and how to make a target's job of it.
 
+use super::apart::{self, Owner, Place};
 use crate::change::{Digest, Intent, Unseen, UnseenReason};
 use crate::engine::{Job, Sources};
 use crate::exit::Failure;
@@ -114,12 +115,37 @@ impl Scene {
                         let what = format!("{} and {} are the same thing: {identity}", other.id, target.id);
                         let own = if other.region.id == target.region.id { "stack.name" } else { "region.id" };
                         let hint = format!("give each target its own, for example with ${{{{ {own} }}}} in it");
-                        mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));
+                        mistakes.push(Mistake::at(engine.identity_site(&target.stack), what).hint(hint));
                     }
                 }
             }
         }
+        apart::check(self.places(world, &owners), &mut mistakes);
         self.refuse(world, mistakes)
+    }
+
+    /// What must lie apart: destinations, whose owners are given, what stacks read, and the journal.
+    fn places<'a>(&'a self, world: &World, owners: &BTreeMap<String, &'a Target>) -> Vec<Place<'a>> {
+        let mut places = Vec::new();
+        for (identity, target) in owners {
+            let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
+            let Some(path) = identity.strip_prefix("file:").map(str::to_string) else { continue };
+            let site = engine.identity_site(&target.stack);
+            places.push(Place { path, of: Owner::Published(&target.id, target.stack.definition(), site) });
+        }
+        let mut seen = BTreeSet::new();
+        for stack in self.fleet.stacks.iter().filter(|stack| seen.insert(stack.definition())) {
+            let Some(engine) = world.engines.get(&stack.engine) else { continue };
+            let reads = engine.reads(stack);
+            let dirs: Vec<&str> = reads.iter().filter_map(|path| path.strip_suffix('/')).collect();
+            let sources = self.sources.get(stack.definition()).into_iter().flat_map(|sources| sources.keys());
+            let is_below = |path: &str| reads.iter().any(|dir| dir.ends_with('/') && path.starts_with(&**dir));
+            let included = sources.map(|path| &**path).filter(|path| !is_below(path));
+            let of = Owner::Sources(stack.definition());
+            places.extend(dirs.iter().copied().chain(included).map(|path| Place { path: path.into(), of }));
+        }
+        places.extend(self.fleet.journal_dir().map(|path| Place { path: path.into(), of: Owner::Journal }));
+        places
     }
 
     /// Fails with the mistakes, each with its line; with none all is well.

@@ -136,6 +136,11 @@ impl Fleet {
         nodes.into_iter().find_map(|node| node.secret_site(name)).cloned()
     }
 
+    /// Returns the directory that the fleet names for its journal, from the root; `None` where it names none.
+    pub fn journal_dir(&self) -> Option<String> {
+        self.journal.as_ref().and_then(|(text, _)| super::journal_dir(text).ok())
+    }
+
     pub fn stack(&self, name: &StackName) -> Option<&Arc<Stack>> {
         let at = self.stacks.binary_search_by(|stack| stack.name.cmp(name)).ok()?;
         self.stacks.get(at)

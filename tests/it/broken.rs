@@ -331,6 +331,62 @@ fn two_stacks_with_one_destination_are_a_mistake() {
 }
 
 #[test]
+fn a_destination_inside_another_target_or_inside_sources_is_a_mistake() {
+    for (dir, told) in [
+        (
+            "./live/prod/a/app/conf.d",
+            "the destination of other@staging/a, live/prod/a/app/conf.d, lies inside live/prod/a/app, the destination of app@prod/a",
+        ),
+        (
+            "./live/prod",
+            "the destination of app@prod/a, live/prod/a/app, lies inside live/prod, the destination of other@staging/a",
+        ),
+        (
+            "./app/templates/sub",
+            "the destination of other@staging/a, app/templates/sub, lies in app/templates, which holds the sources of app",
+        ),
+        ("./app", "the destination of other@staging/a, app, holds app/templates, which is among the sources of app"),
+        ("./.git/hooks", "belongs to git"),
+        ("./.isobar/journal/x", "belongs to the journal"),
+        ("./kept/journal/x", "the destination of other@staging/a, kept/journal/x, lies in the journal, kept/journal"),
+    ] {
+        let fleet = good();
+        fleet.file("isobar.yaml", &FLEET.replace("file:.isobar", "file:kept"));
+        fleet.file(
+            "other/stack.yaml",
+            &format!("where: staging/a\ndocuments:\n  source: ./templates\n  destination: file:{dir}\n")
+                .replace("where: staging/a", "where: { region: staging/a }"),
+        );
+        fleet.commit("Inside");
+        let ran = fleet.isobar("check").ends(65).says(told).says("1 mistake in the definitions");
+        let place = if dir == "./live/prod" { "app/stack.yaml:" } else { "other/stack.yaml:4:" };
+        assert!(ran.stderr.contains(place), "{place}:\n{}", ran.stderr);
+        fleet.isobar("apply").ends(65);
+        assert_eq!(fleet.live("live").len(), 0, "{dir}");
+    }
+}
+
+#[test]
+fn a_journal_that_is_no_directory_of_the_repository_is_a_mistake_with_its_line() {
+    for place in ["s3:foo", "file:../../j", "file:/etc/foo", "file:.git/x"] {
+        let fleet = good();
+        let before = std::fs::read_to_string(fleet.root().join("isobar.yaml")).expect("the fleet");
+        fleet.file("isobar.yaml", &before.replace("file:.isobar/journal", place));
+        fleet
+            .isobar("check")
+            .ends(65)
+            .says(&format!("isobar.yaml:3:10: journal {place:?} "))
+            .says("hint: journal: file:.isobar/journal");
+        fleet.commit("Elsewhere");
+        for verb in ["check", "status", "apply", "pause --reason x"] {
+            fleet.isobar(verb).ends(65).says(&format!("isobar.yaml:3:10: journal {place:?} ")).says("1 mistake");
+        }
+        fleet.file("isobar.yaml", &before);
+        fleet.isobar("check").ends(0);
+    }
+}
+
+#[test]
 fn on_github_actions_each_mistake_is_an_annotation() {
     let fleet = good().env("GITHUB_ACTIONS", "true");
     fleet.file("app/stack.yaml", "where: all\nwhat: 1\n");
