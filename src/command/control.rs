@@ -1,6 +1,6 @@
 //! `isobar pause`, `resume` and `hold`: what people say to a rollout.
 
-use super::say::say_time;
+use super::say::{say_time, say_until};
 use super::scene::Scenes;
 use super::tell;
 use crate::exit::{Exit, Failure};
@@ -80,7 +80,7 @@ pub async fn hold(
     }
     let by = operator(world);
     append(world, Verb::Hold, vec![Event::Held { region: id.clone(), until_ms, reason: reason.into(), by }]).await?;
-    let end = until_ms.map_or_else(|| "until isobar hold --release".to_string(), |until| format!("until {}", say_time(until)));
+    let end = until_ms.map_or_else(|| "until isobar hold --release".to_string(), |until| format!("until {}", say_until(until)));
     say(world, as_json, "held", &format!("{id} is skipped {end}: {reason}"));
     Ok(Exit::Clean)
 }

@@ -1,6 +1,6 @@
 //! What runs where, as a table: what needs attention first, targets that are alike in one line.
 
-use super::super::words::{Extent, counted, joined, one_line, short, thousands, time};
+use super::super::words::{Extent, counted, joined, one_line, short, thousands, time, until};
 use super::super::{Status, StatusRow};
 use super::Style;
 use super::ink::{Ink, Paper};
@@ -29,9 +29,9 @@ fn stops(paper: &mut Paper, status: &Status) {
     if !status.holds.is_empty() {
         paper.title("Held regions");
     }
-    for (region, until, reason) in &status.holds {
-        let until = until.map_or_else(|| "until released".into(), |until| format!("until {}", time(until)));
-        paper.line(Ink::Warn, &format!("  {} {until}: {}", one_line(region), one_line(reason)));
+    for (region, until_ms, reason) in &status.holds {
+        let end = until_ms.map_or_else(|| "until released".into(), |at_ms| format!("until {}", until(at_ms)));
+        paper.line(Ink::Warn, &format!("  {} {end}: {}", one_line(region), one_line(reason)));
     }
     if !status.leases.is_empty() {
         paper.title("Writing now");
@@ -46,7 +46,7 @@ fn rollouts(paper: &mut Paper, status: &Status) {
         paper.title(&format!("Rollout {} of {}: {}", one_line(&rollout.id), short(&rollout.commit), one_line(&rollout.state)));
         super::wave_table(paper, &rollout.waves);
         if let Some(at) = rollout.next_tick_ms {
-            paper.line(Ink::Plain, &format!("  isobar tick goes on from {}", time(at)));
+            paper.line(Ink::Plain, &format!("  isobar tick goes on from {}", until(at)));
         }
     }
 }
