@@ -121,7 +121,9 @@ fn parse_until(text: &str, now_ms: u64) -> Result<u64, Failure> {
         _ => return Err(wrong()),
     };
     let number: u64 = number.parse().map_err(|_| wrong())?;
-    now_ms.checked_add(number.saturating_mul(secs * 1_000)).ok_or_else(wrong)
+    let until_ms = now_ms.checked_add(number.saturating_mul(secs * 1_000)).ok_or_else(wrong)?;
+    let is_in_a_calendar = i64::try_from(until_ms).is_ok_and(|ms| jiff::Timestamp::from_millisecond(ms).is_ok());
+    if is_in_a_calendar { Ok(until_ms) } else { Err(wrong()) }
 }
 
 async fn append(world: &World, verb: Verb, mut events: Vec<Event>) -> Result<(), Failure> {

@@ -29,7 +29,7 @@ fn a_gate_that_is_asked_holds_nobody_up_and_the_next_run_asks_it_again() {
         fleet.await_file("asked", &mut child);
 
         let (ran, took) = fleet.signal(child, signal);
-        ran.ends(code);
+        ran.ends(code).says("1 of 2 applied, 1 not started · stopped by a signal, 1 target is left");
         assert!(took < SOON, "{took:?}");
         assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
         fleet.pass_secs(1).isobar("apply").ends(0);
