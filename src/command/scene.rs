@@ -43,9 +43,10 @@ impl Scene {
     /// Reads everything a snapshot defines; all mistakes of all files at once.
     pub(crate) fn open(world: &World, snapshot: Snapshot) -> Result<Self, Failure> {
         let definitions = definitions(world, &snapshot)?;
-        let fleet = Fleet::read(&definitions, &snapshot.listing).map_err(|mistakes| quoted(mistakes, &definitions))?;
-        let fleet = Arc::new(fleet);
-        let (mut mistakes, mut strict) = (Mistakes::default(), fleet.strict.clone());
+        let (fleet, mut mistakes) = Fleet::read_as_far(&definitions, &snapshot.listing);
+        let Some(fleet) = fleet.map(Arc::new) else { return Err(quoted(mistakes, &definitions)) };
+        let mistaken: BTreeSet<Site> = mistakes.iter().filter_map(|mistake| mistake.site.clone()).collect();
+        let mut strict = fleet.strict.clone();
         strict.extend(misnamed_stacks(&snapshot));
 
         let (mut sources, mut uses) = (BTreeMap::new(), BTreeMap::new());
@@ -67,14 +68,20 @@ impl Scene {
                     break;
                 }
             }
-            engine.check(stack, &found, &mut mistakes, &mut strict);
+            let (mut own, mut own_strict) = (Mistakes::default(), Mistakes::default());
+            engine.check(stack, &found, &mut own, &mut own_strict);
+            mistakes.extend(own.into_iter().filter(|mistake| !is_consequence(mistake, stack, &mistaken)));
+            strict.extend(own_strict.into_iter().filter(|mistake| !is_consequence(mistake, stack, &mistaken)));
             uses.insert(stack.definition().clone(), engine.uses(stack, &found));
             sources.insert(stack.definition().clone(), Arc::new(found));
         }
         let policy = fleet.policy.as_ref().map(|section| Policy::read(section, &fleet, &mut mistakes));
         let settings = Settings::read(&fleet, &mut mistakes);
         let mut warnings = Mistakes::default();
-        fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
+        warnings.extend(unread(&snapshot));
+        if mistaken.is_empty() {
+            fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
+        }
         warnings.quote(|path| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes));
         if !mistakes.is_empty() {
             mistakes.extend(strict);
@@ -282,6 +289,19 @@ fn misnamed_stacks(snapshot: &Snapshot) -> impl Iterator<Item = Mistake> {
     stacks.map(|path| not_utf8(path, "which defines a stack"))
 }
 
+/// Files that are named nearly as a definition is, and not read.
+fn unread(snapshot: &Snapshot) -> impl Iterator<Item = Mistake> {
+    let near = snapshot.listing.leaves().iter().filter_map(|leaf| {
+        let name = leaf.path.rsplit('/').next()?;
+        let meant = if name == "stack.yml" { "stack.yaml" } else { FLEET };
+        (name == "stack.yml" || &*leaf.path == "isobar.yml").then_some((&leaf.path, meant))
+    });
+    near.map(|(path, meant)| {
+        let what = format!("this file is not read: a definition is named {meant}");
+        Mistake::at(&Site::new(path.clone(), 1, 1), what).hint(format!("rename it to {meant}, or give it another name"))
+    })
+}
+
 fn not_utf8(path: &Arc<str>, of: &str) -> Mistake {
     let what = format!("the name of this file, {of}, is not UTF-8");
     Mistake::at(&Site::new(path.clone(), 1, 1), what).hint("rename it; each � stands for bytes that are no text")
@@ -302,6 +322,14 @@ fn read_into(world: &World, snapshot: &Snapshot, paths: Vec<Arc<str>>, found: &m
         }
     }
     Ok(())
+}
+
+/// Says whether what an engine found may only follow from what is wrong in the stack's own file: it stands at the same place, or
+/// in another file, such as a template that names an input of a section that could not be read.
+fn is_consequence(mistake: &Mistake, stack: &Stack, mistaken: &BTreeSet<Site>) -> bool {
+    let Some(site) = &mistake.site else { return false };
+    let is_mistaken = mistaken.iter().any(|other| other.path == stack.site.path);
+    is_mistaken && (site.path != stack.site.path || mistaken.contains(site))
 }
 
 fn quoted(mut mistakes: Mistakes, definitions: &[Source]) -> Failure {

@@ -121,7 +121,7 @@ pub(super) fn vars(node: Option<&Node>, mistakes: &mut Mistakes) -> Vars {
         Kind::Map(_) => {}
         Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) | Kind::Secret(_) => {
             mistakes.push(Mistake::at(&node.site, format!("\"vars\" must be a map, and this is {}", node.kind_name())));
-            return Vars::default();
+            return Vars(Some(node.clone())); // nobody knows what it was to hold: see `check`
         }
     }
     for reference in check_expressions(node, mistakes) {
