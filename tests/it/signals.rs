@@ -141,7 +141,8 @@ fn an_engine_that_never_comes_back_is_given_up_and_its_target_is_unknown() {
 
 #[test]
 fn a_run_that_is_stopped_while_it_counts_the_change_plans_nothing() {
-    let waves = "rollout: { prod: { waves: [{ name: one, regions: a }, { name: two, regions: b }, { name: three, regions: c }] } }";
+    let waves =
+        "rollout: { prod: { waves: [{ name: one, regions: a }, { name: two, regions: b }, { name: three, regions: c }] } }";
     let fleet = app("prod/a prod/b prod/c", &format!("policy: [{{ rule: limit, targets_max: 2 }}]\n{waves}"));
     let begun = Arc::new(Notify::new());
     let mut world = stuck(&fleet, &begun);
