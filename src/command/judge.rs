@@ -29,7 +29,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
     let history = world.store.history().await?;
     let stored = latest(world).await?;
-    let mut sitting = Sitting::open(world, &scenes, &history, &stored, &request.selector).await?;
+    let mut sitting = Sitting::open(world, &scenes, &history, &stored, &request.selector, &request.reviews).await?;
     let unseen = unseen(&stored, &sitting.scene, sitting.base.as_ref(), &request.selector);
 
     let shown: Vec<_> = sitting.previews.iter().cloned().map(Ok).chain(unseen.iter().cloned().map(Err)).collect();
@@ -84,6 +84,7 @@ impl<'a> Sitting<'a> {
         history: &History,
         stored: &Stored,
         selector: &Selector,
+        reviews: &[Review],
     ) -> Result<Self, Failure> {
         let head = stored.head.clone().map(CommitSha);
         let scene = match &head {
@@ -96,7 +97,7 @@ impl<'a> Sitting<'a> {
         let shown = stored.previews.iter().flatten();
         let previews = shown.filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
         let whole = stored.whole.unwrap_or_default().at_least(Extent::of_answers(&stored.previews));
-        let court = Court::open(world, scenes, head, base.clone()).await?;
+        let court = Court::open(world, scenes, head, base.clone(), reviews).await?;
         Ok(Self { scene, base, work, previews, whole, court })
     }
 
@@ -115,7 +116,7 @@ pub(crate) async fn of_head(
 ) -> Result<BTreeMap<TargetId, Verdict>, Failure> {
     let saved = world.store.saved().await?;
     let Some(stored) = saved.iter().rfind(|stored| stored.head.as_ref() == Some(&head.0)) else { return Ok(BTreeMap::new()) };
-    Sitting::open(world, scenes, history, stored, &Selector::default()).await?.verdicts(history)
+    Sitting::open(world, scenes, history, stored, &Selector::default(), &[]).await?.verdicts(history)
 }
 
 /// Selected targets that the preview could not see: nothing can be said of them, least of all yes.

@@ -57,7 +57,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     };
     let base = view.base.as_ref().map(|base| base.0.clone());
     keep(world, view.head.as_ref(), base, whole, answers.clone()).await; // first shown, then decided about
-    let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone()).await?;
+    let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone(), &request.reviews).await?;
     court.take(&request.reviews, digests(&answers)).await?;
     let verdicts =
         court.judge(&Asked { planned: whole.unwrap_or_default().at_least(seen), ..Asked::whole(&previews) }, &work, &history)?;
@@ -82,7 +82,7 @@ async fn whole(
     work: &Work,
     request: &Request,
 ) -> Result<Option<Extent>, Failure> {
-    let court = Court::open(world, scenes, view.head.clone(), view.before.clone()).await?;
+    let court = Court::open(world, scenes, view.head.clone(), view.before.clone(), &[]).await?;
     if !court.counts_targets(work, history)? {
         return Ok(None);
     }

@@ -260,6 +260,12 @@ impl<'a> Scenes<'a> {
         Ok(scene)
     }
 
+    /// Returns the scene at a commit that is only passed by: it is not kept, so that many commits cost the memory of one.
+    pub(crate) fn glance(&self, commit: &CommitSha) -> Result<Arc<Scene>, Failure> {
+        let kept = self.lock().get(commit).cloned();
+        kept.map_or_else(|| Ok(Arc::new(Scene::open(self.world, self.world.workspace.at(&commit.0)?)?)), Ok)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<CommitSha, Arc<Scene>>> {
         self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

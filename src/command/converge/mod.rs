@@ -81,7 +81,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     let history = world.store.history().await?; // again: nobody else writes about these targets now
     admit::never_older(world, scenes, &history, &order.head, &head_scene)?;
 
-    let mut court = Court::open(world, scenes, Some(order.head.clone()), None).await?;
+    let mut court = Court::open(world, scenes, Some(order.head.clone()), None, order.reviews).await?;
     let is_selected = |id: &TargetId| head_scene.fleet.target(id).is_none_or(|target| order.selector.matches(target));
     let shown = court.shown_last(is_selected);
     court.take(order.reviews, shown).await?;

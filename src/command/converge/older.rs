@@ -58,7 +58,7 @@ impl Round<'_> {
             if waiting.iter().all(|waiting| waiting.line <= back) || self.run.world.stop.is_asked() {
                 break;
             }
-            let Ok(scene) = self.run.scenes.at(commit) else { continue };
+            let Ok(scene) = self.run.scenes.glance(commit) else { continue };
             let touched = between(Some(&scene), &newer, &Selector::default());
             let is_here = |waiting: &&Waiting| {
                 waiting.line > back && touched.get(waiting.target()).is_some() && scene.fleet.target(waiting.target()).is_some()

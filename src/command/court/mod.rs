@@ -72,16 +72,19 @@ struct Shown {
 }
 
 impl<'a> Court<'a> {
-    /// Reads approvals and shown previews. Approvals that cannot be read are an error: unreadable is *no*.
+    /// Reads approvals, and shown previews where anybody decided about one or is about to (`reviews`). Approvals that cannot be read
+    /// are an error: unreadable is *no*.
     pub(crate) async fn open(
         world: &'a World,
         scenes: &'a Scenes<'a>,
         head: Option<CommitSha>,
         base: Option<Arc<Scene>>,
+        reviews: &[Review],
     ) -> Result<Self, Failure> {
         let approvals = world.host.approvals().await?;
         let reviewed = approvals.iter().flat_map(|approval| approval.digests.iter().cloned()).collect();
-        let stored = world.store.saved().await?;
+        let decided = !approvals.is_empty() || !reviews.is_empty();
+        let stored = if decided { world.store.saved().await? } else { Vec::new() };
         let mut shown: BTreeMap<TargetId, Vec<Shown>> = BTreeMap::new();
         for (set, answer) in stored.iter().enumerate().flat_map(|(set, stored)| stored.previews.iter().map(move |one| (set, one)))
         {
