@@ -1,5 +1,6 @@
 //! One side of a comparison, gathered: the fleet of a snapshot, what its stacks read, and how to make a target's job of it.
 
+use super::history_place;
 use crate::change::{Digest, Intent, Unseen, UnseenReason};
 use crate::engine::{Job, Sources};
 use crate::exit::Failure;
@@ -9,6 +10,7 @@ use crate::rollout::Settings;
 use crate::stack::{
     Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Site, Source, Stack, StackName, Target, TargetId, Uses,
 };
+use crate::store::Place;
 use crate::workspace::Snapshot;
 use crate::world::World;
 use serde_json::json;
@@ -46,6 +48,9 @@ impl Scene {
         let fleet = Arc::new(fleet);
         let (mut mistakes, mut strict) = (Mistakes::default(), fleet.strict.clone());
         strict.extend(misnamed_stacks(&snapshot));
+        if let Some((journal, site)) = &fleet.journal {
+            strict.extend(Place::parse(journal).err().map(|no_place| history_place::mistake(site, no_place)));
+        }
 
         let (mut sources, mut uses) = (BTreeMap::new(), BTreeMap::new());
         for stack in &fleet.stacks {

@@ -93,12 +93,12 @@ impl Engine for Stuck {
 }
 
 /// The world of a sandbox, in this process, with the engine that never comes back; it says nothing.
-fn stuck(fleet: &Sandbox, begun: &Arc<Notify>) -> World {
+async fn stuck(fleet: &Sandbox, begun: &Arc<Notify>) -> World {
     let environment =
         Environment { variables: [("ISOBAR_NOW_MS".to_string(), fleet.now_ms().to_string())].into(), ..Environment::default() };
     let terminal = Terminal::new(&environment, true, true).hushed();
     let reviews = fleet.outside("home/.local/state/reviews.jsonl").into();
-    let mut world = command::open(&fleet.root(), Some(reviews), environment, terminal, Stop::default()).expect("a world");
+    let mut world = command::open(&fleet.root(), Some(reviews), environment, terminal, Stop::default()).await.expect("a world");
     let documents = world.engines.get("documents").expect("it is embedded").clone();
     world.engines = Engines::new(vec![Arc::new(Stuck { documents, begun: begun.clone() })]);
     world
@@ -108,12 +108,12 @@ fn stuck(fleet: &Sandbox, begun: &Arc<Notify>) -> World {
 fn an_engine_that_never_comes_back_is_given_up_and_its_target_is_unknown() {
     let fleet = app("prod/a prod/b", "");
     let begun = Arc::new(Notify::new());
-    let world = stuck(&fleet, &begun);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let world = runtime.block_on(stuck(&fleet, &begun));
     let markdown = fleet.outside("report.md");
     let form = Form { json: false, markdown: Some(markdown.clone().into()), full: false };
     let request = command::apply::Request { form, ..command::apply::Request::default() };
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let asked = runtime.block_on(async {
         let interrupt = async {
             begun.notified().await;
