@@ -2,9 +2,10 @@
 
 use super::court::{Asked, Court, Review, digests};
 use super::pending::{Pending, Work};
+use super::say::short;
 use super::scene::{Scene, Scenes};
 use super::tell::{self, Form};
-use crate::change::{Intent, Preview, Unseen, UnseenReason};
+use crate::change::{Extent, Intent, Preview, Unseen, UnseenReason};
 use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
@@ -45,6 +46,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     report.base = (!stored.base.is_empty()).then(|| stored.base.clone());
     report.at_ms = Some(world.clock.now_ms());
     report.notes.extend(not_yet.map(tell::note));
+    report.notes.extend(other_head(world, &stored).map(tell::warning));
     report.rows = tell::rows(&shown, &verdicts, &[]);
     tell::in_order(&mut report.rows, scene.fleet.targets());
     report.fold = tell::folded(&report.rows, &work);
@@ -70,6 +72,8 @@ struct Sitting<'a> {
     base: Option<Arc<Scene>>,
     work: Work,
     previews: Vec<Arc<Preview>>,
+    /// All that was shown, whatever part of it is judged.
+    whole: Extent,
     court: Court<'a>,
 }
 
@@ -91,12 +95,13 @@ impl<'a> Sitting<'a> {
         let work = work_of(scenes, history, stored, &scene, base.as_ref(), selector)?;
         let shown = stored.previews.iter().flatten();
         let previews = shown.filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
+        let whole = stored.whole.unwrap_or_default().at_least(Extent::of_answers(&stored.previews));
         let court = Court::open(world, scenes, head, base.clone()).await?;
-        Ok(Self { scene, base, work, previews, court })
+        Ok(Self { scene, base, work, previews, whole, court })
     }
 
     fn verdicts(&self, history: &History) -> Result<BTreeMap<TargetId, Verdict>, Failure> {
-        let verdicts = self.court.judge(&Asked::whole(&self.previews), &self.work, history)?;
+        let verdicts = self.court.judge(&Asked { planned: self.whole, ..Asked::whole(&self.previews) }, &self.work, history)?;
         Ok(verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect())
     }
 }
@@ -127,6 +132,14 @@ async fn latest(world: &World) -> Result<Stored, Failure> {
     let of_head = saved.iter().rposition(|stored| head.as_ref().is_some_and(|head| stored.head.as_ref() == Some(&head.0)));
     let last = of_head.or(saved.len().checked_sub(1)).and_then(|at| saved.into_iter().nth(at));
     last.ok_or_else(|| Failure::usage("no preview was shown yet", "isobar preview"))
+}
+
+/// Says so when what was shown last is not what is checked out. A pull request's view may be of any branch.
+fn other_head(world: &World, stored: &Stored) -> Option<String> {
+    let (shown, head) = (stored.head.as_ref()?, world.workspace.head().ok()?);
+    let is_other = stored.base.is_empty() && **shown != *head.0;
+    is_other
+        .then(|| format!("this was shown of {}, and {} is checked out: isobar preview shows that", short(shown), head.short()))
 }
 
 /// What was destroyed in a preview is defined by its base, or by the commit at which the target was last applied.

@@ -2,7 +2,7 @@
 
 use super::pending::Work;
 use super::settled::Settled;
-use crate::change::{Preview, Unseen, UnseenReason};
+use crate::change::{Extent, Preview, Unseen, UnseenReason};
 use crate::review::CommitSha;
 use crate::runner::{Looks, Moment};
 use crate::stack::{Known, TargetId};
@@ -31,7 +31,7 @@ pub(crate) async fn look(world: &World, work: &Work, settled: &Settled, looks: L
         work.pending.iter().enumerate().map(|(at, pending)| (&pending.target.id, at)).collect();
     for unseen in answers.iter_mut().filter_map(|answer| answer.as_mut().err()) {
         if let (UnseenReason::Needs(_), Some(pending)) = (&unseen.reason, work.get(&unseen.target)) {
-            unseen.promise = pending.scene.promise(&pending.target);
+            unseen.promise = pending.scene.promise(world, &pending.target);
         }
     }
     answers.sort_by_key(|answer| {
@@ -49,14 +49,20 @@ pub(crate) async fn keep(
     world: &World,
     head: Option<&CommitSha>,
     base: Option<Arc<str>>,
+    whole: Option<Extent>,
     answers: Vec<Result<Arc<Preview>, Unseen>>,
 ) {
-    if answers.iter().flatten().all(|preview| preview.is_empty()) {
-        return;
+    let is_nothing = |answer: &Result<Arc<Preview>, Unseen>| match answer {
+        Ok(preview) => preview.is_empty(),
+        Err(unseen) => unseen.promise.is_none(),
+    };
+    if answers.iter().all(is_nothing) || world.stop.is_asked() {
+        return; // cut short, it would be a part that looks like the whole
     }
     let now_ms = world.clock.now_ms();
     let base = base.unwrap_or_else(|| "".into());
-    let stored = Stored { head: head.map(|head| head.0.clone()), base, at_ms: now_ms, first_ms: now_ms, previews: answers };
+    let stored =
+        Stored { head: head.map(|head| head.0.clone()), base, at_ms: now_ms, first_ms: now_ms, whole, previews: answers };
     if let Err(error) = world.store.save(&stored).await {
         world.terminal.note(&format!("note: this preview could not be kept, so no review can be bound to it: {error}"));
     }

@@ -8,7 +8,7 @@ use super::scene::{Scene, Scenes};
 use super::settled::Settled;
 use super::tell::{self, Form};
 use super::view::{self, After, View};
-use crate::change::{Preview, Unseen};
+use crate::change::{Extent, Preview, Unseen};
 use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
@@ -49,11 +49,17 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let answers = look(world, &work, &Settled::of(&scenes, &history, &work), looks(world, request.parallel)).await;
 
     let previews: Vec<Arc<Preview>> = answers.iter().flatten().cloned().collect();
+    let seen = Extent::of_answers(&answers);
+    let whole = match request.selector.is_empty() {
+        true => Some(seen),
+        false => whole(world, &scenes, &history, &view, &after, &work, request).await?,
+    };
     let base = view.base.as_ref().map(|base| base.0.clone());
-    keep(world, view.head.as_ref(), base, answers.clone()).await; // first shown, then decided about
+    keep(world, view.head.as_ref(), base, whole, answers.clone()).await; // first shown, then decided about
     let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone()).await?;
     court.take(&request.reviews, digests(&answers)).await?;
-    let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
+    let verdicts =
+        court.judge(&Asked { planned: whole.unwrap_or_default().at_least(seen), ..Asked::whole(&previews) }, &work, &history)?;
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
     let mut report = compose(world, &view, &after, &work, &answers, &verdicts, request);
@@ -62,6 +68,27 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let exit = exit(&report, request.exit_code);
     say_uncleared(world, &verdicts, exit);
     Ok(exit)
+}
+
+/// How much the whole change is of which only a part was selected, where a rule counts it: what is approved bit by bit is
+/// approved as a bit of that.
+async fn whole(
+    world: &World,
+    scenes: &Scenes<'_>,
+    history: &History,
+    view: &View,
+    after: &Arc<Scene>,
+    work: &Work,
+    request: &Request,
+) -> Result<Option<Extent>, Failure> {
+    let court = Court::open(world, scenes, view.head.clone(), view.before.clone()).await?;
+    if !court.counts_targets(work, history)? {
+        return Ok(None);
+    }
+    let whole = Request { selector: Selector::default(), ..request.clone() };
+    let work = select(scenes, history, view, after, &whole)?;
+    let seen = look(world, &work, &Settled::of(scenes, history, &work), looks(world, request.parallel)).await;
+    Ok(Some(Extent::of_answers(&seen)))
 }
 
 /// A preview that could look everywhere is no failure, whatever policy says of it: its last line says so plainly.

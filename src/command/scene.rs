@@ -174,9 +174,16 @@ impl Scene {
     }
 
     /// Returns the digest of all that a target is made of, while nothing is known of other stacks: what its definition gives
-    /// it, the values that its sources read, and the sources themselves. `None` when a value cannot be filled in.
-    pub(crate) fn promise(&self, target: &Target) -> Option<Digest> {
+    /// it, the values that its sources read, and the sources themselves. `None` when a value cannot be filled in, or is sensitive
+    /// and there is no key to bind it by.
+    pub(crate) fn promise(&self, world: &World, target: &Target) -> Option<Digest> {
         let resolved = self.resolve(target).ok()?;
+        let names = resolved.secrets();
+        let secrets = world.secrets(&names);
+        if names.iter().any(|name| !secrets.contains_key(name)) {
+            return None;
+        }
+        let is_sensitive = !names.is_empty() || resolved.inputs.values().any(|input| input.sensitive);
         let names = self.uses.get(target.stack.definition()).map(|uses| &uses.names);
         let read = names.into_iter().flatten().map(|name| json!([name, resolved.value(name)]));
         let sources = self.sources.get(target.stack.definition()).into_iter().flat_map(|sources| sources.iter());
@@ -188,7 +195,13 @@ impl Scene {
             "read": read.collect::<Vec<_>>(),
             "sources": sources.map(|(path, source)| json!([path, Digest::of_bytes(&source.bytes)])).collect::<Vec<_>>(),
         });
-        Some(Digest::of("promise", &[&given.to_string()]))
+        let given = given.to_string();
+        if !is_sensitive {
+            return Some(Digest::of("promise", &[&given]));
+        }
+        let values = secrets.iter().flat_map(|(name, value)| [&**name, &**value]);
+        let parts: Vec<&str> = std::iter::once(given.as_str()).chain(values).collect();
+        world.key.as_ref().map(|key| key.digest(&format!("promise {}", target.id), &parts))
     }
 
     /// Directories of the working tree that engines publish to: not part of what is committed.

@@ -3,6 +3,7 @@
 mod apply;
 mod approvals;
 mod authority;
+mod back;
 mod broken;
 mod cli;
 mod demo;
@@ -26,3 +27,4 @@ mod secrets;
 mod signals;
 mod support;
 mod transcript;
+mod whole;

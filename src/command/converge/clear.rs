@@ -3,7 +3,7 @@
 use super::drive::gone;
 use super::older::Waiting;
 use super::{Converge, End, EndState};
-use crate::change::{Preview, Unseen, UnseenReason};
+use crate::change::{Extent, Preview, Unseen, UnseenReason};
 use crate::command::court::Asked;
 use crate::command::pending::Work;
 use crate::command::scene::Scene;
@@ -108,7 +108,7 @@ impl Round<'_> {
     async fn holed(&self, fresh: &[Arc<Preview>]) -> Result<BTreeMap<TargetId, Preview>, Failure> {
         let mut holes: BTreeMap<TargetId, BTreeSet<Arc<str>>> = BTreeMap::new();
         for preview in fresh {
-            let names = self.run.court.holes(&preview.target, &self.part, &self.run.history())?;
+            let names = self.run.court.holes(&preview.target, self.work, &self.run.history(), self.whole())?;
             if !names.is_empty() {
                 holes.insert(preview.target.clone(), names);
             }
@@ -123,11 +123,18 @@ impl Round<'_> {
         Ok(seen.into_iter().flatten().map(|preview| (preview.target.clone(), preview)).collect())
     }
 
+    /// Asks about a part of what the rollout was planned with.
+    pub(super) fn asked<'p>(&'p self, previews: &'p [Arc<Preview>], holed: &'p BTreeMap<TargetId, Preview>) -> Asked<'p> {
+        Asked { previews, holed, beside: &self.run.whole, planned: self.whole() }
+    }
+
+    fn whole(&self) -> Extent {
+        self.progress.rollout().whole.unwrap_or_default()
+    }
+
     /// Judges what was seen at the commit of the rollout: grants what is cleared, returns what waits.
     fn judge(&mut self, fresh: Vec<Arc<Preview>>, holed: &BTreeMap<TargetId, Preview>) -> Result<Vec<Waiting>, Failure> {
-        let planned = self.progress.rollout().whole.unwrap_or_default();
-        let asked = Asked { previews: &fresh, holed, beside: &self.run.whole, planned };
-        let verdicts = self.run.court.judge(&asked, self.work, &self.run.history())?;
+        let verdicts = self.run.court.judge(&self.asked(&fresh, holed), self.work, &self.run.history())?;
 
         let mut waiting = Vec::new();
         for (preview, verdict) in fresh.into_iter().zip(verdicts) {

@@ -18,7 +18,7 @@ use super::look::{keep, looks};
 use super::pending::since_applied;
 use super::say::say_held;
 use super::scene::{Scene, Scenes};
-use crate::change::Preview;
+use crate::change::{Extent, Preview};
 use crate::exit::Failure;
 use crate::journal::{Entry, Event, History, State, Verb};
 use crate::review::{CommitSha, User};
@@ -127,7 +127,8 @@ async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: 
     let waiting: Vec<Arc<Preview>> = done.ends.values().filter(waits).filter_map(|end| end.preview.clone()).collect();
     let digests: BTreeSet<Arc<str>> = waiting.iter().map(|preview| preview.digest().as_str().into()).collect();
     if digests != court.shown_last(|_| true).into_iter().collect() {
-        keep(world, Some(head), None, waiting.into_iter().map(Ok).collect()).await;
+        let whole = done.rollouts.iter().filter_map(|progress| progress.rollout().whole).reduce(Extent::at_least);
+        keep(world, Some(head), None, whole, waiting.into_iter().map(Ok).collect()).await;
     }
 }
 

@@ -306,7 +306,7 @@ async fn fifty_sets_of_previews_are_kept_beside_the_journal_and_the_oldest_goes(
     for at_ms in 0..53 {
         let unseen = crate::change::Unseen::new(ids(&["a@prod/x"]).remove(0), crate::change::UnseenReason::Cancelled);
         let head = Some(format!("{at_ms:07x}").into());
-        let set = Stored { head, base: "base".into(), at_ms, first_ms: at_ms, previews: vec![Err(unseen)] };
+        let set = Stored { head, base: "base".into(), at_ms, first_ms: at_ms, previews: vec![Err(unseen)], whole: None };
         store.save(&set).await.expect("it has room");
     }
     let kept: Vec<u64> = store.saved().await.expect("readable").iter().map(|set| set.at_ms).collect();
