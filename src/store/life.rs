@@ -46,7 +46,7 @@ pub(super) struct Here {
 
 impl Here {
     pub(super) fn new(locks: PathBuf) -> Self {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().or_else(boot_without_proc);
         let namespace = std::fs::read_link("/proc/self/ns/pid").ok();
         Self { boot: boot.map(|text| text.trim().into()), namespace: namespace.map(|path| path.to_string_lossy().into()), locks }
     }
@@ -103,6 +103,13 @@ impl Here {
     fn lock_file(&self, lock: &str) -> PathBuf {
         self.locks.join(format!("{lock}.lock"))
     }
+}
+
+/// What macOS says of its boot.
+fn boot_without_proc() -> Option<String> {
+    let said = std::process::Command::new("/usr/sbin/sysctl").args(["-n", "kern.bootsessionuuid"]).output().ok()?;
+    let boot = String::from_utf8(said.stdout).ok()?;
+    (said.status.success() && !boot.trim().is_empty()).then_some(boot)
 }
 
 /// It is a name and leads nowhere else.

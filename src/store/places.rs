@@ -56,7 +56,7 @@ impl Place {
             .args([name.as_str(), "--exact", "--ignored", "--nocapture", "--test-threads=1"])
             .env("ISOBAR_CHILD", format!("{}\n{}\n{argument}", self.name, self.dir.path().display()))
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit()) // what a child dies of is worth reading
             .spawn()
             .expect("the test binary starts again")
     }

@@ -13,7 +13,7 @@ use crate::store::life::Here;
 use crate::store::{Location, StoreError};
 use git2::Repository;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,7 +62,10 @@ impl Desk {
                 Wire::Program(Program { cache: cache.join("objects.git"), reach })
             }
         };
-        let repository = wire.objects(&place)?;
+        let repository = {
+            let _turn = matches!(wire, Wire::Program(_)).then(|| turn(&cache)); // the cache may have to be made
+            wire.objects(&place)?
+        };
         let known = Known::nothing(place.clone());
         let (reference, here) = (site.reference.clone(), Here::new(site.locks.clone()));
         Ok(Self { place, reference, wire, repository, cache, known, here, around, is_durable: false })
@@ -70,6 +73,11 @@ impl Desk {
 
     /// Verifies what came since the last look.
     pub(super) fn look(&mut self) -> Result<(), StoreError> {
+        let _turn = self.turn_at_cache();
+        self.look_again()
+    }
+
+    fn look_again(&mut self) -> Result<(), StoreError> {
         let tip = self.wire.look(&self.place, &self.repository, &self.reference, self.known.tip())?;
         self.known.follow(&self.repository, tip)
     }
@@ -81,13 +89,15 @@ impl Desk {
 
     /// Lets other processes of this clone go first: they would only come too late, one after the other.
     pub(super) fn turn(&self) -> Option<File> {
-        std::fs::create_dir_all(&self.cache).ok()?;
-        let file = File::create(self.cache.join("lock")).ok()?;
-        let until = Instant::now() + TURN_MAX;
-        while file.try_lock().is_err() && Instant::now() < until {
-            std::thread::sleep(TURN_POLL);
+        turn(&self.cache)
+    }
+
+    /// The same for who only reads, where others of this clone must not write to the cache meanwhile.
+    pub(super) fn turn_at_cache(&self) -> Option<File> {
+        match self.wire {
+            Wire::Disk(_) => None,
+            Wire::Program(_) => self.turn(),
         }
-        Some(file)
     }
 
     pub(super) fn make_durable(&mut self) -> Result<(), StoreError> {
@@ -110,7 +120,7 @@ impl Desk {
             if push > 0 {
                 std::thread::sleep(pause(push, self.known.chain.seq));
             }
-            let looked = if push == 0 && self.may_guess() { Ok(()) } else { self.look() };
+            let looked = if push == 0 && self.may_guess() { Ok(()) } else { self.look_again() };
             match looked {
                 Ok(()) => {}
                 Err(StoreError::Io { .. }) if doubt.is_some() && doubts < DOUBTS_MAX => {
@@ -141,6 +151,16 @@ impl Desk {
         }
         Err(doubt.map_or_else(|| crowded(&self.place), in_doubt))
     }
+}
+
+fn turn(cache: &Path) -> Option<File> {
+    std::fs::create_dir_all(cache).ok()?;
+    let file = File::create(cache.join("lock")).ok()?;
+    let until = Instant::now() + TURN_MAX;
+    while file.try_lock().is_err() && Instant::now() < until {
+        std::thread::sleep(TURN_POLL);
+    }
+    Some(file)
 }
 
 /// Longer each time, and not the same for two writers who met.

@@ -20,21 +20,19 @@ pub(super) fn git_failed(place: &str, doing: &str, error: &Error) -> StoreError 
         ErrorClass::Reference => error.code() != ErrorCode::NotFound,
         _ => false, // the classes of libgit2 are not ours to list
     };
-    let on_disk = ["No space left", "Permission denied", "Operation not permitted", "Read-only file system"];
-    if lost && !on_disk.iter().any(|words| said.contains(words)) {
+    let says = |words: &[&str]| words.iter().any(|words| said.contains(words));
+    let (full, read_only) = (says(&["No space left"]), says(&["Read-only file system"]));
+    let forbidden = says(&["Permission denied", "Operation not permitted"]);
+    if lost && !full && !read_only && !forbidden {
         return broken(place, format!("{doing}: {said}"));
     }
-    let hint = match () {
-        () if said.contains("No space left") => "free some space on that disk, then run the same command again",
-        () if said.contains("Read-only file system") => "the disk is read-only: set another `journal:` in isobar.yaml",
-        () if said.contains("ermi") && on_disk.iter().any(|words| said.contains(words)) => MAY_NOT_WRITE,
-        () if error.code() == ErrorCode::Owner => {
-            "the repository belongs to another user: git config --global --add safe.directory DIR"
-        }
-        () if error.code() == ErrorCode::NotFound => {
-            "there is no git repository: see the url of `origin`, or `journal:` in isobar.yaml"
-        }
-        () => "see whether the repository is sound (git fsck), then run the same command again",
+    let hint = match error.code() {
+        _ if full => "free some space on that disk, then run the same command again",
+        _ if read_only => "the disk is read-only: set another `journal:` in isobar.yaml",
+        _ if forbidden => MAY_NOT_WRITE,
+        ErrorCode::Owner => "the repository belongs to another user: git config --global --add safe.directory DIR",
+        ErrorCode::NotFound => "there is no git repository: see the url of `origin`, or `journal:` in isobar.yaml",
+        _ => "see whether the repository is sound (git fsck), then run the same command again",
     };
     StoreError::Io { what: format!("{doing} at {place}: {said}"), hint: Some(hint.into()) }
 }

@@ -177,7 +177,10 @@ impl Store for GitStore {
     }
 
     fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.working(|desk| previews::saved(desk)))
+        Box::pin(self.working(|desk| {
+            let _turn = desk.turn_at_cache();
+            previews::saved(desk)
+        }))
     }
 }
 

@@ -35,13 +35,11 @@ struct Site {
 impl GitServer {
     /// Serves what lies below `root` to who brings `authorization`; `None` where there is no git, unless `ISOBAR_REQUIRE` names it.
     pub(crate) fn start(root: &Path, authorization: &str, access: Access) -> Option<Self> {
-        let there = Command::new("git").args(["http-backend", "-h"]).stdout(Stdio::null()).stderr(Stdio::null()).output();
-        let exec_path = Command::new("git").arg("--exec-path").output();
-        let has_backend =
-            exec_path.is_ok_and(|said| Path::new(String::from_utf8_lossy(&said.stdout).trim()).join("git-http-backend").exists());
-        if there.is_err() || !has_backend {
+        let dir =
+            Command::new("git").arg("--exec-path").output().map(|said| String::from_utf8_lossy(&said.stdout).trim().to_string());
+        if !dir.is_ok_and(|dir| Path::new(&dir).join("git-http-backend").exists()) {
             let required = std::env::var("ISOBAR_REQUIRE").unwrap_or_default();
-            assert!(!required.split(',').any(|tool| tool == "git"), "git is required, and git http-backend is not there");
+            assert!(!required.split(',').any(|tool| tool == "git"), "git is required, and its http-backend is not there");
             return None;
         }
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
