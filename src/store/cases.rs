@@ -154,6 +154,17 @@ async fn a_target_is_leased_to_one_run_at_a_time() {
     }
 }
 
+#[tokio::test]
+async fn who_saw_a_lease_that_was_given_back_since_is_not_refused() {
+    for place in places() {
+        let (one, two) = (place.open(), place.open());
+        let lease = one.acquire(&ids(&["a@prod/x"]), holder("one")).await.expect("nobody has it");
+        assert_eq!(two.holders().await.map(|held| held.len()), Ok(1));
+        one.release(lease).await.expect("it was ours");
+        two.acquire(&ids(&["a@prod/x"]), holder("two")).await.expect("it was given back");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_who_want_one_target_one_gets_it() {
     for place in places() {

@@ -134,17 +134,8 @@ fn of_two_applies_at_once_each_target_is_brought_once_and_the_loser_says_who_hol
     fleet.edit(".gitignore", "/live/", "/live/\n/asked\n/go").commit("Ignore");
     fleet.push_to(&bare);
     let other = Sandbox::clone_of(&bare);
-    let mut first = fleet
-        .program()
-        .arg("apply")
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("it starts");
-    while !fleet.root().join("asked").exists() {
-        assert!(first.try_wait().expect("it is our child").is_none(), "it ended before its gate");
-        std::thread::yield_now();
-    }
+    let mut first = fleet.start(&["apply"]);
+    fleet.await_file("asked", &mut first);
 
     other.isobar("apply").ends(1).says("is being written by run").says("isobar status");
     other.isobar("status").ends(0).says("Writing now");

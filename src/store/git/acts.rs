@@ -47,6 +47,7 @@ impl Desk {
         if wanted.is_empty() {
             return Ok(Lease { run: holder.run, epochs: BTreeMap::new(), guard: None });
         }
+        self.look()?; // nobody is refused for what was so once
         let (trace, guard) = self.here.leave(&holder.run)?;
         let mut ours: BTreeMap<u64, Oid> = BTreeMap::new();
         let mut gone = Vec::new();
@@ -89,6 +90,7 @@ impl Desk {
     }
 
     pub(super) fn free(&mut self, of: &str, event: &Event, run: &Arc<str>, at_ms: u64) -> Result<Vec<TargetId>, StoreError> {
+        self.look()?;
         let mut tries: BTreeMap<Digest, Vec<TargetId>> = BTreeMap::new();
         self.change(|desk| {
             if let Some(targets) = desk.known.arrived.as_ref().and_then(|hash| tries.remove(hash)) {
