@@ -3,8 +3,8 @@
 
 use super::scene::FLEET;
 use crate::exit::Failure;
-use crate::stack::{Mistake, Mistakes, Node, Site};
-use crate::store::{FileStore, GitPlace, GitSite, GitStore, Location, NoPlace, Place, Store};
+use crate::stack::{GitPlace, JournalPlace, Mistake, Mistakes, Node};
+use crate::store::{FileStore, GitSite, GitStore, Location, Store};
 use crate::workspace::{Snapshot, Workspace};
 use crate::world::{Environment, state_dir};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,15 +17,15 @@ pub(super) const DIRECTORY: &str = ".isobar/journal";
 /// Opens the journal.
 pub(super) async fn open(workspace: &Workspace, environment: &Environment) -> Result<Arc<dyn Store>, Failure> {
     let named = named(workspace)?;
-    let mut places = BTreeSet::from([named.clone(), Place::Directory(DIRECTORY.into())]);
-    if let Place::Git(_) = named {
-        places.insert(Place::Git(GitPlace::default())); // a clone may be too shallow to tell that it was named
+    let mut places = BTreeSet::from([named.clone(), JournalPlace::Directory(DIRECTORY.into())]);
+    if let JournalPlace::Git(_) = named {
+        places.insert(JournalPlace::Git(GitPlace::default())); // a clone may be too shallow to tell that it was named
     }
     for snapshot in workspace.versions(FLEET)? {
-        places.extend(declared(workspace, &snapshot)?.and_then(|(text, _)| Place::parse(&text).ok()));
+        places.extend(declared(workspace, &snapshot)?.and_then(Result::ok));
     }
     let directories = filled_directories(workspace, &places);
-    let is_only = |place: &Place| *place == named || matches!(place, Place::Directory(_));
+    let is_only = |place: &JournalPlace| *place == named || matches!(place, JournalPlace::Directory(_));
     if directories.is_empty() && places.iter().all(is_only) {
         return deep_enough(workspace, &named, store(workspace, environment, &named).await?).await; // nobody else need be asked
     }
@@ -35,7 +35,7 @@ pub(super) async fn open(workspace: &Workspace, environment: &Environment) -> Re
         filled.push((dir.display().to_string(), Arc::new(FileStore::open(dir)?)));
     }
     for place in &places {
-        if let Place::Git(place) = place {
+        if let JournalPlace::Git(place) = place {
             let journal = git(workspace, environment, place).await?;
             if !journal.is_empty().await? {
                 filled.push((journal.place(), Arc::new(journal)));
@@ -55,8 +55,9 @@ pub(super) async fn open(workspace: &Workspace, environment: &Environment) -> Re
 }
 
 /// A clone that lacks older commits cannot tell whether the line once named another place: there no history is begun.
-async fn deep_enough(workspace: &Workspace, named: &Place, store: Arc<dyn Store>) -> Result<Arc<dyn Store>, Failure> {
-    let begins = matches!(named, Place::Git(_)) && workspace.is_shallow() && store.history().await?.first_commit().is_none();
+async fn deep_enough(workspace: &Workspace, named: &JournalPlace, store: Arc<dyn Store>) -> Result<Arc<dyn Store>, Failure> {
+    let begins =
+        matches!(named, JournalPlace::Git(_)) && workspace.is_shallow() && store.history().await?.first_commit().is_none();
     if !begins {
         return Ok(store);
     }
@@ -64,18 +65,18 @@ async fn deep_enough(workspace: &Workspace, named: &Place, store: Arc<dyn Store>
     Err(Failure::usage(what, "git fetch --unshallow (or fetch-depth: 0 in actions/checkout)"))
 }
 
-async fn store(workspace: &Workspace, environment: &Environment, place: &Place) -> Result<Arc<dyn Store>, Failure> {
+async fn store(workspace: &Workspace, environment: &Environment, place: &JournalPlace) -> Result<Arc<dyn Store>, Failure> {
     Ok(match place {
-        Place::Directory(dir) => Arc::new(FileStore::open(workspace.root().join(dir))?),
-        Place::Git(place) => Arc::new(git(workspace, environment, place).await?),
+        JournalPlace::Directory(dir) => Arc::new(FileStore::open(workspace.root().join(dir))?),
+        JournalPlace::Git(place) => Arc::new(git(workspace, environment, place).await?),
     })
 }
 
 /// The directories among `places` that hold entries, each once.
-fn filled_directories(workspace: &Workspace, places: &BTreeSet<Place>) -> Vec<PathBuf> {
+fn filled_directories(workspace: &Workspace, places: &BTreeSet<JournalPlace>) -> Vec<PathBuf> {
     let mut filled: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     for place in places {
-        let Place::Directory(dir) = place else { continue };
+        let JournalPlace::Directory(dir) = place else { continue };
         let dir = workspace.root().join(dir);
         let entries = dir.join("entries.jsonl");
         let holds_some = std::fs::metadata(&entries).is_ok_and(|meta| meta.len() > 0);
@@ -113,45 +114,34 @@ async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace)
     Ok(journal)
 }
 
-/// What `HEAD` says; without one, or when it holds no fleet, the working tree.
-fn named(workspace: &Workspace) -> Result<Place, Failure> {
-    let of_head = match workspace.head() {
-        Ok(head) => {
-            let snapshot = workspace.at(&head.0)?;
-            declared(workspace, &snapshot)?.map(|said| (said, snapshot))
-        }
+/// What `HEAD` says. Without one, or when it says nothing that is right, the working tree: it may mend what was never right before that
+/// is committed.
+fn named(workspace: &Workspace) -> Result<JournalPlace, Failure> {
+    let committed = match workspace.head() {
+        Ok(head) => declared(workspace, &workspace.at(&head.0)?)?,
         Err(_) => None,
     };
-    let said = match of_head {
+    let said = match committed.filter(Result::is_ok) {
         Some(said) => Some(said),
-        None => {
-            let snapshot = workspace.worktree(&[".isobar".to_string()])?;
-            declared(workspace, &snapshot)?.map(|said| (said, snapshot))
-        }
+        None => declared(workspace, &workspace.worktree(&[".isobar".to_string()])?)?,
     };
-    let Some(((text, site), snapshot)) = said else { return Ok(Place::Directory(DIRECTORY.into())) };
-    match (Place::parse(&text), site) {
-        (Ok(place), _) => Ok(place),
-        (Err(no_place), Some(site)) => {
-            let mut mistakes = Mistakes::default();
-            mistakes.push(mistake(&site, no_place));
-            let source = workspace.read(&snapshot, FLEET)?;
-            mistakes.quote(|_| source.as_ref().map(|source| &*source.bytes));
-            Err(Failure::Definitions(mistakes))
-        }
-        (Err(no_place), None) => Err(Failure::usage(no_place.what, no_place.hint)),
-    }
+    said.unwrap_or_else(|| Ok(JournalPlace::Directory(DIRECTORY.into()))).map_err(|mistakes| Failure::Definitions(*mistakes))
 }
 
-/// Says what is wrong with the line `journal:`.
-pub(super) fn mistake(site: &Site, no_place: NoPlace) -> Mistake {
-    Mistake::at(site, no_place.what).hint(no_place.hint)
-}
+/// What a fleet says, or what is wrong with the line; also one with other mistakes. `None` when there is no fleet, or one that is no
+/// YAML and was never applied.
+type Declared = Result<JournalPlace, Box<Mistakes>>;
 
-/// What a fleet says and where, also one with mistakes; `None` when there is no fleet, or one that is no YAML and was never applied.
-fn declared(workspace: &Workspace, snapshot: &Snapshot) -> Result<Option<(String, Option<Site>)>, Failure> {
+fn declared(workspace: &Workspace, snapshot: &Snapshot) -> Result<Option<Declared>, Failure> {
     let Some(source) = workspace.read(snapshot, FLEET)? else { return Ok(None) };
     let Some(node) = Node::parse(FLEET, &source.bytes, &mut Mistakes::default()) else { return Ok(None) };
-    let said = node.get("journal").and_then(|journal| Some((journal.as_str()?.to_string(), Some(journal.site.clone()))));
-    Ok(Some(said.unwrap_or_else(|| (format!("file:{DIRECTORY}"), None))))
+    let Some((text, journal)) = node.get("journal").and_then(|node| Some((node.as_str()?, node))) else {
+        return Ok(Some(Ok(JournalPlace::Directory(DIRECTORY.into()))));
+    };
+    Ok(Some(JournalPlace::parse(text).map_err(|(what, hint)| {
+        let mut mistakes = Mistakes::default();
+        mistakes.push(Mistake::at(&journal.site, what).hint(hint));
+        mistakes.quote(|_| Some(&source.bytes));
+        Box::new(mistakes)
+    })))
 }

@@ -17,6 +17,7 @@ pub mod status;
 pub mod why;
 
 mod account;
+mod apart;
 mod converge;
 mod court;
 mod history_place;

@@ -1,6 +1,6 @@
 //! One side of a comparison, gathered: the fleet of a snapshot, what its stacks read, and how to make a target's job of it.
 
-use super::history_place;
+use super::apart::{self, Owner, Place};
 use crate::change::{Digest, Intent, Unseen, UnseenReason};
 use crate::engine::{Job, Sources};
 use crate::exit::Failure;
@@ -10,7 +10,6 @@ use crate::rollout::Settings;
 use crate::stack::{
     Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Site, Source, Stack, StackName, Target, TargetId, Uses,
 };
-use crate::store::Place;
 use crate::workspace::Snapshot;
 use crate::world::World;
 use serde_json::json;
@@ -44,13 +43,11 @@ impl Scene {
     /// Reads everything a snapshot defines; all mistakes of all files at once.
     pub(crate) fn open(world: &World, snapshot: Snapshot) -> Result<Self, Failure> {
         let definitions = definitions(world, &snapshot)?;
-        let fleet = Fleet::read(&definitions, &snapshot.listing).map_err(|mistakes| quoted(mistakes, &definitions))?;
-        let fleet = Arc::new(fleet);
-        let (mut mistakes, mut strict) = (Mistakes::default(), fleet.strict.clone());
+        let (fleet, mut mistakes) = Fleet::read_as_far(&definitions, &snapshot.listing);
+        let Some(fleet) = fleet.map(Arc::new) else { return Err(quoted(mistakes, &definitions)) };
+        let mistaken: BTreeSet<Site> = mistakes.iter().filter_map(|mistake| mistake.site.clone()).collect();
+        let mut strict = fleet.strict.clone();
         strict.extend(misnamed_stacks(&snapshot));
-        if let Some((journal, site)) = &fleet.journal {
-            strict.extend(Place::parse(journal).err().map(|no_place| history_place::mistake(site, no_place)));
-        }
 
         let (mut sources, mut uses) = (BTreeMap::new(), BTreeMap::new());
         for stack in &fleet.stacks {
@@ -71,14 +68,20 @@ impl Scene {
                     break;
                 }
             }
-            engine.check(stack, &found, &mut mistakes, &mut strict);
+            let (mut own, mut own_strict) = (Mistakes::default(), Mistakes::default());
+            engine.check(stack, &found, &mut own, &mut own_strict);
+            mistakes.extend(own.into_iter().filter(|mistake| !is_consequence(mistake, stack, &mistaken)));
+            strict.extend(own_strict.into_iter().filter(|mistake| !is_consequence(mistake, stack, &mistaken)));
             uses.insert(stack.definition().clone(), engine.uses(stack, &found));
             sources.insert(stack.definition().clone(), Arc::new(found));
         }
         let policy = fleet.policy.as_ref().map(|section| Policy::read(section, &fleet, &mut mistakes));
         let settings = Settings::read(&fleet, &mut mistakes);
         let mut warnings = Mistakes::default();
-        fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
+        warnings.extend(unread(&snapshot));
+        if mistaken.is_empty() {
+            fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
+        }
         warnings.quote(|path| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes));
         if !mistakes.is_empty() {
             mistakes.extend(strict);
@@ -119,12 +122,37 @@ impl Scene {
                         let what = format!("{} and {} are the same thing: {identity}", other.id, target.id);
                         let own = if other.region.id == target.region.id { "stack.name" } else { "region.id" };
                         let hint = format!("give each target its own, for example with ${{{{ {own} }}}} in it");
-                        mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));
+                        mistakes.push(Mistake::at(engine.identity_site(&target.stack), what).hint(hint));
                     }
                 }
             }
         }
+        apart::check(self.places(world, &owners), &mut mistakes);
         self.refuse(world, mistakes)
+    }
+
+    /// What must lie apart: destinations, whose owners are given, what stacks read, and the journal.
+    fn places<'a>(&'a self, world: &World, owners: &BTreeMap<String, &'a Target>) -> Vec<Place<'a>> {
+        let mut places = Vec::new();
+        for (identity, target) in owners {
+            let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
+            let Some(path) = identity.strip_prefix("file:").map(str::to_string) else { continue };
+            let site = engine.identity_site(&target.stack);
+            places.push(Place { path, of: Owner::Published(&target.id, target.stack.definition(), site) });
+        }
+        let mut seen = BTreeSet::new();
+        for stack in self.fleet.stacks.iter().filter(|stack| seen.insert(stack.definition())) {
+            let Some(engine) = world.engines.get(&stack.engine) else { continue };
+            let reads = engine.reads(stack);
+            let dirs: Vec<&str> = reads.iter().filter_map(|path| path.strip_suffix('/')).collect();
+            let sources = self.sources.get(stack.definition()).into_iter().flat_map(|sources| sources.keys());
+            let is_below = |path: &str| reads.iter().any(|dir| dir.ends_with('/') && path.starts_with(&**dir));
+            let included = sources.map(|path| &**path).filter(|path| !is_below(path));
+            let of = Owner::Sources(stack.definition());
+            places.extend(dirs.iter().copied().chain(included).map(|path| Place { path: path.into(), of }));
+        }
+        places.extend(self.fleet.journal_dir().map(|path| Place { path, of: Owner::Journal }));
+        places
     }
 
     /// Fails with the mistakes, each with its line; with none all is well.
@@ -261,6 +289,19 @@ fn misnamed_stacks(snapshot: &Snapshot) -> impl Iterator<Item = Mistake> {
     stacks.map(|path| not_utf8(path, "which defines a stack"))
 }
 
+/// Files that are named nearly as a definition is, and not read.
+fn unread(snapshot: &Snapshot) -> impl Iterator<Item = Mistake> {
+    let near = snapshot.listing.leaves().iter().filter_map(|leaf| {
+        let name = leaf.path.rsplit('/').next()?;
+        let meant = if name == "stack.yml" { "stack.yaml" } else { FLEET };
+        (name == "stack.yml" || &*leaf.path == "isobar.yml").then_some((&leaf.path, meant))
+    });
+    near.map(|(path, meant)| {
+        let what = format!("this file is not read: a definition is named {meant}");
+        Mistake::at(&Site::new(path.clone(), 1, 1), what).hint(format!("rename it to {meant}, or give it another name"))
+    })
+}
+
 fn not_utf8(path: &Arc<str>, of: &str) -> Mistake {
     let what = format!("the name of this file, {of}, is not UTF-8");
     Mistake::at(&Site::new(path.clone(), 1, 1), what).hint("rename it; each � stands for bytes that are no text")
@@ -281,6 +322,14 @@ fn read_into(world: &World, snapshot: &Snapshot, paths: Vec<Arc<str>>, found: &m
         }
     }
     Ok(())
+}
+
+/// Says whether what an engine found may only follow from what is wrong in the stack's own file: it stands at the same place, or
+/// in another file, such as a template that names an input of a section that could not be read.
+fn is_consequence(mistake: &Mistake, stack: &Stack, mistaken: &BTreeSet<Site>) -> bool {
+    let Some(site) = &mistake.site else { return false };
+    let is_mistaken = mistaken.iter().any(|other| other.path == stack.site.path);
+    is_mistaken && (site.path != stack.site.path || mistaken.contains(site))
 }
 
 fn quoted(mut mistakes: Mistakes, definitions: &[Source]) -> Failure {

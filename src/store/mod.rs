@@ -7,7 +7,7 @@ mod file;
 mod git;
 mod group;
 mod life;
-mod place;
+mod location;
 #[cfg(test)]
 mod places;
 mod sets;
@@ -15,4 +15,4 @@ mod sets;
 pub use contract::{Boxed, Held, Holder, Job, Lease, Store, StoreError, Stored};
 pub use file::FileStore;
 pub use git::{GitSite, GitStore};
-pub use place::{GitPlace, Location, NoPlace, Place};
+pub use location::Location;

@@ -4,7 +4,7 @@ use super::watch::paused;
 use super::{Converge, End, EndState};
 use crate::change::{Extent, Intent};
 use crate::command::look::look;
-use crate::command::pending::{Pending, Work, refuse_taken, since_applied};
+use crate::command::pending::{Pending, Work, refuse_moved, refuse_taken, since_applied};
 use crate::command::scene::Scene;
 use crate::command::settled::Settled;
 use crate::exit::Failure;
@@ -25,6 +25,7 @@ impl Converge<'_> {
             return Ok(false);
         }
         refuse_taken(self.world, &work, head)?;
+        refuse_moved(self.world, self.scenes, &self.history(), &work, head)?;
         self.account(&work);
         let free = self.free(&work);
         if free.is_empty() || self.done.interrupted {

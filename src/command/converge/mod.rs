@@ -9,13 +9,14 @@ mod end;
 mod held;
 mod older;
 mod open;
+mod round;
 mod watch;
 
 pub(crate) use end::{Converged, End, EndState};
 
 use super::court::{Court, Review};
 use super::look::{keep, looks};
-use super::pending::since_applied;
+use super::pending::{names, since_applied};
 use super::say::say_held;
 use super::scene::{Scene, Scenes};
 use crate::change::{Extent, Preview};
@@ -188,7 +189,7 @@ impl Converge<'_> {
         for pending in &left.pending {
             self.not_begun(&pending.target.id, &why);
         }
-        let behind = left.pending.iter().map(|pending| pending.target.id.clone()).collect();
+        let behind = left.pending.iter().flat_map(|pending| names(&pending.target)).collect();
         let scope = is_part.then(|| self.done.selected.iter().filter(|id| head.fleet.target(id).is_some()).cloned().collect());
         self.append(vec![Event::Settled { commit: self.order.head.0.clone(), scope, behind }]).await.map(drop)
     }

@@ -2,8 +2,7 @@
 //! together, one commit at a time, so that each commit is read, looked at and judged once for all of them.
 
 use super::EndState;
-use super::clear::Round;
-use super::drive::gone;
+use super::round::{Round, gone};
 use crate::change::{Digest, Intent, Preview};
 use crate::command::pending::{Pending, Work, between};
 use crate::command::scene::Scene;

@@ -2,7 +2,7 @@
 
 use super::Converge;
 use crate::change::inert;
-use crate::command::say::say_time;
+use crate::command::say::say_until;
 use crate::diagnosis;
 use crate::journal::{History, Hold};
 use crate::rollout::{Gate, Outcome};
@@ -33,8 +33,8 @@ pub(super) async fn signs(world: &World, history: &Mutex<History>, now_ms: u64) 
     }
     let history = lock();
     let say = |hold: &Hold| match hold.until_ms {
-        Some(until) => format!("held until {}: {}", say_time(until), hold.reason),
-        None => format!("held: {}", hold.reason),
+        Some(until) => format!("until {}: {}", say_until(until), hold.reason),
+        None => format!("until released: {}", hold.reason),
     };
     let held = history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), say(hold))).collect();
     Ok(Signs { paused: paused(&history), held })

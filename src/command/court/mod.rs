@@ -23,6 +23,9 @@ use std::sync::{Arc, Mutex};
 /// one judgement of the past is kept by.
 type Bench = (usize, Option<CommitSha>, Option<CommitSha>, Extent);
 
+/// Commits before the first run that are read at most to find one without a mistake.
+const BROKEN_COMMITS_MAX: usize = 50;
+
 /// What every judgement of one command goes by.
 pub(crate) struct Court<'a> {
     world: &'a World,
@@ -229,7 +232,8 @@ impl<'a> Court<'a> {
         Ok(false)
     }
 
-    /// The fleet from before the first run, or that of the first run itself; looked up once, as every new target asks.
+    /// The fleet from before the first run, or that of the first run itself; looked up once, as every new target asks. One that
+    /// cannot be read says nothing: then the one before it speaks, and where there never was a readable one, nobody does.
     fn beginning(&self, history: &History) -> Result<Option<Arc<Scene>>, Failure> {
         let first = history.first_commit().cloned().map(CommitSha);
         let mut known = self.beginning.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -238,12 +242,18 @@ impl<'a> Court<'a> {
         }
         let workspace = &self.world.workspace;
         let run = first.clone().or_else(|| self.head.clone());
-        let before = run.and_then(|run| workspace.commit(&format!("{run}^")).ok()); // the first commit of all has none
+        let back = |steps: usize| workspace.commit(&format!("{}~{steps}", run.as_ref()?)).ok(); // the first commit of all has none before
+        let has_fleet = |commit: &CommitSha| workspace.at(&commit.0).is_ok_and(|snapshot| snapshot.listing.get(FLEET).is_some());
+        let before = (1..=BROKEN_COMMITS_MAX).map_while(back).take_while(has_fleet);
         let mut found = None;
-        for commit in before.into_iter().chain(first.clone()) {
-            if workspace.at(&commit.0)?.listing.get(FLEET).is_some() {
-                found = Some(self.scenes.at(&commit)?);
-                break;
+        for commit in before.chain(first.clone().filter(has_fleet)) {
+            match self.scenes.at(&commit) {
+                Ok(scene) => {
+                    found = Some(scene);
+                    break;
+                }
+                Err(Failure::Definitions(_)) => {}
+                Err(other) => return Err(other),
             }
         }
         known.insert(first, found.clone());
