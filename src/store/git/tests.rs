@@ -244,7 +244,7 @@ async fn files_of_entries_stay_few_and_what_is_old_is_not_written_again() {
     let repository = git2::Repository::open_bare(dir.path().join("deep/origin.git")).expect("it was made");
     let mut known = Known::nothing("here".into());
     let mut written = 0;
-    for at in 0..500 {
+    for at in 0..200 {
         let mut change = Change::on(&known, String::new());
         change.entries = change.chain.seal_group(vec![paused(&format!("{at:04}"))], &"run".into(), at);
         let draft = Draft::write("here", &repository, &known, change).expect("it has room");
@@ -257,7 +257,7 @@ async fn files_of_entries_stay_few_and_what_is_old_is_not_written_again() {
     let tip = known.tip();
     let mut reader = Known::nothing("here".into());
     reader.follow(&repository, tip).expect("it is whole");
-    assert_eq!((reader.chain.seq, reader.entries(&repository).map(|entries| entries.len())), (500, Ok(500)));
+    assert_eq!((reader.chain.seq, reader.entries(&repository).map(|entries| entries.len())), (200, Ok(200)));
 }
 
 #[tokio::test]
