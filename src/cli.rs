@@ -123,7 +123,7 @@ async fn act(cli: Cli, environment: Environment, terminal: Terminal, stop: Stop)
         Verb::Init(args) => return command::init::run(&here, &terminal, args.example),
         _ => {}
     }
-    let world = command::open(&here, cli.reviews.clone(), environment, terminal, stop)?;
+    let world = command::open(&here, cli.reviews.clone(), environment, terminal, stop).await?;
     let exit = verb(&world, cli.verb).await?;
     Ok(world.stop.asked().map_or(exit, Exit::Interrupted))
 }
@@ -174,8 +174,9 @@ async fn verb(world: &World, verb: Verb) -> Result<Exit, Failure> {
         }
         Verb::Why(args) => command::why::run(world, &args.target, args.base.as_deref(), args.json).await,
         Verb::Recover(args) => {
-            let (selector, form) = args.read()?;
-            command::recover::run(world, &command::recover::Request { selector, form }).await
+            let (selector, form) = args.tell.read()?;
+            let release = args.release.zip(args.reason);
+            command::recover::run(world, &command::recover::Request { selector, form, release }).await
         }
         Verb::Pause(args) => command::control::pause(world, &args.reason, args.json).await,
         Verb::Resume(args) => command::control::resume(world, args.json).await,

@@ -5,7 +5,7 @@ mod scratch;
 
 use crate::review::{CommitSha, PullRequest, User};
 use crate::stack::{BlobId, Leaf, Listing, Mode, Source};
-use git2::{ErrorCode, ObjectType, Oid, Repository, Status, StatusOptions};
+use git2::{ConfigLevel, ErrorCode, ObjectType, Oid, Repository, Status, StatusOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -299,6 +299,46 @@ impl Workspace {
             found.extend(people(&commit).into_iter().map(|user| user.0));
         }
         Ok(found.into_iter().map(User).collect())
+    }
+
+    /// Returns the address of the remote `origin`, as git's configuration resolves it.
+    pub fn origin(&self) -> Option<String> {
+        let repository = self.lock();
+        let origin = repository.find_remote("origin").ok()?;
+        origin.url().ok().map(str::to_string)
+    }
+
+    /// Says whether older commits are missing here.
+    pub fn is_shallow(&self) -> bool {
+        self.lock().is_shallow()
+    }
+
+    /// Says whether this repository itself has the ref `name`.
+    pub fn has_reference(&self, name: &str) -> bool {
+        self.lock().find_reference(name).is_ok()
+    }
+
+    /// Returns the directory that all work trees of this repository share: `.git`, outside of any work tree.
+    pub fn shared_dir(&self) -> PathBuf {
+        self.lock().commondir().to_path_buf()
+    }
+
+    /// Returns what this repository's own configuration says, names and values.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let read = || -> Result<Vec<(String, String)>, git2::Error> {
+            let config = self.lock().config()?;
+            let (mut found, mut entries) = (Vec::new(), config.entries(None)?);
+            while let Some(entry) = entries.next() {
+                let entry = entry?;
+                if let (ConfigLevel::Local | ConfigLevel::Worktree, Ok(name), Ok(value)) =
+                    (entry.level(), entry.name(), entry.value())
+                {
+                    found.push((name.to_string(), value.to_string()));
+                }
+            }
+            Ok(found)
+        };
+        read().unwrap_or_default()
     }
 
     /// Returns who works here, as git's configuration says: names that may not approve their own change.

@@ -3,7 +3,7 @@
 use crate::change::Key;
 use crate::engine::{self, Engines};
 use crate::host::{Host, Local, LocalConfig};
-use crate::store::{FileStore, Store};
+use crate::store::Store;
 use crate::workspace::Workspace;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -77,38 +77,27 @@ impl Clock {
     }
 }
 
-/// Where a world's journal and reviews are.
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// The journal directory.
-    pub journal: PathBuf,
-    /// The file of local reviews, outside the working tree.
-    pub reviews: PathBuf,
-}
-
 impl World {
-    /// Builds the hands for the repository that `workspace` opened.
+    /// Builds the hands for the repository that `workspace` opened, with the journal in `store` and local reviews in a file.
     pub fn build(
         workspace: Workspace,
-        places: Places,
+        store: Arc<dyn Store>,
+        reviews: PathBuf,
         environment: Environment,
         terminal: Terminal,
         stop: Stop,
-    ) -> Result<Self, crate::exit::Failure> {
+    ) -> Self {
         let clock = Clock::new(&environment);
         let change = workspace.head().and_then(|head| workspace.people(Some(&head), &head));
         let change = change.unwrap_or_else(|_| nobodys_change());
-        let config = LocalConfig {
-            reviews: places.reviews,
-            worktree: workspace.root().to_path_buf(),
-            on_actions: environment.on_actions(),
-            change,
-        };
+        let config =
+            LocalConfig { reviews, worktree: workspace.root().to_path_buf(), on_actions: environment.on_actions(), change };
         let key = environment.get("ISOBAR_KEY").map(|text| Key::new(text.as_bytes()));
         environment.get("ISOBAR_KEY").iter().for_each(|key| terminal.mask(&"ISOBAR_KEY".into(), &Arc::from(*key)));
+        environment.get("GITHUB_TOKEN").iter().for_each(|token| terminal.mask(&"GITHUB_TOKEN".into(), &Arc::from(*token)));
         let run = run_id(clock.now_ms());
-        Ok(Self {
-            store: Arc::new(FileStore::open(places.journal)?),
+        Self {
+            store,
             host: Arc::new(Local::new(config)),
             engines: engine::all(),
             workspace,
@@ -118,7 +107,7 @@ impl World {
             terminal,
             stop,
             run,
-        })
+        }
     }
 
     /// Returns the values of the named secrets that are set; the terminal will not write them.
@@ -135,10 +124,15 @@ pub fn reviews_path(environment: &Environment, root: &Path) -> PathBuf {
     if let Some(path) = environment.get("ISOBAR_REVIEWS") {
         return path.into();
     }
+    let repository = crate::change::Digest::of("repository", &[&root.to_string_lossy()]);
+    state_dir(environment).join(repository.short()).join("reviews.jsonl")
+}
+
+/// Returns where this user keeps what must outlive a run, outside of every repository.
+pub fn state_dir(environment: &Environment) -> PathBuf {
     let state = environment.get("XDG_STATE_HOME").map(PathBuf::from);
     let home = || environment.get("HOME").map_or_else(std::env::temp_dir, PathBuf::from).join(".local/state");
-    let repository = crate::change::Digest::of("repository", &[&root.to_string_lossy()]);
-    state.unwrap_or_else(home).join("isobar").join(repository.short()).join("reviews.jsonl")
+    state.unwrap_or_else(home).join("isobar")
 }
 
 fn nobodys_change() -> crate::review::PullRequest {

@@ -46,7 +46,7 @@ pub(super) enum Verb {
     /// Why a target is touched or not, where its values come from, what it waits for
     Why(WhyArgs),
     /// Explains every unknown outcome and closes it by a fresh preview
-    Recover(Tell),
+    Recover(RecoverArgs),
     /// Starts nothing new anywhere until resume
     Pause(PauseArgs),
     /// Ends a pause, and lets stopped rollouts go on
@@ -218,6 +218,18 @@ pub(super) struct JsonArgs {
     /// Print JSON, on one line
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RecoverArgs {
+    #[command(flatten)]
+    pub(super) tell: Tell,
+    /// First take from this run what it holds: only when you know that it has ended, which cannot be proven from here
+    #[arg(long, value_name = "RUN", requires = "reason")]
+    pub(super) release: Option<String>,
+    /// How you know that it has ended; the journal keeps it
+    #[arg(long, value_name = "TEXT", requires = "release", value_parser = reason)]
+    pub(super) reason: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -70,6 +70,10 @@ const ENVIRONMENT: &str = "
 | `ISOBAR_REVIEWS` | The file of local reviews, instead of one below `XDG_STATE_HOME` |
 | `ISOBAR_LOG` | What happens inside, to standard error: `info`, `debug`, or a filter by room |
 | `ISOBAR_NOW_MS` | The time, in milliseconds since 1970, for tests |
+| `GITHUB_TOKEN` | Reaches a journal in git on `GITHUB_SERVER_URL` (https://github.com), where the checkout keeps no credentials |
+| `HOSTNAME` | The name of this machine, for those who wait for its lease |
+| `GITHUB_TOKEN` | Reaches a journal in git on `GITHUB_SERVER_URL` (https://github.com), where the checkout keeps no credentials |
+| `HOSTNAME` | The name of this machine, for those who wait for its lease |
 | `NO_COLOR` | No colour |
 | what a definition names as `!secret NAME` | The value of that secret |
 ";

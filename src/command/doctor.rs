@@ -5,6 +5,7 @@ use super::scene::{FLEET, Scene};
 use super::tell;
 use crate::exit::{Exit, Failure};
 use crate::journal::History;
+use crate::store::StoreError;
 use crate::world::World;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -55,7 +56,13 @@ async fn examine(world: &World) -> Vec<Finding> {
                 entries.len()
             ))
         }
+        Err(StoreError::Io { what, hint: Some(hint) }) => bad(what, Some(hint)),
         Err(error) => bad(error.to_string(), Some("isobar writes nothing on a journal that it cannot read".into())),
+    });
+    findings.push(match world.store.may_append().await {
+        Ok(()) => good("the journal can be written to"),
+        Err(StoreError::Io { what, hint }) => bad(what, hint),
+        Err(error) => bad(error.to_string(), None),
     });
     findings.push(match world.host.approvals().await {
         Ok(approvals) => good(format!("reviews from the {} host can be read: {} so far", world.host.name(), approvals.len())),

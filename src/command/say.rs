@@ -12,12 +12,18 @@ pub(crate) fn short(commit: &str) -> &str {
 
 /// Tells a failed acquisition: who writes about the targets, and for how long already.
 pub(crate) fn say_held(error: StoreError, now_ms: u64) -> Failure {
-    let StoreError::Held { holder, .. } = &error else { return error.into() };
+    let StoreError::Held { holder, is_proven, .. } = &error else { return error.into() };
     let ago = say_secs(now_ms.saturating_sub(holder.since_ms) / 1_000);
     let what = format!("{error}, since {} ({ago} ago)", say_time(holder.since_ms));
-    let hint =
-        "wait until it has ended, then say this again; isobar status shows who writes, and a process that is gone holds nothing";
-    Failure::World(what, Some(hint.into()))
+    let hint = match is_proven {
+        true => "wait until it has ended, then say this again; isobar status shows who writes, and a process that is gone holds nothing".into(),
+        false => format!(
+            "wait until it has ended; whether it lives cannot be proven from here, and time alone frees nothing: when you know that it \
+             has ended, isobar recover --release {} --reason \"…\"",
+            holder.run
+        ),
+    };
+    Failure::World(what, Some(hint))
 }
 
 /// `40 s`, `4 min`, `3 h`.

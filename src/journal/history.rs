@@ -68,7 +68,7 @@ impl History {
             Event::Settled { .. } | Event::DriftChecked { .. } | Event::Resumed { .. } => self.resolve(),
             Event::RunStarted { .. } | Event::Cleared { .. } | Event::Planned { .. } | Event::Step { .. } => {}
             Event::Superseded { .. } | Event::Applied { .. } | Event::Recovered { .. } => {}
-            Event::Paused { .. } | Event::Held { .. } | Event::Released { .. } => {}
+            Event::Paused { .. } | Event::Held { .. } | Event::Released { .. } | Event::Freed { .. } => {}
         }
     }
 
@@ -205,6 +205,7 @@ impl History {
             Event::Released { region, by: _ } => {
                 self.holds.remove(region);
             }
+            Event::Freed { of: _, by: _, reason: _ } => {}
             Event::DriftChecked { commit: _, scope, found, unchecked } => {
                 self.check_drift(scope.as_deref(), found, unchecked, entry.at_ms);
             }

@@ -208,7 +208,7 @@ fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
     let clearances: Vec<_> = [&stuck, &quick].map(clearance).into();
 
     let halt = run(async {
-        let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0 };
+        let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None };
         let lease = store.acquire(&[stuck.clone(), quick.clone()], holder).await.expect("nobody else is here");
         let drive = Drive {
             engines: &engines,

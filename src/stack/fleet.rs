@@ -3,7 +3,8 @@
 use super::definition::{self, Draft};
 use super::fleet_file::{self, FleetFile};
 use super::{
-    Kind, Leaf, Listing, Mistake, Mistakes, Mode, Node, OutputFrom, Region, RegionId, Site, Source, Stack, StackName, TargetId,
+    JournalPlace, Kind, Leaf, Listing, Mistake, Mistakes, Mode, Node, OutputFrom, Region, RegionId, Site, Source, Stack,
+    StackName, TargetId,
 };
 use super::{Vars, check, instance};
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,9 +148,12 @@ impl Fleet {
         nodes.into_iter().find_map(|node| node.secret_site(name)).cloned()
     }
 
-    /// Returns the directory that the fleet names for its journal, from the root; `None` where it names none.
+    /// Returns the directory that the fleet names for its journal, from the root; `None` where it names none, or a ref.
     pub fn journal_dir(&self) -> Option<String> {
-        self.journal.as_ref().and_then(|(text, _)| super::journal_dir(text).ok())
+        match JournalPlace::parse(&self.journal.as_ref()?.0).ok()? {
+            JournalPlace::Directory(dir) => Some(dir),
+            JournalPlace::Git(_) => None,
+        }
     }
 
     pub fn stack(&self, name: &StackName) -> Option<&Arc<Stack>> {

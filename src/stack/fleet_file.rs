@@ -1,7 +1,7 @@
 //! `isobar.yaml`, read: regions, layers of vars, teams; policy and rollout are kept unread.
 
 use super::expression::check_expressions;
-use super::{Fields, FirstApply, Kind, Mistake, Mistakes, Node, Region, RegionId, Site, Vars, did_you_mean, journal_dir};
+use super::{Fields, FirstApply, JournalPlace, Kind, Mistake, Mistakes, Node, Region, RegionId, Site, Vars, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -134,7 +134,7 @@ pub(super) fn vars(node: Option<&Node>, mistakes: &mut Mistakes) -> Vars {
 fn journal(fields: &mut Fields<'_>, strict: &mut Mistakes) -> Option<(Arc<str>, Site)> {
     let text = fields.text("journal")?;
     let site = &fields.get("journal")?.site;
-    if let Err((what, hint)) = journal_dir(text) {
+    if let Err((what, hint)) = JournalPlace::parse(text) {
         strict.push(Mistake::at(site, what).hint(hint));
     }
     Some((text.into(), site.clone()))

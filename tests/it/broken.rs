@@ -26,6 +26,18 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("an unknown key", "app/stack.yaml", "where: all\ndepends: []\nDOCUMENTS", "app/stack.yaml:2:1: unknown key \"depends\""),
     ("a duplicate key", "app/stack.yaml", "where: all\nwhere: all\nDOCUMENTS", "app/stack.yaml:2:1:"),
     ("a wrong type", "app/stack.yaml", "where: all\ndepends_on: { a: b }\nDOCUMENTS", "app/stack.yaml:2:"),
+    (
+        "a journal on a branch",
+        "isobar.yaml",
+        "version: 1\nregions: { prod/a: {} }\njournal: git:#refs/heads/journal\n",
+        "isobar.yaml:3:10: journal \"git:#refs/heads/journal\" lies below refs/heads/",
+    ),
+    (
+        "a journal to come",
+        "isobar.yaml",
+        "version: 1\nregions: { prod/a: {} }\njournal: s3://bucket/journal\n",
+        "isobar.yaml:3:10: journal \"s3://bucket/journal\" is object storage, which is planned",
+    ),
     ("no engine", "app/stack.yaml", "where: all\n", "app/stack.yaml:1:1:"),
     ("two engines", "app/stack.yaml", "where: all\ntofu: {}\nDOCUMENTS", "app/stack.yaml:"),
     ("an engine to come", "app/stack.yaml", "where: all\npulumi: { source: . }\n", "app/stack.yaml:2:1:"),

@@ -109,13 +109,13 @@ fn a_target_killed_half_way_goes_on_with_what_is_left_of_its_approval() {
 #[test]
 fn another_run_is_refused_while_one_writes_and_free_again_when_it_died() {
     let gate = "gates: [{ command: [sh, -c, \"touch asked; exec sleep 60\"] }]";
-    let fleet = app("prod/a", &format!("rollout: {{ prod: {{ {gate} }} }}"));
+    let fleet = app("prod/a", &format!("rollout: {{ prod: {{ {gate} }} }}")).env("HOSTNAME", "laptop");
     fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("Ignore");
     let mut first = fleet.start(&["apply"]);
     fleet.await_file("asked", &mut first);
 
     let second = fleet.pass_secs(240).isobar("apply").ends(1).says("isobar status");
-    let since = format!("process {} on localhost, since 2026-11-22 09:00 UTC (4 min ago)\n", first.id());
+    let since = format!("process {} on laptop, since 2026-11-22 09:00 UTC (4 min ago)\n", first.id());
     assert!(second.stderr.contains(&since), "{}", second.stderr);
     fleet.isobar("status").ends(0).says("Writing now");
     first.kill().expect("it is our child");

@@ -13,6 +13,7 @@ mod docs;
 mod drift;
 mod fleets;
 mod forward;
+mod git_journal;
 mod holes;
 mod house;
 mod instances;

@@ -103,7 +103,10 @@ fn stuck(fleet: &Sandbox, begun: &Arc<Notify>) -> World {
         Environment { variables: [("ISOBAR_NOW_MS".to_string(), fleet.now_ms().to_string())].into(), ..Environment::default() };
     let terminal = Terminal::new(&environment, true, true).hushed();
     let reviews = fleet.outside("home/.local/state/reviews.jsonl").into();
-    let mut world = command::open(&fleet.root(), Some(reviews), environment, terminal, Stop::default()).expect("a world");
+    let root = fleet.root();
+    let opened = command::open(&root, Some(reviews), environment, terminal, Stop::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut world = runtime.block_on(opened).expect("a world");
     let documents = world.engines.get("documents").expect("it is embedded").clone();
     world.engines = Engines::new(vec![Arc::new(Stuck { documents, begun: begun.clone(), stops: None })]);
     world

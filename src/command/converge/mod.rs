@@ -25,7 +25,7 @@ use crate::journal::{Entry, Event, History, State, Verb};
 use crate::review::{CommitSha, User};
 use crate::runner::Looks;
 use crate::stack::{Selector, TargetId};
-use crate::store::{Holder, Lease};
+use crate::store::{Holder, Job, Lease};
 use crate::world::World;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -112,8 +112,14 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
 }
 
 fn holder(world: &World) -> Holder {
-    let host = world.environment.get("HOSTNAME").unwrap_or("localhost").into();
-    Holder { run: world.run.clone(), host, pid: std::process::id(), since_ms: world.clock.now_ms() }
+    let set = |name: &str| world.environment.get(name).map(Arc::from);
+    let job = || {
+        let (run_id, attempt) = (set("GITHUB_RUN_ID")?, set("GITHUB_RUN_ATTEMPT")?);
+        Some(Job { repository: set("GITHUB_REPOSITORY")?, run_id, attempt, name: set("GITHUB_JOB")? })
+    };
+    let host = set("HOSTNAME").unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into());
+    let job = job().filter(|_| world.environment.on_actions());
+    Holder { run: world.run.clone(), host, pid: std::process::id(), since_ms: world.clock.now_ms(), job }
 }
 
 /// Keeps what waits as it was shown now, so that the one command that approves it has something to be bound to.

@@ -186,7 +186,7 @@ async fn the_journal_is_its_owners_alone_and_never_dirties_a_work_tree() {
     let dir = root.path().join(".isobar/journal");
     let store = open(&dir);
     append(&store, &["a"]).await.expect("it has room");
-    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5 };
+    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5, job: None };
     let targets = ["a@prod/x".parse().expect("a target")];
     let _lease = store.acquire(&targets, holder).await.expect("nobody has it");
 
@@ -201,7 +201,7 @@ async fn a_lease_file_that_a_crash_left_half_written_holds_nothing() {
     let dir = temporary();
     std::fs::create_dir(dir.path().join("leases")).expect("it has room");
     std::fs::write(dir.path().join("leases/41.json"), "{\"epoch\":41,\"hol").expect("it has room");
-    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5 };
+    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5, job: None };
     let targets = ["a@prod/x".parse().expect("a target")];
     let store = open(dir.path());
     assert_eq!(store.holders().await, Ok(vec![]));
@@ -213,7 +213,7 @@ async fn a_lease_file_that_a_crash_left_half_written_holds_nothing() {
 async fn an_epoch_that_cannot_be_read_is_never_guessed() {
     let dir = temporary();
     std::fs::write(dir.path().join("epoch"), "many\n").expect("it has room");
-    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5 };
+    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5, job: None };
     let refused = open(dir.path()).acquire(&["a@prod/x".parse().expect("a target")], holder).await;
     assert!(matches!(refused, Err(StoreError::Broken { .. })), "{refused:?}");
 }
