@@ -120,6 +120,12 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         untouched: bool,
     },
+    /// Somebody said that the run `of` had ended, and took from it what it held.
+    Freed {
+        of: Arc<str>,
+        by: User,
+        reason: Arc<str>,
+    },
 }
 
 /// One event in its place in the chain.
@@ -181,7 +187,9 @@ impl Event {
             | Event::Superseded { .. }
             | Event::Settled { .. }
             | Event::DriftChecked { .. } => None,
-            Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } => None,
+            Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } | Event::Freed { .. } => {
+                None
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::open::OpenRollouts;
 use super::record::{Marks, Record, Run};
 use super::{Drifted, Entry, Event};
+use crate::change::Extent;
 use crate::review::User;
 use crate::rollout::{Progress, StepEvent};
 use crate::stack::{RegionId, TargetId};
@@ -26,6 +27,8 @@ pub struct History {
     first_commit: Option<Arc<str>>,
     trusted_commit: Option<Arc<str>>,
     rollouts_begun: usize,
+    /// The commit that was planned last, and how much its whole change was.
+    whole: Option<(Arc<str>, Extent)>,
     /// The entry folded last, and whether one before it was not.
     seq: u64,
     misses: bool,
@@ -52,6 +55,12 @@ impl History {
         history
     }
 
+    /// How much the whole change was that `commit` brought, when rules counted it: a part that is left is still a part of that.
+    /// Nothing when another commit was planned since.
+    pub fn whole_of(&self, commit: &str) -> Extent {
+        self.whole.as_ref().filter(|(planned, _)| **planned == *commit).map(|(_, whole)| *whole).unwrap_or_default()
+    }
+
     /// Folds one entry in.
     pub fn record(&mut self, entry: &Entry) {
         self.fold(entry);
@@ -59,7 +68,7 @@ impl History {
             Event::Settled { .. } | Event::DriftChecked { .. } | Event::Resumed { .. } => self.resolve(),
             Event::RunStarted { .. } | Event::Cleared { .. } | Event::Planned { .. } | Event::Step { .. } => {}
             Event::Superseded { .. } | Event::Applied { .. } | Event::Recovered { .. } => {}
-            Event::Paused { .. } | Event::Held { .. } | Event::Released { .. } => {}
+            Event::Paused { .. } | Event::Held { .. } | Event::Released { .. } | Event::Freed { .. } => {}
         }
     }
 
@@ -167,6 +176,8 @@ impl History {
                 if let Some((_, run)) = self.runs.iter_mut().rev().find(|(id, _)| *id == entry.run) {
                     run.planned += 1;
                 }
+                let whole = rollout.whole.map(|whole| whole.at_least(self.whole_of(&rollout.commit)));
+                self.whole = whole.map(|whole| (rollout.commit.clone(), whole)).or(self.whole.take());
                 self.rollouts.plan(rollout);
             }
             Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),
@@ -175,7 +186,7 @@ impl History {
                 let (commit, now) = (self.share(commit), self.marks.now);
                 let run = self.runs.iter().rev().find(|(id, _)| *id == entry.run).map(|(_, run)| run.clone());
                 let record = self.reach(target);
-                record.apply(*intent, commit, digest, run.as_ref(), entry.at_ms);
+                record.apply(*intent, commit, digest, changes, run.as_ref(), entry.at_ms);
                 record.arrived = now;
                 if !changes.is_empty() {
                     record.changed = now;
@@ -194,6 +205,7 @@ impl History {
             Event::Released { region, by: _ } => {
                 self.holds.remove(region);
             }
+            Event::Freed { of: _, by: _, reason: _ } => {}
             Event::DriftChecked { commit: _, scope, found, unchecked } => {
                 self.check_drift(scope.as_deref(), found, unchecked, entry.at_ms);
             }
@@ -206,8 +218,12 @@ impl History {
         match step {
             StepEvent::Started { target } => self.reach(target).start(at_ms),
             StepEvent::Finished { target, outcome } => {
-                let planned = self.rollouts.planned(rollout, target);
-                self.reach(target).finish(outcome, planned, at_ms);
+                let (planned, now) = (self.rollouts.planned(rollout, target), self.marks.now);
+                let record = self.reach(target);
+                if record.started && outcome.is_reached() {
+                    record.changed = now; // also by a start whose end was never recorded
+                }
+                record.finish(outcome, planned, at_ms);
             }
             StepEvent::Resumed => {
                 for target in self.rollouts.targets(rollout) {
@@ -331,6 +347,25 @@ mod tests {
     fn settled(commit: &str, scope: Option<&[&str]>, behind: &[&str]) -> Event {
         let ids = |texts: &[&str]| texts.iter().map(|text| id(text)).collect();
         Event::Settled { commit: commit.into(), scope: scope.map(ids), behind: ids(behind) }
+    }
+
+    #[test]
+    fn what_a_start_without_an_end_had_changed_is_new_to_those_who_use_it() {
+        let step = |step: StepEvent| Event::Step { rollout: "r1".into(), step };
+        let base = id("base@prod/eu");
+        let user_first = vec![applied("base@prod/eu", "c1"), applied("app@prod/eu", "c1")];
+        let recovered = [
+            step(StepEvent::Started { target: base.clone() }),
+            step(StepEvent::Finished { target: base.clone(), outcome: Outcome::Applied }),
+            applied("base@prod/eu", "c2"), // by a fresh preview that was empty
+        ];
+        let is_older = |events: Vec<Event>| {
+            let history = history(events);
+            let record = |target: &TargetId| history.target(target).cloned().expect("it was applied");
+            record(&id("app@prod/eu")).is_older_than(&record(&base))
+        };
+        assert!(!is_older([user_first.clone(), vec![applied("base@prod/eu", "c2")]].concat()), "nothing was begun");
+        assert!(is_older([user_first, recovered.to_vec()].concat()));
     }
 
     #[test]

@@ -4,6 +4,15 @@
 mod cases;
 mod contract;
 mod file;
+mod git;
+mod group;
+mod life;
+mod location;
+#[cfg(test)]
+mod places;
+mod sets;
 
-pub use contract::{Boxed, Held, Holder, Lease, Store, StoreError, Stored};
+pub use contract::{Boxed, Held, Holder, Job, Lease, Store, StoreError, Stored};
 pub use file::FileStore;
+pub use git::{GitSite, GitStore};
+pub use location::Location;

@@ -1,6 +1,6 @@
 //! The whole way of a change where the destination is a bucket: on moto for S3, Azurite for Azure, and a Google of our own.
 
-use crate::support::cloud::{Cloud, clouds};
+use crate::support::cloud::{Cloud, clouds, google};
 use crate::support::{Ran, Sandbox, app};
 use isobar::bucket::{Access, Address, Bucket, Buckets};
 use std::collections::BTreeMap;
@@ -106,6 +106,31 @@ fn a_change_goes_its_whole_way_into_a_bucket() {
         let left: Vec<String> = fleet.live().into_keys().collect();
         assert_eq!(left, ["prod/c/app/stranger"], "{}: what is not ours stays", cloud.name);
     }
+}
+
+#[test]
+fn a_bucket_is_left_for_no_other_place_and_holds_no_destination_in_another() {
+    let fleet = Fleet::new(&google(), "prod/a", "");
+    let (published, sandbox) = (format!("{}/{}/prod/a/app", fleet.cloud.url, fleet.top), &fleet.sandbox);
+    fleet.isobar("apply").ends(0);
+    for (from, to) in [("}}/${{ stack.name }}", "}}/elsewhere"), ("gs://", "s3://"), ("s3://isobar-tests", "file:./live")] {
+        sandbox.edit("app/stack.yaml", from, to).commit("Elsewhere");
+        for verb in ["preview", "apply"] {
+            let told = format!("would leave what it published behind: it is at {published}");
+            fleet.isobar(verb).ends(65).says(&told).says("app/stack.yaml:");
+        }
+    }
+    assert_eq!(fleet.live().len(), 3);
+
+    let other = format!("where: all\ndocuments:\n  source: ./templates\n  destination: {published}/inside\n");
+    let fleet = Fleet { sandbox: app("prod/a", ""), ..fleet };
+    fleet.sandbox.edit("app/stack.yaml", "file:./live/${{ region.id }}/app", &published);
+    fleet.sandbox.file("other/stack.yaml", &other).file("other/templates/x", "x\n").commit("Inside");
+    let told =
+        format!("the destination of other@prod/a, {published}/inside, lies inside {published}, the destination of app@prod/a");
+    fleet.isobar("check").ends(65).says(&told).says("other/stack.yaml:4:");
+    fleet.sandbox.edit("other/stack.yaml", "/inside", "").commit("The same");
+    fleet.isobar("check").ends(65).says(&format!("app@prod/a and other@prod/a are the same thing: {published}"));
 }
 
 #[test]

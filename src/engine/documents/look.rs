@@ -1,6 +1,5 @@
 //! What would change at the destination: the rendered documents beside those that are there. Reads, and changes nothing.
 
-use super::compare::There;
 use super::destination;
 use super::layout::Layout;
 use super::manifest::Manifest;
@@ -15,6 +14,9 @@ use crate::engine::Job;
 use crate::stack::Mistakes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// The bytes of the documents that are there.
+pub(super) type There = BTreeMap<Arc<str>, Vec<u8>>;
 
 /// What was seen, kept for an apply. Not `Debug`: it holds the documents.
 pub(super) struct Look {

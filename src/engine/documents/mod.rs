@@ -26,12 +26,13 @@ mod vocabulary;
 use super::{Boxed, Engine, Failure, Job, Sources};
 use crate::bucket::Buckets;
 use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason, say_missing};
-use crate::stack::{Mistakes, Resolved, Stack, Uses, unbroken};
+use crate::stack::{Mistakes, Resolved, Site, Stack, Uses, unbroken};
 use look::Look;
-use place::{BeforeWrite, Found, Place};
+use place::{BeforeWrite, Found, Place, Waiting};
 use section::Section;
 use std::cell::RefCell;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 const NAME: &str = "documents";
 
@@ -40,6 +41,8 @@ const NAME: &str = "documents";
 pub(super) struct Documents {
     buckets: Buckets,
     before_write: Option<BeforeWrite>,
+    /// Closed once nobody waits for what is being done; `None`: somebody always does.
+    waiting: Option<Waiting>,
 }
 
 impl Engine for Documents {
@@ -79,6 +82,10 @@ impl Engine for Documents {
         destination::of_section(&resolved.section).map(|destination| destination.to_string())
     }
 
+    fn identity_site<'a>(&self, stack: &'a Stack) -> &'a Site {
+        stack.section.get("destination").map_or(&stack.section.site, |node| &node.site)
+    }
+
     fn preview<'a>(&'a self, job: &'a Job) -> Boxed<'a, Result<Preview, Unseen>> {
         Box::pin(async move {
             let target = job.target.id.clone();
@@ -106,7 +113,7 @@ impl Engine for Documents {
 
 impl Documents {
     pub(super) fn new(buckets: Buckets) -> Self {
-        Self { buckets, before_write: None }
+        Self { buckets, ..Self::default() }
     }
 
     /// Runs `work` where it may wait for a disk or a service. What a panic says is not told: it may hold a value.
@@ -115,9 +122,20 @@ impl Documents {
         job: &Job,
         work: impl FnOnce(&Self, &Job) -> T + Send + 'static,
     ) -> Result<T, String> {
-        let (engine, job) = (self.clone(), job.clone());
+        let (_waits, waiting) = watch::channel(()); // closed when this future is dropped
+        let (engine, job) = (self.until(waiting), job.clone());
         let done = tokio::task::spawn_blocking(move || work(&engine, &job)).await;
         done.map_err(|_panicked_or_cancelled| "the documents engine stopped unexpectedly; please report it".to_string())
+    }
+
+    /// The same engine, which changes nothing more once nobody waits for it: a thread cannot be stopped, but it can stop by itself.
+    fn until(&self, waiting: Waiting) -> Self {
+        let (waits, before_write) = (waiting.clone(), self.before_write.clone());
+        let heard = move |step: &str| match waits.has_changed() {
+            Err(_closed) => Err(std::io::Error::other(place::GIVEN_UP)),
+            Ok(_) => before_write.as_ref().map_or(Ok(()), |before_write| before_write(step)),
+        };
+        Self { buckets: self.buckets.clone(), before_write: Some(Arc::new(heard)), waiting: Some(waiting) }
     }
 
     fn look(&self, job: &Job) -> Result<(Look, Box<dyn Place>), UnseenReason> {
@@ -127,7 +145,7 @@ impl Documents {
     }
 
     fn open(&self, job: &Job, section: &Section) -> Result<Box<dyn Place>, String> {
-        place::open(&section.destination, job, &self.buckets, self.before_write.clone())
+        place::open(&section.destination, job, &self.buckets, self.before_write.clone(), self.waiting.clone())
     }
 
     fn publish(&self, job: &Job, expected: &crate::change::Digest) -> Result<Applied, Failure> {

@@ -2,9 +2,9 @@
 //! read, so a writer that was overtaken is refused by the service itself.
 
 use super::path::TEMPORARY;
-use super::place::{BeforeWrite, Entry, FILES_MAX, Found, Place, READ_MAX};
+use super::place::{BeforeWrite, Entry, FILES_MAX, Found, GIVEN_UP, Place, READ_MAX, Waiting};
 use crate::bucket::{Address, Bucket, Buckets, Fault, Version};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use tokio::runtime::Handle;
@@ -21,10 +21,16 @@ pub(super) struct Objects {
     seen: RefCell<BTreeMap<String, Option<Version>>>,
     steps: Cell<usize>,
     before_write: Option<BeforeWrite>,
+    waiting: Option<Waiting>,
 }
 
 impl Objects {
-    pub(super) fn open(address: &Address, buckets: &Buckets, before_write: Option<BeforeWrite>) -> Result<Self, String> {
+    pub(super) fn open(
+        address: &Address,
+        buckets: &Buckets,
+        before_write: Option<BeforeWrite>,
+        waiting: Option<Waiting>,
+    ) -> Result<Self, String> {
         Ok(Self {
             address: address.clone(),
             bucket: buckets.open(&address.container).map_err(|fault| fault.to_string())?,
@@ -32,6 +38,20 @@ impl Objects {
             seen: RefCell::default(),
             steps: Cell::new(0),
             before_write,
+            waiting,
+        })
+    }
+
+    /// Waits for `work` as long as anybody waits for us: a service may take minutes to say nothing.
+    fn wait<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        let Some(mut waiting) = self.waiting.clone() else { return self.runtime.block_on(work) };
+        let given_up = async move { while waiting.changed().await.is_ok() {} };
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = given_up => Err(GIVEN_UP.into()),
+                done = work => done,
+            }
         })
     }
 
@@ -125,12 +145,11 @@ impl Place for Objects {
 
     fn read(&self, paths: &[&str]) -> Result<Vec<Found>, String> {
         let reads = paths.iter().map(|path| self.read_one(path));
-        let all = futures::stream::iter(reads).buffered(REQUESTS_AT_ONCE).collect::<Vec<_>>();
-        self.runtime.block_on(all).into_iter().collect()
+        self.wait(futures::stream::iter(reads).buffered(REQUESTS_AT_ONCE).try_collect())
     }
 
     fn list(&self, dir: &str) -> Result<Vec<Entry>, String> {
-        let names = self.runtime.block_on(self.bucket.list(&self.key(dir), FILES_MAX)).map_err(|fault| fault.to_string())?;
+        let names = self.wait(async { self.bucket.list(&self.key(dir), FILES_MAX).await.map_err(|fault| fault.to_string()) })?;
         let entry = |is_dir: bool| move |name: String| Entry { name, is_dir };
         let mut entries: Vec<Entry> = names.objects.into_iter().map(entry(false)).collect();
         entries.extend(names.prefixes.into_iter().map(entry(true)));
@@ -139,14 +158,14 @@ impl Place for Objects {
     }
 
     fn put(&self, files: &[(&str, &[u8])]) -> Result<(), String> {
-        self.runtime.block_on(async {
+        self.wait(async {
             self.try_out().await?;
             self.change(files, async |(path, bytes)| self.put_one(path, bytes).await).await
         })
     }
 
     fn remove(&self, paths: &[&str]) -> Result<(), String> {
-        self.runtime.block_on(async {
+        self.wait(async {
             self.try_out().await?;
             self.change(paths, async |path| self.remove_one(path).await).await
         })

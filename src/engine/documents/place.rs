@@ -13,6 +13,12 @@ use std::sync::Arc;
 /// Called before each step that changes a destination, with what is about to be done; an error stops there, as a kill would.
 pub(super) type BeforeWrite = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
 
+/// Closed once nobody waits for an answer.
+pub(super) type Waiting = tokio::sync::watch::Receiver<()>;
+
+/// What is said to nobody: the run ended before the destination answered.
+pub(super) const GIVEN_UP: &str = "the run gave this target up";
+
 /// Bytes of a document read back at most; ours are far smaller, and a foreign one must not fill the memory.
 pub(super) const READ_MAX: u64 = 16 * 1024 * 1024;
 
@@ -71,9 +77,10 @@ pub(super) fn open(
     job: &Job,
     buckets: &Buckets,
     before_write: Option<BeforeWrite>,
+    waiting: Option<Waiting>,
 ) -> Result<Box<dyn Place>, String> {
     match destination {
         Destination::Folder(dir) => Ok(Box::new(Folder { disk: Disk::open(&job.root, before_write)?, dir: dir.clone() })),
-        Destination::Objects(address) => Ok(Box::new(Objects::open(address, buckets, before_write)?)),
+        Destination::Objects(address) => Ok(Box::new(Objects::open(address, buckets, before_write, waiting)?)),
     }
 }

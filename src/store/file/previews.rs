@@ -1,20 +1,16 @@
 //! `previews/`: the sets of previews that were shown, apart from the journal and bounded. They may be deleted at any time.
 
 use super::disk::{list, make_dir, read_existing, remove, replace};
-use crate::change::Digest;
+use crate::store::sets::{BYTES_MAX, SETS_MAX, name, sort, text};
 use crate::store::{StoreError, Stored};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-
-/// Sets that are kept, and bytes that they may have together: all of them are read at once.
-const SETS_MAX: usize = 50;
-const BYTES_MAX: u64 = 64 << 20;
 
 /// Keeps a set beside all others: people may have approved them. Lets the oldest go. Only under the journal's lock.
 pub(super) fn save(dir: &Path, stored: Stored) -> Result<(), StoreError> {
     let dir = dir.join("previews");
     make_dir(&dir)?;
-    let path = dir.join(format!("{}.json", file_name(&stored)));
+    let path = dir.join(format!("{}.json", name(&stored)));
     let first_ms = match read_existing(&path)? {
         Some(bytes) => serde_json::from_slice(&bytes).map_or(stored.first_ms, |earlier: Stored| earlier.first_ms),
         None => stored.first_ms,
@@ -22,10 +18,6 @@ pub(super) fn save(dir: &Path, stored: Stored) -> Result<(), StoreError> {
     let text = text(&Stored { first_ms, ..stored });
     replace(&path, &text)?;
     prune(&dir, &path, text.len() as u64)
-}
-
-fn text(stored: &Stored) -> Vec<u8> {
-    serde_json::to_vec(stored).expect("a preview holds only what JSON can")
 }
 
 /// Reads every kept set, oldest first.
@@ -40,7 +32,7 @@ pub(super) fn saved(dir: &Path) -> Result<Vec<Stored>, StoreError> {
         })?;
         sets.push(set);
     }
-    sets.sort_by(|a, b| (a.at_ms, &a.head).cmp(&(b.at_ms, &b.head)));
+    sort(&mut sets);
     Ok(sets)
 }
 
@@ -65,9 +57,4 @@ fn set_files(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut paths = list(dir)?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     Ok(paths)
-}
-
-/// By what was shown, not by when.
-fn file_name(stored: &Stored) -> Digest {
-    Digest::of_bytes(&text(&Stored { at_ms: 0, first_ms: 0, ..stored.clone() }))
 }

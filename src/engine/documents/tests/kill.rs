@@ -1,6 +1,7 @@
 //! Killed anywhere and run again, it ends as if it had not been killed.
 
 use super::*;
+use crate::bucket::cloud::google::{Google, Trouble};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -188,4 +189,68 @@ fn a_kill_before_the_first_step_says_that_nothing_was_touched() {
     let failures: Vec<bool> =
         [0, 1, 5].map(|at| wait(killed_at(&bench, at).apply(&bench.job, &preview)).expect_err("it was killed").untouched).into();
     assert_eq!(failures, [true, false, false]);
+}
+
+#[test]
+fn an_apply_that_nobody_waits_for_changes_nothing_more() {
+    let mut bench = before(&Ground::Folder);
+    after(&mut bench);
+    let preview = bench.preview();
+    let steps = Arc::new(AtomicUsize::new(0));
+    let (reached, third_step) = tokio::sync::oneshot::channel();
+    let (go_on, left) = std::sync::mpsc::channel::<()>();
+    let (counted, gate) = (steps.clone(), std::sync::Mutex::new((Some(reached), left)));
+    let pause_at_third = move |_: &str| {
+        if counted.fetch_add(1, Ordering::SeqCst) == 2 {
+            let mut gate = gate.lock().expect("one thread works");
+            gate.0.take().expect("there is one third step").send(()).expect("the test waits");
+            gate.1.recv().expect("the test goes on");
+        }
+        Ok(())
+    };
+    let engine = Documents { before_write: Some(Arc::new(pause_at_third)), ..bench.engine() };
+
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime can be made");
+    runtime.block_on(async {
+        tokio::select! {
+            done = engine.apply(&bench.job, &preview) => panic!("it waits at its third step: {done:?}"),
+            reached = third_step => reached.expect("the third step comes"),
+        }
+    });
+    go_on.send(()).expect("it waits");
+    drop(runtime); // waits for the thread
+
+    assert_eq!(steps.load(Ordering::SeqCst), 3, "the step it was at, and none after it");
+    bench.make(&bench.preview()).expect("the next run goes on");
+}
+
+#[test]
+fn an_apply_that_nobody_waits_for_waits_for_no_service() {
+    let google = Google::start();
+    let cloud = google.cloud();
+    let access = Access::of(|name| cloud.variables.get(name).map(String::as_str));
+    let ground = Ground::Cloud(cloud, Buckets::new(access), String::new());
+    let mut bench = before(&ground);
+    after(&mut bench);
+    let preview = bench.preview();
+    google.troubles(&[Trouble::None, Trouble::Silence]);
+    let engine = bench.engine();
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let silent = async {
+            while !google.is_silent() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            done = engine.apply(&bench.job, &preview) => panic!("it waits for an answer: {done:?}"),
+            () = silent => {}
+        }
+    });
+    let asked = google.requests();
+    drop(runtime); // waits for the thread
+
+    assert_eq!(google.requests(), asked, "nothing was asked again");
+    bench.make(&bench.preview()).expect("the next run goes on");
 }

@@ -23,6 +23,8 @@ pub(crate) enum Trouble {
     LoseRequest,
     /// Does it, and closes the connection.
     LoseAnswer,
+    /// Does nothing, and says nothing as long as the other side waits.
+    Silence,
 }
 
 #[derive(Clone)]
@@ -39,6 +41,7 @@ struct State {
     troubles: VecDeque<Trouble>,
     forgets_conditions: bool,
     requests: usize,
+    is_silent: bool,
 }
 
 struct Request {
@@ -48,6 +51,13 @@ struct Request {
     query: BTreeMap<String, String>,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
+}
+
+/// What becomes of a request.
+enum Reply {
+    Answer(Answer),
+    Close,
+    Silence,
 }
 
 struct Answer {
@@ -92,6 +102,11 @@ impl Google {
         self.state().requests
     }
 
+    /// Says whether a request came that is never answered.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.state().is_silent
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -101,7 +116,11 @@ impl Google {
         let mut reader = BufReader::new(stream);
         while let Some(request) = Request::read(&mut reader) {
             let answer = self.state().answer(&request);
-            let Some(answer) = answer else { return };
+            let answer = match answer {
+                Reply::Answer(answer) => answer,
+                Reply::Close => return,
+                Reply::Silence => return drop(reader.read_to_end(&mut Vec::new())), // until the other side goes
+            };
             let mut head = format!("HTTP/1.1 {} -\r\ncontent-length: {}\r\n", answer.status, answer.body.len());
             for (name, value) in &answer.headers {
                 head += &format!("{name}: {value}\r\n");
@@ -116,25 +135,28 @@ impl Google {
 }
 
 impl State {
-    /// Returns the answer; `None` closes the connection.
-    fn answer(&mut self, request: &Request) -> Option<Answer> {
+    fn answer(&mut self, request: &Request) -> Reply {
         self.requests += 1;
         if request.headers.get("authorization").map(String::as_str) != Some(&format!("Bearer {TOKEN}")) {
-            return Some(Answer::error(401, "AuthenticationRequired"));
+            return Reply::Answer(Answer::error(401, "AuthenticationRequired"));
         }
         if request.path.split('/').next() != Some("isobar-tests") {
-            return Some(Answer::error(404, "NoSuchBucket"));
+            return Reply::Answer(Answer::error(404, "NoSuchBucket"));
         }
         if matches!(request.method.as_str(), "GET" | "HEAD") {
-            return Some(if request.query.contains_key("list-type") { self.list(request) } else { self.get(request) });
+            return Reply::Answer(if request.query.contains_key("list-type") { self.list(request) } else { self.get(request) });
         }
         match self.troubles.pop_front().unwrap_or(Trouble::None) {
-            Trouble::None => Some(self.write(request)),
-            Trouble::Answer(status) => Some(Answer::error(status, "")),
-            Trouble::LoseRequest => None,
+            Trouble::None => Reply::Answer(self.write(request)),
+            Trouble::Answer(status) => Reply::Answer(Answer::error(status, "")),
+            Trouble::LoseRequest => Reply::Close,
             Trouble::LoseAnswer => {
                 self.write(request);
-                None
+                Reply::Close
+            }
+            Trouble::Silence => {
+                self.is_silent = true;
+                Reply::Silence
             }
         }
     }
