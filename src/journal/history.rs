@@ -94,6 +94,11 @@ impl History {
         self.rollouts.iter()
     }
 
+    /// The open or stopped rollout of this id.
+    pub fn rollout(&self, id: &str) -> Option<&Progress> {
+        self.rollouts().find(|progress| *progress.rollout().id == *id)
+    }
+
     /// The newest commit that was settled with no new target left behind: whose policy speaks for targets that were never
     /// applied. A change that is refused does not get to judge its own new targets by being tried twice.
     pub fn trusted_commit(&self) -> Option<&Arc<str>> {

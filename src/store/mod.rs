@@ -4,6 +4,8 @@
 mod cases;
 mod contract;
 mod file;
+mod memory;
 
 pub use contract::{Boxed, Held, Holder, Lease, Store, StoreError, Stored};
 pub use file::FileStore;
+pub use memory::MemoryStore;
