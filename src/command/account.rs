@@ -2,8 +2,9 @@
 
 use super::converge::{Converged, End, EndState};
 use super::pending::{Pending, Work};
-use super::say::{say_time, short};
+use super::say::short;
 use super::tell;
+use crate::change::Preview;
 use crate::exit::Exit;
 use crate::report::{Report, Row, RowState, Told, WaveLine};
 use crate::rollout::{Outcome, Progress};
@@ -36,26 +37,23 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
     }
     report.waves = done.rollouts.iter().flat_map(|progress| waves(progress, world.clock.now_ms())).collect();
     report.notes.extend(done.notes.iter().map(|text| tell::warning(text.as_str())));
-    if let Some((until_ms, why)) = &done.wait {
-        report.notes.push(tell::note(format!("{why}; the next tick can go on at {}", say_time(*until_ms))));
-    }
     report.next = done.next.iter().map(|text| Arc::from(text.as_str())).collect();
-    report.next.extend(approve(done));
+    report.next.extend(approve(world, done));
     let mut seen = std::collections::BTreeSet::new();
     report.next.retain(|line| seen.insert(line.clone()));
     report
 }
 
 /// The one command that approves what waits.
-fn approve(done: &Converged) -> Option<Arc<str>> {
+fn approve(world: &World, done: &Converged) -> Vec<Arc<str>> {
     let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
-    let digests: Vec<&str> =
-        done.ends.values().filter(waits).filter_map(|end| Some(end.verdict.as_ref()?.digest.short())).collect();
-    match digests.as_slice() {
-        [] => None,
-        [one] => Some(format!("isobar apply --review NAME=approve@{one}").into()),
-        _ => Some("isobar apply --review NAME=approve  (approves all that is shown above)".into()),
-    }
+    let waiting: Vec<&Preview> = done.ends.values().filter(waits).filter_map(|end| end.preview.as_deref()).collect();
+    let bound: Vec<&Preview> = waiting.iter().copied().filter(|preview| preview.is_bound()).collect();
+    let approve = match *bound {
+        [one] => format!("isobar apply --review NAME=approve@{}", one.digest().short()),
+        _ => "isobar apply --review NAME=approve  (approves all that is shown above)".into(),
+    };
+    tell::unlock(world, waiting, &approve)
 }
 
 fn row(target: &crate::stack::TargetId, end: &End) -> Row {

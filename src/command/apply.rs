@@ -3,11 +3,14 @@
 use super::account;
 use super::converge::{Aim, Order, converge};
 use super::court::Review;
+use super::say::short;
 use super::scene::Scenes;
 use super::tell::{self, Form};
+use super::view::default_base;
 use crate::exit::{Exit, Failure};
 use crate::journal::Verb;
 use crate::report::Told;
+use crate::review::CommitSha;
 use crate::stack::Selector;
 use crate::world::World;
 
@@ -46,7 +49,20 @@ async fn bring(world: &World, request: &Request, verb: Verb, aim: Aim, told: Tol
     };
     let done = converge(world, &scenes, order).await?;
 
-    let report = account::compose(world, &done, told, &head.0);
+    let mut report = account::compose(world, &done, told, &head.0);
+    report.notes.extend(unmerged(world, &head)?.map(tell::warning));
     tell::report(world, &report, &request.form)?;
     Ok(account::exit(&done, &report))
+}
+
+/// A branch that nobody merged may be applied where no host proves a merge; whoever does that should know.
+fn unmerged(world: &World, head: &CommitSha) -> Result<Option<String>, Failure> {
+    let Some(tip) = default_base(world)? else { return Ok(None) };
+    if world.workspace.is_ancestor(head, &tip)? {
+        return Ok(None);
+    }
+    let (head, tip) = (short(&head.0), short(&tip.0));
+    Ok(Some(format!(
+        "{head} is not merged into the default branch ({tip}); until it is, applying that is refused where it would go below this"
+    )))
 }

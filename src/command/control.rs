@@ -137,7 +137,7 @@ fn operator(world: &World) -> User {
 
 fn say(world: &World, as_json: bool, what: &str, text: &str) {
     if as_json {
-        tell::json(world, &json!({ "schema": "isobar/control/v1", "done": what, "text": text }));
+        tell::json(world, "control", json!({ "done": what, "text": text }));
     } else {
         world.terminal.say(&format!("{text}\n"));
     }

@@ -22,7 +22,7 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
     let bad = findings.iter().any(|finding| !finding.good);
     if as_json {
         let list = findings.iter().map(|finding| json!({ "good": finding.good, "what": finding.what, "mend": finding.mend }));
-        tell::json(world, &json!({ "schema": "isobar/doctor/v1", "findings": list.collect::<Vec<_>>() }));
+        tell::json(world, "doctor", json!({ "findings": list.collect::<Vec<_>>() }));
     } else {
         let mut text = String::new();
         for finding in &findings {

@@ -39,7 +39,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
 
     if request.json {
         let targets: Vec<Value> = work.pending.iter().map(target_json).collect();
-        tell::json(world, &json!({ "schema": "isobar/list/v1", "targets": targets }));
+        tell::json(world, "list", json!({ "targets": targets }));
         return Ok(Exit::Clean);
     }
     let mut text = String::new();

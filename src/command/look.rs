@@ -2,7 +2,7 @@
 
 use super::pending::Work;
 use super::settled::Settled;
-use crate::change::{Preview, Unseen, UnseenReason};
+use crate::change::{Extent, Preview, Unseen, UnseenReason};
 use crate::review::CommitSha;
 use crate::runner::{Looks, Moment};
 use crate::stack::{Known, TargetId};
@@ -49,14 +49,20 @@ pub(crate) async fn keep(
     world: &World,
     head: Option<&CommitSha>,
     base: Option<Arc<str>>,
+    whole: Extent,
     answers: Vec<Result<Arc<Preview>, Unseen>>,
 ) {
-    if answers.iter().flatten().all(|preview| preview.is_empty()) {
+    let is_nothing = |answer: &Result<Arc<Preview>, Unseen>| match answer {
+        Ok(preview) => preview.is_empty(),
+        Err(unseen) => unseen.promise.is_none(),
+    };
+    if answers.iter().all(is_nothing) {
         return;
     }
     let now_ms = world.clock.now_ms();
     let base = base.unwrap_or_else(|| "".into());
-    let stored = Stored { head: head.map(|head| head.0.clone()), base, at_ms: now_ms, first_ms: now_ms, previews: answers };
+    let stored =
+        Stored { head: head.map(|head| head.0.clone()), base, at_ms: now_ms, first_ms: now_ms, whole, previews: answers };
     if let Err(error) = world.store.save(&stored).await {
         world.terminal.note(&format!("note: this preview could not be kept, so no review can be bound to it: {error}"));
     }

@@ -30,7 +30,7 @@ mod view;
 pub use crate::runner::STOP_PATIENCE;
 pub use crate::stack::Selector;
 pub use court::Review;
-pub use tell::Form;
+pub use tell::{Form, say_failure};
 
 use crate::exit::Failure;
 use crate::stack::{Fleet, Mistakes, Node};

@@ -8,7 +8,7 @@ use super::scene::{Scene, Scenes};
 use super::settled::Settled;
 use super::tell::{self, Form};
 use super::view::{self, After, View};
-use crate::change::{Preview, Unseen};
+use crate::change::{Extent, Preview, Unseen};
 use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
@@ -49,17 +49,56 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let answers = look(world, &work, &Settled::of(&scenes, &history, &work), looks(world, request.parallel)).await;
 
     let previews: Vec<Arc<Preview>> = answers.iter().flatten().cloned().collect();
+    let whole = whole(world, &scenes, &history, &view, &after, &work, request).await?;
     let base = view.base.as_ref().map(|base| base.0.clone());
-    keep(world, view.head.as_ref(), base, answers.clone()).await; // first shown, then decided about
+    keep(world, view.head.as_ref(), base, whole, answers.clone()).await; // first shown, then decided about
     let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone()).await?;
     court.take(&request.reviews, digests(&answers)).await?;
-    let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
+    let verdicts = court.judge(&Asked { planned: whole, ..Asked::whole(&previews) }, &work, &history)?;
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
     let mut report = compose(world, &view, &after, &work, &answers, &verdicts, request);
     report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
     tell::report(world, &report, &request.form)?;
-    Ok(exit(&report, request.exit_code))
+    let exit = exit(&report, request.exit_code);
+    say_uncleared(world, &verdicts, exit);
+    Ok(exit)
+}
+
+/// How much the whole change is, where only a part of it was selected and a rule counts it: what is approved bit by bit is
+/// approved as a bit of that.
+async fn whole(
+    world: &World,
+    scenes: &Scenes<'_>,
+    history: &History,
+    view: &View,
+    after: &Arc<Scene>,
+    work: &Work,
+    request: &Request,
+) -> Result<Extent, Failure> {
+    if request.selector.is_empty() {
+        return Ok(Extent::default());
+    }
+    let court = Court::open(world, scenes, view.head.clone(), view.before.clone()).await?;
+    if !court.counts_targets(work, history)? {
+        return Ok(Extent::default());
+    }
+    let whole = Request { selector: Selector::default(), ..request.clone() };
+    let work = select(scenes, history, view, after, &whole)?;
+    let seen = look(world, &work, &Settled::of(scenes, history, &work), looks(world, request.parallel)).await;
+    Ok(Extent::of(seen.iter().flatten().map(|preview| &**preview)))
+}
+
+/// A preview that could look everywhere is no failure, whatever policy says of it: its last line says so plainly.
+fn say_uncleared(world: &World, verdicts: &BTreeMap<TargetId, Verdict>, exit: Exit) {
+    let uncleared = verdicts.values().filter(|verdict| !matches!(verdict.answer, Answer::Clear(_))).count();
+    if uncleared > 0 && exit != Exit::Unfinished {
+        let (code, blocked) = (exit.code(), Exit::NotCleared.code());
+        let targets = count(uncleared, "target is", "targets are");
+        world.terminal.note(&format!(
+            "\n{targets} not cleared; the preview itself went well (exit code {code}), isobar judge and isobar apply would exit with {blocked}"
+        ));
+    }
 }
 
 /// Which targets are looked at.
@@ -104,7 +143,10 @@ fn compose(
         report.notes.push(tell::note("no policy declared: on a laptop everything is cleared"));
     }
     report.waves = waves(after, work, answers).unwrap_or_default();
-    report.next = next(view, verdicts);
+    let waits = |preview: &&Arc<Preview>| verdicts.get(&preview.target).is_some_and(|verdict| verdict.answer == Answer::Wait);
+    let waiting = answers.iter().flatten().filter(waits).map(|preview| &**preview);
+    report.next = tell::unlock(world, waiting, tell::APPROVE);
+    report.next.extend(next(view, verdicts));
     report
 }
 
@@ -130,9 +172,6 @@ fn waves(after: &Scene, work: &Work, answers: &[Result<Arc<Preview>, Unseen>]) -
 
 fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
     let mut next: Vec<Arc<str>> = Vec::new();
-    if verdicts.values().any(|verdict| verdict.answer == Answer::Wait) {
-        next.push("isobar judge --review NAME=approve  (a reviewer who is not the author)".into());
-    }
     if !view.dirty.is_empty() {
         next.push("git add -A && git commit -m \"…\"".into());
     }

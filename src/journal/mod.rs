@@ -10,4 +10,4 @@ mod record;
 pub use class::Class;
 pub use event::{Chain, Drifted, Entry, Event, Fault, SCHEMA, Verb};
 pub use history::{History, Hold};
-pub use record::{DriftNote, Record, State};
+pub use record::{DriftNote, Left, Record, State};

@@ -112,7 +112,7 @@ impl Open {
         match self.progress.outcome(target) {
             None => true,
             Some(Outcome::Failed(_)) => matches!(self.progress.ending(), Some(Ending::Stopped(_))),
-            Some(Outcome::Applied | Outcome::Unchanged | Outcome::Skipped(_)) => false,
+            Some(Outcome::Applied | Outcome::Unchanged | Outcome::NotCleared(_) | Outcome::Skipped(_)) => false,
         }
     }
 

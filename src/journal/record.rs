@@ -28,6 +28,8 @@ pub struct Record {
     pub started: bool,
     pub drift: Option<DriftNote>,
     pub drift_checked_at_ms: Option<u64>,
+    /// The last rollout that planned it left it as it is.
+    pub left: Option<Left>,
     /// An earlier start was recorded when the newest was.
     begun_before: bool,
     /// The commit of the newest clearance, and of the newest that was started: what an apply that died half-way may have left is
@@ -63,6 +65,13 @@ pub enum State {
     },
     /// Destroyed.
     Removed,
+}
+
+/// A target that a rollout did not start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Left {
+    pub why: Arc<str>,
+    pub at_ms: u64,
 }
 
 /// The last drift that was found and not yet gone.
@@ -107,6 +116,7 @@ impl Record {
             started: false,
             drift: None,
             drift_checked_at_ms: None,
+            left: None,
             begun_before: false,
             sent: None,
             begun: None,
@@ -180,6 +190,7 @@ impl Record {
 
     pub(super) fn start(&mut self, at_ms: u64) {
         self.begun_before = self.started;
+        self.left = None;
         self.started = true;
         self.begun = self.sent.clone();
         self.state = State::Unknown { since_ms: at_ms };
@@ -201,7 +212,9 @@ impl Record {
                 self.resumed = false;
             }
             // A start that has no outcome stays unknown: that we did not go on says nothing about it.
-            Outcome::Skipped(_) => {}
+            Outcome::NotCleared(why) | Outcome::Skipped(why) => {
+                self.left = Some(Left { why: why.clone(), at_ms });
+            }
         }
     }
 
@@ -263,6 +276,7 @@ impl Record {
             self.spent_at_ms = Some(at_ms);
         }
         self.state = State::Applied;
+        self.left = None;
         self.started = false;
         self.resumed = false;
         self.cleared = Vec::new();
@@ -394,10 +408,22 @@ mod tests {
     fn what_was_started_stays_unknown_until_somebody_looked() {
         let mut record = record();
         record.start(5);
-        record.finish(&Outcome::Skipped("waits for approval".into()), None, 6);
+        record.finish(&Outcome::NotCleared("waits for approval".into()), None, 6);
         assert_eq!(record.state, State::Unknown { since_ms: 5 });
         record.recover();
         assert_eq!((&record.state, record.started), (&State::Never, true), "what is left of it can go on");
+    }
+
+    #[test]
+    fn why_a_target_was_left_is_remembered_until_it_is_brought_on() {
+        let mut record = record();
+        let left = |why: &str, at_ms: u64| Some(Left { why: why.into(), at_ms });
+        record.finish(&Outcome::NotCleared("1 of sre is missing".into()), None, 6);
+        assert_eq!(record.left, left("1 of sre is missing", 6));
+        record.finish(&Outcome::Skipped("region held".into()), None, 7);
+        assert_eq!(record.left, left("region held", 7));
+        record.start(8);
+        assert_eq!(record.left, None);
     }
 
     #[test]

@@ -179,7 +179,7 @@ async fn a_target_is_leased_to_one_run_at_a_time() {
         assert!(lease.covers(&id("a@prod/x")) && !lease.covers(&id("c@prod/x")));
 
         let refused = place.open().acquire(&ids(&["c@prod/x", "b@prod/x"]), holder("two")).await.err();
-        assert_eq!(refused, Some(StoreError::Held { target: id("b@prod/x"), run: run("one"), since_ms: 5 }));
+        assert_eq!(refused, Some(StoreError::Held { target: id("b@prod/x"), holder: holder("one") }));
         let other = place.open().acquire(&ids(&["c@prod/x"]), holder("two")).await.expect("all or nothing: it is free");
         let own = store.acquire(&ids(&["a@prod/x"]), holder("one")).await.err();
         assert!(matches!(own, Some(StoreError::Held { .. })), "not even to the same run twice");
@@ -331,7 +331,7 @@ async fn a_place_that_cannot_be_written_says_so_and_names_itself() {
 fn stored(head: &str, at_ms: u64) -> Stored {
     let unseen = Unseen::new(id("a@prod/x"), UnseenReason::Cancelled);
     let head = (!head.is_empty()).then(|| head.into());
-    Stored { head, base: "base".into(), at_ms, first_ms: at_ms, previews: vec![Err(unseen)] }
+    Stored { head, base: "base".into(), at_ms, first_ms: at_ms, whole: Default::default(), previews: vec![Err(unseen)] }
 }
 
 #[tokio::test]

@@ -14,8 +14,8 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Other targets' leases are fine; these are held by somebody who lives, or may live.
-    #[error("{target} is held by run {run} since {since_ms}")]
-    Held { target: TargetId, run: Arc<str>, since_ms: u64 },
+    #[error("{target} is being written by run {}, process {} on {}", holder.run, holder.pid, holder.host)]
+    Held { target: TargetId, holder: Holder },
     /// Our lease is no longer ours: we must stop writing.
     #[error("the lease on {0} is no longer ours")]
     Fenced(TargetId),
@@ -73,6 +73,9 @@ pub struct Stored {
     pub at_ms: u64,
     /// When the very same was shown first: the store keeps that.
     pub first_ms: u64,
+    /// How much the whole change was, where a part of it was selected and a rule counts the whole.
+    #[serde(default)]
+    pub whole: crate::change::Extent,
     /// Seen and not seen, redacted, in the order of the fleet.
     pub previews: Vec<Result<Arc<crate::change::Preview>, crate::change::Unseen>>,
 }

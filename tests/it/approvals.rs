@@ -18,6 +18,21 @@ fn what_nobody_approved_waits_and_says_for_whom() {
 }
 
 #[test]
+fn a_preview_of_what_waits_went_well_and_its_last_line_says_so() {
+    let fleet = app("prod/a staging/a", APPROVALS);
+    let last = |line: &str, code: i32| fleet.isobar(line).ends(code).stderr.lines().last().map(str::to_string);
+    let said = |code: i32| {
+        format!(
+            "1 target is not cleared; the preview itself went well (exit code {code}), isobar judge and isobar apply would exit with 3"
+        )
+    };
+    assert_eq!(last("preview", 0), Some(said(0)));
+    assert_eq!(last("preview --exit-code", 2), Some(said(2)));
+    fleet.isobar("judge").ends(3);
+    assert_eq!(last("preview --review bob=approve", 0), None);
+}
+
+#[test]
 fn the_author_may_not_approve() {
     let fleet = app("prod/a", &APPROVALS.replace("bob", "ada"));
     fleet.isobar("preview");
@@ -53,6 +68,31 @@ fn an_approval_is_for_what_was_shown_and_not_for_what_came_after() {
     fleet.version(1, 2);
     fleet.isobar("apply").ends(3).says("missing 1 of platform");
     assert_eq!(fleet.versions(), "prod/a 1", "what was approved arrives, what came after waits");
+}
+
+#[test]
+fn a_yes_to_what_was_applied_is_told_from_a_yes_to_another_preview() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("preview").ends(0).says("bob approved what was applied before").keeps_quiet_about("another preview");
+    fleet.isobar("judge --review carol=approve").ends(0);
+    fleet.version(2, 3);
+    let said = "; carol approved another preview; bob approved what was applied before\n";
+    fleet.isobar("preview").ends(0).says(said);
+}
+
+#[test]
+fn a_preview_in_which_nothing_would_change_is_nothing_that_somebody_approved() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.stack("web", "").file("web/templates/web.txt", "1\n").commit("Web");
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("preview --all").ends(0);
+    fleet.isobar("apply --review bob=approve").ends(0);
+    fleet.remove("live/prod/a/app/app.yaml").isobar("drift").ends(2);
+    fleet.edit("web/templates/web.txt", "1", "2").commit("More web");
+    fleet.isobar("preview").ends(0).says("bob approved what was applied before").keeps_quiet_about("another preview");
 }
 
 #[test]

@@ -41,6 +41,40 @@ fn a_stored_preview_is_judged_as_the_whole_that_was_shown() {
 }
 
 #[test]
+fn a_change_that_is_shown_and_approved_bit_by_bit_is_judged_as_the_whole_that_it_is_a_bit_of() {
+    let policy = "teams: { platform: [pam], sre: [sue] }\n\
+        policy: [{ rule: approvals, require: [{ team: platform }] }, \
+        { rule: approvals, when: { targets_min: 3 }, require: [{ team: sre }] }]";
+    let fleet = app("prod/a prod/b prod/c", policy);
+    for target in ["app@prod/a", "app@prod/b", "app@prod/c"] {
+        fleet.isobar(&format!("preview {target}")).ends(0).says("sre");
+        fleet.isobar(&format!("judge {target} --review pam=approve")).ends(3).says("sre");
+        fleet.isobar(&format!("apply {target}")).ends(3).says("sre");
+    }
+    fleet.isobar("apply").ends(3).says("sre");
+    assert_eq!(fleet.versions(), "prod/a -, prod/b -, prod/c -");
+}
+
+#[test]
+fn what_was_shown_of_another_head_is_judged_with_a_word_about_it() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge").ends(3).keeps_quiet_about("is checked out");
+    fleet.version(1, 2);
+    fleet.isobar("judge").ends(3).says("is checked out: isobar preview shows that");
+}
+
+#[test]
+fn a_branch_that_nobody_merged_is_applied_with_a_word_about_it() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0).keeps_quiet_about("not merged");
+    fleet.branch("mine").version(1, 2);
+    fleet.isobar("apply").ends(0).says("is not merged into the default branch");
+    fleet.checkout("main").merge("mine");
+    fleet.isobar("apply").ends(0).keeps_quiet_about("not merged");
+}
+
+#[test]
 fn a_review_is_not_bound_to_what_was_shown_of_another_head() {
     let fleet = app("prod/a", APPROVALS);
     fleet.approved_apply("bob").ends(0);

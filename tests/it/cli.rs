@@ -54,6 +54,67 @@ fn every_other_verb_prints_one_line_of_json() {
 }
 
 #[test]
+fn every_json_names_its_form_in_one_style() {
+    let fleet = app("prod/a prod/b", "");
+    let forms = [
+        ("preview", "report"),
+        ("status", "report"),
+        ("list", "list"),
+        ("graph", "graph"),
+        ("why app@prod/a", "why"),
+        ("check", "check"),
+        ("doctor", "doctor"),
+        ("pause --reason x", "control"),
+        ("resume", "control"),
+        ("hold prod/a --reason x", "control"),
+    ];
+    let docs = include_str!("../../docs/commands.md");
+    for (line, form) in forms {
+        let id = format!("urn:isobar:schema:{form}:v1");
+        assert_eq!(fleet.isobar(&format!("{line} --json")).json()["schema"], id.as_str(), "{line}");
+        assert!(docs.contains(&format!("`{id}`")), "{id}");
+    }
+}
+
+#[test]
+fn with_json_every_verb_tells_its_mistakes_and_failures_as_json() {
+    let report = schema("report");
+    let fleet = app("prod/a prod/b", "");
+    let good = std::fs::read_to_string(fleet.root().join("isobar.yaml")).expect("there is a fleet");
+    fleet.file("isobar.yaml", &format!("{good}polcy: []\nrollot: {{}}\n")).commit("Mistakes");
+    let site = good.lines().count() + 1;
+    for line in ["preview", "judge", "apply", "tick", "drift", "status", "list", "graph", "why app@prod/a", "recover", "check"] {
+        let ran = fleet.isobar(&format!("{line} --json"));
+        if line == "judge" {
+            assert_eq!((ran.code, &ran.json()["what"]), (64, &"no preview was shown yet".into()), "{}", ran.stdout);
+            continue;
+        }
+        let json = ran.json();
+        keeps_to(&report, &json, line);
+        assert_eq!((ran.code, &json["told"], &json["code"]), (65, &"failure".into(), &65.into()), "{line}: {json}");
+        let mistakes = json["mistakes"].as_array().expect("a list");
+        assert_eq!(mistakes.len(), 2, "{line}: {json}");
+        assert_eq!((&mistakes[0]["file"], &mistakes[0]["line"]), (&"isobar.yaml".into(), &site.into()), "{line}: {json}");
+        assert!(ran.stderr.contains("2 mistakes in the definitions"), "{line}: {}", ran.stderr);
+    }
+    fleet.file("isobar.yaml", &good).commit("Mended");
+    for (line, code) in
+        [("list nowhere", 64), ("why nothing@prod/a", 64), ("hold prod/z --reason x", 64), ("preview --bsae x", 64)]
+    {
+        let ran = fleet.isobar(&format!("{line} --json")).ends(code);
+        keeps_to(&report, &ran.json(), line);
+        assert!(ran.json()["hint"].is_string(), "{line}: {}", ran.stdout);
+    }
+    let ran = fleet.isobar("pause --json").ends(64);
+    let said = "the following required arguments were not provided: --reason <REASON>";
+    assert_eq!(ran.json()["what"], said, "{}", ran.stdout);
+    fleet.file("dirty.txt", "x\n");
+    let ran = fleet.isobar("apply --json").ends(64);
+    assert!(ran.json()["what"].as_str().is_some_and(|what| what.contains("not committed: dirty.txt")), "{}", ran.stdout);
+    fleet.isobar("apply").ends(64).keeps_quiet_about("{");
+}
+
+#[test]
 fn the_published_schemas_accept_every_fleet_that_teaches() {
     let (fleet, stack) = (schema("isobar"), schema("stack"));
     for entry in std::fs::read_dir(fixtures()).expect("there are fixtures").flatten() {

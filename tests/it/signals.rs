@@ -110,7 +110,7 @@ fn an_engine_that_never_comes_back_is_given_up_and_its_target_is_unknown() {
     let begun = Arc::new(Notify::new());
     let world = stuck(&fleet, &begun);
     let markdown = fleet.outside("report.md");
-    let form = Form { json: false, markdown: Some(markdown.clone().into()) };
+    let form = Form { json: false, markdown: Some(markdown.clone().into()), full: false };
     let request = command::apply::Request { form, ..command::apply::Request::default() };
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");

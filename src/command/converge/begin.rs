@@ -9,7 +9,6 @@ use crate::command::scene::Scene;
 use crate::command::settled::Settled;
 use crate::exit::Failure;
 use crate::journal::Event;
-use crate::policy::Policy;
 use crate::review::CommitSha;
 use crate::rollout::{Progress, Rollout, Settings};
 use crate::stack::{Selector, TargetId};
@@ -33,7 +32,7 @@ impl Converge<'_> {
         }
 
         let work = work.only(|id| free.contains(id));
-        if self.authority_counts(&work)? {
+        if self.court.counts_targets(&work, &self.history())? {
             self.whole = self.whole_change(head).await?;
         }
         let mut rollout = self.plan(head, &self.order.head, &work)?;
@@ -115,18 +114,6 @@ impl Converge<'_> {
         let settings = self.settings(head, work)?;
         let plan = Rollout::plan(id, commit.0.clone(), &settings, weighed.collect(), graph, before);
         plan.map_err(|error| Failure::World(error.0, None))
-    }
-
-    /// Some policy that judges a pending target counts targets.
-    fn authority_counts(&self, work: &Work) -> Result<bool, Failure> {
-        let history = self.history();
-        for pending in &work.pending {
-            let authority = self.court.authority(&pending.target.id, work, &history)?;
-            if authority.policy.as_ref().is_some_and(Policy::counts_targets) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// How the rollout goes: as the commit before the change says, so that no change removes its own canary or brings its own

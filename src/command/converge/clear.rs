@@ -190,10 +190,15 @@ impl Round<'_> {
     /// Skips a target in this rollout, and says why.
     pub(super) fn leave(&mut self, outcome: EndState, preview: Arc<Preview>, verdict: Verdict) {
         let target = preview.target.clone();
-        if let EndState::Skipped(why) | EndState::NotCleared(why, _) = &outcome {
-            let skipped = Outcome::Skipped(why.clone());
-            self.cleared.steps.push(StepEvent::Finished { target: target.clone(), outcome: skipped });
-        }
+        let left = match &outcome {
+            EndState::Skipped(why) => Some(Outcome::Skipped(why.clone())),
+            EndState::NotCleared(why, _) => Some(Outcome::NotCleared(why.clone())),
+            EndState::Applied | EndState::Unchanged | EndState::Failed(_) | EndState::Unknown(_) | EndState::NotStarted(_) => {
+                None
+            }
+        };
+        let step = left.map(|outcome| StepEvent::Finished { target: target.clone(), outcome });
+        self.cleared.steps.extend(step);
         self.cleared.ends.insert(target, End { outcome, preview: Some(preview), verdict: Some(verdict) });
     }
 }

@@ -62,7 +62,7 @@ impl Converge<'_> {
             Halt::Over(Ending::Stopped(why)) => format!("the rollout stopped: {why}"),
             Halt::Wait { until_ms, why } => {
                 self.done.wait = Some((*until_ms, why.clone()));
-                format!("{why}; goes on with isobar tick at {}", say_time(*until_ms))
+                format!("{why}; isobar tick goes on then")
             }
             Halt::Paused(why) => why.clone(),
             Halt::Interrupted | Halt::GivenUp => {
@@ -75,7 +75,7 @@ impl Converge<'_> {
             Halt::Over(Ending::Stopped(_)) => {
                 self.done.next.push("isobar resume (after mending the cause), then isobar apply".into())
             }
-            Halt::Wait { .. } => self.done.next.push("isobar tick".into()),
+            Halt::Wait { until_ms, .. } => self.done.next.push(format!("isobar tick  (goes on from {} on)", say_time(*until_ms))),
             Halt::Interrupted => self.done.next.push("isobar apply (goes on where this stopped)".into()),
             Halt::GivenUp => self.done.next.push("isobar recover".into()),
             Halt::Paused(why) => self.say_paused(why),
@@ -86,10 +86,14 @@ impl Converge<'_> {
             let id = &pending.target.id;
             let before = ends.remove(id);
             let outcome = match (progress.outcome(id), before.as_ref().map(|end| &end.outcome)) {
-                (Some(Outcome::Skipped(_)), Some(skipped @ (EndState::NotCleared(..) | EndState::Skipped(_)))) => skipped.clone(),
+                (
+                    Some(Outcome::NotCleared(_) | Outcome::Skipped(_)),
+                    Some(left @ (EndState::NotCleared(..) | EndState::Skipped(_))),
+                ) => left.clone(),
                 (Some(Outcome::Applied), _) => EndState::Applied,
                 (Some(Outcome::Unchanged), _) => EndState::Unchanged,
                 (Some(Outcome::Failed(text)), _) => EndState::Failed(text.clone()),
+                (Some(Outcome::NotCleared(why)), _) => EndState::NotCleared(why.clone(), false), // by an earlier run
                 (Some(Outcome::Skipped(why)), _) => EndState::Skipped(why.clone()),
                 (None, _) if progress.is_in_flight(id) => {
                     EndState::Unknown("still running when the run had to end: isobar recover".into())

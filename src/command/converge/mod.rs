@@ -16,8 +16,9 @@ pub(crate) use end::{Converged, End, EndState};
 use super::court::{Court, Review};
 use super::look::{keep, looks};
 use super::pending::since_applied;
+use super::say::say_held;
 use super::scene::{Scene, Scenes};
-use crate::change::Preview;
+use crate::change::{Extent, Preview};
 use crate::exit::Failure;
 use crate::journal::{Entry, Event, History, State, Verb};
 use crate::review::{CommitSha, User};
@@ -73,7 +74,9 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     let before = world.store.history().await?;
 
     let wanted = admit::lease_on(&before, &head_scene, order.selector);
-    let lease = world.store.acquire(&wanted, holder(world)).await?;
+    let holder = holder(world);
+    let since_ms = holder.since_ms;
+    let lease = world.store.acquire(&wanted, holder).await.map_err(|error| say_held(error, since_ms))?;
     let history = world.store.history().await?; // again: nobody else writes about these targets now
     admit::never_older(world, scenes, &history, &order.head, &head_scene)?;
 
@@ -94,6 +97,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     };
     let ran = run.run(&head_scene).await;
 
+    let whole = Extent::of(run.whole.iter().map(|preview| &**preview));
     let Converge { lease, history, court, order, mut done, .. } = run;
     match ran {
         Ok(()) if !done.given_up => world.store.release(lease).await?,
@@ -101,7 +105,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         Ok(()) | Err(_) => std::mem::forget(lease),
     }
     ran?;
-    keep_waiting(world, &order.head, &court, &done).await;
+    keep_waiting(world, &order.head, &court, whole, &done).await;
     done.history = history.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.head_scene = Some(head_scene);
     Ok(done)
@@ -113,12 +117,12 @@ fn holder(world: &World) -> Holder {
 }
 
 /// Keeps what waits as it was shown now, so that the one command that approves it has something to be bound to.
-async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: &Converged) {
+async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, whole: Extent, done: &Converged) {
     let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
     let waiting: Vec<Arc<Preview>> = done.ends.values().filter(waits).filter_map(|end| end.preview.clone()).collect();
     let digests: BTreeSet<Arc<str>> = waiting.iter().map(|preview| preview.digest().as_str().into()).collect();
     if digests != court.shown_last(|_| true).into_iter().collect() {
-        keep(world, Some(head), None, waiting.into_iter().map(Ok).collect()).await;
+        keep(world, Some(head), None, whole, waiting.into_iter().map(Ok).collect()).await;
     }
 }
 

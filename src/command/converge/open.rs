@@ -3,7 +3,7 @@
 use super::{Aim, Converge};
 use crate::change::Intent;
 use crate::command::pending::{Pending, Work, since_applied};
-use crate::command::say::{count, short};
+use crate::command::say::{count, say_time, short};
 use crate::command::scene::Scene;
 use crate::exit::Failure;
 use crate::journal::Event;
@@ -60,12 +60,14 @@ impl Converge<'_> {
         let rollout = progress.rollout();
         let (id, commit) = (&rollout.id, short(&rollout.commit));
         self.done.notes.push(format!("rollout {id} of {commit} is left alone and its targets wait: {why}"));
-        self.done.next.push("isobar tick  (goes on with it; so does isobar apply without a selector)".into());
+        let mut from = String::new();
         for todo in progress.next(&Now::at(self.world.clock.now_ms())) {
             if let Todo::Wait { until_ms, why, .. } = todo {
+                from = format!(" from {} on", say_time(until_ms));
                 self.done.wait = Some((until_ms, why)); // it bakes, so nobody could go on with it now
             }
         }
+        self.done.next.push(format!("isobar tick  (goes on with it{from}; so does isobar apply without a selector)"));
     }
 
     /// The head goes on in the place of an older rollout that was resumed: what it had yet to bring may be what was mended since.
@@ -112,7 +114,7 @@ impl Converge<'_> {
         let planned = progress.rollout().waves.iter().flat_map(|wave| &wave.targets);
         let unreached = planned.filter(|planned| match progress.outcome(&planned.target) {
             Some(Outcome::Applied | Outcome::Unchanged | Outcome::Failed(_)) => false,
-            Some(Outcome::Skipped(_)) | None => true,
+            Some(Outcome::NotCleared(_) | Outcome::Skipped(_)) | None => true,
         });
         let touched = unreached.filter_map(|planned| work.get(&planned.target)).any(|pending| !pending.reasons.is_empty());
         Ok(!touched)
@@ -146,6 +148,6 @@ fn unfinished(progress: &Progress) -> impl Iterator<Item = &TargetId> {
     planned.filter(move |target| match progress.outcome(target) {
         None => true,
         Some(Outcome::Applied | Outcome::Unchanged) => false,
-        Some(Outcome::Failed(_) | Outcome::Skipped(_)) => has_stopped,
+        Some(Outcome::Failed(_) | Outcome::NotCleared(_) | Outcome::Skipped(_)) => has_stopped,
     })
 }

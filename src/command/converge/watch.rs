@@ -60,7 +60,7 @@ pub(super) fn tell(world: &World, bar: &Bar, moment: &Moment<'_>) {
                 Outcome::Applied => format!("  ✓ {target} applied"),
                 Outcome::Unchanged => format!("  · {target} unchanged"),
                 Outcome::Failed(text) => format!("  ✗ {target} failed: {}", diagnosis::explain("", text).sentence),
-                Outcome::Skipped(why) => format!("  o {target} skipped: {why}"),
+                Outcome::NotCleared(_) | Outcome::Skipped(_) => return, // the report tells each reason once, with its targets
             };
             world.terminal.note(&inert(&line));
         }

@@ -127,7 +127,8 @@ fn rollouts(status: &Status) -> String {
 }
 
 fn rollout(rollout: &RolloutLine) -> String {
-    let tick = rollout.next_tick_ms.map_or_else(String::new, |at| format!("; can go on at {}", time(at)));
+    let tick =
+        rollout.next_tick_ms.map_or_else(String::new, |at| format!("; <code>isobar tick</code> goes on from {}", time(at)));
     let waves: String = rollout.waves.iter().map(wave).collect();
     format!(
         "<h3>{} <code>{}</code></h3>\n<p>{}{tick}</p>\n<ol class=\"waves\">\n{waves}</ol>\n",

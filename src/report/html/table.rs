@@ -52,7 +52,7 @@ fn line(rows: &[&StatusRow], extent: &Extent<'_>, head: Option<&str>) -> String 
     let source = joined([commit, escaped(&pull_request), escaped(&by)], " ");
     let waits = first.waits.as_ref().map_or_else(String::new, |waits| one_line(waits));
     format!(
-        "<tr><th scope=\"row\">{}</th><td>{}</td><td><i class=\"{class}\">{symbol}</i> {}</td><td>{source}</td><td class=\"time\">{latest}</td><td>{}</td><td>{}</td></tr>\n",
+        "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"line\"><i class=\"{class}\">{symbol}</i> {}</td><td>{source}</td><td class=\"line\">{latest}</td><td>{}</td><td>{}</td></tr>\n",
         first.target.stack,
         extent.regions_of(&targets),
         escaped(first.state),

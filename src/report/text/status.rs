@@ -46,7 +46,7 @@ fn rollouts(paper: &mut Paper, status: &Status) {
         paper.title(&format!("Rollout {} of {}: {}", one_line(&rollout.id), short(&rollout.commit), one_line(&rollout.state)));
         super::wave_table(paper, &rollout.waves);
         if let Some(at) = rollout.next_tick_ms {
-            paper.line(Ink::Plain, &format!("  can go on at {} (isobar tick)", time(at)));
+            paper.line(Ink::Plain, &format!("  isobar tick goes on from {}", time(at)));
         }
     }
 }
