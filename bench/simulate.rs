@@ -52,7 +52,9 @@ fn read() -> Result<Request, Box<dyn Error>> {
             "--threads" => request.threads = value.parse()?,
             "--without" => request.without = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
             _ => {
-                return Err("simulate [--seeds N] [--from SEED] [--threads N] [--first] | --seed SEED [--without t1,h0,f2]".into());
+                return Err(
+                    "simulate [--seeds N] [--from SEED] [--threads N] [--first] | --seed SEED [--without t1,h0,f2]".into()
+                );
             }
         }
     }
@@ -118,7 +120,7 @@ fn many(request: &Request) -> Result<(), Box<dyn Error>> {
         played as f64 / secs,
         request.threads
     )?;
-    writeln!(out, "seeds with a broken promise: {}", broken.len())?;
+    writeln!(out, "broken promises: {}", broken.len())?;
     let Some(first) = broken.first() else { return Ok(()) };
     writeln!(out, "\n{}", tell(&mut Grounds::default(), *first))?;
     Err(format!("{} seeds break a promise: {:?}", broken.len(), &broken[..broken.len().min(20)]).into())

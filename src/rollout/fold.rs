@@ -56,6 +56,8 @@ pub(super) struct Run {
     pub(super) gate_failed: Option<Arc<str>>,
     pub(super) verified_at: Option<u64>,
     pub(super) first_started_at: Option<u64>,
+    /// When the last outcome or gate of it was recorded.
+    pub(super) last_at: u64,
     /// Something of it was started, so that there is something to bake.
     pub(super) touched: bool,
 
@@ -164,7 +166,7 @@ impl Progress {
         }
     }
 
-    pub(super) fn finish(&mut self, slot: usize, outcome: &Outcome) {
+    pub(super) fn finish(&mut self, slot: usize, outcome: &Outcome, at_ms: u64) {
         let wave = self.slots[slot].wave;
         let run = &mut self.runs[wave];
         match self.slots[slot].phase {
@@ -172,6 +174,7 @@ impl Progress {
             Phase::InFlight => run.in_flight -= 1,
             Phase::Waiting | Phase::Unknown => {}
         }
+        run.last_at = at_ms;
         run.ready.remove(&slot);
         run.cleared.remove(&slot);
         if !run.doomed.remove(&slot) {

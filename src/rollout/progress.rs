@@ -100,12 +100,13 @@ impl Progress {
             }
             StepEvent::Finished { target, outcome } => {
                 if let Some(slot) = self.index.get(target) {
-                    self.finish(*slot, outcome);
+                    self.finish(*slot, outcome, at_ms);
                 }
             }
             StepEvent::GatePassed { wave, gate } => {
                 if let Some(run) = self.runs.get_mut(*wave) {
                     run.passed.insert(*gate);
+                    run.last_at = at_ms;
                 }
             }
             StepEvent::GateFailed { wave, gate, why } => self.fail_gate(*wave, *gate, why),

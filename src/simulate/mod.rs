@@ -3,8 +3,10 @@
 
 mod clock;
 mod engine;
+mod rehearsal;
 mod run;
 
 pub use clock::{Clock, Sleep};
 pub use engine::{ENGINE, Fate, MadeUp, Phase, Reality, Things};
-pub use run::{Run, is_open, weighed};
+pub use rehearsal::{Rehearsal, Rehearsed, is_chosen};
+pub use run::{Run, weighed};

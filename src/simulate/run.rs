@@ -7,7 +7,7 @@ use crate::engine::{Engines, Job};
 use crate::journal::{Entry, Event, History, State, Verb};
 use crate::policy::{Answer, Facts, Past, Policy, Subject, judge};
 use crate::review::{Approval, PullRequest, User};
-use crate::rollout::{Ending, Gate, Outcome, Progress, Rollout, StepEvent, WaveState};
+use crate::rollout::{Gate, Outcome, Progress, Rollout, StepEvent, WaveState};
 use crate::runner::{Drive, Halt, Looks, Moment, Ready, Signs, say_unseen};
 use crate::stack::{Known, Target, TargetId};
 use crate::stop::Stop;
@@ -221,7 +221,7 @@ impl Holding<'_> {
                     clearances.push(clearance);
                 }
                 Answer::Wait | Answer::Deny => {
-                    let outcome = Outcome::Skipped(verdict.sentence.into());
+                    let outcome = Outcome::NotCleared(verdict.sentence.into());
                     steps.push(StepEvent::Finished { target, outcome });
                 }
             }
@@ -255,7 +255,13 @@ impl Holding<'_> {
                 stacks: BTreeSet::from([preview.target.stack.clone()]),
                 clouds: BTreeSet::new(),
                 labels: BTreeSet::new(),
-                past: Past { cleared, started: record.is_some_and(|record| record.started), shown, promise: None },
+                past: Past {
+                    cleared,
+                    started: record.is_some_and(|record| record.started),
+                    shown,
+                    spent: BTreeSet::new(),
+                    promise: None,
+                },
             }
         });
         let author = User("author".into());
@@ -318,11 +324,6 @@ fn rolling_environments(progress: &Progress, now_ms: u64) -> BTreeSet<&str> {
     }
     let waves = progress.rollout().waves.iter().enumerate();
     waves.filter(|(at, _)| progress.wave_state(*at, now_ms) != WaveState::Done).map(|(_, wave)| &*wave.environment).collect()
-}
-
-/// What a rollout that is left can still do by itself.
-pub fn is_open(history: &History) -> bool {
-    history.rollouts().any(|progress| !matches!(progress.ending(), Some(Ending::Stopped(_))))
 }
 
 /// A rollout's targets, all to be made what the head says.

@@ -56,7 +56,7 @@ impl Shelf {
     fn acquire(&mut self, targets: &[TargetId], holder: Holder) -> Result<Lease, StoreError> {
         for (other, held) in self.leases.values() {
             if let Some(target) = targets.iter().find(|target| held.contains(target)) {
-                return Err(StoreError::Held { target: target.clone(), run: other.run.clone(), since_ms: other.since_ms });
+                return Err(StoreError::Held { target: target.clone(), holder: other.clone() });
             }
         }
         let run = holder.run.clone();
@@ -174,7 +174,7 @@ mod tests {
     fn one_writer_a_target_until_it_ends_or_gives_it_back() {
         let store = MemoryStore::default();
         let one = now(store.acquire(&[id("a@prod/x")], holder("one"))).expect("free");
-        let held = StoreError::Held { target: id("a@prod/x"), run: "one".into(), since_ms: 5 };
+        let held = StoreError::Held { target: id("a@prod/x"), holder: holder("one") };
         assert_eq!(now(store.acquire(&[id("b@prod/x"), id("a@prod/x")], holder("two"))).err(), Some(held));
         now(store.release(one)).expect("it was ours");
         now(store.acquire(&[id("a@prod/x")], holder("two"))).expect("given back");

@@ -106,6 +106,8 @@ pub(crate) struct Case {
     pub(crate) parallel: usize,
     /// When nothing goes wrong any more.
     pub(crate) calm_ms: u64,
+    /// Happenings and faults before any was taken out.
+    drawn: (usize, usize),
 }
 
 /// A piece that a case can do without.
@@ -277,6 +279,7 @@ impl Case {
         }
         let faults = (0..dice.below(5)).map(|_| fault(&mut dice, &ground)).collect::<Vec<_>>();
         let kept = |piece: Piece| !without.contains(&piece);
+        let drawn = (happenings.len(), faults.len());
         let mut happenings: Vec<(u64, Happening)> =
             happenings.into_iter().enumerate().filter(|(at, _)| kept(Piece::Happening(*at))).map(|(_, one)| one).collect();
         happenings.sort_by_key(|(at, _)| *at);
@@ -289,14 +292,15 @@ impl Case {
             with_policy: dice.one_in(2),
             parallel: if dice.one_in(4) { 1 + dice.below(2) as usize } else { 0 },
             calm_ms: end + 6 * MINUTE,
+            drawn,
             ground,
         }
     }
 
     /// Every piece that may still be taken out; the first merge stays.
     pub(crate) fn pieces(&self, without: &BTreeSet<Piece>) -> Vec<Piece> {
-        let faults = (0..self.faults.len() + without.len()).map(Piece::Fault);
-        let happenings = (1..self.happenings.len() + without.len()).map(Piece::Happening);
+        let faults = (0..self.drawn.1).map(Piece::Fault);
+        let happenings = (1..self.drawn.0).map(Piece::Happening);
         let targets = (0..self.ground.targets.len()).map(Piece::Target);
         faults.chain(happenings).chain(targets).filter(|piece| !without.contains(piece)).collect()
     }

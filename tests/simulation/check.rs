@@ -335,7 +335,7 @@ impl Checker {
                 self.hold(first == second, || format!("{target} is told to be unchanged, and is half made"));
             }
             Outcome::Failed(_) => {}
-            Outcome::Skipped(why) => {
+            Outcome::NotCleared(why) | Outcome::Skipped(why) => {
                 self.hold(!flies, || format!("{target} is in flight, and skipped: {why}"));
                 let blames = why.starts_with("dependency ") || why.contains(", of an earlier wave, ");
                 let at = course.wave_of[target];
@@ -355,7 +355,8 @@ impl Checker {
         self.hold(open == 0, || format!("{} is verified, and {open} targets have no outcome", wave.name));
         let failed = course.failed(at);
         self.hold(failed <= wave.failure_tolerance, || format!("{} is verified, and {failed} failed", wave.name));
-        let skipped = course.of_wave(at).filter(|state| matches!(state, At::Ended(Outcome::Skipped(_)))).count();
+        let skipped =
+            course.of_wave(at).filter(|state| matches!(state, At::Ended(Outcome::Skipped(_) | Outcome::NotCleared(_)))).count();
         let asked = course.waves[at].passed.len() == wave.gates.len() || skipped == wave.targets.len();
         self.hold(asked, || format!("{} is verified, and not all its gates said yes", wave.name));
         self.hold(!course.waves[at].gate_failed, || format!("{} is verified, and a gate failed", wave.name));

@@ -12,7 +12,7 @@ use isobar::journal::{self, Entry, Event, History, State};
 use isobar::review::{Approval, Decision, User};
 use isobar::rollout::{Ending, Gate, Progress, Rollout, StepEvent};
 use isobar::runner::Halt;
-use isobar::simulate::{Clock, MadeUp, Phase, Reality, Run, is_open, weighed};
+use isobar::simulate::{Clock, MadeUp, Phase, Reality, Run, weighed};
 use isobar::stack::{RegionId, TargetId};
 use isobar::stop::Stop;
 use isobar::store::{Boxed, Held, Holder, Lease, MemoryStore, Store, StoreError, Stored};
@@ -216,13 +216,16 @@ impl Sim {
                 return;
             }
             let history = self.history();
-            if self.pending(&history, head).is_empty() && !is_open(&history) {
+            if self.pending(&history, head).is_empty() && history.rollouts().next().is_none() {
                 return self.arrived(&history, head);
             }
             self.clock.sleep(5 * super::case::MINUTE).await;
         }
-        let lost: Vec<String> = self.pending(&self.history(), head).iter().map(ToString::to_string).collect();
-        self.lock().checker.break_(format!("lost: a calm world does not bring {} to c{head}", lost.join(" ")));
+        let history = self.history();
+        let lost: Vec<String> = self.pending(&history, head).iter().map(ToString::to_string).collect();
+        let open: Vec<&str> = history.rollouts().map(|progress| &*progress.rollout().id).collect();
+        let what = format!("lost: a calm world does not bring {lost:?} to c{head}, and {open:?} never end");
+        self.lock().checker.break_(what);
     }
 
     fn arrived(&self, history: &History, head: usize) {
@@ -237,10 +240,6 @@ impl Sim {
             if history.target(target).is_none_or(|record| record.state != State::Applied) {
                 shared.checker.break_(format!("lost: nothing says that {target} was applied"));
             }
-        }
-        if let Some(open) = history.rollouts().next() {
-            let id = open.rollout().id.clone();
-            shared.checker.break_(format!("lost: rollout {id} never ends"));
         }
     }
 
