@@ -84,6 +84,11 @@ impl History {
         record.commit.as_ref().or(record.begun.as_ref())
     }
 
+    /// The commit of the newest start of `target` that never came to its end: something of it may be there.
+    pub fn begun_at(&self, target: &TargetId) -> Option<&Arc<str>> {
+        self.target(target).filter(|record| record.started)?.begun.as_ref()
+    }
+
     /// Commit of the last `Settled` of any scope: where the fleet as a whole was brought to last.
     pub fn last_commit(&self) -> Option<&Arc<str>> {
         self.last_commit.as_ref()

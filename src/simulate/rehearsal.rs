@@ -22,6 +22,9 @@ const COMMIT: &str = "head";
 /// What is there afterwards.
 const VERSION: u64 = 1;
 
+/// Says of a target and the number of its wave whether it fails.
+pub type Fails = dyn Fn(&TargetId, usize) -> bool + Send + Sync;
+
 /// What is played. Times are milliseconds since it begins.
 pub struct Rehearsal<'a> {
     pub targets: Vec<Target>,
@@ -29,7 +32,7 @@ pub struct Rehearsal<'a> {
     pub graph: &'a Graph,
     pub apply_ms: Box<dyn Fn(&TargetId) -> u64 + Send + Sync>,
     /// Does it fail, in the wave of this number, from 1. Once: what was mended succeeds.
-    pub fails: Box<dyn Fn(&TargetId, usize) -> bool + Send + Sync>,
+    pub fails: Box<Fails>,
     pub held: Vec<RegionId>,
     /// When the run that is at work is killed.
     pub kill_at_ms: Option<u64>,

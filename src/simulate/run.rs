@@ -294,7 +294,8 @@ impl Holding<'_> {
             *self.history() = fresh;
         }
         let history = self.history();
-        let held = history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), format!("held: {}", hold.reason)));
+        let held =
+            history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), format!("until released: {}", hold.reason)));
         let paused = history.paused().map(|(by, reason)| format!("paused by {by}: {reason}"));
         let resumes = history.rollout(rollout).map_or(0, Progress::resumes);
         Ok(Signs { paused, held: held.collect(), resumes })

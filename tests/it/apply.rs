@@ -47,6 +47,20 @@ fn older_code_is_never_put_over_newer() {
 }
 
 #[test]
+fn older_code_is_not_put_over_newer_that_failed_half_way_either() {
+    let fleet = app("prod/a", "rollout: { prod: { failure_tolerance: 1 } }");
+    fleet.file("app/templates/more.yaml", "more: 1\n").commit("Two documents");
+    fleet.isobar("apply").ends(0);
+    fleet.branch("old").checkout("main").file("app/templates/more.yaml", "more: 2\n").version(1, 2);
+    fleet.file("live/prod/a/app/.isobar-tmp-more.yaml/in-the-way", "a directory where a file must go\n");
+    fleet.isobar("apply").ends(1);
+    assert_eq!(fleet.versions(), "prod/a 2", "half of it is there");
+
+    fleet.checkout("old").isobar("apply").ends(1).says("older code is never put over newer");
+    assert_eq!(fleet.versions(), "prod/a 2");
+}
+
+#[test]
 fn an_apply_that_failed_in_3_of_18_targets_is_taken_along_by_the_next_merge() {
     let regions: Vec<String> = (0..18).map(|at| format!("prod/r{at:02}")).collect();
     let fleet = app(&regions.join(" "), "rollout: { prod: { failure_tolerance: 3 } }");

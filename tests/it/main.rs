@@ -23,5 +23,7 @@ mod recover;
 mod rollout;
 mod secrets;
 mod signals;
+mod simulate;
+mod simulation;
 mod support;
 mod transcript;

@@ -34,6 +34,8 @@ pub(crate) struct Checker {
     held: BTreeMap<RegionId, u64>,
     /// Runs that wrote since the last thing that people said: they have read it by now.
     informed: BTreeSet<Arc<str>>,
+    /// Runs that wrote since a rollout was resumed last: they know of it by now.
+    heard: BTreeSet<Arc<str>>,
 }
 
 /// One rollout, as its entries tell it.
@@ -80,6 +82,7 @@ impl Checker {
             paused: false,
             held: BTreeMap::new(),
             informed: BTreeSet::new(),
+            heard: BTreeSet::new(),
         }
     }
 
@@ -187,6 +190,7 @@ impl Checker {
         }
         if let Some(entry) = entries.last() {
             self.informed.insert(entry.run.clone());
+            self.heard.insert(entry.run.clone());
         }
         if !self.chain.is_whole() {
             self.break_("a group was cut".into());
@@ -256,7 +260,10 @@ impl Checker {
                 self.hold(broke, || format!("{} stops without a reason: {why}", course.rollout.id));
                 course.stopped = true;
             }
-            StepEvent::Resumed => course.resume(),
+            StepEvent::Resumed => {
+                course.resume();
+                self.heard.clear();
+            }
         }
     }
 
@@ -364,13 +371,16 @@ impl Checker {
     }
 
     /// A rollout as the run that drove it sees it, and as somebody does who only read the journal.
-    pub(crate) fn same_progress(&mut self, live: &Progress, halt: &Halt, history: &History, now_ms: u64) {
+    pub(crate) fn same_progress(&mut self, run: &str, live: &Progress, halt: &Halt, history: &History, now_ms: u64) {
         let id = &live.rollout().id;
         let replayed = history.rollouts().find(|progress| progress.rollout().id == *id);
         let Some(replayed) = replayed else {
             let over = live.ending() == Some(Ending::Complete);
             return self.hold(over, || format!("{id} goes on, and history has forgotten it"));
         };
+        if replayed.resumes() > live.resumes() && !self.heard.contains(run) {
+            return; // it ended before it could hear of that
+        }
         let targets = || live.rollout().waves.iter().flat_map(|wave| &wave.targets).map(|planned| &planned.target);
         let differs = targets().find(|target| live.outcome(target) != replayed.outcome(target));
         self.hold(differs.is_none(), || format!("{id}: {differs:?} has another outcome live than replayed"));

@@ -27,7 +27,7 @@ pub(crate) fn command(seed: u64, without: &BTreeSet<Piece>) -> String {
 
 /// Tells a seed that broke a promise: what broke, the smallest case that still breaks, and how to play it again.
 pub(crate) fn tell(grounds: &mut Grounds, seed: u64) -> String {
-    let without = shrink(grounds, seed);
+    let without = shrink(grounds, seed, |played| !played.broken.is_empty());
     let played = replay(grounds, seed, &without, true);
     let case = Case::of(seed, grounds.of(seed), &without);
     let broken: Vec<String> = played.broken.iter().map(|what| format!("  {what}\n")).collect();

@@ -1,13 +1,13 @@
-//! Makes a story that breaks a promise as small as it gets: every piece without which it still breaks is taken out.
+//! Makes a bad story as small as it gets: every piece without which it is still bad is taken out.
 
 use super::case::{Case, Grounds, Piece};
-use super::world::play;
+use super::world::{Played, play};
 use std::collections::BTreeSet;
 
-/// Returns the pieces that the seed's story can do without and still break a promise.
-pub(crate) fn shrink(grounds: &mut Grounds, seed: u64) -> BTreeSet<Piece> {
+/// Returns the pieces that the seed's story can do without and still be `bad`.
+pub(crate) fn shrink(grounds: &mut Grounds, seed: u64, bad: impl Fn(&Played) -> bool) -> BTreeSet<Piece> {
     let ground = grounds.of(seed);
-    let breaks = |without: &BTreeSet<Piece>| !play(Case::of(seed, ground.clone(), without), false).broken.is_empty();
+    let breaks = |without: &BTreeSet<Piece>| bad(&play(Case::of(seed, ground.clone(), without), true));
     let mut without = BTreeSet::new();
     if !breaks(&without) {
         return without;

@@ -306,7 +306,7 @@ impl Sim {
             approvals: &|previews| approvals(previews),
             ask: &|gate| self.clone().gate(gate),
             watch: &|_| (),
-            left: &|progress, halt, history| self.left(progress, halt, history),
+            left: &|progress, halt, history| self.left(nth, progress, halt, history),
         };
         let _told_by_exit_code = run.run().await;
     }
@@ -315,7 +315,8 @@ impl Sim {
     fn admits(&self, history: &History, head: usize) -> bool {
         let open = history.rollouts().map(|progress| &progress.rollout().commit);
         let applied = history.targets().filter_map(|(_, record)| record.commit.as_ref());
-        open.chain(applied).all(|commit| number(commit) <= head)
+        let begun = history.targets().filter_map(|(target, _)| history.begun_at(target));
+        open.chain(applied).chain(begun).all(|commit| number(commit) <= head)
     }
 
     fn plan(&self, id: Arc<str>, head: usize, targets: &[TargetId]) -> Rollout {
@@ -329,11 +330,12 @@ impl Sim {
     }
 
     /// What a drive left must be what its journal says to somebody who was not there.
-    fn left(&self, progress: &Progress, halt: &Halt, history: &History) {
+    fn left(&self, nth: usize, progress: &Progress, halt: &Halt, history: &History) {
         let replayed = self.history();
         let now_ms = self.clock.now_ms();
         let mut shared = self.lock();
-        shared.checker.same_progress(progress, halt, &replayed, now_ms);
+        let run = shared.runs[nth].id.clone();
+        shared.checker.same_progress(&run, progress, halt, &replayed, now_ms);
         if !history.misses_entries() {
             shared.checker.same_history(history, &replayed);
         }

@@ -71,7 +71,6 @@ impl Converge<'_> {
                 halt => break halt,
             }
         };
-        drop(drive);
         self.finish(&progress, halt, granted.ends, &work);
         self.done.rollouts.push(progress);
         Ok(std::mem::take(&mut *older.lock()).into_keys().collect())

@@ -32,8 +32,8 @@ pub(super) async fn signs(world: &World, history: &Mutex<History>, rollout: &str
     }
     let history = lock();
     let say = |hold: &Hold| match hold.until_ms {
-        Some(until) => format!("held until {}: {}", say_time(until), hold.reason),
-        None => format!("held: {}", hold.reason),
+        Some(until) => format!("until {}: {}", say_time(until), hold.reason),
+        None => format!("until released: {}", hold.reason),
     };
     let held = history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), say(hold))).collect();
     let resumes = history.rollout(rollout).map_or(0, Progress::resumes);

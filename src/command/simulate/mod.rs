@@ -110,23 +110,21 @@ fn apply_secs(request: &Request, targets: &[Target]) -> Result<BTreeMap<TargetId
         }
     }
     let mut secs: BTreeMap<TargetId, u64> = BTreeMap::new();
-    let general = request.apply.iter().filter(|time| time.environment.is_none()).next_back();
+    let general = request.apply.iter().rfind(|time| time.environment.is_none());
     for target in targets {
         let own = |time: &&ApplyTime| time.environment.as_deref() == Some(target.id.region.environment());
         let said = request.apply.iter().rfind(own).or(general);
         secs.insert(target.id.clone(), said.map_or(APPLY_SECS, |time| time.span.0));
     }
     for slow in &request.slow {
-        let selector =
-            Selector::parse(&[], std::slice::from_ref(&slow.region), &[]).map_err(|why| Failure::usage(why, "isobar list"))?;
-        let matched = targets.iter().filter(|target| selector.matches(target)).map(|target| target.id.clone());
-        let before = secs.len();
-        let matched: Vec<TargetId> = matched.collect();
-        if matched.is_empty() {
+        let region = Selector::parse(&[], std::slice::from_ref(&slow.region), &[]);
+        let region = region.map_err(|why| Failure::usage(why, "isobar list shows them all"))?;
+        let slowed: Vec<TargetId> =
+            targets.iter().filter(|target| region.matches(target)).map(|target| target.id.clone()).collect();
+        if slowed.is_empty() {
             return Err(Failure::usage(format!("no selected target is in {:?}", slow.region), "isobar list shows them all"));
         }
-        secs.extend(matched.into_iter().map(|target| (target, slow.span.0)));
-        debug_assert_eq!(before, secs.len());
+        secs.extend(slowed.into_iter().map(|target| (target, slow.span.0)));
     }
     Ok(secs)
 }
