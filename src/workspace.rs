@@ -324,11 +324,20 @@ fn shallow(repository: &Repository) -> Result<String, WorkspaceError> {
         .map_err(|error| WorkspaceError { what: format!("reading {}: {error}", path.display()), hint: None })
 }
 
+/// Author, committer and co-authors, each by name and by the local part of the address.
 fn people(commit: &git2::Commit<'_>) -> Vec<User> {
     let mut names = Vec::new();
     for signature in [commit.author(), commit.committer()] {
         let login = signature.email().ok().and_then(|email| email.split('@').next()).map(str::to_string);
         names.extend(signature.name().ok().map(str::to_string).into_iter().chain(login).map(|name| User(name.into())));
+    }
+    let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
+    let trailers = git2::message_trailers_strs(&message);
+    let authors = trailers.iter().flat_map(git2::MessageTrailersStrs::iter);
+    for (_, author) in authors.filter(|(key, _)| key.eq_ignore_ascii_case("co-authored-by")) {
+        let (name, email) = author.split_once('<').unwrap_or((author, ""));
+        let names_of = [Some(name), email.split('@').next()].into_iter().flatten().map(str::trim);
+        names.extend(names_of.filter(|name| !name.is_empty()).map(|name| User(name.into())));
     }
     names
 }

@@ -2,7 +2,7 @@
 
 use super::converge::{Converged, End, EndState};
 use super::pending::{Pending, Work};
-use super::say::short;
+use super::say::{count, short};
 use super::tell;
 use crate::change::Preview;
 use crate::exit::Exit;
@@ -36,12 +36,31 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
         report.nothing = Some("every target is what the code says, as far as the journal knows".into());
     }
     report.waves = done.rollouts.iter().flat_map(|progress| waves(progress, world.clock.now_ms())).collect();
+    if done.interrupted {
+        report
+            .waves
+            .iter_mut()
+            .filter(|wave| &*wave.state == "running")
+            .for_each(|wave| wave.state = "stopped by a signal".into());
+    }
+    report.stopped = done.interrupted.then(|| stopped(done, &report).into());
     report.notes.extend(done.notes.iter().map(|text| tell::warning(text.as_str())));
     report.next = done.next.iter().map(|text| Arc::from(text.as_str())).collect();
     report.next.extend(approve(world, done));
     let mut seen = std::collections::BTreeSet::new();
     report.next.retain(|line| seen.insert(line.clone()));
     report
+}
+
+/// Says that a signal ended the run, and what is left of it.
+fn stopped(done: &Converged, report: &Report) -> String {
+    let counts = report.counts();
+    let open = done.rollouts.iter().filter(|progress| progress.ending().is_none()).count();
+    match (counts.not_started + counts.unknown, open) {
+        (0, 0) => "stopped by a signal".into(),
+        (0, _) => "stopped by a signal, a wave is not verified yet".into(),
+        (left, _) => format!("stopped by a signal, {} left", count(left, "target is", "targets are")),
+    }
 }
 
 /// The one command that approves what waits.
@@ -90,7 +109,7 @@ pub(crate) fn exit(done: &Converged, report: &Report) -> Exit {
     // A region that somebody holds is skipped as was asked; any other reason leaves a target behind, however many arrived.
     let left = |end: &End| matches!(&end.outcome, EndState::Skipped(why) if !Outcome::Skipped(why.clone()).is_held());
     let skipped = done.ends.values().any(left);
-    match (counts.failed + counts.unknown, counts.denied + counts.waiting) {
+    match (counts.failed + counts.unknown + counts.unseen, counts.denied + counts.waiting) {
         (1.., _) => Exit::Unfinished,
         (0, _) if stopped || !accounted => Exit::Unfinished,
         (0, 1..) => Exit::NotCleared,

@@ -1,6 +1,6 @@
 //! `isobar pause`, `resume` and `hold`: what people say to a rollout.
 
-use super::say::say_time;
+use super::say::{say_time, say_until};
 use super::scene::Scenes;
 use super::tell;
 use crate::exit::{Exit, Failure};
@@ -80,7 +80,7 @@ pub async fn hold(
     }
     let by = operator(world);
     append(world, Verb::Hold, vec![Event::Held { region: id.clone(), until_ms, reason: reason.into(), by }]).await?;
-    let end = until_ms.map_or_else(|| "until isobar hold --release".to_string(), |until| format!("until {}", say_time(until)));
+    let end = until_ms.map_or_else(|| "until isobar hold --release".to_string(), |until| format!("until {}", say_until(until)));
     say(world, as_json, "held", &format!("{id} is skipped {end}: {reason}"));
     Ok(Exit::Clean)
 }
@@ -121,7 +121,9 @@ fn parse_until(text: &str, now_ms: u64) -> Result<u64, Failure> {
         _ => return Err(wrong()),
     };
     let number: u64 = number.parse().map_err(|_| wrong())?;
-    now_ms.checked_add(number.saturating_mul(secs * 1_000)).ok_or_else(wrong)
+    let until_ms = now_ms.checked_add(number.saturating_mul(secs * 1_000)).ok_or_else(wrong)?;
+    let is_in_a_calendar = i64::try_from(until_ms).is_ok_and(|ms| jiff::Timestamp::from_millisecond(ms).is_ok());
+    if is_in_a_calendar { Ok(until_ms) } else { Err(wrong()) }
 }
 
 async fn append(world: &World, verb: Verb, mut events: Vec<Event>) -> Result<(), Failure> {

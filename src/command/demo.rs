@@ -157,7 +157,7 @@ impl Stage<'_> {
     }
 
     async fn killed(&self) -> Result<(), Failure> {
-        self.scene("6", "A runner dies in the middle", "An apply, as a process of its own, is killed without a warning. The journal knows what is unknown, and the next run goes on.");
+        self.scene("6", "A runner dies in the middle", "An apply, as a process of its own, is killed without a warning. Nothing is guessed: the next run looks, and goes on.");
         let git = Workspace::open(&self.root)?;
         self.edit("isobar.yaml", |text| text.replace("owner: platform", "owner: platform-core"))?;
         git.commit_all("Rename the owning team", SRE)?;
@@ -211,7 +211,7 @@ impl Stage<'_> {
         let root = self.root.display();
         self.scene("7", "Yours", "The scratch repository stays. Things to try:");
         self.terminal.say(&format!(
-            "  cd {root}\n  isobar status --html status.html          # what runs where, as a page\n  isobar why edge@prod/eu-west-1            # where each value comes from\n  $EDITOR network/stack.yaml && isobar preview\n  isobar hold prod/us-east-1 --until 4h --reason \"big sale\"\n\nin a repository of your own:\n  isobar init\n"
+            "  cd {root}\n  isobar status --html .isobar/status.html  # what runs where, as a page\n  isobar why edge@prod/eu-west-1            # where each value comes from\n  $EDITOR network/stack.yaml && isobar preview\n  isobar hold prod/us-east-1 --until 4h --reason \"big sale\"\n\nin a repository of your own:\n  isobar init\n"
         ));
     }
 

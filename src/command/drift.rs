@@ -9,7 +9,7 @@ use super::pending::{self, Work, since_applied};
 use super::scene::Scenes;
 use super::settled::Settled;
 use super::tell::{self, Form};
-use crate::change::{Extent, Unseen};
+use crate::change::Unseen;
 use crate::drift::{Class, Drift, compare};
 use crate::exit::{Exit, Failure};
 use crate::journal::{Event, History, Verb};
@@ -63,7 +63,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let unseen = drift.findings.iter().any(|finding| finding.class == Class::NotChecked);
     let clean = drift.is_empty();
     report.drift = Some(drift);
-    keep(world, Some(&head), None, Extent::default(), answers).await;
+    keep(world, Some(&head), None, None, answers).await;
     tell::report(world, &report, &request.form)?;
     Ok(match (unseen, clean) {
         (true, _) => Exit::Unfinished,

@@ -72,6 +72,7 @@ struct Sitting<'a> {
     base: Option<Arc<Scene>>,
     work: Work,
     previews: Vec<Arc<Preview>>,
+    /// All that was shown, whatever part of it is judged.
     whole: Extent,
     court: Court<'a>,
 }
@@ -94,8 +95,9 @@ impl<'a> Sitting<'a> {
         let work = work_of(scenes, history, stored, &scene, base.as_ref(), selector)?;
         let shown = stored.previews.iter().flatten();
         let previews = shown.filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
+        let whole = stored.whole.unwrap_or_default().at_least(Extent::of_answers(&stored.previews));
         let court = Court::open(world, scenes, head, base.clone()).await?;
-        Ok(Self { scene, base, work, previews, whole: stored.whole, court })
+        Ok(Self { scene, base, work, previews, whole, court })
     }
 
     fn verdicts(&self, history: &History) -> Result<BTreeMap<TargetId, Verdict>, Failure> {

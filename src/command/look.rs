@@ -31,7 +31,7 @@ pub(crate) async fn look(world: &World, work: &Work, settled: &Settled, looks: L
         work.pending.iter().enumerate().map(|(at, pending)| (&pending.target.id, at)).collect();
     for unseen in answers.iter_mut().filter_map(|answer| answer.as_mut().err()) {
         if let (UnseenReason::Needs(_), Some(pending)) = (&unseen.reason, work.get(&unseen.target)) {
-            unseen.promise = pending.scene.promise(&pending.target);
+            unseen.promise = pending.scene.promise(world, &pending.target);
         }
     }
     answers.sort_by_key(|answer| {
@@ -49,15 +49,15 @@ pub(crate) async fn keep(
     world: &World,
     head: Option<&CommitSha>,
     base: Option<Arc<str>>,
-    whole: Extent,
+    whole: Option<Extent>,
     answers: Vec<Result<Arc<Preview>, Unseen>>,
 ) {
     let is_nothing = |answer: &Result<Arc<Preview>, Unseen>| match answer {
         Ok(preview) => preview.is_empty(),
         Err(unseen) => unseen.promise.is_none(),
     };
-    if answers.iter().all(is_nothing) {
-        return;
+    if answers.iter().all(is_nothing) || world.stop.is_asked() {
+        return; // cut short, it would be a part that looks like the whole
     }
     let now_ms = world.clock.now_ms();
     let base = base.unwrap_or_else(|| "".into());

@@ -18,6 +18,7 @@ pub mod status;
 pub mod why;
 
 mod account;
+mod apart;
 mod converge;
 mod court;
 mod look;
@@ -34,7 +35,7 @@ pub use court::Review;
 pub use tell::{Form, say_failure};
 
 use crate::exit::Failure;
-use crate::stack::{Fleet, Mistakes, Node};
+use crate::stack::{Fleet, Mistake, Mistakes, Node, journal_dir};
 use crate::workspace::{Snapshot, Workspace};
 use crate::world::{Environment, Places, Stop, Terminal, World, reviews_path};
 use std::collections::BTreeMap;
@@ -93,21 +94,20 @@ pub fn open(
 /// Returns the directory of the journal: where history lies. A change cannot move the history it will be judged by, in however
 /// many commits: of all places that the line ever named, the one that holds entries counts, until they are moved by hand.
 pub(crate) fn journal_place(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let named = match workspace.head() {
-        Ok(head) => match declared_journal(workspace, &workspace.at(&head.0)?)? {
-            Some(place) => place,
-            None => loose_journal(workspace)?,
-        },
-        Err(_) => loose_journal(workspace)?,
+    let committed = match workspace.head() {
+        Ok(head) => declared_journal(workspace, &workspace.at(&head.0)?)?,
+        Err(_) => None,
     };
-    let Some(named) = directory(workspace, &named) else {
-        let what = format!("journal {named:?}: this version keeps its journal in a directory only");
-        return Err(Failure::usage(what, "journal: file:.isobar/journal (git and object stores are planned)"));
+    // One that was never right may be mended before that is committed.
+    let named = match committed.filter(|place| place.is_ok()) {
+        Some(place) => place,
+        None => loose_journal(workspace)?,
     };
+    let named = workspace.root().join(named.map_err(|mistakes| *mistakes)?);
     let mut places = vec![named.clone(), workspace.root().join(JOURNAL)];
     for snapshot in workspace.versions(scene::FLEET)? {
         let declared = declared_journal(workspace, &snapshot)?;
-        places.extend(declared.and_then(|place| directory(workspace, &place)));
+        places.extend(declared.and_then(Result::ok).map(|dir| workspace.root().join(dir)));
     }
     let mut filled: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     for place in places {
@@ -128,19 +128,25 @@ pub(crate) fn journal_place(workspace: &Workspace) -> Result<PathBuf, Failure> {
     }
 }
 
-fn loose_journal(workspace: &Workspace) -> Result<String, Failure> {
-    let declared = declared_journal(workspace, &workspace.worktree(&[".isobar".to_string()])?)?;
-    Ok(declared.unwrap_or_else(|| format!("file:{JOURNAL}")))
-}
+/// The journal's directory from the root, or what is wrong with the line that names it.
+type Declared = Result<String, Box<Mistakes>>;
 
-fn directory(workspace: &Workspace, place: &str) -> Option<PathBuf> {
-    place.strip_prefix("file:").map(|dir| workspace.root().join(dir.trim_start_matches("./")))
+fn loose_journal(workspace: &Workspace) -> Result<Declared, Failure> {
+    let declared = declared_journal(workspace, &workspace.worktree(&[".isobar".to_string()])?)?;
+    Ok(declared.unwrap_or_else(|| Ok(JOURNAL.into())))
 }
 
 /// What a fleet says, also one with mistakes; `None` when there is no fleet, or one that is no YAML and was never applied.
-fn declared_journal(workspace: &Workspace, snapshot: &Snapshot) -> Result<Option<String>, Failure> {
+fn declared_journal(workspace: &Workspace, snapshot: &Snapshot) -> Result<Option<Declared>, Failure> {
     let Some(source) = workspace.read(snapshot, scene::FLEET)? else { return Ok(None) };
     let Some(node) = Node::parse(scene::FLEET, &source.bytes, &mut Mistakes::default()) else { return Ok(None) };
-    let declared = node.get("journal").and_then(Node::as_str).map(str::to_string);
-    Ok(Some(declared.unwrap_or_else(|| format!("file:{JOURNAL}"))))
+    let Some((text, journal)) = node.get("journal").and_then(|node| Some((node.as_str()?, node))) else {
+        return Ok(Some(Ok(JOURNAL.into())));
+    };
+    Ok(Some(journal_dir(text).map_err(|(what, hint)| {
+        let mut mistakes = Mistakes::default();
+        mistakes.push(Mistake::at(&journal.site, what).hint(hint));
+        mistakes.quote(|_| Some(&source.bytes));
+        Box::new(mistakes)
+    })))
 }

@@ -156,6 +156,38 @@ pub(crate) fn refuse_taken(world: &World, work: &Work, after: &Scene) -> Result<
     after.refuse(world, mistakes)
 }
 
+/// Refuses to publish anew elsewhere what a target published before: nobody would remove the old.
+pub(crate) fn refuse_moved(
+    world: &World,
+    scenes: &Scenes<'_>,
+    history: &History,
+    work: &Work,
+    after: &Scene,
+) -> Result<(), Failure> {
+    let (mut mistakes, mut said) = (Mistakes::default(), BTreeSet::new());
+    for pending in work.pending.iter().filter(|pending| pending.intent == Intent::Converge) {
+        let target = &pending.target;
+        let is_there = |id: &TargetId| history.target(id).is_some_and(exists);
+        let old = names(target).filter(is_there).find_map(|id| Some((history.defined_at(&id)?.clone(), id)));
+        let Some((commit, old_id)) = old else { continue };
+        let before = scenes.at(&CommitSha(commit))?;
+        let place = |scene: &Scene, id: &TargetId| scene.identity(world, scene.fleet.target(id)?);
+        let (Some(old), Some(new)) = (place(&before, &old_id), place(&pending.scene, &target.id)) else { continue };
+        if old != new && said.insert(target.stack.definition().clone()) {
+            let what = format!("{} would leave what it published behind: it is at {old}, and {new} is another place", target.id);
+            let hint = "keep the place; or take it out, apply (that removes it there), and bring it back with the other";
+            mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));
+        }
+    }
+    after.refuse(world, mistakes)
+}
+
+/// A target under its own name and under those it had.
+pub(crate) fn names(target: &Target) -> impl Iterator<Item = TargetId> {
+    let former = target.stack.was.iter().map(|name| TargetId::new(name.clone(), target.id.region.clone()));
+    std::iter::once(target.id.clone()).chain(former)
+}
+
 /// Moves untouched targets to those with something to do: what failed or is unknown; what drift found to lack an apply, such as a
 /// secret that was rotated; and what was last brought before a target whose outputs it uses changed.
 fn take_along(history: &History, after: &Arc<Scene>, work: &mut Work) {
@@ -221,11 +253,7 @@ fn gather(
 
 /// The commit a target is at, under its own name or one it had before.
 pub(crate) fn commit_of(history: &History, target: &Target) -> Option<Arc<str>> {
-    let renamed = || {
-        let former = target.stack.was.iter().map(|name| TargetId::new(name.clone(), target.id.region.clone()));
-        former.filter_map(|id| history.commit_of(&id).cloned()).next()
-    };
-    history.commit_of(&target.id).cloned().or_else(renamed)
+    names(target).find_map(|id| history.commit_of(&id).cloned())
 }
 
 /// Something of it may be in the world.

@@ -46,26 +46,32 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     after.check_targets(world)?;
     let work = select(&scenes, &history, &view, &after, request)?;
     pending::refuse_taken(world, &work, &after)?;
+    pending::refuse_moved(world, &scenes, &history, &work, &after)?;
     let answers = look(world, &work, &Settled::of(&scenes, &history, &work), looks(world, request.parallel)).await;
 
     let previews: Vec<Arc<Preview>> = answers.iter().flatten().cloned().collect();
-    let whole = whole(world, &scenes, &history, &view, &after, &work, request).await?;
+    let seen = Extent::of_answers(&answers);
+    let whole = match request.selector.is_empty() {
+        true => Some(seen),
+        false => whole(world, &scenes, &history, &view, &after, &work, request).await?,
+    };
     let base = view.base.as_ref().map(|base| base.0.clone());
     keep(world, view.head.as_ref(), base, whole, answers.clone()).await; // first shown, then decided about
     let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone()).await?;
     court.take(&request.reviews, digests(&answers)).await?;
-    let verdicts = court.judge(&Asked { planned: whole, ..Asked::whole(&previews) }, &work, &history)?;
+    let verdicts =
+        court.judge(&Asked { planned: whole.unwrap_or_default().at_least(seen), ..Asked::whole(&previews) }, &work, &history)?;
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
     let mut report = compose(world, &view, &after, &work, &answers, &verdicts, request);
     report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
     tell::report(world, &report, &request.form)?;
     let exit = exit(&report, request.exit_code);
-    say_uncleared(world, &verdicts, exit);
+    say_uncleared(world, &verdicts, report.counts().waiting, exit);
     Ok(exit)
 }
 
-/// How much the whole change is, where only a part of it was selected and a rule counts it: what is approved bit by bit is
+/// How much the whole change is of which only a part was selected, where a rule counts it: what is approved bit by bit is
 /// approved as a bit of that.
 async fn whole(
     world: &World,
@@ -75,26 +81,24 @@ async fn whole(
     after: &Arc<Scene>,
     work: &Work,
     request: &Request,
-) -> Result<Extent, Failure> {
-    if request.selector.is_empty() {
-        return Ok(Extent::default());
-    }
+) -> Result<Option<Extent>, Failure> {
     let court = Court::open(world, scenes, view.head.clone(), view.before.clone()).await?;
     if !court.counts_targets(work, history)? {
-        return Ok(Extent::default());
+        return Ok(None);
     }
     let whole = Request { selector: Selector::default(), ..request.clone() };
     let work = select(scenes, history, view, after, &whole)?;
     let seen = look(world, &work, &Settled::of(scenes, history, &work), looks(world, request.parallel)).await;
-    Ok(Extent::of(seen.iter().flatten().map(|preview| &**preview)))
+    Ok(Some(Extent::of_answers(&seen)))
 }
 
 /// A preview that could look everywhere is no failure, whatever policy says of it: its last line says so plainly.
-fn say_uncleared(world: &World, verdicts: &BTreeMap<TargetId, Verdict>, exit: Exit) {
+/// `unjudged` targets wait for what others have yet to make.
+fn say_uncleared(world: &World, verdicts: &BTreeMap<TargetId, Verdict>, unjudged: usize, exit: Exit) {
     let uncleared = verdicts.values().filter(|verdict| !matches!(verdict.answer, Answer::Clear(_))).count();
     if uncleared > 0 && exit != Exit::Unfinished {
         let (code, blocked) = (exit.code(), Exit::NotCleared.code());
-        let targets = count(uncleared, "target is", "targets are");
+        let targets = count(uncleared + unjudged, "target is", "targets are");
         world.terminal.note(&format!(
             "\n{targets} not cleared; the preview itself went well (exit code {code}), isobar judge and isobar apply would exit with {blocked}"
         ));
@@ -189,24 +193,25 @@ fn conflict(world: &World, view: &View, paths: &[Arc<str>], request: &Request) -
     report.head = view.head.as_ref().map(|head| head.0.clone());
     report.base = view.base.as_ref().map(|base| base.0.clone());
     report.at_ms = Some(world.clock.now_ms());
-    let why: Arc<str> = format!("unseen: the head does not merge into its base, conflict in {}", some(paths)).into();
+    let why: Arc<str> = format!("the head does not merge into its base, conflict in {}", some(paths)).into();
     let targets = view.before.iter().flat_map(|scene| scene.fleet.targets()).filter(|target| request.selector.matches(target));
     report.rows = targets
         .map(|target| crate::report::Row {
             target: target.id.clone(),
-            state: crate::report::RowState::Unknown(why.clone()),
+            state: crate::report::RowState::Unseen(why.clone()),
             preview: None,
             verdict: None,
         })
         .collect();
-    report.next = vec!["git merge the base into the branch, solve the conflict, and preview again".into()];
+    let base = view.base.as_ref().map_or("BASE", |base| base.short()); // no branch's name: people type what stands here
+    report.next = vec![format!("git merge {base}  (in the branch; solve the conflict, commit, and preview again)").into()];
     tell::report(world, &report, &request.form)?;
     Ok(Exit::Unfinished)
 }
 
 fn exit(report: &Report, exit_code: bool) -> Exit {
     let counts = report.counts();
-    match (counts.unknown + counts.failed, counts.change) {
+    match (counts.unknown + counts.unseen + counts.failed, counts.change) {
         (1.., _) => Exit::Unfinished,
         (0, 1..) if exit_code => Exit::Negative,
         (0, _) => Exit::Clean,

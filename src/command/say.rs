@@ -35,6 +35,11 @@ pub(crate) fn say_time(ms: u64) -> String {
     time.map_or_else(|| "an unknown time".into(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
+/// The same of a time from which on, or until which, something is so: rounded up, as it is true only after the last second.
+pub(crate) fn say_until(ms: u64) -> String {
+    say_time(ms.div_ceil(60_000).saturating_mul(60_000))
+}
+
 /// `1 file is`, `3 files are`.
 pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
@@ -46,4 +51,17 @@ pub(crate) fn some(paths: &[Arc<str>]) -> String {
     let shown: Vec<_> = paths.iter().take(SHOWN).map(|path| unbroken(path)).collect();
     let rest = paths.len().saturating_sub(SHOWN);
     if rest == 0 { shown.join(", ") } else { format!("{} and {rest} more", shown.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_from_a_time_on_goes_on_at_the_minute_that_is_told() {
+        let past_the_minute = 1_793_628_123_000;
+        assert_eq!(say_time(past_the_minute), "2026-11-02 14:02 UTC");
+        assert_eq!(say_until(past_the_minute), "2026-11-02 14:03 UTC");
+        assert_eq!(say_until(1_793_628_120_000), "2026-11-02 14:02 UTC");
+    }
 }

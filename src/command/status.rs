@@ -103,6 +103,7 @@ fn row(history: &History, id: &TargetId, is_pending: bool, is_defined: bool) -> 
         applied_at_ms: record.and_then(|record| record.applied_at_ms),
         pull_request: record.and_then(|record| record.pull_request),
         by: record.map(|record| record.by.iter().map(|user| user.0.clone()).collect()).unwrap_or_default(),
+        is_approved: record.is_some_and(|record| record.is_approved),
         drift: drift(history, id),
         drift_checked_at_ms: record.and_then(|record| record.drift_checked_at_ms),
         waits: None,

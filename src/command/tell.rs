@@ -118,7 +118,7 @@ pub(crate) fn rows(
                 | UnseenReason::SecretMissing { .. }
                 | UnseenReason::Definition(_)
                 | UnseenReason::Engine(_)
-                | UnseenReason::Cancelled => RowState::Unknown(say_unseen(&unseen.reason).into()),
+                | UnseenReason::Cancelled => RowState::Unseen(say_unseen(&unseen.reason).into()),
             },
             preview: None,
             verdict: None,

@@ -4,6 +4,7 @@
 use super::open::OpenRollouts;
 use super::record::{Marks, Record, Run};
 use super::{Drifted, Entry, Event};
+use crate::change::Extent;
 use crate::review::User;
 use crate::rollout::{Progress, StepEvent};
 use crate::stack::{RegionId, TargetId};
@@ -26,6 +27,8 @@ pub struct History {
     first_commit: Option<Arc<str>>,
     trusted_commit: Option<Arc<str>>,
     rollouts_begun: usize,
+    /// The commit that was planned last, and how much its whole change was.
+    whole: Option<(Arc<str>, Extent)>,
     /// The entry folded last, and whether one before it was not.
     seq: u64,
     misses: bool,
@@ -50,6 +53,12 @@ impl History {
         }
         history.resolve();
         history
+    }
+
+    /// How much the whole change was that `commit` brought, when rules counted it: a part that is left is still a part of that.
+    /// Nothing when another commit was planned since.
+    pub fn whole_of(&self, commit: &str) -> Extent {
+        self.whole.as_ref().filter(|(planned, _)| **planned == *commit).map(|(_, whole)| *whole).unwrap_or_default()
     }
 
     /// Folds one entry in.
@@ -177,6 +186,8 @@ impl History {
                 if let Some((_, run)) = self.runs.iter_mut().rev().find(|(id, _)| *id == entry.run) {
                     run.planned += 1;
                 }
+                let whole = rollout.whole.map(|whole| whole.at_least(self.whole_of(&rollout.commit)));
+                self.whole = whole.map(|whole| (rollout.commit.clone(), whole)).or(self.whole.take());
                 self.rollouts.plan(rollout);
             }
             Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),

@@ -21,6 +21,8 @@ pub struct Record {
     pub spent_at_ms: Option<u64>,
     pub pull_request: Option<u64>,
     pub by: Vec<User>,
+    /// `by` are who cleared it.
+    pub is_approved: bool,
     pub state: State,
     /// Cleared since its last successful apply, sorted.
     pub cleared: Vec<(ChangeMark, Vec<User>)>,
@@ -111,6 +113,7 @@ impl Record {
             spent_at_ms: None,
             pull_request: None,
             by: Vec::new(),
+            is_approved: false,
             state: State::Never,
             cleared: Vec::new(),
             started: false,
@@ -242,6 +245,7 @@ impl Record {
         }
         let cleared_by = self.last_cleared.take().map(|(_, by)| by).unwrap_or_default();
         let run_by = run.map(|run| run.by.clone());
+        self.is_approved = !cleared_by.is_empty();
         self.by = if cleared_by.is_empty() { run_by.into_iter().collect() } else { cleared_by };
         self.pull_request = run.and_then(|run| run.pull_request);
         self.applied = Some(digest.clone());

@@ -34,6 +34,8 @@ pub struct Report {
     pub fold: Fold,
     pub waves: Vec<WaveLine>,
     pub drift: Option<Drift>,
+    /// What stopped the run before its end, and what is left.
+    pub stopped: Option<Arc<str>>,
     /// Things to know: no policy declared, a key is missing, a rollout is stopped.
     pub notes: Vec<Note>,
     /// What to type next, most useful first.
@@ -74,8 +76,10 @@ pub enum RowState {
     Applied,
     /// Cause and next step.
     Failed(Arc<str>, Option<Arc<str>>),
-    /// Started without an outcome, or could not be looked at.
+    /// Started without an outcome.
     Unknown(Arc<str>),
+    /// Could not be looked at: a conflict, a secret that is not set, a template that fails.
+    Unseen(Arc<str>),
     /// Waits for approval, a window, a dependency, a rollout.
     Waiting(Arc<str>),
     Denied(Arc<str>),
@@ -120,6 +124,7 @@ pub struct Counts {
     pub applied: usize,
     pub failed: usize,
     pub unknown: usize,
+    pub unseen: usize,
     pub waiting: usize,
     pub denied: usize,
     pub skipped: usize,
@@ -145,6 +150,7 @@ impl Report {
             fold: Fold::default(),
             waves: Vec::new(),
             drift: None,
+            stopped: None,
             notes: Vec::new(),
             next: Vec::new(),
             frame: Frame::default(),
@@ -171,6 +177,7 @@ impl Counts {
             RowState::Applied => &mut self.applied,
             RowState::Failed(..) => &mut self.failed,
             RowState::Unknown(_) => &mut self.unknown,
+            RowState::Unseen(_) => &mut self.unseen,
             RowState::Waiting(_) => &mut self.waiting,
             RowState::Denied(_) => &mut self.denied,
             RowState::Skipped(_) => &mut self.skipped,

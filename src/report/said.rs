@@ -11,6 +11,7 @@ use std::sync::Arc;
 pub(super) enum Standing {
     Failed,
     Unknown,
+    Unseen,
     Denied,
     Waiting,
     Skipped,
@@ -18,13 +19,21 @@ pub(super) enum Standing {
 }
 
 impl Standing {
-    pub(super) const ALL: [Standing; 6] =
-        [Standing::Failed, Standing::Unknown, Standing::Denied, Standing::Waiting, Standing::Skipped, Standing::NotStarted];
+    pub(super) const ALL: [Standing; 7] = [
+        Standing::Failed,
+        Standing::Unknown,
+        Standing::Unseen,
+        Standing::Denied,
+        Standing::Waiting,
+        Standing::Skipped,
+        Standing::NotStarted,
+    ];
 
     pub(super) fn title(self) -> &'static str {
         match self {
             Standing::Failed => "Failed",
             Standing::Unknown => "Unknown",
+            Standing::Unseen => "Unseen",
             Standing::Denied => "Denied",
             Standing::Waiting => "Waiting",
             Standing::Skipped => "Skipped",
@@ -35,7 +44,7 @@ impl Standing {
     pub(super) fn symbol(self) -> char {
         match self {
             Standing::Failed => '✗',
-            Standing::Unknown => '?',
+            Standing::Unknown | Standing::Unseen => '?',
             Standing::Denied => '!',
             Standing::Waiting => '…',
             Standing::Skipped => '»',
@@ -70,6 +79,7 @@ pub(super) fn standing(row: &Row) -> Option<Why<'_>> {
     let (standing, sentence, next) = match &row.state {
         RowState::Failed(cause, next) => (Standing::Failed, cause, next.as_ref()),
         RowState::Unknown(why) => (Standing::Unknown, why, None),
+        RowState::Unseen(why) => (Standing::Unseen, why, None),
         RowState::Denied(why) => (Standing::Denied, why, None),
         RowState::Waiting(why) => (Standing::Waiting, why, None),
         RowState::Skipped(why) => (Standing::Skipped, why, None),
@@ -146,7 +156,8 @@ fn literally_alike(report: &Report) -> Vec<Alike<'_>> {
 fn general(alike: &Alike<'_>) -> Option<Words> {
     let of = |target: &&TargetId| {
         let names = own_names(target);
-        (generalise(alike.sentence, &names), alike.next.map(|next| generalise(next, &names)))
+        let general = |text: &str| generalise(text, &names).replace("@{region.id}", " in the same region");
+        (general(alike.sentence), alike.next.map(general))
     };
     let mut all = alike.targets.iter().map(of);
     let first = all.next()?;

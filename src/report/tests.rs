@@ -200,6 +200,14 @@ fn the_same_cause_in_two_regions_is_one_entry() {
 }
 
 #[test]
+fn what_waits_for_another_stack_of_its_own_region_says_so_in_words() {
+    let waits = |target: &str, on: &str| sample::unseen(target, RowState::Waiting(format!("waits for {on}").into()));
+    let rows = vec![waits("dns@prod/a-1", "net@prod/a-1"), waits("dns@prod/b-1", "net@prod/b-1")];
+    let text = report_text(&sample::report(Told::Preview, rows), Style::Plain, Diffs::Whole);
+    assert!(text.contains("waits for net in the same region\n"), "{text}");
+}
+
+#[test]
 fn a_reason_that_names_another_target_is_told_once_for_all_that_wait_for_it() {
     let skipped = |target: &str| sample::unseen(target, RowState::Skipped("dependency net@prod/a-1 was not cleared".into()));
     let rows = ["dns@prod/a-1", "dns@prod/b-1", "web@prod/a-1", "web@prod/b-1"].map(skipped);
@@ -481,5 +489,5 @@ fn a_status_answers_first_and_folds_what_is_alike() {
         ),
         "{text}"
     );
-    assert!(text.contains("\n  apps/web in staging/us-east-1, prod/us-east-1, prod/us-west-2  applied          4be1d70 #42 alice  2026-11-02 13:02 UTC"), "{text}");
+    assert!(text.contains("\n  apps/web in staging/us-east-1, prod/us-east-1, prod/us-west-2  applied          4be1d70 #42 approved by alice  2026-11-02 13:02 UTC"), "{text}");
 }

@@ -159,9 +159,10 @@ impl Progress {
     }
 }
 
-/// Tells a time to the minute, or in milliseconds where no calendar reaches.
+/// Tells when something is over, to the minute after which that is true, or in milliseconds where no calendar reaches.
 pub(super) fn moment(at_ms: u64) -> String {
-    let time = i64::try_from(at_ms).ok().and_then(|at_ms| jiff::Timestamp::from_millisecond(at_ms).ok());
+    let minute_ms = at_ms.div_ceil(60_000).saturating_mul(60_000);
+    let time = i64::try_from(minute_ms).ok().and_then(|at_ms| jiff::Timestamp::from_millisecond(at_ms).ok());
     time.map_or_else(|| format!("{at_ms} ms"), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
@@ -196,6 +197,12 @@ mod tests {
         let baking = "waits for staging, which bakes until 1970-01-01 00:15 UTC; its own wave is prod";
         assert_eq!(waits(&progress, "a@prod/us"), baking);
         assert_eq!(progress.waits_for(&id("a@staging/us"), 0), None);
+    }
+
+    #[test]
+    fn a_bake_is_over_at_the_minute_that_is_told() {
+        assert_eq!([900_000, 900_001, 903_000, 960_000].map(moment), [15, 16, 16, 16].map(|n| format!("1970-01-01 00:{n} UTC")));
+        assert_eq!(moment(u64::MAX), format!("{} ms", u64::MAX));
     }
 
     #[test]

@@ -73,9 +73,9 @@ pub struct Stored {
     pub at_ms: u64,
     /// When the very same was shown first: the store keeps that.
     pub first_ms: u64,
-    /// How much the whole change was, where a part of it was selected and a rule counts the whole.
+    /// How much the whole change was; `None` where only a part of it was looked at, so that nobody knows.
     #[serde(default)]
-    pub whole: crate::change::Extent,
+    pub whole: Option<crate::change::Extent>,
     /// Seen and not seen, redacted, in the order of the fleet.
     pub previews: Vec<Result<Arc<crate::change::Preview>, crate::change::Unseen>>,
 }

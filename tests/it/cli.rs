@@ -220,9 +220,11 @@ fn arguments_that_could_not_be_meant_are_refused() {
 #[test]
 fn a_region_that_is_not_held_is_not_released_and_those_that_are_held_are_named() {
     let fleet = app("prod/a prod/b prod/c", "");
+    fleet.isobar("hold prod/a --until 99999999999d --reason works").ends(64).says("is no time");
     fleet.isobar("hold prod/a --release").ends(64).says("prod/a is not held").says("no region is held");
     fleet.isobar("hold prod/b --reason works").ends(0);
     fleet.isobar("hold prod/c --until 4h --reason works").ends(0);
+    fleet.isobar("hold prod/a --until 99999999999d --reason works").ends(64).says("is no time");
     fleet.isobar("hold prod/a --release").ends(64).says("held are prod/b, prod/c");
     fleet.pass_secs(5 * 3_600);
     fleet.isobar("hold prod/c --release").ends(64).says("prod/c is not held").says("held are prod/b");
@@ -250,6 +252,29 @@ fn a_status_is_a_page_of_its_own() {
     fleet.run(&["status", "--html", &page]).ends(0);
     let html = std::fs::read_to_string(&page).expect("it was written");
     assert!(html.starts_with("<!") && html.contains("prod/a") && !html.contains("http://"), "{html}");
+
+    fleet.isobar("status --html .isobar/status.html").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0); // where it is suggested, the page keeps nothing from the next apply
+}
+
+#[test]
+fn a_graph_without_edges_names_its_targets() {
+    let graph = app("prod/a prod/b", "").isobar("graph --json").ends(0).json();
+    assert_eq!((&graph["targets"], &graph["edges"]), (&serde_json::json!(["app@prod/a", "app@prod/b"]), &serde_json::json!([])));
+}
+
+#[test]
+fn a_status_tells_who_approved_from_who_ran() {
+    let fleet = Sandbox::fleet("demo");
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("apply --review grace=approve").ends(0);
+    let ran = fleet.isobar("status").ends(0).says("approved by grace");
+    assert_eq!(ran.stdout.matches("grace").count(), ran.stdout.matches("approved by grace").count(), "{}", ran.stdout);
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("status").ends(0).says(" by ").keeps_quiet_about("approved by");
+    assert_eq!(fleet.isobar("status --json").ends(0).json()["targets"][0]["approved"], false);
 }
 
 #[test]

@@ -93,6 +93,23 @@ fn a_first_apply_is_covered_as_it_was_defined_when_it_was_approved() {
 }
 
 #[test]
+fn a_first_apply_is_covered_with_the_secrets_it_was_approved_with_and_without_a_key_not_at_all() {
+    for (key, ends) in [(Some("0123456789abcdef0123456789abcdef"), [0, 3]), (None, [3, 3])] {
+        for (password, ends) in ["the-same-one", "another-one"].into_iter().zip(ends) {
+            let mut fleet = base_and_app("first_apply: covered", LOOKS).env("PW", "the-same-one");
+            if let Some(key) = key {
+                fleet = fleet.env("ISOBAR_KEY", key);
+            }
+            fleet.edit("app/stack.yaml", "inputs: { ", "inputs: { pw: !secret PW, ");
+            fleet.file("app/templates/pw.yaml.j2", "pw: {{ inputs.pw }}\n").commit("A password");
+            fleet.isobar("preview").ends(0);
+            fleet.isobar("judge --review bob=approve").ends(0);
+            fleet.env("PW", password).isobar("apply").ends(ends);
+        }
+    }
+}
+
+#[test]
 fn a_change_does_not_say_itself_that_its_first_apply_is_covered() {
     let fleet = base_and_app("", LOOKS);
     fleet.edit("isobar.yaml", "journal:", "first_apply: covered\njournal:").commit("Covered");

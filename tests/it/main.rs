@@ -3,6 +3,7 @@
 mod apply;
 mod approvals;
 mod authority;
+mod back;
 mod broken;
 mod cli;
 mod demo;
@@ -27,3 +28,4 @@ mod simulate;
 mod simulation;
 mod support;
 mod transcript;
+mod whole;

@@ -41,7 +41,7 @@ fn a_tick_of_a_part_goes_on_only_when_all_that_is_unfinished_is_in_it() {
 fn a_part_of_a_rollout_that_bakes_says_when_it_goes_on() {
     let fleet = Sandbox::fleet("waves");
     fleet.isobar("apply").ends(0);
-    fleet.isobar("apply app@prod/b").ends(0).says("isobar tick  (goes on with it from 2026-11-22 09:15 UTC on");
+    fleet.isobar("apply app@prod/b").ends(0).says("isobar tick  (goes on with it from 2026-11-22 09:16 UTC on");
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn a_bake_of_15_minutes_stops_after_wave_1_and_a_tick_goes_on_when_it_is_over() 
     let fleet = Sandbox::fleet("waves");
     let ran = fleet.isobar("apply --json").ends(0);
     assert_eq!(ran.states(), "applied app@staging/a app@prod/a; not_started app@prod/b app@prod/c app@prod/d");
-    fleet.isobar("status").ends(0).says("bakes").says("isobar tick goes on from 2026-11-22 09:15 UTC");
+    fleet.isobar("status").ends(0).says("bakes").says("isobar tick goes on from 2026-11-22 09:16 UTC");
 
     fleet.pass_secs(14 * 60 - 2);
     let ran = fleet.isobar("tick --json").ends(0);
@@ -29,9 +29,9 @@ fn a_bake_of_15_minutes_stops_after_wave_1_and_a_tick_goes_on_when_it_is_over() 
 fn a_bake_is_told_with_its_end_and_the_tick_that_goes_on_once() {
     let fleet = Sandbox::fleet("waves");
     let ran = fleet.isobar("apply").ends(0);
-    let until = "bakes until 2026-11-22 09:15 UTC";
+    let until = "bakes until 2026-11-22 09:16 UTC";
     assert!(ran.stdout.contains(&format!("{until}; isobar tick goes on then\n")), "{}", ran.stdout);
-    assert!(ran.stdout.contains("\nNext\n  isobar tick  (goes on from 2026-11-22 09:15 UTC on)\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\nNext\n  isobar tick  (goes on from 2026-11-22 09:16 UTC on)\n"), "{}", ran.stdout);
     let line = |line: &&str| line.matches("tick").count() > 1 || line.matches("09:15").count() > 1;
     assert_eq!(ran.stdout.lines().find(line), None, "{}", ran.stdout);
 }
@@ -283,10 +283,10 @@ fn a_held_region_that_leaves_the_fleet_can_be_released_and_is_destroyed_then() {
 fn a_hold_ends_by_itself_at_its_time() {
     let fleet = app("prod/a prod/b", "");
     fleet.isobar("apply").ends(0);
-    fleet.isobar("hold prod/b --until 4h --reason sale").ends(0).says("until 2026-11-22 13:00 UTC");
+    fleet.isobar("hold prod/b --until 4h --reason sale").ends(0).says("until 2026-11-22 13:01 UTC");
     fleet.version(1, 2);
     fleet.isobar("apply").ends(0);
-    fleet.isobar("status").ends(0).says("prod/b until 2026-11-22 13:00 UTC: sale");
+    fleet.isobar("status").ends(0).says("prod/b until 2026-11-22 13:01 UTC: sale");
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
     fleet.pass_secs(4 * 3600).isobar("apply").ends(0);
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");

@@ -29,7 +29,7 @@ fn a_gate_that_is_asked_holds_nobody_up_and_the_next_run_asks_it_again() {
         fleet.await_file("asked", &mut child);
 
         let (ran, took) = fleet.signal(child, signal);
-        ran.ends(code);
+        ran.ends(code).says("1 of 2 applied, 1 not started · stopped by a signal, 1 target is left");
         assert!(took < SOON, "{took:?}");
         assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
         fleet.pass_secs(1).isobar("apply").ends(0);
@@ -41,6 +41,8 @@ fn a_gate_that_is_asked_holds_nobody_up_and_the_next_run_asks_it_again() {
 struct Stuck {
     documents: Arc<dyn Engine>,
     begun: Arc<Notify>,
+    /// Told to stop by the first look.
+    stops: Option<Stop>,
 }
 
 impl Engine for Stuck {
@@ -73,6 +75,9 @@ impl Engine for Stuck {
     }
 
     fn preview<'a>(&'a self, job: &'a Job) -> Boxed<'a, Result<Preview, Unseen>> {
+        if let Some(stop) = &self.stops {
+            stop.ask(15);
+        }
         self.documents.preview(job)
     }
 
@@ -100,7 +105,7 @@ fn stuck(fleet: &Sandbox, begun: &Arc<Notify>) -> World {
     let reviews = fleet.outside("home/.local/state/reviews.jsonl").into();
     let mut world = command::open(&fleet.root(), Some(reviews), environment, terminal, Stop::default()).expect("a world");
     let documents = world.engines.get("documents").expect("it is embedded").clone();
-    world.engines = Engines::new(vec![Arc::new(Stuck { documents, begun: begun.clone() })]);
+    world.engines = Engines::new(vec![Arc::new(Stuck { documents, begun: begun.clone(), stops: None })]);
     world
 }
 
@@ -132,6 +137,25 @@ fn an_engine_that_never_comes_back_is_given_up_and_its_target_is_unknown() {
     fleet.pass_secs(1).isobar("status").ends(0).says("1 unknown").says("Writing now");
     assert_eq!(fleet.applied(), ["app@prod/b"], "what came back is recorded");
     fleet.isobar("recover").ends(1).says("isobar status"); // as long as the process lives, its thread may still write
+}
+
+#[test]
+fn a_run_that_is_stopped_while_it_counts_the_change_plans_nothing() {
+    let waves =
+        "rollout: { prod: { waves: [{ name: one, regions: a }, { name: two, regions: b }, { name: three, regions: c }] } }";
+    let fleet = app("prod/a prod/b prod/c", &format!("policy: [{{ rule: limit, targets_max: 2 }}]\n{waves}"));
+    let begun = Arc::new(Notify::new());
+    let mut world = stuck(&fleet, &begun);
+    let documents = world.engines.get("documents").expect("the wrapped one").clone();
+    world.engines = Engines::new(vec![Arc::new(Stuck { documents, begun, stops: Some(world.stop.clone()) })]);
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let ran = runtime.block_on(command::apply::run(&world, &command::apply::Request::default()));
+    assert_eq!(ran, Ok(Exit::Unfinished));
+    assert!(fleet.events("planned").is_empty(), "what was counted was but a part");
+    drop(world);
+    fleet.pass_secs(1).isobar("apply").ends(3).says("would touch 3 targets, and the limit is 2");
+    assert_eq!(fleet.versions(), "prod/a -, prod/b -, prod/c -");
 }
 
 /// A fleet whose preview takes minutes: a hundred templates, each with as many steps as one may take.

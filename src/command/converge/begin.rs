@@ -2,9 +2,9 @@
 
 use super::watch::paused;
 use super::{Converge, End, EndState};
-use crate::change::{Extent, Intent, Preview};
+use crate::change::{Extent, Intent};
 use crate::command::look::look;
-use crate::command::pending::{Pending, Work, refuse_taken, since_applied};
+use crate::command::pending::{Pending, Work, refuse_moved, refuse_taken, since_applied};
 use crate::command::scene::Scene;
 use crate::command::settled::Settled;
 use crate::exit::Failure;
@@ -25,6 +25,7 @@ impl Converge<'_> {
             return Ok(false);
         }
         refuse_taken(self.world, &work, head)?;
+        refuse_moved(self.world, self.scenes, &self.history(), &work, head)?;
         self.account(&work);
         let free = self.free(&work);
         if free.is_empty() || self.done.interrupted {
@@ -32,11 +33,23 @@ impl Converge<'_> {
         }
 
         let work = work.only(|id| free.contains(id));
-        if self.court.counts_targets(&work, &self.history())? {
-            self.whole = self.whole_change(head).await?;
+        let counts = self.court.counts_targets(&work, &self.history())?;
+        let whole = match counts {
+            true => {
+                let all = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
+                Some(self.count(&all).await)
+            }
+            false => {
+                self.whole.clear();
+                None
+            }
+        };
+        if self.world.stop.is_asked() {
+            self.done.interrupted = true;
+            return Ok(false); // what was counted may be but a part
         }
         let mut rollout = self.plan(head, &self.order.head, &work)?;
-        rollout.whole = (!self.whole.is_empty()).then(|| Extent::of(self.whole.iter().map(|preview| &**preview)));
+        rollout.whole = whole.map(|whole| whole.at_least(self.history().whole_of(&rollout.commit)));
         self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
         let went_back = self.drive(Progress::new(rollout), work).await?;
         // A target that was brought to an older commit may go on to the head: once around again.
@@ -51,12 +64,13 @@ impl Converge<'_> {
         pending.filter(|id| !held.contains(*id) && !tried.contains(id)).cloned().collect()
     }
 
-    /// Limits count the whole change, whatever part of it was selected.
-    async fn whole_change(&self, head: &Arc<Scene>) -> Result<Vec<Arc<Preview>>, Failure> {
-        let whole = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
-        let settled = Settled::of(self.scenes, &self.history(), &whole);
-        let seen = look(self.world, &whole, &settled, self.looks()).await;
-        Ok(seen.into_iter().flatten().collect())
+    /// Looks at a whole change, for rules that count it whatever part of it is brought; what cannot be seen counts as well.
+    async fn count(&mut self, whole: &Work) -> Extent {
+        let settled = Settled::of(self.scenes, &self.history(), whole);
+        let seen = look(self.world, whole, &settled, self.looks()).await;
+        let extent = Extent::of_answers(&seen);
+        self.whole = seen.into_iter().flatten().collect();
+        extent
     }
 
     /// Puts drifted targets back to what they were brought to, each to its own commit: what was merged since comes by an apply,
@@ -75,14 +89,20 @@ impl Converge<'_> {
             strayed.iter().for_each(|id| self.not_begun(id, why));
             return Ok(());
         }
-        for (commit, pending) in self.by_commit(strayed)? {
+        let by_commit = self.by_commit(strayed)?;
+        let all = Work::of(by_commit.values().flatten().cloned().collect(), Vec::new(), None);
+        let counts = self.court.counts_targets(&all, &self.history())?;
+        let whole = if counts { Some(self.count(&all).await) } else { None };
+        for (commit, pending) in by_commit {
             let work = Work::of(pending, Vec::new(), None);
             let held = self.say_held(&work);
             let work = work.only(|id| !held.contains(id));
+            self.done.interrupted |= self.world.stop.is_asked();
             if work.pending.is_empty() || self.done.interrupted {
                 continue;
             }
-            let rollout = self.plan(head, &commit, &work)?;
+            let mut rollout = self.plan(head, &commit, &work)?;
+            rollout.whole = whole;
             self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
             self.drive(Progress::new(rollout), work).await?;
         }

@@ -1,46 +1,18 @@
 //! The gate before every start: fresh previews, judged under the lease; what is cleared is granted, what is not waits and says so.
 
-use super::drive::gone;
 use super::older::Waiting;
-use super::{Converge, End, EndState};
-use crate::change::{Preview, Unseen, UnseenReason};
-use crate::command::court::Asked;
+use super::round::{Cleared, Round, gone};
+use super::{Converge, EndState};
+use crate::change::Preview;
 use crate::command::pending::Work;
-use crate::command::scene::Scene;
 use crate::command::settled::Settled;
 use crate::exit::Failure;
-use crate::journal::Event;
-use crate::policy::{Answer, Clearance, Verdict};
-use crate::rollout::{Outcome, Progress, StepEvent};
-use crate::runner::{MakeJob, Moment, Ready, say_unseen};
+use crate::policy::Answer;
+use crate::rollout::Progress;
+use crate::runner::{MakeJob, Moment};
 use crate::stack::{Known, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// What one round of clearing gave.
-#[derive(Default)]
-pub(super) struct Cleared {
-    pub(super) events: Vec<Event>,
-    pub(super) steps: Vec<StepEvent>,
-    pub(super) clearances: Vec<Clearance>,
-    pub(super) ready: BTreeMap<TargetId, Ready>,
-    /// Targets that go to an older commit, with the definitions there.
-    pub(super) older: BTreeMap<TargetId, Arc<Scene>>,
-    pub(super) known: Known,
-    pub(super) ends: BTreeMap<TargetId, End>,
-}
-
-/// One round of clearing: what its steps share, and what they gave so far.
-pub(super) struct Round<'a> {
-    pub(super) run: &'a Converge<'a>,
-    /// All that the rollout brings.
-    pub(super) work: &'a Work,
-    /// What this round is about.
-    part: Work,
-    progress: &'a Progress,
-    make: &'a MakeJob<'a>,
-    pub(super) cleared: Cleared,
-}
 
 impl Converge<'_> {
     /// Previews targets afresh and judges them: the gate before every start. Told to stop, it decides no more, and what is left
@@ -108,7 +80,7 @@ impl Round<'_> {
     async fn holed(&self, fresh: &[Arc<Preview>]) -> Result<BTreeMap<TargetId, Preview>, Failure> {
         let mut holes: BTreeMap<TargetId, BTreeSet<Arc<str>>> = BTreeMap::new();
         for preview in fresh {
-            let names = self.run.court.holes(&preview.target, &self.part, &self.run.history())?;
+            let names = self.run.court.holes(&preview.target, self.work, &self.run.history(), self.whole())?;
             if !names.is_empty() {
                 holes.insert(preview.target.clone(), names);
             }
@@ -125,9 +97,7 @@ impl Round<'_> {
 
     /// Judges what was seen at the commit of the rollout: grants what is cleared, returns what waits.
     fn judge(&mut self, fresh: Vec<Arc<Preview>>, holed: &BTreeMap<TargetId, Preview>) -> Result<Vec<Waiting>, Failure> {
-        let planned = self.progress.rollout().whole.unwrap_or_default();
-        let asked = Asked { previews: &fresh, holed, beside: &self.run.whole, planned };
-        let verdicts = self.run.court.judge(&asked, self.work, &self.run.history())?;
+        let verdicts = self.run.court.judge(&self.asked(&fresh, holed), self.work, &self.run.history())?;
 
         let mut waiting = Vec::new();
         for (preview, verdict) in fresh.into_iter().zip(verdicts) {
@@ -141,65 +111,6 @@ impl Round<'_> {
             }
         }
         Ok(waiting)
-    }
-
-    /// A fresh preview that is empty: the target is what the definition says, whoever made it so.
-    fn nothing_left(&mut self, preview: Preview) {
-        let target = preview.target.clone();
-        let commit = self.progress.rollout().commit.clone();
-        let (intent, digest) = (preview.intent, preview.digest());
-        self.cleared.events.push(Event::Applied { target: target.clone(), intent, commit, digest, changes: Vec::new() });
-        self.cleared.steps.push(StepEvent::Finished { target: target.clone(), outcome: Outcome::Unchanged });
-        self.cleared.ends.insert(target, End { outcome: EndState::Unchanged, preview: Some(preview.into()), verdict: None });
-    }
-
-    fn not_seen(&mut self, unseen: Unseen) {
-        let said: Arc<str> = say_unseen(&unseen.reason).into();
-        let (outcome, end) = match &unseen.reason {
-            UnseenReason::Cancelled => return, // asked again by the next run
-            UnseenReason::Needs(_) | UnseenReason::Conflict(_) => (Outcome::Skipped(said.clone()), EndState::Skipped(said)),
-            UnseenReason::SecretMissing { .. } | UnseenReason::Definition(_) | UnseenReason::Engine(_) => {
-                (Outcome::Failed(said.clone()), EndState::Failed(said))
-            }
-        };
-        self.cleared.steps.push(StepEvent::Finished { target: unseen.target.clone(), outcome });
-        self.cleared.ends.insert(unseen.target, End { outcome: end, preview: None, verdict: None });
-    }
-
-    /// Grants a start. The verdict that is told is the one at the commit of the rollout.
-    pub(super) fn grant(&mut self, clearance: Clearance, preview: Arc<Preview>, verdict: Verdict, commit: Arc<str>) {
-        let target = preview.target.clone();
-        if preview.is_empty() {
-            let how = "a fresh preview is empty: the apply had made its changes, and is closed by the engine";
-            self.cleared.events.push(Event::Recovered { target: target.clone(), how: how.into(), untouched: false });
-        }
-        self.cleared.events.push(Event::Cleared {
-            target: target.clone(),
-            commit: commit.clone(),
-            digest: clearance.digest().clone(),
-            changes: clearance.changes().to_vec(),
-            by: clearance.by().to_vec(),
-            why: clearance.why().into(),
-        });
-        let end = End { outcome: EndState::Applied, preview: Some(preview.clone()), verdict: Some(verdict) };
-        self.cleared.ends.insert(target.clone(), end);
-        self.cleared.ready.insert(target, Ready { preview, commit });
-        self.cleared.clearances.push(clearance);
-    }
-
-    /// Skips a target in this rollout, and says why.
-    pub(super) fn leave(&mut self, outcome: EndState, preview: Arc<Preview>, verdict: Verdict) {
-        let target = preview.target.clone();
-        let left = match &outcome {
-            EndState::Skipped(why) => Some(Outcome::Skipped(why.clone())),
-            EndState::NotCleared(why, _) => Some(Outcome::NotCleared(why.clone())),
-            EndState::Applied | EndState::Unchanged | EndState::Failed(_) | EndState::Unknown(_) | EndState::NotStarted(_) => {
-                None
-            }
-        };
-        let step = left.map(|outcome| StepEvent::Finished { target: target.clone(), outcome });
-        self.cleared.steps.extend(step);
-        self.cleared.ends.insert(target, End { outcome, preview: Some(preview), verdict: Some(verdict) });
     }
 }
 

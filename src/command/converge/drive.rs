@@ -1,9 +1,9 @@
 //! Drives one rollout until nothing of it can begin: the runner starts and records, a round of clearing decides.
 
-use super::clear::Cleared;
+use super::round::{Cleared, gone};
 use super::watch::{ask, signs, tell};
 use super::{Converge, End};
-use crate::change::{Unseen, UnseenReason};
+use crate::change::Unseen;
 use crate::command::pending::Work;
 use crate::command::scene::Scene;
 use crate::engine::Job;
@@ -115,9 +115,4 @@ impl Older {
             None => pending.scene.job(world, &pending.target, pending.intent, known),
         }
     }
-}
-
-/// Nothing can be seen of a target that its commit does not define.
-pub(super) fn gone(target: &TargetId) -> Unseen {
-    Unseen::new(target.clone(), UnseenReason::Engine("its definition is gone".into()))
 }

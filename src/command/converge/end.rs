@@ -3,7 +3,7 @@
 use super::Converge;
 use crate::change::Preview;
 use crate::command::pending::Work;
-use crate::command::say::say_time;
+use crate::command::say::say_until;
 use crate::command::scene::Scene;
 use crate::journal::History;
 use crate::policy::Verdict;
@@ -75,7 +75,9 @@ impl Converge<'_> {
             Halt::Over(Ending::Stopped(_)) => {
                 self.done.next.push("isobar resume (after mending the cause), then isobar apply".into())
             }
-            Halt::Wait { until_ms, .. } => self.done.next.push(format!("isobar tick  (goes on from {} on)", say_time(*until_ms))),
+            Halt::Wait { until_ms, .. } => {
+                self.done.next.push(format!("isobar tick  (goes on from {} on)", say_until(*until_ms)))
+            }
             Halt::Interrupted => self.done.next.push("isobar apply (goes on where this stopped)".into()),
             Halt::GivenUp => self.done.next.push("isobar recover".into()),
             Halt::Paused(why) => self.say_paused(why),

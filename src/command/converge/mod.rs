@@ -9,13 +9,14 @@ mod end;
 mod held;
 mod older;
 mod open;
+mod round;
 mod watch;
 
 pub(crate) use end::{Converged, End, EndState};
 
 use super::court::{Court, Review};
 use super::look::{keep, looks};
-use super::pending::since_applied;
+use super::pending::{names, since_applied};
 use super::say::say_held;
 use super::scene::{Scene, Scenes};
 use crate::change::{Extent, Preview};
@@ -97,7 +98,6 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     };
     let ran = run.run(&head_scene).await;
 
-    let whole = Extent::of(run.whole.iter().map(|preview| &**preview));
     let Converge { lease, history, court, order, mut done, .. } = run;
     match ran {
         Ok(()) if !done.given_up => world.store.release(lease).await?,
@@ -105,7 +105,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         Ok(()) | Err(_) => std::mem::forget(lease),
     }
     ran?;
-    keep_waiting(world, &order.head, &court, whole, &done).await;
+    keep_waiting(world, &order.head, &court, &done).await;
     done.history = history.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.head_scene = Some(head_scene);
     Ok(done)
@@ -117,11 +117,12 @@ fn holder(world: &World) -> Holder {
 }
 
 /// Keeps what waits as it was shown now, so that the one command that approves it has something to be bound to.
-async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, whole: Extent, done: &Converged) {
+async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: &Converged) {
     let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
     let waiting: Vec<Arc<Preview>> = done.ends.values().filter(waits).filter_map(|end| end.preview.clone()).collect();
     let digests: BTreeSet<Arc<str>> = waiting.iter().map(|preview| preview.digest().as_str().into()).collect();
     if digests != court.shown_last(|_| true).into_iter().collect() {
+        let whole = done.rollouts.iter().filter_map(|progress| progress.rollout().whole).reduce(Extent::at_least);
         keep(world, Some(head), None, whole, waiting.into_iter().map(Ok).collect()).await;
     }
 }
@@ -182,7 +183,7 @@ impl Converge<'_> {
         for pending in &left.pending {
             self.not_begun(&pending.target.id, &why);
         }
-        let behind = left.pending.iter().map(|pending| pending.target.id.clone()).collect();
+        let behind = left.pending.iter().flat_map(|pending| names(&pending.target)).collect();
         let scope = is_part.then(|| self.done.selected.iter().filter(|id| head.fleet.target(id).is_some()).cloned().collect());
         self.append(vec![Event::Settled { commit: self.order.head.0.clone(), scope, behind }]).await.map(drop)
     }

@@ -2,12 +2,11 @@
 //! together, one commit at a time, so that each commit is read, looked at and judged once for all of them.
 
 use super::EndState;
-use super::clear::Round;
-use super::drive::gone;
+use super::round::{Round, gone};
 use crate::change::{Digest, Intent, Preview};
-use crate::command::court::Asked;
-use crate::command::pending::between;
+use crate::command::pending::{Pending, Work, between};
 use crate::command::scene::Scene;
+use crate::command::settled::Settled;
 use crate::exit::Failure;
 use crate::policy::{Answer, Clearance, Verdict};
 use crate::review::CommitSha;
@@ -40,7 +39,8 @@ impl Waiting {
     /// Whether a preview of it at an older commit is worth a judgement. One that would delete what the head keeps is passed
     /// over: going forward must not take a way round through a loss.
     fn is_worth(&mut self, older: &Preview) -> bool {
-        if older.is_empty() || loses_more(older, &self.preview) {
+        let has_holes = older.changes.iter().any(|change| !change.holes.is_empty());
+        if older.is_empty() || has_holes || loses_more(older, &self.preview) {
             return false;
         }
         let digest = older.digest();
@@ -64,7 +64,8 @@ impl Round<'_> {
                 waiting.line > back && touched.get(waiting.target()).is_some() && scene.fleet.target(waiting.target()).is_some()
             };
             let here: Vec<TargetId> = waiting.iter().filter(is_here).map(|waiting| waiting.target().clone()).collect();
-            if !here.is_empty() {
+            // What would be refused at the head is refused as a way back, too.
+            if !here.is_empty() && scene.check_targets(self.run.world).is_ok() {
                 self.try_commit(&mut waiting, here, &scene, commit).await?;
             }
             newer = scene;
@@ -90,7 +91,7 @@ impl Round<'_> {
                 waiting.line = *length;
                 continue;
             }
-            let line = self.run.world.workspace.first_parents(from.as_ref(), &self.run.bringing)?;
+            let line = self.line(from.as_ref())?;
             waiting.line = line.len();
             lengths.insert(from, line.len());
             if line.len() > longest.len() {
@@ -98,6 +99,14 @@ impl Round<'_> {
             }
         }
         Ok(longest)
+    }
+
+    /// The commits from the rollout's down to the last that holds `from`: what came in beside it by a merge goes below it.
+    fn line(&self, from: Option<&CommitSha>) -> Result<Vec<CommitSha>, Failure> {
+        let workspace = &self.run.world.workspace;
+        let line = workspace.first_parents(from, &self.run.bringing)?.into_iter().take(OLDER_COMMITS_MAX + 1);
+        let Some(from) = from else { return Ok(line.collect()) };
+        Ok(line.take_while(|commit| workspace.is_ancestor(from, commit).unwrap_or(false)).collect())
     }
 
     /// Looks at targets as one older commit defines them, judges them together, and grants what is cleared.
@@ -113,6 +122,11 @@ impl Round<'_> {
         let make = |id: &TargetId, known: &Known| {
             scene.job(run.world, scene.fleet.target(id).ok_or_else(|| gone(id))?, Intent::Converge, known)
         };
+        let older = here.iter().filter_map(|id| scene.fleet.target(id)).cloned();
+        let older = older.map(|target| Pending { target, intent: Intent::Converge, scene: scene.clone(), reasons: Vec::new() });
+        let settled = Settled::of(run.scenes, &run.history(), &Work::of(older.collect(), Vec::new(), None));
+        let settled = settled.outputs(run.world, run.looks()).await;
+        self.cleared.known.0.extend(settled.0); // each is asked as of its own last apply, so all who ask are told alike
         let mut known = self.cleared.known.clone();
         let seen = run.looks().preview(&[here], &mut known, &make, &|_| ()).await;
         let seen: BTreeMap<TargetId, Preview> =
@@ -121,8 +135,7 @@ impl Round<'_> {
         for waiting in waiting.iter_mut() {
             worth.extend(seen.get(waiting.target()).filter(|older| waiting.is_worth(older)).cloned().map(Arc::new));
         }
-        let asked = Asked { beside: &run.whole, ..Asked::whole(&worth) };
-        let verdicts = run.court.judge(&asked, self.work, &run.history())?;
+        let verdicts = run.court.judge(&self.asked(&worth, &BTreeMap::new()), self.work, &run.history())?;
 
         let mut granted: BTreeMap<TargetId, (Arc<Preview>, Clearance)> = BTreeMap::new();
         for (preview, verdict) in worth.iter().zip(verdicts) {

@@ -3,7 +3,7 @@
 use super::{Aim, Converge};
 use crate::change::Intent;
 use crate::command::pending::{Pending, Work, since_applied};
-use crate::command::say::{count, say_time, short};
+use crate::command::say::{count, say_until, short};
 use crate::command::scene::Scene;
 use crate::exit::Failure;
 use crate::journal::Event;
@@ -63,7 +63,7 @@ impl Converge<'_> {
         let mut from = String::new();
         for todo in progress.next(&Now::at(self.world.clock.now_ms())) {
             if let Todo::Wait { until_ms, why, .. } = todo {
-                from = format!(" from {} on", say_time(until_ms));
+                from = format!(" from {} on", say_until(until_ms));
                 self.done.wait = Some((until_ms, why)); // it bakes, so nobody could go on with it now
             }
         }

@@ -2,7 +2,7 @@
 
 use super::Converge;
 use crate::change::inert;
-use crate::command::say::say_time;
+use crate::command::say::say_until;
 use crate::diagnosis;
 use crate::journal::{History, Hold};
 use crate::probe;
@@ -32,7 +32,7 @@ pub(super) async fn signs(world: &World, history: &Mutex<History>, rollout: &str
     }
     let history = lock();
     let say = |hold: &Hold| match hold.until_ms {
-        Some(until) => format!("until {}: {}", say_time(until), hold.reason),
+        Some(until) => format!("until {}: {}", say_until(until), hold.reason),
         None => format!("until released: {}", hold.reason),
     };
     let held = history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), say(hold))).collect();

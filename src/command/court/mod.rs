@@ -19,8 +19,12 @@ use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-/// A stored set, the authority's commit, and where the authors' line begins: what one judgement of the past is kept by.
-type Bench = (usize, Option<CommitSha>, Option<CommitSha>);
+/// A stored set, the authority's commit, where the authors' line begins, and how much there is of which the set may be a part: what
+/// one judgement of the past is kept by.
+type Bench = (usize, Option<CommitSha>, Option<CommitSha>, Extent);
+
+/// Commits before the first run that are read at most to find one without a mistake.
+const BROKEN_COMMITS_MAX: usize = 50;
 
 /// What every judgement of one command goes by.
 pub(crate) struct Court<'a> {
@@ -30,6 +34,8 @@ pub(crate) struct Court<'a> {
     /// In a pull request's view: the base, whose word counts for every target.
     base: Option<Arc<Scene>>,
     approvals: Vec<Approval>,
+    /// Every digest that somebody decided about.
+    reviewed: BTreeSet<Arc<str>>,
     stored: Vec<Stored>,
     /// Every stored preview, by target, oldest first.
     shown: BTreeMap<TargetId, Vec<Shown>>,
@@ -74,6 +80,7 @@ impl<'a> Court<'a> {
         base: Option<Arc<Scene>>,
     ) -> Result<Self, Failure> {
         let approvals = world.host.approvals().await?;
+        let reviewed = approvals.iter().flat_map(|approval| approval.digests.iter().cloned()).collect();
         let stored = world.store.saved().await?;
         let mut shown: BTreeMap<TargetId, Vec<Shown>> = BTreeMap::new();
         for (set, answer) in stored.iter().enumerate().flat_map(|(set, stored)| stored.previews.iter().map(move |one| (set, one)))
@@ -90,6 +97,7 @@ impl<'a> Court<'a> {
             head,
             base,
             approvals,
+            reviewed,
             stored,
             shown,
             now_ms: world.clock.now_ms(),
@@ -115,6 +123,7 @@ impl<'a> Court<'a> {
             }
             let approval = Approval { by: review.by.clone(), decision: review.decision, digests, at_ms: self.now_ms };
             self.world.host.record(&approval).await?;
+            self.reviewed.extend(approval.digests.iter().cloned());
             self.approvals.push(approval);
         }
         Ok(())
@@ -133,20 +142,23 @@ impl<'a> Court<'a> {
                 None => benches.push((authority, since, vec![preview])),
             }
         }
+        let asked_for: BTreeSet<&TargetId> = previews.iter().map(|preview| &preview.target).collect();
+        let others = || beside.iter().filter(|preview| !asked_for.contains(&preview.target));
+        let now = Extent::of(previews.iter().chain(others()).map(|preview| &**preview)).at_least(*planned);
         for (authority, since, members) in &benches {
             let mine: BTreeSet<&TargetId> = members.iter().map(|preview| &preview.target).collect();
             let mut subjects = Vec::new();
-            let asked_for: BTreeSet<&TargetId> = previews.iter().map(|preview| &preview.target).collect();
-            for preview in previews.iter().chain(beside.iter().filter(|preview| !asked_for.contains(&preview.target))) {
+            for preview in previews.iter().chain(others()) {
                 let mut past = if mine.contains(&preview.target) {
-                    self.past(&preview.target, authority, work, history)?
+                    self.past(&preview.target, authority, work, history, now)?
                 } else {
                     Past::default()
                 };
                 if let Some(holed) = holed.get(&preview.target) {
                     fill_cleared(holed, preview, &mut past);
                 }
-                subjects.push(subject(preview, authority, work, past));
+                let side = work.get(&preview.target).map(|pending| &pending.target);
+                subjects.push(subject(preview, authority, side, past));
             }
             let change = self.change(since.as_ref())?;
             let judged = self.sit(authority, subjects, &change, *planned, history)?;
@@ -220,7 +232,8 @@ impl<'a> Court<'a> {
         Ok(false)
     }
 
-    /// The fleet from before the first run, or that of the first run itself; looked up once, as every new target asks.
+    /// The fleet from before the first run, or that of the first run itself; looked up once, as every new target asks. One that
+    /// cannot be read says nothing: then the one before it speaks, and where there never was a readable one, nobody does.
     fn beginning(&self, history: &History) -> Result<Option<Arc<Scene>>, Failure> {
         let first = history.first_commit().cloned().map(CommitSha);
         let mut known = self.beginning.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -229,12 +242,18 @@ impl<'a> Court<'a> {
         }
         let workspace = &self.world.workspace;
         let run = first.clone().or_else(|| self.head.clone());
-        let before = run.and_then(|run| workspace.commit(&format!("{run}^")).ok()); // the first commit of all has none
+        let back = |steps: usize| workspace.commit(&format!("{}~{steps}", run.as_ref()?)).ok(); // the first commit of all has none before
+        let has_fleet = |commit: &CommitSha| workspace.at(&commit.0).is_ok_and(|snapshot| snapshot.listing.get(FLEET).is_some());
+        let before = (1..=BROKEN_COMMITS_MAX).map_while(back).take_while(has_fleet);
         let mut found = None;
-        for commit in before.into_iter().chain(first.clone()) {
-            if workspace.at(&commit.0)?.listing.get(FLEET).is_some() {
-                found = Some(self.scenes.at(&commit)?);
-                break;
+        for commit in before.chain(first.clone().filter(has_fleet)) {
+            match self.scenes.at(&commit) {
+                Ok(scene) => {
+                    found = Some(scene);
+                    break;
+                }
+                Err(Failure::Definitions(_)) => {}
+                Err(other) => return Err(other),
             }
         }
         known.insert(first, found.clone());
@@ -326,7 +345,8 @@ fn fill_cleared(holed: &Preview, filled: &Preview, past: &mut Past) {
         return;
     }
     let mut by: Vec<User> = Vec::new();
-    for user in past.cleared.iter().flat_map(|(_, by)| by) {
+    let addresses: BTreeSet<&Arc<str>> = holed.changes.iter().map(|change| &change.address).collect();
+    for user in past.cleared.iter().filter(|(mark, _)| addresses.contains(&mark.address)).flat_map(|(_, by)| by) {
         if !by.contains(user) {
             by.push(user.clone());
         }
@@ -335,8 +355,7 @@ fn fill_cleared(holed: &Preview, filled: &Preview, past: &mut Past) {
 }
 
 /// Both sides of a target: as it is now, and as it was under each of its names.
-fn subject<'p>(preview: &'p Preview, authority: &Scene, work: &Work, past: Past) -> Subject<'p> {
-    let now = work.get(&preview.target).map(|pending| &pending.target);
+fn subject<'p>(preview: &'p Preview, authority: &Scene, now: Option<&Target>, past: Past) -> Subject<'p> {
     // The name of a definition stands for all its instances, so that a stack which is split into some keeps its rules.
     let mut names: BTreeSet<StackName> = [preview.target.stack.clone()].into();
     names.extend(now.into_iter().flat_map(|target| [target.stack.definition()].into_iter().chain(&target.stack.was).cloned()));

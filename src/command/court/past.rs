@@ -1,7 +1,7 @@
 //! What history and shown previews say of a target: what was cleared before, by whom, and whether a yes is used up.
 
 use super::{Court, Shown, head_of, seen, subject};
-use crate::change::{ChangeMark, Digest};
+use crate::change::{ChangeMark, Digest, Extent, Preview};
 use crate::command::pending::Work;
 use crate::command::scene::Scene;
 use crate::exit::Failure;
@@ -24,6 +24,7 @@ impl Court<'_> {
         authority: &Arc<Scene>,
         work: &Work,
         history: &History,
+        now: Extent,
     ) -> Result<Past, Failure> {
         let record = history.target(target);
         let mut cleared = record.map(|record| record.cleared.clone()).unwrap_or_default();
@@ -38,7 +39,7 @@ impl Court<'_> {
             if is_spent || !is_merged {
                 continue;
             }
-            let judged = self.judged_before(shown.set, stored, self.since(target, history), authority, work, history)?;
+            let judged = self.judged_before(shown.set, stored, self.since(target, history), authority, history, now)?;
             cleared.extend(judged.get(target).into_iter().flatten().cloned());
         }
         let shown = reviewed.into_iter().map(|shown| shown.digest.clone()).collect();
@@ -54,30 +55,34 @@ impl Court<'_> {
             return None;
         }
         let pending = work.get(target)?;
-        let promise = pending.scene.promise(&pending.target)?;
+        let promise = pending.scene.promise(self.world, &pending.target)?;
         shown.iter().any(|shown| shown.digest == promise).then_some(promise)
     }
 
-    /// What people cleared of a stored set, judged as the whole that they were shown: limits and `targets_min` count all of it.
+    /// What people cleared of a stored set, judged as the whole that they were shown: limits and `targets_min` count all of it, and
+    /// where it was but a part, all of what is asked about now. Its targets are what the commit made of them that was shown.
     fn judged_before(
         &self,
         set: usize,
         stored: &Stored,
         since: Option<CommitSha>,
         authority: &Arc<Scene>,
-        work: &Work,
         history: &History,
+        now: Extent,
     ) -> Result<Arc<ClearedBefore>, Failure> {
-        let key = (set, authority.snapshot.commit.clone(), since);
+        let whole = stored.whole.unwrap_or(now).at_least(Extent::of_answers(&stored.previews));
+        let key = (set, authority.snapshot.commit.clone(), since, whole);
         let locked = || self.judged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(judged) = locked().get(&key).cloned() {
             return Ok(judged);
         }
         let Some(head) = head_of(stored) else { return Ok(Arc::default()) };
         let change = self.change_of(stored, &head, key.2.as_ref())?;
-        let subjects = seen(stored).map(|preview| subject(preview, authority, work, Past::default())).collect();
+        let Ok(scene) = self.scenes.at(&head) else { return Ok(Arc::default()) };
+        let side = |preview: &Preview| scene.fleet.target(&preview.target);
+        let subjects = seen(stored).map(|preview| subject(preview, authority, side(preview), Past::default())).collect();
         let mut cleared = ClearedBefore::new();
-        for verdict in self.sit(authority, subjects, &change, stored.whole, history)? {
+        for verdict in self.sit(authority, subjects, &change, whole, history)? {
             if let Answer::Clear(clearance) = verdict.answer
                 && !clearance.by().is_empty()
             {
@@ -94,14 +99,20 @@ impl Court<'_> {
     }
 
     /// Names of the outputs that were holes when the target was cleared.
-    pub(crate) fn holes(&self, target: &TargetId, work: &Work, history: &History) -> Result<BTreeSet<Arc<str>>, Failure> {
+    pub(crate) fn holes(
+        &self,
+        target: &TargetId,
+        work: &Work,
+        history: &History,
+        whole: Extent,
+    ) -> Result<BTreeSet<Arc<str>>, Failure> {
         let authority = self.authority(target, work, history)?;
-        let past = self.past(target, &authority, work, history)?;
+        let past = self.past(target, &authority, work, history, whole)?;
         Ok(past.cleared.iter().flat_map(|(mark, _)| mark.holes.iter().cloned()).collect())
     }
 
     fn is_reviewed(&self, digest: &Digest) -> bool {
-        self.approvals.iter().any(|approval| approval.digests.iter().any(|given| **given == *digest.as_str()))
+        self.reviewed.contains(digest.as_str())
     }
 
     /// The commit that was previewed is part of what is being applied.

@@ -21,7 +21,7 @@ mod vocabulary;
 
 use super::{Boxed, Engine, Failure, Job, Sources};
 use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason, say_missing};
-use crate::stack::{Mistakes, Resolved, Stack, Uses, unbroken};
+use crate::stack::{Mistakes, Resolved, Site, Stack, Uses, unbroken};
 use disk::{BeforeWrite, Disk};
 use look::Look;
 use std::sync::Arc;
@@ -80,6 +80,10 @@ impl Engine for Documents {
 
     fn identity(&self, resolved: &Resolved) -> Option<String> {
         section::destination_of(&resolved.section).map(|destination| format!("file:{destination}"))
+    }
+
+    fn identity_site<'a>(&self, stack: &'a Stack) -> &'a Site {
+        stack.section.get("destination").map_or(&stack.section.site, |node| &node.site)
     }
 
     fn preview<'a>(&'a self, job: &'a Job) -> Boxed<'a, Result<Preview, Unseen>> {

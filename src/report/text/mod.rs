@@ -7,7 +7,7 @@ mod status;
 
 pub use forecast::forecast_text;
 pub use status::status_text;
-pub(super) use status::{alike, headline as status_headline, states};
+pub(super) use status::{alike, by, headline as status_headline, states};
 
 use super::tell::{self, Lost, Said};
 use super::words::{Extent, counted, joined, one_line};
@@ -123,7 +123,7 @@ fn findings(paper: &mut Paper, drift: &Drift, extent: &Extent<'_>) {
     paper.title("Drift");
     for finding in &drift.findings {
         let why = finding.why.as_ref().map_or_else(String::new, |why| one_line(why));
-        let class = joined([tell::class_title(finding.class).into(), why], ": ");
+        let class = joined([tell::finding_title(finding).into(), why], ": ");
         paper.line(Ink::Warn, &format!("  {class}"));
         paper.line(Ink::Plain, &format!("    {}", extent.places(&finding.targets)));
         for address in &finding.addresses {
