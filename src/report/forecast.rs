@@ -133,7 +133,7 @@ impl Forecast {
                 };
                 format!("{targets} in {waves} would be done after {after}{left}")
             }
-            ForecastEnd::Stopped(_) => format!("The rollout would stop, and go no further after {after}: {}", self.blast()),
+            ForecastEnd::Stopped(_) => format!("The rollout would stop after {after}: {}", self.blast()),
             ForecastEnd::Paused(_) => format!("The rollout would be paused at {after}: {}", self.blast()),
             ForecastEnd::Waits(_) => format!("The rollout would go no further after {after}: {}", self.blast()),
         }

@@ -39,7 +39,7 @@ fn failures_beyond_the_tolerance_stop_it_and_the_blast_is_told() {
     assert!(one.stdout.starts_with("5 targets in 3 waves would be done after 22 min, 1 failed\n"), "{}", one.stdout);
 
     let two = fleet.isobar("simulate --fail prod/c@wave3 --fail app@prod/b").ends(0);
-    let headline = "The rollout would stop, and go no further after 21 min: \
+    let headline = "The rollout would stop after 21 min: \
                     4 of 5 targets begun, in 4 of 5 regions, 63 % of the weight\nprod 2: rest: 2 of 3 targets failed, 1 may\n";
     assert!(two.stdout.starts_with(headline), "{}", two.stdout);
 
@@ -94,6 +94,10 @@ fn times_are_taken_as_they_are_assumed() {
     let names: Vec<&str> = json["targets"].as_array().expect("a list").iter().filter_map(|one| one["target"].as_str()).collect();
     assert_eq!(names, ["app@staging/a", "app@prod/a", "app@prod/b", "app@prod/c", "app@prod/d"]);
     assert_eq!([took(0), took(1), took(4)], [Some(30), Some(120), Some(3_600)]);
+    let schema = fleet.isobar("schema report").ends(0).json();
+    let validator = jsonschema::validator_for(&schema).expect("a schema is one");
+    let wrong: Vec<String> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
     assert_eq!(json["waves"][2]["begins_secs"], 1_080, "the tick after the bake: {json}");
 }
 

@@ -49,9 +49,8 @@ fn cards(forecast: &Forecast) -> String {
 fn end(forecast: &Forecast) -> String {
     let Some(why) = forecast.why() else { return String::new() };
     format!(
-        "<section aria-label=\"Why it ends there\">\n<ul class=\"stops\">\n<li>{}</li>\n<li><b>{}</b></li>\n</ul>\n</section>\n",
-        escaped(&one_line(why)),
-        escaped(&forecast.blast())
+        "<section aria-label=\"Why it ends there\">\n<ul class=\"stops\">\n<li>{}</li>\n</ul>\n</section>\n",
+        escaped(&one_line(why))
     )
 }
 
