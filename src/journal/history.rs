@@ -625,6 +625,23 @@ mod tests {
     }
 
     #[test]
+    fn a_resumed_rollout_leaves_alone_what_a_newer_one_has() {
+        let step = |step: StepEvent| Event::Step { rollout: "r".into(), step };
+        let history = history(vec![
+            planned("r", "c1", &["a@prod/x", "b@prod/x"]),
+            started("a@prod/x"),
+            finished("r", "a@prod/x", Outcome::Failed("quota".into())),
+            finished("r", "b@prod/x", Outcome::Skipped("dependency a@prod/x failed".into())),
+            step(StepEvent::Stopped { why: "1 of 2 failed".into() }),
+            planned("next", "c2", &["b@prod/x"]),
+            step(StepEvent::Resumed),
+        ]);
+        let resumed = history.rollout("r").expect("it still has the other");
+        let taken = Outcome::Skipped("rollout next took it over".into());
+        assert_eq!(["a@prod/x", "b@prod/x"].map(|target| resumed.outcome(&id(target))), [None, Some(&taken)]);
+    }
+
+    #[test]
     fn a_resumed_rollout_forgives_its_failures() {
         let digest = Digest::of_bytes(b"p");
         let cleared = Event::Cleared {

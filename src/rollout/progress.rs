@@ -142,6 +142,13 @@ impl Progress {
         }
     }
 
+    /// Leaves `target` to a newer rollout, for good.
+    pub fn give_up(&mut self, target: &TargetId, to: &Rollout) {
+        if let Some(slot) = self.slot(target) {
+            self.leave(slot, &format!("rollout {} took it over", to.id).into());
+        }
+    }
+
     pub fn outcome(&self, target: &TargetId) -> Option<&Outcome> {
         match &self.slots[*self.index.get(target)?].phase {
             Phase::Ended(outcome) => Some(outcome),

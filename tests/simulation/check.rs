@@ -47,6 +47,8 @@ struct Course {
     ahead: Vec<BTreeSet<usize>>,
     waves: Vec<Part>,
     stopped: bool,
+    /// Targets that a newer rollout has.
+    taken: BTreeSet<TargetId>,
 }
 
 #[derive(Clone, Default)]
@@ -200,6 +202,9 @@ impl Checker {
     fn event(&mut self, entry: &Entry, reality: &Reality) {
         match &entry.event {
             Event::Planned { rollout } => {
+                let planned = rollout.waves.iter().flat_map(|wave| &wave.targets);
+                let planned: BTreeSet<TargetId> = planned.map(|planned| planned.target.clone()).collect();
+                self.rollouts.values_mut().for_each(|course| course.taken.extend(planned.iter().cloned()));
                 self.rollouts.insert(rollout.id.clone(), Course::new(rollout.clone()));
             }
             Event::Cleared { target, digest, changes, .. } => {
@@ -274,6 +279,7 @@ impl Checker {
         };
         let wave = course.rollout.waves[at].clone();
         let name = &wave.name;
+        self.hold(!course.taken.contains(target), || format!("{id} starts {target}, which a newer rollout has"));
         self.hold(!course.stopped, || format!("{id} starts {target} after it stopped"));
         let seen = self.informed.contains(&run);
         self.hold(!self.paused || !seen, || format!("{run} starts {target} in a pause"));
@@ -393,10 +399,10 @@ impl Checker {
         }
         let course = &self.rollouts[id];
         let told = |target: &TargetId| match &course.state[target] {
-            At::Ended(outcome) => Some(outcome),
+            At::Ended(outcome) => Some(outcome.is_reached()),
             At::Waiting | At::Started(_) => None,
         };
-        let differs = targets().find(|target| live.outcome(target) != told(target)).cloned();
+        let differs = targets().find(|target| live.outcome(target).map(Outcome::is_reached) != told(target)).cloned();
         self.hold(differs.is_none(), || format!("{id}: {differs:?} has another outcome than its entries say"));
         if let Halt::Over(Ending::Complete) = halt {
             let open = self.rollouts[id].state.values().filter(|state| !matches!(state, At::Ended(_))).count();
@@ -447,6 +453,7 @@ impl Course {
             state: targets().map(|(_, planned)| (planned.target.clone(), At::Waiting)).collect(),
             waves: vec![Part::default(); rollout.waves.len()],
             stopped: false,
+            taken: BTreeSet::new(),
             ahead,
             rollout,
         }
@@ -483,7 +490,7 @@ impl Course {
             part.passed.clear();
             for planned in &self.rollout.waves[at].targets {
                 let state = self.state.get_mut(&planned.target).expect("all targets are here");
-                if matches!(state, At::Ended(outcome) if !outcome.is_reached()) {
+                if matches!(state, At::Ended(outcome) if !outcome.is_reached()) && !self.taken.contains(&planned.target) {
                     *state = At::Waiting;
                 }
             }
