@@ -25,6 +25,8 @@ mod recover;
 mod rollout;
 mod secrets;
 mod signals;
+mod simulate;
+mod simulation;
 mod support;
 mod transcript;
 mod whole;
