@@ -93,6 +93,11 @@ impl History {
         record.commit.as_ref().or(record.begun.as_ref())
     }
 
+    /// The commit of the newest start of `target` that never came to its end: something of it may be there.
+    pub fn begun_at(&self, target: &TargetId) -> Option<&Arc<str>> {
+        self.target(target).filter(|record| record.started)?.begun.as_ref()
+    }
+
     /// Commit of the last `Settled` of any scope: where the fleet as a whole was brought to last.
     pub fn last_commit(&self) -> Option<&Arc<str>> {
         self.last_commit.as_ref()
@@ -101,6 +106,11 @@ impl History {
     /// Rollouts that have not ended, and stopped ones that nobody resumed or superseded; oldest first.
     pub fn rollouts(&self) -> impl Iterator<Item = &Progress> {
         self.rollouts.iter()
+    }
+
+    /// The open or stopped rollout of this id.
+    pub fn rollout(&self, id: &str) -> Option<&Progress> {
+        self.rollouts().find(|progress| *progress.rollout().id == *id)
     }
 
     /// The newest commit that was settled with no new target left behind: whose policy speaks for targets that were never
@@ -613,6 +623,23 @@ mod tests {
         }
         let open: Vec<String> = history.rollouts().map(|open| open.rollout().id.to_string()).collect();
         assert_eq!(open, ["revert", "next"], "the first holds nothing any more");
+    }
+
+    #[test]
+    fn a_resumed_rollout_leaves_alone_what_a_newer_one_has() {
+        let step = |step: StepEvent| Event::Step { rollout: "r".into(), step };
+        let history = history(vec![
+            planned("r", "c1", &["a@prod/x", "b@prod/x"]),
+            started("a@prod/x"),
+            finished("r", "a@prod/x", Outcome::Failed("quota".into())),
+            finished("r", "b@prod/x", Outcome::Skipped("dependency a@prod/x failed".into())),
+            step(StepEvent::Stopped { why: "1 of 2 failed".into() }),
+            planned("next", "c2", &["b@prod/x"]),
+            step(StepEvent::Resumed),
+        ]);
+        let resumed = history.rollout("r").expect("it still has the other");
+        let taken = Outcome::Skipped("rollout next took it over".into());
+        assert_eq!(["a@prod/x", "b@prod/x"].map(|target| resumed.outcome(&id(target))), [None, Some(&taken)]);
     }
 
     #[test]

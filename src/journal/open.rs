@@ -55,7 +55,7 @@ impl OpenRollouts {
         for open in &mut self.0 {
             let before = open.own.len();
             for planned in planned() {
-                open.give_up(&planned.target);
+                open.give_up(&planned.target, rollout);
             }
             let superseded = open.own.len() < before;
             if superseded && !open.own.keys().any(|target| open.holds(target)) {
@@ -120,10 +120,12 @@ impl Open {
         self.own.contains_key(target) && self.progress.outcome(target).is_none()
     }
 
-    fn give_up(&mut self, target: &TargetId) {
+    fn give_up(&mut self, target: &TargetId, to: &Rollout) {
         if self.is_waiting(target) {
             self.waiting -= 1;
         }
-        self.own.remove(target);
+        if self.own.remove(target).is_some() {
+            self.progress.give_up(target, to);
+        }
     }
 }

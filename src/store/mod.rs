@@ -8,6 +8,7 @@ mod git;
 mod group;
 mod life;
 mod location;
+mod memory;
 #[cfg(test)]
 mod places;
 mod sets;
@@ -16,3 +17,4 @@ pub use contract::{Boxed, Held, Holder, Job, Lease, Store, StoreError, Stored};
 pub use file::FileStore;
 pub use git::{GitSite, GitStore};
 pub use location::Location;
+pub use memory::MemoryStore;
