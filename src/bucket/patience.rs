@@ -16,6 +16,9 @@ const PAUSE_MS: u64 = 200;
 #[cfg(test)]
 const PAUSE_MS: u64 = 1;
 
+/// There is no room, and nothing was written.
+const FULL: u16 = 507;
+
 /// After so long nothing is asked again.
 const TOTAL_SECS: u64 = 180;
 
@@ -74,7 +77,9 @@ impl Asked {
         // A conflict on a container or a snapshot stays; one between two writes passes.
         let code = code(body);
         let stays = status == 409 && !matches!(code.as_str(), "" | "ConditionalRequestConflict" | "OperationAborted");
-        Self { status: Some(status), what: code, unsure: status == 408 || status >= 500, may_pass: may_pass && !stays }
+        let is_full = status == FULL;
+        let unsure = status == 408 || (status >= 500 && !is_full);
+        Self { status: Some(status), what: code, unsure, may_pass: may_pass && !stays && !is_full }
     }
 
     /// There was no answer, or only a part of it.
@@ -130,6 +135,7 @@ impl Asked {
             (Some(404), _) => format!("there is no {container}; create it first"),
             (Some(301 | 307 | 308), Service::S3) => "set AWS_REGION to the region of the bucket".into(),
             (Some(401), _) => "the credentials in the environment are not accepted".into(),
+            (Some(FULL), _) => format!("there is no room left in {container}"),
             (Some(403), _) => format!("the credentials must be allowed to list, read, write and delete in {container}"),
             (None, Service::S3) => "is AWS_REGION right, and are credentials of AWS_* set?".into(),
             (None, Service::Google) => "are credentials of GOOGLE_* set?".into(),

@@ -162,7 +162,11 @@ async fn what_passes_is_asked_again_and_what_stays_is_not() {
     let told = bucket.put("never", b"x", None).await.expect_err("six times no");
     assert_eq!(told, Fault::Unsure("writing gs://isobar-tests/never: 503".into()));
 
-    for (status, hint) in [(401, "are not accepted"), (403, "must be allowed to list, read, write and delete")] {
+    for (status, hint) in [
+        (401, "are not accepted"),
+        (403, "must be allowed to list, read, write and delete"),
+        (507, "there is no room left in gs://isobar-tests"),
+    ] {
         let before = google.requests();
         google.troubles(&[Trouble::Answer(status)]);
         let told = bucket.put("no", b"x", None).await.expect_err("it said no");

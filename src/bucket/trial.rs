@@ -12,10 +12,11 @@ impl Bucket {
     /// Writes, and deletes again, an object of the name `stem` and a random end; once for a container. A service that writes over what
     /// it was not told to is refused.
     pub async fn try_out(&self, stem: &str, before: BeforeWrite<'_>) -> Result<(), Fault> {
-        self.tried.get_or_try_init(|| self.trial(stem, before)).await.copied()
+        self.tried.get_or_try_init(|| self.try_anew(stem, before)).await.copied()
     }
 
-    async fn trial(&self, stem: &str, before: BeforeWrite<'_>) -> Result<(), Fault> {
+    /// The same, whatever was seen before: rights may have been taken away since.
+    pub async fn try_anew(&self, stem: &str, before: BeforeWrite<'_>) -> Result<(), Fault> {
         let key = format!("{stem}{:016x}", RandomState::new().hash_one(stem));
         let step = || before(&format!("trying out {}", self.container.url(&key))).map_err(Fault::plain);
 

@@ -2,9 +2,10 @@
 //! line `journal:` ever named, the one that holds entries counts, until they are moved by hand.
 
 use super::scene::FLEET;
+use crate::bucket::{Access, Address, Buckets};
 use crate::exit::Failure;
 use crate::stack::{GitPlace, JournalPlace, Mistake, Mistakes, Node};
-use crate::store::{FileStore, GitSite, GitStore, Location, Store};
+use crate::store::{FileStore, GitSite, GitStore, Location, ObjectSite, ObjectStore, Store};
 use crate::workspace::{Snapshot, Workspace};
 use crate::world::{Environment, state_dir};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,10 +36,19 @@ pub(super) async fn open(workspace: &Workspace, environment: &Environment) -> Re
         filled.push((dir.display().to_string(), Arc::new(FileStore::open(dir)?)));
     }
     for place in &places {
-        if let JournalPlace::Git(place) = place {
-            let journal = git(workspace, environment, place).await?;
-            if !journal.is_empty().await? {
-                filled.push((journal.place(), Arc::new(journal)));
+        match place {
+            JournalPlace::Directory(_) => {}
+            JournalPlace::Git(place) => {
+                let journal = git(workspace, environment, place).await?;
+                if !journal.is_empty().await? {
+                    filled.push((journal.place(), Arc::new(journal)));
+                }
+            }
+            JournalPlace::Objects(url) => {
+                let journal = objects(environment, url)?;
+                if !journal.is_empty().await? {
+                    filled.push((journal.place(), Arc::new(journal)));
+                }
             }
         }
     }
@@ -56,8 +66,11 @@ pub(super) async fn open(workspace: &Workspace, environment: &Environment) -> Re
 
 /// A clone that lacks older commits cannot tell whether the line once named another place: there no history is begun.
 async fn deep_enough(workspace: &Workspace, named: &JournalPlace, store: Arc<dyn Store>) -> Result<Arc<dyn Store>, Failure> {
-    let begins =
-        matches!(named, JournalPlace::Git(_)) && workspace.is_shallow() && store.history().await?.first_commit().is_none();
+    let is_far = match named {
+        JournalPlace::Directory(_) => false,
+        JournalPlace::Git(_) | JournalPlace::Objects(_) => true,
+    };
+    let begins = is_far && workspace.is_shallow() && store.history().await?.first_commit().is_none();
     if !begins {
         return Ok(store);
     }
@@ -69,6 +82,7 @@ async fn store(workspace: &Workspace, environment: &Environment, place: &Journal
     Ok(match place {
         JournalPlace::Directory(dir) => Arc::new(FileStore::open(workspace.root().join(dir))?),
         JournalPlace::Git(place) => Arc::new(git(workspace, environment, place).await?),
+        JournalPlace::Objects(url) => Arc::new(objects(environment, url)?),
     })
 }
 
@@ -85,6 +99,20 @@ fn filled_directories(workspace: &Workspace, places: &BTreeSet<JournalPlace>) ->
         }
     }
     filled.into_values().collect()
+}
+
+/// Opens a prefix of a bucket, by the credentials of the environment.
+fn objects(environment: &Environment, url: &str) -> Result<ObjectStore, Failure> {
+    let hint = "name a bucket as its service does, in `journal:` of isobar.yaml";
+    let address = match Address::parse(url) {
+        Some(Ok(address)) => address,
+        Some(Err(flaw)) => return Err(Failure::usage(format!("journal {url:?}: {}", flaw.what), hint)),
+        None => return Err(Failure::usage(format!("journal {url:?} is in no bucket"), hint)),
+    };
+    let buckets = Buckets::new(Access::of(|name| environment.get(name)));
+    let site = ObjectSite { address, buckets, locks: state_dir(environment).join("leases") };
+    let hint = "set the credentials that the service needs, or another `journal:` in isobar.yaml";
+    ObjectStore::open(site).map_err(|fault| Failure::World(fault.to_string(), Some(hint.into())))
 }
 
 /// Opens a ref. That of `origin` once there is an `origin`, unless the history was begun in this repository itself and is only there.

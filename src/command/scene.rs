@@ -151,7 +151,7 @@ impl Scene {
             let of = Owner::Sources(stack.definition());
             places.extend(dirs.iter().copied().chain(included).map(|path| Place { path: path.into(), of }));
         }
-        places.extend(self.fleet.journal_dir().map(|path| Place { path, of: Owner::Journal }));
+        places.extend(self.fleet.journal_path().map(|path| Place { path, of: Owner::Journal }));
         places
     }
 

@@ -148,10 +148,12 @@ impl Fleet {
         nodes.into_iter().find_map(|node| node.secret_site(name)).cloned()
     }
 
-    /// Returns the directory that the fleet names for its journal, from the root; `None` where it names none, or a ref.
-    pub fn journal_dir(&self) -> Option<String> {
+    /// Returns where the fleet names a place for its journal that something else could lie in: a directory, from the root, or a
+    /// URL in a bucket. `None` where it names none, or a ref.
+    pub fn journal_path(&self) -> Option<String> {
         match JournalPlace::parse(&self.journal.as_ref()?.0).ok()? {
             JournalPlace::Directory(dir) => Some(dir),
+            JournalPlace::Objects(url) => Some(url.to_string()),
             JournalPlace::Git(_) => None,
         }
     }

@@ -8,7 +8,8 @@ const REFERENCE: &str = "refs/isobar/journal";
 /// Namespaces that people and tools look at, fetch and rewrite: no place for a journal.
 const PUBLIC: &[&str] = &["refs/heads/", "refs/tags/", "refs/remotes/", "refs/pull/", "refs/notes/", "refs/replace/"];
 
-const HINT: &str = "journal: file:.isobar/journal, or journal: git";
+const HINT: &str = "journal: file:.isobar/journal, journal: git, or journal: s3://bucket/journal";
+const BUCKET_HINT: &str = "such as s3://bucket/journal, gs://bucket/journal or az://account/container/journal";
 const GIT_HINT: &str = "such as git, git:#refs/isobar/prod, git:https://github.com/acme/state.git, git:git@github.com:acme/state.git or \
     git:../state.git";
 
@@ -18,6 +19,8 @@ pub enum JournalPlace {
     /// A directory, from the root of the repository.
     Directory(String),
     Git(GitPlace),
+    /// A prefix of a bucket: `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://ACCOUNT/CONTAINER/PREFIX`, without what says nothing.
+    Objects(Arc<str>),
 }
 
 /// A ref of a git repository.
@@ -46,8 +49,10 @@ impl JournalPlace {
                 Err(("a password stands in journal:".into(), hint))
             }
             Some(("git", place)) => git(place).map(Self::Git).map_err(|why| refuse((why, GIT_HINT))),
-            Some(("s3" | "gs" | "az", _)) => Err(refuse(("is object storage, which is planned".into(), HINT))),
-            Some(_) | None => Err(refuse(("is neither a directory nor a ref in git".into(), HINT))),
+            Some((scheme @ ("s3" | "gs" | "az"), place)) => {
+                objects(scheme, place).map(|url| Self::Objects(url.into())).map_err(|why| refuse((why.into(), BUCKET_HINT)))
+            }
+            Some(_) | None => Err(refuse(("is neither a directory, nor a ref in git, nor a bucket".into(), HINT))),
         }
     }
 }
@@ -82,6 +87,30 @@ fn git(place: &str) -> Result<GitPlace, String> {
     }
     check_remote(remote)?;
     Ok(GitPlace { remote: (!remote.is_empty()).then(|| remote.into()), reference: reference.into() })
+}
+
+/// A journal has a prefix of its own: in a bucket of its own it would hold whatever else is put there.
+fn objects(scheme: &str, place: &str) -> Result<String, &'static str> {
+    let place = place.strip_prefix("//").ok_or("is no URL")?;
+    if place.contains(|c: char| c.is_control() || c.is_whitespace() || "\\?#%*".contains(c)) {
+        return Err("holds a character that no name of ours has");
+    }
+    let mut parts: Vec<&str> = place.split('/').collect();
+    let bucket: Vec<&str> = parts.drain(..parts.len().min(if scheme == "az" { 2 } else { 1 })).collect();
+    let is_name = |part: &&str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_digit() || c.is_ascii_lowercase() || "-._$".contains(c))
+    };
+    if !bucket.iter().all(is_name) || (scheme == "az" && bucket.len() < 2) {
+        return Err("names no bucket");
+    }
+    parts.retain(|part| !part.is_empty() && *part != ".");
+    if parts.contains(&"..") {
+        return Err("holds \"..\"");
+    }
+    if parts.is_empty() {
+        return Err("names no prefix, and a journal has one of its own");
+    }
+    Ok(format!("{scheme}://{}/{}", bucket.join("/"), parts.join("/")))
 }
 
 /// By the rules of git-check-ref-format(1), and a little stricter.
@@ -154,12 +183,31 @@ mod tests {
     }
 
     #[test]
+    fn or_a_prefix_of_a_bucket() {
+        for (text, url) in [
+            ("s3://bucket/journal", "s3://bucket/journal"),
+            ("gs://bucket//a/./b/", "gs://bucket/a/b"),
+            ("az://account/container/journal", "az://account/container/journal"),
+        ] {
+            assert_eq!(JournalPlace::parse(text), Ok(JournalPlace::Objects(url.into())));
+        }
+    }
+
+    #[test]
     fn what_names_no_place_is_refused_with_one_that_does() {
         for (text, why) in [
             ("", "is neither"),
             ("git2", "is neither"),
             ("ftp://x", "is neither"),
-            ("s3:foo", "is planned"),
+            ("s3:foo", "is no URL"),
+            ("s3://", "names no bucket"),
+            ("s3://Bucket/x", "names no bucket"),
+            ("s3://bucket", "names no prefix"),
+            ("gs://bucket/./", "names no prefix"),
+            ("gs://bucket/../x", "holds \"..\""),
+            ("az://account/container", "names no prefix"),
+            ("az://account", "names no bucket"),
+            ("s3://bucket/a?versionId=1", "holds a character"),
             ("git:#main", "names no ref"),
             ("git:#refs/a..b/c", "names no ref"),
             ("git:#refs/isobar/x.lock", "names no ref"),

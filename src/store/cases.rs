@@ -1,6 +1,6 @@
 //! What holds for every store: one list of cases, each over all of them.
 
-use super::places::{THROUGH_GIT, places};
+use super::places::{self, THROUGH_GIT, places};
 use super::{Holder, Store, StoreError, Stored};
 use crate::change::{Digest, Intent, Unseen, UnseenReason};
 use crate::journal::{Entry, Event};
@@ -417,17 +417,16 @@ async fn a_changed_byte_stops_readers_and_writers() {
 
 #[tokio::test]
 async fn who_loses_the_right_to_write_half_way_is_told_and_goes_on_when_it_is_back() {
-    if rustix::process::geteuid().is_root() {
-        return; // root loses no rights; the gate on the forge runs as somebody else
-    }
     for place in places() {
         let store = place.open();
         store.append(vec![paused("a")], &run("one"), 7, None).await.expect("it has room");
-        place.set_mode(0o444, 0o555);
+        if !place.set_writable(false) {
+            continue; // the gate on the forge does not run as root, so there every disk is tried
+        }
         let refused = store.append(vec![paused("b")], &run("one"), 7, None).await;
         let reads = place.open().read().await.map(|entries| reasons(&entries));
         let may = store.may_append().await;
-        place.set_mode(0o644, 0o755);
+        place.set_writable(true);
         assert!(matches!(&refused, Err(StoreError::Io { hint: Some(_), .. })), "{}: {refused:?}", place.name);
         assert_eq!(reads, Ok(vec!["a".into()]), "{}", place.name);
         assert!(may.is_err() || place.name == THROUGH_GIT, "{}", place.name);
@@ -456,8 +455,7 @@ async fn nothing_is_taken_from_the_living_nor_from_nobody() {
 fn wanted() -> (Arc<dyn Store>, String) {
     let wanted = std::env::var("ISOBAR_CHILD").expect("only other tests start this");
     let [name, dir, argument] = wanted.split('\n').collect::<Vec<_>>()[..] else { panic!("{wanted:?}") };
-    let place = places().into_iter().find(|place| place.name == name).expect("a place of the list");
-    ((place.open)(Path::new(dir)), argument.into()) // what the list makes is not used
+    (places::open(name, Path::new(dir)), argument.into())
 }
 
 #[tokio::test]

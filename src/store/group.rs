@@ -3,6 +3,7 @@
 use super::{Lease, StoreError};
 use crate::journal::{Entry, Event};
 use crate::stack::TargetId;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
@@ -23,6 +24,22 @@ pub(super) fn answer_all(answers: impl IntoIterator<Item = Answer>) {
     for (answer, said) in answers {
         let _ = answer.send(said);
     }
+}
+
+/// Answers each group: `written` has the sealed entries of those whose claim held, by their number.
+pub(super) fn answer_sealed<Claim>(groups: Vec<Group<Claim>>, written: Result<BTreeMap<usize, Vec<Entry>>, StoreError>) {
+    let mut sealed = match written {
+        Ok(sealed) => sealed,
+        Err(error) => return answer_all(groups.into_iter().map(|group| (group.answer, Err(error.clone())))),
+    };
+    answer_all(groups.into_iter().enumerate().map(|(nth, group)| {
+        let said = match (sealed.remove(&nth), group.claim) {
+            (Some(entries), _) => Ok(entries),
+            (None, Some((_, target))) => Err(StoreError::Fenced(target)),
+            (None, None) => Err(interrupted()),
+        };
+        (group.answer, said)
+    }));
 }
 
 /// Returns the target to name when a group is refused: entries about a target need a lease that covers it. `None` without a

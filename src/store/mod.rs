@@ -6,9 +6,11 @@ mod contract;
 mod file;
 mod git;
 mod group;
+mod leases;
 mod life;
 mod location;
 mod memory;
+mod object;
 #[cfg(test)]
 mod places;
 mod sets;
@@ -18,3 +20,4 @@ pub use file::FileStore;
 pub use git::{GitSite, GitStore};
 pub use location::Location;
 pub use memory::MemoryStore;
+pub use object::{ObjectSite, ObjectStore};

@@ -1,6 +1,8 @@
 //! Where the contract tests keep journals, one line a store in [`places`], and what only they may do to one.
 
-use super::{FileStore, GitSite, GitStore, Lease, Location, Store};
+use super::{FileStore, GitSite, GitStore, Lease, Location, ObjectSite, ObjectStore, Store};
+use crate::bucket::cloud::{Cloud, clouds, google, google_server};
+use crate::bucket::{Access, Address, Bucket, Buckets};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -28,16 +30,46 @@ pub(super) struct Place {
     pub(super) damage: fn(&Path),
     /// Groups that each of many writers appends: enough to meet the others, and no more than a test may take.
     pub(super) groups: usize,
-    /// What must be written to for an append, by whoever is not root.
-    guarded: &'static [&'static str],
+    /// Takes the right to write away, and gives it back.
+    pub(super) forbid: Forbid,
+}
+
+/// How the right to write is taken away.
+pub(super) enum Forbid {
+    /// From whoever is not root: what must be written to for an append.
+    Modes(&'static [&'static str]),
+    /// The server refuses, if it is told to: the place, and whether.
+    Server(fn(&Path, bool)),
+    /// An emulator that knows no rights.
+    Never,
 }
 
 impl Place {
     fn new(name: &'static str, open: Open) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         git2::Repository::init_bare(dir.path().join("deep/origin.git")).expect("it has room");
-        let guarded = &["origin.git/objects", "origin.git/refs", "origin.git/refs/isobar"];
-        Self { name, dir, open, unwritable: unwritable_git, take_away: take_away_git, damage: damage_git, groups: 5, guarded }
+        let forbid = Forbid::Modes(&["origin.git/objects", "origin.git/refs", "origin.git/refs/isobar"]);
+        Self { name, dir, open, unwritable: unwritable_git, take_away: take_away_git, damage: damage_git, groups: 5, forbid }
+    }
+
+    /// What a bucket needs to be found again stands in a file: other processes must reach the same emulator.
+    fn in_bucket(cloud: &Cloud) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir(dir.path().join("deep")).expect("it has room");
+        let prefix = dir.path().file_name().expect("it has a name").to_string_lossy().trim_start_matches('.').to_string();
+        let mut lines = vec![format!("{}/journals/{prefix}", cloud.url)];
+        lines.extend(cloud.variables.iter().map(|(name, value)| format!("{name}={value}")));
+        fs::write(dir.path().join("deep/cloud"), lines.join("\n")).expect("it has room");
+        Self {
+            name: cloud.name,
+            dir,
+            open: open_bucket,
+            unwritable: unwritable_bucket,
+            take_away: take_away_bucket,
+            damage: damage_bucket,
+            groups: 5,
+            forbid: if cloud.name == "gs" { Forbid::Server(forbid_bucket) } else { Forbid::Never },
+        }
     }
 
     pub(super) fn unwritable(&self) -> Arc<dyn Store> {
@@ -74,11 +106,27 @@ impl Place {
         files
     }
 
-    pub(super) fn set_mode(&self, file: u32, dir: u32) {
-        for path in self.guarded.iter().map(|path| self.dir.path().join("deep").join(path)).filter(|path| path.exists()) {
-            let mode = if path.is_dir() { dir } else { file };
+    /// Takes the right to write away, or gives it back; false where nobody can.
+    pub(super) fn set_writable(&self, is_writable: bool) -> bool {
+        let guarded = match self.forbid {
+            Forbid::Modes(_) if rustix::process::geteuid().is_root() => return false, // root loses no rights
+            Forbid::Modes(guarded) => guarded,
+            Forbid::Server(forbid) => {
+                forbid(self.dir.path(), !is_writable);
+                return true;
+            }
+            Forbid::Never => return false,
+        };
+        for path in guarded.iter().map(|path| self.dir.path().join("deep").join(path)).filter(|path| path.exists()) {
+            let mode = match (path.is_dir(), is_writable) {
+                (true, true) => 0o755,
+                (true, false) => 0o555,
+                (false, true) => 0o644,
+                (false, false) => 0o444,
+            };
             fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
         }
+        true
     }
 }
 
@@ -91,13 +139,24 @@ pub(super) fn places() -> Vec<Place> {
         take_away: take_away_file,
         damage: damage_file,
         groups: 20,
-        guarded: &["journal", "journal/entries.jsonl", "journal/lock"],
+        forbid: Forbid::Modes(&["journal", "journal/entries.jsonl", "journal/lock"]),
     };
     let mut places = vec![file, Place::new("git", open_git)];
     if git_is_there() {
         places.push(Place::new(THROUGH_GIT, open_program));
     }
+    places.extend(clouds().iter().map(Place::in_bucket));
     places
+}
+
+/// Opens the place of that name, made by another process.
+pub(super) fn open(name: &str, dir: &Path) -> Arc<dyn Store> {
+    match name {
+        "file" => open_file(dir),
+        "git" => open_git(dir),
+        THROUGH_GIT => open_program(dir),
+        _ => open_bucket(dir),
+    }
 }
 
 /// The journals in git that are reached by `git` are not tested where there is none, unless `ISOBAR_REQUIRE` names it.
@@ -154,6 +213,77 @@ fn unwritable_git(open: Open) -> Arc<dyn Store> {
     fs::remove_dir_all(&objects).expect("it is ours");
     std::os::unix::fs::symlink("/sys/kernel", &objects).expect("it has room");
     open(&dir)
+}
+
+/// Only our own server can be told to refuse; what is refused is told alike by all.
+fn unwritable_bucket(_: Open) -> Arc<dyn Store> {
+    google_server().forbid("isobar-journal", true);
+    let address = Address::parse("gs://isobar-tests/isobar-journal").expect("a scheme of ours").expect("a name");
+    let cloud = google();
+    let buckets = Buckets::new(Access::of(|name| cloud.variables.get(name).map(String::as_str)));
+    let locks = std::env::temp_dir().join("isobar-journal-locks");
+    Arc::new(ObjectStore::open(ObjectSite { address, buckets, locks }).expect("it asks nobody"))
+}
+
+/// The URL of the journal, and what reaches its service.
+pub(super) fn in_cloud(dir: &Path) -> (String, Buckets) {
+    let text = fs::read_to_string(dir.join("deep/cloud")).expect("the place was made");
+    let (url, lines) = text.split_once('\n').expect("a URL and variables");
+    let variables: BTreeMap<&str, &str> = lines.lines().filter_map(|line| line.split_once('=')).collect();
+    (url.into(), Buckets::new(Access::of(|name| variables.get(name).copied())))
+}
+
+fn open_bucket(dir: &Path) -> Arc<dyn Store> {
+    let (url, buckets) = in_cloud(dir);
+    let address = Address::parse(&url).expect("a scheme of ours").expect("a name");
+    let site = ObjectSite { address, buckets, locks: dir.join("deep/state") };
+    Arc::new(ObjectStore::open(site).expect("it asks nobody"))
+}
+
+fn forbid_bucket(dir: &Path, is_forbidden: bool) {
+    let url = in_cloud(dir).0;
+    google_server().forbid(url.strip_prefix("gs://isobar-tests/").expect("its bucket"), is_forbidden);
+}
+
+/// Does something to a bucket, as somebody else would, beside whoever waits.
+pub(super) fn meddle<T: Send>(dir: &Path, work: impl AsyncFnOnce(Bucket, String) -> T + Send) -> T {
+    let (url, buckets) = in_cloud(dir);
+    let address = Address::parse(&url).expect("a scheme of ours").expect("a name");
+    let bucket = buckets.open(&address.container).expect("it asks nobody");
+    std::thread::scope(|scope| {
+        let own = || tokio::runtime::Runtime::new().expect("a runtime").block_on(work(bucket, address.prefix.to_string()));
+        scope.spawn(own).join().expect("it ends")
+    })
+}
+
+/// The last page, by its number and text.
+pub(super) async fn last_page(bucket: &Bucket, prefix: &str) -> (u64, String) {
+    let mut last = (0, String::new());
+    while let Some(page) = bucket.get(&format!("{prefix}/pages/{:012}.jsonl", last.0 + 1), 1 << 20).await.expect("readable") {
+        last = (last.0 + 1, String::from_utf8(page.bytes).expect("a text"));
+    }
+    last
+}
+
+fn take_away_bucket(dir: &Path, lease: &Lease) {
+    let epoch = *lease.epochs.values().next().expect("a lease over something");
+    meddle(dir, async move |bucket, prefix| {
+        let (number, text) = last_page(&bucket, &prefix).await;
+        let after = crate::change::Digest::of_bytes(text.as_bytes());
+        let page = serde_json::json!({ "schema": 1, "page": number + 1, "after": after, "ended": [epoch] });
+        let key = format!("{prefix}/pages/{:012}.jsonl", number + 1);
+        bucket.put(&key, format!("{page}\n").as_bytes(), None).await.expect("it is the next");
+    });
+}
+
+fn damage_bucket(dir: &Path) {
+    meddle(dir, async move |bucket, prefix| {
+        let key = format!("{prefix}/pages/{:012}.jsonl", last_page(&bucket, &prefix).await.0);
+        let mut page = bucket.get(&key, 1 << 20).await.expect("readable").expect("it was just read");
+        let last = page.bytes.len() - 20;
+        page.bytes[last] ^= 1;
+        bucket.put(&key, &page.bytes, Some(&page.version)).await.expect("it is ours");
+    });
 }
 
 pub(super) fn tip(dir: &Path) -> (git2::Repository, git2::Oid) {

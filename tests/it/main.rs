@@ -5,6 +5,7 @@ mod approvals;
 mod authority;
 mod back;
 mod broken;
+mod bucket_journal;
 mod buckets;
 mod cli;
 mod demo;

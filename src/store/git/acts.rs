@@ -4,11 +4,12 @@
 use super::desk::{Desk, Plan};
 use super::draft::Change;
 use super::fault::git_failed;
-use super::leases::{self, LeaseFile};
+use super::leases;
 use crate::change::Digest;
 use crate::journal::{Entry, Event};
 use crate::stack::TargetId;
 use crate::store::group::{Group, holds_nothing, lives_on};
+use crate::store::leases::{LeaseFile, ended};
 use crate::store::life::Life;
 use crate::store::{Holder, Lease, StoreError};
 use git2::{ObjectType, Oid};
@@ -56,7 +57,7 @@ impl Desk {
                 return Ok(Plan::Done(*epoch));
             }
             let all = leases::all(&desk.place, &desk.repository, &desk.known)?;
-            gone = leases::ended(all, &wanted, &desk.here)?;
+            gone = ended(all, &wanted, &desk.here)?;
             let epoch = desk.known.epoch + 1;
             let lease = LeaseFile { epoch, holder: holder.clone(), targets: targets.clone(), trace: trace.clone() };
             let text = lease.text();

@@ -3,31 +3,9 @@
 
 use super::fault::git_failed;
 use super::known::Known;
-use crate::stack::TargetId;
-use crate::store::life::{Here, Life, Trace};
-use crate::store::{Holder, StoreError};
+use crate::store::StoreError;
+use crate::store::leases::LeaseFile;
 use git2::Repository;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
-
-/// What the file of a lease says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct LeaseFile {
-    pub(super) epoch: u64,
-    pub(super) holder: Holder,
-    pub(super) targets: Vec<TargetId>,
-    pub(super) trace: Trace,
-}
-
-impl LeaseFile {
-    pub(super) fn text(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a lease holds only strings and numbers")
-    }
-
-    pub(super) fn life(&self, here: &Here) -> Life {
-        here.life(&self.holder, &self.trace)
-    }
-}
 
 /// Every lease in the tree, whoever lives, oldest first.
 pub(super) fn all(place: &str, repository: &Repository, known: &Known) -> Result<Vec<LeaseFile>, StoreError> {
@@ -39,18 +17,4 @@ pub(super) fn all(place: &str, repository: &Repository, known: &Known) -> Result
         })
     };
     known.leases.iter().map(read).collect()
-}
-
-/// Returns the leases whose owners are proven to have ended; refuses when somebody else has one of `wanted`.
-pub(super) fn ended(held: Vec<LeaseFile>, wanted: &BTreeSet<&TargetId>, here: &Here) -> Result<Vec<LeaseFile>, StoreError> {
-    let mut ended = Vec::new();
-    for lease in held {
-        let life = lease.life(here);
-        if life == Life::Ended {
-            ended.push(lease);
-        } else if let Some(target) = lease.targets.into_iter().find(|target| wanted.contains(target)) {
-            return Err(StoreError::Held { target, holder: Box::new(lease.holder), is_proven: life == Life::Lives });
-        }
-    }
-    Ok(ended)
 }

@@ -19,7 +19,7 @@ mod reach;
 mod tests;
 mod wire;
 
-use super::group::{Group, answer_all, blocking, covered, held, interrupted};
+use super::group::{Group, answer_sealed, blocking, covered, held, interrupted};
 use super::life::Life;
 use super::{Boxed, Held, Holder, Lease, Location, Store, StoreError, Stored};
 use crate::journal::{Entry, Event, History};
@@ -203,17 +203,6 @@ impl Bench {
         if written.is_err() && groups.is_empty() {
             groups = std::mem::take(&mut *held(&self.waiting)); // there was no desk to take them to
         }
-        let mut sealed = match written {
-            Ok(sealed) => sealed,
-            Err(error) => return answer_all(groups.into_iter().map(|group| (group.answer, Err(error.clone())))),
-        };
-        answer_all(groups.into_iter().enumerate().map(|(nth, group)| {
-            let said = match (sealed.remove(&nth), group.claim) {
-                (Some(entries), _) => Ok(entries),
-                (None, Some((_, target))) => Err(StoreError::Fenced(target)),
-                (None, None) => Err(interrupted()),
-            };
-            (group.answer, said)
-        }));
+        answer_sealed(groups, written);
     }
 }

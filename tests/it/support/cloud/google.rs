@@ -42,6 +42,8 @@ struct State {
     forgets_conditions: bool,
     requests: usize,
     is_silent: bool,
+    /// Of paths that nobody may write to.
+    forbidden: BTreeSet<String>,
 }
 
 struct Request {
@@ -107,6 +109,13 @@ impl Google {
         self.state().is_silent
     }
 
+    /// Lets nobody write below `prefix` of the bucket, or lets them again.
+    pub(crate) fn forbid(&self, prefix: &str, is_forbidden: bool) {
+        let prefix = format!("isobar-tests/{prefix}");
+        let forbidden = &mut self.state().forbidden;
+        let _known = if is_forbidden { forbidden.insert(prefix) } else { forbidden.remove(&prefix) };
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -145,6 +154,9 @@ impl State {
         }
         if matches!(request.method.as_str(), "GET" | "HEAD") {
             return Reply::Answer(if request.query.contains_key("list-type") { self.list(request) } else { self.get(request) });
+        }
+        if self.forbidden.iter().any(|prefix| request.path.starts_with(prefix)) {
+            return Reply::Answer(Answer::error(403, "AccessDenied"));
         }
         match self.troubles.pop_front().unwrap_or(Trouble::None) {
             Trouble::None => Reply::Answer(self.write(request)),

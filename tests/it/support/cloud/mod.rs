@@ -70,6 +70,11 @@ pub(crate) fn azure() -> Option<Cloud> {
 
 /// Returns Google Cloud Storage, spoken by our own server.
 pub(crate) fn google() -> Cloud {
+    google_server().cloud()
+}
+
+/// Returns that server, which can be told what to refuse.
+pub(crate) fn google_server() -> &'static Google {
     static GOOGLE: OnceLock<Google> = OnceLock::new();
-    GOOGLE.get_or_init(Google::start).cloud()
+    GOOGLE.get_or_init(Google::start)
 }

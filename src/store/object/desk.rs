@@ -1,0 +1,225 @@
+//! The book on a desk: read on, and written to by putting the next page where there is none yet. Knows that a change is made once; not
+//! what it is.
+
+use super::ObjectSite;
+use super::book::{Book, Contents};
+use super::fault::{broken, crowded, failed, in_doubt};
+use super::page::{self, Change};
+use crate::bucket::{Address, Bucket, Fault, Version, WRITE_MAX};
+use crate::change::Digest;
+use crate::journal::Entry;
+use crate::store::StoreError;
+use crate::store::life::Here;
+use futures::{StreamExt as _, TryStreamExt as _};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// Pages of one change. Each that comes too late means that somebody else's came in time, so many writers all get on.
+const TRIES_MAX: u32 = 100;
+/// Between two of them: from the first to the second at most, and at most at all.
+const PAUSE_FIRST_MS: u64 = 8;
+const PAUSE_MAX_MS: u64 = 500;
+/// Pages that are asked for at once: by whoever reads on, at first; and at most.
+const AHEAD_FIRST: u64 = 2;
+const AHEAD_MAX: u64 = 16;
+/// Volumes on their way at once; each may have tens of megabytes.
+const VOLUMES_AHEAD: usize = 2;
+
+const CONTENTS: &str = "contents.json";
+/// Begins the name of what is written, and deleted again, to see whether the service keeps conditions.
+const TRIAL: &str = "trial-";
+
+/// What one call works with.
+pub(super) struct Desk {
+    /// As `journal:` says it.
+    pub(super) place: Arc<str>,
+    address: Address,
+    pub(super) bucket: Bucket,
+    pub(super) book: Book,
+    pub(super) here: Here,
+}
+
+/// What is to be done after the last page.
+pub(super) enum Plan<T> {
+    /// Nothing.
+    Done(T),
+    Write(Box<Change>, T),
+}
+
+impl Desk {
+    pub(super) fn open(site: ObjectSite) -> Result<Self, Fault> {
+        let bucket = site.buckets.open(&site.address.container)?;
+        let place: Arc<str> = site.address.container.url(&site.address.prefix).into();
+        Ok(Self { book: Book::closed(place.clone()), place, address: site.address, bucket, here: Here::new(site.locks) })
+    }
+
+    /// The key of what is named from the journal's prefix.
+    pub(super) fn key(&self, name: &str) -> String {
+        if self.address.prefix.is_empty() { name.into() } else { format!("{}/{name}", self.address.prefix) }
+    }
+
+    /// Before the first write of a process, the service shows that it keeps conditions.
+    fn try_out(&self) -> Result<(), StoreError> {
+        wait(self.bucket.try_out(&self.key(TRIAL), &|_| Ok(()))).map_err(|fault| failed(&fault))
+    }
+
+    /// The same for whoever only wants to know, also when it was seen before.
+    pub(super) fn try_anew(&self) -> Result<(), StoreError> {
+        wait(self.bucket.try_anew(&self.key(TRIAL), &|_| Ok(()))).map_err(|fault| failed(&fault))
+    }
+
+    /// Verifies what came since the last look.
+    pub(super) fn look(&mut self) -> Result<(), StoreError> {
+        let looked = self.read_on();
+        if let Err(StoreError::Broken { .. } | StoreError::Newer(_)) = looked {
+            self.book = Book::closed(self.place.clone()); // it may be half a page further
+        }
+        looked
+    }
+
+    fn read_on(&mut self) -> Result<(), StoreError> {
+        let mut ahead = 1; // mostly nobody wrote
+        if !self.book.is_open() {
+            let found = self.contents()?;
+            let volumes = found.iter().flat_map(|(contents, _)| &contents.volumes).map(|volume| volume.name.clone()).collect();
+            let texts = Texts::new(self, volumes);
+            let mut book = Book::closed(self.place.clone());
+            book.open(found, texts)?;
+            self.book = book;
+            ahead = AHEAD_FIRST;
+        }
+        loop {
+            let pages = self.pages(ahead)?;
+            let there = pages.iter().take_while(|page| page.is_some()).count();
+            let is_torn = pages[there..].iter().any(Option::is_some);
+            for page in pages.into_iter().take(there).flatten() {
+                self.book.turn(&page)?;
+            }
+            if is_torn && self.page(self.book.page + 1)?.is_none() {
+                return Err(broken(&self.place, format!("{} is gone", page::name(self.book.page + 1))));
+            }
+            if there < ahead as usize && !is_torn {
+                return Ok(());
+            }
+            ahead = (ahead * 2).min(AHEAD_MAX);
+        }
+    }
+
+    /// The texts of the next pages. The last one that we know is looked at as well: it must be there as it was.
+    fn pages(&self, ahead: u64) -> Result<Vec<Option<String>>, StoreError> {
+        let known = self.book.page;
+        let reads = (known.max(1)..=known + ahead).map(|number| self.get(page::name(number)));
+        let found: Vec<_> = wait(futures::stream::iter(reads).buffered(AHEAD_MAX as usize + 1).try_collect())?;
+        let mut texts = found.into_iter().map(|found| found.map(|(text, _)| text));
+        if known > 0 && texts.next().flatten().is_none_or(|text| Digest::of_bytes(text.as_bytes()) != self.book.last) {
+            let what = format!("{} is gone, or another one: somebody rewrote the journal or put it back", page::name(known));
+            return Err(broken(&self.place, what));
+        }
+        Ok(texts.collect())
+    }
+
+    fn page(&self, number: u64) -> Result<Option<String>, StoreError> {
+        Ok(wait(self.get(page::name(number)))?.map(|(text, _)| text))
+    }
+
+    async fn get(&self, name: String) -> Result<Option<(String, Version)>, StoreError> {
+        let found = self.bucket.get(&self.key(&name), WRITE_MAX as u64).await.map_err(|fault| failed(&fault))?;
+        let text = |bytes| String::from_utf8(bytes).map_err(|_| broken(&format!("{}/{name}", self.place), "it is not text"));
+        found.map(|object| Ok((text(object.bytes)?, object.version))).transpose()
+    }
+
+    pub(super) fn contents(&self) -> Result<Option<(Contents, Version)>, StoreError> {
+        let Some((text, version)) = wait(self.get(CONTENTS.into()))? else { return Ok(None) };
+        let contents = page::parse(&format!("{}/{CONTENTS}", self.place), &text)?;
+        Ok(Some((contents, version)))
+    }
+
+    pub(super) fn put_contents(&self, contents: &Contents) -> Result<Version, Fault> {
+        let text = serde_json::to_vec(contents).expect("it holds only strings and numbers");
+        wait(self.bucket.put(&self.key(CONTENTS), &text, self.book.version.as_ref()))
+    }
+
+    pub(super) fn volume(&self, name: &str) -> Result<String, StoreError> {
+        Texts::new(self, vec![name.into()]).next().unwrap_or_else(|| Err(broken(&self.place, "there is no volume")))
+    }
+
+    pub(super) fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+        let volumes = self.book.contents.volumes.iter().map(|volume| volume.name.clone()).collect();
+        self.book.entries(Texts::new(self, volumes))
+    }
+
+    /// Writes a change on the next page, and writes it anew on each page after one that somebody else wrote, until it is there or
+    /// there is nothing to do. It is made once, whatever becomes of the answers.
+    pub(super) fn change<T>(&mut self, mut plan: impl FnMut(&Desk) -> Result<Plan<T>, StoreError>) -> Result<T, StoreError> {
+        self.try_out()?;
+        if !self.book.is_open() {
+            self.look()?; // else the put tells as much as a look
+        }
+        for nth in 1..=TRIES_MAX {
+            let (change, value) = match plan(self)? {
+                Plan::Done(value) => return Ok(value),
+                Plan::Write(change, value) => (change, value),
+            };
+            let text = change.text(&self.book);
+            if self.put_page(&text)? {
+                self.book.turn(&text)?;
+                self.bind_if_due();
+                return Ok(value);
+            }
+            wait(tokio::time::sleep(pause(nth)));
+            self.look()?;
+        }
+        Err(crowded(&self.place, TRIES_MAX))
+    }
+
+    /// False when somebody else wrote the page.
+    fn put_page(&self, text: &str) -> Result<bool, StoreError> {
+        let number = self.book.page + 1;
+        match wait(self.bucket.put(&self.key(&page::name(number)), text.as_bytes(), None)) {
+            Ok(_) => Ok(true),
+            Err(Fault::Moved(_)) => Ok(false),
+            Err(fault @ Fault::Refused(_)) => Err(failed(&fault)),
+            // A page never changes, so whose it is says what became of ours. Where there is none, ours may still be on its way.
+            Err(fault @ Fault::Unsure(_)) => match self.page(number) {
+                Ok(Some(there)) => Ok(there == text),
+                Ok(None) | Err(_) => Err(in_doubt(&fault)),
+            },
+        }
+    }
+}
+
+/// The texts of volumes, a few fetched ahead.
+struct Texts<'a> {
+    coming: futures::stream::BoxStream<'a, Result<String, StoreError>>,
+}
+
+impl<'a> Texts<'a> {
+    fn new(desk: &'a Desk, names: Vec<String>) -> Self {
+        let read = move |name: String| async move {
+            let gone = format!("{name} is gone");
+            desk.get(name).await?.map(|(text, _)| text).ok_or_else(|| broken(&desk.place, gone))
+        };
+        Self { coming: futures::stream::iter(names).map(read).buffered(VOLUMES_AHEAD).boxed() }
+    }
+}
+
+impl Iterator for Texts<'_> {
+    type Item = Result<String, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        wait(self.coming.next())
+    }
+}
+
+/// Waits on a thread where waiting holds nobody up.
+pub(super) fn wait<T>(work: impl Future<Output = T>) -> T {
+    Handle::current().block_on(work)
+}
+
+/// Longer each time at most, and by chance anything below it: two who met do not meet again.
+fn pause(nth: u32) -> Duration {
+    let most = (PAUSE_FIRST_MS << nth.min(10)).min(PAUSE_MAX_MS);
+    Duration::from_millis(RandomState::new().hash_one(nth) % most)
+}

@@ -1,0 +1,184 @@
+//! The journal below a prefix of a bucket.
+//!
+//! It is a book. Everything that is written is a page of it: entries appended, a lease taken, leases given back. Pages are numbered
+//! without a gap, and each is put only where there is none yet: of two who write the same page one is refused, turns to what was
+//! written, asks again whether its lease is its own, and writes the next. No page is ever changed or deleted, so when an answer is
+//! lost, one look at the page settles whose it is.
+//!
+//! ```text
+//! pages/000000000065.jsonl              one write: a line about itself, then its entries
+//! volumes/000000000001-3fa8….jsonl      the entries of many pages, bound
+//! contents.json                         which volumes there are, and how things stood at the last page of them
+//! previews/…                            what was shown; no part of the book
+//! ```
+//!
+//! Whoever comes new reads the contents, the volumes, and the few pages after them. What is in no contents is nothing, and all but
+//! pages can be made again.
+
+mod acts;
+mod bind;
+mod book;
+mod desk;
+mod fault;
+mod page;
+mod previews;
+#[cfg(test)]
+mod tests;
+
+use super::group::{Group, answer_sealed, blocking, covered, held, interrupted};
+use super::life::Life;
+use super::{Boxed, Held, Holder, Lease, Store, StoreError, Stored};
+use crate::bucket::{Address, Buckets, Fault};
+use crate::journal::{Entry, Event, History};
+use crate::stack::TargetId;
+use desk::Desk;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use tokio::sync::oneshot;
+
+/// Where a journal in a bucket lies.
+#[derive(Clone)]
+pub struct ObjectSite {
+    pub address: Address,
+    pub buckets: Buckets,
+    /// Of this user on this machine: where runs keep the files that prove that they live.
+    pub locks: PathBuf,
+}
+
+/// A prefix with a journal.
+pub struct ObjectStore {
+    place: String,
+    bench: Arc<Bench>,
+}
+
+/// The part that the threads of the blocking calls share.
+struct Bench {
+    desk: Mutex<Desk>,
+    /// Groups that wait for the next page, in the order in which they came.
+    waiting: Mutex<Vec<Group<u64>>>,
+}
+
+impl ObjectStore {
+    /// Opens the journal, and asks nobody yet; its first page is made with the first entry or lease.
+    pub fn open(site: ObjectSite) -> Result<Self, Fault> {
+        let desk = Desk::open(site)?;
+        let place = desk.place.to_string();
+        Ok(Self { place, bench: Arc::new(Bench { desk: Mutex::new(desk), waiting: Mutex::default() }) })
+    }
+
+    /// Says whether nothing was ever journalled there.
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        self.looking(|desk| Ok(desk.book.chain.seq == 0)).await
+    }
+
+    /// Works at the desk, where waiting for a lock or a network holds nobody up.
+    async fn working<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Desk) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let bench = self.bench.clone();
+        blocking(move || work(&mut held(&bench.desk))).await
+    }
+
+    /// The same, with the newest page.
+    async fn looking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Desk) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.working(|desk| {
+            desk.look()?;
+            work(desk)
+        })
+        .await
+    }
+}
+
+impl Store for ObjectStore {
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(self.looking(Desk::entries))
+    }
+
+    fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
+        Box::pin(self.looking(|desk| Ok(desk.book.history.clone())))
+    }
+
+    fn append<'a>(
+        &'a self,
+        events: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+        lease: Option<&'a Lease>,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async move {
+            if events.is_empty() {
+                return Ok(Vec::new());
+            }
+            let named = covered(&events, lease)?.cloned();
+            let claim = lease.and_then(|lease| lease.epochs.values().next().copied()).zip(named);
+            let (answer, answered) = oneshot::channel();
+            held(&self.bench.waiting).push(Group { events, run: run.clone(), at_ms, claim, answer });
+            let bench = self.bench.clone();
+            blocking(move || {
+                bench.write_waiting();
+                Ok(())
+            })
+            .await?;
+            answered.await.unwrap_or_else(|_| Err(interrupted()))
+        })
+    }
+
+    fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
+        let targets = targets.to_vec();
+        Box::pin(self.working(move |desk| desk.acquire(targets, holder)))
+    }
+
+    fn release<'a>(&'a self, lease: Lease) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(self.working(move |desk| desk.release(&lease)))
+    }
+
+    fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>> {
+        Box::pin(self.looking(|desk| {
+            let held = desk.book.leases.values().filter(|lease| lease.life(&desk.here) != Life::Ended);
+            Ok(held.map(|lease| (lease.holder.clone(), lease.targets.clone())).collect())
+        }))
+    }
+
+    fn free<'a>(
+        &'a self,
+        of: &'a str,
+        event: Event,
+        run: &'a Arc<str>,
+        at_ms: u64,
+    ) -> Boxed<'a, Result<Vec<TargetId>, StoreError>> {
+        let (of, run) = (of.to_string(), run.clone());
+        Box::pin(self.working(move |desk| desk.free(&of, &event, &run, at_ms)))
+    }
+
+    fn may_append<'a>(&'a self) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(self.looking(Desk::try_anew))
+    }
+
+    fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>> {
+        let stored = stored.clone();
+        Box::pin(self.working(move |desk| previews::save(desk, stored)))
+    }
+
+    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.working(|desk| previews::saved(desk)))
+    }
+}
+
+impl Bench {
+    /// Writes every group that waits on one page: many appends at once cost one way to the service.
+    fn write_waiting(&self) {
+        let mut desk = held(&self.desk);
+        let groups = std::mem::take(&mut *held(&self.waiting));
+        let written = if groups.is_empty() { Ok(BTreeMap::new()) } else { desk.append(&groups) };
+        answer_sealed(groups, written);
+    }
+}

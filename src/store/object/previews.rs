@@ -1,0 +1,103 @@
+//! The sets of previews that were shown: one object each beside the book, named by when it was shown, its size and its digest, so that a
+//! listing tells which are the oldest. Bounded; may be deleted at any time.
+
+use super::desk::{Desk, wait};
+use super::fault::failed;
+use crate::bucket::{Fault, WRITE_MAX};
+use crate::store::sets::{BYTES_MAX, SETS_MAX, name, sort, text};
+use crate::store::{StoreError, Stored};
+use futures::{StreamExt as _, TryStreamExt as _};
+use std::collections::BTreeMap;
+
+const DIR: &str = "previews";
+
+/// Names that are looked through at most: of many runs that save at once, each may leave one more for a moment.
+const NAMES_MAX: usize = 10 * SETS_MAX;
+
+/// Sets that are read at once.
+const READS_AT_ONCE: usize = 8;
+
+/// What the name of a set tells.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Kept {
+    at_ms: u64,
+    bytes: u64,
+    digest: String,
+}
+
+impl Kept {
+    fn read(name: &str) -> Option<Self> {
+        let mut parts = name.strip_suffix(".json")?.splitn(3, '-');
+        let (at_ms, bytes, digest) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.into());
+        Some(Self { at_ms, bytes, digest })
+    }
+
+    fn name(&self) -> String {
+        format!("{DIR}/{:015}-{}-{}.json", self.at_ms, self.bytes, self.digest)
+    }
+}
+
+/// Keeps a set beside all others: people may have approved them. Lets the oldest go.
+pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
+    let digest = name(&stored).as_str().to_string();
+    let (same, mut others): (Vec<Kept>, Vec<Kept>) = listed(desk)?.into_iter().partition(|kept| kept.digest == digest);
+    let mut first_ms = stored.first_ms;
+    if let Some(earlier) = same.last() {
+        first_ms = wait(read(desk, earlier))?.map_or(first_ms, |earlier| earlier.first_ms);
+    }
+    let at_ms = stored.at_ms;
+    let text = text(&Stored { first_ms, ..stored });
+    let own = Kept { at_ms, bytes: text.len() as u64, digest };
+    match wait(desk.bucket.put(&desk.key(&own.name()), &text, None)) {
+        Ok(_) | Err(Fault::Moved(_)) => {} // shown in the same moment before
+        Err(fault @ (Fault::Refused(_) | Fault::Unsure(_))) => return Err(failed(&fault)),
+    }
+    others.reverse(); // the newest first
+    let mut bytes = own.bytes;
+    let mut nth = 0;
+    others.retain(|kept| {
+        (nth, bytes) = (nth + 1, bytes + kept.bytes);
+        nth >= SETS_MAX || bytes > BYTES_MAX
+    });
+    same.iter().filter(|kept| **kept != own).chain(&others).try_for_each(|kept| delete(desk, kept))
+}
+
+/// Reads every kept set, oldest first.
+pub(super) fn saved(desk: &Desk) -> Result<Vec<Stored>, StoreError> {
+    let newest: BTreeMap<String, Kept> = listed(desk)?.into_iter().map(|kept| (kept.digest.clone(), kept)).collect();
+    let reads = newest.values().map(|kept| read(desk, kept));
+    let found: Vec<Option<Stored>> = wait(futures::stream::iter(reads).buffered(READS_AT_ONCE).try_collect())?;
+    let mut sets: Vec<Stored> = found.into_iter().flatten().collect();
+    sort(&mut sets);
+    Ok(sets)
+}
+
+/// The names that are there, oldest first.
+fn listed(desk: &Desk) -> Result<Vec<Kept>, StoreError> {
+    let names = wait(desk.bucket.list(&desk.key(DIR), NAMES_MAX)).map_err(|fault| failed(&fault))?;
+    let mut kept: Vec<Kept> = names.objects.iter().filter_map(|name| Kept::read(name)).collect();
+    kept.sort();
+    Ok(kept)
+}
+
+/// `None` when it was let go meanwhile.
+async fn read(desk: &Desk, kept: &Kept) -> Result<Option<Stored>, StoreError> {
+    let key = desk.key(&kept.name());
+    let found = desk.bucket.get(&key, WRITE_MAX as u64).await.map_err(|fault| failed(&fault))?;
+    let parsed = found.map(|object| serde_json::from_slice(&object.bytes)).transpose();
+    parsed.map_err(|error| StoreError::Io {
+        what: format!("reading {}/{}: {error}", desk.place, kept.name()),
+        hint: Some("delete it and run `isobar preview` again".into()),
+    })
+}
+
+fn delete(desk: &Desk, kept: &Kept) -> Result<(), StoreError> {
+    let key = desk.key(&kept.name());
+    let deleted = wait(async {
+        match desk.bucket.get(&key, WRITE_MAX as u64).await? {
+            Some(object) => desk.bucket.delete(&key, &object.version).await,
+            None => Ok(()),
+        }
+    });
+    deleted.map_err(|fault| failed(&fault))
+}
