@@ -1,11 +1,13 @@
-//! Appends entries to a journal in a directory, in a ref on a disk, and in a ref behind the program `git`, and prints how many went in
-//! each second: one after the other, as a lone writer does, and with 64 that wait at once, as targets of one wave do.
+//! Appends entries to a journal in a directory, in a ref on a disk, in a ref behind the program `git`, and in a bucket when one is named,
+//! and prints how many went in each second: one after the other, as a lone writer does, and with 64 that wait at once, as targets of
+//! one wave do.
 //!
-//! `cargo run --release --example bench-journal -- DIRECTORY`
+//! `cargo run --release --example bench-journal -- DIRECTORY [s3://BUCKET/PREFIX]`
 
+use isobar::bucket::{Access, Address, Buckets};
 use isobar::journal::Event;
 use isobar::review::User;
-use isobar::store::{FileStore, GitSite, GitStore, Location, Store};
+use isobar::store::{FileStore, GitSite, GitStore, Location, ObjectSite, ObjectStore, Store};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write as _;
@@ -26,11 +28,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(path)
     };
     let address = format!("file://{}", origin("far.git")?.display());
-    let stores: [(&str, Arc<dyn Store>); 3] = [
+    let mut stores: Vec<(&str, Arc<dyn Store>)> = vec![
         ("a directory", Arc::new(FileStore::open(dir.join("file"))?)),
         ("a ref on a disk", Arc::new(GitStore::open(site(dir, Location::Disk(origin("near.git")?))))),
         ("a ref behind `git`", Arc::new(GitStore::open(site(dir, Location::Address(address.into()))))),
     ];
+    if let Some(url) = std::env::args().nth(2) {
+        let address = Address::parse(&url).ok_or("a bucket has a URL")?.map_err(|flaw| flaw.what)?;
+        let variables: BTreeMap<String, String> = std::env::vars().collect();
+        let buckets = Buckets::new(Access::of(|name| variables.get(name).map(String::as_str)));
+        stores.push(("a bucket", Arc::new(ObjectStore::open(ObjectSite { address, buckets, locks: dir.join("locks") })?)));
+    }
     writeln!(std::io::stdout(), "| journal in | an entry, one after the other | entries/s, {AT_ONCE} at once |\n|---|---|---|")?;
     for (name, store) in stores {
         let (alone_ms, at_once) = measure(&store)?;

@@ -463,11 +463,7 @@ fn a_journal_that_is_nowhere_is_a_mistake_with_its_line() {
         let fleet = good();
         let before = std::fs::read_to_string(fleet.root().join("isobar.yaml")).expect("the fleet");
         fleet.file("isobar.yaml", &before.replace("file:.isobar/journal", place));
-        fleet
-            .isobar("check")
-            .ends(65)
-            .says(&format!("isobar.yaml:3:10: journal {place:?} "))
-            .says("hint: ");
+        fleet.isobar("check").ends(65).says(&format!("isobar.yaml:3:10: journal {place:?} ")).says("hint: ");
         fleet.commit("Elsewhere");
         for verb in ["check", "status", "apply", "pause --reason x"] {
             fleet.isobar(verb).ends(65).says(&format!("isobar.yaml:3:10: journal {place:?} ")).says("1 mistake");

@@ -45,8 +45,8 @@ impl Desk {
             let small = volumes.iter().rev().take_while(|volume| volume.bytes < SMALL_BYTES).count();
             let again = if small < SMALL_MAX { volumes.len() } else { volumes.len() - small };
             let again = volumes.split_off(again);
-            let earlier = again.iter().map(|volume| self.volume(&volume.name)).collect::<Result<String, _>>()?;
-            let first = again.first().map(|volume| volume.first).or_else(|| first_of(&text)).unwrap_or_default();
+            let earlier = again.iter().map(|volume| wait(self.volume(volume.name.clone()))).collect::<Result<String, _>>()?;
+            let first = again.first().map_or(self.book.loose_from(), |volume| volume.first);
             text.insert_str(0, &earlier);
             let digest = Digest::of_bytes(text.as_bytes());
             let name = format!("volumes/{first:012}-{}.jsonl", digest.short());
@@ -60,10 +60,4 @@ impl Desk {
         let version = self.put_contents(&contents).map_err(|fault| failed(&fault))?;
         self.book.rebind(contents, version)
     }
-}
-
-/// The number of the first entry in `lines`.
-fn first_of(lines: &str) -> Option<u64> {
-    let entry = crate::journal::Entry::read(lines.lines().next()?).ok()?;
-    Some(entry.seq)
 }

@@ -148,6 +148,11 @@ impl Book {
         self.loose.len()
     }
 
+    /// The number of the first entry that is in no volume, there or to come.
+    pub(super) fn loose_from(&self) -> u64 {
+        self.contents.seq + 1
+    }
+
     /// The lines of their entries.
     pub(super) fn loose_lines(&self) -> String {
         self.loose.iter().map(|page| page.lines.as_str()).collect()

@@ -141,8 +141,9 @@ impl Desk {
         wait(self.bucket.put(&self.key(CONTENTS), &text, self.book.version.as_ref()))
     }
 
-    pub(super) fn volume(&self, name: &str) -> Result<String, StoreError> {
-        Texts::new(self, vec![name.into()]).next().unwrap_or_else(|| Err(broken(&self.place, "there is no volume")))
+    pub(super) async fn volume(&self, name: String) -> Result<String, StoreError> {
+        let gone = format!("{name} is gone");
+        self.get(name).await?.map(|(text, _)| text).ok_or_else(|| broken(&self.place, gone))
     }
 
     pub(super) fn entries(&self) -> Result<Vec<Entry>, StoreError> {
@@ -197,11 +198,8 @@ struct Texts<'a> {
 
 impl<'a> Texts<'a> {
     fn new(desk: &'a Desk, names: Vec<String>) -> Self {
-        let read = move |name: String| async move {
-            let gone = format!("{name} is gone");
-            desk.get(name).await?.map(|(text, _)| text).ok_or_else(|| broken(&desk.place, gone))
-        };
-        Self { coming: futures::stream::iter(names).map(read).buffered(VOLUMES_AHEAD).boxed() }
+        let reads = names.into_iter().map(move |name| desk.volume(name));
+        Self { coming: futures::stream::iter(reads).buffered(VOLUMES_AHEAD).boxed() }
     }
 }
 

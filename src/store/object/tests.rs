@@ -14,23 +14,22 @@ use tempfile::TempDir;
 /// A server that nobody else speaks to, and this machine.
 struct Shelf {
     google: Google,
+    buckets: Buckets,
     dir: TempDir,
 }
 
 impl Shelf {
     fn new() -> Self {
-        Self { google: Google::start(), dir: tempfile::tempdir().expect("a temporary directory") }
-    }
-
-    fn buckets(&self) -> Buckets {
-        let cloud = self.google.cloud();
-        Buckets::new(Access::of(|name| cloud.variables.get(name).map(String::as_str)))
+        let google = Google::start();
+        let cloud = google.cloud();
+        let buckets = Buckets::new(Access::of(|name| cloud.variables.get(name).map(String::as_str)));
+        Self { google, buckets, dir: tempfile::tempdir().expect("a temporary directory") }
     }
 
     /// Opens the journal as another process would.
     fn open(&self) -> ObjectStore {
         let address = Address::parse("gs://isobar-tests/j").expect("a scheme of ours").expect("a name");
-        let site = ObjectSite { address, buckets: self.buckets(), locks: self.dir.path().join("locks") };
+        let site = ObjectSite { address, buckets: self.buckets.clone(), locks: self.dir.path().join("locks") };
         ObjectStore::open(site).expect("it asks nobody")
     }
 
@@ -43,7 +42,7 @@ impl Shelf {
 
     fn bucket(&self) -> Bucket {
         let address = Address::parse("gs://isobar-tests/j").expect("a scheme of ours").expect("a name");
-        self.buckets().open(&address.container).expect("it asks nobody")
+        self.buckets.open(&address.container).expect("it asks nobody")
     }
 
     /// Removes an object, as nobody should.
