@@ -39,6 +39,8 @@ pub(super) struct Desk {
     pub(super) bucket: Bucket,
     pub(super) book: Book,
     pub(super) here: Here,
+    /// What was found to be wrong with the book: this process writes no more on it.
+    fault: Option<StoreError>,
 }
 
 /// What is to be done after the last page.
@@ -52,7 +54,8 @@ impl Desk {
     pub(super) fn open(site: ObjectSite) -> Result<Self, Fault> {
         let bucket = site.buckets.open(&site.address.container)?;
         let place: Arc<str> = site.address.container.url(&site.address.prefix).into();
-        Ok(Self { book: Book::closed(place.clone()), place, address: site.address, bucket, here: Here::new(site.locks) })
+        let (book, here) = (Book::closed(place.clone()), Here::new(site.locks));
+        Ok(Self { place, address: site.address, bucket, book, here, fault: None })
     }
 
     /// The key of what is named from the journal's prefix.
@@ -72,9 +75,10 @@ impl Desk {
 
     /// Verifies what came since the last look.
     pub(super) fn look(&mut self) -> Result<(), StoreError> {
+        self.fault.clone().map_or(Ok(()), Err)?;
         let looked = self.read_on();
-        if let Err(StoreError::Broken { .. } | StoreError::Newer(_)) = looked {
-            self.book = Book::closed(self.place.clone()); // it may be half a page further
+        if let Err(fault @ (StoreError::Broken { .. } | StoreError::Newer(_))) = &looked {
+            self.fault = Some(fault.clone());
         }
         looked
     }
@@ -155,7 +159,7 @@ impl Desk {
     /// there is nothing to do. It is made once, whatever becomes of the answers.
     pub(super) fn change<T>(&mut self, mut plan: impl FnMut(&Desk) -> Result<Plan<T>, StoreError>) -> Result<T, StoreError> {
         self.try_out()?;
-        if !self.book.is_open() {
+        if self.fault.is_some() || !self.book.is_open() {
             self.look()?; // else the put tells as much as a look
         }
         for nth in 1..=TRIES_MAX {

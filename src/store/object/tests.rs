@@ -298,6 +298,7 @@ async fn a_journal_that_was_put_back_is_broken_for_who_knew_more() {
     append(&knows, "b").await.expect("it has room");
     shelf.remove("pages/000000000002.jsonl").await;
     assert!(is_broken(&knows.history().await));
+    assert!(is_broken(&append(&knows, "x").await), "nor does it write on it");
 
     let knows = shelf.open();
     append(&knows, "c").await.expect("who knows nothing sees a book that holds");
