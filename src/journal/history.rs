@@ -27,8 +27,11 @@ pub struct History {
     first_commit: Option<Arc<str>>,
     trusted_commit: Option<Arc<str>>,
     rollouts_begun: usize,
-    /// The commit that was planned last, and how much its whole change was.
-    whole: Option<(Arc<str>, Extent)>,
+    /// When that was settled, counted over all events.
+    trusted_at: u64,
+    /// How much the changes were that rules counted, by when they were planned: each at least what was planned after it, so that
+    /// there are few. Empty once nothing was left behind.
+    counted: Vec<(u64, Extent)>,
     /// The entry folded last, and whether one before it was not.
     seq: u64,
     misses: bool,
@@ -55,10 +58,11 @@ impl History {
         history
     }
 
-    /// How much the whole change was that `commit` brought, when rules counted it: a part that is left is still a part of that.
-    /// Nothing when another commit was planned since.
-    pub fn whole_of(&self, commit: &str) -> Extent {
-        self.whole.as_ref().filter(|(planned, _)| **planned == *commit).map(|(_, whole)| *whole).unwrap_or_default()
+    /// How much the change was that left `target` behind, as far as rules counted it: what is left of a change is judged as a part
+    /// of it, whatever was merged since. Nothing once the target was where the repository wants it.
+    pub fn left_by(&self, target: &TargetId) -> Extent {
+        let level = self.target(target).filter(|record| record.commit.is_some()).map_or(self.trusted_at, |record| record.level);
+        self.counted.iter().find(|(planned, _)| *planned > level).map(|(_, whole)| *whole).unwrap_or_default()
     }
 
     /// Folds one entry in.
@@ -186,8 +190,9 @@ impl History {
                 if let Some((_, run)) = self.runs.iter_mut().rev().find(|(id, _)| *id == entry.run) {
                     run.planned += 1;
                 }
-                let whole = rollout.whole.map(|whole| whole.at_least(self.whole_of(&rollout.commit)));
-                self.whole = whole.map(|whole| (rollout.commit.clone(), whole)).or(self.whole.take());
+                if let Some(whole) = rollout.whole {
+                    self.count(whole);
+                }
                 self.rollouts.plan(rollout);
             }
             Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),
@@ -197,7 +202,7 @@ impl History {
                 let run = self.runs.iter().rev().find(|(id, _)| *id == entry.run).map(|(_, run)| run.clone());
                 let record = self.reach(target);
                 record.apply(*intent, commit, digest, changes, run.as_ref(), entry.at_ms);
-                record.arrived = now;
+                (record.arrived, record.level) = (now, now);
                 if !changes.is_empty() {
                     record.changed = now;
                 }
@@ -224,14 +229,23 @@ impl History {
         }
     }
 
+    fn count(&mut self, whole: Extent) {
+        self.counted.iter_mut().for_each(|(_, earlier)| *earlier = earlier.at_least(whole));
+        self.counted.retain(|(_, earlier)| *earlier != whole);
+        self.counted.push((self.marks.now, whole));
+    }
+
     fn step(&mut self, rollout: &str, step: &StepEvent, at_ms: u64) {
         match step {
             StepEvent::Started { target } => self.reach(target).start(at_ms),
             StepEvent::Finished { target, outcome } => {
                 let (planned, now) = (self.rollouts.planned(rollout, target), self.marks.now);
                 let record = self.reach(target);
-                if record.started && outcome.is_reached() {
-                    record.changed = now; // also by a start whose end was never recorded
+                if outcome.is_reached() {
+                    record.level = now;
+                    if record.started {
+                        record.changed = now; // also by a start whose end was never recorded
+                    }
                 }
                 record.finish(outcome, planned, at_ms);
             }
@@ -259,14 +273,19 @@ impl History {
         }
         if scope.is_none() && !left_new {
             self.trusted_commit = Some(commit.clone());
+            self.trusted_at = self.marks.now;
         }
+        if scope.is_none() && behind.is_empty() {
+            self.counted.clear();
+        }
+        let now = self.marks.now;
         match scope {
             None => self.marks.settled = Some((self.marks.now, commit)),
             Some(scope) => {
                 let behind: BTreeSet<&TargetId> = behind.iter().collect();
                 for target in scope.iter().filter(|target| !behind.contains(target)) {
                     if let Some(record) = self.known(target) {
-                        record.settle(&commit);
+                        record.settle(&commit, now);
                     }
                 }
             }
@@ -429,6 +448,33 @@ mod tests {
             progress_deadline_secs: None,
         };
         Event::Planned { rollout: Rollout { id: rollout.into(), commit: commit.into(), waves: vec![wave], whole: None } }
+    }
+
+    fn counted(rollout: &str, targets: u64, planned_targets: &[&str]) -> Event {
+        let Event::Planned { mut rollout } = planned(rollout, "c1", planned_targets) else { unreachable!("it is planned") };
+        rollout.whole = Some(Extent { targets, ..Extent::default() });
+        Event::Planned { rollout }
+    }
+
+    #[test]
+    fn what_is_left_of_a_change_stays_a_part_of_it_until_it_arrives() {
+        let left = |history: &History, target: &str| history.left_by(&id(target)).targets;
+        let mut events = vec![
+            applied("a@prod/x", "c0"),
+            applied("b@prod/x", "c0"),
+            settled("c0", None, &[]),
+            counted("r1", 40, &["a@prod/x"]),
+            applied("a@prod/x", "c1"),
+            settled("c1", None, &["b@prod/x"]),
+        ];
+        let first = history(events.clone());
+        assert_eq!(["a", "b", "new"].map(|stack| left(&first, &format!("{stack}@prod/x"))), [0, 40, 0]);
+        events.extend([counted("r2", 3, &["a@prod/x"]), settled("c2", None, &["b@prod/x", "new@prod/x"])]);
+        let second = history(events.clone());
+        assert_eq!(["a", "b", "new"].map(|stack| left(&second, &format!("{stack}@prod/x"))), [0, 40, 3]);
+        events.push(settled("c3", None, &[]));
+        let third = history(events);
+        assert_eq!(["a", "b", "new"].map(|stack| left(&third, &format!("{stack}@prod/x"))), [0, 0, 0]);
     }
 
     fn commits(history: &History) -> Vec<(String, Option<&str>)> {

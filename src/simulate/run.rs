@@ -261,6 +261,7 @@ impl Holding<'_> {
                     shown,
                     spent: BTreeSet::new(),
                     promise: None,
+                    left_by: history.left_by(&preview.target),
                 },
             }
         });
