@@ -28,6 +28,15 @@ pub(super) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Verb {
+    #[command(flatten)]
+    Fleet(FleetVerb),
+    #[command(flatten)]
+    Alone(AloneVerb),
+}
+
+/// What works on the fleet of a repository, and may have something to record: a signal is a wish to stop.
+#[derive(Subcommand, Debug)]
+pub(super) enum FleetVerb {
     /// What would change, in every region, and what policy says of it
     Preview(PreviewArgs),
     /// Policy again on the previews that were shown; starts no engine
@@ -57,13 +66,18 @@ pub(super) enum Verb {
     /// Skips one region until a time, or until released
     Hold(HoldArgs),
     /// Reads the definitions only: every mistake with its line
-    Check(JsonArgs),
+    Check(Select),
+    /// What is missing on this machine or in this repository, with the command that mends it
+    Doctor(Select),
+}
+
+/// What needs no fleet and records nothing: a signal ends it as it ends any program.
+#[derive(Subcommand, Debug)]
+pub(super) enum AloneVerb {
     /// Writes a commented starter fleet into this repository
     Init(InitArgs),
     /// Plays a pull request's life in a scratch repository
     Demo(DemoArgs),
-    /// What is missing on this machine or in this repository, with the command that mends it
-    Doctor(JsonArgs),
     /// The JSON Schemas of the definitions and of --json
     Schema(SchemaArgs),
     /// Completions for a shell
@@ -72,10 +86,7 @@ pub(super) enum Verb {
         shell: clap_complete::Shell,
     },
     /// Man pages, into a directory
-    Man {
-        /// The directory, made if it is not there
-        directory: PathBuf,
-    },
+    Man(ManArgs),
 }
 
 #[derive(Args, Debug, Default)]
@@ -233,11 +244,11 @@ pub(super) struct GraphArgs {
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: DrawingArg,
     /// Draw targets, not stacks
-    #[arg(long)]
-    pub(super) targets: bool,
-    /// Print JSON, on one line
-    #[arg(long)]
-    pub(super) json: bool,
+    #[arg(long = "targets")]
+    pub(super) each: bool,
+    /// What is drawn, with all that it waits for
+    #[command(flatten)]
+    pub(super) select: Select,
 }
 
 #[derive(Args, Debug)]
@@ -304,6 +315,9 @@ pub(super) struct InitArgs {
     /// Three stacks in six regions with policy and waves, instead of one stack in two
     #[arg(long)]
     pub(super) example: bool,
+    /// Print JSON, on one line: what was written
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -314,6 +328,18 @@ pub(super) struct DemoArgs {
     /// Never wait for a reader
     #[arg(long)]
     pub(super) no_pause: bool,
+    /// Print JSON, on one line: what was played, and where the repository is
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ManArgs {
+    /// The directory, made if it is not there
+    pub(super) directory: PathBuf,
+    /// Print JSON, on one line: what was written
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -328,6 +354,9 @@ pub(super) struct SchemaArgs {
     /// isobar.yaml, stack.yaml, or what --json prints
     #[arg(value_enum)]
     pub(super) which: SchemaArg,
+    /// Print it on one line
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 impl Select {

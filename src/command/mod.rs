@@ -33,7 +33,7 @@ mod view;
 pub use crate::runner::STOP_PATIENCE;
 pub use crate::stack::Selector;
 pub use court::Review;
-pub use tell::{Form, say_failure};
+pub use tell::{Form, say_failure, say_written};
 
 use crate::exit::Failure;
 use crate::stack::Fleet;
@@ -58,9 +58,9 @@ pub const VERBS: &[(&str, &str)] = &[
     ("resume", "ends a pause, and lets stopped rollouts go on"),
     ("hold", "skips one region until a time, or until released"),
     ("check", "reads the definitions only: every mistake with its line"),
+    ("doctor", "what is missing on this machine or in this repository, with the command that mends it"),
     ("init", "writes a commented starter fleet into this repository"),
     ("demo", "plays a pull request's life in a scratch repository"),
-    ("doctor", "what is missing on this machine or in this repository, with the command that mends it"),
     ("schema", "the JSON Schemas of the definitions and of --json"),
     ("completions", "completions for a shell"),
     ("man", "man pages, into a directory"),

@@ -70,6 +70,7 @@ impl Converge<'_> {
         let seen = look(self.world, whole, &settled, self.looks()).await;
         let extent = Extent::of_answers(&seen);
         self.whole = seen.into_iter().flatten().collect();
+        self.whole.iter_mut().for_each(|preview| Arc::make_mut(preview).strip());
         extent
     }
 

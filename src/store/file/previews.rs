@@ -20,8 +20,8 @@ pub(super) fn save(dir: &Path, stored: Stored) -> Result<(), StoreError> {
     prune(&dir, &path, text.len() as u64)
 }
 
-/// Reads every kept set, oldest first.
-pub(super) fn saved(dir: &Path) -> Result<Vec<Stored>, StoreError> {
+/// Reads every kept set, oldest first, and keeps of each what `keep` makes of it.
+pub(super) fn saved(dir: &Path, keep: fn(Stored) -> Stored) -> Result<Vec<Stored>, StoreError> {
     let mut sets = Vec::new();
     for path in set_files(&dir.join("previews"))? {
         // Another process may let one go between our looking and our reading.
@@ -30,7 +30,7 @@ pub(super) fn saved(dir: &Path) -> Result<Vec<Stored>, StoreError> {
             what: format!("reading {}: {error}", path.display()),
             hint: Some(format!("delete that file and run `isobar preview` again: rm {}", path.display())),
         })?;
-        sets.push(set);
+        sets.push(keep(set));
     }
     sort(&mut sets);
     Ok(sets)

@@ -51,12 +51,12 @@ pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
     }
 }
 
-/// Reads every kept set, oldest first.
-pub(super) fn saved(desk: &Desk) -> Result<Vec<Stored>, StoreError> {
+/// Reads every kept set, oldest first, and keeps of each what `keep` makes of it.
+pub(super) fn saved(desk: &Desk, keep: fn(Stored) -> Stored) -> Result<Vec<Stored>, StoreError> {
     let there = desk.wire.list(&desk.place, &desk.repository, &prefix(&desk.reference))?;
     let mut sets = Vec::new();
     for (reference, commit) in there {
-        sets.push(read(desk, commit).map_err(|what| StoreError::Io {
+        sets.push(read(desk, commit).map(keep).map_err(|what| StoreError::Io {
             what: format!("reading {reference} at {}: {what}", desk.place),
             hint: Some(format!("delete it and run `isobar preview` again: git push REPOSITORY :{reference}")),
         })?);
