@@ -121,7 +121,7 @@ async fn act(cli: Cli, environment: Environment, terminal: Terminal, stop: Stop)
         Verb::Alone(verb) => return alone(verb, &here, &environment, &terminal).await,
     };
     let world = command::open(&here, cli.reviews, environment, terminal, stop).await?;
-    let exit = of_fleet(&world, verb).await?;
+    let exit = of_fleet(&world, *verb).await?;
     Ok(world.stop.asked().map_or(exit, Exit::Interrupted))
 }
 

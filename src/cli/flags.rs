@@ -29,7 +29,7 @@ pub(super) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(super) enum Verb {
     #[command(flatten)]
-    Fleet(FleetVerb),
+    Fleet(Box<FleetVerb>),
     #[command(flatten)]
     Alone(AloneVerb),
 }

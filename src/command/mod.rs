@@ -26,7 +26,7 @@ mod look;
 mod pending;
 mod say;
 mod scene;
-mod settled;
+mod standing;
 mod tell;
 mod view;
 
