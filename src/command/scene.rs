@@ -8,7 +8,8 @@ use crate::policy::{Policy, absent};
 use crate::review::CommitSha;
 use crate::rollout::Settings;
 use crate::stack::{
-    Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Site, Source, Stack, StackName, Target, TargetId, Uses,
+    Fleet, Graph, Known, Mistake, Mistakes, OutputFrom, Reference, Resolver, Side, Site, Source, Stack, StackName, Target,
+    TargetId, To, Uses, references_in,
 };
 use crate::workspace::Snapshot;
 use crate::world::World;
@@ -44,7 +45,7 @@ impl Scene {
     pub(crate) fn open(world: &World, snapshot: Snapshot) -> Result<Self, Failure> {
         let definitions = definitions(world, &snapshot)?;
         let (fleet, mut mistakes) = Fleet::read_as_far(&definitions, &snapshot.listing);
-        let Some(fleet) = fleet.map(Arc::new) else { return Err(quoted(mistakes, &definitions)) };
+        let fleet = Arc::new(fleet);
         let mistaken: BTreeSet<Site> = mistakes.iter().filter_map(|mistake| mistake.site.clone()).collect();
         let mut strict = fleet.strict.clone();
         strict.extend(misnamed_stacks(&snapshot));
@@ -70,8 +71,9 @@ impl Scene {
             }
             let (mut own, mut own_strict) = (Mistakes::default(), Mistakes::default());
             engine.check(stack, &found, &mut own, &mut own_strict);
-            mistakes.extend(own.into_iter().filter(|mistake| !is_consequence(mistake, stack, &mistaken)));
-            strict.extend(own_strict.into_iter().filter(|mistake| !is_consequence(mistake, stack, &mistaken)));
+            let is_news = |mistake: &Mistake| mistake.site.as_ref().is_none_or(|site| !mistaken.contains(site));
+            mistakes.extend(own.into_iter().filter(is_news));
+            strict.extend(own_strict.into_iter().filter(is_news));
             uses.insert(stack.definition().clone(), engine.uses(stack, &found));
             sources.insert(stack.definition().clone(), Arc::new(found));
         }
@@ -79,18 +81,19 @@ impl Scene {
         let settings = Settings::read(&fleet, &mut mistakes);
         let mut warnings = Mistakes::default();
         warnings.extend(unread(&snapshot));
-        if mistaken.is_empty() {
-            fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
-        }
+        fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
         warnings.quote(|path| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes));
-        if !mistakes.is_empty() {
-            mistakes.extend(strict);
-            return Err(quoted_with(mistakes, &definitions, &sources));
-        }
         let graph = Graph::of(&fleet);
         let resolver = Resolver::new(fleet.clone());
         let root = Arc::new(world.workspace.root().to_path_buf());
-        Ok(Self { snapshot, fleet, graph, policy, settings, strict, warnings, sources, uses, resolver, root })
+        let scene = Self { snapshot, fleet, graph, policy, settings, strict, warnings, sources, uses, resolver, root };
+        if mistakes.is_empty() {
+            return Ok(scene);
+        }
+        let sound = sound(&scene.fleet, &mistakes);
+        mistakes.extend(scene.mistakes_of_targets(world, |stack| sound.contains(&stack.name)));
+        mistakes.extend(scene.strict);
+        Err(quoted(mistakes, &definitions, &scene.sources))
     }
 
     pub(crate) fn side(&self) -> Side<'_> {
@@ -101,9 +104,16 @@ impl Scene {
     /// that are the same real thing.
     pub(crate) fn check_targets(&self, world: &World) -> Result<(), Failure> {
         let mut mistakes = self.strict.clone();
+        mistakes.extend(self.mistakes_of_targets(world, |_| true));
+        self.refuse(world, mistakes)
+    }
+
+    /// Resolves every target of the stacks that are `sound`.
+    fn mistakes_of_targets(&self, world: &World, sound: impl Fn(&Stack) -> bool) -> Mistakes {
+        let mut mistakes = Mistakes::default();
         let mut owners: BTreeMap<String, &Target> = BTreeMap::new();
         let mut mistaken: BTreeSet<&StackName> = BTreeSet::new();
-        for target in self.fleet.targets() {
+        for target in self.fleet.targets().iter().filter(|target| sound(&target.stack)) {
             let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
             let Some(sources) = self.sources.get(target.stack.definition()) else { continue };
             match self.resolver.resolve(target, &Known::default()) {
@@ -128,7 +138,7 @@ impl Scene {
             }
         }
         apart::check(self.places(world, &owners), &mut mistakes);
-        self.refuse(world, mistakes)
+        mistakes
     }
 
     /// What must lie apart: destinations, whose owners are given, what stacks read, and the journal.
@@ -161,7 +171,7 @@ impl Scene {
             return Ok(());
         }
         let definitions = definitions(world, &self.snapshot)?;
-        Err(quoted_with(mistakes, &definitions, &self.sources))
+        Err(quoted(mistakes, &definitions, &self.sources))
     }
 
     /// The real thing that a target is, where its engine knows one without asking.
@@ -330,20 +340,31 @@ fn read_into(world: &World, snapshot: &Snapshot, paths: Vec<Arc<str>>, found: &m
     Ok(())
 }
 
-/// Says whether what an engine found may only follow from what is wrong in the stack's own file: it stands at the same place, or
-/// in another file, such as a template that names an input of a section that could not be read.
-fn is_consequence(mistake: &Mistake, stack: &Stack, mistaken: &BTreeSet<Site>) -> bool {
-    let Some(site) = &mistake.site else { return false };
-    let is_mistaken = mistaken.iter().any(|other| other.path == stack.site.path);
-    is_mistaken && (site.path != stack.site.path || mistaken.contains(site))
+/// Returns the stacks of whose targets can be said what is wrong with them, in spite of `mistakes`: nothing is wrong with their own
+/// definitions, nor with those whose outputs they use, and no value may be missing only because of a mistake.
+fn sound<'f>(fleet: &'f Fleet, mistakes: &Mistakes) -> BTreeSet<&'f StackName> {
+    let unread = &fleet.unread;
+    if unread.region_ids || unread.clouds || unread.labels || unread.vars {
+        return BTreeSet::new();
+    }
+    let mistaken: BTreeSet<&str> = mistakes.iter().filter_map(|mistake| Some(&*mistake.site.as_ref()?.path)).collect();
+    let is_right = |stack: &Stack| !mistaken.contains(&*stack.site.path);
+    let uses = |stack: &Stack| {
+        let outputs = stack.outputs.values().map(|from| match from {
+            OutputFrom::Value(node) | OutputFrom::Engine(node) => node,
+        });
+        let nodes = stack.inputs.iter().map(|(.., node)| node).chain([&stack.section]).chain(outputs);
+        nodes.flat_map(references_in).collect::<Vec<_>>()
+    };
+    let is_there = |reference: &Reference| match &reference.to {
+        To::Output { stack, .. } => stack.parse().ok().and_then(|name| fleet.stack(&name)).is_some_and(|stack| is_right(stack)),
+        To::Region(_) | To::StackName | To::InstanceName | To::Vars(_) | To::Input(_) => true,
+    };
+    let stacks = fleet.stacks.iter().filter(|stack| is_right(stack) && uses(stack).iter().all(is_there));
+    stacks.map(|stack| &stack.name).collect()
 }
 
-fn quoted(mut mistakes: Mistakes, definitions: &[Source]) -> Failure {
-    mistakes.quote(|path| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes));
-    Failure::Definitions(mistakes)
-}
-
-fn quoted_with(mut mistakes: Mistakes, definitions: &[Source], sources: &BTreeMap<StackName, Arc<Sources>>) -> Failure {
+fn quoted(mut mistakes: Mistakes, definitions: &[Source], sources: &BTreeMap<StackName, Arc<Sources>>) -> Failure {
     let defined = |path: &str| definitions.iter().find(|source| &*source.path == path);
     let read = |path: &str| sources.values().find_map(|sources| sources.get(path));
     mistakes.quote(|path| defined(path).or_else(|| read(path)).map(|source| &*source.bytes));

@@ -22,26 +22,38 @@ pub(super) fn stacks(file: &FleetFile, drafts: Vec<Draft>, unread: &BTreeSet<&st
         plan.check_dependencies(at, &plan.drafts[at].stack.depends_on, &mut own);
         plan.drafts[at].stack.depends_on = plan.with_every_instance(at);
         let implied = plan.implied(at);
-        plan.check_dependencies(at, &implied, &mut own);
+        if !plan.drafts[at].stack.unread.depends_on {
+            plan.check_dependencies(at, &implied, &mut own); // else one that is declared may be met in another region
+        }
         plan.drafts[at].stack.depends_on.extend(implied);
         told.add(&plan.drafts[at].stack.name, own);
     }
     mistakes.extend(told.into_mistakes());
     cycle::check(&plan.nodes(), mistakes);
 
-    let placed = plan.drafts.into_iter().zip(plan.regions).map(|(draft, regions)| {
-        let ids = regions.unwrap_or_default().into_iter().map(|at| file.regions[at].id.clone());
-        Arc::new(Stack { regions: ids.collect(), ..draft.stack })
-    });
-    placed.collect()
+    let mut placed: Vec<_> = plan
+        .drafts
+        .into_iter()
+        .zip(plan.regions)
+        .map(|(draft, regions)| {
+            let ids = regions.unwrap_or_default().into_iter().map(|at| file.regions[at].id.clone());
+            Arc::new(Stack { regions: ids.collect(), ..draft.stack })
+        })
+        .collect();
+    placed.sort_by(|a, b| a.name.cmp(&b.name));
+    placed
 }
 
 struct Plan<'a> {
     file: &'a FleetFile,
     /// Sorted by name, no name twice.
     drafts: Vec<Draft>,
-    /// By stack, the regions in which it runs, as ascending indices; `None` where a mistake in `where` leaves it open.
+    /// By stack, the regions in which it runs, as ascending indices; `None` where a mistake leaves that open.
     regions: Vec<Option<Vec<usize>>>,
+    /// Every region, those last whose ids could not be read.
+    everywhere: Vec<Arc<Region>>,
+    /// Layers of environments and clouds that may be those of any region, because of mistakes.
+    stray: Vec<&'a Vars>,
     by_name: BTreeMap<StackName, usize>,
     /// The instances of each definition that has any.
     instances: BTreeMap<StackName, Vec<usize>>,
@@ -58,8 +70,10 @@ impl<'a> Plan<'a> {
             instances.entry(instance.of.clone()).or_default().push(at);
         }
         let by_region = file.regions.iter().enumerate().map(|(at, region)| (region.id.clone(), at)).collect();
-        let regions = drafts.iter().map(|draft| place(draft, &file.regions, mistakes)).collect();
-        Self { file, drafts, regions, by_name, instances, by_region, unread }
+        let regions = drafts.iter().map(|draft| place(draft, file, mistakes)).collect();
+        let everywhere = file.regions.iter().chain(&file.unread.regions).cloned().collect();
+        let stray = stray(file);
+        Self { file, drafts, regions, everywhere, stray, by_name, instances, by_region, unread }
     }
 
     fn check_was(&self, mistakes: &mut Mistakes) {
@@ -102,11 +116,12 @@ impl<'a> Plan<'a> {
         let stack = &self.drafts[at].stack;
         match &reference.to {
             To::StackName => Ok(()),
-            To::InstanceName if stack.instance.is_some() => Ok(()),
+            To::InstanceName if stack.instance.is_some() || stack.unread.instances => Ok(()),
             To::InstanceName => Err((
                 format!("{} has no instances, so none has a name", stack.name),
                 "declare them under instances, or write stack.name".into(),
             )),
+            To::Input(_) if stack.unread.inputs => Ok(()),
             To::Input(path) => {
                 let known: BTreeSet<&str> = stack.inputs.iter().map(|(name, ..)| &**name).collect();
                 let Some(name) = path.first().filter(|name| !known.contains(&***name)) else { return Ok(()) };
@@ -114,9 +129,8 @@ impl<'a> Plan<'a> {
                 Err((format!("undefined input {name:?}"), hint))
             }
             To::Vars(path) => {
-                let Some(regions) = self.regions_of(at) else { return Ok(()) };
-                let layers = self.layers(stack, &regions);
-                if layers.iter().any(is_unread) {
+                let layers = self.layers(stack, &self.may_run_in(at));
+                if self.file.unread.vars || stack.unread.vars || layers.iter().any(is_unread) {
                     return Ok(());
                 }
                 let fault = |hint: Option<String>| {
@@ -131,16 +145,19 @@ impl<'a> Plan<'a> {
     }
 
     fn lookup_region(&self, at: usize, path: &[Arc<str>], to: &To) -> Result<(), (String, String)> {
-        let (Some(regions), Some((key, below))) = (self.regions_of(at), path.split_first()) else { return Ok(()) };
-        let name = &self.drafts[at].stack.name;
+        let Some((key, below)) = path.split_first() else { return Ok(()) };
+        let (regions, name, unread) = (self.may_run_in(at), &self.drafts[at].stack.name, &self.file.unread);
         let fault = |hint: String| (format!("undefined {to}: no region of {name} has it"), hint);
         match &**key {
-            "cloud" if regions.iter().all(|region| region.cloud.is_none()) => Err(fault("add cloud to its regions".into())),
-            "labels" => {
+            "cloud" | "labels" | "vars" if regions.is_empty() => Ok(()), // which there are was told to be unknown
+            "cloud" if !unread.clouds && regions.iter().all(|region| region.cloud.is_none()) => {
+                Err(fault("add cloud to its regions".into()))
+            }
+            "labels" if !unread.labels => {
                 let levels: Vec<_> = regions.iter().map(|region| Level::Labels(&region.labels)).collect();
                 undefined(&levels, below).map_err(|hint| fault(hint.unwrap_or_else(|| "add the label to its regions".into())))
             }
-            "vars" => {
+            "vars" if !unread.region_vars => {
                 let levels: Vec<_> = regions.iter().filter_map(|region| level(&region.vars)).collect();
                 if levels.iter().any(is_unread) {
                     return Ok(());
@@ -156,7 +173,7 @@ impl<'a> Plan<'a> {
                     fault(hint.filter(|_| !elsewhere).unwrap_or(other))
                 })
             }
-            _ => Ok(()), // id, environment, name: every region has them; the grammar knows no other
+            _ => Ok(()), // id, environment, name: every region has them; the grammar knows no other, or nobody can tell
         }
     }
 
@@ -168,6 +185,9 @@ impl<'a> Plan<'a> {
         }
         let Some(at) = self.find_stack(&name)? else { return Ok(()) };
         let outputs = &self.drafts[at].stack.outputs;
+        if self.drafts[at].stack.unread.outputs {
+            return Ok(());
+        }
         let Some(output) = path.first().filter(|output| !outputs.contains_key(*output)) else { return Ok(()) };
         let known = outputs.keys().map(|known| &**known);
         let hint = did_you_mean(output, known).unwrap_or_else(|| match outputs.is_empty() {
@@ -195,7 +215,7 @@ impl<'a> Plan<'a> {
             return Ok(all);
         }
         let definition = name.as_str().rsplit_once('/').map_or("", |(definition, _)| definition);
-        if [name.as_str(), definition].iter().any(|name| self.unread.contains(name)) {
+        if [name.as_str(), definition].iter().any(|name| self.unread.contains(name)) || self.may_be_unread(name) {
             return Ok(&[]);
         }
         let known = self.by_name.keys().chain(self.instances.keys());
@@ -203,16 +223,34 @@ impl<'a> Plan<'a> {
         Err((format!("unknown stack {:?}", name.as_str()), near.unwrap_or_else(|| NO_STACK.into())))
     }
 
-    fn find_region(&self, id: &RegionId) -> Result<usize, (String, String)> {
-        self.by_region.get(id).copied().ok_or_else(|| {
+    /// Says whether `name` may be that of a stack, or of an instance, whose name could not be read.
+    fn may_be_unread(&self, name: &StackName) -> bool {
+        let definition = name.as_str().rsplit_once('/').map(|(definition, _)| definition);
+        self.drafts.iter().map(|draft| &draft.stack).any(|stack| match &stack.instance {
+            Some(instance) if stack.unread.name => instance.of.is_unread() || definition == Some(instance.of.as_str()),
+            Some(_) => false,
+            None => stack.unread.name || stack.unread.instances && definition == Some(stack.name.as_str()),
+        })
+    }
+
+    /// Returns the index of a region; nothing where its id may be one that could not be read.
+    fn find_region(&self, id: &RegionId) -> Result<Option<usize>, (String, String)> {
+        if self.file.unread.region_ids && !self.by_region.contains_key(id) {
+            return Ok(None);
+        }
+        self.by_region.get(id).copied().map(Some).ok_or_else(|| {
             let near = did_you_mean(id.as_str(), self.by_region.keys().map(RegionId::as_str));
             let hint = near.map_or_else(|| NO_REGION.into(), |near| format!("{near} {NO_REGION}"));
             (format!("unknown region {:?}", id.as_str()), hint)
         })
     }
 
-    fn regions_of(&self, at: usize) -> Option<Vec<&'a Arc<Region>>> {
-        Some(self.regions[at].as_ref()?.iter().map(|at| &self.file.regions[*at]).collect())
+    /// Returns the regions in which a stack runs, and those in which it might as far as mistakes let see.
+    fn may_run_in(&self, at: usize) -> Vec<&Arc<Region>> {
+        match &self.regions[at] {
+            Some(regions) => regions.iter().map(|at| &self.file.regions[*at]).chain(&self.file.unread.regions).collect(),
+            None => self.everywhere.iter().collect(),
+        }
     }
 
     /// Returns every layer that may give `stack` a var in one of `regions`.
@@ -223,6 +261,7 @@ impl<'a> Plan<'a> {
         layers.extend(stack.instance.as_ref().map(|instance| &instance.vars));
         layers.extend(environments.into_iter().filter_map(|name| self.file.environment_vars.get(name)));
         layers.extend(clouds.into_iter().filter_map(|name| self.file.cloud_vars.get(name)));
+        layers.extend(&self.stray);
         layers.extend(regions.iter().map(|region| &region.vars));
         layers.into_iter().filter_map(level).collect()
     }
@@ -271,7 +310,14 @@ impl<'a> Plan<'a> {
     }
 
     fn check_dependency(&self, at: usize, dependency: &Dependency) -> Result<(), (String, String)> {
-        let region = dependency.region.as_ref().map(|id| self.find_region(id)).transpose()?;
+        let region = match &dependency.region {
+            Some(id) => match self.find_region(id)? {
+                Some(region) => Some(region),
+                None => return self.find_stacks(&dependency.stack).map(drop),
+            },
+            None if self.drafts[at].vague.contains(&dependency.site) => return self.find_stacks(&dependency.stack).map(drop),
+            None => None,
+        };
         let (name, base) = (&self.drafts[at].stack.name, &dependency.stack);
         let bases = self.find_stacks(base)?;
         if self.drafts[at].stack.instance.is_some() && self.instances.contains_key(base) {
@@ -279,6 +325,9 @@ impl<'a> Plan<'a> {
             return Err((format!("an instance can't depend on every instance of {base}"), hint));
         }
         let (Some(own), Some(theirs)) = (&self.regions[at], self.regions_of_any(bases)) else { return Ok(()) };
+        if bases.iter().any(|base| self.drafts[*base].stack.unread.instances) {
+            return Ok(()); // each of them may narrow where it runs
+        }
         let wanted = region.as_ref().map_or(own.as_slice(), std::slice::from_ref);
         let missing: Vec<usize> = wanted.iter().copied().filter(|region| theirs.binary_search(region).is_err()).collect();
         if missing.is_empty() {
@@ -316,7 +365,16 @@ impl<'a> Plan<'a> {
 
     /// Returns every target with the targets it waits for; dependencies that lead nowhere were reported.
     fn nodes(&self) -> Vec<cycle::Node<'_>> {
-        let regions: Vec<&[usize]> = self.regions.iter().map(|regions| regions.as_deref().unwrap_or_default()).collect();
+        // Where mistakes leave open where a stack runs, it may run everywhere: a circle that needs that is one of its definitions.
+        let unread = self.file.regions.len()..self.everywhere.len();
+        let regions: Vec<Vec<usize>> = self
+            .regions
+            .iter()
+            .map(|regions| match regions {
+                Some(regions) => regions.iter().copied().chain(unread.clone()).collect(),
+                None => (0..self.everywhere.len()).collect(),
+            })
+            .collect();
         let mut starts = vec![0];
         starts.extend(regions.iter().scan(0, |end, regions| {
             *end += regions.len();
@@ -326,11 +384,11 @@ impl<'a> Plan<'a> {
         let mut nodes = Vec::new();
         for (draft, regions) in self.drafts.iter().zip(&regions) {
             let resolved: Vec<_> = draft.stack.depends_on.iter().filter_map(|dependency| self.resolved(dependency)).collect();
-            for at in *regions {
+            for &at in regions {
                 let edge =
-                    |(stack, region, site): &(usize, Option<usize>, _)| Some((target(*stack, region.unwrap_or(*at))?, *site));
+                    |(stack, region, site): &(usize, Option<usize>, _)| Some((target(*stack, region.unwrap_or(at))?, *site));
                 let edges = resolved.iter().filter_map(edge).collect();
-                nodes.push(cycle::Node { stack: &draft.stack.name, region: &self.file.regions[*at].id, edges });
+                nodes.push(cycle::Node { stack: &draft.stack.name, region: &self.everywhere[at].id, edges });
             }
         }
         nodes
@@ -350,12 +408,24 @@ impl<'a> Plan<'a> {
 const NO_STACK: &str = "a stack is a directory with a stack.yaml; `isobar list` shows them";
 const NO_REGION: &str = "regions are listed in isobar.yaml";
 
+/// Returns the layers of which nobody knows what regions they are for: their name is wrong, or what a region would need to have.
+fn stray(file: &FleetFile) -> Vec<&Vars> {
+    let in_environment = |name: &str| file.regions.iter().any(|region| region.id.environment() == name);
+    let in_cloud = |name: &str| file.regions.iter().any(|region| region.cloud.as_deref() == Some(name));
+    let environments = file.environment_vars.iter().filter(|(name, _)| file.unread.region_ids || !in_environment(name));
+    let clouds = file.cloud_vars.iter().filter(|(name, _)| file.unread.clouds || !in_cloud(name));
+    environments.chain(clouds).map(|(_, vars)| vars).collect()
+}
+
 /// Sorts by name; of two definitions that give one name the second is reported, and what it gives left out.
 fn without_twins(mut drafts: Vec<Draft>, mistakes: &mut Mistakes) -> Vec<Draft> {
     drafts.sort_by(|a, b| (&a.stack.name, &a.stack.dir).cmp(&(&b.stack.name, &b.stack.dir)));
     let mut owners: BTreeMap<StackName, Arc<str>> = BTreeMap::new();
     drafts.retain(|Draft { stack, .. }| {
         let path = &stack.site.path;
+        if stack.unread.name {
+            return true;
+        }
         for name in [&stack.name, stack.definition()] {
             let owner = owners.entry(name.clone()).or_insert_with(|| path.clone());
             if owner != path {
@@ -370,14 +440,16 @@ fn without_twins(mut drafts: Vec<Draft>, mistakes: &mut Mistakes) -> Vec<Draft> 
 }
 
 /// Returns the regions in which a stack runs, or nothing after a mistake in its `where`.
-fn place(draft: &Draft, regions: &[Arc<Region>], mistakes: &mut Mistakes) -> Option<Vec<usize>> {
-    let wanted = draft.wanted.as_ref()?;
-    let before = mistakes.len();
-    wanted.iter().for_each(|wanted| wanted.check(regions, mistakes));
+fn place(draft: &Draft, file: &FleetFile, mistakes: &mut Mistakes) -> Option<Vec<usize>> {
+    let (wanted, regions, before) = (&draft.wanted, &file.regions, mistakes.len());
+    wanted.iter().for_each(|wanted| wanted.check(regions, &file.unread, mistakes));
+    if draft.is_open || wanted.iter().any(|wanted| wanted.is_open(&file.unread)) {
+        return None;
+    }
     let matches = |at: &usize| wanted.iter().all(|wanted| wanted.matches(&regions[*at]));
     let matched: Vec<_> = (0..regions.len()).filter(matches).collect();
     let each_matches = wanted.iter().all(|wanted| regions.iter().any(|region| wanted.matches(region)));
-    if matched.is_empty() && each_matches {
+    if matched.is_empty() && each_matches && !file.unread.region_ids {
         let mistake = Mistake::at(&draft.stack.site, format!("{} runs in no region", draft.stack.name));
         mistakes.push(mistake.hint("the where of an instance narrows that of its stack; no region matches both"));
     }

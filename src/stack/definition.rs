@@ -3,6 +3,7 @@
 use super::expression::check_expressions;
 use super::fleet_file::vars;
 use super::place::Where;
+use super::unread::{UnreadKeys, is_no_map};
 use super::{Fields, Kind, Mistake, Mistakes, Node, Reference, RegionId, Site, StackName, Vars, did_you_mean};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub struct Stack {
     pub engine: Arc<str>,
     /// The engine's section as written; its own room parses it.
     pub section: Node,
+    /// What its definition says in vain; nothing in a fleet without mistakes.
+    pub unread: UnreadKeys,
 }
 
 /// One of the several stacks that a definition stands for.
@@ -89,14 +92,18 @@ pub enum OutputFrom {
 pub(super) struct Draft {
     /// Without regions and implied dependencies.
     pub(super) stack: Stack,
-    /// All of them must match; `None` after a mistake.
-    pub(super) wanted: Option<Vec<Where>>,
+    /// All of them must match.
+    pub(super) wanted: Vec<Where>,
+    /// A mistake in one of them leaves open which regions match.
+    pub(super) is_open: bool,
     /// What `instances` says, unread.
     pub(super) instances: Option<Node>,
     /// How many values its instances share.
     pub(super) shared: usize,
     /// Names given in `was`, each with its place.
     pub(super) was_sites: Vec<Site>,
+    /// Declared dependencies of which a mistake leaves open in which region they are met.
+    pub(super) vague: Vec<Site>,
     pub(super) uses_of_inputs: Vec<Reference>,
     /// What the engine's section and the outputs refer to.
     pub(super) uses: Vec<Reference>,
@@ -110,7 +117,7 @@ pub(super) fn dir_of(path: &str) -> Option<&str> {
     }
 }
 
-/// Reads one `stack.yaml`; `None` when it can't even be named.
+/// Reads one `stack.yaml`; `None` when it says nothing at all.
 pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Draft> {
     if node.kind == Kind::Null {
         let mistake = Mistake::at(&node.site, "the file is empty");
@@ -118,21 +125,32 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
         return None;
     }
     if !matches!(node.kind, Kind::Map(_)) {
-        mistakes.push(Mistake::at(&node.site, format!("a stack must be a map, and this is {}", node.kind_name())));
+        let mistake = Mistake::at(&node.site, format!("a stack must be a map, and this is {}", node.kind_name()));
+        mistakes.push(mistake.hint("write its keys without a dash, such as where: all"));
         return None;
     }
     let mut fields = Fields::of(node, "a stack", mistakes);
+    let mut unread = UnreadKeys::default();
     let named = name(&mut fields, dir, &node.site);
-    let wanted = fields.need_such_as("where", "where: all").and_then(|node| Where::read(node, fields.mistakes()));
+    let before = fields.mistakes().len();
+    let wanted = fields.need("where", "where: all").and_then(|node| Where::read(node, fields.mistakes()));
+    let is_open = wanted.is_none() || fields.mistakes().len() > before;
     let instances = fields.get("instances").cloned();
-    let depends_on = depends_on(&mut fields);
+    let before = fields.mistakes().len();
+    let (depends_on, vague) = depends_on(&mut fields);
+    unread.depends_on = fields.mistakes().len() > before;
+    unread.inputs = is_no_map(fields.get("inputs"));
+    unread.outputs = is_no_map(fields.get("outputs"));
     let (was, was_sites) = was(&mut fields).into_iter().unzip();
     let inputs = inputs(&mut fields);
     let uses_of_inputs = inputs.iter().flat_map(|(_, _, node)| check_expressions(node, fields.mistakes())).collect();
-    let sensitive = sensitive(&mut fields, &inputs);
+    let secret = fields.texts("sensitive").unwrap_or_default();
+    let secret = secret.into_iter().map(|(name, node)| (Arc::from(name), node.site.clone())).collect();
     let outputs = outputs(&mut fields);
     let watch = watch(&mut fields);
+    let before = fields.mistakes().len();
     let labels = fields.labels("labels");
+    unread.labels = fields.mistakes().len() > before;
     let vars = vars(fields.get("vars"), fields.mistakes());
     let section = section(&mut fields, &node.site);
     let of_section = section.iter().flat_map(|(_, node)| check_expressions(node, fields.mistakes()));
@@ -140,9 +158,18 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
     for output in outputs.values() {
         uses.extend(uses_of_output(output, fields.mistakes()));
     }
-    fields.finish();
+    let meant = fields.finish();
+    unread.name = named.is_none() || meant.contains(&"name");
+    unread.instances = meant.contains(&"instances");
+    unread.depends_on |= meant.contains(&"depends_on");
+    unread.inputs |= meant.contains(&"inputs");
+    unread.outputs |= meant.contains(&"outputs");
+    unread.labels |= meant.contains(&"labels");
+    unread.vars = meant.contains(&"vars");
+    let sensitive = sensitive(&inputs, secret, unread.inputs, mistakes);
 
-    let (name, site) = named?;
+    // A path with a dot in it is no name, and so nobody else's.
+    let (name, site) = named.unwrap_or_else(|| (StackName::unread(&node.site.path), node.site.clone()));
     let (engine, section) = section.unwrap_or_else(|| ("".into(), Node { site: node.site.clone(), kind: Kind::Null }));
     let (dir, regions, instance) = (dir.into(), Vec::new(), None);
     let stack = Stack {
@@ -161,10 +188,11 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
         vars,
         engine,
         section,
+        unread,
     };
-    let wanted = wanted.map(|wanted| vec![wanted]);
+    let wanted = wanted.into_iter().collect();
     let shared = node.count() - instances.as_ref().map_or(0, Node::count);
-    Some(Draft { stack, wanted, instances, shared, was_sites, uses_of_inputs, uses })
+    Some(Draft { stack, wanted, is_open, instances, shared, was_sites, vague, uses_of_inputs, uses })
 }
 
 fn name(fields: &mut Fields<'_>, dir: &str, top: &Site) -> Option<(StackName, Site)> {
@@ -173,7 +201,7 @@ fn name(fields: &mut Fields<'_>, dir: &str, top: &Site) -> Option<(StackName, Si
             Some(text) => (text, &node.site, "such as apps/api"),
             None => {
                 let what = format!("\"name\" must be a text, and this is {}", node.kind_name());
-                fields.mistakes().push(Mistake::at(&node.site, what));
+                fields.mistakes().push(Mistake::at(&node.site, what).hint("such as name: apps/api"));
                 return None;
             }
         },
@@ -193,14 +221,21 @@ fn name(fields: &mut Fields<'_>, dir: &str, top: &Site) -> Option<(StackName, Si
     }
 }
 
-fn depends_on(fields: &mut Fields<'_>) -> Vec<Dependency> {
-    let Some(node) = fields.get("depends_on") else { return Vec::new() };
+/// Returns the dependencies that could be read, and the places of those that could be in part.
+fn depends_on(fields: &mut Fields<'_>) -> (Vec<Dependency>, Vec<Site>) {
+    let (mut found, mut vague) = (Vec::new(), Vec::new());
+    let Some(node) = fields.get("depends_on") else { return (found, vague) };
     let items = match &node.kind {
         Kind::List(items) => items.as_slice(),
         Kind::Null => &[],
         Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Map(_) | Kind::Secret(_) => std::slice::from_ref(node),
     };
-    items.iter().filter_map(|item| dependency(item, fields.mistakes())).collect()
+    for item in items {
+        let before = fields.mistakes().len();
+        found.extend(dependency(item, fields.mistakes()));
+        vague.extend((fields.mistakes().len() > before).then(|| item.site.clone()));
+    }
+    (found, vague)
 }
 
 fn dependency(node: &Node, mistakes: &mut Mistakes) -> Option<Dependency> {
@@ -211,7 +246,7 @@ fn dependency(node: &Node, mistakes: &mut Mistakes) -> Option<Dependency> {
         },
         Kind::Map(_) => {
             let mut fields = Fields::of(node, "a dependency", mistakes);
-            fields.need("stack");
+            fields.need("stack", "stack: dns");
             fields.text("stack");
             fields.text("region");
             fields.finish();
@@ -225,7 +260,10 @@ fn dependency(node: &Node, mistakes: &mut Mistakes) -> Option<Dependency> {
             return None;
         }
     };
-    let mut bad = |site: &Site, what: &str, why: String| mistakes.push(Mistake::at(site, format!("bad {what}: {why}")));
+    let mut bad = |site: &Site, what: &str, why: String| {
+        mistakes
+            .push(Mistake::at(site, format!("bad {what}: {why}")).hint("such as base, or dns@prod/global for another region"));
+    };
     let region: Option<RegionId> = match region {
         Some((text, node)) => Some(text.parse().map_err(|why| bad(&node.site, "region id", why)).ok()?),
         None => None,
@@ -241,7 +279,10 @@ pub(super) fn was(fields: &mut Fields<'_>) -> Vec<(StackName, Site)> {
     for (text, node) in fields.texts("was").unwrap_or_default() {
         match text.parse() {
             Ok(name) => names.push((name, node.site.clone())),
-            Err(why) => fields.mistakes().push(Mistake::at(&node.site, format!("bad stack name: {why}"))),
+            Err(why) => {
+                let mistake = Mistake::at(&node.site, format!("bad stack name: {why}"));
+                fields.mistakes().push(mistake.hint("the name that the stack had before, such as apps/api"));
+            }
         }
     }
     names
@@ -262,17 +303,24 @@ fn inputs(fields: &mut Fields<'_>) -> Vec<(Arc<str>, Site, Node)> {
     inputs.to_vec()
 }
 
-fn sensitive(fields: &mut Fields<'_>, inputs: &[(Arc<str>, Site, Node)]) -> Vec<Arc<str>> {
+/// Reads what is sensitive: inputs that hold a secret, and those that are named so.
+fn sensitive(
+    inputs: &[(Arc<str>, Site, Node)],
+    named: Vec<(Arc<str>, Site)>,
+    unread: bool,
+    mistakes: &mut Mistakes,
+) -> Vec<Arc<str>> {
     let mut names: Vec<Arc<str>> =
         inputs.iter().filter(|(_, _, node)| holds_secret(node)).map(|(name, ..)| name.clone()).collect();
-    for (name, node) in fields.texts("sensitive").unwrap_or_default() {
-        match inputs.iter().find(|(known, ..)| &**known == name) {
+    for (name, site) in named {
+        match inputs.iter().find(|(known, ..)| *known == name) {
             Some((known, ..)) if names.contains(known) => {}
             Some((known, ..)) => names.push(known.clone()),
+            None if unread => {}
             None => {
-                let mistake = Mistake::at(&node.site, format!("\"sensitive\" names no input: {name:?}"));
-                let near = did_you_mean(name, inputs.iter().map(|(known, ..)| &**known));
-                fields.mistakes().push(mistake.hint(near.unwrap_or_else(|| "declare it under inputs".into())));
+                let mistake = Mistake::at(&site, format!("\"sensitive\" names no input: {name:?}"));
+                let near = did_you_mean(&name, inputs.iter().map(|(known, ..)| &**known));
+                mistakes.push(mistake.hint(near.unwrap_or_else(|| "declare it under inputs".into())));
             }
         }
     }
@@ -297,7 +345,7 @@ fn outputs(fields: &mut Fields<'_>) -> BTreeMap<Arc<str>, OutputFrom> {
             Kind::Null => {
                 let mistake = Mistake::at(&node.site, format!("output {name:?} has no value"));
                 fields.mistakes().push(mistake.hint("such as ${{ inputs.id }}, or a map that says where the engine finds it"));
-                continue;
+                OutputFrom::Value(node.clone())
             }
             Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) | Kind::Secret(_) => OutputFrom::Value(node.clone()),
         };
@@ -362,7 +410,8 @@ fn section(fields: &mut Fields<'_>, top: &Site) -> Option<(Arc<str>, Node)> {
         [(first, ..), (second, site, _), ..] => {
             let mistake = Mistake::at(site, format!("two engines' sections, {first} and {second}"));
             fields.mistakes().push(mistake.hint("a stack has one engine; make a second stack of the other section"));
-            None
+            let (engine, _, node) = found.iter().find(|(engine, ..)| BUILT_IN.contains(engine))?;
+            Some(((*engine).into(), (*node).clone()))
         }
     }
 }

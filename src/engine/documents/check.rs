@@ -76,7 +76,10 @@ fn templates<'s>(sources: &'s Sources, dir: &str, mistakes: &mut Mistakes) -> Te
                 next.extend(included.filter_map(|path| sources.get_key_value(path.as_str())).map(|(path, _)| &**path));
                 found.insert(path, trace);
             }
-            Err(wrong) => mistakes.push(Mistake::at(&Site::new(wrong.path, wrong.line, 1), wrong.what)),
+            Err(wrong) => {
+                let site = Site::new(wrong.path, wrong.line, wrong.column);
+                mistakes.push(Mistake::at(&site, wrong.what).hint(wrong.hint));
+            }
         }
     }
     found
@@ -101,7 +104,10 @@ fn check_includes(sources: &Sources, dir: &str, templates: &Templates<'_>, mista
                     mistakes.push(Mistake::at(&site, format!("{name:?} leads out of the templates")).hint(hint));
                 }
                 Some(found) if sources.get(found).is_some_and(|source| layout::text(source).is_none()) => {
-                    mistakes.push(Mistake::at(&site, format!("{found} is not a text and can't be included")));
+                    mistakes.push(
+                        Mistake::at(&site, format!("{found} is not a text and can't be included"))
+                            .hint("only files of UTF-8 text can be included"),
+                    );
                 }
                 Some(found) if !include.may_miss && !sources.contains_key(found) => {
                     let below = layout::below(sources, dir).map(|source| &source.path[dir.len() + 1..]);
@@ -133,9 +139,9 @@ fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &m
                 "region" => &REGION,
                 "stack" => &NAMED,
                 // A file shared between stacks may ask for an input, or an instance, that only some of them have.
-                "inputs" if is_own(path) => &inputs,
+                "inputs" if is_own(path) && !stack.unread.inputs => &inputs,
                 "instance" if stack.instance.is_some() => &NAMED,
-                "instance" if is_own(path) && !assigned.contains(root) => {
+                "instance" if is_own(path) && !stack.unread.instances && !assigned.contains(root) => {
                     let mistake = Mistake::at(&Site::new(*path, at.0, at.1), format!("{} has no instances", stack.name));
                     mistakes
                         .push(mistake.hint(format!("declare them under instances in {}, or write stack.name", stack.site.path)));
@@ -239,7 +245,7 @@ mod tests {
             "network/t/a:2:4: unknown name inputs.nam\n",
             "network/t/a:3:12: \"_part\" does not exist\n",
             "network/t/a:4:4: unknown name region.nme\n",
-            "network/t/b:2:1: ",
+            "network/t/b:2:7: ",
         ];
         assert_eq!(told.len(), begins.len(), "{told:#?}");
         for (told, begin) in told.iter().zip(begins) {
