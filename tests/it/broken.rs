@@ -125,6 +125,12 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
         "app/templates/app.yaml.j2:1",
     ),
     (
+        "a template that includes itself",
+        "app/templates/app.yaml.j2",
+        "ok: 1\n{% if false %}{% include \"app.yaml.j2\" %}{% endif %}\n",
+        "app/templates/app.yaml.j2:2:26: app/templates/app.yaml.j2 includes itself",
+    ),
+    (
         "a template with an unknown filter where no region comes to it",
         "app/templates/app.yaml.j2",
         "ok: 1\n{% if false %}{{ region.name|uper }}{% endif %}\n",

@@ -1,10 +1,11 @@
 //! Mistakes of a section and its templates, and what they read: from sources alone, before any value is known.
 
+use super::circle::{self, Includes};
 use super::layout::{self, Layout};
 use super::outputs::{self, ReadBack};
 use super::render;
 use super::section::{self, Section};
-use super::template::{self, BUILT_IN, Include, ROOTS, Trace};
+use super::template::{self, At, BUILT_IN, Include, ROOTS, Trace};
 use super::values::Values;
 use super::vocabulary::Word;
 use crate::engine::Sources;
@@ -24,6 +25,7 @@ pub(super) fn check(stack: &Stack, sources: &Sources, mistakes: &mut Mistakes, s
     let templates = templates(sources, &dir, mistakes);
     check_includes(sources, &dir, &templates, mistakes);
     check_names(stack, &dir, &templates, mistakes);
+    check_circles(&dir, &templates, strict);
     check_words(&templates, strict);
     check_outputs(stack, &layout, mistakes);
     outputs::refuse_named(stack, strict);
@@ -117,6 +119,20 @@ fn check_includes(sources: &Sources, dir: &str, templates: &Templates<'_>, mista
                 Some(_) => {}
             }
         }
+    }
+}
+
+/// Templates that include themselves. One that stops in time could be rendered, so history is not asked.
+fn check_circles(dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) {
+    let of = |trace| includes(dir, trace).filter_map(|(path, include)| Some((path?, include.at))).collect();
+    let includes: Includes<'_, At> = templates.iter().map(|(path, trace)| (*path, of(trace))).collect();
+    for (around, at) in circle::circles(&includes) {
+        let what = match around.as_slice() {
+            [one, _] => format!("{one} includes itself"),
+            around => format!("templates include each other in a circle: {}", around.join(" -> ")),
+        };
+        let hint = "take one of these includes away; what repeats itself can be a macro that calls itself";
+        mistakes.push(Mistake::at(&Site::new(around[0], at.0, at.1), what).hint(hint));
     }
 }
 
@@ -253,6 +269,36 @@ mod tests {
         }
         assert!(told[1].ends_with("did you mean \"inputs\"?") && told[2].ends_with("did you mean \"name\"?"), "{told:#?}");
         assert!(told[3].ends_with("did you mean \"_parts\"?") && told[4].ends_with("did you mean \"name\"?"), "{told:#?}");
+    }
+
+    #[test]
+    fn a_template_that_includes_itself_is_told_with_its_way_and_line() {
+        let mut bench = Bench::new(&[
+            ("t/a", "a\n{% if region.cloud %}{% include 'a' %}{% endif %}"),
+            ("t/b", "{% include '_p' %}"),
+            ("t/_p", "{% from '/shared/q' import m %}"),
+            ("t/c", "{% macro m(n) %}{% if n %}{{ n }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(3) }}"),
+        ]);
+        bench.add("shared/q", b"\n{% extends 'b' %}");
+        let told = told(&bench);
+        let begins = [
+            "network/t/a:2:33: network/t/a includes itself",
+            "network/t/_p:1:9: templates include each other in a circle: network/t/_p -> shared/q -> network/t/b -> network/t/_p",
+        ];
+        assert_eq!(told.len(), begins.len(), "{told:#?}");
+        assert!(begins.iter().all(|begin| told.iter().any(|told| told.starts_with(begin))), "{told:#?}");
+        assert!(told.iter().all(|told| told.contains("hint: take one of these includes away")), "{told:#?}");
+    }
+
+    #[test]
+    fn a_computed_include_finds_what_a_change_to_it_touches_and_nothing_else() {
+        let mut bench = Bench::new(&[("t/a", "{% include region.cloud ~ '.txt' %}"), ("t/aws.txt", "{{ vars.owner }}")]);
+        bench.add("shared/aws.txt", b"");
+        let (stack, sources) = (bench.job().target.stack.clone(), bench.job().sources);
+        assert_eq!(told(&bench), [""; 0]);
+        let uses = uses(&stack, &sources);
+        assert!(uses.files.contains("network/t/aws.txt") && !uses.files.contains("shared/aws.txt"), "{uses:?}");
+        assert!(uses.names.contains("vars.owner"), "{uses:?}");
     }
 
     #[test]
