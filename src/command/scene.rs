@@ -1,6 +1,7 @@
 //! One side of a comparison, gathered: the fleet of a snapshot, what its stacks read, and how to make a target's job of it.
 
-use super::apart::{self, Owner, Place};
+mod targets;
+
 use crate::change::{Digest, Intent, Unseen, UnseenReason};
 use crate::engine::{Job, Sources};
 use crate::exit::Failure;
@@ -8,8 +9,7 @@ use crate::policy::{Policy, absent};
 use crate::review::CommitSha;
 use crate::rollout::Settings;
 use crate::stack::{
-    Fleet, Graph, Known, Mistake, Mistakes, OutputFrom, Reference, Resolver, Side, Site, Source, Stack, StackName, Target,
-    TargetId, To, Uses, references_in,
+    Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Site, Source, Stack, StackName, Target, TargetId, Uses,
 };
 use crate::workspace::Snapshot;
 use crate::world::World;
@@ -17,6 +17,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use targets::sound;
 
 /// The fleet's file.
 pub(crate) const FLEET: &str = "isobar.yaml";
@@ -98,80 +99,6 @@ impl Scene {
 
     pub(crate) fn side(&self) -> Side<'_> {
         Side { fleet: &self.fleet, listing: &self.snapshot.listing, uses: &self.uses }
-    }
-
-    /// Asks of new definitions what history is not asked. Resolves every target once: mistakes of single regions, and two targets
-    /// that are the same real thing.
-    pub(crate) fn check_targets(&self, world: &World) -> Result<(), Failure> {
-        let mut mistakes = self.strict.clone();
-        mistakes.extend(self.mistakes_of_targets(world, |_| true));
-        self.refuse(world, mistakes)
-    }
-
-    /// Resolves every target of the stacks that are `sound`.
-    fn mistakes_of_targets(&self, world: &World, sound: impl Fn(&Stack) -> bool) -> Mistakes {
-        let mut mistakes = Mistakes::default();
-        let mut owners: BTreeMap<String, &Target> = BTreeMap::new();
-        let mut mistaken: BTreeSet<&StackName> = BTreeSet::new();
-        for target in self.fleet.targets().iter().filter(|target| sound(&target.stack)) {
-            let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
-            let Some(sources) = self.sources.get(target.stack.definition()) else { continue };
-            match self.resolver.resolve(target, &Known::default()) {
-                Err(found) => mistakes.extend(found),
-                Ok(resolved) => {
-                    let mut own = Mistakes::default();
-                    engine.check_target(&target.stack, sources, &resolved, &mut own);
-                    if !own.is_empty() {
-                        if mistaken.insert(target.stack.definition()) {
-                            mistakes.extend(own); // the same in every region and instance
-                        }
-                        continue;
-                    }
-                    let Some(identity) = engine.identity(&resolved) else { continue };
-                    if let Some(other) = owners.insert(identity.clone(), target) {
-                        let what = format!("{} and {} are the same thing: {identity}", other.id, target.id);
-                        let own = if other.region.id == target.region.id { "stack.name" } else { "region.id" };
-                        let hint = format!("give each target its own, for example with ${{{{ {own} }}}} in it");
-                        mistakes.push(Mistake::at(engine.identity_site(&target.stack), what).hint(hint));
-                    }
-                }
-            }
-        }
-        apart::check(self.places(world, &owners), &mut mistakes);
-        mistakes
-    }
-
-    /// What must lie apart: destinations, whose owners are given, what stacks read, and the journal.
-    fn places<'a>(&'a self, world: &World, owners: &BTreeMap<String, &'a Target>) -> Vec<Place<'a>> {
-        let mut places = Vec::new();
-        for (identity, target) in owners {
-            let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
-            let Some(path) = identity.strip_prefix("file:").map(str::to_string) else { continue };
-            let site = engine.identity_site(&target.stack);
-            places.push(Place { path, of: Owner::Published(&target.id, target.stack.definition(), site) });
-        }
-        let mut seen = BTreeSet::new();
-        for stack in self.fleet.stacks.iter().filter(|stack| seen.insert(stack.definition())) {
-            let Some(engine) = world.engines.get(&stack.engine) else { continue };
-            let reads = engine.reads(stack);
-            let dirs: Vec<&str> = reads.iter().filter_map(|path| path.strip_suffix('/')).collect();
-            let sources = self.sources.get(stack.definition()).into_iter().flat_map(|sources| sources.keys());
-            let is_below = |path: &str| reads.iter().any(|dir| dir.ends_with('/') && path.starts_with(&**dir));
-            let included = sources.map(|path| &**path).filter(|path| !is_below(path));
-            let of = Owner::Sources(stack.definition());
-            places.extend(dirs.iter().copied().chain(included).map(|path| Place { path: path.into(), of }));
-        }
-        places.extend(self.fleet.journal_dir().map(|path| Place { path, of: Owner::Journal }));
-        places
-    }
-
-    /// Fails with the mistakes, each with its line; with none all is well.
-    pub(crate) fn refuse(&self, world: &World, mistakes: Mistakes) -> Result<(), Failure> {
-        if mistakes.is_empty() {
-            return Ok(());
-        }
-        let definitions = definitions(world, &self.snapshot)?;
-        Err(quoted(mistakes, &definitions, &self.sources))
     }
 
     /// The real thing that a target is, where its engine knows one without asking.
@@ -338,30 +265,6 @@ fn read_into(world: &World, snapshot: &Snapshot, paths: Vec<Arc<str>>, found: &m
         }
     }
     Ok(())
-}
-
-/// Returns the stacks of whose targets can be said what is wrong with them, in spite of `mistakes`: nothing is wrong with their own
-/// definitions, nor with those whose outputs they use, and no value may be missing only because of a mistake.
-fn sound<'f>(fleet: &'f Fleet, mistakes: &Mistakes) -> BTreeSet<&'f StackName> {
-    let unread = &fleet.unread;
-    if unread.region_ids || unread.clouds || unread.labels || unread.vars {
-        return BTreeSet::new();
-    }
-    let mistaken: BTreeSet<&str> = mistakes.iter().filter_map(|mistake| Some(&*mistake.site.as_ref()?.path)).collect();
-    let is_right = |stack: &Stack| !mistaken.contains(&*stack.site.path);
-    let uses = |stack: &Stack| {
-        let outputs = stack.outputs.values().map(|from| match from {
-            OutputFrom::Value(node) | OutputFrom::Engine(node) => node,
-        });
-        let nodes = stack.inputs.iter().map(|(.., node)| node).chain([&stack.section]).chain(outputs);
-        nodes.flat_map(references_in).collect::<Vec<_>>()
-    };
-    let is_there = |reference: &Reference| match &reference.to {
-        To::Output { stack, .. } => stack.parse().ok().and_then(|name| fleet.stack(&name)).is_some_and(|stack| is_right(stack)),
-        To::Region(_) | To::StackName | To::InstanceName | To::Vars(_) | To::Input(_) => true,
-    };
-    let stacks = fleet.stacks.iter().filter(|stack| is_right(stack) && uses(stack).iter().all(is_there));
-    stacks.map(|stack| &stack.name).collect()
 }
 
 fn quoted(mut mistakes: Mistakes, definitions: &[Source], sources: &BTreeMap<StackName, Arc<Sources>>) -> Failure {
