@@ -1,6 +1,6 @@
 //! The fleet: every region, stack and target of one commit.
 
-use super::definition::{self, Draft};
+use super::draft::{self, Draft};
 use super::fleet_file::{self, FleetFile};
 use super::{
     JournalPlace, Kind, Leaf, Listing, Mistake, Mistakes, Mode, Node, OutputFrom, Region, RegionId, Site, Source, Stack,
@@ -192,8 +192,8 @@ fn read_fleet_file(definitions: &[Source], listing: &Listing, mistakes: &mut Mis
 fn read_stacks<'a>(definitions: &'a [Source], listing: &'a Listing, mistakes: &mut Mistakes) -> (Vec<Draft>, BTreeSet<&'a str>) {
     let (mut drafts, mut unread) = (Vec::new(), BTreeSet::new());
     for source in definitions {
-        let Some(dir) = definition::dir_of(&source.path) else { continue };
-        let draft = parse(source, mistakes).and_then(|node| definition::read(dir, &node, mistakes));
+        let Some(dir) = draft::dir_of(&source.path) else { continue };
+        let draft = parse(source, mistakes).and_then(|node| draft::read(dir, &node, mistakes));
         let stacks = draft.map(|draft| instance::stacks_of(draft, mistakes)).unwrap_or_default();
         if stacks.is_empty() {
             unread.insert(dir);
@@ -202,7 +202,7 @@ fn read_stacks<'a>(definitions: &'a [Source], listing: &'a Listing, mistakes: &m
     }
     let is_given = |leaf: &Leaf| definitions.iter().any(|source| source.path == leaf.path);
     for leaf in listing.leaves().iter().filter(|leaf| leaf.mode == Mode::Symlink) {
-        let dir = definition::dir_of(&leaf.path);
+        let dir = draft::dir_of(&leaf.path);
         if (dir.is_some() || &*leaf.path == fleet_file::PATH) && !is_given(leaf) {
             mistakes.push(symlink(&leaf.path));
             unread.extend(dir);

@@ -1,11 +1,11 @@
 //! Instances: one definition that stands for several stacks, such as one a tenant. Knows what an instance may say of its own,
 //! not which other definitions there are.
 
-use super::definition::{self, Draft, Instance};
+use super::draft::{self, Draft};
 use super::fleet_file::vars;
 use super::place::Where;
 use super::unread::is_no_map;
-use super::{Fields, Kind, Mistake, Mistakes, Node, Site, Stack, StackName, Vars};
+use super::{Fields, Instance, Kind, Mistake, Mistakes, Node, Site, Stack, StackName, Vars};
 use std::sync::Arc;
 
 /// Instances of one definition at most; with ten regions that is as many targets as a whole fleet is meant to have.
@@ -72,7 +72,7 @@ fn read((name, site, node): &(Arc<str>, Site, Node), of: &StackName, mistakes: &
     let before = fields.mistakes().len();
     let narrowed = fields.get("where").and_then(|node| Where::read(node, fields.mistakes()));
     let is_open = fields.mistakes().len() > before;
-    let was = definition::was(&mut fields);
+    let was = draft::was(&mut fields);
     let meant = fields.finish();
     let is_open = is_open || meant.contains(&"where") || is_no_map(Some(node));
     let lacks_vars = meant.contains(&"vars") || is_no_map(Some(node));
