@@ -33,17 +33,11 @@ pub(super) fn stacks(file: &FleetFile, drafts: Vec<Draft>, unread: &BTreeSet<&st
     mistakes.extend(told.into_mistakes());
     cycle::check(&plan.nodes(), mistakes);
 
-    let mut placed: Vec<_> = plan
-        .drafts
-        .into_iter()
-        .zip(plan.regions)
-        .map(|(draft, regions)| {
-            let ids = regions.unwrap_or_default().into_iter().map(|at| file.regions[at].id.clone());
-            Arc::new(Stack { regions: ids.collect(), ..draft.stack })
-        })
-        .collect();
-    placed.sort_by(|a, b| a.name.cmp(&b.name));
-    placed
+    let placed = plan.drafts.into_iter().zip(plan.regions).map(|(draft, regions)| {
+        let ids = regions.unwrap_or_default().into_iter().map(|at| file.regions[at].id.clone());
+        Arc::new(Stack { regions: ids.collect(), ..draft.stack })
+    });
+    placed.collect()
 }
 
 struct Plan<'a> {
@@ -105,25 +99,30 @@ fn stray(file: &FleetFile) -> Vec<&Vars> {
     environments.chain(clouds).map(|(_, vars)| vars).collect()
 }
 
-/// Sorts by name; of two definitions that give one name the second is reported, and what it gives left out.
+/// Sorts by name; of two definitions that give one name the second is reported, and goes on under its path. Which of the two is
+/// meant by whoever names them, nobody knows.
 fn without_twins(mut drafts: Vec<Draft>, mistakes: &mut Mistakes) -> Vec<Draft> {
     drafts.sort_by(|a, b| (&a.stack.name, &a.stack.dir).cmp(&(&b.stack.name, &b.stack.dir)));
     let mut owners: BTreeMap<StackName, Arc<str>> = BTreeMap::new();
-    drafts.retain(|Draft { stack, .. }| {
-        let path = &stack.site.path;
-        if stack.unread.name {
-            return true;
-        }
-        for name in [&stack.name, stack.definition()] {
+    let mut ambiguous = BTreeSet::new();
+    for Draft { stack, .. } in drafts.iter_mut().filter(|draft| !draft.stack.unread.name) {
+        let path = stack.site.path.clone();
+        for name in [stack.name.clone(), stack.definition().clone()] {
             let owner = owners.entry(name.clone()).or_insert_with(|| path.clone());
-            if owner != path {
+            if *owner != path {
                 let mistake = Mistake::at(&stack.site, format!("two stacks are named {:?}: {owner} and {path}", name.as_str()));
                 mistakes.push(mistake.hint("write name: another in one of them"));
-                return false;
+                ambiguous.insert(owner.clone());
+                stack.go_by(StackName::unread(&path));
+                break;
             }
         }
-        true
-    });
+    }
+    for draft in drafts.iter_mut().filter(|draft| ambiguous.contains(&draft.stack.site.path)) {
+        draft.is_open = true;
+        draft.stack.unread.outputs = true;
+    }
+    drafts.sort_by(|a, b| a.stack.name.cmp(&b.stack.name));
     drafts
 }
 

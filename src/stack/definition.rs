@@ -58,6 +58,15 @@ impl Stack {
     pub fn definition(&self) -> &StackName {
         self.instance.as_ref().map_or(&self.name, |instance| &instance.of)
     }
+
+    /// Takes `name` for its definition's.
+    pub(super) fn go_by(&mut self, name: StackName) {
+        self.name = match &self.instance {
+            Some(instance) => StackName::unread(&format!("{name}/{}", instance.name)),
+            None => name.clone(),
+        };
+        self.instance.iter_mut().for_each(|instance| instance.of = name.clone());
+    }
 }
 
 /// A stack that must be applied before this one.
