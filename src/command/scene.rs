@@ -3,7 +3,7 @@
 mod targets;
 
 use crate::change::{Digest, Intent, Unseen, UnseenReason};
-use crate::engine::{Job, Sources};
+use crate::engine::{Engine, Job, Sources};
 use crate::exit::Failure;
 use crate::policy::{Policy, absent};
 use crate::review::CommitSha;
@@ -57,19 +57,9 @@ impl Scene {
             if sources.contains_key(stack.definition()) {
                 continue;
             }
-            let mut found = Sources::new();
             let reads = engine.reads(stack);
             strict.extend(misnamed(&snapshot, stack, &reads));
-            read_into(world, &snapshot, reads, &mut found)?;
-            loop {
-                let more: Vec<_> =
-                    engine.reads_more(stack, &found).into_iter().filter(|path| !found.contains_key(path)).collect();
-                let before = found.len();
-                read_into(world, &snapshot, more, &mut found)?;
-                if found.len() == before {
-                    break;
-                }
-            }
+            let found = sources_of(world, &snapshot, engine.as_ref(), stack, reads)?;
             let (mut own, mut own_strict) = (Mistakes::default(), Mistakes::default());
             engine.check(stack, &found, &mut own, &mut own_strict);
             let is_news = |mistake: &Mistake| mistake.site.as_ref().is_none_or(|site| !mistaken.contains(site));
@@ -248,6 +238,26 @@ fn unread(snapshot: &Snapshot) -> impl Iterator<Item = Mistake> {
 fn not_utf8(path: &Arc<str>, of: &str) -> Mistake {
     let what = format!("the name of this file, {of}, is not UTF-8");
     Mistake::at(&Site::new(path.clone(), 1, 1), what).hint("rename it; each � stands for bytes that are no text")
+}
+
+/// Reads what the engine asks for, until it asks for nothing new.
+fn sources_of(
+    world: &World,
+    snapshot: &Snapshot,
+    engine: &dyn Engine,
+    stack: &Stack,
+    reads: Vec<Arc<str>>,
+) -> Result<Sources, Failure> {
+    let mut found = Sources::new();
+    read_into(world, snapshot, reads, &mut found)?;
+    loop {
+        let more: Vec<_> = engine.reads_more(stack, &found).into_iter().filter(|path| !found.contains_key(path)).collect();
+        let before = found.len();
+        read_into(world, snapshot, more, &mut found)?;
+        if found.len() == before {
+            return Ok(found);
+        }
+    }
 }
 
 fn read_into(world: &World, snapshot: &Snapshot, paths: Vec<Arc<str>>, found: &mut Sources) -> Result<(), Failure> {

@@ -22,8 +22,11 @@ pub(super) fn check(stack: &Stack, sources: &Sources, mistakes: &mut Mistakes, s
     let Some(dir) = Section::source(&stack.section, &stack.dir, mistakes) else { return };
     let at = stack.section.get("source").map_or(&stack.site, |node| &node.site);
     let layout = Layout::of(sources, &dir, at, mistakes);
+    let before = mistakes.len();
     let templates = templates(sources, &dir, mistakes);
+    let is_whole = mistakes.len() == before;
     check_includes(sources, &dir, &templates, mistakes);
+    check_others(&templates, is_whole, mistakes);
     check_names(stack, &dir, &templates, mistakes);
     check_circles(&dir, &templates, strict);
     check_words(&templates, strict);
@@ -136,18 +139,26 @@ fn check_circles(dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) 
     }
 }
 
+/// Names that no template is given and none assigns. Where not all could be read, one of those may: then a slip is told only.
+fn check_others(templates: &Templates<'_>, is_whole: bool, mistakes: &mut Mistakes) {
+    let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
+    for (path, trace) in templates {
+        let others =
+            trace.others.iter().filter(|(name, _)| !assigned.contains(name.as_str()) && !BUILT_IN.contains(&name.as_str()));
+        for (name, at) in others {
+            let near = did_you_mean(name, ROOTS.into_iter().chain(BUILT_IN).chain(assigned.iter().copied()));
+            let given = is_whole.then(|| format!("a template is given {}", ROOTS.join(", ")));
+            let Some(hint) = near.or(given) else { continue };
+            mistakes.push(Mistake::at(&Site::new(*path, at.0, at.1), format!("unknown name {name:?}")).hint(hint));
+        }
+    }
+}
+
 fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) {
     let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
     let is_own = |path: &str| path.starts_with(&format!("{dir}/"));
     let inputs: Vec<&str> = stack.inputs.iter().map(|(name, ..)| &**name).collect();
     for (path, trace) in templates {
-        let others =
-            trace.others.iter().filter(|(name, _)| !assigned.contains(name.as_str()) && !BUILT_IN.contains(&name.as_str()));
-        for (name, at) in others {
-            let hint = did_you_mean(name, ROOTS.into_iter().chain(BUILT_IN).chain(assigned.iter().copied()))
-                .unwrap_or_else(|| format!("a template is given {}", ROOTS.join(", ")));
-            mistakes.push(Mistake::at(&Site::new(*path, at.0, at.1), format!("unknown name {name:?}")).hint(hint));
-        }
         for (name, at) in &trace.names {
             let mut steps = name.split('.');
             let (root, key) = (steps.next().unwrap_or_default(), steps.next());
@@ -299,6 +310,13 @@ mod tests {
         let uses = uses(&stack, &sources);
         assert!(uses.files.contains("network/t/aws.txt") && !uses.files.contains("shared/aws.txt"), "{uses:?}");
         assert!(uses.names.contains("vars.owner"), "{uses:?}");
+    }
+
+    #[test]
+    fn what_a_template_that_cannot_be_read_may_assign_is_not_unknown() {
+        let texts = [("t/a", "{% set owned = 1 %}{% include '_p' %}{% if %}"), ("t/_p", "{{ owned }}{{ reigon.name }}")];
+        let told = told(&Bench::new(&texts));
+        assert!(told.len() == 2 && told[0].starts_with("network/t/_p:1:15: unknown name \"reigon\""), "{told:#?}");
     }
 
     #[test]
