@@ -6,7 +6,8 @@ use super::fleet_file::vars;
 use super::place::Where;
 use super::unread::{UnreadKeys, is_no_map};
 use super::wiring::{depends_on, inputs, outputs, sensitive, uses_of_output};
-use super::{ENGINES, Fields, Kind, Mistake, Mistakes, Node, Reference, Site, Stack, StackName};
+use super::{ENGINES, Fields, Kind, Mistake, Mistakes, Node, OutputFrom, Reference, Site, Stack, StackName};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The name of the file that defines a stack.
@@ -44,28 +45,16 @@ pub(super) fn dir_of(path: &str) -> Option<&str> {
 
 /// Reads one `stack.yaml`; `None` when it says nothing at all.
 pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Draft> {
-    if node.kind == Kind::Null {
-        let mistake = Mistake::at(&node.site, "the file is empty");
-        mistakes.push(mistake.hint("a stack needs where and an engine's section, such as documents; `isobar init` shows one"));
-        return None;
-    }
-    if !matches!(node.kind, Kind::Map(_)) {
-        let mistake = Mistake::at(&node.site, format!("a stack must be a map, and this is {}", node.kind_name()));
-        mistakes.push(mistake.hint("write its keys without a dash, such as where: all"));
+    if !says_something(node, mistakes) {
         return None;
     }
     let mut fields = Fields::of(node, "a stack", mistakes);
-    let mut unread = UnreadKeys::default();
     let named = name(&mut fields, dir, &node.site);
     let before = fields.mistakes().len();
     let wanted = fields.need("where", "where: all").and_then(|node| Where::read(node, fields.mistakes()));
     let is_open = wanted.is_none() || fields.mistakes().len() > before;
     let instances = fields.get("instances").cloned();
-    let before = fields.mistakes().len();
     let (depends_on, vague) = depends_on(&mut fields);
-    unread.depends_on = fields.mistakes().len() > before;
-    unread.inputs = is_no_map(fields.get("inputs"));
-    unread.outputs = is_no_map(fields.get("outputs"));
     let (was, was_sites) = was(&mut fields).into_iter().unzip();
     let inputs = inputs(&mut fields);
     let uses_of_inputs = inputs.iter().flat_map(|(_, _, node)| check_expressions(node, fields.mistakes())).collect();
@@ -75,22 +64,16 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
     let watch = watch(&mut fields);
     let before = fields.mistakes().len();
     let labels = fields.labels("labels");
-    unread.labels = fields.mistakes().len() > before;
+    let lacks_labels = fields.mistakes().len() > before;
     let vars = vars(fields.get("vars"), fields.mistakes());
     let section = section(&mut fields, &node.site);
-    let of_section = section.iter().flat_map(|(_, node)| check_expressions(node, fields.mistakes()));
-    let mut uses: Vec<_> = of_section.collect();
-    for output in outputs.values() {
-        uses.extend(uses_of_output(output, fields.mistakes()));
-    }
-    let meant = fields.finish();
-    unread.name = named.is_none() || meant.contains(&"name");
-    unread.instances = meant.contains(&"instances");
-    unread.depends_on |= meant.contains(&"depends_on");
-    unread.inputs |= meant.contains(&"inputs");
-    unread.outputs |= meant.contains(&"outputs");
-    unread.labels |= meant.contains(&"labels");
-    unread.vars = meant.contains(&"vars");
+    let uses = uses(section.as_ref().map(|(_, node)| node), &outputs, fields.mistakes());
+    let mut unread = UnreadKeys::among(&fields.finish());
+    unread.name |= named.is_none();
+    unread.depends_on |= !vague.is_empty();
+    unread.inputs |= is_no_map(node.get("inputs"));
+    unread.outputs |= is_no_map(node.get("outputs"));
+    unread.labels |= lacks_labels;
     let sensitive = sensitive(&inputs, secret, unread.inputs, mistakes);
 
     // A path with a dot in it is no name, and so nobody else's.
@@ -118,6 +101,33 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
     let wanted = wanted.into_iter().collect();
     let shared = node.count() - instances.as_ref().map_or(0, Node::count);
     Some(Draft { stack, wanted, is_open, instances, shared, was_sites, vague, uses_of_inputs, uses })
+}
+
+/// Says whether there is anything to read.
+fn says_something(node: &Node, mistakes: &mut Mistakes) -> bool {
+    match node.kind {
+        Kind::Map(_) => true,
+        Kind::Null => {
+            let mistake = Mistake::at(&node.site, "the file is empty");
+            mistakes
+                .push(mistake.hint("a stack needs where and an engine's section, such as documents; `isobar init` shows one"));
+            false
+        }
+        Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) | Kind::Secret(_) => {
+            let mistake = Mistake::at(&node.site, format!("a stack must be a map, and this is {}", node.kind_name()));
+            mistakes.push(mistake.hint("write its keys without a dash, such as where: all"));
+            false
+        }
+    }
+}
+
+/// Returns what the engine's section and the outputs refer to.
+fn uses(section: Option<&Node>, outputs: &BTreeMap<Arc<str>, OutputFrom>, mistakes: &mut Mistakes) -> Vec<Reference> {
+    let mut uses: Vec<_> = section.into_iter().flat_map(|node| check_expressions(node, mistakes)).collect();
+    for output in outputs.values() {
+        uses.extend(uses_of_output(output, mistakes));
+    }
+    uses
 }
 
 fn name(fields: &mut Fields<'_>, dir: &str, top: &Site) -> Option<(StackName, Site)> {

@@ -51,6 +51,22 @@ pub struct UnreadKeys {
     pub vars: bool,
 }
 
+impl UnreadKeys {
+    /// Takes keys that are absent, and may be what was meant by unknown ones.
+    pub(super) fn among(meant: &[&str]) -> Self {
+        let has = |key| meant.contains(&key);
+        Self {
+            name: has("name"),
+            instances: has("instances"),
+            depends_on: has("depends_on"),
+            inputs: has("inputs"),
+            outputs: has("outputs"),
+            labels: has("labels"),
+            vars: has("vars"),
+        }
+    }
+}
+
 /// Says whether what stands at a key cannot be read as a map, so that nobody knows which names it was to hold.
 pub(super) fn is_no_map(node: Option<&Node>) -> bool {
     node.is_some_and(|node| !matches!(node.kind, Kind::Map(_) | Kind::Null))
