@@ -1,5 +1,6 @@
 //! What a store must do. The contract tests are one list for every store.
 
+use crate::change::{BarePreview, Extent, Preview, Unseen};
 use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
 use serde::{Deserialize, Serialize};
@@ -97,16 +98,35 @@ pub struct Stored {
     pub first_ms: u64,
     /// How much the whole change was; `None` where only a part of it was looked at, so that nobody knows.
     #[serde(default)]
-    pub whole: Option<crate::change::Extent>,
+    pub whole: Option<Extent>,
     /// Seen and not seen, redacted, in the order of the fleet.
-    pub previews: Vec<Result<Arc<crate::change::Preview>, crate::change::Unseen>>,
+    pub previews: Vec<Result<Arc<Preview>, Unseen>>,
 }
 
+/// How a set is read that was written down.
+pub type Reader = fn(&[u8]) -> Result<Stored, serde_json::Error>;
+
 impl Stored {
-    /// The same without what only a reader needs.
-    pub fn bare(mut self) -> Self {
-        self.previews.iter_mut().flatten().for_each(|preview| Arc::make_mut(preview).strip());
-        self
+    /// Reads a set as it is.
+    pub fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// Reads a set without what only a reader needs: what decisions are bound to, and no more.
+    pub fn read_bare(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Bare {
+            head: Option<Arc<str>>,
+            base: Arc<str>,
+            at_ms: u64,
+            first_ms: u64,
+            #[serde(default)]
+            whole: Option<Extent>,
+            previews: Vec<Result<BarePreview, Unseen>>,
+        }
+        let Bare { head, base, at_ms, first_ms, whole, previews } = serde_json::from_slice(bytes)?;
+        let previews = previews.into_iter().map(|answer| answer.map(|bare| Arc::new(Preview::from(bare)))).collect();
+        Ok(Self { head, base, at_ms, first_ms, whole, previews })
     }
 }
 
@@ -160,10 +180,9 @@ pub trait Store: Send + Sync {
 
     /// Every kept preview set, oldest first.
     fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
-        self.saved_as(|stored| stored)
+        self.saved_as(Stored::read)
     }
 
-    /// Every kept preview set, oldest first, each made into what is wanted of it before the next is read: all of them as they are
-    /// may be more than a runner has room for.
-    fn saved_as<'a>(&'a self, keep: fn(Stored) -> Stored) -> Boxed<'a, Result<Vec<Stored>, StoreError>>;
+    /// Every kept preview set, oldest first, read by `read`: all of them as they are may be more than a runner has room for.
+    fn saved_as<'a>(&'a self, read: Reader) -> Boxed<'a, Result<Vec<Stored>, StoreError>>;
 }

@@ -13,7 +13,7 @@ mod memory;
 mod places;
 mod sets;
 
-pub use contract::{Boxed, Held, Holder, Job, Lease, Store, StoreError, Stored};
+pub use contract::{Boxed, Held, Holder, Job, Lease, Reader, Store, StoreError, Stored};
 pub use file::FileStore;
 pub use git::{GitSite, GitStore};
 pub use location::Location;

@@ -82,7 +82,7 @@ impl<'a> Court<'a> {
         let approvals = world.host.approvals().await?;
         let reviewed = approvals.iter().flat_map(|approval| approval.digests.iter().cloned()).collect();
         let decided = !approvals.is_empty() || !reviews.is_empty();
-        let stored = if decided { world.store.saved_as(Stored::bare).await? } else { Vec::new() };
+        let stored = if decided { world.store.saved_as(Stored::read_bare).await? } else { Vec::new() };
         let mut shown: BTreeMap<TargetId, Vec<Shown>> = BTreeMap::new();
         for (set, answer) in stored.iter().enumerate().flat_map(|(set, stored)| stored.previews.iter().map(move |one| (set, one)))
         {

@@ -19,7 +19,7 @@ mod previews;
 mod tests;
 
 use super::group::{Group, answer_all, blocking, covered, held, holds_nothing, interrupted, lives_on};
-use super::{Boxed, Held, Holder, Lease, Store, StoreError, Stored};
+use super::{Boxed, Held, Holder, Lease, Reader, Store, StoreError, Stored};
 use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
 use disk::Pen;
@@ -148,8 +148,8 @@ impl Store for FileStore {
         }))
     }
 
-    fn saved_as<'a>(&'a self, keep: fn(Stored) -> Stored) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.blocking(move |shelf| previews::saved(&shelf.dir, keep)))
+    fn saved_as<'a>(&'a self, read: Reader) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.blocking(move |shelf| previews::saved(&shelf.dir, read)))
     }
 }
 

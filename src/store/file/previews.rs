@@ -2,7 +2,7 @@
 
 use super::disk::{list, make_dir, read_existing, remove, replace};
 use crate::store::sets::{BYTES_MAX, SETS_MAX, name, sort, text};
-use crate::store::{StoreError, Stored};
+use crate::store::{Reader, StoreError, Stored};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -20,17 +20,17 @@ pub(super) fn save(dir: &Path, stored: Stored) -> Result<(), StoreError> {
     prune(&dir, &path, text.len() as u64)
 }
 
-/// Reads every kept set, oldest first, and keeps of each what `keep` makes of it.
-pub(super) fn saved(dir: &Path, keep: fn(Stored) -> Stored) -> Result<Vec<Stored>, StoreError> {
+/// Reads every kept set, oldest first, each by `read`.
+pub(super) fn saved(dir: &Path, read: Reader) -> Result<Vec<Stored>, StoreError> {
     let mut sets = Vec::new();
     for path in set_files(&dir.join("previews"))? {
         // Another process may let one go between our looking and our reading.
         let Some(bytes) = read_existing(&path)? else { continue };
-        let set: Stored = serde_json::from_slice(&bytes).map_err(|error| StoreError::Io {
+        let set = read(&bytes).map_err(|error| StoreError::Io {
             what: format!("reading {}: {error}", path.display()),
             hint: Some(format!("delete that file and run `isobar preview` again: rm {}", path.display())),
         })?;
-        sets.push(keep(set));
+        sets.push(set);
     }
     sort(&mut sets);
     Ok(sets)

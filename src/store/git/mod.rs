@@ -21,7 +21,7 @@ mod wire;
 
 use super::group::{Group, answer_all, blocking, covered, held, interrupted};
 use super::life::Life;
-use super::{Boxed, Held, Holder, Lease, Location, Store, StoreError, Stored};
+use super::{Boxed, Held, Holder, Lease, Location, Reader, Store, StoreError, Stored};
 use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
 use desk::{Around, Desk};
@@ -176,10 +176,10 @@ impl Store for GitStore {
         }))
     }
 
-    fn saved_as<'a>(&'a self, keep: fn(Stored) -> Stored) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+    fn saved_as<'a>(&'a self, read: Reader) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
         Box::pin(self.working(move |desk| {
             let _turn = desk.turn_at_cache();
-            previews::saved(desk, keep)
+            previews::saved(desk, read)
         }))
     }
 }

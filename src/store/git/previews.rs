@@ -5,7 +5,7 @@ use super::Desk;
 use super::fault::git_failed;
 use super::wire::{Old, Pushed, Update};
 use crate::store::sets::{BYTES_MAX, SETS_MAX, name, sort, text};
-use crate::store::{StoreError, Stored};
+use crate::store::{Reader, StoreError, Stored};
 use git2::{Oid, Signature, Time};
 
 /// The only file in the tree of a set.
@@ -27,7 +27,7 @@ pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
     let prefix = prefix(&desk.reference);
     let there = desk.wire.list(&desk.place, &desk.repository, &prefix)?;
     let own = format!("{prefix}{}", name(&stored).as_str());
-    let earlier = there.get(&own).and_then(|commit| read(desk, *commit).ok());
+    let earlier = there.get(&own).and_then(|commit| read(desk, *commit, Stored::read).ok());
     let first_ms = earlier.map_or(stored.first_ms, |earlier| earlier.first_ms);
     let text = text(&Stored { first_ms, ..stored.clone() });
 
@@ -51,12 +51,12 @@ pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
     }
 }
 
-/// Reads every kept set, oldest first, and keeps of each what `keep` makes of it.
-pub(super) fn saved(desk: &Desk, keep: fn(Stored) -> Stored) -> Result<Vec<Stored>, StoreError> {
+/// Reads every kept set, oldest first, each by `reader`.
+pub(super) fn saved(desk: &Desk, reader: Reader) -> Result<Vec<Stored>, StoreError> {
     let there = desk.wire.list(&desk.place, &desk.repository, &prefix(&desk.reference))?;
     let mut sets = Vec::new();
     for (reference, commit) in there {
-        sets.push(read(desk, commit).map(keep).map_err(|what| StoreError::Io {
+        sets.push(read(desk, commit, reader).map_err(|what| StoreError::Io {
             what: format!("reading {reference} at {}: {what}", desk.place),
             hint: Some(format!("delete it and run `isobar preview` again: git push REPOSITORY :{reference}")),
         })?);
@@ -65,9 +65,9 @@ pub(super) fn saved(desk: &Desk, keep: fn(Stored) -> Stored) -> Result<Vec<Store
     Ok(sets)
 }
 
-fn read(desk: &Desk, commit: Oid) -> Result<Stored, String> {
+fn read(desk: &Desk, commit: Oid, reader: Reader) -> Result<Stored, String> {
     let blob = find(desk, commit).map_err(|error| error.message().to_string())?;
-    serde_json::from_slice(blob.content()).map_err(|error| error.to_string())
+    reader(blob.content()).map_err(|error| error.to_string())
 }
 
 fn find(desk: &Desk, commit: Oid) -> Result<git2::Blob<'_>, git2::Error> {
