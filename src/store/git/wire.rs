@@ -179,7 +179,7 @@ mod tests {
     fn of_two_who_make_the_same_ref_at_once_one_comes_too_late() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         Repository::init_bare(dir.path()).expect("it has room");
-        let (rounds, both) = (200, Barrier::new(2));
+        let (rounds, both) = (3_000, Barrier::new(2));
         let make = |text: &str| -> Vec<bool> {
             let repository = Repository::open(dir.path()).expect("it is there");
             let tree = repository.treebuilder(None).and_then(|tree| tree.write()).and_then(|id| repository.find_tree(id));
