@@ -4,17 +4,21 @@
 use super::open::OpenRollouts;
 use super::record::{Marks, Record, Run};
 use super::{Drifted, Entry, Event};
+use crate::change::Digest;
 use crate::review::User;
 use crate::rollout::{Progress, StepEvent};
 use crate::stack::{RegionId, TargetId};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Runs whose people and pull request are remembered, so that their applies can name them; no run outlives that many others.
 const RUNS_MAX: usize = 1024;
 
-/// The fold over all entries; reading it costs nothing but memory: about 300 bytes a target.
-#[derive(Clone, Debug, Default)]
+/// The fold over all entries; reading it costs nothing but memory: about 300 bytes a target. What is written of it here is a
+/// part of every checkpoint: to change how an event is folded, or a member, is a new
+/// [`CHECKPOINT_SCHEMA`](super::CHECKPOINT_SCHEMA).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct History {
     targets: BTreeMap<TargetId, Record>,
     marks: Marks,
@@ -29,12 +33,14 @@ pub struct History {
     /// The entry folded last, and whether one before it was not.
     seq: u64,
     misses: bool,
+    head: Option<Digest>,
     /// The commit last met: most entries speak of the same one, and share its text.
+    #[serde(skip)]
     commit: Option<Arc<str>>,
 }
 
 /// A region that is skipped.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hold {
     pub region: RegionId,
     pub until_ms: Option<u64>,
@@ -44,15 +50,29 @@ pub struct Hold {
 
 impl History {
     pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
-        let mut history = Self::default();
-        for entry in entries {
-            history.fold(&entry);
-        }
-        history.resolve();
-        history
+        Self::default().and(entries)
     }
 
-    /// Folds one entry in.
+    /// Folds the entries that follow in.
+    pub fn and(mut self, entries: impl IntoIterator<Item = Entry>) -> Self {
+        for entry in entries {
+            self.fold(&entry);
+        }
+        self.resolved()
+    }
+
+    /// Brings every record up to date, after the last [`History::fold`].
+    pub fn resolved(mut self) -> Self {
+        self.resolve();
+        self
+    }
+
+    /// Number and hash of the entry folded last: the journal's head, by which anybody can prove later what was there.
+    pub fn head(&self) -> Option<(u64, &Digest)> {
+        Some((self.seq, self.head.as_ref()?))
+    }
+
+    /// Folds one entry in, and may be asked right away.
     pub fn record(&mut self, entry: &Entry) {
         self.fold(entry);
         match &entry.event {
@@ -60,6 +80,7 @@ impl History {
             Event::RunStarted { .. } | Event::Cleared { .. } | Event::Planned { .. } | Event::Step { .. } => {}
             Event::Superseded { .. } | Event::Applied { .. } | Event::Recovered { .. } => {}
             Event::Paused { .. } | Event::Held { .. } | Event::Released { .. } => {}
+            Event::KeyBegan { .. } | Event::Compacted { .. } => {}
         }
     }
 
@@ -139,9 +160,11 @@ impl History {
         self.misses
     }
 
-    fn fold(&mut self, entry: &Entry) {
+    /// Folds one entry of many in; [`History::resolved`] comes after the last.
+    pub fn fold(&mut self, entry: &Entry) {
         self.misses |= entry.seq != self.seq + 1;
         self.seq = entry.seq;
+        self.head = Some(entry.hash.clone());
         self.marks.now += 1;
         match &entry.event {
             Event::RunStarted { verb: _, commit, by, pull_request } => {
@@ -156,7 +179,7 @@ impl History {
                     self.runs.pop_front();
                 }
             }
-            Event::Cleared { target, commit, digest, changes, by, why: _ } => {
+            Event::Cleared { target, commit, digest, changes, by, why: _, authority: _ } => {
                 let commit = self.share(commit);
                 let record = self.reach(target);
                 record.clear(digest, changes, by);
@@ -199,6 +222,7 @@ impl History {
             }
             Event::Recovered { target, how: _, untouched: false } => self.reach(target).recover(),
             Event::Recovered { target, how: _, untouched: true } => self.reach(target).take_start_back(),
+            Event::KeyBegan { .. } | Event::Compacted { .. } => {}
         }
     }
 
@@ -298,12 +322,84 @@ impl History {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::{Chain, State, Verb};
     use super::*;
     use crate::change::{Digest, Intent};
     use crate::journal::Class;
     use crate::rollout::{Outcome, Planned, Rollout, Wave};
+
+    /// Chance that is the same on every machine.
+    pub(in crate::journal) struct Chance(pub(in crate::journal) u64);
+
+    impl Chance {
+        pub(in crate::journal) fn below(&mut self, bound: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as usize % bound
+        }
+
+        fn of<'a>(&mut self, texts: &[&'a str]) -> &'a str {
+            texts[self.below(texts.len())]
+        }
+
+        fn some<'a>(&mut self, texts: &[&'a str]) -> Vec<&'a str> {
+            texts.iter().copied().filter(|_| self.below(2) == 0).collect()
+        }
+    }
+
+    /// A random story: every kind of event, in any order, also such as no run would write.
+    pub(in crate::journal) fn events(chance: &mut Chance, length: usize) -> Vec<Event> {
+        const TARGETS: [&str; 5] = ["a@prod/x", "a@prod/y", "b@prod/x", "b@prod/y", "c@prod/x"];
+        const ROLLOUTS: [&str; 3] = ["r1", "r2", "r3"];
+        const COMMITS: [&str; 4] = ["c1", "c2", "c3", "c4"];
+        (0..length).map(|_| event(chance, &TARGETS, &ROLLOUTS, &COMMITS)).collect()
+    }
+
+    fn event(chance: &mut Chance, targets: &[&str], rollouts: &[&str], commits: &[&str]) -> Event {
+        let (target, rollout, commit) = (chance.of(targets), chance.of(rollouts), chance.of(commits));
+        let step = |step: StepEvent| Event::Step { rollout: rollout.into(), step };
+        match chance.below(18) {
+            0 => Event::RunStarted { verb: Verb::Apply, commit: commit.into(), by: user("ann"), pull_request: Some(7) },
+            1 | 2 => planned(rollout, commit, &chance.some(targets)),
+            3 => Event::Cleared {
+                target: id(target),
+                commit: commit.into(),
+                digest: Digest::of_bytes(commit.as_bytes()),
+                changes: vec![],
+                by: vec![user("bob")],
+                why: "one of two".into(),
+                authority: Some("c0".into()),
+            },
+            4..=6 => step(StepEvent::Started { target: id(target) }),
+            7 => finished(rollout, target, Outcome::Failed("quota".into())),
+            8 => finished(rollout, target, Outcome::Skipped("waits".into())),
+            9 => finished(rollout, target, Outcome::Applied),
+            10 => step(StepEvent::Verified { wave: 0 }),
+            11 => step(StepEvent::Stopped { why: "1 of 2 failed".into() }),
+            12 => step(StepEvent::Resumed),
+            13 => applied(target, commit),
+            14 => {
+                let scope = chance.some(targets);
+                settled(commit, (scope.len() > 2).then_some(scope.as_slice()), &chance.some(targets))
+            }
+            15 => {
+                let found = vec![(id(target), vec![("doc".into(), Class::Missing)])];
+                let scope = (chance.below(2) == 0).then(|| vec![id(target), id(targets[0])]);
+                let unchecked = chance.some(targets).into_iter().map(id).collect();
+                Event::DriftChecked { commit: commit.into(), scope, found, unchecked }
+            }
+            16 => Event::Recovered { target: id(target), how: "looked".into(), untouched: chance.below(2) == 0 },
+            _ => match chance.below(4) {
+                0 => Event::Paused { by: user("ann"), reason: "lunch".into() },
+                1 => Event::Resumed { by: user("ann") },
+                2 => {
+                    let region = "prod/x".parse().expect("a region");
+                    Event::Held { region, until_ms: Some(9), reason: "move".into(), by: user("ann") }
+                }
+                _ => Event::Superseded { rollout: rollout.into(), commit: commit.into() },
+            },
+        }
+    }
 
     fn id(text: &str) -> TargetId {
         text.parse().expect("a target")
@@ -509,6 +605,7 @@ mod tests {
             changes: vec![],
             by: vec![],
             why: "no rule asks for more".into(),
+            authority: None,
         };
         let mut history = history(vec![
             cleared,
@@ -590,6 +687,7 @@ mod tests {
             changes: vec![],
             by: vec![],
             why: "".into(),
+            authority: None,
         };
         let history = history(vec![
             planned("r", "c1", &["a@prod/x", "b@prod/x"]),

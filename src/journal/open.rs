@@ -7,20 +7,46 @@
 use crate::change::Intent;
 use crate::rollout::{Ending, Outcome, Progress, Rollout, StepEvent};
 use crate::stack::TargetId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Open and stopped rollouts, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct OpenRollouts(Vec<Open>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Kept", into = "Kept")]
 struct Open {
     progress: Progress,
+    /// What happened in it and when: the progress is read back as a fold over it.
+    steps: Vec<(StepEvent, u64)>,
     /// Its targets that no later rollout planned.
     own: BTreeMap<TargetId, Intent>,
     /// Those of them without an outcome.
     waiting: usize,
+}
+
+/// An open rollout as a checkpoint keeps it: facts only, so that how progress is made of them may change.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    rollout: Rollout,
+    steps: Vec<(StepEvent, u64)>,
+    own: BTreeMap<TargetId, Intent>,
+}
+
+impl From<Open> for Kept {
+    fn from(open: Open) -> Self {
+        Self { rollout: open.progress.rollout().clone(), steps: open.steps, own: open.own }
+    }
+}
+
+impl From<Kept> for Open {
+    fn from(Kept { rollout, steps, own }: Kept) -> Self {
+        let progress = Progress::replay(rollout, steps.iter().map(|(step, at_ms)| (step, *at_ms)));
+        let waiting = own.keys().filter(|target| progress.outcome(target).is_none()).count();
+        Self { progress, steps, own, waiting }
+    }
 }
 
 impl OpenRollouts {
@@ -66,13 +92,16 @@ impl OpenRollouts {
 
         let own: BTreeMap<TargetId, Intent> = planned().map(|planned| (planned.target.clone(), planned.intent)).collect();
         if !own.is_empty() {
-            self.0.push(Open { waiting: own.len(), progress: Progress::new(rollout.clone()), own });
+            self.0.push(Open { waiting: own.len(), progress: Progress::new(rollout.clone()), steps: Vec::new(), own });
         }
     }
 
     pub(super) fn step(&mut self, rollout: &str, step: &StepEvent, at_ms: u64) {
         let Some(at) = self.0.iter().position(|open| *open.progress.rollout().id == *rollout) else { return };
         let open = &mut self.0[at];
+        if !open.has_ended(step) {
+            open.steps.push((step.clone(), at_ms));
+        }
         match step {
             StepEvent::Started { target } | StepEvent::Finished { target, .. } => {
                 let before = open.is_waiting(target);
@@ -114,6 +143,11 @@ impl Open {
             Some(Outcome::Failed(_)) => matches!(self.progress.ending(), Some(Ending::Stopped(_))),
             Some(Outcome::Applied | Outcome::Unchanged | Outcome::Skipped(_)) => false,
         }
+    }
+
+    /// A second outcome changes nothing: a target that waits is told so again by every tick.
+    fn has_ended(&self, step: &StepEvent) -> bool {
+        matches!(step, StepEvent::Finished { target, .. } if self.progress.outcome(target).is_some())
     }
 
     fn is_waiting(&self, target: &TargetId) -> bool {

@@ -153,7 +153,7 @@ impl Converge<'_> {
                     cleared.events.push(Event::Recovered { target: target.clone(), how: how.into(), untouched: false });
                 }
                 ends.insert(target, end);
-                self.grant(clearance, preview, self.bringing.0.clone(), cleared);
+                self.grant(clearance, preview, self.bringing.0.clone(), part, cleared)?;
             }
             Answer::Wait | Answer::Deny => {
                 if let Some((clearance, preview, scene)) = self.older(&preview, part, at_commit, make, &cleared.known).await? {
@@ -161,7 +161,7 @@ impl Converge<'_> {
                     at_commit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(target.clone(), scene);
                     cleared.older.insert(target.clone());
                     ends.insert(target, End { preview: Some(preview.clone()), ..end });
-                    self.grant(clearance, preview, commit, cleared);
+                    self.grant(clearance, preview, commit, part, cleared)?;
                 } else {
                     let is_denied = verdict.answer == Answer::Deny;
                     let why: Arc<str> = verdict.sentence.as_str().into();
@@ -182,7 +182,15 @@ impl Converge<'_> {
             .then(|| "failed before with the same changes; after mending the cause: isobar resume, then isobar apply".into())
     }
 
-    fn grant(&self, clearance: Clearance, preview: Arc<Preview>, commit: Arc<str>, cleared: &mut Cleared) {
+    fn grant(
+        &self,
+        clearance: Clearance,
+        preview: Arc<Preview>,
+        commit: Arc<str>,
+        part: &Work,
+        cleared: &mut Cleared,
+    ) -> Result<(), Failure> {
+        let authority = self.court.authority(clearance.target(), part, &self.history())?;
         cleared.events.push(Event::Cleared {
             target: clearance.target().clone(),
             commit: commit.clone(),
@@ -190,9 +198,11 @@ impl Converge<'_> {
             changes: clearance.changes().to_vec(),
             by: clearance.by().to_vec(),
             why: clearance.why().into(),
+            authority: authority.snapshot.commit.as_ref().map(|commit| commit.0.clone()),
         });
         cleared.ready.insert(preview.target.clone(), Ready { preview, commit });
         cleared.clearances.push(clearance);
+        Ok(())
     }
 
     /// Several merges wait for this target: the newest one whose fresh preview is cleared. One that would delete what the head
