@@ -1,6 +1,6 @@
 //! Flags, environment and event to a request. Clap stays in here.
 
-use crate::command::{self, Form, Review, Selector};
+use crate::command::{self, Anchor, Form, Review, Selector};
 use crate::exit::{CODES, Exit, Failure};
 use crate::world::{Environment, Stop, Terminal, World};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -54,6 +54,9 @@ enum Verb {
     Resume(JsonArgs),
     /// Skips one region until a time, or until released
     Hold(HoldArgs),
+    /// Proves the journal, exports it for an auditor, seals it with a key, compacts it
+    #[command(subcommand)]
+    Audit(AuditVerb),
     /// Reads the definitions only: every mistake with its line
     Check(JsonArgs),
     /// Writes a commented starter fleet into this repository
@@ -62,7 +65,7 @@ enum Verb {
     Demo(DemoArgs),
     /// What is missing on this machine or in this repository, with the command that mends it
     Doctor(JsonArgs),
-    /// The JSON Schemas of the definitions and of --json
+    /// The JSON Schemas of the definitions, of --json and of the journal
     Schema(SchemaArgs),
     /// Completions for a shell
     Completions {
@@ -262,6 +265,56 @@ struct HoldArgs {
     json: bool,
 }
 
+#[derive(Subcommand, Debug)]
+enum AuditVerb {
+    /// Looks at every entry, checkpoint and stored preview, and says what is not what was written
+    Verify(AnchorArgs),
+    /// One row an apply: when, what, approved by whom and by which policy, run by whom, and how it ended
+    Export(ExportArgs),
+    /// Begins to seal the journal with ISOBAR_KEY: the first key, or the next (with ISOBAR_KEY_BEFORE)
+    Seal(AnchorArgs),
+    /// Lets old entries go; what they folded into is kept and proven
+    Compact(CompactArgs),
+}
+
+#[derive(Args, Debug)]
+struct AnchorArgs {
+    /// The journal's head as a report named it, such as 1234:6767a4959fffd68d; it must be there
+    #[arg(long, value_name = "HEAD")]
+    anchor: Vec<Anchor>,
+    /// Print JSON, on one line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum ExportFormat {
+    /// One object a line
+    #[default]
+    Json,
+    Csv,
+}
+
+#[derive(Args, Debug)]
+struct ExportArgs {
+    /// Only what ended since: a time, a date, or a duration until now (90d)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// How rows are written
+    #[arg(long, value_enum, default_value_t)]
+    format: ExportFormat,
+}
+
+#[derive(Args, Debug)]
+struct CompactArgs {
+    /// A time, a date, or a duration until now (365d); newer entries stay
+    #[arg(long, value_name = "TIME")]
+    before: String,
+    /// Print JSON, on one line
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Args, Debug)]
 struct InitArgs {
     /// Three stacks in six regions with policy and waves, instead of one stack in two
@@ -284,11 +337,12 @@ enum SchemaArg {
     Isobar,
     Stack,
     Report,
+    Journal,
 }
 
 #[derive(Args, Debug)]
 struct SchemaArgs {
-    /// isobar.yaml, stack.yaml, or what --json prints
+    /// isobar.yaml, stack.yaml, what --json prints, or a line of the journal
     #[arg(value_enum)]
     which: SchemaArg,
 }
@@ -419,6 +473,16 @@ async fn verb(world: &World, verb: Verb) -> Result<Exit, Failure> {
             let (until, reason) = (args.until.as_deref(), args.reason.as_deref());
             command::control::hold(world, &args.region, until, reason, args.release, args.json).await
         }
+        Verb::Audit(AuditVerb::Verify(args)) => command::audit::verify(world, &args.anchor, args.json).await,
+        Verb::Audit(AuditVerb::Seal(args)) => command::audit::seal(world, &args.anchor, args.json).await,
+        Verb::Audit(AuditVerb::Compact(args)) => command::audit::compact(world, &args.before, args.json).await,
+        Verb::Audit(AuditVerb::Export(args)) => {
+            let format = match args.format {
+                ExportFormat::Json => command::audit::Format::Json,
+                ExportFormat::Csv => command::audit::Format::Csv,
+            };
+            command::audit::export(world, args.since.as_deref(), format).await
+        }
         Verb::Check(args) => command::check::run(world, args.json).await,
         Verb::Doctor(args) => command::doctor::run(world, args.json).await,
         Verb::Init(_) | Verb::Demo(_) | Verb::Schema(_) | Verb::Completions { .. } | Verb::Man { .. } => Ok(Exit::Clean), // acted before
@@ -462,6 +526,7 @@ fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         SchemaArg::Isobar => command::schema::Which::Fleet,
         SchemaArg::Stack => command::schema::Which::Stack,
         SchemaArg::Report => command::schema::Which::Report,
+        SchemaArg::Journal => command::schema::Which::Journal,
     };
     terminal.say(&format!("{:#}\n", command::schema::schema(which)?));
     Ok(Exit::Clean)
@@ -508,6 +573,11 @@ pub fn reference() -> String {
         text.push_str(&format!("\n## isobar {}\n\n{about}.\n\n", verb.get_name()));
         text.push_str(&format!("```text\n{}\n```\n\n", usage.trim_start_matches("Usage: ")));
         text.push_str(&arguments(verb.get_arguments().filter(|argument| !argument.is_global_set())));
+        for part in verb.get_subcommands().filter(|part| part.get_name() != "help") {
+            let about = part.get_about().map(ToString::to_string).unwrap_or_default();
+            text.push_str(&format!("\n**isobar {} {}**: {about}.\n\n", verb.get_name(), part.get_name()));
+            text.push_str(&arguments(part.get_arguments().filter(|argument| !argument.is_global_set())));
+        }
     }
     text.push_str(ENVIRONMENT);
     text.push_str("\n## Exit codes\n\nThe same for every verb; scripts may rely on them.\n\n| code | meaning |\n| --- | --- |\n");
@@ -532,7 +602,8 @@ const ENVIRONMENT: &str = "
 
 | variable | meaning |
 | --- | --- |
-| `ISOBAR_KEY` | Keys the digests of sensitive values, so that an approval can be bound to them; any text that is hard to guess |
+| `ISOBAR_KEY` | Keys the digests of sensitive values, so that an approval can be bound to them, and [seals the journal](journal.md#seals); any text that is hard to guess |
+| `ISOBAR_KEY_BEFORE` | The key that sealed the journal before `ISOBAR_KEY`, for `isobar audit seal` |
 | `ISOBAR_REVIEWS` | The file of local reviews, instead of one below `XDG_STATE_HOME` |
 | `ISOBAR_LOG` | What happens inside, to standard error: `info`, `debug`, or a filter by room |
 | `ISOBAR_NOW_MS` | The time, in milliseconds since 1970, for tests |

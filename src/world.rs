@@ -136,7 +136,7 @@ impl World {
         environment.get("ISOBAR_KEY").iter().for_each(|key| terminal.mask(&"ISOBAR_KEY".into(), &Arc::from(*key)));
         let run = run_id(clock.now_ms());
         Ok(Self {
-            store: Arc::new(FileStore::open(places.journal)?),
+            store: Arc::new(FileStore::open(places.journal)?.sealed_by(key.as_ref())),
             host: Arc::new(Local::new(config)),
             engines: engine::all(),
             workspace,

@@ -54,6 +54,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     report.head = Some(stored.head.clone().unwrap_or_else(|| "dirty".into()));
     report.base = (!stored.base.is_empty()).then(|| stored.base.clone());
     report.at_ms = Some(world.clock.now_ms());
+    report.journal = tell::journal_head(&history);
     report.notes.extend(court.say_unseen_yet(&shown, &work, &history)?.map(tell::note));
     report.rows = tell::rows(&shown, &verdicts, &[]);
     tell::in_order(&mut report.rows, scene.fleet.targets());

@@ -1,6 +1,7 @@
 //! The verbs. Each is one short story: gather, decide, act, tell. No tool output, no HTTP and no clap in here.
 
 pub mod apply;
+pub mod audit;
 pub mod check;
 pub mod control;
 pub mod demo;
@@ -25,11 +26,13 @@ mod tell;
 mod view;
 
 pub use crate::stack::Selector;
+pub use crate::store::Anchor;
 pub use court::Review;
 pub use tell::Form;
 
 use crate::exit::Failure;
 use crate::stack::{Fleet, Mistakes, Node};
+use crate::store::FileStore;
 use crate::workspace::{Snapshot, Workspace};
 use crate::world::{Environment, Places, Stop, Terminal, World, reviews_path};
 use std::collections::BTreeMap;
@@ -50,11 +53,12 @@ pub const VERBS: &[(&str, &str)] = &[
     ("pause", "starts nothing new anywhere until resume"),
     ("resume", "ends a pause, and lets stopped rollouts go on"),
     ("hold", "skips one region until a time, or until released"),
+    ("audit", "proves the journal, exports it for an auditor, seals it with a key, compacts it"),
     ("check", "reads the definitions only: every mistake with its line"),
     ("init", "writes a commented starter fleet into this repository"),
     ("demo", "plays a pull request's life in a scratch repository"),
     ("doctor", "what is missing on this machine or in this repository, with the command that mends it"),
-    ("schema", "the JSON Schemas of the definitions and of --json"),
+    ("schema", "the JSON Schemas of the definitions, of --json and of the journal"),
     ("completions", "completions for a shell"),
     ("man", "man pages, into a directory"),
 ];
@@ -105,9 +109,7 @@ pub(crate) fn journal_place(workspace: &Workspace) -> Result<PathBuf, Failure> {
     }
     let mut filled: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     for place in places {
-        let entries = place.join("entries.jsonl");
-        let holds_some = std::fs::metadata(&entries).is_ok_and(|meta| meta.len() > 0);
-        if let (true, Ok(real)) = (holds_some, entries.canonicalize()) {
+        if let (true, Ok(real)) = (FileStore::has_entries(&place), place.canonicalize()) {
             filled.entry(real).or_insert(place);
         }
     }

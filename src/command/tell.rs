@@ -4,8 +4,9 @@ use super::pending::Work;
 use crate::change::{Fold, Names, Preview, Unseen, UnseenReason, fold};
 use crate::diagnosis;
 use crate::exit::Failure;
+use crate::journal::History;
 use crate::policy::{Answer, Verdict};
-use crate::report::{self, Note, Report, Row, RowState, VerdictLine, WaveLine};
+use crate::report::{self, JournalHead, Note, Report, Row, RowState, VerdictLine, WaveLine};
 use crate::rollout::Rollout;
 use crate::runner::say_unseen;
 use crate::stack::{Region, Target, TargetId};
@@ -36,6 +37,11 @@ pub(crate) fn report(world: &World, report: &Report, form: &Form) -> Result<(), 
         world.terminal.say_made(&report::report_text(report, world.terminal.style));
     }
     Ok(())
+}
+
+/// The journal's newest entry that `history` knows.
+pub(crate) fn journal_head(history: &History) -> Option<JournalHead> {
+    history.head().map(|(seq, hash)| JournalHead { seq, hash: hash.as_str().into() })
 }
 
 /// Prints JSON, on one line.

@@ -19,6 +19,6 @@ pub use annotation::{annotations, failures as failure_annotations, warnings as w
 pub use html::page;
 pub use json::{SCHEMA_ID, report_json, report_json_text, schema as json_schema, status_json};
 pub use markdown::{COMMENT_BYTES, Comment, comment};
-pub use model::{Counts, Frame, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
+pub use model::{Counts, Frame, JournalHead, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
 pub use status::{RolloutLine, Status, StatusRow};
 pub use text::{Style, report_text, status_text};

@@ -1,9 +1,11 @@
 //! Where the journal lives. Stores keep entries in order and hand out leases; they do not know what an entry means.
 
+mod audit;
 #[cfg(test)]
 mod cases;
 mod contract;
 mod file;
 
-pub use contract::{Boxed, Held, Holder, Lease, Store, StoreError, Stored};
+pub use audit::{Anchor, Audit, Compacted, Finding};
+pub use contract::{Boxed, Held, Holder, Lease, Store, StoreError, Stored, Take};
 pub use file::FileStore;

@@ -1,0 +1,176 @@
+//! Looks at every byte of the journal: each line of each segment and of the tail, each checkpoint against what the entries
+//! fold into, each preview's seal. Believes no shortcut.
+
+use super::checkpoints::{Start, bases_dir, checkpoints_dir, numbered, read_text};
+use super::disk;
+use super::previews::set_files;
+use super::segments::Segment;
+use super::{Entry, Shelf};
+use crate::change::Digest;
+use crate::journal::{Chain, Checkpoint, CheckpointFault, Dropped, History, is_closed, is_sealed_by};
+use crate::store::audit::Reading;
+use crate::store::{Anchor, Audit, StoreError};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const REMAKE: &str = "delete that file: it is only a shortcut and is made anew; then find out who could write here";
+
+impl Shelf {
+    /// Looks without the lock first, so that a long journal holds no writer up; what is found then is looked at again under it.
+    pub(super) fn audit(&self, anchors: &[Anchor]) -> Result<Audit, StoreError> {
+        let audit = self.audit_once(anchors)?;
+        if audit.findings.is_empty() {
+            return Ok(audit);
+        }
+        let _lock = disk::lock_shared(&self.dir.join("lock"))?;
+        self.audit_once(anchors)
+    }
+
+    pub(super) fn audit_once(&self, anchors: &[Anchor]) -> Result<Audit, StoreError> {
+        let mut reading = Reading::of(anchors, self.sealer.is_some());
+        let start = match Start::first(&self.dir, self.sealer.as_ref()) {
+            Ok(start) => start,
+            Err(StoreError::Broken { place, what }) => {
+                reading.broken_base(place, what);
+                return Ok(reading.finish(&self.dir.display().to_string(), &Chain::empty(), 0));
+            }
+            Err(other) => return Err(other),
+        };
+        let (through, dropped) = (start.chain.seq, start.dropped.clone());
+        let mut standing = Standing::list(&self.dir)?;
+        let segments = start.files.segments.clone();
+        standing.0.retain(|seq, _| *seq > through); // what it begins at is vouched for by an entry
+        let chain = self.entries(start, &mut standing, &mut reading)?;
+
+        standing.rest(&chain, &mut reading);
+        self.say_dropped(&dropped, &segments, &mut reading)?;
+        self.previews(&mut reading)?;
+        Ok(reading.finish(&self.dir.display().to_string(), &chain, through))
+    }
+
+    /// Goes through all entries; returns the chain up to the first fault.
+    fn entries(&self, mut start: Start, standing: &mut Standing, reading: &mut Reading<'_>) -> Result<Chain, StoreError> {
+        let mut history = std::mem::take(&mut start.history);
+        let mut scan = start.scan();
+        while let Some(next) = scan.next() {
+            match next {
+                Ok(entry) => {
+                    reading.met(&entry);
+                    reading.audit.sealed += u64::from(entry.seal.is_some());
+                    history.fold(&entry);
+                    standing.pass(&entry, &history, reading)?;
+                }
+                Err(StoreError::Broken { what, place }) => {
+                    let (chain, line) = scan.at();
+                    reading.broken(place, &what, chain, line);
+                    return Ok(chain.clone());
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        if scan.torn() > 0 {
+            let torn = scan.torn();
+            reading.audit.unseen.push(format!("{torn} bytes at the end: a crash cut that group short, and it never counted"));
+        }
+        let chain = scan.end_chain().clone();
+        if let Err(StoreError::Broken { place, what }) = scan.end() {
+            reading.broken_base(place, what);
+        }
+        Ok(chain)
+    }
+
+    /// Segments that were compacted away and lie here again are proven by what was kept of them.
+    fn say_dropped(&self, dropped: &[Dropped], there: &[Segment], reading: &mut Reading<'_>) -> Result<(), StoreError> {
+        let mut gone = 0;
+        for one in dropped {
+            let segment = Segment::of(&self.dir, one.first, one.last);
+            match disk::read_existing(&segment.path)?.filter(|_| there.contains(&segment)) {
+                None => gone += one.last - one.first + 1,
+                Some(bytes) if Digest::of_bytes(&bytes) == one.digest => {}
+                Some(_) => {
+                    let what = "it is not what was compacted away".to_string();
+                    let means = "the segment was changed after it was written";
+                    reading.found(segment.path.display().to_string(), what, means, "delete it, or restore it from a copy");
+                }
+            }
+        }
+        if let (Some(last), 1..) = (dropped.last(), gone) {
+            let through = last.last;
+            reading.audit.unseen.push(format!(
+                "{gone} of the first {through} entries were compacted away; what they folded into is proven, they themselves are not here"
+            ));
+        }
+        Ok(())
+    }
+
+    fn previews(&self, reading: &mut Reading<'_>) -> Result<(), StoreError> {
+        const AGAIN: &str = "delete that file and run isobar preview again";
+        for path in set_files(&self.dir.join("previews"))? {
+            let Some(text) = read_text(&path)? else { continue };
+            reading.audit.previews += 1;
+            let place = path.display().to_string();
+            match &self.preview_sealer {
+                Some(sealer) if !is_sealed_by(&text, sealer) => {
+                    let what = "ISOBAR_KEY did not seal this set of previews".to_string();
+                    reading.found(place, what, "it was changed, or made without the key; nobody believes it", AGAIN);
+                }
+                None if !is_closed(&text) => {
+                    reading.found(place, "it is not what its hash says".into(), "the set of previews was changed", AGAIN);
+                }
+                Some(_) | None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checkpoints and bases that wait for the fold to reach them.
+struct Standing(BTreeMap<u64, Vec<PathBuf>>);
+
+impl Standing {
+    fn list(dir: &Path) -> Result<Self, StoreError> {
+        let mut all: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
+        for (seq, path) in numbered(&checkpoints_dir(dir))?.into_iter().chain(numbered(&bases_dir(dir))?) {
+            all.entry(seq).or_default().push(path);
+        }
+        Ok(Self(all))
+    }
+
+    /// Holds what stands at `entry` against the fold up to there.
+    fn pass(&mut self, entry: &Entry, history: &History, reading: &mut Reading<'_>) -> Result<(), StoreError> {
+        let Some(paths) = self.0.remove(&entry.seq) else { return Ok(()) };
+        let folded = json(&history.clone().resolved());
+        for path in paths {
+            let Some(text) = read_text(&path)? else { continue };
+            let place = path.display().to_string();
+            let forged = "its history is not what the entries fold into: somebody made it up";
+            match Checkpoint::read(&text) {
+                Ok((read, _)) if read.seq != entry.seq || read.head != entry.hash || json(&read.history) != folded => {
+                    reading.found(place, format!("it is not the checkpoint of entry {}", entry.seq), forged, REMAKE);
+                }
+                Ok(_) => reading.audit.checkpoints += 1,
+                Err(CheckpointFault::Schema(schema)) => {
+                    reading.audit.unseen.push(format!("{place} has schema {schema}; this version does not use it"));
+                }
+                Err(CheckpointFault::Broken(what)) => reading.found(place, what, "it was changed after it was written", REMAKE),
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands behind the end of the chain.
+    fn rest(self, chain: &Chain, reading: &mut Reading<'_>) {
+        if !reading.audit.findings.is_empty() {
+            return; // the fold did not come that far
+        }
+        for (seq, path) in self.0.into_iter().flat_map(|(seq, paths)| paths.into_iter().map(move |path| (seq, path))) {
+            let what = format!("it stands at entry {seq}, and no group of the chain, which goes to {}, ends there", chain.seq);
+            let means = "entries at the end were removed, or somebody made the checkpoint up";
+            reading.found(path.display().to_string(), what, means, "restore the journal from a copy, or delete that file");
+        }
+    }
+}
+
+fn json(history: &History) -> String {
+    serde_json::to_string(history).expect("a history holds only what JSON can")
+}
