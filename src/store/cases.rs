@@ -1,8 +1,8 @@
 //! What holds for every store: one list of cases, each over all of them. A new store is one line in [`places`].
 
-use super::{FileStore, Holder, Lease, Store, StoreError, Stored};
-use crate::change::{Digest, Intent, Unseen, UnseenReason};
-use crate::journal::{Entry, Event};
+use super::{Anchor, FileStore, Holder, Lease, Store, StoreError, Stored};
+use crate::change::{Digest, Intent, Key, Unseen, UnseenReason};
+use crate::journal::{Entry, Event, Sealer};
 use crate::review::User;
 use crate::rollout::StepEvent;
 use crate::stack::TargetId;
@@ -18,6 +18,8 @@ struct Place {
     dir: tempfile::TempDir,
     /// Opens it as another process would.
     open: fn(&Path) -> Arc<dyn Store>,
+    /// Opens it as a process with this key would.
+    keyed: fn(&Path, &Key) -> Arc<dyn Store>,
     /// A place that nobody may write to.
     unwritable: fn() -> Arc<dyn Store>,
     /// Takes a lease from its living owner, as nobody should.
@@ -27,6 +29,10 @@ struct Place {
 impl Place {
     fn open(&self) -> Arc<dyn Store> {
         (self.open)(self.dir.path())
+    }
+
+    fn keyed(&self, key: &str) -> Arc<dyn Store> {
+        (self.keyed)(self.dir.path(), &Key::new(key.as_bytes()))
     }
 
     /// Starts one of the children below as a process of its own.
@@ -48,6 +54,10 @@ fn places() -> Vec<Place> {
         name: "file",
         dir: tempfile::tempdir().expect("a temporary directory"),
         open: |dir| Arc::new(FileStore::open(dir.join("deep/journal")).expect("a directory or nothing")),
+        keyed: |dir, key| {
+            let store = FileStore::open(dir.join("deep/journal")).expect("a directory or nothing");
+            Arc::new(store.sealed_by(Some(key)))
+        },
         unwritable: || Arc::new(FileStore::open(PathBuf::from("/sys/isobar-journal")).expect("nothing there")),
         take_away: |dir, lease| {
             let epoch = lease.epochs.values().next().expect("a lease over something");
@@ -347,6 +357,75 @@ async fn shown_previews_are_kept_apart_and_only_the_very_same_replaces_one() {
         assert_eq!(place.open().saved().await, Ok(expected.into()));
         assert_eq!(store.read().await, Ok(vec![]));
         assert_eq!(place.dir.path().read_dir().expect("the temporary directory").count(), 1);
+    }
+}
+
+/// What an I/O error says.
+fn said<T: std::fmt::Debug>(refused: Result<T, StoreError>) -> String {
+    match refused {
+        Err(StoreError::Io { what, hint: Some(_) }) => what,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn with_a_key_entries_are_sealed_and_whoever_has_none_reads_and_does_not_write() {
+    for place in places() {
+        let store = place.keyed("k");
+        let sealed = store.append(vec![paused("a"), paused("b")], &run("one"), 7, None).await.expect("it has room");
+        assert!(sealed.iter().all(|entry| entry.seal.is_some()));
+        assert_eq!(place.keyed("k").read().await.as_ref(), Ok(&sealed));
+        assert_eq!(place.open().read().await.as_ref(), Ok(&sealed));
+
+        let unsealed = place.open().append(vec![paused("c")], &run("two"), 8, None).await;
+        assert_eq!(said(unsealed), "the journal is sealed, and ISOBAR_KEY is not set");
+        let other = place.keyed("other").append(vec![paused("c")], &run("two"), 8, None).await;
+        assert_eq!(said(other), "the journal is sealed by another key than ISOBAR_KEY");
+        assert_eq!(said(place.keyed("other").history().await), "the journal is sealed by another key than ISOBAR_KEY");
+        assert_eq!(place.open().read().await, Ok(sealed), "nothing was written");
+    }
+}
+
+#[tokio::test]
+async fn a_journal_without_seals_is_refused_by_whoever_has_a_key_until_it_begins() {
+    for place in places() {
+        place.open().append(vec![paused("a")], &run("one"), 7, None).await.expect("it has room");
+        let keyed = place.keyed("k");
+        for refused in [keyed.read().await.map(drop), keyed.append(vec![paused("b")], &run("one"), 8, None).await.map(drop)] {
+            assert_eq!(said(refused), "ISOBAR_KEY is set, and no entry of the journal is sealed");
+        }
+        let key = Sealer::of_journal(&Key::new(b"k")).id().clone();
+        let began = Event::KeyBegan { key, by: User("ann".into()) };
+        keyed.append(vec![began], &run("one"), 9, None).await.expect("it begins");
+        keyed.append(vec![paused("b")], &run("one"), 10, None).await.expect("it is sealed");
+        assert_eq!(place.keyed("k").read().await.map(|entries| entries.len()), Ok(3));
+    }
+}
+
+#[tokio::test]
+async fn an_audit_meets_the_head_that_was_there_and_misses_one_that_never_was() {
+    for place in places() {
+        let store = place.open();
+        let entries = store.append(vec![paused("a"), paused("b")], &run("one"), 7, None).await.expect("it has room");
+        let there: Anchor = format!("2:{}", entries[1].hash).parse().expect("an anchor");
+        let never: Anchor = format!("3:{}", entries[1].hash).parse().expect("an anchor");
+        let audit = store.audit(std::slice::from_ref(&there)).await.expect("readable");
+        assert_eq!((audit.entries, audit.anchored, audit.findings.len()), (2, 1, 0));
+        let audit = store.audit(&[there, never]).await.expect("readable");
+        assert_eq!((audit.anchored, audit.findings.len()), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn each_hands_on_what_read_returns() {
+    for place in places() {
+        let store = place.open();
+        append_groups(&*store, "w", 4).await;
+        let taken: Arc<std::sync::Mutex<Vec<Entry>>> = Arc::default();
+        let shared = taken.clone();
+        let take = move |entry| shared.lock().expect("nobody panicked").push(entry);
+        store.each(Box::new(take)).await.expect("it is whole");
+        assert_eq!(store.read().await.as_ref(), Ok(&*taken.lock().expect("nobody panicked")));
     }
 }
 
