@@ -74,7 +74,7 @@ impl Victim {
         let set = Stored { head: None, base: "".into(), at_ms: 7, first_ms: 7, previews: vec![Err(unseen)] };
         store.save(&set).await.expect("it has room");
         let mut earlier = Vec::new();
-        for nth in 0..11 {
+        for nth in 0..7 {
             grow(&store, nth, nth + 1).await;
             earlier.push(journal(dir.path()));
         }
@@ -122,7 +122,7 @@ impl Victim {
             })?,
             Way::SwapLines => self.edit(chance, &mut tree, |lines, at, other| lines.swap(at, other))?,
             Way::InsertEntry => {
-                let seq = chance.below(15) as u64;
+                let seq = chance.below(9) as u64;
                 let prev = self.entries().get(seq as usize).map_or(Chain::empty().head, |entry| entry.prev.clone());
                 let mut chain = Chain::after(seq.max(1) - 1, prev, crate::journal::Seals::None);
                 let entry = chain.seal(held(99), &"eve".into(), seq);
