@@ -120,6 +120,7 @@ impl<'a> Reading<'a> {
     pub(super) fn broken(&mut self, place: String, what: &str, chain: &Chain, line: &[u8]) {
         let (means, seq) = (meaning(chain, line), Some(chain.seq + 1));
         self.audit.findings.push(Finding { place, seq, what: what.into(), means, next: RESTORE });
+        self.audit.unseen.push("the entries after the place where the chain breaks: nothing holds them to it".into());
         self.is_broken = true;
     }
 

@@ -5,7 +5,7 @@ use super::checkpoints::{Start, bases_dir, checkpoints_dir, numbered, read_text}
 use super::disk;
 use super::previews::set_files;
 use super::segments::Segment;
-use super::{Entry, Shelf};
+use super::{Entry, Shelf, held};
 use crate::change::Digest;
 use crate::journal::{Chain, Checkpoint, CheckpointFault, Dropped, History, is_closed, is_sealed_by};
 use crate::store::audit::Reading;
@@ -51,6 +51,7 @@ impl Shelf {
     /// Goes through all entries; returns the chain up to the first fault.
     fn entries(&self, mut start: Start, standing: &mut Standing, reading: &mut Reading<'_>) -> Result<Chain, StoreError> {
         let mut history = std::mem::take(&mut start.history);
+        let (closed, mut folded) = (start.files.closed(), None);
         let mut scan = start.scan();
         while let Some(next) = scan.next() {
             match next {
@@ -59,6 +60,9 @@ impl Shelf {
                     reading.audit.sealed += u64::from(entry.seal.is_some());
                     history.fold(&entry);
                     standing.pass(&entry, &history, reading)?;
+                    if entry.seq == closed {
+                        folded = Some(history.clone().resolved());
+                    }
                 }
                 Err(StoreError::Broken { what, place }) => {
                     let (chain, line) = scan.at();
@@ -72,9 +76,11 @@ impl Shelf {
             let torn = scan.torn();
             reading.audit.unseen.push(format!("{torn} bytes at the end: a crash cut that group short, and it never counted"));
         }
-        let chain = scan.end_chain().clone();
+        let (chain, segment) = (scan.end_chain().clone(), scan.closed().cloned());
         if let Err(StoreError::Broken { place, what }) = scan.end() {
             reading.broken_base(place, what);
+        } else if let (Some(folded), Some(segment)) = (folded, segment) {
+            *held(&self.folded) = Some((segment, folded)); // for the checkpoint that a new key needs
         }
         Ok(chain)
     }

@@ -145,6 +145,8 @@ pub(super) struct Scan {
     line: Vec<u8>,
     /// Entries whose group is not whole yet, then those to hand on.
     group: VecDeque<Entry>,
+    /// The chain at the end of the segment that was read last.
+    closed: Option<Chain>,
     /// The hash of a base that no entry has named yet.
     unvouched: Option<Digest>,
     is_over: bool,
@@ -169,6 +171,7 @@ impl Scan {
             end: from,
             line: Vec::new(),
             group: VecDeque::new(),
+            closed: None,
             unvouched: base,
             is_over: false,
         }
@@ -193,6 +196,11 @@ impl Scan {
     /// The chain after the last whole group.
     pub(super) fn end_chain(&self) -> &Chain {
         &self.end.chain
+    }
+
+    /// The chain at the end of the segment that was read last.
+    pub(super) fn closed(&self) -> Option<&Chain> {
+        self.closed.as_ref()
     }
 
     /// Bytes that a crash left after the last whole group.
@@ -278,6 +286,7 @@ impl Scan {
             let what = format!("the segment ends at entry {}, and its name says {last}", self.chain.seq);
             return Err(StoreError::Broken { place: page.piece.path.display().to_string(), what });
         }
+        self.closed = Some(self.chain.clone());
         (self.base, self.offset, self.lines) = (last, 0, 0);
         self.end = End::before(self.chain.clone());
         Ok(())

@@ -31,7 +31,7 @@ mod tests;
 
 use super::{Anchor, Audit, Boxed, Compacted, Held, Holder, Lease, Store, StoreError, Stored, Take};
 use crate::change::Key;
-use crate::journal::{Checkpoint, Entry, Event, History, Sealer};
+use crate::journal::{Chain, Checkpoint, Entry, Event, History, Sealer};
 use crate::stack::TargetId;
 use checkpoints::Start;
 use disk::Pen;
@@ -63,6 +63,8 @@ struct Shelf {
     preview_sealer: Option<Sealer>,
     /// The next writer makes a checkpoint: a reader missed one.
     is_late: AtomicBool,
+    /// What a reader without the lock folded up to the newest segment, so that the writer need not fold it again under the lock.
+    folded: Mutex<Option<(Chain, History)>>,
     entries: Mutex<Entries>,
     /// Groups that wait for the next write, in the order in which they came.
     waiting: Mutex<Vec<Group>>,
@@ -112,8 +114,8 @@ impl FileStore {
     fn new(dir: PathBuf, pen: Pen, segment_bytes: u64, key: Option<&Key>) -> Self {
         let (sealer, preview_sealer) = (key.map(Sealer::of_journal), key.map(Sealer::of_previews));
         let entries = Mutex::new(Entries::new(dir.clone(), pen, sealer.clone()));
-        let (waiting, is_late) = (Mutex::default(), AtomicBool::new(false));
-        Self { shelf: Arc::new(Shelf { dir, pen, segment_bytes, sealer, preview_sealer, is_late, entries, waiting }) }
+        let (waiting, is_late, folded) = (Mutex::default(), AtomicBool::new(false), Mutex::default());
+        Self { shelf: Arc::new(Shelf { dir, pen, segment_bytes, sealer, preview_sealer, is_late, folded, entries, waiting }) }
     }
 
     /// Runs `work` where waiting for a disk or a lock holds nobody up.
@@ -252,12 +254,35 @@ impl Shelf {
     fn history(&self) -> Result<History, StoreError> {
         let mut start = Start::newest(&self.dir, self.sealer.as_ref())?;
         self.is_late.fetch_or(start.is_late, Ordering::Relaxed);
-        let history = std::mem::take(&mut start.history);
-        self.walk(start, |entries| history.and(entries))
+        let mut history = std::mem::take(&mut start.history);
+        let (closed, is_late) = (start.files.closed(), start.is_late);
+        let ((history, folded), chain) = self.walk_on(start, |entries| {
+            let mut folded = None;
+            for entry in entries {
+                history.fold(&entry);
+                if is_late && entry.seq == closed {
+                    folded = Some(history.clone());
+                }
+            }
+            (history.resolved(), folded)
+        })?;
+        if let (Some(folded), Some(chain)) = (folded, chain) {
+            *held(&self.folded) = Some((chain, folded.resolved()));
+        }
+        Ok(history)
     }
 
     /// Hands on every entry after `start`, up to the first fault.
     fn walk<T>(&self, start: Start, take: impl FnOnce(&mut dyn Iterator<Item = Entry>) -> T) -> Result<T, StoreError> {
+        self.walk_on(start, take).map(|(taken, _)| taken)
+    }
+
+    /// The same, and returns the chain at the end of the newest segment, if any was read.
+    fn walk_on<T>(
+        &self,
+        start: Start,
+        take: impl FnOnce(&mut dyn Iterator<Item = Entry>) -> T,
+    ) -> Result<(T, Option<Chain>), StoreError> {
         let closed = start.files.closed();
         let (mut scan, mut fault) = (start.scan(), None);
         let taken = take(&mut std::iter::from_fn(|| match scan.next()? {
@@ -270,6 +295,7 @@ impl Shelf {
         if let Some(error) = fault {
             return Err(error);
         }
+        let segment = scan.closed().cloned();
         let end = scan.end()?;
         if Files::list(&self.dir)?.closed() != closed {
             let what = "a segment was closed meanwhile".into();
@@ -279,7 +305,7 @@ impl Shelf {
             Some(unsealed) => Err(unsealed.into()),
             None => {
                 held(&self.entries).has_verified(end);
-                Ok(taken)
+                Ok((taken, segment))
             }
         }
     }
@@ -353,7 +379,12 @@ impl Shelf {
     fn keep_checkpoint(&self, only: bool) -> Result<(), StoreError> {
         let mut start = Start::newest(&self.dir, self.sealer.as_ref())?;
         let closed = start.files.closed();
-        if start.chain.seq < closed {
+        if let Some((chain, history)) =
+            held(&self.folded).take().filter(|(chain, _)| (start.chain.seq..=closed).contains(&chain.seq))
+        {
+            (start.chain, start.history, start.base) = (chain, history, None);
+        }
+        if start.is_late {
             let (history, dropped) = (std::mem::take(&mut start.history), std::mem::take(&mut start.dropped));
             let mut pieces = start.files.after(start.chain.seq);
             pieces.pop(); // the tail
