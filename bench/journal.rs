@@ -1,84 +1,163 @@
-//! Makes a journal of many targets and applies, and prints how long its history takes to open: with a checkpoint, and without.
+//! Measures journals in a directory, in a ref on a disk, and in a ref behind the program `git`.
 //!
-//! `cargo run --release --example bench-journal -- TARGETS APPLIES DIR`; DIR must not be there, and is removed at the end. The
-//! journal must grow beyond one segment, 16 MiB.
+//! ```sh
+//! bench-journal append DIR                  # entries a second: one after the other, and with 64 that wait at once
+//! bench-journal open TARGETS APPLIES DIR    # how long a history takes to open: with a checkpoint, and without
+//! ```
+//!
+//! `DIR` must not be there, and is removed at the end. To say anything about checkpoints a journal must grow beyond 16 MiB.
 
 use isobar::change::{Action, ChangeMark, Digest, Intent, Key};
 use isobar::journal::{Event, Verb};
 use isobar::review::User;
 use isobar::rollout::{Outcome, Planned, Rollout, StepEvent, Wave};
 use isobar::stack::TargetId;
-use isobar::store::{FileStore, Holder, Store as _};
+use isobar::store::{FileStore, GitSite, GitStore, Holder, Location, Store};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Targets that one group of entries is about, as when many land at once.
-const AT_ONCE: usize = 100;
+type Done<T> = Result<T, Box<dyn Error>>;
 
-fn main() -> Result<(), Box<dyn Error>> {
+const USAGE: &str = "bench-journal append DIR, or bench-journal open TARGETS APPLIES DIR";
+
+/// What is appended by one writer, and by many that wait at once.
+const ALONE: usize = 50;
+const AT_ONCE: usize = 64;
+const ROUNDS: usize = 10;
+
+/// Targets that one group of entries is about, as when many land at once.
+const LAND_AT_ONCE: usize = 100;
+
+fn main() -> Done<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [targets, applies, dir] = arguments.as_slice() else { return Err("bench-journal TARGETS APPLIES DIR".into()) };
-    let (targets, applies, dir): (usize, usize, PathBuf) = (targets.parse()?, applies.parse()?, dir.into());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match arguments.as_slice() {
+        ["append", dir] => within(Path::new(dir), |dir| runtime.block_on(append(dir))),
+        ["open", targets, applies, dir] => {
+            let (targets, applies) = (targets.parse()?, applies.parse()?);
+            within(Path::new(dir), |dir| runtime.block_on(open(targets, applies, dir)))
+        }
+        _ => Err(USAGE.into()),
+    }
+}
+
+/// Works in a directory that is there only meanwhile.
+fn within(dir: &Path, work: impl FnOnce(&Path) -> Done<()>) -> Done<()> {
     if dir.exists() {
         return Err(format!("{} is there already", dir.display()).into());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let told = runtime.block_on(measure(targets, applies, &dir));
-    std::fs::remove_dir_all(&dir)?;
+    std::fs::create_dir_all(dir)?;
+    let told = work(dir);
+    std::fs::remove_dir_all(dir)?;
     told
 }
 
-async fn measure(targets: usize, applies: usize, dir: &Path) -> Result<(), Box<dyn Error>> {
-    let ids: Vec<TargetId> =
-        (0..targets).map(|at| format!("s{}@prod/r{:02}", at / 10, at % 10).parse()).collect::<Result<_, _>>()?;
-    let begin = Instant::now();
-    for apply in 0..applies {
-        write(&open(dir)?, &ids, apply).await?;
-    }
-    let written = begin.elapsed();
+/// Where a journal can be: its name, and what opens it as a process of its own would.
+struct Place {
+    name: &'static str,
+    open: Box<dyn Fn() -> Done<Arc<dyn Store>>>,
+}
 
-    let store = open(dir)?;
-    let begin = Instant::now();
-    let history = store.history().await?;
-    let with = begin.elapsed();
-    let (entries, known) = (history.head().map_or(0, |(seq, _)| seq), history.targets().count());
-    let checkpoint = size(&dir.join("checkpoints"))? / 2; // two are kept
-    let tail = std::fs::metadata(dir.join("entries.jsonl"))?.len();
+fn places(dir: &Path) -> Done<[Place; 3]> {
+    let origin = |name: &str| -> Done<PathBuf> {
+        let path = dir.join(name);
+        git2::Repository::init_bare(&path)?;
+        Ok(path)
+    };
+    let key = Key::new(b"the key of a benchmark");
+    let (near, far) = (origin("near.git")?, origin("far.git")?);
+    let in_git = |name: &str, location: Location| {
+        let (site, key) = (site(&dir.join(name), location), key.clone());
+        Box::new(move || -> Done<Arc<dyn Store>> { Ok(Arc::new(GitStore::open(site.clone()).sealed_by(Some(&key)))) })
+    };
+    let (file, own_key) = (dir.join("file"), key.clone());
+    let in_directory = move || -> Done<Arc<dyn Store>> { Ok(Arc::new(FileStore::open(file.clone())?.sealed_by(Some(&own_key)))) };
+    let address: Arc<str> = format!("file://{}", far.display()).into();
+    Ok([
+        Place { name: "a directory", open: Box::new(in_directory) },
+        Place { name: "a ref on a disk", open: in_git("near", Location::Disk(near)) },
+        Place { name: "a ref behind `git`", open: in_git("far", Location::Address(address)) },
+    ])
+}
 
-    std::fs::remove_dir_all(dir.join("checkpoints"))?;
-    let begin = Instant::now();
-    let folded = open(dir)?.history().await?;
-    let without = begin.elapsed();
-    if folded.head() != history.head() || known != targets {
-        return Err("the two histories differ".into());
+fn site(dir: &Path, location: Location) -> GitSite {
+    let variables: BTreeMap<String, String> = std::env::vars().filter(|(name, _)| name == "PATH").collect();
+    let (cache, locks) = (dir.join("cache"), dir.join("locks"));
+    GitSite { location, reference: "refs/isobar/journal".into(), cache, locks, variables, settings: Vec::new() }
+}
+
+async fn append(dir: &Path) -> Done<()> {
+    let mut out = std::io::stdout();
+    writeln!(out, "| journal in | an entry, one after the other | entries/s, {AT_ONCE} at once |\n|---|---|---|")?;
+    for Place { name, open } in places(dir)? {
+        let (store, run): (_, Arc<str>) = (open()?, "bench".into());
+        let event = || vec![Event::Paused { by: User("bench".into()), reason: "to be measured".into() }];
+        store.append(event(), &run, 1, None).await?;
+
+        let begin = Instant::now();
+        for _ in 0..ALONE {
+            store.append(event(), &run, 1, None).await?;
+        }
+        let alone_ms = begin.elapsed().as_secs_f64() * 1_000.0 / ALONE as f64;
+
+        let begin = Instant::now();
+        for _ in 0..ROUNDS {
+            let waiting: Vec<_> = (0..AT_ONCE).map(|_| store.append(event(), &run, 1, None)).collect();
+            futures::future::try_join_all(waiting).await?;
+        }
+        let at_once = (AT_ONCE * ROUNDS) as f64 / begin.elapsed().as_secs_f64();
+        writeln!(out, "| {name} | {alone_ms:.1} ms | {at_once:.0} |")?;
     }
-    let bytes = size(dir)? + size(&dir.join("segments"))?;
-    writeln!(
-        std::io::stdout(),
-        "{targets} targets × {applies} applies: {entries} entries, {:.2} GB, written and sealed in {:.0} s; opened in {:.3} s through a checkpoint of {:.1} MB and a tail of {:.1} MB, in {:.1} s without",
-        bytes as f64 / 1e9,
-        written.as_secs_f64(),
-        with.as_secs_f64(),
-        checkpoint as f64 / 1e6,
-        tail as f64 / 1e6,
-        without.as_secs_f64(),
-    )?;
     Ok(())
 }
 
-fn open(dir: &Path) -> Result<FileStore, Box<dyn Error>> {
-    Ok(FileStore::open(dir.to_path_buf())?.sealed_by(Some(&Key::new(b"the key of a benchmark"))))
+async fn open(targets: usize, applies: usize, dir: &Path) -> Done<()> {
+    let ids: Vec<TargetId> =
+        (0..targets).map(|at| format!("s{}@prod/r{:02}", at / 10, at % 10).parse()).collect::<Result<_, _>>()?;
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "| journal in | targets × applies | entries | written in | opens in | every entry read in |\n|---|---|---|---|---|---|"
+    )?;
+    for Place { name, open } in places(dir)? {
+        let begin = Instant::now();
+        let store = open()?;
+        for apply in 0..applies {
+            write(&*store, &ids, apply).await?;
+        }
+        let written = begin.elapsed();
+
+        let begin = Instant::now();
+        let history = open()?.history().await?;
+        let opened = begin.elapsed();
+        if history.targets().count() != targets {
+            return Err("the history lacks targets".into());
+        }
+        let begin = Instant::now();
+        open()?.each(Box::new(drop)).await?;
+        writeln!(
+            out,
+            "| {name} | {targets} × {applies} | {} | {:.0} s | {:.2} s | {:.1} s |",
+            history.head().map_or(0, |(seq, _)| seq),
+            written.as_secs_f64(),
+            opened.as_secs_f64(),
+            begin.elapsed().as_secs_f64(),
+        )?;
+    }
+    Ok(())
 }
 
 /// One apply of every target, as a run writes it: announced, planned, cleared, started, finished, settled.
-async fn write(store: &FileStore, ids: &[TargetId], apply: usize) -> Result<(), Box<dyn Error>> {
+async fn write(store: &dyn Store, ids: &[TargetId], apply: usize) -> Done<()> {
     let (run, commit): (Arc<str>, Arc<str>) =
         (format!("run-{apply}").into(), Digest::of_bytes(&apply.to_be_bytes()).as_str()[..40].into());
     let at_ms = apply as u64 * 3_600_000;
-    let holder = Holder { run: run.clone(), host: "bench".into(), pid: std::process::id(), since_ms: at_ms };
+    let holder = Holder { run: run.clone(), host: "bench".into(), pid: std::process::id(), since_ms: at_ms, job: None };
     let lease = store.acquire(ids, holder).await?;
     let rollout: Arc<str> = format!("r{apply}").into();
     let planned = |id: &TargetId| Planned { target: id.clone(), intent: Intent::Converge, after: vec![] };
@@ -87,7 +166,7 @@ async fn write(store: &FileStore, ids: &[TargetId], apply: usize) -> Result<(), 
         environment: "prod".into(),
         after: vec![],
         targets: ids.iter().map(planned).collect(),
-        max_parallel: AT_ONCE,
+        max_parallel: LAND_AT_ONCE,
         failure_tolerance: 0,
         gates: vec![],
         bake_secs: 0,
@@ -108,7 +187,7 @@ async fn write(store: &FileStore, ids: &[TargetId], apply: usize) -> Result<(), 
         holes: vec![],
     };
     let step = |step: StepEvent| Event::Step { rollout: rollout.clone(), step };
-    for some in ids.chunks(AT_ONCE) {
+    for some in ids.chunks(LAND_AT_ONCE) {
         let cleared = some.iter().map(|target| Event::Cleared {
             target: target.clone(),
             commit: commit.clone(),
@@ -135,14 +214,4 @@ async fn write(store: &FileStore, ids: &[TargetId], apply: usize) -> Result<(), 
     store.append(vec![verified, Event::Settled { commit, scope: None, behind: vec![] }], &run, at_ms, Some(&lease)).await?;
     store.release(lease).await?;
     Ok(())
-}
-
-/// Bytes of the files in `dir`.
-fn size(dir: &Path) -> Result<u64, Box<dyn Error>> {
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(dir)? {
-        let metadata = entry?.metadata()?;
-        bytes += if metadata.is_file() { metadata.len() } else { 0 };
-    }
-    Ok(bytes)
 }

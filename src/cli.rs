@@ -1,395 +1,102 @@
 //! Flags, environment and event to a request. Clap stays in here.
 
-use crate::command::{self, Anchor, Form, Review, Selector};
-use crate::exit::{CODES, Exit, Failure};
+mod flags;
+mod reference;
+
+pub use reference::reference;
+
+use crate::command::{self, STOP_PATIENCE};
+use crate::exit::{Exit, Failure};
 use crate::world::{Environment, Stop, Terminal, World};
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
-
-/// Keeps every region of a fleet equal to what the repository says.
-#[derive(Parser, Debug)]
-#[command(name = "isobar", version, about, after_help = after_help(), max_term_width = 110)]
-struct Cli {
-    #[command(subcommand)]
-    verb: Verb,
-    /// Work in this directory
-    #[arg(short = 'C', long, global = true, value_name = "DIR")]
-    directory: Option<PathBuf>,
-    /// Say only results and failures
-    #[arg(short, long, global = true)]
-    quiet: bool,
-    /// No colour, even on a terminal
-    #[arg(long, global = true)]
-    no_color: bool,
-    /// File of local reviews, outside the working tree
-    #[arg(long, global = true, env = "ISOBAR_REVIEWS", value_name = "FILE")]
-    reviews: Option<PathBuf>,
-}
-
-#[derive(Subcommand, Debug)]
-enum Verb {
-    /// What would change, in every region, and what policy says of it
-    Preview(PreviewArgs),
-    /// Policy again on the previews that were shown; starts no engine
-    Judge(JudgeArgs),
-    /// Brings every target to the head of the code, in waves
-    Apply(ApplyArgs),
-    /// What moved without us; --fix puts it back
-    Drift(DriftArgs),
-    /// Goes on with rollouts that wait for a bake or a gate
-    Tick(ApplyArgs),
-    /// What runs where: revision, when, by whom, drift, and what waits for what
-    Status(StatusArgs),
-    /// The targets, or with --changed those that a change touches
-    List(ListArgs),
-    /// Which stack waits for which, as text, DOT or Mermaid
-    Graph(GraphArgs),
-    /// Why a target is touched or not, where its values come from, what it waits for
-    Why(WhyArgs),
-    /// Explains every unknown outcome and closes it by a fresh preview
-    Recover(RecoverArgs),
-    /// Starts nothing new anywhere until resume
-    Pause(PauseArgs),
-    /// Ends a pause, and lets stopped rollouts go on
-    Resume(JsonArgs),
-    /// Skips one region until a time, or until released
-    Hold(HoldArgs),
-    /// Proves the journal, exports it for an auditor, seals it with a key, compacts it
-    #[command(subcommand)]
-    Audit(AuditVerb),
-    /// Reads the definitions only: every mistake with its line
-    Check(JsonArgs),
-    /// Writes a commented starter fleet into this repository
-    Init(InitArgs),
-    /// Plays a pull request's life in a scratch repository
-    Demo(DemoArgs),
-    /// What is missing on this machine or in this repository, with the command that mends it
-    Doctor(JsonArgs),
-    /// The JSON Schemas of the definitions, of --json and of the journal
-    Schema(SchemaArgs),
-    /// Completions for a shell
-    Completions {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
-    /// Man pages, into a directory
-    Man {
-        /// The directory, made if it is not there
-        directory: PathBuf,
-    },
-}
-
-#[derive(Args, Debug, Default)]
-struct Select {
-    /// Targets: network@prod/eu-west-1, network, network@prod/*, @staging/*
-    #[arg(value_name = "TARGET")]
-    targets: Vec<String>,
-    /// Only regions that match, such as prod/*
-    #[arg(long, value_name = "REGION")]
-    region: Vec<String>,
-    /// Only regions or stacks with this label
-    #[arg(long, value_name = "KEY=VALUE")]
-    label: Vec<String>,
-    /// Print JSON, on one line
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args, Debug)]
-struct PreviewArgs {
-    #[command(flatten)]
-    select: Select,
-    /// Compare with this revision instead of what was applied
-    #[arg(long, value_name = "REV")]
-    base: Option<String>,
-    /// Preview this revision, merged into --base
-    #[arg(long, value_name = "REV")]
-    head: Option<String>,
-    /// Every selected target, touched or not
-    #[arg(long)]
-    all: bool,
-    /// A decision on what is shown: NAME=approve or NAME=reject
-    #[arg(long, value_name = "NAME=DECISION")]
-    review: Vec<Review>,
-    /// Write the pull-request comment to this file
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-    /// Exit with 2 when something would change
-    #[arg(long)]
-    exit_code: bool,
-    /// Previews at once
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    parallel: Option<usize>,
-}
-
-#[derive(Args, Debug)]
-struct JudgeArgs {
-    #[command(flatten)]
-    select: Select,
-    /// A decision on what was shown: NAME=approve or NAME=reject, with @DIGEST for one preview
-    #[arg(long, value_name = "NAME=DECISION")]
-    review: Vec<Review>,
-    /// Write the pull-request comment to this file
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-struct ApplyArgs {
-    #[command(flatten)]
-    select: Select,
-    /// A decision on what was shown before: NAME=approve or NAME=reject, with @DIGEST for one preview
-    #[arg(long, value_name = "NAME=DECISION")]
-    review: Vec<Review>,
-    /// Write the pull-request comment to this file
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-    /// Targets in flight at most, below what the rollout allows
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    parallel: Option<usize>,
-}
-
-#[derive(Args, Debug)]
-struct DriftArgs {
-    #[command(flatten)]
-    select: Select,
-    /// Put back what was changed or removed by hand, as a rollout under the same policy
-    #[arg(long)]
-    fix: bool,
-    /// A decision on what was shown before, for --fix
-    #[arg(long, value_name = "NAME=DECISION")]
-    review: Vec<Review>,
-    /// Write the report as Markdown to this file
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-    /// Looks at once
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    parallel: Option<usize>,
-}
-
-#[derive(Args, Debug)]
-struct StatusArgs {
-    #[command(flatten)]
-    select: Select,
-    /// Write one self-contained HTML page to this file
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-struct ListArgs {
-    #[command(flatten)]
-    select: Select,
-    /// Only what a change touches
-    #[arg(long)]
-    changed: bool,
-    /// Compare with this revision instead of what was applied
-    #[arg(long, value_name = "REV")]
-    base: Option<String>,
-    /// List this revision, merged into --base
-    #[arg(long, value_name = "REV")]
-    head: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum DrawingArg {
-    #[default]
-    Text,
-    Dot,
-    Mermaid,
-}
-
-#[derive(Args, Debug)]
-struct GraphArgs {
-    /// The drawing's language
-    #[arg(long, value_enum, default_value_t)]
-    format: DrawingArg,
-    /// Draw targets, not stacks
-    #[arg(long)]
-    targets: bool,
-    /// Print JSON, on one line
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args, Debug)]
-struct WhyArgs {
-    /// The target, such as network@prod/eu-west-1
-    target: String,
-    /// Compare with this revision instead of what was applied
-    #[arg(long, value_name = "REV")]
-    base: Option<String>,
-    /// Print JSON, on one line
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args, Debug)]
-struct RecoverArgs {
-    #[command(flatten)]
-    select: Select,
-}
-
-#[derive(Args, Debug)]
-struct JsonArgs {
-    /// Print JSON, on one line
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args, Debug)]
-struct PauseArgs {
-    /// Why, for those who meet the pause
-    #[arg(long, value_parser = reason)]
-    reason: String,
-    /// Print JSON, on one line
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args, Debug)]
-struct HoldArgs {
-    /// The region, such as prod/eu-west-1
-    region: String,
-    /// A time (2026-12-01T08:00:00Z), a date, or a duration from now (4h)
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
-    /// Why, for those who meet the hold
-    #[arg(long, value_parser = reason)]
-    reason: Option<String>,
-    /// End the hold
-    #[arg(long, conflicts_with_all = ["until", "reason"])]
-    release: bool,
-    /// Print JSON, on one line
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Subcommand, Debug)]
-enum AuditVerb {
-    /// Looks at every entry, checkpoint and stored preview, and says what is not what was written
-    Verify(AnchorArgs),
-    /// One row an apply: when, what, approved by whom and by which policy, run by whom, and how it ended
-    Export(ExportArgs),
-    /// Begins to seal the journal with ISOBAR_KEY: the first key, or the next (with ISOBAR_KEY_BEFORE)
-    Seal(AnchorArgs),
-    /// Lets old entries go; what they folded into is kept and proven
-    Compact(CompactArgs),
-}
-
-#[derive(Args, Debug)]
-struct AnchorArgs {
-    /// The journal's head as a report named it, such as 1234:6767a4959fffd68d; it must be there
-    #[arg(long, value_name = "HEAD")]
-    anchor: Vec<Anchor>,
-    /// Print JSON, on one line
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum ExportFormat {
-    /// One object a line
-    #[default]
-    Json,
-    Csv,
-}
-
-#[derive(Args, Debug)]
-struct ExportArgs {
-    /// Only what ended since: a time, a date, or a duration until now (90d)
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// How rows are written
-    #[arg(long, value_enum, default_value_t)]
-    format: ExportFormat,
-}
-
-#[derive(Args, Debug)]
-struct CompactArgs {
-    /// A time, a date, or a duration until now (365d); newer entries stay
-    #[arg(long, value_name = "TIME")]
-    before: String,
-    /// Print JSON, on one line
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args, Debug)]
-struct InitArgs {
-    /// Three stacks in six regions with policy and waves, instead of one stack in two
-    #[arg(long)]
-    example: bool,
-}
-
-#[derive(Args, Debug)]
-struct DemoArgs {
-    /// Make the scratch repository here instead of in a temporary directory
-    #[arg(long, value_name = "DIR")]
-    into: Option<PathBuf>,
-    /// Never wait for a reader
-    #[arg(long)]
-    no_pause: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum SchemaArg {
-    Isobar,
-    Stack,
-    Report,
-    Journal,
-}
-
-#[derive(Args, Debug)]
-struct SchemaArgs {
-    /// isobar.yaml, stack.yaml, what --json prints, or a line of the journal
-    #[arg(value_enum)]
-    which: SchemaArg,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("at least one at once, or nothing would ever begin; leave the flag out for the default".into()),
-        Ok(number) => Ok(number),
-        Err(_) => Err("a whole number, at least 1".into()),
-    }
-}
-
-/// A reason is read by people who did not give it.
-fn reason(text: &str) -> Result<String, String> {
-    match text.trim() {
-        "" => Err("a reason is read by those who meet it; say why".into()),
-        said => Ok(said.into()),
-    }
-}
-
-fn after_help() -> String {
-    let codes: Vec<String> = CODES.iter().map(|(code, about)| format!("  {code:>3}  {about}")).collect();
-    format!("Exit codes:\n{}", codes.join("\n"))
-}
+use clap::{CommandFactory as _, Parser as _};
+use flags::{ApplyArgs, AuditVerb, Cli, DrawingArg, ExportFormat, PreviewArgs, SchemaArg, SchemaArgs, Verb};
+use std::ffi::OsString;
+use std::time::Duration;
 
 /// Runs the binary: parses, acts, and returns the exit code.
-pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>, environment: Environment) -> u8 {
+pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let as_json = arguments.iter().any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _closed_pipe = error.print();
-            return if error.use_stderr() { 64 } else { 0 };
-        }
+        Err(error) => return refuse(&error, as_json, &environment),
     };
     trace(&environment);
     let terminal = Terminal::new(&environment, cli.quiet, cli.no_color);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let ended = match runtime {
-        Ok(runtime) => runtime.block_on(act(cli, environment, terminal.clone())),
+    let ended = match start(cli, environment, terminal.clone()) {
+        Ok(ended) => ended,
         Err(error) => Err(Failure::World(format!("starting the runtime: {error}"), None)),
     };
     match ended {
         Ok(exit) => exit.code(),
         Err(failure) => {
+            if as_json {
+                command::say_failure(&terminal, &failure);
+            }
             terminal.complain(&failure.to_string());
             failure.code()
         }
+    }
+}
+
+/// Says why a command line makes no sense; help and the version are no refusals.
+fn refuse(error: &clap::Error, as_json: bool, environment: &Environment) -> u8 {
+    let _closed_pipe = error.print();
+    if !error.use_stderr() {
+        return 0;
+    }
+    let text = error.to_string();
+    let what: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: ")).unwrap_or("isobar help shows what makes sense");
+    let failure = Failure::usage(what.join(" ").trim_start_matches("error: "), tip);
+    if as_json {
+        command::say_failure(&Terminal::new(environment, false, true), &failure);
+    }
+    failure.code()
+}
+
+/// A run that was told to stop ends within 7 s, whatever it is doing; the last part of them is for the process to end in.
+const STOP_DEADLINE: Duration = Duration::from_millis(6_500);
+const _: () = assert!(STOP_PATIENCE.as_millis() < STOP_DEADLINE.as_millis());
+/// For the last words of a run that did not end by itself: the pipe it hangs on may be the one they go to.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+/// Bytes of stack, as the first thread of a program has.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// Works on a thread of its own, while this one listens for signals: when this one returns, nothing that still hangs on a disk, a
+/// pipe or an engine keeps the process alive.
+fn start(cli: Cli, environment: Environment, terminal: Terminal) -> std::io::Result<Result<Exit, Failure>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ears = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (stop, listens, said) = (Stop::default(), cli.verb.has_world(), terminal.clone());
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let heard = stop.clone();
+    let work = std::thread::Builder::new().name("isobar".into()).stack_size(STACK).spawn(move || {
+        let nobody_waits = tell.send(runtime.block_on(act(cli, environment, terminal, heard)));
+        drop(nobody_waits);
+        runtime.shutdown_background();
+    })?;
+
+    let ended = ears.block_on(async {
+        if listens {
+            listen(stop.clone());
+        }
+        tokio::select! {
+            biased;
+            ended = told => ended.ok(),
+            () = stop.wait_out(STOP_DEADLINE) => {
+                std::thread::spawn(move || said.complain("stopped before all was told; isobar status shows what is recorded"));
+                tokio::time::sleep(LAST_WORDS).await;
+                stop.asked().map(|signal| Ok(Exit::Interrupted(signal)))
+            }
+        }
+    });
+    match ended {
+        Some(ended) => Ok(ended),
+        None => match work.join() {
+            Ok(()) => Err(std::io::Error::other("the run ended without a word")),
+            Err(panic) => std::panic::resume_unwind(panic),
+        },
     }
 }
 
@@ -401,7 +108,7 @@ fn trace(environment: &Environment) {
     drop(begun); // a second start in one process keeps the first writer
 }
 
-async fn act(cli: Cli, environment: Environment, terminal: Terminal) -> Result<Exit, Failure> {
+async fn act(cli: Cli, environment: Environment, terminal: Terminal, stop: Stop) -> Result<Exit, Failure> {
     let here = match &cli.directory {
         Some(directory) => directory.clone(),
         None => {
@@ -416,32 +123,36 @@ async fn act(cli: Cli, environment: Environment, terminal: Terminal) -> Result<E
         Verb::Init(args) => return command::init::run(&here, &terminal, args.example),
         _ => {}
     }
-    let stop = Stop::default();
-    listen(stop.clone());
-    let world = command::open(&here, cli.reviews.clone(), environment, terminal, stop)?;
-    verb(&world, cli.verb).await
+    let world = command::open(&here, cli.reviews.clone(), environment, terminal, stop).await?;
+    let exit = verb(&world, cli.verb).await?;
+    Ok(world.stop.asked().map_or(exit, Exit::Interrupted))
+}
+
+impl Verb {
+    /// It works on a repository; the others have nothing to record, and a signal ends them as it ends any program.
+    fn has_world(&self) -> bool {
+        match self {
+            Verb::Init(_) | Verb::Demo(_) | Verb::Schema(_) | Verb::Completions { .. } | Verb::Man { .. } => false,
+            Verb::Preview(_) | Verb::Judge(_) | Verb::Apply(_) | Verb::Drift(_) | Verb::Tick(_) | Verb::Status(_) => true,
+            Verb::List(_) | Verb::Graph(_) | Verb::Why(_) | Verb::Recover(_) | Verb::Pause(_) | Verb::Resume(_) => true,
+            Verb::Hold(_) | Verb::Audit(_) | Verb::Check(_) | Verb::Doctor(_) => true,
+        }
+    }
 }
 
 async fn verb(world: &World, verb: Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Preview(args) => command::preview::run(world, &preview(args)?).await,
         Verb::Judge(args) => {
-            let (selector, json) = args.select.read()?;
-            let form = Form { json, markdown: args.markdown };
-            command::judge::run(world, &command::judge::Request { selector, form, reviews: args.review }).await
+            let (selector, form, reviews) = args.read()?;
+            command::judge::run(world, &command::judge::Request { selector, form, reviews }).await
         }
         Verb::Apply(args) => command::apply::run(world, &apply(args)?).await,
         Verb::Tick(args) => command::apply::tick(world, &apply(args)?).await,
         Verb::Drift(args) => {
-            let (selector, json) = args.select.read()?;
-            let form = Form { json, markdown: args.markdown };
-            let request = command::drift::Request {
-                selector,
-                form,
-                reviews: args.review,
-                fix: args.fix,
-                parallel: args.parallel.unwrap_or(0),
-            };
+            let (selector, form, reviews) = args.decide.read()?;
+            let request =
+                command::drift::Request { selector, form, reviews, fix: args.fix, parallel: args.parallel.unwrap_or(0) };
             command::drift::run(world, &request).await
         }
         Verb::Status(args) => {
@@ -463,9 +174,9 @@ async fn verb(world: &World, verb: Verb) -> Result<Exit, Failure> {
         }
         Verb::Why(args) => command::why::run(world, &args.target, args.base.as_deref(), args.json).await,
         Verb::Recover(args) => {
-            let (selector, json) = args.select.read()?;
-            let form = Form { json, markdown: None };
-            command::recover::run(world, &command::recover::Request { selector, form }).await
+            let (selector, form) = args.tell.read()?;
+            let release = args.release.zip(args.reason);
+            command::recover::run(world, &command::recover::Request { selector, form, release }).await
         }
         Verb::Pause(args) => command::control::pause(world, &args.reason, args.json).await,
         Verb::Resume(args) => command::control::resume(world, args.json).await,
@@ -489,36 +200,23 @@ async fn verb(world: &World, verb: Verb) -> Result<Exit, Failure> {
     }
 }
 
-impl Select {
-    fn read(self) -> Result<(Selector, bool), Failure> {
-        let selector = Selector::parse(&self.targets, &self.region, &self.label);
-        let selector = selector.map_err(|why| Failure::usage(why, "isobar list shows every target"))?;
-        Ok((selector, self.json))
-    }
-}
-
 fn preview(args: PreviewArgs) -> Result<command::preview::Request, Failure> {
-    let (selector, json) = args.select.read()?;
+    let (selector, form, reviews) = args.decide.read()?;
     Ok(command::preview::Request {
         selector,
-        form: Form { json, markdown: args.markdown },
+        form,
         base: args.base,
         head: args.head,
         all: args.all,
-        reviews: args.review,
+        reviews,
         exit_code: args.exit_code,
         parallel: args.parallel.unwrap_or(0),
     })
 }
 
 fn apply(args: ApplyArgs) -> Result<command::apply::Request, Failure> {
-    let (selector, json) = args.select.read()?;
-    Ok(command::apply::Request {
-        selector,
-        form: Form { json, markdown: args.markdown },
-        reviews: args.review,
-        parallel: args.parallel.unwrap_or(0),
-    })
+    let (selector, form, reviews) = args.decide.read()?;
+    Ok(command::apply::Request { selector, form, reviews, parallel: args.parallel.unwrap_or(0) })
 }
 
 fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -558,80 +256,4 @@ fn listen(stop: Stop) {
             }
         });
     }
-}
-
-/// The whole command line as Markdown, for `docs/commands.md`.
-pub fn reference() -> String {
-    let mut text = String::from(REFERENCE);
-    let mut root = Cli::command();
-    root.build();
-    text.push_str("\n## Everywhere\n\nThese go with every verb.\n\n");
-    text.push_str(&arguments(root.get_arguments()));
-    for verb in root.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
-        let usage = verb.render_usage().to_string();
-        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-        text.push_str(&format!("\n## isobar {}\n\n{about}.\n\n", verb.get_name()));
-        text.push_str(&format!("```text\n{}\n```\n\n", usage.trim_start_matches("Usage: ")));
-        text.push_str(&arguments(verb.get_arguments().filter(|argument| !argument.is_global_set())));
-        for part in verb.get_subcommands().filter(|part| part.get_name() != "help") {
-            let about = part.get_about().map(ToString::to_string).unwrap_or_default();
-            text.push_str(&format!("\n**isobar {} {}**: {about}.\n\n", verb.get_name(), part.get_name()));
-            text.push_str(&arguments(part.get_arguments().filter(|argument| !argument.is_global_set())));
-        }
-    }
-    text.push_str(ENVIRONMENT);
-    text.push_str("\n## Exit codes\n\nThe same for every verb; scripts may rely on them.\n\n| code | meaning |\n| --- | --- |\n");
-    CODES.iter().for_each(|(code, about)| text.push_str(&format!("| {code} | {about} |\n")));
-    text
-}
-
-const REFERENCE: &str = "# Commands
-
-<!-- Generated from the command line by a test; run `ISOBAR_WRITE=1 cargo test docs` to renew it. -->
-
-Every verb, its arguments, and the [exit codes](#exit-codes). `isobar help VERB` tells the same, `isobar man DIR` writes man pages
-and `isobar completions SHELL` completes them.
-
-A **TARGET** is a stack in a region. `network@prod/eu-west-1` is one target, `network` that stack in every region, `network@prod/*` in
-those of an environment, and `@staging/*` everything there. `*` stands for any characters. Several targets are *or*, and with
-`--region` and `--label` *and*. A pattern that matches nothing is a failure, never a green.
-";
-
-const ENVIRONMENT: &str = "
-## Environment
-
-| variable | meaning |
-| --- | --- |
-| `ISOBAR_KEY` | Keys the digests of sensitive values, so that an approval can be bound to them, and [seals the journal](journal.md#seals); any text that is hard to guess |
-| `ISOBAR_KEY_BEFORE` | The key that sealed the journal before `ISOBAR_KEY`, for `isobar audit seal` |
-| `ISOBAR_REVIEWS` | The file of local reviews, instead of one below `XDG_STATE_HOME` |
-| `ISOBAR_LOG` | What happens inside, to standard error: `info`, `debug`, or a filter by room |
-| `ISOBAR_NOW_MS` | The time, in milliseconds since 1970, for tests |
-| `NO_COLOR` | No colour |
-| what a definition names as `!secret NAME` | The value of that secret |
-";
-
-fn arguments<'a>(arguments: impl Iterator<Item = &'a clap::Arg>) -> String {
-    let mut text = String::new();
-    for argument in arguments.filter(|argument| !["help", "version"].contains(&argument.get_id().as_str())) {
-        let value = argument.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
-        let takes = argument.get_action().takes_values() && !value.is_empty();
-        let short = argument.get_short().map(|short| format!("`-{short}`, ")).unwrap_or_default();
-        let name = match argument.get_long() {
-            Some(long) if takes => format!("{short}`--{long} {value}`"),
-            Some(long) => format!("{short}`--{long}`"),
-            None => format!("`{value}`"),
-        };
-        let mut help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-        let choices: Vec<String> =
-            argument.get_possible_values().iter().map(|choice| format!("`{}`", choice.get_name())).collect();
-        if takes && !choices.is_empty() {
-            help.push_str(&format!(" ({})", choices.join(", ")));
-        }
-        if let Some(variable) = argument.get_env() {
-            help.push_str(&format!(" (or `{}`)", variable.to_string_lossy()));
-        }
-        text.push_str(&format!("| {name} | {} |\n", help.trim().replace('|', "\\|").replace('*', "\\*")));
-    }
-    if text.is_empty() { text } else { format!("| argument | meaning |\n| --- | --- |\n{text}") }
 }

@@ -20,7 +20,7 @@ pub struct Finding {
     pub addresses: Vec<Arc<str>>,
     /// In the order of the previews.
     pub targets: Vec<TargetId>,
-    /// For `NotChecked`: why.
+    /// Why it could not be looked at; or why it would change though its code did not.
     pub why: Option<Arc<str>>,
 }
 
@@ -42,7 +42,7 @@ impl Class {
             Class::OutOfBand => "out-of-band",
             Class::Missing => "missing",
             Class::Unmanaged => "unmanaged",
-            Class::UnappliedCommit => "unapplied commit",
+            Class::UnappliedCommit => "not applied",
             Class::NotChecked => "not checked",
         }
     }
@@ -89,6 +89,9 @@ pub fn compare<P: Borrow<Preview>>(history: &History, previews: &[Result<P, Unse
     })
 }
 
+/// Why our own documents would change though no code did.
+const NEW_VALUE: &str = "a secret or an output that it uses changed: isobar apply";
+
 /// How a target's code stands to what was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Code {
@@ -111,7 +114,9 @@ fn gather<P: Borrow<Preview>>(previews: &[Result<P, Unseen>], code: impl Fn(&Tar
                 let stack: Arc<str> = preview.target.stack.as_str().into();
                 for (class, addresses) in classes(preview, code(&preview.target)) {
                     let addresses = addresses.into_iter().collect();
-                    same.entry((class, stack.clone(), addresses, None)).or_default().push(preview.target.clone());
+                    let new = class == Class::UnappliedCommit && code(&preview.target) == Code::Applied;
+                    let why = new.then(|| NEW_VALUE.into());
+                    same.entry((class, stack.clone(), addresses, why)).or_default().push(preview.target.clone());
                 }
             }
             Err(unseen) => {
@@ -239,7 +244,7 @@ mod tests {
                 "out-of-band: a e: net@prod/eu",
                 "missing: b: net@prod/eu",
                 "unmanaged: c: net@prod/eu",
-                "unapplied commit: d: net@prod/eu",
+                "not applied: d: net@prod/eu",
             ],
         );
     }
@@ -252,11 +257,8 @@ mod tests {
 
     #[test]
     fn what_was_never_applied_is_our_own_code_whatever_lies_there() {
-        let drift = check(
-            true,
-            &[preview("net@prod/eu", "!a ~b +c")],
-            &["unmanaged: c: net@prod/eu", "unapplied commit: a b: net@prod/eu"],
-        );
+        let drift =
+            check(true, &[preview("net@prod/eu", "!a ~b +c")], &["unmanaged: c: net@prod/eu", "not applied: a b: net@prod/eu"]);
         assert_eq!(compare(&History::default(), &[preview("net@prod/eu", "!a ~b +c")], &BTreeSet::new()), drift);
     }
 

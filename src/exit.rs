@@ -16,7 +16,7 @@ pub enum Exit {
     NotCleared,
     /// Targets failed or are unknown, a rollout stopped, or not every target is accounted for.
     Unfinished,
-    /// A signal asked us to stop; what was in flight is recorded.
+    /// A signal asked us to stop; what was done is recorded.
     Interrupted(i32),
 }
 
@@ -33,17 +33,20 @@ pub enum Failure {
 
 /// The table, in the order of the docs.
 pub const CODES: &[(u8, &str)] = &[
-    (0, "nothing to do, or all good (a rollout that bakes is good: `isobar tick` goes on)"),
+    (
+        0,
+        "nothing to do, or all good (a rollout that bakes is good: `isobar tick` goes on; so is a preview of what is not cleared yet)",
+    ),
     (1, "a target failed or is unknown, a rollout stopped, or the command could not do its work"),
     (
         2,
         "a clear answer that is not \"clean\": drift was found, doctor misses something, the journal is not what was written, or with --exit-code something would change",
     ),
-    (3, "policy denies, or somebody must approve first"),
+    (3, "policy denies, or somebody must approve first (judge, apply, tick, recover and drift --fix; a preview of that is good)"),
     (64, "the command line makes no sense"),
     (65, "mistakes in definitions; each is printed with its line"),
-    (130, "stopped by SIGINT; what was in flight is recorded"),
-    (143, "stopped by SIGTERM; what was in flight is recorded"),
+    (130, "stopped by SIGINT; what was done is recorded, what did not come back within 5 s is unknown"),
+    (143, "stopped by SIGTERM; the same"),
 ];
 
 impl Exit {
@@ -111,7 +114,7 @@ impl From<HostError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let hint = match &error {
-            StoreError::Held { .. } => Some("wait until that run has ended, or see who it is: isobar status".to_string()),
+            StoreError::Held { .. } => Some("wait until that run has ended; isobar status shows who writes".to_string()),
             StoreError::Fenced(_) => Some("another run took over; this one stopped writing: isobar status".into()),
             StoreError::Broken { .. } => Some(
                 "nothing is applied on a broken journal; isobar audit verify says where it is, what it means and what to do"

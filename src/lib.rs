@@ -36,6 +36,8 @@ pub mod host;
 pub mod probe;
 /// One external command: argument vector, closed environment, deadline, process group.
 pub mod process;
+/// The wish to stop, and who hears it.
+pub mod stop;
 /// Where the journal lives.
 pub mod store;
 /// Git: sources at a commit, paths changed since the merge base.

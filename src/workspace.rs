@@ -5,7 +5,7 @@ mod scratch;
 
 use crate::review::{CommitSha, PullRequest, User};
 use crate::stack::{BlobId, Leaf, Listing, Mode, Source};
-use git2::{ErrorCode, ObjectType, Oid, Repository, Status, StatusOptions};
+use git2::{ConfigLevel, ErrorCode, ObjectType, Oid, Repository, Status, StatusOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -301,6 +301,46 @@ impl Workspace {
         Ok(found.into_iter().map(User).collect())
     }
 
+    /// Returns the address of the remote `origin`, as git's configuration resolves it.
+    pub fn origin(&self) -> Option<String> {
+        let repository = self.lock();
+        let origin = repository.find_remote("origin").ok()?;
+        origin.url().ok().map(str::to_string)
+    }
+
+    /// Says whether older commits are missing here.
+    pub fn is_shallow(&self) -> bool {
+        self.lock().is_shallow()
+    }
+
+    /// Says whether this repository itself has the ref `name`.
+    pub fn has_reference(&self, name: &str) -> bool {
+        self.lock().find_reference(name).is_ok()
+    }
+
+    /// Returns the directory that all work trees of this repository share: `.git`, outside of any work tree.
+    pub fn shared_dir(&self) -> PathBuf {
+        self.lock().commondir().to_path_buf()
+    }
+
+    /// Returns what this repository's own configuration says, names and values.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let read = || -> Result<Vec<(String, String)>, git2::Error> {
+            let config = self.lock().config()?;
+            let (mut found, mut entries) = (Vec::new(), config.entries(None)?);
+            while let Some(entry) = entries.next() {
+                let entry = entry?;
+                if let (ConfigLevel::Local | ConfigLevel::Worktree, Ok(name), Ok(value)) =
+                    (entry.level(), entry.name(), entry.value())
+                {
+                    found.push((name.to_string(), value.to_string()));
+                }
+            }
+            Ok(found)
+        };
+        read().unwrap_or_default()
+    }
+
     /// Returns who works here, as git's configuration says: names that may not approve their own change.
     pub fn operator(&self) -> Option<User> {
         let repository = self.lock();
@@ -324,11 +364,20 @@ fn shallow(repository: &Repository) -> Result<String, WorkspaceError> {
         .map_err(|error| WorkspaceError { what: format!("reading {}: {error}", path.display()), hint: None })
 }
 
+/// Author, committer and co-authors, each by name and by the local part of the address.
 fn people(commit: &git2::Commit<'_>) -> Vec<User> {
     let mut names = Vec::new();
     for signature in [commit.author(), commit.committer()] {
         let login = signature.email().ok().and_then(|email| email.split('@').next()).map(str::to_string);
         names.extend(signature.name().ok().map(str::to_string).into_iter().chain(login).map(|name| User(name.into())));
+    }
+    let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
+    let trailers = git2::message_trailers_strs(&message);
+    let authors = trailers.iter().flat_map(git2::MessageTrailersStrs::iter);
+    for (_, author) in authors.filter(|(key, _)| key.eq_ignore_ascii_case("co-authored-by")) {
+        let (name, email) = author.split_once('<').unwrap_or((author, ""));
+        let names_of = [Some(name), email.split('@').next()].into_iter().flatten().map(str::trim);
+        names.extend(names_of.filter(|name| !name.is_empty()).map(|name| User(name.into())));
     }
     names
 }

@@ -3,15 +3,16 @@
 use crate::change::Key;
 use crate::engine::{self, Engines};
 use crate::host::{Host, Local, LocalConfig};
-use crate::store::{FileStore, Store};
+use crate::store::Store;
 use crate::workspace::Workspace;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 mod terminal;
 
+pub use crate::stop::Stop;
 pub use terminal::{Bar, Terminal};
 
 /// What was read of the process's environment, once.
@@ -44,14 +45,6 @@ pub struct Clock {
     fixed: Option<AtomicU64>,
 }
 
-/// Set by SIGINT or SIGTERM: start nothing more.
-#[derive(Clone, Debug, Default)]
-pub struct Stop {
-    signal: Arc<AtomicI32>,
-    asked: Arc<AtomicBool>,
-    wake: Arc<tokio::sync::Notify>,
-}
-
 impl Environment {
     /// Returns the variable when it is set and not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -65,6 +58,11 @@ impl Environment {
 
     pub fn in_ci(&self) -> bool {
         self.get("CI").is_some()
+    }
+
+    /// Keys the digests of sensitive values, and seals the journal.
+    pub fn key(&self) -> Option<Key> {
+        self.get("ISOBAR_KEY").map(|text| Key::new(text.as_bytes()))
     }
 }
 
@@ -84,59 +82,27 @@ impl Clock {
     }
 }
 
-impl Stop {
-    pub fn ask(&self, signal: i32) {
-        self.signal.store(signal, Ordering::SeqCst);
-        self.asked.store(true, Ordering::SeqCst);
-        self.wake.notify_waiters();
-    }
-
-    /// Returns the signal when one came.
-    pub fn asked(&self) -> Option<i32> {
-        self.asked.load(Ordering::SeqCst).then(|| self.signal.load(Ordering::SeqCst))
-    }
-
-    /// Ends when a signal comes.
-    pub async fn wait(&self) {
-        let woken = self.wake.notified();
-        if self.asked().is_none() {
-            woken.await;
-        }
-    }
-}
-
-/// Where a world's journal and reviews are.
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// The journal directory.
-    pub journal: PathBuf,
-    /// The file of local reviews, outside the working tree.
-    pub reviews: PathBuf,
-}
-
 impl World {
-    /// Builds the hands for the repository that `workspace` opened.
+    /// Builds the hands for the repository that `workspace` opened, with the journal in `store` and local reviews in a file.
     pub fn build(
         workspace: Workspace,
-        places: Places,
+        store: Arc<dyn Store>,
+        reviews: PathBuf,
         environment: Environment,
         terminal: Terminal,
         stop: Stop,
-    ) -> Result<Self, crate::exit::Failure> {
+    ) -> Self {
         let clock = Clock::new(&environment);
         let change = workspace.head().and_then(|head| workspace.people(Some(&head), &head));
         let change = change.unwrap_or_else(|_| nobodys_change());
-        let config = LocalConfig {
-            reviews: places.reviews,
-            worktree: workspace.root().to_path_buf(),
-            on_actions: environment.on_actions(),
-            change,
-        };
-        let key = environment.get("ISOBAR_KEY").map(|text| Key::new(text.as_bytes()));
+        let config =
+            LocalConfig { reviews, worktree: workspace.root().to_path_buf(), on_actions: environment.on_actions(), change };
+        let key = environment.key();
         environment.get("ISOBAR_KEY").iter().for_each(|key| terminal.mask(&"ISOBAR_KEY".into(), &Arc::from(*key)));
+        environment.get("GITHUB_TOKEN").iter().for_each(|token| terminal.mask(&"GITHUB_TOKEN".into(), &Arc::from(*token)));
         let run = run_id(clock.now_ms());
-        Ok(Self {
-            store: Arc::new(FileStore::open(places.journal)?.sealed_by(key.as_ref())),
+        Self {
+            store,
             host: Arc::new(Local::new(config)),
             engines: engine::all(),
             workspace,
@@ -146,7 +112,7 @@ impl World {
             terminal,
             stop,
             run,
-        })
+        }
     }
 
     /// Returns the values of the named secrets that are set; the terminal will not write them.
@@ -163,10 +129,15 @@ pub fn reviews_path(environment: &Environment, root: &Path) -> PathBuf {
     if let Some(path) = environment.get("ISOBAR_REVIEWS") {
         return path.into();
     }
+    let repository = crate::change::Digest::of("repository", &[&root.to_string_lossy()]);
+    state_dir(environment).join(repository.short()).join("reviews.jsonl")
+}
+
+/// Returns where this user keeps what must outlive a run, outside of every repository.
+pub fn state_dir(environment: &Environment) -> PathBuf {
     let state = environment.get("XDG_STATE_HOME").map(PathBuf::from);
     let home = || environment.get("HOME").map_or_else(std::env::temp_dir, PathBuf::from).join(".local/state");
-    let repository = crate::change::Digest::of("repository", &[&root.to_string_lossy()]);
-    state.unwrap_or_else(home).join("isobar").join(repository.short()).join("reviews.jsonl")
+    state.unwrap_or_else(home).join("isobar")
 }
 
 fn nobodys_change() -> crate::review::PullRequest {

@@ -1,10 +1,11 @@
 //! How much a change is, counted over many targets.
 
-use super::{Action, Preview};
+use super::{Action, Preview, Unseen};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Targets that would change, and what would happen in them. Reading changes nothing and is not counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Extent {
     pub targets: u64,
     pub changes: u64,
@@ -20,6 +21,13 @@ impl Extent {
             preview.changes.iter().for_each(|change| tally.add(change.action));
         }
         tally
+    }
+
+    /// Counts what was looked at: a target that could not be seen is one that would change.
+    pub fn of_answers(answers: &[Result<Arc<Preview>, Unseen>]) -> Self {
+        let seen = Self::of(answers.iter().flatten().map(|preview| &**preview));
+        let unseen = answers.iter().filter(|answer| answer.is_err()).count();
+        Self { targets: seen.targets + unseen as u64, ..seen }
     }
 
     /// Returns the greater of each count.

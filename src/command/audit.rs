@@ -7,7 +7,7 @@ pub use export::{Format, export};
 pub use verify::verify;
 
 use super::control::{operator, parse_time};
-use super::preview::count;
+use super::say::count;
 use super::tell;
 use crate::exit::{Exit, Failure};
 use crate::journal::{Chain, Entry, Event, Sealer, Seals, Verb};
@@ -118,7 +118,7 @@ fn count_entries(number: u64) -> String {
 
 fn say(world: &World, as_json: bool, done: &str, text: &str) {
     if as_json {
-        tell::json(world, &json!({ "schema": "isobar/audit/v1", "done": done, "text": text }));
+        tell::json(world, "audit", json!({ "done": done, "text": text }));
     } else {
         world.terminal.say(&format!("{text}\n"));
     }

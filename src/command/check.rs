@@ -1,6 +1,6 @@
 //! `isobar check`: reads the definitions as they lie on disk; every mistake with its line, all at once.
 
-use super::preview::count;
+use super::say::count;
 use super::scene::Scene;
 use super::tell;
 use crate::exit::{Exit, Failure};
@@ -14,12 +14,8 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
     let read = Scene::open(world, snapshot).and_then(|scene| scene.check_targets(world).map(|()| scene));
     let scene = match read {
         Ok(scene) => scene,
-        Err(Failure::Definitions(mistakes)) if as_json => {
-            tell::json(world, &json!({ "schema": "isobar/check/v1", "mistakes": list(&mistakes) }));
-            return Err(Failure::Definitions(mistakes));
-        }
         Err(Failure::Definitions(mistakes)) => {
-            if world.environment.on_actions() {
+            if world.environment.on_actions() && !as_json {
                 annotations(&mistakes).iter().for_each(|line| world.terminal.say_made(&format!("{line}\n")));
             }
             return Err(Failure::Definitions(mistakes));
@@ -28,8 +24,8 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
     };
     let (fleet, warnings) = (&scene.fleet, &scene.warnings);
     if as_json {
-        let counts = json!({ "schema": "isobar/check/v1", "stacks": fleet.stacks.len(), "regions": fleet.regions.len(), "targets": fleet.targets().len(), "mistakes": [], "warnings": list(warnings) });
-        tell::json(world, &counts);
+        let counts = json!({ "stacks": fleet.stacks.len(), "regions": fleet.regions.len(), "targets": fleet.targets().len(), "mistakes": [], "warnings": list(warnings) });
+        tell::json(world, "check", counts);
     } else {
         if world.environment.on_actions() {
             warning_annotations(warnings).iter().for_each(|line| world.terminal.say_made(&format!("{line}\n")));

@@ -1,6 +1,6 @@
 //! `isobar pause`, `resume` and `hold`: what people say to a rollout.
 
-use super::say::say_time;
+use super::say::{say_time, say_until};
 use super::scene::Scenes;
 use super::tell;
 use crate::exit::{Exit, Failure};
@@ -41,7 +41,7 @@ pub async fn resume(world: &World, as_json: bool) -> Result<Exit, Failure> {
     let text = match (was_paused, stopped.len()) {
         (false, 0) => "nothing was paused or stopped; failed targets may be tried again with isobar apply".to_string(),
         (true, 0) => "the pause is over; isobar apply goes on".to_string(),
-        (_, many) => format!("{} may go on: isobar apply", super::preview::count(many, "stopped rollout", "stopped rollouts")),
+        (_, many) => format!("{} may go on: isobar apply", super::say::count(many, "stopped rollout", "stopped rollouts")),
     };
     say(world, as_json, "resumed", &text, head.as_ref());
     Ok(Exit::Clean)
@@ -81,7 +81,7 @@ pub async fn hold(
     }
     let by = operator(world);
     let head = append(world, Verb::Hold, vec![Event::Held { region: id.clone(), until_ms, reason: reason.into(), by }]).await?;
-    let end = until_ms.map_or_else(|| "until isobar hold --release".to_string(), |until| format!("until {}", say_time(until)));
+    let end = until_ms.map_or_else(|| "until isobar hold --release".to_string(), |until| format!("until {}", say_until(until)));
     say(world, as_json, "held", &format!("{id} is skipped {end}: {reason}"), head.as_ref());
     Ok(Exit::Clean)
 }
@@ -123,7 +123,12 @@ pub(super) fn parse_time(text: &str, now_ms: u64, is_ahead: bool) -> Result<u64,
     };
     let number: u64 = number.parse().map_err(|_| wrong())?;
     let span_ms = number.saturating_mul(secs * 1_000);
-    if is_ahead { now_ms.checked_add(span_ms).ok_or_else(wrong) } else { Ok(now_ms.saturating_sub(span_ms)) }
+    if !is_ahead {
+        return Ok(now_ms.saturating_sub(span_ms));
+    }
+    let until_ms = now_ms.checked_add(span_ms).ok_or_else(wrong)?;
+    let is_in_a_calendar = i64::try_from(until_ms).is_ok_and(|ms| jiff::Timestamp::from_millisecond(ms).is_ok());
+    if is_in_a_calendar { Ok(until_ms) } else { Err(wrong()) }
 }
 
 /// Returns the journal's head after it.
@@ -141,7 +146,7 @@ pub(super) fn operator(world: &World) -> User {
 fn say(world: &World, as_json: bool, what: &str, text: &str, head: Option<&JournalHead>) {
     if as_json {
         let journal = head.map(|head| json!({ "seq": head.seq, "hash": head.hash }));
-        tell::json(world, &json!({ "schema": "isobar/control/v1", "done": what, "text": text, "journal": journal }));
+        tell::json(world, "control", json!({ "done": what, "text": text, "journal": journal }));
     } else {
         let head = head.map_or_else(String::new, |head| format!("{head}\n"));
         world.terminal.say(&format!("{text}\n{head}"));

@@ -2,7 +2,7 @@
 //! by hand found and put back, and an apply that is really killed half-way and goes on.
 
 use super::court::Review;
-use super::{apply, drift, init, journal_place, judge, preview, status};
+use super::{apply, drift, history_place, init, judge, preview, status};
 use crate::exit::{Exit, Failure};
 use crate::process;
 use crate::review::{Decision, User};
@@ -75,14 +75,14 @@ impl Stage<'_> {
         init::write(&self.root, init::EXAMPLE)?;
         git.commit_all("Describe the fleet", AUTHOR)?;
         self.command("isobar graph");
-        let world = self.world()?;
+        let world = self.world().await?;
         super::graph::run(&world, super::graph::Drawing::Text, false, false).await?;
         let quiet = World { terminal: self.terminal.hushed(), ..world };
         let by = vec![yes(PLATFORM), yes(SRE)];
         preview::run(&quiet, &preview::Request::default()).await?;
         apply::run(&quiet, &apply::Request { reviews: by, ..apply::Request::default() }).await?;
         self.command("isobar status");
-        status::run(&self.world()?, &status::Request::default()).await?;
+        status::run(&self.world().await?, &status::Request::default()).await?;
         self.read(24);
         Ok(())
     }
@@ -100,7 +100,7 @@ impl Stage<'_> {
         })?;
         git.commit_all("Route the new checkout", AUTHOR)?;
         self.command("isobar preview          # on the branch, as it would be after the merge");
-        preview::run(&self.world()?, &preview::Request::default()).await?;
+        preview::run(&self.world().await?, &preview::Request::default()).await?;
         self.read(60);
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Stage<'_> {
     }
 
     async fn judge(&self, who: &str) -> Result<(), Failure> {
-        let world = self.world()?;
+        let world = self.world().await?;
         let request = judge::Request { reviews: vec![yes(who)], ..judge::Request::default() };
         match judge::run(&world, &request).await {
             Err(refused @ (Failure::World(..) | Failure::Usage(..))) => self.terminal.say(&format!("{refused}\n")),
@@ -135,7 +135,7 @@ impl Stage<'_> {
         git.switch("main")?;
         git.merge_branch("faster-checkout", AUTHOR)?;
         self.command("git switch main && git merge faster-checkout && isobar apply");
-        apply::run(&self.world()?, &apply::Request::default()).await?;
+        apply::run(&self.world().await?, &apply::Request::default()).await?;
         self.read(40);
         Ok(())
     }
@@ -149,31 +149,31 @@ impl Stage<'_> {
         let live = "live/staging/us-east-1/edge/routes.yaml";
         self.edit(live, |text| text.replacen("timeout:", "timeout: 30s #", 1))?;
         self.command("isobar drift");
-        drift::run(&self.world()?, &drift::Request::default()).await?;
+        drift::run(&self.world().await?, &drift::Request::default()).await?;
         self.command("isobar drift --fix");
-        drift::run(&self.world()?, &drift::Request { fix: true, ..drift::Request::default() }).await?;
+        drift::run(&self.world().await?, &drift::Request { fix: true, ..drift::Request::default() }).await?;
         self.read(40);
         Ok(())
     }
 
     async fn killed(&self) -> Result<(), Failure> {
-        self.scene("6", "A runner dies in the middle", "An apply, as a process of its own, is killed without a warning. The journal knows what is unknown, and the next run goes on.");
+        self.scene("6", "A runner dies in the middle", "An apply, as a process of its own, is killed without a warning. Nothing is guessed: the next run looks, and goes on.");
         let git = Workspace::open(&self.root)?;
         self.edit("isobar.yaml", |text| text.replace("owner: platform", "owner: platform-core"))?;
         git.commit_all("Rename the owning team", SRE)?;
-        let quiet = World { terminal: self.terminal.hushed(), ..self.world()? };
+        let quiet = World { terminal: self.terminal.hushed(), ..self.world().await? };
         preview::run(&quiet, &preview::Request { reviews: vec![yes(PLATFORM)], ..preview::Request::default() }).await?;
 
         self.command("isobar apply            # and kill -9 half-way");
         let finished = self.kill_half_way().await?;
         self.terminal.say(&format!("killed: {finished} targets had an outcome by then\n"));
         self.command("isobar status");
-        status::run(&self.world()?, &status::Request::default()).await?;
+        status::run(&self.world().await?, &status::Request::default()).await?;
         self.read(30);
         self.command("isobar apply");
-        apply::run(&self.world()?, &apply::Request::default()).await?;
+        apply::run(&self.world().await?, &apply::Request::default()).await?;
         self.command("isobar drift");
-        drift::run(&self.world()?, &drift::Request::default()).await?;
+        drift::run(&self.world().await?, &drift::Request::default()).await?;
         self.read(40);
         Ok(())
     }
@@ -193,7 +193,7 @@ impl Stage<'_> {
             deadline: Duration::from_secs(60),
             mask: &|text| text.to_string(),
         };
-        let journal = journal_place(&Workspace::open(&self.root)?)?.join("entries.jsonl");
+        let journal = self.root.join(history_place::DIRECTORY).join("entries.jsonl");
         let before = outcomes(&journal);
         let enough = async {
             while outcomes(&journal) < before + KILL_AFTER {
@@ -211,12 +211,12 @@ impl Stage<'_> {
         let root = self.root.display();
         self.scene("7", "Yours", "The scratch repository stays. Things to try:");
         self.terminal.say(&format!(
-            "  cd {root}\n  isobar status --html status.html          # what runs where, as a page\n  isobar why edge@prod/eu-west-1            # where each value comes from\n  $EDITOR network/stack.yaml && isobar preview\n  isobar hold prod/us-east-1 --until 4h --reason \"big sale\"\n\nin a repository of your own:\n  isobar init\n"
+            "  cd {root}\n  isobar status --html .isobar/status.html  # what runs where, as a page\n  isobar why edge@prod/eu-west-1            # where each value comes from\n  $EDITOR network/stack.yaml && isobar preview\n  isobar hold prod/us-east-1 --until 4h --reason \"big sale\"\n\nin a repository of your own:\n  isobar init\n"
         ));
     }
 
-    fn world(&self) -> Result<World, Failure> {
-        super::open(&self.root, Some(self.reviews()), self.environment.clone(), self.terminal.clone(), Stop::default())
+    async fn world(&self) -> Result<World, Failure> {
+        super::open(&self.root, Some(self.reviews()), self.environment.clone(), self.terminal.clone(), Stop::default()).await
     }
 
     fn reviews(&self) -> PathBuf {

@@ -1,9 +1,10 @@
 //! `isobar doctor`: what is missing on this machine or in this repository, with the command that mends it.
 
-use super::preview::count;
+use super::say::count;
 use super::scene::{FLEET, Scene};
 use super::tell;
 use crate::exit::{Exit, Failure};
+use crate::store::StoreError;
 use crate::world::World;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -21,7 +22,7 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
     let bad = findings.iter().any(|finding| !finding.good);
     if as_json {
         let list = findings.iter().map(|finding| json!({ "good": finding.good, "what": finding.what, "mend": finding.mend }));
-        tell::json(world, &json!({ "schema": "isobar/doctor/v1", "findings": list.collect::<Vec<_>>() }));
+        tell::json(world, "doctor", json!({ "findings": list.collect::<Vec<_>>() }));
     } else {
         let mut text = String::new();
         for finding in &findings {
@@ -53,6 +54,7 @@ async fn examine(world: &World) -> Vec<Finding> {
                 "the journal at {place} has {entries} entries about {targets} targets; isobar audit verify proves all of it"
             ))
         }
+        Err(StoreError::Io { what, hint: Some(hint) }) => bad(what, Some(hint)),
         Err(error) => {
             let failure = Failure::from(error);
             bad(
@@ -60,6 +62,11 @@ async fn examine(world: &World) -> Vec<Finding> {
                 Some("isobar writes nothing on a journal that it cannot read".into()),
             )
         }
+    });
+    findings.push(match world.store.may_append().await {
+        Ok(()) => good("the journal can be written to"),
+        Err(StoreError::Io { what, hint }) => bad(what, hint),
+        Err(error) => bad(error.to_string(), None),
     });
     findings.push(match world.host.approvals().await {
         Ok(approvals) => good(format!("reviews from the {} host can be read: {} so far", world.host.name(), approvals.len())),

@@ -1,13 +1,14 @@
 //! `isobar drift`: what moved without us. `--fix` puts it back, as a rollout like any other.
 
-use super::converge::{Order, converge};
-
+use super::account;
+use super::converge::{Aim, Order, converge};
 use super::court::Review;
+use super::look::{keep, look, looks};
+use super::must_match;
 use super::pending::{self, Work, since_applied};
-use super::preview::{keep, look};
 use super::scene::Scenes;
+use super::settled::Settled;
 use super::tell::{self, Form};
-use super::{apply, must_match};
 use crate::change::Unseen;
 use crate::drift::{Class, Drift, compare};
 use crate::exit::{Exit, Failure};
@@ -35,7 +36,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     must_match(&request.selector, &scene.fleet)?;
     let mut history = world.store.history().await?;
     let work = pending::all(&scene, &request.selector);
-    let answers = look(world, &work, request.parallel).await;
+    let answers = look(world, &work, &Settled::of(&scenes, &history, &work), looks(world, request.parallel)).await;
 
     let merged = since_applied(&scenes, &history, &scene, &request.selector)?;
     let ahead =
@@ -63,7 +64,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let unseen = drift.findings.iter().any(|finding| finding.class == Class::NotChecked);
     let clean = drift.is_empty();
     report.drift = Some(drift);
-    keep(world, Some(&head), None, answers).await;
+    keep(world, Some(&head), None, None, answers).await;
     tell::report(world, &report, &request.form)?;
     Ok(match (unseen, clean) {
         (true, _) => Exit::Unfinished,
@@ -109,18 +110,16 @@ async fn fix(
     head: &crate::review::CommitSha,
     request: &Request,
 ) -> Result<Exit, Failure> {
-    let only = repairable(drift);
     let order = Order {
         verb: Verb::Drift,
         head: head.clone(),
         selector: &request.selector,
         reviews: &request.reviews,
-        begin: true,
-        only: Some(only),
+        aim: Aim::PutBack(repairable(drift)),
         parallel: request.parallel,
     };
     let done = converge(world, scenes, order).await?;
-    let mut report = apply::compose(world, &done, Told::Apply, &head.0);
+    let mut report = account::compose(world, &done, Told::Apply, &head.0);
     for row in tell::rows(&unseen.iter().cloned().map(Err).collect::<Vec<_>>(), &Default::default(), &[]) {
         match report.rows.iter_mut().find(|known| known.target == row.target) {
             Some(known) => *known = row,
@@ -129,5 +128,5 @@ async fn fix(
         report.nothing = None;
     }
     tell::report(world, &report, &request.form)?;
-    Ok(apply::exit(world, &done, &report))
+    Ok(account::exit(&done, &report))
 }

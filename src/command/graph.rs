@@ -30,7 +30,8 @@ pub async fn run(world: &World, drawing: Drawing, targets: bool, as_json: bool) 
             let needs = scene.graph.dependencies(&target.id);
             needs.iter().map(move |dependency| json!({ "from": target.id, "needs": dependency }))
         });
-        tell::json(world, &json!({ "schema": "isobar/graph/v1", "edges": edges.collect::<Vec<_>>() }));
+        let targets: Vec<_> = scene.fleet.targets().iter().map(|target| &target.id).collect();
+        tell::json(world, "graph", json!({ "targets": targets, "edges": edges.collect::<Vec<_>>() }));
         return Ok(Exit::Clean);
     }
     let level = if targets { Level::Targets } else { Level::Stacks };

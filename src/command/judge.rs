@@ -2,13 +2,14 @@
 
 use super::court::{Asked, Court, Review, digests};
 use super::pending::{Pending, Work};
-use super::scene::Scenes;
+use super::say::short;
+use super::scene::{Scene, Scenes};
 use super::tell::{self, Form};
-use crate::change::{Intent, Preview, Unseen, UnseenReason};
+use crate::change::{Extent, Intent, Preview, Unseen, UnseenReason};
 use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
-use crate::report::{Report, Told};
+use crate::report::{Report, Row, Told};
 use crate::review::CommitSha;
 use crate::stack::{Selector, TargetId};
 use crate::store::Stored;
@@ -28,44 +29,36 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
     let history = world.store.history().await?;
     let stored = latest(world).await?;
-    let head = stored.head.clone().map(CommitSha);
-    let scene = match &head {
-        Some(head) => scenes.at(head)?,
-        None => Arc::new(super::scene::Scene::open(world, world.workspace.worktree(&super::view::published(world))?)?),
-    };
-    let base = (!stored.base.is_empty()).then(|| CommitSha(stored.base.clone()));
-    let base = base.map(|base| scenes.at(&base)).transpose()?;
-    let work = work_of(&scenes, &history, &stored, &scene, base.as_ref(), &request.selector)?;
-    let previews: Vec<Arc<Preview>> =
-        stored.previews.iter().flatten().filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
+    let mut sitting = Sitting::open(world, &scenes, &history, &stored, &request.selector, &request.reviews).await?;
+    let unseen = unseen(&stored, &sitting.scene, sitting.base.as_ref(), &request.selector);
 
-    let unseen = unseen(&stored, &scene, base.as_ref(), &request.selector);
-
-    let mut court = Court::open(world, &scenes, head, base).await?;
-    let shown: Vec<_> = previews.iter().cloned().map(Ok).chain(unseen.iter().cloned().map(Err)).collect();
-    court.take(&request.reviews, digests(&shown)).await?;
-    let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
+    let shown: Vec<_> = sitting.previews.iter().cloned().map(Ok).chain(unseen.iter().cloned().map(Err)).collect();
+    sitting.court.take(&request.reviews, digests(&shown)).await?;
+    let verdicts = sitting.verdicts(&history)?;
+    let not_yet = sitting.court.say_unseen_yet(&shown, &sitting.work, &history)?;
+    let Sitting { scene, work, .. } = sitting;
 
     // What needs an output that nobody has made yet is asked about when it can be seen: after the apply of what makes it.
     let is_blind = unseen.iter().any(|unseen| !matches!(unseen.reason, UnseenReason::Needs(_)));
-    let waits = verdicts.iter().any(|verdict| !matches!(verdict.answer, Answer::Clear(_)));
-    let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
+    let waits = verdicts.values().any(|verdict| !matches!(verdict.answer, Answer::Clear(_)));
     let mut report = Report::new(Told::Judge);
     report.head = Some(stored.head.clone().unwrap_or_else(|| "dirty".into()));
     report.base = (!stored.base.is_empty()).then(|| stored.base.clone());
     report.at_ms = Some(world.clock.now_ms());
     report.journal = tell::journal_head(&history);
-    report.notes.extend(court.say_unseen_yet(&shown, &work, &history)?.map(tell::note));
+    report.notes.extend(not_yet.map(tell::note));
+    report.notes.extend(other_head(world, &stored).map(tell::warning));
     report.rows = tell::rows(&shown, &verdicts, &[]);
     tell::in_order(&mut report.rows, scene.fleet.targets());
     report.fold = tell::folded(&report.rows, &work);
-    report.next = vec![if is_blind {
-        "isobar preview  (looks again at what could not be seen)".into()
-    } else if waits {
-        "isobar judge --review NAME=approve  (a reviewer who is not the author)".into()
-    } else {
-        "isobar apply".into()
-    }];
+    report.next = match (is_blind, waits) {
+        (true, _) => vec!["isobar preview  (looks again at what could not be seen)".into()],
+        (false, true) => {
+            let open = |row: &&Row| row.verdict.as_ref().is_some_and(|verdict| verdict.answer == "wait");
+            tell::unlock(world, report.rows.iter().filter(open).filter_map(|row| row.preview.as_deref()), tell::APPROVE)
+        }
+        (false, false) => vec!["isobar apply".into()],
+    };
     tell::report(world, &report, &request.form)?;
     Ok(match (is_blind, waits) {
         (true, _) => Exit::Unfinished,
@@ -74,13 +67,61 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     })
 }
 
+/// What is needed to judge what was shown once.
+struct Sitting<'a> {
+    scene: Arc<Scene>,
+    base: Option<Arc<Scene>>,
+    work: Work,
+    previews: Vec<Arc<Preview>>,
+    /// All that was shown, whatever part of it is judged.
+    whole: Extent,
+    court: Court<'a>,
+}
+
+impl<'a> Sitting<'a> {
+    async fn open(
+        world: &'a World,
+        scenes: &'a Scenes<'a>,
+        history: &History,
+        stored: &Stored,
+        selector: &Selector,
+        reviews: &[Review],
+    ) -> Result<Self, Failure> {
+        let head = stored.head.clone().map(CommitSha);
+        let scene = match &head {
+            Some(head) => scenes.at(head)?,
+            None => Arc::new(Scene::open(world, world.workspace.worktree(&super::view::published(world))?)?),
+        };
+        let base = (!stored.base.is_empty()).then(|| CommitSha(stored.base.clone()));
+        let base = base.map(|base| scenes.at(&base)).transpose()?;
+        let work = work_of(scenes, history, stored, &scene, base.as_ref(), selector)?;
+        let shown = stored.previews.iter().flatten();
+        let previews = shown.filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
+        let whole = stored.whole.unwrap_or_default().at_least(Extent::of_answers(&stored.previews));
+        let court = Court::open(world, scenes, head, base.clone(), reviews).await?;
+        Ok(Self { scene, base, work, previews, whole, court })
+    }
+
+    fn verdicts(&self, history: &History) -> Result<BTreeMap<TargetId, Verdict>, Failure> {
+        let verdicts = self.court.judge(&Asked { planned: self.whole, ..Asked::whole(&self.previews) }, &self.work, history)?;
+        Ok(verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect())
+    }
+}
+
+/// What policy says now of what was shown last of `head`; nothing when nothing was.
+pub(crate) async fn of_head(
+    world: &World,
+    scenes: &Scenes<'_>,
+    history: &History,
+    head: &CommitSha,
+) -> Result<BTreeMap<TargetId, Verdict>, Failure> {
+    let saved = world.store.saved().await?;
+    let Some(stored) = saved.iter().rfind(|stored| stored.head.as_ref() == Some(&head.0)) else { return Ok(BTreeMap::new()) };
+    Sitting::open(world, scenes, history, stored, &Selector::default(), &[]).await?.verdicts(history)
+}
+
 /// Selected targets that the preview could not see: nothing can be said of them, least of all yes.
-fn unseen(
-    stored: &Stored,
-    scene: &super::scene::Scene,
-    base: Option<&Arc<super::scene::Scene>>,
-    selector: &Selector,
-) -> Vec<Unseen> {
+fn unseen(stored: &Stored, scene: &Scene, base: Option<&Arc<Scene>>, selector: &Selector) -> Vec<Unseen> {
     let target = |id: &TargetId| scene.fleet.target(id).or_else(|| base?.fleet.target(id));
     let is_selected = |unseen: &&Unseen| target(&unseen.target).is_none_or(|target| selector.matches(target));
     stored.previews.iter().filter_map(|answer| answer.as_ref().err()).filter(is_selected).cloned().collect()
@@ -95,13 +136,21 @@ async fn latest(world: &World) -> Result<Stored, Failure> {
     last.ok_or_else(|| Failure::usage("no preview was shown yet", "isobar preview"))
 }
 
+/// Says so when what was shown last is not what is checked out. A pull request's view may be of any branch.
+fn other_head(world: &World, stored: &Stored) -> Option<String> {
+    let (shown, head) = (stored.head.as_ref()?, world.workspace.head().ok()?);
+    let is_other = stored.base.is_empty() && **shown != *head.0;
+    is_other
+        .then(|| format!("this was shown of {}, and {} is checked out: isobar preview shows that", short(shown), head.short()))
+}
+
 /// What was destroyed in a preview is defined by its base, or by the commit at which the target was last applied.
 fn work_of(
     scenes: &Scenes<'_>,
     history: &History,
     stored: &Stored,
-    scene: &Arc<super::scene::Scene>,
-    base: Option<&Arc<super::scene::Scene>>,
+    scene: &Arc<Scene>,
+    base: Option<&Arc<Scene>>,
     selector: &Selector,
 ) -> Result<Work, Failure> {
     let mut pending = Vec::new();

@@ -26,7 +26,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let after = match view.after {
         After::Scene(scene) => scene,
         After::Conflict(paths) => {
-            let what = format!("the head does not merge into its base: conflict in {}", super::preview::some(&paths));
+            let what = format!("the head does not merge into its base: conflict in {}", super::say::some(&paths));
             return Err(Failure::World(what, Some("merge the base into the branch first".into())));
         }
     };
@@ -39,7 +39,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
 
     if request.json {
         let targets: Vec<Value> = work.pending.iter().map(target_json).collect();
-        tell::json(world, &json!({ "schema": "isobar/list/v1", "targets": targets }));
+        tell::json(world, "list", json!({ "targets": targets }));
         return Ok(Exit::Clean);
     }
     let mut text = String::new();

@@ -17,25 +17,29 @@ pub mod schema;
 pub mod status;
 pub mod why;
 
+mod account;
+mod apart;
 mod converge;
 mod court;
+mod history_place;
+mod look;
 mod pending;
 mod say;
 mod scene;
+mod settled;
 mod tell;
 mod view;
 
+pub use crate::runner::STOP_PATIENCE;
 pub use crate::stack::Selector;
 pub use crate::store::Anchor;
 pub use court::Review;
-pub use tell::Form;
+pub use tell::{Form, say_failure};
 
 use crate::exit::Failure;
-use crate::stack::{Fleet, Mistakes, Node};
-use crate::store::FileStore;
-use crate::workspace::{Snapshot, Workspace};
-use crate::world::{Environment, Places, Stop, Terminal, World, reviews_path};
-use std::collections::BTreeMap;
+use crate::stack::Fleet;
+use crate::workspace::Workspace;
+use crate::world::{Environment, Stop, Terminal, World, reviews_path};
 use std::path::{Path, PathBuf};
 
 /// Every verb and what it does, in the order of the help and the docs.
@@ -71,11 +75,8 @@ pub(crate) fn must_match(selector: &Selector, fleet: &Fleet) -> Result<(), Failu
     }
 }
 
-/// Where the journal is unless the fleet says otherwise, from the root.
-const JOURNAL: &str = ".isobar/journal";
-
 /// Builds the world of the repository that holds `here`.
-pub fn open(
+pub async fn open(
     here: &Path,
     reviews: Option<PathBuf>,
     environment: Environment,
@@ -83,60 +84,7 @@ pub fn open(
     stop: Stop,
 ) -> Result<World, Failure> {
     let workspace = Workspace::open(here)?;
-    let journal = journal_place(&workspace)?;
+    let store = history_place::open(&workspace, &environment).await?;
     let reviews = reviews.unwrap_or_else(|| reviews_path(&environment, workspace.root()));
-    World::build(workspace, Places { journal, reviews }, environment, terminal, stop)
-}
-
-/// Returns the directory of the journal: where history lies. A change cannot move the history it will be judged by, in however
-/// many commits: of all places that the line ever named, the one that holds entries counts, until they are moved by hand.
-pub(crate) fn journal_place(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let named = match workspace.head() {
-        Ok(head) => match declared_journal(workspace, &workspace.at(&head.0)?)? {
-            Some(place) => place,
-            None => loose_journal(workspace)?,
-        },
-        Err(_) => loose_journal(workspace)?,
-    };
-    let Some(named) = directory(workspace, &named) else {
-        let what = format!("journal {named:?}: this version keeps its journal in a directory only");
-        return Err(Failure::usage(what, "journal: file:.isobar/journal (git and object stores are planned)"));
-    };
-    let mut places = vec![named.clone(), workspace.root().join(JOURNAL)];
-    for snapshot in workspace.versions(scene::FLEET)? {
-        let declared = declared_journal(workspace, &snapshot)?;
-        places.extend(declared.and_then(|place| directory(workspace, &place)));
-    }
-    let mut filled: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
-    for place in places {
-        if let (true, Ok(real)) = (FileStore::has_entries(&place), place.canonicalize()) {
-            filled.entry(real).or_insert(place);
-        }
-    }
-    let mut filled = filled.into_values();
-    match (filled.next(), filled.next()) {
-        (None, _) => Ok(named),
-        (Some(place), None) => Ok(place),
-        (Some(one), Some(other)) => {
-            let what = format!("history lies in two places: {} and {}", one.display(), other.display());
-            Err(Failure::usage(what, "keep the one that is true and move the other out of the repository"))
-        }
-    }
-}
-
-fn loose_journal(workspace: &Workspace) -> Result<String, Failure> {
-    let declared = declared_journal(workspace, &workspace.worktree(&[".isobar".to_string()])?)?;
-    Ok(declared.unwrap_or_else(|| format!("file:{JOURNAL}")))
-}
-
-fn directory(workspace: &Workspace, place: &str) -> Option<PathBuf> {
-    place.strip_prefix("file:").map(|dir| workspace.root().join(dir.trim_start_matches("./")))
-}
-
-/// What a fleet says, also one with mistakes; `None` when there is no fleet, or one that is no YAML and was never applied.
-fn declared_journal(workspace: &Workspace, snapshot: &Snapshot) -> Result<Option<String>, Failure> {
-    let Some(source) = workspace.read(snapshot, scene::FLEET)? else { return Ok(None) };
-    let Some(node) = Node::parse(scene::FLEET, &source.bytes, &mut Mistakes::default()) else { return Ok(None) };
-    let declared = node.get("journal").and_then(Node::as_str).map(str::to_string);
-    Ok(Some(declared.unwrap_or_else(|| format!("file:{JOURNAL}"))))
+    Ok(World::build(workspace, store, reviews, environment, terminal, stop))
 }

@@ -5,7 +5,7 @@ use crate::change::Intent;
 use crate::exit::Failure;
 use crate::journal::{History, Record, State};
 use crate::review::CommitSha;
-use crate::stack::{Known, Mistake, Mistakes, Reason, Selection, Selector, Target, TargetId, users_of_outputs};
+use crate::stack::{Mistake, Mistakes, Reason, Selection, Selector, Target, TargetId, users_of_outputs};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -67,22 +67,6 @@ impl Work {
             levels[level].push(id.clone());
         }
         levels
-    }
-
-    /// Dependencies of pending targets that have nothing to do themselves: their outputs are asked of reality.
-    pub(crate) fn settled_dependencies(&self) -> Vec<Target> {
-        let wanted: BTreeSet<&TargetId> = self.pending.iter().map(|pending| &pending.target.id).collect();
-        let mut found: BTreeMap<TargetId, Target> = BTreeMap::new();
-        for pending in &self.pending {
-            for dependency in pending.scene.graph.dependencies(&pending.target.id) {
-                if !wanted.contains(dependency)
-                    && let Some(target) = pending.scene.fleet.target(dependency)
-                {
-                    found.insert(dependency.clone(), target.clone());
-                }
-            }
-        }
-        found.into_values().collect()
     }
 }
 
@@ -172,6 +156,38 @@ pub(crate) fn refuse_taken(world: &World, work: &Work, after: &Scene) -> Result<
     after.refuse(world, mistakes)
 }
 
+/// Refuses to publish anew elsewhere what a target published before: nobody would remove the old.
+pub(crate) fn refuse_moved(
+    world: &World,
+    scenes: &Scenes<'_>,
+    history: &History,
+    work: &Work,
+    after: &Scene,
+) -> Result<(), Failure> {
+    let (mut mistakes, mut said) = (Mistakes::default(), BTreeSet::new());
+    for pending in work.pending.iter().filter(|pending| pending.intent == Intent::Converge) {
+        let target = &pending.target;
+        let is_there = |id: &TargetId| history.target(id).is_some_and(exists);
+        let old = names(target).filter(is_there).find_map(|id| Some((history.defined_at(&id)?.clone(), id)));
+        let Some((commit, old_id)) = old else { continue };
+        let before = scenes.at(&CommitSha(commit))?;
+        let place = |scene: &Scene, id: &TargetId| scene.identity(world, scene.fleet.target(id)?);
+        let (Some(old), Some(new)) = (place(&before, &old_id), place(&pending.scene, &target.id)) else { continue };
+        if old != new && said.insert(target.stack.definition().clone()) {
+            let what = format!("{} would leave what it published behind: it is at {old}, and {new} is another place", target.id);
+            let hint = "keep the place; or take it out, apply (that removes it there), and bring it back with the other";
+            mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));
+        }
+    }
+    after.refuse(world, mistakes)
+}
+
+/// A target under its own name and under those it had.
+pub(crate) fn names(target: &Target) -> impl Iterator<Item = TargetId> {
+    let former = target.stack.was.iter().map(|name| TargetId::new(name.clone(), target.id.region.clone()));
+    std::iter::once(target.id.clone()).chain(former)
+}
+
 /// Moves untouched targets to those with something to do: what failed or is unknown; what drift found to lack an apply, such as a
 /// secret that was rotated; and what was last brought before a target whose outputs it uses changed.
 fn take_along(history: &History, after: &Arc<Scene>, work: &mut Work) {
@@ -237,11 +253,7 @@ fn gather(
 
 /// The commit a target is at, under its own name or one it had before.
 pub(crate) fn commit_of(history: &History, target: &Target) -> Option<Arc<str>> {
-    let renamed = || {
-        let former = target.stack.was.iter().map(|name| TargetId::new(name.clone(), target.id.region.clone()));
-        former.filter_map(|id| history.commit_of(&id).cloned()).next()
-    };
-    history.commit_of(&target.id).cloned().or_else(renamed)
+    names(target).find_map(|id| history.commit_of(&id).cloned())
 }
 
 /// Something of it may be in the world.
@@ -251,19 +263,4 @@ fn exists(record: &Record) -> bool {
         State::Removed => false,
         State::Applied | State::Failed { .. } | State::Unknown { .. } => true,
     }
-}
-
-/// The outputs known before anything is previewed: those of dependencies that have nothing to do.
-pub(crate) async fn known_outputs(world: &World, work: &Work) -> Known {
-    let mut known = Known::default();
-    let settled = work.settled_dependencies();
-    let by_id: BTreeMap<&TargetId, &Target> = settled.iter().map(|target| (&target.id, target)).collect();
-    let Some(scene) = work.pending.first().map(|pending| pending.scene.clone()) else { return known };
-    let make = |id: &TargetId, known: &Known| match by_id.get(id) {
-        Some(target) => scene.job(world, target, Intent::Converge, known),
-        None => Err(crate::change::Unseen::new(id.clone(), crate::change::UnseenReason::Cancelled)),
-    };
-    let ids: Vec<TargetId> = settled.iter().map(|target| target.id.clone()).collect();
-    crate::runner::outputs(&world.engines, &ids, &mut known, &make).await;
-    known
 }

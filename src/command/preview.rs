@@ -1,20 +1,20 @@
 //! `isobar preview`: what would change, in every region, and what policy says of it. Changes nothing.
 
 use super::court::{Asked, Court, Review, digests};
-use super::pending::{self, Work, known_outputs, since_applied};
+use super::look::{keep, look, looks};
+use super::pending::{self, Work, since_applied};
+use super::say::{count, some};
 use super::scene::{Scene, Scenes};
+use super::settled::Settled;
 use super::tell::{self, Form};
 use super::view::{self, After, View};
-use crate::change::{Preview, Unseen, UnseenReason};
+use crate::change::{Extent, Preview, Unseen};
 use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
 use crate::report::{Report, Told};
-use crate::review::CommitSha;
 use crate::rollout::Rollout;
-use crate::runner::{self, PREVIEWS_AT_ONCE};
-use crate::stack::{Known, Selector, TargetId, unbroken};
-use crate::store::Stored;
+use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,21 +46,64 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     after.check_targets(world)?;
     let work = select(&scenes, &history, &view, &after, request)?;
     pending::refuse_taken(world, &work, &after)?;
-    let answers = look(world, &work, request.parallel).await;
+    pending::refuse_moved(world, &scenes, &history, &work, &after)?;
+    let answers = look(world, &work, &Settled::of(&scenes, &history, &work), looks(world, request.parallel)).await;
 
     let previews: Vec<Arc<Preview>> = answers.iter().flatten().cloned().collect();
+    let seen = Extent::of_answers(&answers);
+    let whole = match request.selector.is_empty() {
+        true => Some(seen),
+        false => whole(world, &scenes, &history, &view, &after, &work, request).await?,
+    };
     let base = view.base.as_ref().map(|base| base.0.clone());
-    keep(world, view.head.as_ref(), base, answers.clone()).await; // first shown, then decided about
-    let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone()).await?;
+    keep(world, view.head.as_ref(), base, whole, answers.clone()).await; // first shown, then decided about
+    let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone(), &request.reviews).await?;
     court.take(&request.reviews, digests(&answers)).await?;
-    let verdicts = court.judge(&Asked::whole(&previews), &work, &history)?;
+    let verdicts =
+        court.judge(&Asked { planned: whole.unwrap_or_default().at_least(seen), ..Asked::whole(&previews) }, &work, &history)?;
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
     let mut report = compose(world, &view, &after, &work, &answers, &verdicts, request);
     report.journal = tell::journal_head(&history);
     report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
     tell::report(world, &report, &request.form)?;
-    Ok(exit(&report, request.exit_code))
+    let exit = exit(&report, request.exit_code);
+    say_uncleared(world, &verdicts, report.counts().waiting, exit);
+    Ok(exit)
+}
+
+/// How much the whole change is of which only a part was selected, where a rule counts it: what is approved bit by bit is
+/// approved as a bit of that.
+async fn whole(
+    world: &World,
+    scenes: &Scenes<'_>,
+    history: &History,
+    view: &View,
+    after: &Arc<Scene>,
+    work: &Work,
+    request: &Request,
+) -> Result<Option<Extent>, Failure> {
+    let court = Court::open(world, scenes, view.head.clone(), view.before.clone(), &[]).await?;
+    if !court.counts_targets(work, history)? {
+        return Ok(None);
+    }
+    let whole = Request { selector: Selector::default(), ..request.clone() };
+    let work = select(scenes, history, view, after, &whole)?;
+    let seen = look(world, &work, &Settled::of(scenes, history, &work), looks(world, request.parallel)).await;
+    Ok(Some(Extent::of_answers(&seen)))
+}
+
+/// A preview that could look everywhere is no failure, whatever policy says of it: its last line says so plainly.
+/// `unjudged` targets wait for what others have yet to make.
+fn say_uncleared(world: &World, verdicts: &BTreeMap<TargetId, Verdict>, unjudged: usize, exit: Exit) {
+    let uncleared = verdicts.values().filter(|verdict| !matches!(verdict.answer, Answer::Clear(_))).count();
+    if uncleared > 0 && exit != Exit::Unfinished {
+        let (code, blocked) = (exit.code(), Exit::NotCleared.code());
+        let targets = count(uncleared + unjudged, "target is", "targets are");
+        world.terminal.note(&format!(
+            "\n{targets} not cleared; the preview itself went well (exit code {code}), isobar judge and isobar apply would exit with {blocked}"
+        ));
+    }
 }
 
 /// Which targets are looked at.
@@ -72,36 +115,6 @@ fn select(scenes: &Scenes<'_>, history: &History, view: &View, after: &Arc<Scene
     };
     super::must_match(&request.selector, &after.fleet)?;
     Ok(work)
-}
-
-/// Previews all that is pending, each target after those whose outputs it uses.
-pub(crate) async fn look(world: &World, work: &Work, parallel: usize) -> Vec<Result<Arc<Preview>, Unseen>> {
-    let mut known = known_outputs(world, work).await;
-    let bar = world.terminal.bar("previewing", work.pending.len());
-    let make = |id: &TargetId, known: &Known| match work.get(id) {
-        Some(pending) => pending.scene.job(world, &pending.target, pending.intent, known),
-        None => Err(Unseen::new(id.clone(), UnseenReason::Cancelled)),
-    };
-    let stopped = || world.stop.asked().is_some();
-    let watch = |_: runner::Moment<'_>| bar.step();
-    let parallel = if parallel == 0 { PREVIEWS_AT_ONCE } else { parallel };
-    let answers = runner::preview_all(&world.engines, &work.levels(), &mut known, parallel, &make, &stopped, &watch).await;
-    let mut answers: Vec<Result<Arc<Preview>, Unseen>> = answers.into_iter().map(|answer| answer.map(Arc::new)).collect();
-    let place: BTreeMap<&TargetId, usize> =
-        work.pending.iter().enumerate().map(|(at, pending)| (&pending.target.id, at)).collect();
-    for unseen in answers.iter_mut().filter_map(|answer| answer.as_mut().err()) {
-        if let (UnseenReason::Needs(_), Some(pending)) = (&unseen.reason, work.get(&unseen.target)) {
-            unseen.promise = pending.scene.promise(&pending.target);
-        }
-    }
-    answers.sort_by_key(|answer| {
-        let target = match answer {
-            Ok(preview) => &preview.target,
-            Err(unseen) => &unseen.target,
-        };
-        place.get(target).copied()
-    });
-    answers
 }
 
 fn compose(
@@ -135,7 +148,10 @@ fn compose(
         report.notes.push(tell::note("no policy declared: on a laptop everything is cleared"));
     }
     report.waves = waves(after, work, answers).unwrap_or_default();
-    report.next = next(view, verdicts);
+    let waits = |preview: &&Arc<Preview>| verdicts.get(&preview.target).is_some_and(|verdict| verdict.answer == Answer::Wait);
+    let waiting = answers.iter().flatten().filter(waits).map(|preview| &**preview);
+    report.next = tell::unlock(world, waiting, tell::APPROVE);
+    report.next.extend(next(view, verdicts));
     report
 }
 
@@ -161,9 +177,6 @@ fn waves(after: &Scene, work: &Work, answers: &[Result<Arc<Preview>, Unseen>]) -
 
 fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
     let mut next: Vec<Arc<str>> = Vec::new();
-    if verdicts.values().any(|verdict| verdict.answer == Answer::Wait) {
-        next.push("isobar judge --review NAME=approve  (a reviewer who is not the author)".into());
-    }
     if !view.dirty.is_empty() {
         next.push("git add -A && git commit -m \"…\"".into());
     }
@@ -175,24 +188,6 @@ fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
     next
 }
 
-/// Keeps what was shown, so that a review can be bound to it. Not being able to is no failure of a preview.
-pub(crate) async fn keep(
-    world: &World,
-    head: Option<&CommitSha>,
-    base: Option<Arc<str>>,
-    answers: Vec<Result<Arc<Preview>, Unseen>>,
-) {
-    if answers.iter().flatten().all(|preview| preview.is_empty()) {
-        return;
-    }
-    let now_ms = world.clock.now_ms();
-    let base = base.unwrap_or_else(|| "".into());
-    let stored = Stored { head: head.map(|head| head.0.clone()), base, at_ms: now_ms, first_ms: now_ms, previews: answers };
-    if let Err(error) = world.store.save(&stored).await {
-        world.terminal.note(&format!("note: this preview could not be kept, so no review can be bound to it: {error}"));
-    }
-}
-
 /// The head does not merge: nothing can be seen, and that is never a green.
 fn conflict(world: &World, view: &View, history: &History, paths: &[Arc<str>], request: &Request) -> Result<Exit, Failure> {
     let mut report = Report::new(Told::Preview);
@@ -200,39 +195,27 @@ fn conflict(world: &World, view: &View, history: &History, paths: &[Arc<str>], r
     report.base = view.base.as_ref().map(|base| base.0.clone());
     report.at_ms = Some(world.clock.now_ms());
     report.journal = tell::journal_head(history);
-    let why: Arc<str> = format!("unseen: the head does not merge into its base, conflict in {}", some(paths)).into();
+    let why: Arc<str> = format!("the head does not merge into its base, conflict in {}", some(paths)).into();
     let targets = view.before.iter().flat_map(|scene| scene.fleet.targets()).filter(|target| request.selector.matches(target));
     report.rows = targets
         .map(|target| crate::report::Row {
             target: target.id.clone(),
-            state: crate::report::RowState::Unknown(why.clone()),
+            state: crate::report::RowState::Unseen(why.clone()),
             preview: None,
             verdict: None,
         })
         .collect();
-    report.next = vec!["git merge the base into the branch, solve the conflict, and preview again".into()];
+    let base = view.base.as_ref().map_or("BASE", |base| base.short()); // no branch's name: people type what stands here
+    report.next = vec![format!("git merge {base}  (in the branch; solve the conflict, commit, and preview again)").into()];
     tell::report(world, &report, &request.form)?;
     Ok(Exit::Unfinished)
 }
 
 fn exit(report: &Report, exit_code: bool) -> Exit {
     let counts = report.counts();
-    match (counts.unknown + counts.failed, counts.change) {
+    match (counts.unknown + counts.unseen + counts.failed, counts.change) {
         (1.., _) => Exit::Unfinished,
         (0, 1..) if exit_code => Exit::Negative,
         (0, _) => Exit::Clean,
     }
-}
-
-/// `1 file is`, `3 files are`.
-pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
-/// The first few of a list of paths.
-pub(crate) fn some(paths: &[Arc<str>]) -> String {
-    const SHOWN: usize = 5; // a line stays a line
-    let shown: Vec<_> = paths.iter().take(SHOWN).map(|path| unbroken(path)).collect();
-    let rest = paths.len().saturating_sub(SHOWN);
-    if rest == 0 { shown.join(", ") } else { format!("{} and {rest} more", shown.join(", ")) }
 }

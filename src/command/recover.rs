@@ -1,13 +1,14 @@
 //! `isobar recover`: explains every unknown outcome, looks again, and closes it or goes on with it. Safe to repeat.
 
-use super::apply;
-use super::converge::{Order, converge};
-use super::say::say_time;
+use super::account;
+use super::converge::{Aim, Order, converge};
+use super::say::{count, say_time};
 use super::scene::Scenes;
 use super::tell::{self, Form};
 use crate::exit::{Exit, Failure};
-use crate::journal::{History, State, Verb};
+use crate::journal::{Event, History, State, Verb};
 use crate::report::{Report, Told};
+use crate::review::User;
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -17,9 +18,14 @@ use std::collections::BTreeSet;
 pub struct Request {
     pub selector: Selector,
     pub form: Form,
+    /// First take from this run what it holds, and why one may.
+    pub release: Option<(String, String)>,
 }
 
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
+    if let Some((of, reason)) = &request.release {
+        release(world, of, reason).await?;
+    }
     let scenes = Scenes::new(world);
     let head = world.workspace.head()?;
     let scene = scenes.at(&head)?;
@@ -46,20 +52,22 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         ));
     }
 
-    let order = Order {
-        verb: Verb::Recover,
-        head: head.clone(),
-        selector: &request.selector,
-        reviews: &[],
-        begin: false,
-        only: Some(mine),
-        parallel: 0,
-    };
+    let order =
+        Order { verb: Verb::Recover, head: head.clone(), selector: &request.selector, reviews: &[], aim: Aim::GoOn, parallel: 0 };
     let done = converge(world, &scenes, order).await?;
 
-    let report = apply::compose(world, &done, Told::Recover, &head.0);
+    let report = account::compose(world, &done, Told::Recover, &head.0);
     tell::report(world, &report, &request.form)?;
-    Ok(apply::exit(world, &done, &report))
+    Ok(account::exit(&done, &report))
+}
+
+/// Frees what a run holds that has ended, as somebody says; the journal keeps who and why.
+async fn release(world: &World, of: &str, reason: &str) -> Result<(), Failure> {
+    let by = world.workspace.operator().unwrap_or(User("unknown".into()));
+    let event = Event::Freed { of: of.into(), by, reason: reason.into() };
+    let freed = world.store.free(of, event, &world.run, world.clock.now_ms()).await?;
+    world.terminal.note(&format!("{} taken from run {of}, and journalled", count(freed.len(), "target was", "targets were")));
+    Ok(())
 }
 
 fn unknown(history: &History) -> Vec<(TargetId, u64)> {

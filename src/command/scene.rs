@@ -1,5 +1,6 @@
 //! One side of a comparison, gathered: the fleet of a snapshot, what its stacks read, and how to make a target's job of it.
 
+use super::apart::{self, Owner, Place};
 use crate::change::{Digest, Intent, Unseen, UnseenReason};
 use crate::engine::{Job, Sources};
 use crate::exit::Failure;
@@ -42,9 +43,10 @@ impl Scene {
     /// Reads everything a snapshot defines; all mistakes of all files at once.
     pub(crate) fn open(world: &World, snapshot: Snapshot) -> Result<Self, Failure> {
         let definitions = definitions(world, &snapshot)?;
-        let fleet = Fleet::read(&definitions, &snapshot.listing).map_err(|mistakes| quoted(mistakes, &definitions))?;
-        let fleet = Arc::new(fleet);
-        let (mut mistakes, mut strict) = (Mistakes::default(), fleet.strict.clone());
+        let (fleet, mut mistakes) = Fleet::read_as_far(&definitions, &snapshot.listing);
+        let Some(fleet) = fleet.map(Arc::new) else { return Err(quoted(mistakes, &definitions)) };
+        let mistaken: BTreeSet<Site> = mistakes.iter().filter_map(|mistake| mistake.site.clone()).collect();
+        let mut strict = fleet.strict.clone();
         strict.extend(misnamed_stacks(&snapshot));
 
         let (mut sources, mut uses) = (BTreeMap::new(), BTreeMap::new());
@@ -66,14 +68,20 @@ impl Scene {
                     break;
                 }
             }
-            engine.check(stack, &found, &mut mistakes, &mut strict);
+            let (mut own, mut own_strict) = (Mistakes::default(), Mistakes::default());
+            engine.check(stack, &found, &mut own, &mut own_strict);
+            mistakes.extend(own.into_iter().filter(|mistake| !is_consequence(mistake, stack, &mistaken)));
+            strict.extend(own_strict.into_iter().filter(|mistake| !is_consequence(mistake, stack, &mistaken)));
             uses.insert(stack.definition().clone(), engine.uses(stack, &found));
             sources.insert(stack.definition().clone(), Arc::new(found));
         }
         let policy = fleet.policy.as_ref().map(|section| Policy::read(section, &fleet, &mut mistakes));
         let settings = Settings::read(&fleet, &mut mistakes);
         let mut warnings = Mistakes::default();
-        fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
+        warnings.extend(unread(&snapshot));
+        if mistaken.is_empty() {
+            fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
+        }
         warnings.quote(|path| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes));
         if !mistakes.is_empty() {
             mistakes.extend(strict);
@@ -114,12 +122,37 @@ impl Scene {
                         let what = format!("{} and {} are the same thing: {identity}", other.id, target.id);
                         let own = if other.region.id == target.region.id { "stack.name" } else { "region.id" };
                         let hint = format!("give each target its own, for example with ${{{{ {own} }}}} in it");
-                        mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));
+                        mistakes.push(Mistake::at(engine.identity_site(&target.stack), what).hint(hint));
                     }
                 }
             }
         }
+        apart::check(self.places(world, &owners), &mut mistakes);
         self.refuse(world, mistakes)
+    }
+
+    /// What must lie apart: destinations, whose owners are given, what stacks read, and the journal.
+    fn places<'a>(&'a self, world: &World, owners: &BTreeMap<String, &'a Target>) -> Vec<Place<'a>> {
+        let mut places = Vec::new();
+        for (identity, target) in owners {
+            let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
+            let Some(path) = identity.strip_prefix("file:").map(str::to_string) else { continue };
+            let site = engine.identity_site(&target.stack);
+            places.push(Place { path, of: Owner::Published(&target.id, target.stack.definition(), site) });
+        }
+        let mut seen = BTreeSet::new();
+        for stack in self.fleet.stacks.iter().filter(|stack| seen.insert(stack.definition())) {
+            let Some(engine) = world.engines.get(&stack.engine) else { continue };
+            let reads = engine.reads(stack);
+            let dirs: Vec<&str> = reads.iter().filter_map(|path| path.strip_suffix('/')).collect();
+            let sources = self.sources.get(stack.definition()).into_iter().flat_map(|sources| sources.keys());
+            let is_below = |path: &str| reads.iter().any(|dir| dir.ends_with('/') && path.starts_with(&**dir));
+            let included = sources.map(|path| &**path).filter(|path| !is_below(path));
+            let of = Owner::Sources(stack.definition());
+            places.extend(dirs.iter().copied().chain(included).map(|path| Place { path: path.into(), of }));
+        }
+        places.extend(self.fleet.journal_dir().map(|path| Place { path, of: Owner::Journal }));
+        places
     }
 
     /// Fails with the mistakes, each with its line; with none all is well.
@@ -169,9 +202,16 @@ impl Scene {
     }
 
     /// Returns the digest of all that a target is made of, while nothing is known of other stacks: what its definition gives
-    /// it, the values that its sources read, and the sources themselves. `None` when a value cannot be filled in.
-    pub(crate) fn promise(&self, target: &Target) -> Option<Digest> {
+    /// it, the values that its sources read, and the sources themselves. `None` when a value cannot be filled in, or is sensitive
+    /// and there is no key to bind it by.
+    pub(crate) fn promise(&self, world: &World, target: &Target) -> Option<Digest> {
         let resolved = self.resolve(target).ok()?;
+        let names = resolved.secrets();
+        let secrets = world.secrets(&names);
+        if names.iter().any(|name| !secrets.contains_key(name)) {
+            return None;
+        }
+        let is_sensitive = !names.is_empty() || resolved.inputs.values().any(|input| input.sensitive);
         let names = self.uses.get(target.stack.definition()).map(|uses| &uses.names);
         let read = names.into_iter().flatten().map(|name| json!([name, resolved.value(name)]));
         let sources = self.sources.get(target.stack.definition()).into_iter().flat_map(|sources| sources.iter());
@@ -183,7 +223,13 @@ impl Scene {
             "read": read.collect::<Vec<_>>(),
             "sources": sources.map(|(path, source)| json!([path, Digest::of_bytes(&source.bytes)])).collect::<Vec<_>>(),
         });
-        Some(Digest::of("promise", &[&given.to_string()]))
+        let given = given.to_string();
+        if !is_sensitive {
+            return Some(Digest::of("promise", &[&given]));
+        }
+        let values = secrets.iter().flat_map(|(name, value)| [&**name, &**value]);
+        let parts: Vec<&str> = std::iter::once(given.as_str()).chain(values).collect();
+        world.key.as_ref().map(|key| key.digest(&format!("promise {}", target.id), &parts))
     }
 
     /// Directories of the working tree that engines publish to: not part of what is committed.
@@ -212,6 +258,12 @@ impl<'a> Scenes<'a> {
         let scene = Arc::new(Scene::open(self.world, self.world.workspace.at(&commit.0)?)?);
         self.lock().insert(commit.clone(), scene.clone());
         Ok(scene)
+    }
+
+    /// Returns the scene at a commit that is only passed by: it is not kept, so that many commits cost the memory of one.
+    pub(crate) fn glance(&self, commit: &CommitSha) -> Result<Arc<Scene>, Failure> {
+        let kept = self.lock().get(commit).cloned();
+        kept.map_or_else(|| Ok(Arc::new(Scene::open(self.world, self.world.workspace.at(&commit.0)?)?)), Ok)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<CommitSha, Arc<Scene>>> {
@@ -243,6 +295,19 @@ fn misnamed_stacks(snapshot: &Snapshot) -> impl Iterator<Item = Mistake> {
     stacks.map(|path| not_utf8(path, "which defines a stack"))
 }
 
+/// Files that are named nearly as a definition is, and not read.
+fn unread(snapshot: &Snapshot) -> impl Iterator<Item = Mistake> {
+    let near = snapshot.listing.leaves().iter().filter_map(|leaf| {
+        let name = leaf.path.rsplit('/').next()?;
+        let meant = if name == "stack.yml" { "stack.yaml" } else { FLEET };
+        (name == "stack.yml" || &*leaf.path == "isobar.yml").then_some((&leaf.path, meant))
+    });
+    near.map(|(path, meant)| {
+        let what = format!("this file is not read: a definition is named {meant}");
+        Mistake::at(&Site::new(path.clone(), 1, 1), what).hint(format!("rename it to {meant}, or give it another name"))
+    })
+}
+
 fn not_utf8(path: &Arc<str>, of: &str) -> Mistake {
     let what = format!("the name of this file, {of}, is not UTF-8");
     Mistake::at(&Site::new(path.clone(), 1, 1), what).hint("rename it; each � stands for bytes that are no text")
@@ -263,6 +328,14 @@ fn read_into(world: &World, snapshot: &Snapshot, paths: Vec<Arc<str>>, found: &m
         }
     }
     Ok(())
+}
+
+/// Says whether what an engine found may only follow from what is wrong in the stack's own file: it stands at the same place, or
+/// in another file, such as a template that names an input of a section that could not be read.
+fn is_consequence(mistake: &Mistake, stack: &Stack, mistaken: &BTreeSet<Site>) -> bool {
+    let Some(site) = &mistake.site else { return false };
+    let is_mistaken = mistaken.iter().any(|other| other.path == stack.site.path);
+    is_mistaken && (site.path != stack.site.path || mistaken.contains(site))
 }
 
 fn quoted(mut mistakes: Mistakes, definitions: &[Source]) -> Failure {

@@ -1,12 +1,14 @@
 //! `isobar status`: what runs where, as text, JSON or one HTML page. Writes nothing but that page.
 
 use super::pending::{Work, since_applied};
-use super::say::short;
+use super::say::{say_time, short};
 use super::scene::Scenes;
 use super::tell;
 use crate::exit::{Exit, Failure};
 use crate::journal::{History, Record, State};
+use crate::policy::{Answer, Verdict};
 use crate::report::{self, RolloutLine, Status, StatusRow, WaveLine};
+use crate::review::CommitSha;
 use crate::rollout::{Ending, Now, Outcome, Progress, Todo};
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
@@ -23,6 +25,8 @@ pub struct Request {
     pub html: Option<PathBuf>,
 }
 
+type Verdicts = BTreeMap<TargetId, Verdict>;
+
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
     let head = world.workspace.head()?;
@@ -32,12 +36,13 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let work = since_applied(&scenes, &history, &scene, &request.selector)?;
     let holders = world.store.holders().await?;
     let now_ms = world.clock.now_ms();
+    let verdicts = verdicts(world, &scenes, &history, &work, &head).await;
 
     let status = Status {
         head: Some(head.0.clone()),
         at_ms: now_ms,
         journal: tell::journal_head(&history),
-        rows: rows(&history, &work, &scene.fleet, now_ms),
+        rows: rows(&history, &work, &verdicts, &scene.fleet, now_ms),
         rollouts: history.rollouts().map(|progress| rollout(&history, progress, now_ms)).collect(),
         paused: history.paused().map(|(by, reason)| format!("paused by {by}: {reason}").into()),
         holds: history
@@ -54,22 +59,43 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         world.terminal.note(&format!("wrote {}", path.display()));
     }
     if request.json {
-        tell::json(world, &report::status_json(&status));
+        tell::json(world, "report", report::status_json(&status));
     } else if request.html.is_none() {
         world.terminal.say_made(&report::status_text(&status, world.terminal.style));
     }
     Ok(Exit::Clean)
 }
 
-fn rows(history: &History, work: &Work, fleet: &crate::stack::Fleet, now_ms: u64) -> Vec<StatusRow> {
+/// What policy says now of the previews that were shown of the head, where there is something to do. Only for telling: what
+/// cannot be judged leaves what history knows.
+async fn verdicts(world: &World, scenes: &Scenes<'_>, history: &History, work: &Work, head: &CommitSha) -> Verdicts {
+    if work.pending.is_empty() {
+        return Verdicts::new();
+    }
+    super::judge::of_head(world, scenes, history, head).await.unwrap_or_else(|failure| {
+        world
+            .terminal
+            .note(&format!("note: what was previewed could not be judged, so this tells what history knows: {failure}"));
+        Verdicts::new()
+    })
+}
+
+fn rows(history: &History, work: &Work, verdicts: &Verdicts, fleet: &crate::stack::Fleet, now_ms: u64) -> Vec<StatusRow> {
     let order: BTreeMap<&TargetId, usize> = fleet.targets().iter().enumerate().map(|(at, target)| (&target.id, at)).collect();
     let pending = work.pending.iter().map(|pending| (&pending.target.id, true));
     let mut all: Vec<(&TargetId, bool)> = pending.chain(work.untouched.iter().map(|id| (id, false))).collect();
     all.sort_by_key(|(id, _)| (order.get(id).copied().unwrap_or(usize::MAX), *id));
-    all.into_iter().map(|(id, is_pending)| row(history, id, is_pending, order.contains_key(id), now_ms)).collect()
+    let row = |(id, is_pending): (&TargetId, bool)| {
+        let verdict = verdicts.get(id).filter(|_| is_pending);
+        StatusRow {
+            waits: waits(history, id, is_pending, verdict, now_ms),
+            ..row(history, id, is_pending, order.contains_key(id))
+        }
+    };
+    all.into_iter().map(row).collect()
 }
 
-fn row(history: &History, id: &TargetId, is_pending: bool, is_defined: bool, now_ms: u64) -> StatusRow {
+fn row(history: &History, id: &TargetId, is_pending: bool, is_defined: bool) -> StatusRow {
     let record = history.target(id);
     StatusRow {
         target: id.clone(),
@@ -78,9 +104,10 @@ fn row(history: &History, id: &TargetId, is_pending: bool, is_defined: bool, now
         applied_at_ms: record.and_then(|record| record.applied_at_ms),
         pull_request: record.and_then(|record| record.pull_request),
         by: record.map(|record| record.by.iter().map(|user| user.0.clone()).collect()).unwrap_or_default(),
+        is_approved: record.is_some_and(|record| record.is_approved),
         drift: drift(history, id),
         drift_checked_at_ms: record.and_then(|record| record.drift_checked_at_ms),
-        waits: waits(history, id, now_ms),
+        waits: None,
     }
 }
 
@@ -107,17 +134,23 @@ fn drift(history: &History, id: &TargetId) -> Arc<str> {
     }
 }
 
-/// What a target waits for, since when, and who can unblock it.
-fn waits(history: &History, id: &TargetId, now_ms: u64) -> Option<Arc<str>> {
-    let holder = history.holder(id)?;
-    let rollout = holder.rollout();
-    let own = match holder.outcome(id) {
-        Some(Outcome::Failed(_)) => "failed in",
-        Some(Outcome::Skipped(why)) => return Some(format!("{why} (rollout {})", rollout.id).into()),
-        Some(Outcome::Applied | Outcome::Unchanged) => return None,
-        None => "held by",
-    };
-    Some(format!("{own} rollout {} of {}: {}", rollout.id, short(&rollout.commit), stage(history, holder, now_ms).0).into())
+/// What a target waits for, and who can unblock it: the rollout that holds it, or else what policy says now of what was
+/// previewed, or else why it was left when it was tried last.
+fn waits(history: &History, id: &TargetId, is_pending: bool, verdict: Option<&Verdict>, now_ms: u64) -> Option<Arc<str>> {
+    if let Some(holder) = history.holder(id) {
+        let failed = matches!(holder.outcome(id), Some(Outcome::Failed(_)));
+        let (own, rollout) = (if failed { "failed in" } else { "held by" }, holder.rollout());
+        let stage = stage(history, holder, now_ms).0;
+        return Some(format!("{own} rollout {} of {}: {stage}", rollout.id, short(&rollout.commit)).into());
+    }
+    let left = history.target(id).and_then(|record| record.left.as_ref()).filter(|_| is_pending);
+    match (verdict.map(|verdict| (&verdict.answer, &verdict.sentence)), left) {
+        (Some((Answer::Wait, sentence)), _) => Some(sentence.as_str().into()),
+        (Some((Answer::Deny, sentence)), _) => Some(format!("denied: {sentence}").into()),
+        (Some((Answer::Clear(_), sentence)), Some(_)) => Some(format!("isobar apply; cleared: {sentence}").into()),
+        (None, Some(left)) => Some(format!("{} (tried {})", left.why, say_time(left.at_ms)).into()),
+        (Some((Answer::Clear(_), _)) | None, None) => None, // nothing but an apply, as its state says
+    }
 }
 
 fn rollout(history: &History, progress: &Progress, now_ms: u64) -> RolloutLine {

@@ -1,20 +1,24 @@
 //! Turns what a command found into a report, and prints it in the form that was asked for.
 
 use super::pending::Work;
+use super::say::{count, say_secs};
 use crate::change::{Fold, Names, Preview, Unseen, UnseenReason, fold};
 use crate::diagnosis;
 use crate::exit::Failure;
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
-use crate::report::{self, JournalHead, Note, Report, Row, RowState, VerdictLine, WaveLine};
+use crate::report::{self, Diffs, JournalHead, Note, Report, Row, RowState, VerdictLine, WaveLine};
 use crate::rollout::Rollout;
 use crate::runner::say_unseen;
-use crate::stack::{Region, Target, TargetId};
-use crate::world::World;
+use crate::stack::{Mistakes, Region, Target, TargetId};
+use crate::world::{Terminal, World};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// How what was shown last is approved.
+pub(crate) const APPROVE: &str = "isobar judge --review NAME=approve  (a reviewer who is not the author)";
 
 /// The form in which a result is printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,19 +26,25 @@ pub struct Form {
     pub json: bool,
     /// Also write the pull-request comment to this file.
     pub markdown: Option<PathBuf>,
+    /// Show every line of every diff in a terminal.
+    pub full: bool,
 }
 
 /// Prints a report.
 pub(crate) fn report(world: &World, report: &Report, form: &Form) -> Result<(), Failure> {
     if let Some(path) = &form.markdown {
         let comment = report::comment(report, report::COMMENT_BYTES);
-        let failed = |error: std::io::Error| Failure::World(format!("writing {}: {error}", path.display()), None);
-        std::fs::write(path, comment.body).map_err(failed)?;
+        for (nth, text) in [comment.body].into_iter().chain(comment.more).enumerate() {
+            let path = part(path, nth + 1);
+            let failed = |error: std::io::Error| Failure::World(format!("writing {}: {error}", path.display()), None);
+            std::fs::write(&path, text).map_err(failed)?;
+        }
     }
     if form.json {
         world.terminal.say_made(&format!("{}\n", report::report_json_text(report)));
     } else {
-        world.terminal.say_made(&report::report_text(report, world.terminal.style));
+        let diffs = if form.full { Diffs::Whole } else { Diffs::Bounded };
+        world.terminal.say_made(&report::report_text(report, world.terminal.style, diffs));
     }
     Ok(())
 }
@@ -44,9 +54,27 @@ pub(crate) fn journal_head(history: &History) -> Option<JournalHead> {
     history.head().map(|(seq, hash)| JournalHead { seq, hash: hash.as_str().into() })
 }
 
-/// Prints JSON, on one line.
-pub(crate) fn json(world: &World, value: &Value) {
+/// `comment.md`, then `comment.2.md`, `comment.3.md`: a long list of what is destroyed goes on in further comments.
+fn part(path: &Path, number: usize) -> PathBuf {
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    if number == 1 { path.to_path_buf() } else { path.with_extension(format!("{number}.{extension}").trim_end_matches('.')) }
+}
+
+/// Prints JSON, on one line, with the name of its form.
+pub(crate) fn json(world: &World, form: &str, mut value: Value) {
+    value["schema"] = report::schema_id(form).into();
     world.terminal.say(&format!("{value}\n"));
+}
+
+/// Prints a failure as JSON, on one line.
+pub fn say_failure(terminal: &Terminal, failure: &Failure) {
+    let none = Mistakes::default();
+    let (what, hint, mistakes) = match failure {
+        Failure::Definitions(mistakes) => (count(mistakes.len(), "mistake", "mistakes") + " in the definitions", None, mistakes),
+        Failure::Usage(what, hint) | Failure::World(what, hint) => (what.clone(), hint.as_deref(), &none),
+    };
+    let json = report::failure_json(failure.code(), &what, hint, mistakes);
+    terminal.say(&format!("{json}\n"));
 }
 
 pub(crate) fn note(text: impl Into<Arc<str>>) -> Note {
@@ -55,6 +83,25 @@ pub(crate) fn note(text: impl Into<Arc<str>>) -> Note {
 
 pub(crate) fn warning(text: impl Into<Arc<str>>) -> Note {
     Note { warning: true, text: text.into() }
+}
+
+/// What lets waiting targets go on: `approve`; or where no approval can be bound, first a key.
+pub(crate) fn unlock<'a>(world: &World, waiting: impl IntoIterator<Item = &'a Preview>, approve: &str) -> Vec<Arc<str>> {
+    let (bound, unbound): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|preview| preview.is_bound());
+    let mut next: Vec<Arc<str>> = Vec::new();
+    if !unbound.is_empty() {
+        match world.key {
+            Some(_) => next.push("isobar preview  (looks again, now with ISOBAR_KEY)".into()),
+            None => {
+                next.push("export ISOBAR_KEY=\"$(openssl rand -hex 32)\"  (keep it; isobar doctor says what it is for)".into());
+                next.push("isobar audit seal  (once: the journal was begun without it; then isobar preview)".into());
+            }
+        }
+    }
+    if !bound.is_empty() {
+        next.push(approve.into());
+    }
+    next
 }
 
 /// One row for each answer, with its verdict.
@@ -77,7 +124,7 @@ pub(crate) fn rows(
                 | UnseenReason::SecretMissing { .. }
                 | UnseenReason::Definition(_)
                 | UnseenReason::Engine(_)
-                | UnseenReason::Cancelled => RowState::Unknown(say_unseen(&unseen.reason).into()),
+                | UnseenReason::Cancelled => RowState::Unseen(say_unseen(&unseen.reason).into()),
             },
             preview: None,
             verdict: None,
@@ -160,14 +207,6 @@ pub(crate) fn forecast(rollout: &Rollout) -> Vec<WaveLine> {
 
 fn wave_line(wave: &crate::rollout::Wave) -> WaveLine {
     WaveLine { name: wave.name.clone(), targets: wave.targets.len(), done: 0, failed: 0, state: "".into() }
-}
-
-pub(crate) fn say_secs(secs: u64) -> String {
-    match secs {
-        0..=119 => format!("{secs} s"),
-        120..=7_199 => format!("{} min", secs / 60),
-        _ => format!("{} h", secs / 3_600),
-    }
 }
 
 /// A failure's cause and next step.

@@ -61,7 +61,7 @@ pub(crate) fn open(world: &World, scenes: &Scenes<'_>, base: Option<&str>, head:
 }
 
 /// The tip of the default branch, when another branch is checked out.
-fn default_base(world: &World) -> Result<Option<CommitSha>, Failure> {
+pub(crate) fn default_base(world: &World) -> Result<Option<CommitSha>, Failure> {
     let workspace = &world.workspace;
     let (Some(branch), Some(default)) = (workspace.branch(), workspace.default_branch()) else { return Ok(None) };
     if branch == default {

@@ -48,8 +48,9 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
         };
         tell::json(
             world,
-            &json!({
-                "schema": "isobar/why/v1", "target": id, "touched": touched.is_some(), "since": since, "reasons": reasons,
+            "why",
+            json!({
+                "target": id, "touched": touched.is_some(), "since": since, "reasons": reasons,
                 "inputs": values(&resolved.inputs), "vars": values(&resolved.vars), "waits_for": needs, "held_by": holder,
             }),
         );

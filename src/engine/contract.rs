@@ -1,7 +1,7 @@
 //! What an engine must do, and what it is given.
 
 use crate::change::{Applied, Intent, Key, Outputs, Preview, Unseen};
-use crate::stack::{Mistakes, Resolved, Source, Stack, Target, TargetId, Uses};
+use crate::stack::{Mistakes, Resolved, Site, Source, Stack, Target, TargetId, Uses};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -80,6 +80,11 @@ pub trait Engine: Send + Sync {
 
     /// Names the real thing a target resolves to, such as its destination; two targets with one are an error.
     fn identity(&self, resolved: &Resolved) -> Option<String>;
+
+    /// Where the section of `stack` names that thing.
+    fn identity_site<'a>(&self, stack: &'a Stack) -> &'a Site {
+        &stack.section.site
+    }
 
     /// Says what would change, and what strayed since our last apply. Changes nothing.
     fn preview<'a>(&'a self, job: &'a Job) -> Boxed<'a, Result<Preview, Unseen>>;

@@ -137,6 +137,12 @@ pub enum Event {
         head: Digest,
         base: Digest,
     },
+    /// Somebody said that the run `of` had ended, and took from it what it held.
+    Freed {
+        of: Arc<str>,
+        by: User,
+        reason: Arc<str>,
+    },
 }
 
 /// One event in its place in the chain.
@@ -217,7 +223,7 @@ impl Event {
             | Event::Settled { .. }
             | Event::DriftChecked { .. } => None,
             Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } => None,
-            Event::KeyBegan { .. } | Event::Compacted { .. } => None,
+            Event::KeyBegan { .. } | Event::Compacted { .. } | Event::Freed { .. } => None,
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::open::OpenRollouts;
 use super::record::{Marks, Record, Run};
 use super::{Drifted, Entry, Event};
-use crate::change::Digest;
+use crate::change::{Digest, Extent};
 use crate::review::User;
 use crate::rollout::{Progress, StepEvent};
 use crate::stack::{RegionId, TargetId};
@@ -30,6 +30,8 @@ pub struct History {
     first_commit: Option<Arc<str>>,
     trusted_commit: Option<Arc<str>>,
     rollouts_begun: usize,
+    /// The commit that was planned last, and how much its whole change was.
+    whole: Option<(Arc<str>, Extent)>,
     /// The entry folded last, and whether one before it was not.
     seq: u64,
     misses: bool,
@@ -72,6 +74,12 @@ impl History {
         Some((self.seq, self.head.as_ref()?))
     }
 
+    /// How much the whole change was that `commit` brought, when rules counted it: a part that is left is still a part of that.
+    /// Nothing when another commit was planned since.
+    pub fn whole_of(&self, commit: &str) -> Extent {
+        self.whole.as_ref().filter(|(planned, _)| **planned == *commit).map(|(_, whole)| *whole).unwrap_or_default()
+    }
+
     /// Folds one entry in, and may be asked right away.
     pub fn record(&mut self, entry: &Entry) {
         self.fold(entry);
@@ -79,7 +87,7 @@ impl History {
             Event::Settled { .. } | Event::DriftChecked { .. } | Event::Resumed { .. } => self.resolve(),
             Event::RunStarted { .. } | Event::Cleared { .. } | Event::Planned { .. } | Event::Step { .. } => {}
             Event::Superseded { .. } | Event::Applied { .. } | Event::Recovered { .. } => {}
-            Event::Paused { .. } | Event::Held { .. } | Event::Released { .. } => {}
+            Event::Paused { .. } | Event::Held { .. } | Event::Released { .. } | Event::Freed { .. } => {}
             Event::KeyBegan { .. } | Event::Compacted { .. } => {}
         }
     }
@@ -190,6 +198,8 @@ impl History {
                 if let Some((_, run)) = self.runs.iter_mut().rev().find(|(id, _)| *id == entry.run) {
                     run.planned += 1;
                 }
+                let whole = rollout.whole.map(|whole| whole.at_least(self.whole_of(&rollout.commit)));
+                self.whole = whole.map(|whole| (rollout.commit.clone(), whole)).or(self.whole.take());
                 self.rollouts.plan(rollout);
             }
             Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),
@@ -198,7 +208,7 @@ impl History {
                 let (commit, now) = (self.share(commit), self.marks.now);
                 let run = self.runs.iter().rev().find(|(id, _)| *id == entry.run).map(|(_, run)| run.clone());
                 let record = self.reach(target);
-                record.apply(*intent, commit, digest, run.as_ref(), entry.at_ms);
+                record.apply(*intent, commit, digest, changes, run.as_ref(), entry.at_ms);
                 record.arrived = now;
                 if !changes.is_empty() {
                     record.changed = now;
@@ -217,6 +227,7 @@ impl History {
             Event::Released { region, by: _ } => {
                 self.holds.remove(region);
             }
+            Event::Freed { of: _, by: _, reason: _ } => {}
             Event::DriftChecked { commit: _, scope, found, unchecked } => {
                 self.check_drift(scope.as_deref(), found, unchecked, entry.at_ms);
             }
@@ -230,8 +241,12 @@ impl History {
         match step {
             StepEvent::Started { target } => self.reach(target).start(at_ms),
             StepEvent::Finished { target, outcome } => {
-                let planned = self.rollouts.planned(rollout, target);
-                self.reach(target).finish(outcome, planned, at_ms);
+                let (planned, now) = (self.rollouts.planned(rollout, target), self.marks.now);
+                let record = self.reach(target);
+                if record.started && outcome.is_reached() {
+                    record.changed = now; // also by a start whose end was never recorded
+                }
+                record.finish(outcome, planned, at_ms);
             }
             StepEvent::Resumed => {
                 for target in self.rollouts.targets(rollout) {
@@ -325,7 +340,7 @@ impl History {
 pub(super) mod tests {
     use super::super::{Chain, State, Verb};
     use super::*;
-    use crate::change::{Digest, Intent};
+    use crate::change::{Action, ChangeMark, Digest, Intent};
     use crate::journal::Class;
     use crate::rollout::{Outcome, Planned, Rollout, Wave};
 
@@ -358,14 +373,21 @@ pub(super) mod tests {
     fn event(chance: &mut Chance, targets: &[&str], rollouts: &[&str], commits: &[&str]) -> Event {
         let (target, rollout, commit) = (chance.of(targets), chance.of(rollouts), chance.of(commits));
         let step = |step: StepEvent| Event::Step { rollout: rollout.into(), step };
+        let digest = Digest::of_bytes(commit.as_bytes());
         match chance.below(18) {
             0 => Event::RunStarted { verb: Verb::Apply, commit: commit.into(), by: user("ann"), pull_request: Some(7) },
-            1 | 2 => planned(rollout, commit, &chance.some(targets)),
+            1 | 2 => match planned(rollout, commit, &chance.some(targets)) {
+                Event::Planned { rollout } => {
+                    let whole = Extent { targets: 9, ..Extent::default() };
+                    Event::Planned { rollout: Rollout { whole: (chance.below(2) == 0).then_some(whole), ..rollout } }
+                }
+                other => other,
+            },
             3 => Event::Cleared {
                 target: id(target),
                 commit: commit.into(),
-                digest: Digest::of_bytes(commit.as_bytes()),
-                changes: vec![],
+                digest,
+                changes: vec![mark(commit)],
                 by: vec![user("bob")],
                 why: "one of two".into(),
                 authority: Some("c0".into()),
@@ -373,11 +395,22 @@ pub(super) mod tests {
             4..=6 => step(StepEvent::Started { target: id(target) }),
             7 => finished(rollout, target, Outcome::Failed("quota".into())),
             8 => finished(rollout, target, Outcome::Skipped("waits".into())),
-            9 => finished(rollout, target, Outcome::Applied),
-            10 => step(StepEvent::Verified { wave: 0 }),
+            9 => finished(
+                rollout,
+                target,
+                [Outcome::Applied, Outcome::Unchanged, Outcome::NotCleared("waits for ann".into())][chance.below(3)].clone(),
+            ),
+            10 => match chance.below(3) {
+                0 => step(StepEvent::GatePassed { wave: 0, gate: 0 }),
+                1 => step(StepEvent::GateFailed { wave: 0, gate: 0, why: "it answers 500".into() }),
+                _ => step(StepEvent::Verified { wave: 0 }),
+            },
             11 => step(StepEvent::Stopped { why: "1 of 2 failed".into() }),
             12 => step(StepEvent::Resumed),
-            13 => applied(target, commit),
+            13 => {
+                let changes = if chance.below(2) == 0 { vec![mark(commit)] } else { vec![] };
+                Event::Applied { target: id(target), intent: Intent::Converge, commit: commit.into(), digest, changes }
+            }
             14 => {
                 let scope = chance.some(targets);
                 settled(commit, (scope.len() > 2).then_some(scope.as_slice()), &chance.some(targets))
@@ -389,16 +422,96 @@ pub(super) mod tests {
                 Event::DriftChecked { commit: commit.into(), scope, found, unchecked }
             }
             16 => Event::Recovered { target: id(target), how: "looked".into(), untouched: chance.below(2) == 0 },
-            _ => match chance.below(4) {
+            _ => match chance.below(8) {
                 0 => Event::Paused { by: user("ann"), reason: "lunch".into() },
                 1 => Event::Resumed { by: user("ann") },
                 2 => {
                     let region = "prod/x".parse().expect("a region");
                     Event::Held { region, until_ms: Some(9), reason: "move".into(), by: user("ann") }
                 }
+                3 => Event::Released { region: "prod/x".parse().expect("a region"), by: user("ann") },
+                4 => Event::Freed { of: "run-1".into(), by: user("ann"), reason: "its job was cancelled".into() },
+                5 => Event::KeyBegan { key: digest, by: user("ann") },
+                6 => Event::Compacted { through: 1, head: digest.clone(), base: digest },
                 _ => Event::Superseded { rollout: rollout.into(), commit: commit.into() },
             },
         }
+    }
+
+    /// Numbers the kinds of events. A new one must be told in a random story too.
+    fn kind(event: &Event) -> usize {
+        match event {
+            Event::RunStarted { .. } => 0,
+            Event::Cleared { .. } => 1,
+            Event::Planned { .. } => 2,
+            Event::Superseded { .. } => 3,
+            Event::Step { step, .. } => match step {
+                StepEvent::Started { .. } => 4,
+                StepEvent::Finished { outcome, .. } => match outcome {
+                    Outcome::Applied => 5,
+                    Outcome::Unchanged => 6,
+                    Outcome::Failed(_) => 7,
+                    Outcome::NotCleared(_) => 8,
+                    Outcome::Skipped(_) => 9,
+                },
+                StepEvent::GatePassed { .. } => 10,
+                StepEvent::GateFailed { .. } => 11,
+                StepEvent::Verified { .. } => 12,
+                StepEvent::Stopped { .. } => 13,
+                StepEvent::Resumed => 14,
+            },
+            Event::Applied { .. } => 15,
+            Event::Settled { .. } => 16,
+            Event::Paused { .. } => 17,
+            Event::Resumed { .. } => 18,
+            Event::Held { .. } => 19,
+            Event::Released { .. } => 20,
+            Event::DriftChecked { .. } => 21,
+            Event::Recovered { .. } => 22,
+            Event::KeyBegan { .. } => 23,
+            Event::Compacted { .. } => 24,
+            Event::Freed { .. } => 25,
+        }
+    }
+
+    #[test]
+    fn a_random_story_tells_of_every_kind_of_event() {
+        let told: BTreeSet<usize> = events(&mut Chance(5), 1_000).iter().map(kind).collect();
+        assert_eq!(told, (0..=25).collect());
+    }
+
+    /// Holds two histories against each other, member by member: a new one must be kept in checkpoints, or shown here to be no
+    /// part of what is known.
+    pub(in crate::journal) fn assert_same(one: &History, other: &History, said: &str) {
+        fn known(history: &History) -> impl PartialEq + std::fmt::Debug + '_ {
+            let History {
+                targets,
+                marks,
+                rollouts,
+                runs,
+                paused,
+                holds,
+                last_commit,
+                first_commit,
+                trusted_commit,
+                rollouts_begun,
+                whole,
+                seq,
+                misses,
+                head,
+                commit: _, // only shares its text
+            } = history;
+            let commits = (last_commit, first_commit, trusted_commit, whole);
+            let place = (seq, misses, head, rollouts_begun);
+            (targets, marks, rollouts.facts(), runs, paused, holds, commits, place)
+        }
+        assert_eq!(known(one), known(other), "{said}");
+    }
+
+    fn mark(commit: &str) -> ChangeMark {
+        let after = Some(Digest::of_bytes(commit.as_bytes()));
+        let holes = vec!["base.outputs.id".into()];
+        ChangeMark { address: "doc".into(), kind: "document".into(), action: Action::Create, before: None, after, holes }
     }
 
     fn id(text: &str) -> TargetId {
@@ -427,6 +540,25 @@ pub(super) mod tests {
     fn settled(commit: &str, scope: Option<&[&str]>, behind: &[&str]) -> Event {
         let ids = |texts: &[&str]| texts.iter().map(|text| id(text)).collect();
         Event::Settled { commit: commit.into(), scope: scope.map(ids), behind: ids(behind) }
+    }
+
+    #[test]
+    fn what_a_start_without_an_end_had_changed_is_new_to_those_who_use_it() {
+        let step = |step: StepEvent| Event::Step { rollout: "r1".into(), step };
+        let base = id("base@prod/eu");
+        let user_first = vec![applied("base@prod/eu", "c1"), applied("app@prod/eu", "c1")];
+        let recovered = [
+            step(StepEvent::Started { target: base.clone() }),
+            step(StepEvent::Finished { target: base.clone(), outcome: Outcome::Applied }),
+            applied("base@prod/eu", "c2"), // by a fresh preview that was empty
+        ];
+        let is_older = |events: Vec<Event>| {
+            let history = history(events);
+            let record = |target: &TargetId| history.target(target).cloned().expect("it was applied");
+            record(&id("app@prod/eu")).is_older_than(&record(&base))
+        };
+        assert!(!is_older([user_first.clone(), vec![applied("base@prod/eu", "c2")]].concat()), "nothing was begun");
+        assert!(is_older([user_first, recovered.to_vec()].concat()));
     }
 
     #[test]

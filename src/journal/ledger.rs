@@ -93,7 +93,7 @@ impl Ledger {
             Event::Recovered { untouched: true, .. } => {} // its failure stands in the same group
             Event::Planned { .. } | Event::Superseded { .. } | Event::Settled { .. } | Event::DriftChecked { .. } => {}
             Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } => {}
-            Event::KeyBegan { .. } | Event::Compacted { .. } => {}
+            Event::KeyBegan { .. } | Event::Compacted { .. } | Event::Freed { .. } => {}
         }
         if entry.more == 0 { std::mem::take(&mut self.ended) } else { Vec::new() }
     }
@@ -115,7 +115,7 @@ impl Ledger {
                 Outcome::Unchanged => {
                     self.end(entry, target, Became::Recovered("a later preview found nothing left to do".into()))
                 }
-                Outcome::Skipped(_) => {} // says nothing about a start before it
+                Outcome::Skipped(_) | Outcome::NotCleared(_) => {} // says nothing about a start before it
             },
             StepEvent::GatePassed { .. } | StepEvent::GateFailed { .. } | StepEvent::Verified { .. } => {}
             StepEvent::Stopped { .. } | StepEvent::Resumed => {}

@@ -16,6 +16,6 @@ pub use class::Class;
 pub use event::{Chain, Drifted, Entry, Event, Fault, SCHEMA, Seals, Verb};
 pub use history::{History, Hold};
 pub use ledger::{Became, Ledger, Row};
-pub use record::{DriftNote, Record, State};
+pub use record::{DriftNote, Left, Record, State};
 pub use schema::schema;
 pub use seal::{Sealer, Unsealed, close, is_closed, is_sealed, is_sealed_by};

@@ -128,6 +128,19 @@ impl OpenRollouts {
         }
     }
 
+    /// All that is known of each, in a form that can be compared: what is derived as others see it.
+    #[cfg(test)]
+    pub(super) fn facts(&self) -> Vec<impl PartialEq + std::fmt::Debug + '_> {
+        let facts = |Open { progress, steps, own, waiting }: &'_ Open| {
+            let targets = progress.rollout().waves.iter().flat_map(|wave| &wave.targets);
+            let outcomes: Vec<Option<Outcome>> = targets.map(|planned| progress.outcome(&planned.target).cloned()).collect();
+            let derived = (outcomes, progress.unknown(), progress.ending(), progress.was_resumed());
+            let views = format!("{:?}", progress.wave_views(u64::MAX / 2));
+            (progress.rollout().clone(), steps.clone(), own.clone(), *waiting, derived, views)
+        };
+        self.0.iter().map(facts).collect()
+    }
+
     fn find(&self, rollout: &str) -> Option<&Open> {
         self.0.iter().find(|open| *open.progress.rollout().id == *rollout)
     }
@@ -141,7 +154,7 @@ impl Open {
         match self.progress.outcome(target) {
             None => true,
             Some(Outcome::Failed(_)) => matches!(self.progress.ending(), Some(Ending::Stopped(_))),
-            Some(Outcome::Applied | Outcome::Unchanged | Outcome::Skipped(_)) => false,
+            Some(Outcome::Applied | Outcome::Unchanged | Outcome::NotCleared(_) | Outcome::Skipped(_)) => false,
         }
     }
 

@@ -17,8 +17,13 @@ pub struct Record {
     /// Digest of the preview last applied, when and by which pull request and people: who cleared it, or else who ran it.
     pub applied: Option<Digest>,
     pub applied_at_ms: Option<u64>,
+    /// When approvals were last used up: it arrived by changes of ours, or what had been cleared or started came to nothing. An
+    /// apply that found nothing to do, and that nothing had been cleared for, uses up none.
+    pub spent_at_ms: Option<u64>,
     pub pull_request: Option<u64>,
     pub by: Vec<User>,
+    /// `by` are who cleared it.
+    pub is_approved: bool,
     pub state: State,
     /// Cleared since its last successful apply, sorted.
     pub cleared: Vec<(ChangeMark, Vec<User>)>,
@@ -26,6 +31,8 @@ pub struct Record {
     pub started: bool,
     pub drift: Option<DriftNote>,
     pub drift_checked_at_ms: Option<u64>,
+    /// The last rollout that planned it left it as it is.
+    pub left: Option<Left>,
     /// An earlier start was recorded when the newest was.
     begun_before: bool,
     /// The commit of the newest clearance, and of the newest that was started: what an apply that died half-way may have left is
@@ -64,6 +71,13 @@ pub enum State {
     Removed,
 }
 
+/// A target that a rollout did not start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Left {
+    pub why: Arc<str>,
+    pub at_ms: u64,
+}
+
 /// The last drift that was found and not yet gone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DriftNote {
@@ -73,7 +87,7 @@ pub struct DriftNote {
 
 /// What was last said of every target at once, and as which event. Each concerns the records that were there then and that
 /// no event has reached since; those it makes an exception of are reached first.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Marks {
     /// The event being folded.
     pub(super) now: u64,
@@ -83,7 +97,7 @@ pub(super) struct Marks {
 }
 
 /// Who ran, and for which pull request.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Run {
     pub(super) by: User,
     pub(super) pull_request: Option<u64>,
@@ -98,13 +112,16 @@ impl Record {
             commit: None,
             applied: None,
             applied_at_ms: None,
+            spent_at_ms: None,
             pull_request: None,
             by: Vec::new(),
+            is_approved: false,
             state: State::Never,
             cleared: Vec::new(),
             started: false,
             drift: None,
             drift_checked_at_ms: None,
+            left: None,
             begun_before: false,
             sent: None,
             begun: None,
@@ -178,6 +195,7 @@ impl Record {
 
     pub(super) fn start(&mut self, at_ms: u64) {
         self.begun_before = self.started;
+        self.left = None;
         self.started = true;
         self.begun = self.sent.clone();
         self.state = State::Unknown { since_ms: at_ms };
@@ -188,9 +206,9 @@ impl Record {
         match outcome {
             Outcome::Applied | Outcome::Unchanged => {
                 if let Some((intent, commit)) = planned {
-                    self.arrive(intent, commit);
+                    self.arrive(intent, commit, at_ms);
                 } else if self.state != State::Removed {
-                    self.arrive_where_it_was_sent();
+                    self.arrive_where_it_was_sent(at_ms);
                 }
             }
             Outcome::Failed(why) => {
@@ -199,7 +217,9 @@ impl Record {
                 self.resumed = false;
             }
             // A start that has no outcome stays unknown: that we did not go on says nothing about it.
-            Outcome::Skipped(_) => {}
+            Outcome::NotCleared(why) | Outcome::Skipped(why) => {
+                self.left = Some(Left { why: why.clone(), at_ms });
+            }
         }
     }
 
@@ -213,14 +233,26 @@ impl Record {
         self.arrived < dependency.changed
     }
 
-    pub(super) fn apply(&mut self, intent: Intent, commit: Arc<str>, digest: &Digest, run: Option<&Run>, at_ms: u64) {
+    pub(super) fn apply(
+        &mut self,
+        intent: Intent,
+        commit: Arc<str>,
+        digest: &Digest,
+        changes: &[ChangeMark],
+        run: Option<&Run>,
+        at_ms: u64,
+    ) {
+        if !changes.is_empty() {
+            self.spent_at_ms = Some(at_ms);
+        }
         let cleared_by = self.last_cleared.take().map(|(_, by)| by).unwrap_or_default();
         let run_by = run.map(|run| run.by.clone());
+        self.is_approved = !cleared_by.is_empty();
         self.by = if cleared_by.is_empty() { run_by.into_iter().collect() } else { cleared_by };
         self.pull_request = run.and_then(|run| run.pull_request);
         self.applied = Some(digest.clone());
         self.applied_at_ms = Some(at_ms);
-        self.arrive(intent, commit);
+        self.arrive(intent, commit, at_ms);
     }
 
     /// The engine failed before it touched anything: the newest start was none. An earlier one still counts.
@@ -235,9 +267,9 @@ impl Record {
         }
     }
 
-    fn arrive(&mut self, intent: Intent, commit: Arc<str>) {
+    fn arrive(&mut self, intent: Intent, commit: Arc<str>, at_ms: u64) {
         self.commit = Some(commit);
-        self.arrive_where_it_was_sent();
+        self.arrive_where_it_was_sent(at_ms);
         if intent == Intent::Destroy {
             self.state = State::Removed;
             self.drift = None;
@@ -245,8 +277,12 @@ impl Record {
     }
 
     /// Reality is what was wanted: clearances are used up, and what drifted of ours is ours again.
-    fn arrive_where_it_was_sent(&mut self) {
+    fn arrive_where_it_was_sent(&mut self, at_ms: u64) {
+        if self.started || !self.cleared.is_empty() {
+            self.spent_at_ms = Some(at_ms);
+        }
         self.state = State::Applied;
+        self.left = None;
         self.started = false;
         self.resumed = false;
         self.cleared = Vec::new();
@@ -316,9 +352,25 @@ mod tests {
         let mut record = record();
         record.clear(&Digest::of_bytes(b"1"), &[mark("a")], &[user("ann")]);
         record.start(5);
-        record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), None, 6);
+        record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), &[], None, 6);
         assert_eq!((record.cleared.len(), record.started, &record.state), (0, false, &State::Applied));
         assert_eq!((record.by.as_slice(), record.commit.as_deref()), ([user("ann")].as_slice(), Some("c1")));
+    }
+
+    #[test]
+    fn an_apply_of_nothing_uses_up_no_approval_unless_something_was_cleared_or_begun() {
+        let spent = |prepare: fn(&mut Record), changes: &[ChangeMark]| {
+            let mut record = record();
+            prepare(&mut record);
+            record.finish(&Outcome::Unchanged, Some((Intent::Converge, "c1".into())), 6);
+            record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), changes, None, 7);
+            (record.applied_at_ms, record.spent_at_ms)
+        };
+        assert_eq!(spent(|_| {}, &[]), (Some(7), None));
+        assert_eq!(spent(|_| {}, &[mark("a")]), (Some(7), Some(7)));
+        assert_eq!(spent(|record| record.start(5), &[]), (Some(7), Some(6)), "an earlier start may have made it so");
+        let cleared = |record: &mut Record| record.clear(&Digest::of_bytes(b"1"), &[mark("a")], &[user("ann")]);
+        assert_eq!(spent(cleared, &[]), (Some(7), Some(6)), "what was cleared came to nothing");
     }
 
     #[test]
@@ -326,7 +378,7 @@ mod tests {
         let mut record = record();
         record.clear(&Digest::of_bytes(b"1"), &[mark("a")], &[]);
         let run = Run { by: user("runner"), pull_request: Some(7), seq: 1, planned: 0 };
-        record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), Some(&run), 6);
+        record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), &[], Some(&run), 6);
         assert_eq!((record.by, record.pull_request), (vec![user("runner")], Some(7)));
     }
 
@@ -362,17 +414,29 @@ mod tests {
     fn what_was_started_stays_unknown_until_somebody_looked() {
         let mut record = record();
         record.start(5);
-        record.finish(&Outcome::Skipped("waits for approval".into()), None, 6);
+        record.finish(&Outcome::NotCleared("waits for approval".into()), None, 6);
         assert_eq!(record.state, State::Unknown { since_ms: 5 });
         record.recover();
         assert_eq!((&record.state, record.started), (&State::Never, true), "what is left of it can go on");
     }
 
     #[test]
+    fn why_a_target_was_left_is_remembered_until_it_is_brought_on() {
+        let mut record = record();
+        let left = |why: &str, at_ms: u64| Some(Left { why: why.into(), at_ms });
+        record.finish(&Outcome::NotCleared("1 of sre is missing".into()), None, 6);
+        assert_eq!(record.left, left("1 of sre is missing", 6));
+        record.finish(&Outcome::Skipped("region held".into()), None, 7);
+        assert_eq!(record.left, left("region held", 7));
+        record.start(8);
+        assert_eq!(record.left, None);
+    }
+
+    #[test]
     fn a_destroyed_target_is_removed_and_drifts_no_more() {
         let mut record = record();
         record.found_drifted(&[("a".into(), Class::Unmanaged)], 1);
-        record.apply(Intent::Destroy, "c2".into(), &Digest::of_bytes(b"1"), None, 6);
+        record.apply(Intent::Destroy, "c2".into(), &Digest::of_bytes(b"1"), &[], None, 6);
         record.finish(&Outcome::Applied, None, 6);
         assert_eq!((&record.state, &record.drift), (&State::Removed, &None));
         record.found_clean(9);
@@ -383,7 +447,7 @@ mod tests {
     fn an_apply_mends_our_drift_and_leaves_what_is_not_ours() {
         let mut record = record();
         record.found_drifted(&[("a".into(), Class::OutOfBand), ("b".into(), Class::Unmanaged)], 1);
-        record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), None, 6);
+        record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), &[], None, 6);
         let left = DriftNote { since_ms: 1, found: vec![("b".into(), Class::Unmanaged)] };
         assert_eq!(record.drift, Some(left));
     }

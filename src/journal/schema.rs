@@ -107,6 +107,11 @@ const EVENTS: &[(&str, &str, &[Member])] = &[
             ("base", "digest", "The hash of what they folded into."),
         ],
     ),
+    (
+        "freed",
+        "Somebody said that a run had ended, and took from it what it held.",
+        &[("of", "text", "The run."), ("by", "text", "Who said so."), ("reason", "text", "Why.")],
+    ),
 ];
 
 /// Returns the JSON Schema of a line of the journal.
@@ -221,18 +226,14 @@ mod tests {
     use super::super::history::tests::{Chance, events};
     use super::super::{Chain, Event, Sealer};
     use super::*;
-    use crate::change::{Digest, Key};
+    use crate::change::Key;
     use crate::review::User;
     use std::collections::BTreeSet;
 
     #[test]
     fn every_line_keeps_to_the_schema_and_every_event_is_in_it() {
         let validator = jsonschema::validator_for(&schema()).expect("the schema is one");
-        let digest = Digest::of_bytes(b"x");
-        let mut all = events(&mut Chance(5), 500);
-        all.push(Event::KeyBegan { key: digest.clone(), by: User("ann".into()) });
-        all.push(Event::Compacted { through: 7, head: digest.clone(), base: digest });
-        all.push(Event::Released { region: "prod/x".parse().expect("a region"), by: User("ann".into()) });
+        let all = events(&mut Chance(5), 1_000);
         let mut chain = Chain::empty().sealed_by(Some(Sealer::of_journal(&Key::new(b"k"))));
         let mut met = BTreeSet::new();
         for entry in chain.seal_group(all, &"run".into(), 7) {

@@ -23,8 +23,3 @@ pub(super) enum Finding {
     /// People must approve it.
     Ask(Arc<[Requirement]>),
 }
-
-/// Returns "1 approval" or "2 approvals".
-pub(super) fn counted(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}

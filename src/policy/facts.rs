@@ -47,6 +47,8 @@ pub struct Past {
     pub started: bool,
     /// A preview of this target with this digest was shown before.
     pub shown: BTreeSet<Digest>,
+    /// Those of them that were applied since: a yes to one is used up.
+    pub spent: BTreeSet<Digest>,
     /// What a target that was never applied was shown as before anybody could preview it, where the fleet says
     /// `first_apply: covered`: whoever approved that approved its first apply, as long as it only creates.
     pub promise: Option<Digest>,

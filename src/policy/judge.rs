@@ -7,7 +7,7 @@ use super::votes::{Votes, login};
 use super::{Answer, Clearance, Facts, Policy, Subject, Verdict};
 use crate::change::{Action, Digest, Extent, Intent};
 use crate::review::User;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const UNBOUND: &str = "changes a sensitive value, and without ISOBAR_KEY no approval can be bound to it";
@@ -163,13 +163,21 @@ impl Bench<'_> {
         (!told.is_empty()).then(|| format!("not counted: {}", told.join(", ")))
     }
 
-    /// Tells who approved what was shown of this target earlier.
-    fn outdated(&self, subject: &Subject<'_>, digest: &Digest, approvers: &[&User]) -> Option<String> {
-        let earlier = subject.past.shown.iter().filter(|shown| *shown != digest);
-        let people = earlier.flat_map(|shown| self.votes.approvers(shown)).filter(|user| !approvers.contains(user));
-        let people: BTreeMap<String, &User> = people.map(|user| (login(user), user)).collect();
-        let people: Vec<&User> = people.into_values().collect();
-        (!people.is_empty()).then(|| format!("{} approved an earlier preview", named(&people)))
+    /// Tells who approved something else that was shown of this target: another preview, or what was applied since.
+    fn outdated(&self, subject: &Subject<'_>, digest: &Digest, approvers: &[&User]) -> Vec<String> {
+        let mut told: BTreeSet<String> = approvers.iter().map(|user| login(user)).collect();
+        let mut sentences = Vec::new();
+        for (is_spent, what) in [(false, "another preview"), (true, "what was applied before")] {
+            let others = subject.past.shown.iter().filter(|shown| *shown != digest);
+            let others = others.filter(|shown| subject.past.spent.contains(*shown) == is_spent);
+            let people = others.flat_map(|shown| self.votes.approvers(shown)).map(|user| (login(user), user));
+            let people: BTreeMap<String, &User> = people.filter(|(login, _)| !told.contains(login)).collect();
+            if !people.is_empty() {
+                sentences.push(format!("{} approved {what}", named(&people.values().copied().collect::<Vec<_>>())));
+            }
+            told.extend(people.into_keys());
+        }
+        sentences
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Known<'a> {
     pub(super) regions: BTreeSet<&'a str>,
     pub(super) clouds: BTreeSet<&'a str>,
     pub(super) stacks: BTreeSet<&'a str>,
+    /// Some stack could not be read: no name of one is called unknown.
+    pub(super) lacks_stacks: bool,
     /// In lower case. Empty when the fleet declares no teams: then only the host knows them.
     pub(super) teams: BTreeSet<String>,
 }
@@ -24,6 +26,7 @@ impl<'a> Known<'a> {
             regions: fleet.regions.iter().map(|region| region.id.as_str()).collect(),
             clouds: fleet.regions.iter().filter_map(|region| region.cloud.as_deref()).collect(),
             stacks: fleet.stacks.iter().flat_map(|stack| [&stack.name, stack.definition()]).map(StackName::as_str).collect(),
+            lacks_stacks: fleet.lacks_stacks,
             teams: team_names(&fleet.teams),
         }
     }
@@ -50,7 +53,7 @@ impl<'a> Known<'a> {
 
     /// A pattern of stacks may stand for stacks to come; a plain name must exist.
     pub(super) fn check_stack(&self, pattern: &str, node: &Node, mistakes: &mut Mistakes) {
-        if is_plain(pattern) && !self.stacks.contains(pattern) {
+        if !self.lacks_stacks && is_plain(pattern) && !self.stacks.contains(pattern) {
             unknown("stack", pattern, &self.stacks, node, mistakes);
         }
     }

@@ -15,6 +15,7 @@ mod schema;
 mod verdict;
 mod votes;
 mod when;
+mod words;
 
 #[cfg(test)]
 mod testing;

@@ -1,8 +1,8 @@
 //! What was cleared before and not yet applied to its end: does it cover what would change now?
 
 use super::Subject;
-use super::case::counted;
 use super::votes::login;
+use super::words::counted;
 use crate::change::{Action, ChangeMark, Extra, beyond};
 use crate::review::User;
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,8 +4,8 @@
 //! both teams. Whom to count where is found by matching, so the order of approvals decides nothing. Two *rules*
 //! may count the same person: each rule is a question of its own, and all of them must be met.
 
-use super::case::counted;
 use super::votes::{Votes, login};
+use super::words::counted;
 use crate::review::User;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

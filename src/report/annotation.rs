@@ -19,10 +19,11 @@ pub fn warnings(warnings: &Mistakes) -> Vec<String> {
     warnings.iter().map(|warning| of_mistake("warning", "Look again at a definition", warning)).collect()
 }
 
-/// Returns one line for each cause of a failure or an unknown outcome, however many targets have it.
+/// Returns one line for each cause of a failure, of an unknown outcome or of what could not be seen, however many targets have it.
 pub fn failures(report: &Report) -> Vec<String> {
     let extent = tell::extent(report);
-    let said = tell::said(report).into_iter().filter(|said| matches!(said.standing, Standing::Failed | Standing::Unknown));
+    let is_wrong = |said: &tell::Said<'_>| matches!(said.standing, Standing::Failed | Standing::Unknown | Standing::Unseen);
+    let said = tell::said(report).into_iter().filter(is_wrong);
     let line = |said: tell::Said<'_>| {
         let title = format!("{}: {}", said.standing.title(), extent.places(said.targets.iter().copied()));
         let next = said.next.map_or_else(String::new, |next| format!("\nnext: {next}"));

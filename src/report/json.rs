@@ -1,16 +1,24 @@
 //! The report as JSON, with a published schema. Keys are only ever added; an absent value is left out, never null.
 
+mod failure;
 mod report;
 mod status;
 
 use super::{Report, Status};
+use crate::stack::Mistakes;
+use failure::FailureJson;
 use report::ReportJson;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 use status::StatusJson;
 
-/// Identifies the schema of what `--json` prints.
+/// Identifies the schema of reports, statuses and failures.
 pub const SCHEMA_ID: &str = "urn:isobar:schema:report:v1";
+
+/// Returns the id of a form of JSON: of what `isobar <verb> --json` prints.
+pub fn schema_id(form: &str) -> String {
+    format!("urn:isobar:schema:{form}:v1")
+}
 
 /// Returns the report as JSON; prefer [`report_json_text`] for printing, which needs less memory.
 pub fn report_json(report: &Report) -> Value {
@@ -27,16 +35,22 @@ pub fn status_json(status: &Status) -> Value {
     serde_json::to_value(StatusJson::of(status)).expect("the keys of a status are texts")
 }
 
-/// Returns the JSON Schema of reports and statuses.
+/// Returns a failure as JSON: the exit code, what could not be done, the next step, and every mistake in a definition.
+pub fn failure_json(code: u8, what: &str, hint: Option<&str>, mistakes: &Mistakes) -> Value {
+    serde_json::to_value(FailureJson::of(code, what, hint, mistakes)).expect("the keys of a failure are texts")
+}
+
+/// Returns the JSON Schema of reports, statuses and failures.
 pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let report = generator.subschema_for::<ReportJson<'_>>();
     let status = generator.subschema_for::<StatusJson<'_>>();
+    let failure = generator.subschema_for::<FailureJson<'_>>();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
         "title": "What isobar --json prints",
-        "oneOf": [report, status],
+        "oneOf": [report, status, failure],
         "$defs": generator.take_definitions(true),
     })
 }
@@ -46,6 +60,7 @@ mod tests {
     use super::super::{RowState, Told, sample};
     use super::*;
     use crate::change::Action;
+    use crate::stack::{Mistake, Site};
 
     #[test]
     fn every_report_and_status_keeps_to_the_schema_and_says_so() {
@@ -58,6 +73,27 @@ mod tests {
             assert_eq!(json["schema"], SCHEMA_ID, "{name}");
         }
         assert!(!validator.is_valid(&json!({ "schema": SCHEMA_ID, "told": "preview" })));
+        assert_eq!(schema_id("report"), SCHEMA_ID);
+    }
+
+    #[test]
+    fn a_failure_tells_every_mistake_with_its_place() {
+        let mut mistakes = Mistakes::default();
+        mistakes.push(Mistake::at(&Site::new("isobar.yaml", 3, 5), "unknown region \"prod/x\"").hint("did you mean \"prod/a\"?"));
+        mistakes.push(Mistake::nowhere("no isobar.yaml"));
+        let json = failure_json(65, "2 mistakes in the definitions", None, &mistakes);
+        let expected = json!({
+            "schema": SCHEMA_ID, "told": "failure", "code": 65, "what": "2 mistakes in the definitions",
+            "mistakes": [
+                { "file": "isobar.yaml", "line": 3, "column": 5, "what": "unknown region \"prod/x\"", "hint": "did you mean \"prod/a\"?" },
+                { "what": "no isobar.yaml" },
+            ],
+        });
+        assert_eq!(json, expected);
+        let validator = jsonschema::validator_for(&schema()).expect("the schema is one");
+        for json in [json, failure_json(1, "no repository", Some("git init"), &Mistakes::default())] {
+            assert!(validator.is_valid(&json), "{json}");
+        }
     }
 
     #[test]

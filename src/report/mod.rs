@@ -17,8 +17,8 @@ mod words;
 
 pub use annotation::{annotations, failures as failure_annotations, warnings as warning_annotations};
 pub use html::page;
-pub use json::{SCHEMA_ID, report_json, report_json_text, schema as json_schema, status_json};
+pub use json::{SCHEMA_ID, failure_json, report_json, report_json_text, schema as json_schema, schema_id, status_json};
 pub use markdown::{COMMENT_BYTES, Comment, comment};
 pub use model::{Counts, Frame, JournalHead, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
 pub use status::{RolloutLine, Status, StatusRow};
-pub use text::{Style, report_text, status_text};
+pub use text::{Diffs, Style, report_text, status_text};

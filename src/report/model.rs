@@ -36,6 +36,8 @@ pub struct Report {
     pub fold: Fold,
     pub waves: Vec<WaveLine>,
     pub drift: Option<Drift>,
+    /// What stopped the run before its end, and what is left.
+    pub stopped: Option<Arc<str>>,
     /// Things to know: no policy declared, a key is missing, a rollout is stopped.
     pub notes: Vec<Note>,
     /// What to type next, most useful first.
@@ -84,8 +86,10 @@ pub enum RowState {
     Applied,
     /// Cause and next step.
     Failed(Arc<str>, Option<Arc<str>>),
-    /// Started without an outcome, or could not be looked at.
+    /// Started without an outcome.
     Unknown(Arc<str>),
+    /// Could not be looked at: a conflict, a secret that is not set, a template that fails.
+    Unseen(Arc<str>),
     /// Waits for approval, a window, a dependency, a rollout.
     Waiting(Arc<str>),
     Denied(Arc<str>),
@@ -130,6 +134,7 @@ pub struct Counts {
     pub applied: usize,
     pub failed: usize,
     pub unknown: usize,
+    pub unseen: usize,
     pub waiting: usize,
     pub denied: usize,
     pub skipped: usize,
@@ -156,6 +161,7 @@ impl Report {
             fold: Fold::default(),
             waves: Vec::new(),
             drift: None,
+            stopped: None,
             notes: Vec::new(),
             next: Vec::new(),
             frame: Frame::default(),
@@ -188,6 +194,7 @@ impl Counts {
             RowState::Applied => &mut self.applied,
             RowState::Failed(..) => &mut self.failed,
             RowState::Unknown(_) => &mut self.unknown,
+            RowState::Unseen(_) => &mut self.unseen,
             RowState::Waiting(_) => &mut self.waiting,
             RowState::Denied(_) => &mut self.denied,
             RowState::Skipped(_) => &mut self.skipped,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 pub(super) enum Standing {
     Failed,
     Unknown,
+    Unseen,
     Denied,
     Waiting,
     Skipped,
@@ -18,13 +19,21 @@ pub(super) enum Standing {
 }
 
 impl Standing {
-    pub(super) const ALL: [Standing; 6] =
-        [Standing::Failed, Standing::Unknown, Standing::Denied, Standing::Waiting, Standing::Skipped, Standing::NotStarted];
+    pub(super) const ALL: [Standing; 7] = [
+        Standing::Failed,
+        Standing::Unknown,
+        Standing::Unseen,
+        Standing::Denied,
+        Standing::Waiting,
+        Standing::Skipped,
+        Standing::NotStarted,
+    ];
 
     pub(super) fn title(self) -> &'static str {
         match self {
             Standing::Failed => "Failed",
             Standing::Unknown => "Unknown",
+            Standing::Unseen => "Unseen",
             Standing::Denied => "Denied",
             Standing::Waiting => "Waiting",
             Standing::Skipped => "Skipped",
@@ -35,7 +44,7 @@ impl Standing {
     pub(super) fn symbol(self) -> char {
         match self {
             Standing::Failed => '✗',
-            Standing::Unknown => '?',
+            Standing::Unknown | Standing::Unseen => '?',
             Standing::Denied => '!',
             Standing::Waiting => '…',
             Standing::Skipped => '»',
@@ -70,6 +79,7 @@ pub(super) fn standing(row: &Row) -> Option<Why<'_>> {
     let (standing, sentence, next) = match &row.state {
         RowState::Failed(cause, next) => (Standing::Failed, cause, next.as_ref()),
         RowState::Unknown(why) => (Standing::Unknown, why, None),
+        RowState::Unseen(why) => (Standing::Unseen, why, None),
         RowState::Denied(why) => (Standing::Denied, why, None),
         RowState::Waiting(why) => (Standing::Waiting, why, None),
         RowState::Skipped(why) => (Standing::Skipped, why, None),
@@ -85,38 +95,73 @@ pub(super) fn standing(row: &Row) -> Option<Why<'_>> {
 }
 
 /// Returns what there is to say of single targets, the same sentence once; most urgent first, then most targets first.
+///
+/// Sentences are the same when they read the same, or when they do after the names of their own targets are replaced.
 pub(super) fn said(report: &Report) -> Vec<Said<'_>> {
     let mut order: Vec<Said<'_>> = Vec::new();
-    let mut literal: Vec<(&str, Option<&str>)> = Vec::new();
-    let mut known: BTreeMap<(Standing, String, Option<String>), usize> = BTreeMap::new();
-    for row in &report.rows {
-        let Some((standing, sentence, next)) = standing(row) else { continue };
-        let names = own_names(&row.target);
-        let general = generalise(sentence, &names);
-        let general_next = next.map(|next| generalise(next, &names));
-        let key = (standing, general.clone(), general_next.clone());
+    let mut known: BTreeMap<(Standing, Words), usize> = BTreeMap::new();
+    for alike in literally_alike(report) {
+        let general = general(&alike);
+        let key = (alike.standing, general.clone().unwrap_or_else(|| alike.words()));
         match known.get(&key) {
             Some(at) => {
                 let said = &mut order[*at];
-                said.targets.push(&row.target);
-                if literal[*at] != (sentence, next.map(|next| &**next)) {
-                    (said.sentence, said.next) = (general, general_next);
-                }
+                said.targets.extend(alike.targets);
+                (said.sentence, said.next) = key.1;
             }
             None => {
                 known.insert(key, order.len());
-                literal.push((sentence, next.map(|next| &**next)));
-                order.push(Said {
-                    standing,
-                    sentence: sentence.to_string(),
-                    next: next.map(ToString::to_string),
-                    targets: vec![&row.target],
-                });
+                let (sentence, next) = alike.words();
+                order.push(Said { standing: alike.standing, sentence, next, targets: alike.targets });
             }
         }
     }
     order.sort_by_key(|said| (said.standing, usize::MAX - said.targets.len()));
     order
+}
+
+/// A sentence and what to do about it.
+type Words = (String, Option<String>);
+
+/// Targets of which the very same is said.
+struct Alike<'a> {
+    standing: Standing,
+    sentence: &'a str,
+    next: Option<&'a str>,
+    targets: Vec<&'a TargetId>,
+}
+
+impl Alike<'_> {
+    fn words(&self) -> Words {
+        (self.sentence.into(), self.next.map(Into::into))
+    }
+}
+
+fn literally_alike(report: &Report) -> Vec<Alike<'_>> {
+    let mut order: Vec<Alike<'_>> = Vec::new();
+    let mut known: BTreeMap<(Standing, &str, Option<&str>), usize> = BTreeMap::new();
+    for row in &report.rows {
+        let Some((standing, sentence, next)) = standing(row) else { continue };
+        let (sentence, next) = (&**sentence, next.map(|next| &**next));
+        let at = *known.entry((standing, sentence, next)).or_insert(order.len());
+        match order.get_mut(at) {
+            Some(alike) => alike.targets.push(&row.target),
+            None => order.push(Alike { standing, sentence, next, targets: vec![&row.target] }),
+        }
+    }
+    order
+}
+
+/// The words with names in the place of each target's own; nothing when that reads otherwise from one target to the next.
+fn general(alike: &Alike<'_>) -> Option<Words> {
+    let of = |target: &&TargetId| {
+        let names = own_names(target);
+        let general = |text: &str| generalise(text, &names).replace("@{region.id}", " in the same region");
+        (general(alike.sentence), alike.next.map(general))
+    };
+    let mut all = alike.targets.iter().map(of);
+    let first = all.next()?;
+    all.all(|words| words == first).then_some(first)
 }
 
 /// What a sentence may call the target it is about.

@@ -423,6 +423,7 @@ pub(super) fn status() -> Status {
                 applied_at_ms: (!commit.is_empty()).then_some(AT_MS - 3_600_000 * (n as u64 + 1)),
                 pull_request: (!commit.is_empty()).then_some(if commit == HEAD { 42 } else { 41 }),
                 by: if commit.is_empty() { vec![] } else { vec!["alice".into()] },
+                is_approved: !commit.is_empty(),
                 drift: drift.into(),
                 drift_checked_at_ms: (drift != "not checked").then_some(AT_MS - 600_000),
                 waits: waits.map(Into::into),

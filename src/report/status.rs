@@ -31,7 +31,9 @@ pub struct StatusRow {
     pub commit: Option<Arc<str>>,
     pub applied_at_ms: Option<u64>,
     pub pull_request: Option<u64>,
+    /// Who approved it, or else who ran it.
     pub by: Vec<Arc<str>>,
+    pub is_approved: bool,
     /// "out-of-band: a.yaml", "clean", "not checked".
     pub drift: Arc<str>,
     pub drift_checked_at_ms: Option<u64>,

@@ -4,7 +4,7 @@ pub(super) use super::said::{Lost, Said, Standing, lost, said, sentence_lines, s
 use super::words::{Extent, counted, joined, short, thousands, time};
 use super::{Counts, Report, Row, RowState, Told};
 use crate::change::{Action, Group, Sign, TextDiff};
-use crate::drift::{Class, Drift};
+use crate::drift::{Class, Drift, Finding};
 use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +16,10 @@ pub(super) fn headline(report: &Report, counts: &Counts) -> String {
     }
     match report.told {
         Told::Preview | Told::Judge => preview_headline(report, counts),
-        Told::Apply | Told::Tick | Told::Recover => apply_headline(counts),
+        Told::Apply | Told::Tick | Told::Recover => {
+            let stopped = report.stopped.as_ref().map_or_else(String::new, |why| super::words::one_line(why));
+            joined([apply_headline(counts), stopped], " · ")
+        }
         Told::Drift => drift_headline(report, counts),
     }
 }
@@ -47,7 +50,8 @@ fn preview_headline(report: &Report, counts: &Counts) -> String {
         _ => format!("{} of {} will change", thousands(changing), counted(counts.targets, noun)),
     };
     let change = if changing == 0 && counts.unchanged == 0 { String::new() } else { change };
-    let trouble = joined([told(Standing::Failed, "failed"), told(Standing::Unknown, "unknown")], ", ");
+    let trouble =
+        joined([told(Standing::Failed, "failed"), told(Standing::Unknown, "unknown"), told(Standing::Unseen, "unseen")], ", ");
     let gate = joined([told(Standing::Denied, "denied"), told(Standing::Waiting, "waiting")], ", ");
     joined([lost, trouble, change, gate], " · ")
 }
@@ -63,6 +67,7 @@ fn apply_headline(counts: &Counts) -> String {
             format!("{} of {} applied", thousands(counts.applied), thousands(due)),
             some(counts.failed, "failed"),
             some(counts.unknown, "unknown"),
+            some(counts.unseen, "unseen"),
             some(counts.denied, "denied"),
             some(counts.waiting + counts.change, "waiting"),
             some(counts.skipped, "skipped"),
@@ -80,14 +85,20 @@ fn drift_headline(report: &Report, counts: &Counts) -> String {
         of.flat_map(|finding| &finding.targets).collect::<BTreeSet<_>>().len()
     };
     let drifted = targets(&[Class::OutOfBand, Class::Missing, Class::Unmanaged]);
-    let (behind, unchecked) = (targets(&[Class::UnappliedCommit]), targets(&[Class::NotChecked]));
+    let unchecked = targets(&[Class::NotChecked]);
+    let unapplied = |is_value: bool| {
+        let of = drift.findings.iter().filter(|it| it.class == Class::UnappliedCommit && it.why.is_some() == is_value);
+        of.flat_map(|finding| &finding.targets).collect::<BTreeSet<_>>().len()
+    };
+    let (behind, new) = (unapplied(false), unapplied(true));
     let checked = if drift.checked > 0 { drift.checked } else { counts.targets - unchecked.min(counts.targets) };
     let found = match drifted {
         0 => format!("No drift in {}", counted(checked, "target")),
         _ => format!("Drift in {} of {}", thousands(drifted), counted(counts.targets, "target")),
     };
     let some = |number: usize, text: &str| if number == 0 { String::new() } else { format!("{} {text}", thousands(number)) };
-    joined([found, some(behind, "with a commit that was not applied"), some(unchecked, "not checked")], " · ")
+    let (behind, new) = (some(behind, "with a commit that was not applied"), some(new, "with a new value that was not applied"));
+    joined([found, behind, new, some(unchecked, "not checked")], " · ")
 }
 
 /// "regions" when there is only one stack to speak of.
@@ -124,13 +135,14 @@ pub(super) fn counts_line(report: &Report, counts: &Counts) -> String {
     joined([if states.is_empty() { extent } else { format!("{extent}: {states}") }, planned], " · ")
 }
 
-fn states(counts: &Counts) -> [(usize, &'static str); 9] {
+fn states(counts: &Counts) -> [(usize, &'static str); 10] {
     [
         (counts.change, "change"),
         (counts.unchanged, "unchanged"),
         (counts.applied, "applied"),
         (counts.failed, "failed"),
         (counts.unknown, "unknown"),
+        (counts.unseen, "unseen"),
         (counts.waiting, "waiting"),
         (counts.denied, "denied"),
         (counts.skipped, "skipped"),
@@ -181,7 +193,7 @@ pub(super) fn state_line(report: &Report, counts: &Counts) -> String {
     let branch = report.frame.branch.as_ref().map_or_else(String::new, |branch| format!("{} ", super::words::one_line(branch)));
     let base = report.base.as_ref().map_or_else(String::new, |base| format!(" on {branch}{}", short(base)));
     let at = report.at_ms.map_or_else(String::new, time);
-    let seen = counts.targets - counts.unknown;
+    let seen = counts.targets - counts.unknown - counts.unseen;
     let complete = match counts.targets {
         0 => String::new(),
         _ => format!("{} of {}", thousands(seen), counted(counts.targets, "target")),
@@ -228,8 +240,9 @@ pub(super) struct Gate<'a> {
     pub(super) cleared: Vec<(&'a Arc<str>, Vec<&'a TargetId>)>,
 }
 
-pub(super) fn class_title(class: Class) -> &'static str {
-    match class {
+pub(super) fn finding_title(finding: &Finding) -> &'static str {
+    match finding.class {
+        Class::UnappliedCommit if finding.why.is_some() => "New value not applied",
         Class::OutOfBand => "Changed by somebody else",
         Class::Missing => "Missing",
         Class::Unmanaged => "Not ours",
@@ -277,7 +290,9 @@ fn sign(sign: Sign) -> char {
 /// Returns the group's values that say more than its regions' names do.
 pub(super) fn telling_values(group: &Group) -> impl Iterator<Item = &(Arc<str>, Vec<Arc<str>>)> {
     let known = |(value, target): (&Arc<str>, &TargetId)| **value == *target.region.name() || **value == *target.region.as_str();
-    group.values.iter().filter(move |(_, values)| !values.iter().zip(&group.targets).all(known))
+    group.values.iter().filter(move |(name, values)| {
+        !matches!(&**name, "{region.id}" | "{region.name}") || !values.iter().zip(&group.targets).all(known)
+    })
 }
 
 /// Which regions each stack of the report has.

@@ -1,7 +1,9 @@
 //! Every situation in every form.
 
 use super::sample;
-use super::{COMMENT_BYTES, Report, RowState, Status, Style, Told, comment, page, report_json_text, report_text, status_text};
+use super::{
+    COMMENT_BYTES, Diffs, Frame, Report, RowState, Status, Style, Told, comment, page, report_json_text, report_text, status_text,
+};
 use crate::change::{Action, Change};
 
 fn situation(name: &str) -> Report {
@@ -16,7 +18,7 @@ fn body(report: &Report) -> String {
 #[test]
 fn nothing_selected_says_why() {
     assert_eq!(
-        report_text(&situation("nothing"), Style::Plain),
+        report_text(&situation("nothing"), Style::Plain, Diffs::Whole),
         "Nothing to preview\nthe changed files belong to no stack\nPreviewed 4be1d70 on c01fa22 · 2026-11-02 14:02 UTC\n"
     );
     assert_eq!(
@@ -31,7 +33,7 @@ fn every_situation_is_answered_in_the_first_line() {
     let headlines: Vec<_> = sample::situations()
         .into_iter()
         .map(|(name, report)| {
-            let first = report_text(&report, Style::Plain).lines().next().unwrap_or_default().to_owned();
+            let first = report_text(&report, Style::Plain, Diffs::Whole).lines().next().unwrap_or_default().to_owned();
             let second = body(&report).lines().nth(1).unwrap_or_default().to_owned();
             assert_eq!(second, format!("### {first}"), "{name}");
             format!("{name}: {first}")
@@ -91,13 +93,35 @@ network · B · prod/eu-south-2 · ~1 · differs from A by 2 lines
 Next
   isobar apply --review NAME=approve
 ";
-    assert_eq!(report_text(&sample::groups(), Style::Plain), expected);
+    assert_eq!(report_text(&sample::groups(), Style::Plain, Diffs::Whole), expected);
+}
+
+#[test]
+fn a_long_diff_is_bounded_in_a_terminal_and_what_it_deletes_is_told() {
+    let lines: Vec<String> = (0..40).map(|line| format!("+line {line}")).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let changes = |last: Action| {
+        vec![
+            sample::change(Action::Create, "a.yaml", &lines),
+            sample::change(Action::Create, "b.yaml", &lines),
+            sample::change(last, "z.yaml", &["-gone"]),
+        ]
+    };
+    let report = sample::report(Told::Preview, vec![sample::row("net@prod/a-1", RowState::Changes, changes(Action::Delete))]);
+    let bounded = report_text(&report, Style::Plain, Diffs::Bounded);
+    let body = bounded.split_once("+2 -1\n").expect("the group's title").1;
+    assert_eq!(body.lines().count(), 61, "{body}");
+    assert!(body.ends_with("    +line 15\n  … 27 more lines: --full shows them all\n"), "{body}");
+    assert!(bounded.contains("\nTo delete or replace\n  net in prod/a-1\n    - z.yaml\n"), "{bounded}");
+    let whole = report_text(&report, Style::Plain, Diffs::Whole);
+    assert!(whole.ends_with("  - z.yaml (document)\n    @@ -1 +0,0 @@\n    -gone\n"), "{whole}");
+    assert!(!whole.contains("--full"), "{whole}");
 }
 
 #[test]
 fn colour_only_helps() {
     for (name, report) in sample::situations() {
-        let colour = report_text(&report, Style::Colour);
+        let colour = report_text(&report, Style::Colour, Diffs::Whole);
         let mut plain = String::new();
         let mut rest = colour.as_str();
         while let Some((before, after)) = rest.split_once('\u{1b}') {
@@ -106,7 +130,7 @@ fn colour_only_helps() {
         }
         plain.push_str(rest);
         let trimmed = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
-        assert_eq!(trimmed(&plain), trimmed(&report_text(&report, Style::Plain)), "{name}");
+        assert_eq!(trimmed(&plain), trimmed(&report_text(&report, Style::Plain, Diffs::Whole)), "{name}");
         assert_ne!(plain, colour, "{name}");
     }
 }
@@ -166,7 +190,7 @@ Applied 4be1d70 on main c01fa22 · 2026-11-02 14:02 UTC · 4 of 4 targets
 
 #[test]
 fn the_same_cause_in_two_regions_is_one_entry() {
-    let text = report_text(&situation("failures"), Style::Plain);
+    let text = report_text(&situation("failures"), Style::Plain, Diffs::Whole);
     assert!(
         text.contains(
             "\n  ✗ credentials of {region.id} are expired\n    dns in prod/a-1, prod/b-1\n    next: run `isobar apply` again\n"
@@ -174,6 +198,28 @@ fn the_same_cause_in_two_regions_is_one_entry() {
         "{text}"
     );
     assert!(text.contains("\n  ✗ disk full\n    wrote 0 of 12 bytes\n    net in prod/a-1\n"), "{text}");
+}
+
+#[test]
+fn what_waits_for_another_stack_of_its_own_region_says_so_in_words() {
+    let waits = |target: &str, on: &str| sample::unseen(target, RowState::Waiting(format!("waits for {on}").into()));
+    let rows = vec![waits("dns@prod/a-1", "net@prod/a-1"), waits("dns@prod/b-1", "net@prod/b-1")];
+    let text = report_text(&sample::report(Told::Preview, rows), Style::Plain, Diffs::Whole);
+    assert!(text.contains("waits for net in the same region\n"), "{text}");
+}
+
+#[test]
+fn a_reason_that_names_another_target_is_told_once_for_all_that_wait_for_it() {
+    let skipped = |target: &str| sample::unseen(target, RowState::Skipped("dependency net@prod/a-1 was not cleared".into()));
+    let rows = ["dns@prod/a-1", "dns@prod/b-1", "web@prod/a-1", "web@prod/b-1"].map(skipped);
+    let report = sample::report(Told::Apply, rows.to_vec());
+    let text = report_text(&report, Style::Plain, Diffs::Whole);
+    assert!(
+        text.contains("\nSkipped\n  » dependency net@prod/a-1 was not cleared\n    dns, web in prod/a-1, prod/b-1\n"),
+        "{text}"
+    );
+    let said = "\n- » **skipped** dns, web in prod/a-1, prod/b-1: dependency net@prod/a-1 was not cleared\n";
+    assert!(body(&report).contains(said), "{}", body(&report));
 }
 
 #[test]
@@ -190,7 +236,7 @@ fn the_same_report_gives_the_same_bytes() {
         let again = situation(name);
         assert_eq!(comment(&report, COMMENT_BYTES), comment(&again, COMMENT_BYTES), "{name}");
         assert_eq!(report_json_text(&report), report_json_text(&again), "{name}");
-        assert_eq!(report_text(&report, Style::Colour), report_text(&again, Style::Colour), "{name}");
+        assert_eq!(report_text(&report, Style::Colour, Diffs::Whole), report_text(&again, Style::Colour, Diffs::Whole), "{name}");
     }
 }
 
@@ -265,7 +311,7 @@ fn hostile_text_stays_text_in_a_comment() {
 #[test]
 fn hostile_text_commands_neither_terminal_nor_runner() {
     let report = situation("hostile");
-    for text in [report_text(&report, Style::Plain), comment(&report, 250_000).body, page(&hostile_status())] {
+    for text in [report_text(&report, Style::Plain, Diffs::Whole), comment(&report, 250_000).body, page(&hostile_status())] {
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
         assert!(!text.contains(['\u{202e}', '\u{2066}']), "bidirectional");
         assert!(text.lines().all(|line| !line.trim_start().starts_with("::") && !line.contains("##[")), "{text}");
@@ -324,9 +370,21 @@ fn large(everything: bool) -> Report {
     sample::report(Told::Preview, rows)
 }
 
+/// The report as a workflow's run publishes it.
+fn of_a_run(report: Report) -> Report {
+    Report { frame: Frame { run: Some("7.1".into()), ..report.frame.clone() }, ..report }
+}
+
+#[test]
+fn on_a_laptop_what_was_cut_is_where_it_can_be_found() {
+    let comment = comment(&large(true), 16_384);
+    let all = [comment.body].into_iter().chain(comment.more).collect::<String>();
+    assert!(all.contains("in the JSON report (`--json`)") && !all.contains("step summary"), "{all}");
+}
+
 #[test]
 fn a_large_change_fits_with_every_destructive_change_in_it() {
-    let comment = comment(&large(false), COMMENT_BYTES);
+    let comment = comment(&of_a_run(large(false)), COMMENT_BYTES);
     assert!(comment.body.len() <= COMMENT_BYTES && comment.more.is_empty(), "{}", comment.body.len());
     assert!(comment.body.contains("**delete** network in all 40 regions: `doc-3.yaml`, `doc-7.yaml`\n"));
     assert!(comment.body.contains("**replace** network in all 40 regions: `doc-11.yaml`\n"));
@@ -356,7 +414,7 @@ fn what_is_cut_is_named_and_all_of_it_is_in_the_parts() {
 
 #[test]
 fn when_not_even_the_parts_hold_all_the_verdict_says_how_many_are_missing() {
-    let comment = comment(&large(true), 16_384);
+    let comment = comment(&of_a_run(large(true)), 16_384);
     let said = comment.body.lines().find(|line| line.contains("are not listed here")).expect("the verdict says it");
     let number: usize =
         said.trim_matches('*').split(' ').next().and_then(|number| number.replace(',', "").parse().ok()).expect("a number first");
@@ -432,5 +490,5 @@ fn a_status_answers_first_and_folds_what_is_alike() {
         ),
         "{text}"
     );
-    assert!(text.contains("\n  apps/web in staging/us-east-1, prod/us-east-1, prod/us-west-2  applied          4be1d70 #42 alice  2026-11-02 13:02 UTC"), "{text}");
+    assert!(text.contains("\n  apps/web in staging/us-east-1, prod/us-east-1, prod/us-west-2  applied          4be1d70 #42 approved by alice  2026-11-02 13:02 UTC"), "{text}");
 }

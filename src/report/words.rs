@@ -43,6 +43,11 @@ pub(super) fn time(at_ms: u64) -> String {
     at.map_or_else(|| "a time out of range".into(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
+/// The same of a time from which on, or until which, something is so: rounded up, as it is true only after the last second.
+pub(super) fn until(at_ms: u64) -> String {
+    time(at_ms.div_ceil(60_000).saturating_mul(60_000))
+}
+
 /// Returns `text` inert and on one line.
 pub(super) fn one_line(text: &str) -> String {
     let text = inert(text);
@@ -132,6 +137,7 @@ mod tests {
     fn times_are_absolute() {
         assert_eq!(time(1_793_628_120_000), "2026-11-02 14:02 UTC");
         assert_eq!(time(u64::MAX), "a time out of range");
+        assert_eq!([1_793_628_120_000, 1_793_628_120_001].map(until), ["2026-11-02 14:02 UTC", "2026-11-02 14:03 UTC"]);
     }
 
     #[test]

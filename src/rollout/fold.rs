@@ -64,6 +64,7 @@ pub(super) struct Run {
     pub(super) armed: bool,
     pub(super) ended: usize,
     pub(super) failed: usize,
+    /// Not cleared, or skipped for another reason.
     pub(super) skipped: usize,
     pub(super) in_flight: usize,
     /// May be previewed and judged: nothing else must come first, or the outcome is unknown.
@@ -194,7 +195,7 @@ impl Progress {
         match outcome {
             Outcome::Applied | Outcome::Unchanged => return,
             Outcome::Failed(_) => run.failed += 1,
-            Outcome::Skipped(_) => run.skipped += 1,
+            Outcome::NotCleared(_) | Outcome::Skipped(_) => run.skipped += 1,
         }
         if !outcome.is_held() {
             let missed = self.missed.entry(self.target(slot).stack.clone()).or_default();

@@ -16,13 +16,14 @@ mod slice;
 mod trial;
 #[cfg(test)]
 mod walk;
+mod wave;
 mod words;
 
 pub use gate::Gate;
 pub use next::{Now, Step, Todo};
 pub use outcome::{Ending, Outcome};
-pub use plan::{PlanError, Planned, Rollout, Wave};
 pub use progress::{Progress, StepEvent};
 pub use schema::schema;
 pub use settings::Settings;
+pub use wave::{PlanError, Planned, Rollout, Wave};
 pub use words::{WaveState, WaveView};

@@ -200,12 +200,7 @@ impl Progress {
             let run = &self.runs[wave];
             let until_ms = self.baked_at(wave).filter(|until_ms| *until_ms > now_ms)?;
             let awaited = run.awaited_by.iter().any(|later| self.runs[*later].verified_at.is_none());
-            let why = format!(
-                "{} bakes since {}, until {}; `isobar tick` goes on then",
-                self.rollout.waves[wave].name,
-                moment(run.verified_at?),
-                moment(until_ms)
-            );
+            let why = format!("{} bakes until {}", self.rollout.waves[wave].name, moment(until_ms));
             awaited.then_some(Todo::Wait { wave, until_ms, why })
         };
         (0..self.runs.len()).filter_map(bake).collect()
@@ -249,7 +244,7 @@ mod tests {
     }
 
     fn waits() -> Outcome {
-        Outcome::Skipped("waits for sre".into())
+        Outcome::NotCleared("waits for sre".into())
     }
 
     /// What is offered, in short; asked targets are cleared.
@@ -353,8 +348,29 @@ mod tests {
         let mut progress = progress("prod: { after: staging }", &targets, &[]);
         record(&mut progress, &[finished("a@staging/us", waits()), finished("b@staging/us", Outcome::Applied)]);
         record(&mut progress, &[StepEvent::Verified { wave: 0 }]);
-        let skip = "skip a@prod/us: a@staging/us, of an earlier wave, was skipped: waits for sre";
+        let skip = "skip a@prod/us: a@staging/us, of an earlier wave, was not cleared";
         expect(&mut progress, 0, &[skip, "ask b@prod/us"]);
+    }
+
+    #[test]
+    fn however_long_the_chain_is_the_reason_names_the_target_that_is_to_blame() {
+        let targets = ["a@staging/us", "b@staging/us", "b@prod/us", "c@prod/us"];
+        let needs = [("b@staging/us", "a@staging/us"), ("c@prod/us", "b@prod/us")];
+        let mut progress = progress("prod: { after: staging }", &targets, &needs);
+        record(&mut progress, &[finished("a@staging/us", waits())]);
+        let mut told = Vec::new();
+        while let Some(Todo::Record(event)) = progress.next(&Now::at(0)).into_iter().next() {
+            if let StepEvent::Finished { target, outcome: Outcome::Skipped(why) } = &event {
+                told.push(format!("{target}: {why}"));
+            }
+            progress.record(&event, 0);
+        }
+        let expected = [
+            "b@staging/us: dependency a@staging/us was not cleared",
+            "b@prod/us: a@staging/us, of an earlier wave, was not cleared",
+            "c@prod/us: dependency a@staging/us was not cleared",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]
@@ -381,7 +397,7 @@ mod tests {
         let mut progress = progress("staging: { bake: 15m }\nprod: { after: staging }", &["a@staging/us", "a@prod/us"], &[]);
         record(&mut progress, &[started("a@staging/us"), finished("a@staging/us", Outcome::Applied)]);
         progress.record(&StepEvent::Verified { wave: 0 }, 60_000);
-        let why = "staging bakes since 1970-01-01 00:01 UTC, until 1970-01-01 00:16 UTC; `isobar tick` goes on then";
+        let why = "staging bakes until 1970-01-01 00:16 UTC";
         expect(&mut progress, 60_000 + 14 * 60_000, &[why]);
         assert_eq!(progress.wave_state(0, 0), WaveState::Baking { until_ms: 960_000 });
         assert_eq!((progress.next_tick_ms(60_000), progress.next_tick_ms(960_000)), (Some(960_000), None));

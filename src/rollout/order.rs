@@ -1,7 +1,6 @@
 //! What must come before what among the targets of one rollout, and whether the waves allow it.
 
-use super::plan::Place;
-use super::{PlanError, Planned, Wave};
+use super::wave::{PlanError, Planned, Wave};
 use crate::change::Intent;
 use crate::stack::TargetId;
 use std::collections::{HashMap, HashSet};
@@ -11,6 +10,13 @@ pub(super) struct Order {
     before: Vec<Vec<usize>>,
     /// Every target, after all that must come first.
     sorted: Vec<usize>,
+}
+
+/// Where a target stands: which lane, which of its slices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) lane: usize,
+    pub(super) slice: usize,
 }
 
 impl Order {

@@ -11,7 +11,9 @@ pub enum Outcome {
     /// The fresh preview was empty.
     Unchanged,
     Failed(Arc<str>),
-    /// Not applied, with the reason: waits for approval, a dependency failed, its region is held, …
+    /// Not applied, because policy waits or denies: its sentence.
+    NotCleared(Arc<str>),
+    /// Not applied for another reason: a dependency failed, its region is held, …
     Skipped(Arc<str>),
 }
 
@@ -38,7 +40,7 @@ impl Outcome {
     pub fn is_reached(&self) -> bool {
         match self {
             Self::Applied | Self::Unchanged => true,
-            Self::Failed(_) | Self::Skipped(_) => false,
+            Self::Failed(_) | Self::NotCleared(_) | Self::Skipped(_) => false,
         }
     }
 
@@ -55,7 +57,7 @@ mod tests {
     #[test]
     fn a_held_region_is_told_from_other_reasons_to_skip() {
         assert!(Outcome::held("until released: power works").is_held());
-        assert!(!Outcome::Skipped("waits for one of sre".into()).is_held());
+        assert!(!Outcome::Skipped("dependency a@prod/us failed".into()).is_held());
         assert!(!Outcome::Applied.is_held());
     }
 }

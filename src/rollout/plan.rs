@@ -1,67 +1,13 @@
 //! The plan: which wave holds which targets.
 
-use super::order::{Order, contradiction};
+use super::Settings;
+use super::order::{Order, Place, contradiction};
 use super::slice::{Slice, cut};
-use super::{Gate, Settings};
-use crate::change::{Extent, Intent};
+use super::wave::{PlanError, Planned, Rollout, Wave};
+use crate::change::Intent;
 use crate::stack::{Graph, RegionId, TargetId};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::sync::Arc;
-
-/// A target with what we want of it, and what else in the rollout must come first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Planned {
-    pub target: TargetId,
-    pub intent: Intent,
-    /// Only targets of the same rollout; for a destroy its dependents.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub after: Vec<TargetId>,
-}
-
-/// One wave: targets in parallel, then gates, then the bake.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wave {
-    /// Unique and readable: `staging`, `prod 1: canary`.
-    pub name: Arc<str>,
-    pub environment: Arc<str>,
-    /// Indexes of the waves that must be verified first.
-    pub after: Vec<usize>,
-    pub targets: Vec<Planned>,
-    pub max_parallel: usize,
-    /// Failures that may happen before the wave is breached.
-    pub failure_tolerance: usize,
-    pub gates: Vec<Gate>,
-    /// 0 for a wave that no other waits for: a last bake would delay nothing but the end.
-    pub bake_secs: u64,
-    /// Seconds from the wave's first start in which it must be verified; `None` for no bound.
-    pub progress_deadline_secs: Option<u64>,
-}
-
-/// A rollout as planned; journalled whole, so that any later run goes on with the same plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rollout {
-    pub id: Arc<str>,
-    /// The commit it brings.
-    pub commit: Arc<str>,
-    pub waves: Vec<Wave>,
-    /// What the whole change was when it was planned, where a rule counts it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whole: Option<Extent>,
-}
-
-/// Why no plan can be made, with the way out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlanError(pub String);
-
-impl fmt::Display for PlanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for PlanError {}
 
 impl Rollout {
     /// Puts `targets`, each with the weight of its region, in waves. `graph` orders converging targets; `graph_before`, of the
@@ -91,13 +37,6 @@ pub(super) struct Lane {
     progress_deadline_secs: Option<u64>,
     /// Lanes that must be verified first.
     pub(super) after: Vec<usize>,
-}
-
-/// Where a target stands: which lane, which of its slices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) lane: usize,
-    pub(super) slice: usize,
 }
 
 /// Makes the waves of `targets`, whose order is known.

@@ -153,6 +153,11 @@ impl Progress {
         self.contains(target) && self.ending() != Some(Ending::Complete) && !self.outcome(target).is_some_and(Outcome::is_reached)
     }
 
+    /// This process started it, and it has no outcome.
+    pub fn is_in_flight(&self, target: &TargetId) -> bool {
+        self.index.get(target).is_some_and(|slot| self.slots[*slot].phase == Phase::InFlight)
+    }
+
     /// Targets that were started and have no outcome, in the order of the plan.
     pub fn unknown(&self) -> Vec<TargetId> {
         let open = |slot: &&Slot| match slot.phase {
@@ -185,21 +190,32 @@ impl Progress {
         after.iter().filter_map(|first| self.slot(first)).filter(|first| !is_reached(&self.slots[*first]))
     }
 
-    /// Tells why a doomed target is skipped.
+    /// Tells why a doomed target is skipped: which target is to blame in the end. Why that one was left is told of itself, once.
     pub(super) fn doom(&self, slot: usize) -> Arc<str> {
-        let (root, name) = match self.slots[slot].blame {
-            Some(Blame::First(root) | Blame::Earlier(root)) => (&self.slots[root], self.target(root)),
-            None => return "".into(), // only slots with a blame are doomed
-        };
-        let how = match &root.phase {
-            Phase::Ended(Outcome::Skipped(why)) => format!("was skipped: {why}"),
-            Phase::Ended(_) | Phase::Waiting | Phase::InFlight | Phase::Unknown => "failed".into(),
+        let origin = self.origin(slot);
+        if origin == slot {
+            return "".into(); // only slots with a blame are doomed
+        }
+        let name = self.target(origin);
+        let how = match &self.slots[origin].phase {
+            Phase::Ended(Outcome::NotCleared(_)) => "was not cleared",
+            Phase::Ended(Outcome::Skipped(_)) => "was skipped",
+            Phase::Ended(Outcome::Applied | Outcome::Unchanged | Outcome::Failed(_)) => "failed",
+            Phase::Waiting | Phase::InFlight | Phase::Unknown => "failed",
         };
         match (self.slots[slot].blame, self.intent(slot)) {
             (Some(Blame::Earlier(_)), _) => format!("{name}, of an earlier wave, {how}").into(),
             (_, Intent::Converge) => format!("dependency {name} {how}").into(),
             (_, Intent::Destroy) => format!("dependent {name} {how}").into(),
         }
+    }
+
+    /// The target at the end of a chain of blames; each was left before the one that it is blamed for.
+    fn origin(&self, mut slot: usize) -> usize {
+        while let Some(Blame::First(root) | Blame::Earlier(root)) = self.slots[slot].blame {
+            slot = root;
+        }
+        slot
     }
 
     fn planned(&self, slot: &Slot) -> &TargetId {

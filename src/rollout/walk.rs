@@ -108,7 +108,7 @@ impl Walk {
 
     fn judge(&mut self, target: TargetId) {
         if self.trouble(12) {
-            let outcome = if self.dice.one_in(2) { Outcome::Unchanged } else { Outcome::Skipped("waits for sre".into()) };
+            let outcome = if self.dice.one_in(2) { Outcome::Unchanged } else { Outcome::NotCleared("waits for sre".into()) };
             return self.record(StepEvent::Finished { target, outcome });
         }
         let clearance = clearance(&self.progress, &target);

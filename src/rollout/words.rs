@@ -25,8 +25,9 @@ pub struct WaveView {
     /// Applied or unchanged.
     pub done: usize,
     pub failed: usize,
+    /// Not cleared, or skipped for another reason.
     pub skipped: usize,
-    /// "done", "running", "bakes until 2026-01-05 14:17 UTC", "waits for staging", "stopped: …".
+    /// "done", "2 not cleared: …", "running", "bakes until 2026-01-05 14:17 UTC", "waits for staging", "stopped: …".
     pub state: String,
 }
 
@@ -95,12 +96,36 @@ impl Progress {
 
     fn wave_words(&self, wave: usize, now_ms: u64) -> String {
         match (self.wave_state(wave, now_ms), self.breach(wave, now_ms), &self.stopped) {
-            (WaveState::Done, ..) => "done".into(),
+            (WaveState::Done, ..) => self.over_words(wave),
             (WaveState::Baking { until_ms }, ..) => format!("bakes until {}", moment(until_ms)),
             (WaveState::Open, Some(why), _) => format!("stopped: {why}"),
             (WaveState::Open, None, Some(why)) => format!("stopped: {why}"),
             (WaveState::Open, None, None) => "running".into(),
             (WaveState::Blocked, ..) => self.blocked_words(wave, now_ms),
+        }
+    }
+
+    /// "done" when everything was tried; else what was not, with the reason where it is one.
+    fn over_words(&self, wave: usize) -> String {
+        let run = &self.runs[wave];
+        let (mut uncleared, mut skipped) = (Vec::new(), Vec::new());
+        for slot in &self.slots[run.first..run.first + run.len] {
+            match &slot.phase {
+                Phase::Ended(Outcome::NotCleared(why)) => uncleared.push(why),
+                Phase::Ended(Outcome::Skipped(why)) => skipped.push(why),
+                Phase::Ended(Outcome::Applied | Outcome::Unchanged | Outcome::Failed(_)) => {}
+                Phase::Waiting | Phase::InFlight | Phase::Unknown => {}
+            }
+        }
+        let told = |reasons: &[&Arc<str>], word: &str| match reasons {
+            [first, rest @ ..] if rest.iter().all(|why| why == first) => format!("{} {word}: {first}", reasons.len()),
+            _ => format!("{} {word}", reasons.len()),
+        };
+        match (&*uncleared, &*skipped) {
+            ([], []) => "done".into(),
+            (uncleared, []) => told(uncleared, "not cleared"),
+            ([], skipped) => told(skipped, "skipped"),
+            (uncleared, skipped) => format!("{} not cleared, {} skipped", uncleared.len(), skipped.len()),
         }
     }
 
@@ -117,7 +142,7 @@ impl Progress {
         format!("waits for {}", names.join(" and "))
     }
 
-    /// Counts the targets per kind of outcome: applied, unchanged, failed, skipped, none yet.
+    /// Counts the targets per kind of outcome: applied, unchanged, failed, skipped (or not cleared), none yet.
     pub fn counts(&self) -> [usize; 5] {
         let mut counts = [0; 5];
         for slot in &self.slots {
@@ -125,7 +150,7 @@ impl Progress {
                 Phase::Ended(Outcome::Applied) => 0,
                 Phase::Ended(Outcome::Unchanged) => 1,
                 Phase::Ended(Outcome::Failed(_)) => 2,
-                Phase::Ended(Outcome::Skipped(_)) => 3,
+                Phase::Ended(Outcome::NotCleared(_) | Outcome::Skipped(_)) => 3,
                 Phase::Waiting | Phase::InFlight | Phase::Unknown => 4,
             };
             counts[at] += 1;
@@ -134,9 +159,10 @@ impl Progress {
     }
 }
 
-/// Tells a time to the minute, or in milliseconds where no calendar reaches.
+/// Tells when something is over, to the minute after which that is true, or in milliseconds where no calendar reaches.
 pub(super) fn moment(at_ms: u64) -> String {
-    let time = i64::try_from(at_ms).ok().and_then(|at_ms| jiff::Timestamp::from_millisecond(at_ms).ok());
+    let minute_ms = at_ms.div_ceil(60_000).saturating_mul(60_000);
+    let time = i64::try_from(minute_ms).ok().and_then(|at_ms| jiff::Timestamp::from_millisecond(at_ms).ok());
     time.map_or_else(|| format!("{at_ms} ms"), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
@@ -171,6 +197,32 @@ mod tests {
         let baking = "waits for staging, which bakes until 1970-01-01 00:15 UTC; its own wave is prod";
         assert_eq!(waits(&progress, "a@prod/us"), baking);
         assert_eq!(progress.waits_for(&id("a@staging/us"), 0), None);
+    }
+
+    #[test]
+    fn a_bake_is_over_at_the_minute_that_is_told() {
+        assert_eq!([900_000, 900_001, 903_000, 960_000].map(moment), [15, 16, 16, 16].map(|n| format!("1970-01-01 00:{n} UTC")));
+        assert_eq!(moment(u64::MAX), format!("{} ms", u64::MAX));
+    }
+
+    #[test]
+    fn a_wave_that_brought_nothing_is_not_told_as_done() {
+        let targets = ["a@prod/us", "b@prod/us", "c@prod/us"];
+        let told = |outcomes: [Outcome; 3]| {
+            let mut progress = Progress::new(plan(&settings("{}", &["prod/us"]), &targets, &[]).expect("a plan"));
+            for (target, outcome) in targets.iter().zip(outcomes) {
+                progress.record(&StepEvent::Finished { target: id(target), outcome }, 0);
+            }
+            progress.record(&StepEvent::Verified { wave: 0 }, 0);
+            progress.wave_views(0)[0].state.clone()
+        };
+        let uncleared = |why: &str| Outcome::NotCleared(why.into());
+        let (one, held) = (uncleared("1 of sre is missing"), Outcome::held("until released: works"));
+        assert_eq!(told([one.clone(), Outcome::Applied, one.clone()]), "2 not cleared: 1 of sre is missing");
+        assert_eq!(told([held.clone(), held.clone(), Outcome::Unchanged]), "2 skipped: region held until released: works");
+        assert_eq!(told([one.clone(), uncleared("frozen"), Outcome::Applied]), "2 not cleared");
+        assert_eq!(told([one, held.clone(), held]), "1 not cleared, 2 skipped");
+        assert_eq!(told([Outcome::Applied, Outcome::Unchanged, Outcome::Applied]), "done");
     }
 
     #[test]

@@ -69,7 +69,7 @@ const WHOLE: [(&str, &str); 3] = [
         "isobar.yaml",
         "version: 1\nregions:\n  prod/us: &r {cloud: aws, weight: 5, labels: {tier: one}, vars: {cidr: 10.1.0.0/16}}\n  \
          dev/us: {<<: *r, weight: 1}\nenvironments: {prod: {vars: {size: 3}}}\nclouds: {aws: {vars: {arn: aws}}}\n\
-         vars: {owner: platform}\nteams: {ops: [ann, bob]}\npolicy: []\nrollout: {prod: standard}\njournal: git\n",
+         vars: {owner: platform}\nteams: {ops: [ann, bob]}\npolicy: []\nrollout: {prod: standard}\njournal: file:.isobar/j\n",
     ),
     (
         "base/stack.yaml",

@@ -4,7 +4,9 @@ use super::definition::Draft;
 use super::fleet_file::FleetFile;
 use super::told::{Told, some};
 use super::undefined::{Level, undefined};
-use super::{Dependency, Mistake, Mistakes, Reference, Region, RegionId, Site, Stack, StackName, To, Vars, cycle, did_you_mean};
+use super::{
+    Dependency, Kind, Mistake, Mistakes, Reference, Region, RegionId, Site, Stack, StackName, To, Vars, cycle, did_you_mean,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -114,6 +116,9 @@ impl<'a> Plan<'a> {
             To::Vars(path) => {
                 let Some(regions) = self.regions_of(at) else { return Ok(()) };
                 let layers = self.layers(stack, &regions);
+                if layers.iter().any(is_unread) {
+                    return Ok(());
+                }
                 let fault = |hint: Option<String>| {
                     let hint = hint.unwrap_or_else(|| "set it under vars in isobar.yaml or in this file".into());
                     (format!("undefined {}: no layer of {} has it", reference.to, stack.name), hint)
@@ -137,6 +142,9 @@ impl<'a> Plan<'a> {
             }
             "vars" => {
                 let levels: Vec<_> = regions.iter().filter_map(|region| level(&region.vars)).collect();
+                if levels.iter().any(is_unread) {
+                    return Ok(());
+                }
                 undefined(&levels, below).map_err(|hint| {
                     let elsewhere = undefined(&self.layers(&self.drafts[at].stack, &regions), below).is_ok();
                     let other = if elsewhere {
@@ -374,6 +382,11 @@ fn place(draft: &Draft, regions: &[Arc<Region>], mistakes: &mut Mistakes) -> Opt
         mistakes.push(mistake.hint("the where of an instance narrows that of its stack; no region matches both"));
     }
     (mistakes.len() == before).then_some(matched)
+}
+
+/// A layer that is no map was told already: whatever it lacks is no mistake of its own.
+fn is_unread(level: &Level<'_>) -> bool {
+    matches!(level, Level::Node(node) if !matches!(node.kind, Kind::Map(_)))
 }
 
 fn level(vars: &Vars) -> Option<Level<'_>> {

@@ -3,7 +3,8 @@
 use super::definition::{self, Draft};
 use super::fleet_file::{self, FleetFile};
 use super::{
-    Kind, Leaf, Listing, Mistake, Mistakes, Mode, Node, OutputFrom, Region, RegionId, Site, Source, Stack, StackName, TargetId,
+    JournalPlace, Kind, Leaf, Listing, Mistake, Mistakes, Mode, Node, OutputFrom, Region, RegionId, Site, Source, Stack,
+    StackName, TargetId,
 };
 use super::{Vars, check, instance};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,8 @@ pub struct Fleet {
     /// Mistakes with which a fleet can still be read. Only one that is about to be applied must be free of them: whoever judges it
     /// reads older ones too, and those can't be mended any more.
     pub strict: Mistakes,
+    /// Some stack could not be read: an unknown name may be one of those.
+    pub lacks_stacks: bool,
     /// Stack by stack (by name), region by region (in the order of the fleet file).
     targets: Vec<Target>,
     region_at: BTreeMap<RegionId, usize>,
@@ -58,24 +61,32 @@ impl Fleet {
     /// Reads the fleet from `isobar.yaml` and every `stack.yaml` among `definitions`; `listing` tells which other files exist.
     /// Returns every mistake of every file at once.
     pub fn read(definitions: &[Source], listing: &Listing) -> Result<Fleet, Mistakes> {
-        let mut mistakes = Mistakes::default();
-        let file = read_fleet_file(definitions, listing, &mut mistakes);
-        let (drafts, unread) = read_stacks(definitions, listing, &mut mistakes);
-        // Without the regions nothing more can be said of the stacks.
-        let stacks = file.as_ref().map(|file| check::stacks(file, drafts, &unread, &mut mistakes));
-
         let text_of = |path: &str| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes);
-        match (file, stacks) {
-            (Some(mut file), Some(stacks)) if mistakes.is_empty() => {
-                file.strict.quote(text_of);
-                Ok(Self::of(file, stacks))
+        match Self::read_as_far(definitions, listing) {
+            (Some(mut fleet), mistakes) if mistakes.is_empty() => {
+                fleet.strict.quote(text_of);
+                Ok(fleet)
             }
-            (file, _) => {
-                mistakes.extend(file.into_iter().flat_map(|file| file.strict));
+            (fleet, mut mistakes) => {
+                mistakes.extend(fleet.into_iter().flat_map(|fleet| fleet.strict));
                 mistakes.quote(text_of);
                 Err(mistakes)
             }
         }
+    }
+
+    /// Like [`Fleet::read`], and returns what could be read in spite of mistakes: to find the others, and for nothing else.
+    /// The mistakes have no lines yet.
+    pub fn read_as_far(definitions: &[Source], listing: &Listing) -> (Option<Fleet>, Mistakes) {
+        let mut mistakes = Mistakes::default();
+        let file = read_fleet_file(definitions, listing, &mut mistakes);
+        let (drafts, unread) = read_stacks(definitions, listing, &mut mistakes);
+        // Without the regions nothing more can be said of the stacks.
+        let fleet = file.map(|file| {
+            let stacks = check::stacks(&file, drafts, &unread, &mut mistakes);
+            Self { lacks_stacks: !unread.is_empty(), ..Self::of(file, stacks) }
+        });
+        (fleet, mistakes)
     }
 
     fn of(file: FleetFile, stacks: Vec<Arc<Stack>>) -> Self {
@@ -104,6 +115,7 @@ impl Fleet {
             rollout,
             journal,
             strict,
+            lacks_stacks: false,
             targets,
             region_at,
             target_at,
@@ -136,6 +148,14 @@ impl Fleet {
         nodes.into_iter().find_map(|node| node.secret_site(name)).cloned()
     }
 
+    /// Returns the directory that the fleet names for its journal, from the root; `None` where it names none, or a ref.
+    pub fn journal_dir(&self) -> Option<String> {
+        match JournalPlace::parse(&self.journal.as_ref()?.0).ok()? {
+            JournalPlace::Directory(dir) => Some(dir),
+            JournalPlace::Git(_) => None,
+        }
+    }
+
     pub fn stack(&self, name: &StackName) -> Option<&Arc<Stack>> {
         let at = self.stacks.binary_search_by(|stack| stack.name.cmp(name)).ok()?;
         self.stacks.get(at)
@@ -163,7 +183,11 @@ fn read_fleet_file(definitions: &[Source], listing: &Listing, mistakes: &mut Mis
         Some(Kind::Map(entries)) => entries.len(),
         _ => 0,
     };
-    (declared > 0 && declared == file.regions.len()).then_some(file)
+    if declared == 0 || declared != file.regions.len() {
+        mistakes.extend(file.strict);
+        return None;
+    }
+    Some(file)
 }
 
 /// Reads every stack's own file; beside the drafts, the directories whose file could not be read.

@@ -1,7 +1,7 @@
 //! `isobar.yaml`, read: regions, layers of vars, teams; policy and rollout are kept unread.
 
 use super::expression::check_expressions;
-use super::{Fields, FirstApply, Kind, Mistake, Mistakes, Node, Region, RegionId, Site, Vars, did_you_mean};
+use super::{Fields, FirstApply, JournalPlace, Kind, Mistake, Mistakes, Node, Region, RegionId, Site, Vars, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> FleetFile {
         first_apply: first_apply(&mut fields),
         policy: fields.get("policy").cloned(),
         rollout: fields.get("rollout").cloned(),
-        journal: fields.text("journal").map(Arc::from).zip(node.get("journal").map(|node| node.site.clone())),
+        journal: journal(&mut fields, &mut strict),
         regions,
         strict,
     };
@@ -121,7 +121,7 @@ pub(super) fn vars(node: Option<&Node>, mistakes: &mut Mistakes) -> Vars {
         Kind::Map(_) => {}
         Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) | Kind::Secret(_) => {
             mistakes.push(Mistake::at(&node.site, format!("\"vars\" must be a map, and this is {}", node.kind_name())));
-            return Vars::default();
+            return Vars(Some(node.clone())); // nobody knows what it was to hold: see `check`
         }
     }
     for reference in check_expressions(node, mistakes) {
@@ -129,6 +129,15 @@ pub(super) fn vars(node: Option<&Node>, mistakes: &mut Mistakes) -> Vars {
         mistakes.push(mistake.hint("write the expression as an input of the stack that needs it"));
     }
     Vars(Some(node.clone()))
+}
+
+fn journal(fields: &mut Fields<'_>, strict: &mut Mistakes) -> Option<(Arc<str>, Site)> {
+    let text = fields.text("journal")?;
+    let site = &fields.get("journal")?.site;
+    if let Err((what, hint)) = JournalPlace::parse(text) {
+        strict.push(Mistake::at(site, what).hint(hint));
+    }
+    Some((text.into(), site.clone()))
 }
 
 fn first_apply(fields: &mut Fields<'_>) -> FirstApply {

@@ -84,6 +84,7 @@ impl Node {
             Kind::Bool(_) => "true or false",
             Kind::Number(_) => "a number",
             Kind::Text(_) => "a text",
+            Kind::List(items) if items.is_empty() => "an empty list",
             Kind::List(_) => "a list",
             Kind::Map(_) => "a map",
             Kind::Secret(_) => "a secret",
@@ -244,7 +245,13 @@ impl<'a> Fields<'a> {
 
     fn wanted<T>(&mut self, node: &Node, what: &str, wanted: &str, found: Option<T>) -> Option<T> {
         if found.is_none() {
-            self.mistakes.push(Mistake::at(&node.site, format!("{what} must be {wanted}, and this is {}", node.kind_name())));
+            let seen = match &node.kind {
+                Kind::Number(number) => number.to_string(), // it may be one that is too small
+                Kind::Null | Kind::Bool(_) | Kind::Text(_) | Kind::List(_) | Kind::Map(_) | Kind::Secret(_) => {
+                    node.kind_name().into()
+                }
+            };
+            self.mistakes.push(Mistake::at(&node.site, format!("{what} must be {wanted}, and this is {seen}")));
         }
         found
     }

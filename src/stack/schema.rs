@@ -76,7 +76,8 @@ fn fleet(parts: &Parts<'_>) -> Value {
                 or_else(
                     json!("file:.isobar/journal"),
                     about(
-                        "Where history lives: file:DIR, from the root of the repository. Other places are planned.",
+                        "Where history lives: file:DIR, from the root of the repository; git, a ref of origin; or git:REPOSITORY#REF. Object \
+                         storage is planned.",
                         json!({ "type": "string", "minLength": 1 }),
                     ),
                 ),

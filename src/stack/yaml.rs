@@ -99,6 +99,14 @@ impl<'a> Builder<'a> {
     fn syntax(&self, error: &ScanError) -> Mistake {
         let site =
             Site { line: error.marker().line().max(1) as u32, column: error.marker().col() as u32 + 1, ..self.top.clone() };
+        const TABS: &str = "indent with spaces, YAML allows no tabs there";
+        if let Some(tab) = self.tab_at(&site) {
+            let told = match tab.line == site.line {
+                true => Mistake::at(&site, format!("not readable as YAML: {}", error.info().trim_end_matches('.'))),
+                false => Mistake::at(&tab, "not readable as YAML: a tab indents this line"),
+            };
+            return told.hint(TABS);
+        }
         match error.kind() {
             ErrorKind::RecursionLimitExceeded => too_deep(&site),
             kind => {
@@ -108,12 +116,19 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Returns the tab that indents the line of `site`, else one next to it: the parser may tell it of the line before, or of the one after.
+    fn tab_at(&self, site: &Site) -> Option<Site> {
+        let lines = (1..).zip(self.text.lines()).skip((site.line as usize).saturating_sub(2)).take(3);
+        let tab = |(line, text): (u32, &str)| {
+            let indent = text.len() - text.trim_start_matches(' ').len();
+            let site = Site { line, column: indent as u32 + 1, ..self.top.clone() };
+            text[indent..].starts_with('\t').then_some(site)
+        };
+        lines.filter_map(tab).min_by_key(|tab| tab.line.abs_diff(site.line))
+    }
+
     fn advice(&self, kind: &ErrorKind, site: &Site) -> &'static str {
         let lines = self.text.lines().skip((site.line as usize).saturating_sub(2)).take(2);
-        let is_tabbed = |line: &str| line.trim_start_matches(' ').starts_with('\t');
-        if lines.clone().any(is_tabbed) {
-            return "indent with spaces, YAML allows no tabs there";
-        }
         let in_flow = matches!(
             kind,
             ErrorKind::ExpectedFlowMappingSeparator

@@ -5,6 +5,7 @@ use crate::journal::{Entry, Event, History, Unsealed};
 use crate::stack::TargetId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -17,9 +18,9 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// What went wrong with a store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Other targets' leases are fine; these are held by somebody who lives, or may live.
-    #[error("{target} is held by run {run} since {since_ms}")]
-    Held { target: TargetId, run: Arc<str>, since_ms: u64 },
+    /// Other targets' leases are fine; this one is held by somebody who lives, proven or not.
+    #[error("{target} is being written by {holder}")]
+    Held { target: TargetId, holder: Box<Holder>, is_proven: bool },
     /// Our lease is no longer ours: we must stop writing.
     #[error("the lease on {0} is no longer ours")]
     Fenced(TargetId),
@@ -47,6 +48,27 @@ pub struct Holder {
     pub host: Arc<str>,
     pub pid: u32,
     pub since_ms: u64,
+    /// The job of a forge that runs it, whose end the forge can confirm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Job>,
+}
+
+/// One attempt of one job, as GitHub Actions names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// `owner/name`.
+    pub repository: Arc<str>,
+    pub run_id: Arc<str>,
+    pub attempt: Arc<str>,
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "run {}, process {} on {}", self.run, self.pid, self.host)?;
+        let Some(Job { repository, run_id, attempt, name }) = &self.job else { return Ok(()) };
+        write!(f, " (job {name} of {repository}, run {run_id}, attempt {attempt})")
+    }
 }
 
 /// Who holds which targets.
@@ -83,6 +105,9 @@ pub struct Stored {
     pub at_ms: u64,
     /// When the very same was shown first: the store keeps that.
     pub first_ms: u64,
+    /// How much the whole change was; `None` where only a part of it was looked at, so that nobody knows.
+    #[serde(default)]
+    pub whole: Option<crate::change::Extent>,
     /// Seen and not seen, redacted, in the order of the fleet.
     pub previews: Vec<Result<Arc<crate::change::Preview>, crate::change::Unseen>>,
 }
@@ -145,6 +170,19 @@ pub trait Store: Send + Sync {
 
     /// Who holds what now, proven alive or not provable: holder and targets.
     fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>>;
+
+    /// Takes from `of` what it holds, on the word of somebody who knows that it ended, and appends `event`, which says so, with the
+    /// same stroke. Refuses when `of` is proven to live, or holds nothing. Returns the targets that are free now.
+    fn free<'a>(
+        &'a self,
+        of: &'a str,
+        event: Event,
+        run: &'a Arc<str>,
+        at_ms: u64,
+    ) -> Boxed<'a, Result<Vec<TargetId>, StoreError>>;
+
+    /// Says whether an append would be let in, as far as that can be known without making one.
+    fn may_append<'a>(&'a self) -> Boxed<'a, Result<(), StoreError>>;
 
     /// Keeps a shown preview set; it replaces none but the very same shown earlier.
     fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>>;

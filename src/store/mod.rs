@@ -5,7 +5,16 @@ mod audit;
 mod cases;
 mod contract;
 mod file;
+mod git;
+mod group;
+mod life;
+mod location;
+#[cfg(test)]
+mod places;
+mod sets;
 
 pub use audit::{Anchor, Audit, Compacted, Finding};
-pub use contract::{Boxed, Held, Holder, Lease, Store, StoreError, Stored, Take};
+pub use contract::{Boxed, Held, Holder, Job, Lease, Store, StoreError, Stored, Take};
 pub use file::FileStore;
+pub use git::{GitSite, GitStore};
+pub use location::Location;

@@ -157,8 +157,10 @@ fn every_selected_target_is_accounted_for() {
     let json = fleet.isobar("apply --json").ends(0).json();
     let counts = json["counts"].as_object().expect("counts by name");
     let number = |name: &str| counts.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
-    let accounted: u64 =
-        ["applied", "unchanged", "failed", "unknown", "waiting", "denied", "skipped", "not_started"].map(number).iter().sum();
+    let accounted: u64 = ["applied", "unchanged", "failed", "unknown", "unseen", "waiting", "denied", "skipped", "not_started"]
+        .map(number)
+        .iter()
+        .sum();
     assert_eq!((accounted, number("targets")), (5, 5), "{json}");
 }
 

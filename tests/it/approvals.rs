@@ -18,6 +18,21 @@ fn what_nobody_approved_waits_and_says_for_whom() {
 }
 
 #[test]
+fn a_preview_of_what_waits_went_well_and_its_last_line_says_so() {
+    let fleet = app("prod/a staging/a", APPROVALS);
+    let last = |line: &str, code: i32| fleet.isobar(line).ends(code).stderr.lines().last().map(str::to_string);
+    let said = |code: i32| {
+        format!(
+            "1 target is not cleared; the preview itself went well (exit code {code}), isobar judge and isobar apply would exit with 3"
+        )
+    };
+    assert_eq!(last("preview", 0), Some(said(0)));
+    assert_eq!(last("preview --exit-code", 2), Some(said(2)));
+    fleet.isobar("judge").ends(3);
+    assert_eq!(last("preview --review bob=approve", 0), None);
+}
+
+#[test]
 fn the_author_may_not_approve() {
     let fleet = app("prod/a", &APPROVALS.replace("bob", "ada"));
     fleet.isobar("preview");
@@ -53,6 +68,31 @@ fn an_approval_is_for_what_was_shown_and_not_for_what_came_after() {
     fleet.version(1, 2);
     fleet.isobar("apply").ends(3).says("missing 1 of platform");
     assert_eq!(fleet.versions(), "prod/a 1", "what was approved arrives, what came after waits");
+}
+
+#[test]
+fn a_yes_to_what_was_applied_is_told_from_a_yes_to_another_preview() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("preview").ends(0).says("bob approved what was applied before").keeps_quiet_about("another preview");
+    fleet.isobar("judge --review carol=approve").ends(0);
+    fleet.version(2, 3);
+    let said = "; carol approved another preview; bob approved what was applied before\n";
+    fleet.isobar("preview").ends(0).says(said);
+}
+
+#[test]
+fn a_preview_in_which_nothing_would_change_is_nothing_that_somebody_approved() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.stack("web", "").file("web/templates/web.txt", "1\n").commit("Web");
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("preview --all").ends(0);
+    fleet.isobar("apply --review bob=approve").ends(0);
+    fleet.remove("live/prod/a/app/app.yaml").isobar("drift").ends(2);
+    fleet.edit("web/templates/web.txt", "1", "2").commit("More web");
+    fleet.isobar("preview").ends(0).says("bob approved what was applied before").keeps_quiet_about("another preview");
 }
 
 #[test]
@@ -262,4 +302,79 @@ fn a_destroy_can_be_judged_after_it_was_shown() {
     fleet.isobar("judge --review carol=approve").ends(0).says("1 to delete");
     fleet.isobar("apply").ends(0);
     assert!(!fleet.live("live/prod/a").contains_key("other/other.txt"));
+}
+
+#[test]
+fn an_apply_of_nothing_uses_up_no_approval_of_what_is_still_to_come() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.edit("app/templates/app.yaml.j2", "version: 1", "version: 2");
+    fleet.isobar("preview --review carol=approve").ends(0).says("uncommitted");
+
+    fleet.edit("app/templates/app.yaml.j2", "version: 2", "version: 1{# the same #}").commit("A comment in the template");
+    assert_eq!(fleet.isobar("apply --json").ends(0).states(), "unchanged app@prod/a");
+    fleet.edit("app/templates/app.yaml.j2", "version: 1{# the same #}", "version: 2").commit("What carol saw");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2");
+
+    fleet.version(2, 1);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("apply --review dora=approve").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+}
+
+#[test]
+fn what_was_squashed_into_one_commit_keeps_its_approval_over_an_apply_of_nothing() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.branch("one").version(1, 2);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review carol=approve").ends(0);
+    fleet.checkout("main").edit("app/templates/app.yaml.j2", "version: 1", "version: 1{# the same #}").commit("A comment");
+    fleet.isobar("apply").ends(0);
+
+    fleet.edit("app/templates/app.yaml.j2", "version: 1{# the same #}", "version: 2").commit("One, squashed");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2");
+}
+
+#[test]
+fn what_was_taken_back_before_it_arrived_needs_a_new_approval() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review carol=approve").ends(0);
+    fleet.block("prod/a").isobar("apply").ends(1);
+    fleet.unblock("prod/a").version(2, 1);
+    assert_eq!(fleet.isobar("apply --json").ends(0).states(), "unchanged app@prod/a");
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+}
+
+#[test]
+fn each_target_arrives_at_the_newest_commit_that_is_cleared_for_it() {
+    let fleet = app("prod/a prod/b prod/c", APPROVALS).env("ISOBAR_LOG", "isobar=debug");
+    fleet.approved_apply("bob").ends(0);
+    let show = |fleet: &crate::support::Sandbox| -> Vec<String> {
+        let json = fleet.isobar("preview --json").ends(0).json();
+        let digest = |target: &serde_json::Value| target["digest"].as_str().expect("a digest").to_string();
+        json["targets"].as_array().expect("targets").iter().map(digest).collect()
+    };
+    fleet.version(1, 2);
+    for digest in show(&fleet) {
+        fleet.isobar(&format!("judge --review bob=approve@{}", &digest[..16]));
+    }
+    fleet.file("README.md", "words\n").commit("Words");
+    fleet.version(2, 3);
+    let of_b = show(&fleet)[1].clone();
+    fleet.isobar(&format!("judge --review carol=approve@{}", &of_b[..16]));
+    fleet.version(3, 4);
+
+    let ran = fleet.isobar("apply --json").ends(3);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 3, prod/c 2");
+    assert_eq!(ran.states(), "waiting app@prod/a app@prod/b app@prod/c");
+    let looks = ran.stderr.lines().filter(|line| line.contains("looking at an older commit")).count();
+    assert!((1..=4).contains(&looks), "two rounds, two commits each at most: {looks}\n{}", ran.stderr);
 }

@@ -1,6 +1,6 @@
 //! Who may not say yes to what: the tricks by which a change could judge itself, each refused.
 
-use crate::support::{APPROVALS, app};
+use crate::support::{APPROVALS, Sandbox, app};
 
 #[test]
 fn a_base_of_ones_own_choice_hides_no_author() {
@@ -28,6 +28,38 @@ fn who_wrote_a_fleet_before_its_first_apply_may_not_approve_it() {
 }
 
 #[test]
+fn a_fleet_whose_first_commits_had_mistakes_is_judged_by_the_newest_one_before_it_that_can_be_read() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.file("isobar.yaml", "version: one\n").commit("Broken");
+    fleet.file("isobar.yaml", "version: 1\nregions: { prod/a: {} }\njournal: file:.isobar/journal\n").commit("No policy");
+    fleet.isobar("preview").ends(0).says("missing 1 of platform");
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    fleet.isobar("apply --review bob=approve").ends(0);
+
+    let fleet = Sandbox::of("isobar.yaml | polcy: []");
+    let mended = app("prod/a", APPROVALS);
+    for path in ["isobar.yaml", "app/stack.yaml", "app/templates/app.yaml.j2", ".gitignore"] {
+        fleet.file(path, &std::fs::read_to_string(mended.root().join(path)).expect("a file of the fleet"));
+    }
+    fleet.commit("Mended");
+    fleet.isobar("preview").ends(0).says("missing 1 of platform");
+    fleet.isobar("apply").ends(3);
+    fleet.isobar("apply --review bob=approve").ends(0);
+}
+
+#[test]
+fn a_co_author_may_not_approve() {
+    let fleet = app("prod/a", &APPROVALS.replace("carol", "Carol Jones"));
+    fleet
+        .file("README.md", "words\n")
+        .commit("Words\n\nCo-authored-by: Carol Jones <cj@isobar.example>\nco-authored-by: Bob <bob@isobar.example>");
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review bob=approve").ends(1).says("bob made this change and cannot approve it");
+    fleet.isobar("judge").ends(3).says("missing 1 of platform (dora)");
+    fleet.isobar("judge --review dora=approve").ends(0);
+}
+
+#[test]
 fn a_stored_preview_is_judged_as_the_whole_that_was_shown() {
     let policy = "teams: { platform: [pam], sre: [sue] }\n\
         policy: [{ rule: approvals, require: [{ team: platform }] }, \
@@ -38,6 +70,40 @@ fn a_stored_preview_is_judged_as_the_whole_that_was_shown() {
     fleet.isobar("apply").ends(3).says("sre");
     assert_eq!(fleet.versions(), "prod/a -, prod/b -, prod/c -");
     fleet.isobar("apply --review sue=approve").ends(0);
+}
+
+#[test]
+fn a_change_that_is_shown_and_approved_bit_by_bit_is_judged_as_the_whole_that_it_is_a_bit_of() {
+    let policy = "teams: { platform: [pam], sre: [sue] }\n\
+        policy: [{ rule: approvals, require: [{ team: platform }] }, \
+        { rule: approvals, when: { targets_min: 3 }, require: [{ team: sre }] }]";
+    let fleet = app("prod/a prod/b prod/c", policy);
+    for target in ["app@prod/a", "app@prod/b", "app@prod/c"] {
+        fleet.isobar(&format!("preview {target}")).ends(0).says("sre");
+        fleet.isobar(&format!("judge {target} --review pam=approve")).ends(3).says("sre");
+        fleet.isobar(&format!("apply {target}")).ends(3).says("sre");
+    }
+    fleet.isobar("apply").ends(3).says("sre");
+    assert_eq!(fleet.versions(), "prod/a -, prod/b -, prod/c -");
+}
+
+#[test]
+fn what_was_shown_of_another_head_is_judged_with_a_word_about_it() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge").ends(3).keeps_quiet_about("is checked out");
+    fleet.version(1, 2);
+    fleet.isobar("judge").ends(3).says("is checked out: isobar preview shows that");
+}
+
+#[test]
+fn a_branch_that_nobody_merged_is_applied_with_a_word_about_it() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0).keeps_quiet_about("not merged");
+    fleet.branch("mine").version(1, 2);
+    fleet.isobar("apply").ends(0).says("is not merged into the default branch");
+    fleet.checkout("main").merge("mine");
+    fleet.isobar("apply").ends(0).keeps_quiet_about("not merged");
 }
 
 #[test]
@@ -122,7 +188,8 @@ fn a_rename_leaves_no_rule_behind() {
     fleet.isobar("preview").ends(0);
     fleet.isobar("apply --review pam=approve --review sue=approve").ends(0);
 
-    fleet.remove("base").stack("core", "was: base").file("core/templates/base.txt", "2\n").commit("Renamed");
+    fleet.remove("base").stack("core", "was: base").file("core/templates/base.txt", "2\n");
+    fleet.edit("core/stack.yaml", "}}/core", "}}/base").commit("Renamed");
     let ran = fleet.isobar("apply").ends(3);
     ran.says("missing 1 of platform").says("missing 1 of sre");
 }

@@ -26,6 +26,18 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("an unknown key", "app/stack.yaml", "where: all\ndepends: []\nDOCUMENTS", "app/stack.yaml:2:1: unknown key \"depends\""),
     ("a duplicate key", "app/stack.yaml", "where: all\nwhere: all\nDOCUMENTS", "app/stack.yaml:2:1:"),
     ("a wrong type", "app/stack.yaml", "where: all\ndepends_on: { a: b }\nDOCUMENTS", "app/stack.yaml:2:"),
+    (
+        "a journal on a branch",
+        "isobar.yaml",
+        "version: 1\nregions: { prod/a: {} }\njournal: git:#refs/heads/journal\n",
+        "isobar.yaml:3:10: journal \"git:#refs/heads/journal\" lies below refs/heads/",
+    ),
+    (
+        "a journal to come",
+        "isobar.yaml",
+        "version: 1\nregions: { prod/a: {} }\njournal: s3://bucket/journal\n",
+        "isobar.yaml:3:10: journal \"s3://bucket/journal\" is object storage, which is planned",
+    ),
     ("no engine", "app/stack.yaml", "where: all\n", "app/stack.yaml:1:1:"),
     ("two engines", "app/stack.yaml", "where: all\ntofu: {}\nDOCUMENTS", "app/stack.yaml:"),
     ("an engine to come", "app/stack.yaml", "where: all\npulumi: { source: . }\n", "app/stack.yaml:2:1:"),
@@ -191,6 +203,25 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
         "\"prod/b\" is in no wave of prod",
     ),
     ("a gate that asks nothing", "isobar.yaml", "FLEETrollout: { prod: { gates: [{ timeout: 1s }] } }\n", "isobar.yaml:4:"),
+    (
+        "a weight of nothing",
+        "isobar.yaml",
+        "version: 1\nregions: { prod/a: { weight: 0 } }\n",
+        "isobar.yaml:2:30: \"weight\" must be a whole number, at least 1, and this is 0",
+    ),
+    (
+        "a rule that asks nobody",
+        "isobar.yaml",
+        "FLEETpolicy:\n  - { rule: approvals, require: [] }\n",
+        "and this is an empty list",
+    ),
+    ("a tab", "app/stack.yaml", "where: all\n\tlabels: {}\nDOCUMENTS", "app/stack.yaml:2:"),
+    (
+        "one destination for two targets, in lines",
+        "app/stack.yaml",
+        "where: all\ndocuments:\n  source: ./templates\n  destination: file:./live/app\n",
+        "app/stack.yaml:4:16: app@prod/a and app@prod/b are the same thing",
+    ),
     ("a duration without a unit", "isobar.yaml", "FLEETrollout: { prod: { bake: 15 } }\n", "isobar.yaml:4:"),
     ("a fleet without regions", "isobar.yaml", "version: 1\n", "isobar.yaml:1:1: the fleet needs the key \"regions\""),
     ("a region of three dots", "isobar.yaml", "version: 1\nregions: { prod/a..b: {} }\n", "isobar.yaml:2:12:"),
@@ -239,6 +270,51 @@ fn all_mistakes_are_told_at_once_with_line_and_hint() {
     assert!(ran.stderr.contains("4 mistakes in the definitions"), "{}", ran.stderr);
     let json = fleet.isobar("check --json").json();
     assert_eq!(json["mistakes"].as_array().map(Vec::len), Some(4), "{json}");
+}
+
+/// Mistakes of one file, and no other file's: all of them in one round, and none that only follows from another.
+const AT_ONCE: &[(&str, &str, &[&str])] = &[
+    (
+        "app/stack.yaml",
+        "where: all\nlables: {}\ndocuments: { source: ./templates, sauce: 1, destination: \"file:./live/${{ region.id }}/app\" }\n",
+        &["2:1: unknown key \"lables\"", "3:35: unknown key \"sauce\""],
+    ),
+    (
+        "app/stack.yaml",
+        "where: all\ninputs: { x: \"${{ region.vars.zz }}\" }\ndocuments: { source: ./templates, destination: \"file:../live\" }\n",
+        &["2:15: undefined region.vars.zz", "3:49: destination \"file:../live\" leads out"],
+    ),
+    (
+        "isobar.yaml",
+        "FLEETfirst_apply: later\nvars: 7\nteams: { sre: [] }\nrollout: { prod: { after: stagin } }\npolicy:\n  - rule: aprovals\n  - { rule: deny, message: no, wen: {} }\n  - { rule: deny, message: no, when: { environment: prd } }\n",
+        &[
+            "4:14: first_apply can't be",
+            "5:7: \"vars\" must be a map, and this is a number",
+            "6:10: team \"sre\" has no members",
+            "7:27: ",
+            "9:11: unknown rule \"aprovals\"",
+            "10:32: unknown key \"wen\"",
+            "11:53: unknown environment \"prd\"",
+        ],
+    ),
+];
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once_and_none_that_only_follows() {
+    for (path, text, told) in AT_ONCE {
+        let fleet = good();
+        fleet.file("app/templates/app.yaml.j2", "{{ inputs.x }}\n");
+        fleet.file("other/stack.yaml", "where: all\ninputs: { owner: \"${{ vars.owner }}\" }\ndocuments: { source: ./templates, destination: \"file:./live/${{ region.id }}/other\" }\n");
+        fleet.edit("isobar.yaml", "journal:", "vars: { owner: ann }\njournal:");
+        fleet.file("app/stack.yaml", &format!("where: all\ninputs: {{ x: 1 }}\n{DOCUMENTS}"));
+        fleet.isobar("check").ends(0);
+        fleet.file(path, &text.replace("FLEET", FLEET));
+        let ran = fleet.isobar("check").ends(65);
+        for told in *told {
+            assert!(ran.stderr.contains(&format!("{path}:{told}")), "{told}:\n{}", ran.stderr);
+        }
+        assert!(ran.stderr.contains(&format!("{} mistakes in the definitions", told.len())), "{}", ran.stderr);
+    }
 }
 
 #[test]
@@ -328,6 +404,71 @@ fn two_stacks_with_one_destination_are_a_mistake() {
     fleet.commit("Both");
     fleet.isobar("apply").ends(65);
     assert_eq!(fleet.live("live").len(), 0);
+}
+
+#[test]
+fn a_destination_inside_another_target_or_inside_sources_is_a_mistake() {
+    for (dir, told) in [
+        (
+            "./live/prod/a/app/conf.d",
+            "the destination of other@staging/a, live/prod/a/app/conf.d, lies inside live/prod/a/app, the destination of app@prod/a",
+        ),
+        (
+            "./live/prod",
+            "the destination of app@prod/a, live/prod/a/app, lies inside live/prod, the destination of other@staging/a",
+        ),
+        (
+            "./app/templates/sub",
+            "the destination of other@staging/a, app/templates/sub, lies in app/templates, which holds the sources of app",
+        ),
+        ("./app", "the destination of other@staging/a, app, holds app/templates, which is among the sources of app"),
+        ("./.git/hooks", "belongs to git"),
+        ("./.isobar/journal/x", "belongs to the journal"),
+        ("./kept/journal/x", "the destination of other@staging/a, kept/journal/x, lies in the journal, kept/journal"),
+    ] {
+        let fleet = good();
+        fleet.file("isobar.yaml", &FLEET.replace("file:.isobar", "file:kept"));
+        fleet.file(
+            "other/stack.yaml",
+            &format!("where: staging/a\ndocuments:\n  source: ./templates\n  destination: file:{dir}\n")
+                .replace("where: staging/a", "where: { region: staging/a }"),
+        );
+        fleet.commit("Inside");
+        let ran = fleet.isobar("check").ends(65).says(told).says("1 mistake in the definitions");
+        let place = if dir == "./live/prod" { "app/stack.yaml:" } else { "other/stack.yaml:4:" };
+        assert!(ran.stderr.contains(place), "{place}:\n{}", ran.stderr);
+        fleet.isobar("apply").ends(65);
+        assert_eq!(fleet.live("live").len(), 0, "{dir}");
+    }
+}
+
+#[test]
+fn a_file_named_nearly_as_a_definition_is_a_warning() {
+    let fleet = good();
+    fleet.file("late/stack.yml", "where: all\n").file("isobar.yml", "version: 1\n");
+    let ran =
+        fleet.isobar("check").ends(0).says("warning: late/stack.yml:1:1: this file is not read").says("rename it to stack.yaml");
+    assert!(ran.stderr.contains("warning: isobar.yml:1:1: this file is not read"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_journal_that_is_no_directory_of_the_repository_is_a_mistake_with_its_line() {
+    for place in ["s3:foo", "file:../../j", "file:/etc/foo", "file:.git/x"] {
+        let fleet = good();
+        let before = std::fs::read_to_string(fleet.root().join("isobar.yaml")).expect("the fleet");
+        fleet.file("isobar.yaml", &before.replace("file:.isobar/journal", place));
+        fleet
+            .isobar("check")
+            .ends(65)
+            .says(&format!("isobar.yaml:3:10: journal {place:?} "))
+            .says("hint: journal: file:.isobar/journal");
+        fleet.commit("Elsewhere");
+        for verb in ["check", "status", "apply", "pause --reason x"] {
+            fleet.isobar(verb).ends(65).says(&format!("isobar.yaml:3:10: journal {place:?} ")).says("1 mistake");
+        }
+        fleet.file("isobar.yaml", &before);
+        fleet.isobar("check").ends(0);
+    }
 }
 
 #[test]

@@ -54,6 +54,67 @@ fn every_other_verb_prints_one_line_of_json() {
 }
 
 #[test]
+fn every_json_names_its_form_in_one_style() {
+    let fleet = app("prod/a prod/b", "");
+    let forms = [
+        ("preview", "report"),
+        ("status", "report"),
+        ("list", "list"),
+        ("graph", "graph"),
+        ("why app@prod/a", "why"),
+        ("check", "check"),
+        ("doctor", "doctor"),
+        ("pause --reason x", "control"),
+        ("resume", "control"),
+        ("hold prod/a --reason x", "control"),
+    ];
+    let docs = include_str!("../../docs/commands.md");
+    for (line, form) in forms {
+        let id = format!("urn:isobar:schema:{form}:v1");
+        assert_eq!(fleet.isobar(&format!("{line} --json")).json()["schema"], id.as_str(), "{line}");
+        assert!(docs.contains(&format!("`{id}`")), "{id}");
+    }
+}
+
+#[test]
+fn with_json_every_verb_tells_its_mistakes_and_failures_as_json() {
+    let report = schema("report");
+    let fleet = app("prod/a prod/b", "");
+    let good = std::fs::read_to_string(fleet.root().join("isobar.yaml")).expect("there is a fleet");
+    fleet.file("isobar.yaml", &format!("{good}polcy: []\nrollot: {{}}\n")).commit("Mistakes");
+    let site = good.lines().count() + 1;
+    for line in ["preview", "judge", "apply", "tick", "drift", "status", "list", "graph", "why app@prod/a", "recover", "check"] {
+        let ran = fleet.isobar(&format!("{line} --json"));
+        if line == "judge" {
+            assert_eq!((ran.code, &ran.json()["what"]), (64, &"no preview was shown yet".into()), "{}", ran.stdout);
+            continue;
+        }
+        let json = ran.json();
+        keeps_to(&report, &json, line);
+        assert_eq!((ran.code, &json["told"], &json["code"]), (65, &"failure".into(), &65.into()), "{line}: {json}");
+        let mistakes = json["mistakes"].as_array().expect("a list");
+        assert_eq!(mistakes.len(), 2, "{line}: {json}");
+        assert_eq!((&mistakes[0]["file"], &mistakes[0]["line"]), (&"isobar.yaml".into(), &site.into()), "{line}: {json}");
+        assert!(ran.stderr.contains("2 mistakes in the definitions"), "{line}: {}", ran.stderr);
+    }
+    fleet.file("isobar.yaml", &good).commit("Mended");
+    for (line, code) in
+        [("list nowhere", 64), ("why nothing@prod/a", 64), ("hold prod/z --reason x", 64), ("preview --bsae x", 64)]
+    {
+        let ran = fleet.isobar(&format!("{line} --json")).ends(code);
+        keeps_to(&report, &ran.json(), line);
+        assert!(ran.json()["hint"].is_string(), "{line}: {}", ran.stdout);
+    }
+    let ran = fleet.isobar("pause --json").ends(64);
+    let said = "the following required arguments were not provided: --reason <REASON>";
+    assert_eq!(ran.json()["what"], said, "{}", ran.stdout);
+    fleet.file("dirty.txt", "x\n");
+    let ran = fleet.isobar("apply --json").ends(64);
+    assert!(ran.json()["what"].as_str().is_some_and(|what| what.contains("not committed: dirty.txt")), "{}", ran.stdout);
+    fleet.isobar("apply").ends(64).keeps_quiet_about("{");
+}
+
+#[test]
 fn the_published_schemas_accept_every_fleet_that_teaches() {
     let (fleet, stack) = (schema("isobar"), schema("stack"));
     for entry in std::fs::read_dir(fixtures()).expect("there are fixtures").flatten() {
@@ -159,9 +220,11 @@ fn arguments_that_could_not_be_meant_are_refused() {
 #[test]
 fn a_region_that_is_not_held_is_not_released_and_those_that_are_held_are_named() {
     let fleet = app("prod/a prod/b prod/c", "");
+    fleet.isobar("hold prod/a --until 99999999999d --reason works").ends(64).says("is no time");
     fleet.isobar("hold prod/a --release").ends(64).says("prod/a is not held").says("no region is held");
     fleet.isobar("hold prod/b --reason works").ends(0);
     fleet.isobar("hold prod/c --until 4h --reason works").ends(0);
+    fleet.isobar("hold prod/a --until 99999999999d --reason works").ends(64).says("is no time");
     fleet.isobar("hold prod/a --release").ends(64).says("held are prod/b, prod/c");
     fleet.pass_secs(5 * 3_600);
     fleet.isobar("hold prod/c --release").ends(64).says("prod/c is not held").says("held are prod/b");
@@ -189,6 +252,29 @@ fn a_status_is_a_page_of_its_own() {
     fleet.run(&["status", "--html", &page]).ends(0);
     let html = std::fs::read_to_string(&page).expect("it was written");
     assert!(html.starts_with("<!") && html.contains("prod/a") && !html.contains("http://"), "{html}");
+
+    fleet.isobar("status --html .isobar/status.html").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0); // where it is suggested, the page keeps nothing from the next apply
+}
+
+#[test]
+fn a_graph_without_edges_names_its_targets() {
+    let graph = app("prod/a prod/b", "").isobar("graph --json").ends(0).json();
+    assert_eq!((&graph["targets"], &graph["edges"]), (&serde_json::json!(["app@prod/a", "app@prod/b"]), &serde_json::json!([])));
+}
+
+#[test]
+fn a_status_tells_who_approved_from_who_ran() {
+    let fleet = Sandbox::fleet("demo");
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("apply --review grace=approve").ends(0);
+    let ran = fleet.isobar("status").ends(0).says("approved by grace");
+    assert_eq!(ran.stdout.matches("grace").count(), ran.stdout.matches("approved by grace").count(), "{}", ran.stdout);
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("status").ends(0).says(" by ").keeps_quiet_about("approved by");
+    assert_eq!(fleet.isobar("status --json").ends(0).json()["targets"][0]["approved"], false);
 }
 
 #[test]

@@ -118,3 +118,39 @@ fn a_renamed_stack_without_was_is_an_error_and_never_a_destroy() {
         assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "region: a\nversion: 1\n");
     }
 }
+
+#[test]
+fn a_place_is_not_left_behind_with_what_was_published_there() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    fleet.edit("app/stack.yaml", "}}/app", "}}/elsewhere").commit("Elsewhere");
+    for verb in ["preview", "apply"] {
+        let ran = fleet.isobar(verb).ends(65).says("would leave what it published behind: it is at file:live/prod/a/app");
+        ran.says("app/stack.yaml:3:");
+    }
+    fleet.edit("app/stack.yaml", "where: all", "where: { region: prod/none }");
+    fleet.edit("app/stack.yaml", "{ region: prod/none }", "{ region: prod/b }").edit("app/stack.yaml", "}}/elsewhere", "}}/app");
+    fleet.commit("Not in a");
+    fleet.isobar("apply").ends(0);
+    assert!(!fleet.live("live/prod/a/app").contains_key("app.yaml"));
+    fleet.edit("app/stack.yaml", "{ region: prod/b }", "{ region: prod/a }");
+    fleet.edit("app/stack.yaml", "}}/app", "}}/elsewhere").commit("Elsewhere, and only in a");
+    fleet.isobar("apply").ends(0);
+    assert!(fleet.live("live/prod/a/elsewhere").contains_key("app.yaml"));
+    assert!(!fleet.live("live/prod/b/app").contains_key("app.yaml"));
+}
+
+#[test]
+fn a_renamed_target_that_waits_is_not_forgotten() {
+    let fleet = app("prod/a prod/b", crate::support::APPROVALS);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("apply --review bob=approve").ends(0);
+    let definition = std::fs::read_to_string(fleet.root().join("app/stack.yaml")).expect("a definition");
+    fleet.remove("app").file("web/stack.yaml", &format!("was: app\n{definition}"));
+    fleet.file("web/templates/app.yaml.j2", "region: {{ region.name }}\nversion: 2\n").commit("Another name, another version");
+    for _ in 0..2 {
+        fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    }
+    fleet.isobar("apply --review bob=approve").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+}

@@ -93,6 +93,24 @@ fn a_first_apply_is_covered_as_it_was_defined_when_it_was_approved() {
 }
 
 #[test]
+fn a_first_apply_is_covered_with_the_secrets_it_was_approved_with_and_without_a_key_not_at_all() {
+    for (key, ends) in [(Some("0123456789abcdef0123456789abcdef"), [0, 3]), (None, [3, 3])] {
+        for (password, ends) in ["the-same-one", "another-one"].into_iter().zip(ends) {
+            let mut fleet = base_and_app("first_apply: covered", LOOKS).env("PW", "the-same-one");
+            if let Some(key) = key {
+                fleet = fleet.env("ISOBAR_KEY", key);
+                fleet.isobar("audit seal").ends(0); // the journal was begun without it
+            }
+            fleet.edit("app/stack.yaml", "inputs: { ", "inputs: { pw: !secret PW, ");
+            fleet.file("app/templates/pw.yaml.j2", "pw: {{ inputs.pw }}\n").commit("A password");
+            fleet.isobar("preview").ends(0);
+            fleet.isobar("judge --review bob=approve").ends(0);
+            fleet.env("PW", password).isobar("apply").ends(ends);
+        }
+    }
+}
+
+#[test]
 fn a_change_does_not_say_itself_that_its_first_apply_is_covered() {
     let fleet = base_and_app("", LOOKS);
     fleet.edit("isobar.yaml", "journal:", "first_apply: covered\njournal:").commit("Covered");
@@ -144,4 +162,48 @@ fn an_output_that_a_fix_put_back_reaches_its_users() {
     fleet.isobar("drift --fix").ends(0);
     assert_eq!(fleet.isobar("apply --json").ends(0).states(), "unchanged app@prod/a app@prod/b base@prod/a base@prod/b");
     fleet.isobar("apply").ends(0).says("Nothing to apply");
+}
+
+#[test]
+fn an_output_is_asked_of_what_its_stack_was_last_applied_as() {
+    let fleet = Sandbox::fleet("holes");
+    fleet.isobar("apply").ends(0);
+    fleet.edit("base/stack.yaml", "ids.json", "new.json").edit("base/stack.yaml", "region.id }}/base", "region.id }}/moved");
+    let text = std::fs::read_to_string(fleet.root().join("base/templates/ids.json.j2")).expect("it is there");
+    fleet.remove("base/templates/ids.json.j2").file("base/templates/new.json.j2", &text);
+    fleet.edit("app/templates/app.yaml.j2", "base:", "the_base:").commit("Move base, edit app");
+
+    let ran = fleet.isobar("apply app --json").ends(0);
+    assert_eq!(ran.states(), "applied app@prod/a app@prod/b");
+    assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "the_base: { id: base-prod-a-1, name: base-a }\n");
+}
+
+#[test]
+fn an_output_that_was_handed_on_is_known_to_whoever_uses_it_next() {
+    let fleet = Sandbox::fleet("holes");
+    fleet
+        .stack("edge", "inputs: { id: '${{ stacks[\"relay\"].outputs.id }}' }")
+        .file("edge/templates/id.txt.j2", "{{ inputs.id }}\n");
+    let relay = "inputs: { id: '${{ stacks[\"base\"].outputs.id }}' }\noutputs: { id: '${{ inputs.id }}' }";
+    fleet.stack("relay", relay).file("relay/templates/relay.txt", "relay\n").commit("A relay between");
+    fleet.isobar("apply").ends(0);
+
+    fleet.edit("edge/templates/id.txt.j2", "{{", "id: {{").commit("Only edge");
+    assert_eq!(fleet.isobar("apply edge --json").ends(0).states(), "applied edge@prod/a edge@prod/b");
+    assert_eq!(fleet.live("live/prod/b/edge")["id.txt"], "id: base-prod-b-1\n");
+}
+
+#[test]
+fn what_a_removed_region_used_is_known_beside_what_stays() {
+    let fleet = Sandbox::fleet("holes");
+    fleet.edit("app/stack.yaml", "region.id }}/app", "region.id }}/${{ inputs.base_id }}").commit("Where base says");
+    fleet.isobar("apply").ends(0);
+    fleet
+        .edit("isobar.yaml", "  prod/b: {}\n", "")
+        .edit("app/templates/app.yaml.j2", "base:", "the_base:")
+        .commit("Leave prod/b");
+
+    fleet.isobar("apply").ends(0);
+    assert!(fleet.live("live/prod/b").is_empty(), "{:?}", fleet.live("live/prod/b"));
+    assert_eq!(fleet.live("live/prod/a/base-prod-a-1")["app.yaml"], "the_base: { id: base-prod-a-1, name: base-a }\n");
 }

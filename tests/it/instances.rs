@@ -133,8 +133,12 @@ fn a_rule_may_name_an_instance_a_pattern_or_all_of_them() {
 fn a_rule_about_a_stack_holds_when_it_is_split_into_instances() {
     let fleet = Sandbox::fleet("layers");
     guard(&fleet, "app");
-    fleet.edit("app/stack.yaml", "where: all", "where: all\ninstances: { one: { was: app }, two: {} }");
-    fleet.edit("app/stack.yaml", "/app\"", "/${{ stack.name }}\"").commit("Split");
+    fleet.edit(
+        "app/stack.yaml",
+        "where: all",
+        "where: all\ninstances: { one: { was: app, vars: { place: app } }, two: { vars: { place: app-two } } }",
+    );
+    fleet.edit("app/stack.yaml", "/app\"", "/${{ vars.place }}\"").commit("Split");
     let waiting = "waiting app/one@staging/a app/one@prod/a app/one@prod/b app/two@staging/a app/two@prod/a app/two@prod/b";
     assert_eq!(fleet.isobar("apply --json").ends(3).states(), waiting);
 }

@@ -1,9 +1,7 @@
 //! Killed anywhere and run again, it ends as if it had not been killed; and what is unknown is said to be so.
 
-use crate::support::{APPROVALS, Ran, Sandbox, app};
+use crate::support::{APPROVALS, Sandbox, app};
 use std::collections::BTreeMap;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 /// Two stacks in three regions, already at version 1 and now to be brought to 2.
 fn fleet(more: &str) -> Sandbox {
@@ -16,14 +14,9 @@ fn fleet(more: &str) -> Sandbox {
     fleet
 }
 
-fn start(fleet: &Sandbox, arguments: &[&str]) -> Child {
-    let mut program = fleet.program();
-    program.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
-}
-
 /// Kills an apply as soon as the journal has that many lines; `false` when it had ended before.
 fn kill_at(fleet: &Sandbox, lines: usize) -> bool {
-    let mut child = start(fleet, &["apply"]);
+    let mut child = fleet.start(&["apply"]);
     let journal = fleet.root().join(".isobar/journal/entries.jsonl");
     let count = || std::fs::read(&journal).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
     while count() < lines {
@@ -116,49 +109,16 @@ fn a_target_killed_half_way_goes_on_with_what_is_left_of_its_approval() {
 #[test]
 fn another_run_is_refused_while_one_writes_and_free_again_when_it_died() {
     let gate = "gates: [{ command: [sh, -c, \"touch asked; exec sleep 60\"] }]";
-    let fleet = app("prod/a", &format!("rollout: {{ prod: {{ {gate} }} }}"));
+    let fleet = app("prod/a", &format!("rollout: {{ prod: {{ {gate} }} }}")).env("HOSTNAME", "laptop");
     fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("Ignore");
-    let mut first = start(&fleet, &["apply"]);
-    await_file(&fleet, "asked", &mut first);
+    let mut first = fleet.start(&["apply"]);
+    fleet.await_file("asked", &mut first);
 
-    fleet.isobar("apply").ends(1).says("isobar status");
+    let second = fleet.pass_secs(240).isobar("apply").ends(1).says("isobar status");
+    let since = format!("process {} on laptop, since 2026-11-22 09:00 UTC (4 min ago)\n", first.id());
+    assert!(second.stderr.contains(&since), "{}", second.stderr);
     fleet.isobar("status").ends(0).says("Writing now");
     first.kill().expect("it is our child");
     first.wait().expect("it is our child");
     fleet.isobar("status").ends(0).keeps_quiet_about("Writing now");
-}
-
-#[test]
-fn a_signal_ends_an_apply_soon_and_the_next_one_goes_on() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let gate = "gates: [{ command: [sh, -c, \"[ -e asked ] || { touch asked; exec sleep 60; }\"] }]";
-        let waves = format!(
-            "rollout: {{ prod: {{ waves: [{{ name: first, regions: a, {gate} }}, {{ name: rest, regions: \"*\" }}] }} }}"
-        );
-        let fleet = app("prod/a prod/b", &waves);
-        fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("Ignore");
-        let mut child = start(&fleet, &["apply"]);
-        await_file(&fleet, "asked", &mut child);
-
-        let asked = Instant::now();
-        let kill = fleet.finish(fleet.command("/bin/sh").args(["-c", &format!("kill -{signal} {}", child.id())]));
-        assert_eq!(kill, Ran { code: 0, stdout: String::new(), stderr: String::new() });
-        let ended = child.wait().expect("it is our child");
-        assert_eq!(ended.code(), Some(code));
-        assert!(asked.elapsed() < Duration::from_secs(7), "{:?}", asked.elapsed());
-
-        assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
-        fleet.pass_secs(1).isobar("apply").ends(0);
-        assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
-    }
-}
-
-/// Waits until a child made a file.
-fn await_file(fleet: &Sandbox, file: &str, child: &mut Child) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while !fleet.root().join(file).exists() {
-        let ended = child.try_wait().expect("it is our child");
-        assert!(ended.is_none() && Instant::now() < until, "{file} was not made: {ended:?}");
-        std::thread::yield_now();
-    }
 }

@@ -11,6 +11,41 @@ fn a_preview_changes_nothing_and_tells_what_would() {
 }
 
 #[test]
+fn a_long_diff_is_bounded_and_full_shows_it_all() {
+    let fleet = app("prod/a", "");
+    let lines: String = (0..200).map(|line| format!("line {line}\n")).collect();
+    fleet.file("app/templates/long.txt", &lines).commit("Long");
+    let bounded = fleet.isobar("preview").ends(0).says("more lines: --full shows them all");
+    assert!(!bounded.stdout.contains("+line 199\n") && bounded.stdout.lines().count() < 100, "{}", bounded.stdout);
+    for line in ["preview --full", "judge --full", "apply --full"] {
+        fleet.isobar(line).ends(0).says("+line 199\n").keeps_quiet_about("more line");
+    }
+}
+
+#[test]
+fn every_delete_is_in_the_markdown_or_in_the_parts_beside_it() {
+    let fleet = app("prod/a", "");
+    let name = |n: usize| format!("{}-{n}.txt", "long-name".repeat(12));
+    let path = |n: usize| format!("app/templates/{}", name(n));
+    for n in 0..800 {
+        fleet.file(&path(n), "x\n");
+    }
+    fleet.commit("Many");
+    fleet.isobar("apply").ends(0);
+    for n in 0..800 {
+        fleet.remove(&path(n));
+    }
+    fleet.commit("None");
+
+    fleet.run(&["preview", "--markdown", &fleet.outside("comment.md")]).ends(0);
+    let read = |file: &str| std::fs::read_to_string(fleet.outside(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let parts = [read("comment.md"), read("comment.2.md")];
+    assert!(parts.iter().all(|part| part.len() <= 60_000) && parts[0].contains("goes on in parts 2 to 2"), "{}", parts[0]);
+    let missing = (0..800).find(|n| !parts.iter().any(|part| part.contains(&format!("`{}`", name(*n)))));
+    assert_eq!(missing, None);
+}
+
+#[test]
 fn with_exit_code_a_change_is_a_two() {
     let fleet = app("prod/a", "");
     fleet.isobar("preview --exit-code").ends(2);
@@ -27,9 +62,10 @@ fn a_conflict_with_the_base_is_unseen_and_never_a_green() {
     fleet.checkout("mine");
 
     let ran = fleet.isobar("preview --json").ends(1);
-    assert_eq!(ran.states(), "unknown app@prod/a app@prod/b");
-    assert_eq!(ran.why("app@prod/a"), "unseen: the head does not merge into its base, conflict in app/templates/app.yaml.j2");
-    fleet.isobar("preview").ends(1).says("git merge the base into the branch").keeps_quiet_about("unchanged");
+    let base = ran.json()["base"].as_str().expect("a base").to_string();
+    assert_eq!(ran.states(), "unseen app@prod/a app@prod/b");
+    assert_eq!(ran.why("app@prod/a"), "the head does not merge into its base, conflict in app/templates/app.yaml.j2");
+    fleet.isobar("preview").ends(1).says("2 unseen").says(&format!("git merge {}", &base[..7])).keeps_quiet_about("unchanged");
 }
 
 #[test]

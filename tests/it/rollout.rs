@@ -1,6 +1,6 @@
 //! In what order, how far, and what stops it: waves, bakes, gates, breaches, pauses and holds.
 
-use crate::support::{Sandbox, app};
+use crate::support::{APPROVALS, Sandbox, app};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
@@ -12,7 +12,7 @@ fn a_bake_of_15_minutes_stops_after_wave_1_and_a_tick_goes_on_when_it_is_over() 
     let fleet = Sandbox::fleet("waves");
     let ran = fleet.isobar("apply --json").ends(0);
     assert_eq!(ran.states(), "applied app@staging/a app@prod/a; not_started app@prod/b app@prod/c app@prod/d");
-    fleet.isobar("status").ends(0).says("bakes").says("can go on at 2026-11-22 09:15 UTC (isobar tick)");
+    fleet.isobar("status").ends(0).says("bakes").says("isobar tick goes on from 2026-11-22 09:16 UTC");
 
     fleet.pass_secs(14 * 60 - 2);
     let ran = fleet.isobar("tick --json").ends(0);
@@ -23,6 +23,61 @@ fn a_bake_of_15_minutes_stops_after_wave_1_and_a_tick_goes_on_when_it_is_over() 
     fleet.isobar("tick").ends(0);
     assert_eq!(fleet.applied().len(), 5);
     fleet.isobar("status").ends(0).says("All 5 targets applied").keeps_quiet_about("bakes");
+}
+
+#[test]
+fn a_bake_is_told_with_its_end_and_the_tick_that_goes_on_once() {
+    let fleet = Sandbox::fleet("waves");
+    let ran = fleet.isobar("apply").ends(0);
+    let until = "bakes until 2026-11-22 09:16 UTC";
+    assert!(ran.stdout.contains(&format!("{until}; isobar tick goes on then\n")), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\nNext\n  isobar tick  (goes on from 2026-11-22 09:16 UTC on)\n"), "{}", ran.stdout);
+    let line = |line: &&str| line.matches("tick").count() > 1 || line.matches("09:15").count() > 1;
+    assert_eq!(ran.stdout.lines().find(line), None, "{}", ran.stdout);
+}
+
+#[test]
+fn a_wave_that_brought_nothing_says_why_and_every_reason_is_told_once() {
+    let waves = "rollout: { prod: { waves: [{ name: first, regions: a }, { name: rest, regions: \"*\" }] } }";
+    let fleet = app("prod/a prod/b prod/c", &format!("{APPROVALS}\n{waves}"));
+    fleet.stack("web", "depends_on: [app]").file("web/templates/web.yaml", "x: 1\n").commit("Web");
+    fleet.isobar("preview").ends(0);
+    let ran = fleet.isobar("apply").ends(3);
+    assert!(ran.stdout.contains("0 of 2  1 not cleared, 1 skipped\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("0 of 4  4 skipped: app@prod/a, of an earlier wave, was not cleared\n"), "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches("missing 1 of platform").count(), 1, "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("» app@prod/a, of an earlier wave, was not cleared\n    app, web in prod/b, prod/c\n"),
+        "{}",
+        ran.stdout
+    );
+    assert!(!ran.stderr.contains("skipped"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_status_says_what_a_target_waits_for_that_was_not_cleared() {
+    let waves = "rollout: { prod: { waves: [{ name: first, regions: a }, { name: rest, regions: \"*\" }] } }";
+    let fleet = app("prod/a prod/b", &format!("{APPROVALS}\n{waves}"));
+    fleet.isobar("apply").ends(3);
+    let waits = |target: usize| fleet.isobar("status --json").json()["targets"][target]["waits"].as_str().map(str::to_string);
+    assert_eq!(waits(0).as_deref(), Some("0 of 1 approval: missing 1 of platform (bob, carol, dora)"));
+    let tried = "app@prod/a, of an earlier wave, was not cleared (tried 2026-11-22 09:00 UTC)";
+    assert_eq!(waits(1).as_deref(), Some(tried));
+    let page = fleet.outside("status.html");
+    fleet.run(&["status", "--html", &page]).ends(0);
+    assert!(std::fs::read_to_string(&page).is_ok_and(|html| html.contains("missing 1 of platform")));
+
+    fleet.isobar("judge --review bob=approve").ends(0);
+    assert_eq!(waits(0).as_deref(), Some("isobar apply; cleared: 1 of 1 approval: bob (platform)"));
+    fleet.isobar("judge --review carol=reject").ends(3);
+    assert_eq!(waits(0).as_deref(), Some("denied: rejected by carol"));
+    std::fs::remove_dir_all(fleet.root().join(".isobar/journal/previews")).expect("previews can be deleted");
+    let tried = "0 of 1 approval: missing 1 of platform (bob, carol, dora) (tried 2026-11-22 09:00 UTC)";
+    assert_eq!(waits(0).as_deref(), Some(tried));
+    fleet.version(1, 2);
+    fleet.approved_apply("dora").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert_eq!((waits(0), waits(1)), (None, None));
 }
 
 #[test]
@@ -228,10 +283,10 @@ fn a_held_region_that_leaves_the_fleet_can_be_released_and_is_destroyed_then() {
 fn a_hold_ends_by_itself_at_its_time() {
     let fleet = app("prod/a prod/b", "");
     fleet.isobar("apply").ends(0);
-    fleet.isobar("hold prod/b --until 4h --reason sale").ends(0).says("until 2026-11-22 13:00 UTC");
+    fleet.isobar("hold prod/b --until 4h --reason sale").ends(0).says("until 2026-11-22 13:01 UTC");
     fleet.version(1, 2);
     fleet.isobar("apply").ends(0);
-    fleet.isobar("status").ends(0).says("prod/b until 2026-11-22 13:00 UTC: sale");
+    fleet.isobar("status").ends(0).says("prod/b until 2026-11-22 13:01 UTC: sale");
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
     fleet.pass_secs(4 * 3600).isobar("apply").ends(0);
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");

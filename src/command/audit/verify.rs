@@ -1,6 +1,6 @@
 //! `isobar audit verify`: looks at everything that is kept of the journal, and says what is not what was written.
 
-use crate::command::preview::count;
+use crate::command::say::count;
 use crate::command::tell;
 use crate::exit::{Exit, Failure};
 use crate::journal::Seals;
@@ -13,7 +13,7 @@ pub async fn verify(world: &World, anchors: &[Anchor], as_json: bool) -> Result<
     let audit = world.store.audit(anchors).await?;
 
     if as_json {
-        tell::json(world, &to_json(&audit, &world.store.place()));
+        tell::json(world, "audit", to_json(&audit, &world.store.place()));
     } else {
         world.terminal.say(&text(&audit, &world.store.place(), anchors.is_empty()));
     }
@@ -84,7 +84,6 @@ fn to_json(audit: &Audit, place: &str) -> Value {
         })
     });
     json!({
-        "schema": "isobar/audit/v1",
         "journal": place,
         "entries": audit.entries,
         "head": audit.head.as_ref().map(|(seq, hash)| json!({ "seq": seq, "hash": hash })),

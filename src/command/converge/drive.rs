@@ -1,177 +1,111 @@
-//! Drives one rollout until nothing of it can begin, and tells what happens meanwhile.
+//! Drives one rollout until nothing of it can begin: the runner starts and records, a round of clearing decides.
 
+use super::round::{Cleared, gone};
+use super::watch::{gate_environment, signs, tell};
 use super::{Converge, End};
-use crate::change::{Unseen, UnseenReason, inert};
+use crate::change::Unseen;
 use crate::command::pending::Work;
-use crate::command::say::say_time;
 use crate::command::scene::Scene;
-use crate::diagnosis;
+use crate::engine::Job;
 use crate::exit::Failure;
-use crate::journal::{Entry, Event, History, Hold};
+use crate::journal::{Entry, Event};
 use crate::review::CommitSha;
-use crate::rollout::{Gate, Outcome, Progress};
-use crate::runner::{Drive, Halt, Moment, Ready, Signs};
+use crate::rollout::Progress;
+use crate::runner::{Drive, Halt, Moment, Ready, STOP_PATIENCE, Signs};
 use crate::stack::{Known, TargetId};
 use crate::store::{Boxed, StoreError};
-use crate::world::{Bar, World};
+use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Targets that go to an older commit than the rollout's, each with the definitions there.
+#[derive(Default)]
+struct Older(Mutex<BTreeMap<TargetId, Arc<Scene>>>);
+
+/// What the rounds of a drive have given so far.
+#[derive(Default)]
+struct Granted {
+    ready: BTreeMap<TargetId, Ready>,
+    known: Known,
+    ends: BTreeMap<TargetId, End>,
+}
 
 impl Converge<'_> {
-    /// Drives one rollout until nothing of it can begin; returns the targets applied at an older commit than the head's.
+    /// Drives one rollout until nothing of it can begin; returns the targets that were sent to an older commit than its own.
     pub(super) async fn drive(&mut self, mut progress: Progress, work: Work) -> Result<BTreeSet<TargetId>, Failure> {
         self.bringing = CommitSha(progress.rollout().commit.clone());
-        let (world, lease) = (self.world, &self.lease);
-        let known = Mutex::new(Known::default());
-        let at_commit: Mutex<BTreeMap<TargetId, Arc<Scene>>> = Mutex::default();
-        let make = |id: &TargetId, known: &Known| make_job(world, &work, &at_commit, id, known);
+        let (world, history) = (self.world, &self.history);
+        let (older, mut granted) = (Older::default(), Granted::default());
+        let make = |id: &TargetId, known: &Known| older.job(world, &work, id, known);
         let bar = world.terminal.bar("applying", work.pending.len());
-        let watch = |moment: Moment<'_>| tell(world, &bar, &moment);
-        let history = &self.history;
-        let signs = |now_ms: u64| -> Boxed<'_, Result<Signs, StoreError>> { Box::pin(signs(world, history, now_ms)) };
-        let sealed = |entries: &[Entry]| {
-            let mut history = history.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            entries.iter().for_each(|entry| history.record(entry));
-        };
-        let now_ms = || world.clock.now_ms();
-        let stopped = || world.stop.asked().is_some();
-        let stop = || Box::pin(world.stop.wait()) as std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>>;
         let drive = Drive {
             engines: &world.engines,
             store: &*world.store,
-            lease,
+            lease: &self.lease,
             run: &world.run,
             root: world.workspace.root(),
             parallel: self.order.parallel,
             gate_environment: gate_environment(world),
-            signs: &signs,
-            now_ms: &now_ms,
-            stopped: &stopped,
-            stop: &stop,
-            watch: &watch,
-            sealed: &sealed,
+            signs: &|now_ms: u64| -> Boxed<'_, Result<Signs, StoreError>> { Box::pin(signs(world, history, now_ms)) },
+            now_ms: &|| world.clock.now_ms(),
+            stop: &world.stop,
+            patience: STOP_PATIENCE,
+            watch: &|moment: Moment<'_>| tell(world, &bar, &moment),
+            sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.history().record(entry)),
         };
 
-        let mut ready: BTreeMap<TargetId, Ready> = BTreeMap::new();
-        let mut ends: BTreeMap<TargetId, End> = BTreeMap::new();
-        let mut older = BTreeSet::new();
         let halt = loop {
-            let now_known = known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-            match drive.drive(&mut progress, &ready, &make, &now_known).await? {
-                Halt::NeedsClearance(targets) => {
-                    let cleared = self.clear(&work, &targets, &progress, &at_commit, &make, &mut ends).await?;
-                    let mut steps = cleared.steps;
-                    let mut events: Vec<Event> = cleared.events;
-                    events.extend(
-                        steps.iter().map(|step| Event::Step { rollout: progress.rollout().id.clone(), step: step.clone() }),
-                    );
-                    let at_ms = world.clock.now_ms();
-                    if !events.is_empty() {
-                        self.append(events).await?;
-                    }
-                    steps.drain(..).for_each(|step| progress.record(&step, at_ms));
-                    progress.clear(cleared.clearances);
-                    ready.extend(cleared.ready);
-                    older.extend(cleared.older);
-                    *known.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = cleared.known;
-                    if stopped() {
-                        break Halt::Interrupted;
-                    }
-                }
-                halt => break halt,
+            let halt = drive.drive(&mut progress, &granted.ready, &make, &granted.known).await?;
+            let Halt::NeedsClearance(targets) = halt else { break halt };
+            let cleared = self.clear(&work, &targets, &progress, &make).await?;
+            self.grant(cleared, &mut progress, &older, &mut granted).await?;
+            if world.stop.is_asked() {
+                break Halt::Interrupted;
             }
         };
         drop(drive);
-        self.finish(&progress, halt, ends, &work);
+        self.finish(&progress, halt, granted.ends, &work);
         self.done.rollouts.push(progress);
-        Ok(older)
+        Ok(std::mem::take(&mut *older.lock()).into_keys().collect())
     }
 
-    /// Says once why nothing begins, and what ends it.
-    pub(super) fn say_paused(&mut self, why: &str) {
-        if !self.done.notes.iter().any(|note| note == why) {
-            self.done.notes.push(why.to_string());
-            self.done.next.push("isobar resume".into());
+    /// Journals what a round of clearing decided, as one group, and folds it in.
+    async fn grant(
+        &self,
+        cleared: Cleared,
+        progress: &mut Progress,
+        older: &Older,
+        granted: &mut Granted,
+    ) -> Result<(), Failure> {
+        let id = progress.rollout().id.clone();
+        let steps = cleared.steps.iter().map(|step| Event::Step { rollout: id.clone(), step: step.clone() });
+        let events: Vec<Event> = cleared.events.into_iter().chain(steps).collect();
+        let at_ms = self.world.clock.now_ms();
+        if !events.is_empty() {
+            self.append(events).await?;
+        }
+        cleared.steps.iter().for_each(|step| progress.record(step, at_ms));
+        progress.clear(cleared.clearances);
+        older.lock().extend(cleared.older);
+        granted.ready.extend(cleared.ready);
+        granted.ends.extend(cleared.ends);
+        granted.known = cleared.known;
+        Ok(())
+    }
+}
+
+impl Older {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TargetId, Arc<Scene>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the job of a target, by the definitions of the commit that it goes to.
+    fn job(&self, world: &World, work: &Work, id: &TargetId, known: &Known) -> Result<Job, Unseen> {
+        let pending = work.get(id).ok_or_else(|| gone(id))?;
+        let older = self.lock().get(id).cloned();
+        match older {
+            Some(scene) => scene.job(world, scene.fleet.target(id).ok_or_else(|| gone(id))?, pending.intent, known),
+            None => pending.scene.job(world, &pending.target, pending.intent, known),
         }
     }
-}
-
-/// What people say meanwhile. The journal is read again only when others wrote between our own entries.
-async fn signs(world: &World, history: &Mutex<History>, now_ms: u64) -> Result<Signs, StoreError> {
-    let lock = || history.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let misses = lock().misses_entries();
-    if misses {
-        let fresh = world.store.history().await?;
-        *lock() = fresh;
-    }
-    let history = lock();
-    let say = |hold: &Hold| match hold.until_ms {
-        Some(until) => format!("held until {}: {}", say_time(until), hold.reason),
-        None => format!("held: {}", hold.reason),
-    };
-    let held = history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), say(hold))).collect();
-    Ok(Signs { paused: paused(&history), held })
-}
-
-/// Who paused, and why.
-pub(super) fn paused(history: &History) -> Option<String> {
-    history.paused().map(|(by, reason)| format!("paused by {by}: {reason}"))
-}
-
-fn make_job(
-    world: &World,
-    work: &Work,
-    at_commit: &Mutex<BTreeMap<TargetId, Arc<Scene>>>,
-    id: &TargetId,
-    known: &Known,
-) -> Result<crate::engine::Job, Unseen> {
-    let gone = || Unseen::new(id.clone(), UnseenReason::Engine("its definition is gone".into()));
-    let pending = work.get(id).ok_or_else(gone)?;
-    let older = at_commit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(id).cloned();
-    match older {
-        Some(scene) => {
-            let target = scene.fleet.target(id).ok_or_else(gone)?;
-            scene.job(world, target, pending.intent, known)
-        }
-        None => pending.scene.job(world, &pending.target, pending.intent, known),
-    }
-}
-
-fn tell(world: &World, bar: &Bar, moment: &Moment<'_>) {
-    match moment {
-        Moment::Previewed(_) => {}
-        Moment::Started(target) => {
-            if world.terminal.is_live() {
-                world.terminal.note(&format!("  … {target}"));
-            }
-        }
-        Moment::Finished(target, outcome) => {
-            bar.step();
-            let line = match outcome {
-                Outcome::Applied => format!("  ✓ {target} applied"),
-                Outcome::Unchanged => format!("  · {target} unchanged"),
-                Outcome::Failed(text) => format!("  ✗ {target} failed: {}", diagnosis::explain("", text).sentence),
-                Outcome::Skipped(why) => format!("  o {target} skipped: {why}"),
-            };
-            world.terminal.note(&inert(&line));
-        }
-        Moment::Gate(gate, Ok(())) => world.terminal.note(&format!("  ✓ gate passed: {}", say_gate(gate))),
-        Moment::Gate(gate, Err(why)) => world.terminal.note(&inert(&format!("  ✗ gate failed: {}: {why}", say_gate(gate)))),
-    }
-}
-
-fn say_gate(gate: &Gate) -> String {
-    match gate {
-        Gate::Http { url, .. } => url.to_string(),
-        Gate::Command { argv, .. } => argv.join(" "),
-    }
-}
-
-/// A gate sees what a shell would need to find programs, and nothing secret.
-fn gate_environment(world: &World) -> BTreeMap<OsString, OsString> {
-    ["PATH", "HOME", "LANG", "TMPDIR"]
-        .iter()
-        .filter_map(|name| Some((name.into(), world.environment.get(name)?.into())))
-        .collect()
 }

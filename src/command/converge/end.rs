@@ -3,7 +3,7 @@
 use super::Converge;
 use crate::change::Preview;
 use crate::command::pending::Work;
-use crate::command::say::say_time;
+use crate::command::say::say_until;
 use crate::command::scene::Scene;
 use crate::journal::History;
 use crate::policy::Verdict;
@@ -26,6 +26,8 @@ pub(crate) struct Converged {
     /// When the next tick can go on, and why it waits.
     pub(crate) wait: Option<(u64, String)>,
     pub(crate) interrupted: bool,
+    /// Something in flight did not come back in time, and may still be at work.
+    pub(crate) given_up: bool,
     pub(crate) history: History,
     pub(crate) head_scene: Option<Arc<Scene>>,
 }
@@ -60,20 +62,24 @@ impl Converge<'_> {
             Halt::Over(Ending::Stopped(why)) => format!("the rollout stopped: {why}"),
             Halt::Wait { until_ms, why } => {
                 self.done.wait = Some((*until_ms, why.clone()));
-                format!("{why}; goes on with isobar tick at {}", say_time(*until_ms))
+                format!("{why}; isobar tick goes on then")
             }
             Halt::Paused(why) => why.clone(),
-            Halt::Interrupted => {
-                self.done.interrupted = self.world.stop.asked().is_some();
+            Halt::Interrupted | Halt::GivenUp => {
+                self.done.interrupted = self.world.stop.is_asked();
                 "the run was stopped by a signal".to_string()
             }
         };
+        self.done.given_up |= matches!(halt, Halt::GivenUp);
         match &halt {
             Halt::Over(Ending::Stopped(_)) => {
                 self.done.next.push("isobar resume (after mending the cause), then isobar apply".into())
             }
-            Halt::Wait { .. } => self.done.next.push("isobar tick".into()),
+            Halt::Wait { until_ms, .. } => {
+                self.done.next.push(format!("isobar tick  (goes on from {} on)", say_until(*until_ms)))
+            }
             Halt::Interrupted => self.done.next.push("isobar apply (goes on where this stopped)".into()),
+            Halt::GivenUp => self.done.next.push("isobar recover".into()),
             Halt::Paused(why) => self.say_paused(why),
             Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) => {}
         }
@@ -82,32 +88,23 @@ impl Converge<'_> {
             let id = &pending.target.id;
             let before = ends.remove(id);
             let outcome = match (progress.outcome(id), before.as_ref().map(|end| &end.outcome)) {
-                (Some(Outcome::Skipped(_)), Some(skipped @ (EndState::NotCleared(..) | EndState::Skipped(_)))) => skipped.clone(),
+                (
+                    Some(Outcome::NotCleared(_) | Outcome::Skipped(_)),
+                    Some(left @ (EndState::NotCleared(..) | EndState::Skipped(_))),
+                ) => left.clone(),
                 (Some(Outcome::Applied), _) => EndState::Applied,
                 (Some(Outcome::Unchanged), _) => EndState::Unchanged,
                 (Some(Outcome::Failed(text)), _) => EndState::Failed(text.clone()),
+                (Some(Outcome::NotCleared(why)), _) => EndState::NotCleared(why.clone(), false), // by an earlier run
                 (Some(Outcome::Skipped(why)), _) => EndState::Skipped(why.clone()),
+                (None, _) if progress.is_in_flight(id) => {
+                    EndState::Unknown("still running when the run had to end: isobar recover".into())
+                }
                 (None, _) if unknown.contains(id) => EndState::Unknown("started, no outcome: isobar recover".into()),
                 (None, _) => EndState::NotStarted(why_not.clone().into()),
             };
             let (preview, verdict) = before.map_or((None, None), |end| (end.preview, end.verdict));
             self.done.ends.insert(id.clone(), End { outcome, preview, verdict });
-        }
-    }
-
-    /// Notes which targets this run is about.
-    pub(super) fn account(&mut self, work: &Work, paused: Option<&str>) {
-        self.done.untouched = work.untouched.clone();
-        let known: BTreeSet<TargetId> = self.done.selected.iter().cloned().collect();
-        let all = work.untouched.iter().chain(work.pending.iter().map(|pending| &pending.target.id));
-        self.done.selected.extend(all.filter(|id| !known.contains(*id)).cloned());
-        for pending in &work.pending {
-            if self.order.begin && paused.is_none() {
-                continue;
-            }
-            let why = paused.unwrap_or("merged and not yet part of a rollout: isobar apply");
-            let end = End { outcome: EndState::NotStarted(why.into()), preview: None, verdict: None };
-            self.done.ends.entry(pending.target.id.clone()).or_insert(end);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which documents differ from those that are there, and which of them others have moved. Decides with what was read.
 
-use super::look::Seen;
+use super::look::{Seen, There};
 use super::manifest::{self, Entry, Manifest};
 use super::outputs;
 use super::path::MANIFEST;
@@ -10,9 +10,6 @@ use crate::change::{Action, Change, Detail, Digest, FieldChange, Intent, Stray, 
 use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// The bytes of the documents that are there.
-pub(super) type There = BTreeMap<Arc<str>, Vec<u8>>;
 
 impl Seen<'_> {
     pub(super) fn changes(&self, manifest: Option<&Manifest>, there: &There) -> Vec<Change> {

@@ -1,6 +1,5 @@
 //! What would change at the destination: the rendered documents beside those that are there. Reads the disk and changes nothing.
 
-use super::compare::There;
 use super::disk::{Disk, Found};
 use super::layout::Layout;
 use super::manifest::Manifest;
@@ -17,6 +16,9 @@ use std::sync::Arc;
 
 /// Files of a destination that are looked through for unmanaged ones at most.
 const FILES_MAX: usize = 100_000;
+
+/// The bytes of the documents that are there.
+pub(super) type There = BTreeMap<Arc<str>, Vec<u8>>;
 
 /// What was seen, kept for an apply. Not `Debug`: it holds the documents.
 pub(super) struct Look {

@@ -21,10 +21,11 @@ mod vocabulary;
 
 use super::{Boxed, Engine, Failure, Job, Sources};
 use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason, say_missing};
-use crate::stack::{Mistakes, Resolved, Stack, Uses, unbroken};
+use crate::stack::{Mistakes, Resolved, Site, Stack, Uses, unbroken};
 use disk::{BeforeWrite, Disk};
 use look::Look;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const NAME: &str = "documents";
 
@@ -32,6 +33,16 @@ const NAME: &str = "documents";
 #[derive(Clone, Default)]
 pub(super) struct Documents {
     before_write: Option<BeforeWrite>,
+}
+
+/// Says, when it is dropped, that nobody waits any more.
+#[derive(Default)]
+struct Leaving(Arc<AtomicBool>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Engine for Documents {
@@ -71,6 +82,10 @@ impl Engine for Documents {
         section::destination_of(&resolved.section).map(|destination| format!("file:{destination}"))
     }
 
+    fn identity_site<'a>(&self, stack: &'a Stack) -> &'a Site {
+        stack.section.get("destination").map_or(&stack.section.site, |node| &node.site)
+    }
+
     fn preview<'a>(&'a self, job: &'a Job) -> Boxed<'a, Result<Preview, Unseen>> {
         Box::pin(async move {
             let target = job.target.id.clone();
@@ -103,9 +118,20 @@ impl Documents {
         job: &Job,
         work: impl FnOnce(&Self, &Job) -> T + Send + 'static,
     ) -> Result<T, String> {
-        let (engine, job) = (self.clone(), job.clone());
+        let leaving = Leaving::default(); // dropped with this future
+        let (engine, job) = (self.until(&leaving), job.clone());
         let done = tokio::task::spawn_blocking(move || work(&engine, &job)).await;
         done.map_err(|_panicked_or_cancelled| "the documents engine stopped unexpectedly; please report it".to_string())
+    }
+
+    /// The same engine, which changes nothing more once nobody waits for it: a thread cannot be stopped, but it can stop by itself.
+    fn until(&self, leaving: &Leaving) -> Self {
+        let (left, before_write) = (leaving.0.clone(), self.before_write.clone());
+        let heard = move |step: &str| match left.load(Ordering::SeqCst) {
+            true => Err(std::io::Error::other("the run gave this target up")),
+            false => before_write.as_ref().map_or(Ok(()), |before_write| before_write(step)),
+        };
+        Self { before_write: Some(Arc::new(heard)) }
     }
 
     fn look(&self, job: &Job) -> Result<(Look, Disk), UnseenReason> {

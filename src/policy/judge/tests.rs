@@ -124,14 +124,16 @@ fn a_login_in_another_case_is_the_same_person() {
 }
 
 #[test]
-fn an_approval_of_an_earlier_preview_does_not_count_and_is_told() {
+fn an_approval_of_something_else_does_not_count_and_is_told() {
     let mut stage = stage();
     stage.approve("dora");
     let earlier = stage.subjects[0].preview.digest();
     stage.subjects[0].preview.changes.push(document("b", Action::Create));
     assert_eq!(stage.said(), MISSING);
     stage.subjects[0].past.shown.insert(earlier);
-    assert_eq!(stage.said(), format!("{MISSING}; dora approved an earlier preview"));
+    assert_eq!(stage.said(), format!("{MISSING}; dora approved another preview"));
+    stage.subjects[0].past.spent = stage.subjects[0].past.shown.clone();
+    assert_eq!(stage.said(), format!("{MISSING}; dora approved what was applied before"));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! `limit`: how much one change may do.
 
 use crate::change::Extent;
-use crate::policy::case::{Finding, counted};
+use crate::policy::case::Finding;
 use crate::policy::known::Known;
 use crate::policy::rule::{Ask, Rule};
+use crate::policy::words::counted;
 use crate::stack::{Fields, Mistake, Site};
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -5,7 +5,7 @@ mod map;
 mod table;
 
 use super::text::{states, status_headline};
-use super::words::{counted, joined, one_line, short, thousands, time};
+use super::words::{counted, joined, one_line, short, thousands, time, until};
 use super::{RolloutLine, Status, StatusRow, WaveLine};
 use crate::change::inert;
 use std::fmt::Write as _;
@@ -105,9 +105,9 @@ fn stops(status: &Status) -> String {
     if let Some(why) = &status.paused {
         lines.push(format!("<li><b>Everything is paused</b>: {}</li>\n", escaped(why)));
     }
-    for (region, until, reason) in &status.holds {
-        let until = until.map_or_else(|| "until released".into(), |until| format!("until {}", time(until)));
-        lines.push(format!("<li><b>{} is held</b> {until}: {}</li>\n", escaped(region), escaped(reason)));
+    for (region, until_ms, reason) in &status.holds {
+        let end = until_ms.map_or_else(|| "until released".into(), |at_ms| format!("until {}", until(at_ms)));
+        lines.push(format!("<li><b>{} is held</b> {end}: {}</li>\n", escaped(region), escaped(reason)));
     }
     for (run, since, targets) in &status.leases {
         lines.push(format!("<li><b>{} writes</b> {} since {}</li>\n", escaped(run), counted(*targets, "target"), time(*since)));
@@ -127,7 +127,8 @@ fn rollouts(status: &Status) -> String {
 }
 
 fn rollout(rollout: &RolloutLine) -> String {
-    let tick = rollout.next_tick_ms.map_or_else(String::new, |at| format!("; can go on at {}", time(at)));
+    let tick =
+        rollout.next_tick_ms.map_or_else(String::new, |at| format!("; <code>isobar tick</code> goes on from {}", until(at)));
     let waves: String = rollout.waves.iter().map(wave).collect();
     format!(
         "<h3>{} <code>{}</code></h3>\n<p>{}{tick}</p>\n<ol class=\"waves\">\n{waves}</ol>\n",

@@ -1,6 +1,6 @@
 //! Every target in words; targets of one stack that read the same are one line, what needs attention first.
 
-use super::super::text::alike;
+use super::super::text::{alike, by};
 use super::super::words::{Extent, counted, joined, one_line, short, time};
 use super::super::{Status, StatusRow};
 use super::{escaped, is_drifted, look};
@@ -47,12 +47,11 @@ fn line(rows: &[&StatusRow], extent: &Extent<'_>, head: Option<&str>) -> String 
     let (class, symbol, _) = look(first, head);
     let latest = rows.iter().filter_map(|row| row.applied_at_ms).max().map_or_else(String::new, time);
     let pull_request = first.pull_request.map_or_else(String::new, |number| format!("#{number}"));
-    let by = first.by.iter().map(|who| one_line(who)).collect::<Vec<_>>().join(", ");
     let commit = first.commit.as_ref().map_or_else(String::new, |commit| format!("<code>{}</code>", escaped(&short(commit))));
-    let source = joined([commit, escaped(&pull_request), escaped(&by)], " ");
+    let source = joined([commit, escaped(&pull_request), escaped(&by(first))], " ");
     let waits = first.waits.as_ref().map_or_else(String::new, |waits| one_line(waits));
     format!(
-        "<tr><th scope=\"row\">{}</th><td>{}</td><td><i class=\"{class}\">{symbol}</i> {}</td><td>{source}</td><td class=\"time\">{latest}</td><td>{}</td><td>{}</td></tr>\n",
+        "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"line\"><i class=\"{class}\">{symbol}</i> {}</td><td>{source}</td><td class=\"line\">{latest}</td><td>{}</td><td>{}</td></tr>\n",
         first.target.stack,
         extent.regions_of(&targets),
         escaped(first.state),

@@ -70,7 +70,7 @@ struct TargetJson<'a> {
     /// `stack@environment/region`.
     target: String,
     /// How it stands at the end of the command.
-    #[schemars(extend("enum" = ["changes", "unchanged", "applied", "failed", "unknown", "waiting", "denied", "skipped", "not_started"]))]
+    #[schemars(extend("enum" = ["changes", "unchanged", "applied", "failed", "unknown", "unseen", "waiting", "denied", "skipped", "not_started"]))]
     state: &'static str,
     /// Why it stands so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,7 +184,7 @@ struct FindingJson<'a> {
     addresses: Vec<&'a str>,
     /// Its targets, in the order of the fleet.
     targets: Vec<String>,
-    /// Why it could not be looked at.
+    /// Why it could not be looked at, or why it would change though no commit is behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
 }
@@ -237,6 +237,7 @@ impl<'a> TargetJson<'a> {
             RowState::Applied => ("applied", None, None),
             RowState::Failed(cause, next) => ("failed", Some(&**cause), next.as_deref()),
             RowState::Unknown(why) => ("unknown", Some(&**why), None),
+            RowState::Unseen(why) => ("unseen", Some(&**why), None),
             RowState::Waiting(why) => ("waiting", Some(&**why), None),
             RowState::Denied(why) => ("denied", Some(&**why), None),
             RowState::Skipped(why) => ("skipped", Some(&**why), None),

@@ -56,8 +56,10 @@ struct StatusTargetJson<'a> {
     /// Pull request that brought it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pull_request: Option<u64>,
-    /// Who approved it.
+    /// Who approved it, or else who ran it.
     by: Vec<&'a str>,
+    /// `by` are who approved it.
+    approved: bool,
     /// Drift in words: "clean", "not checked", or what was found.
     drift: &'a str,
     /// When drift was looked for last.
@@ -119,6 +121,7 @@ impl<'a> StatusJson<'a> {
             applied_at_ms: row.applied_at_ms,
             pull_request: row.pull_request,
             by: row.by.iter().map(|who| &**who).collect(),
+            approved: row.is_approved,
             drift: &row.drift,
             drift_checked_at_ms: row.drift_checked_at_ms,
             waits: row.waits.as_deref(),

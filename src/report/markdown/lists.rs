@@ -159,7 +159,7 @@ pub(super) fn waves(waves: &[WaveLine]) -> Section {
 pub(super) fn findings(drift: &Drift, extent: &Extent<'_>) -> Section {
     let entry = |finding: &crate::drift::Finding| {
         let why = finding.why.as_ref().map_or_else(String::new, |why| prose(why));
-        let beginning = format!("- **{}** {}", tell::class_title(finding.class), extent.places(&finding.targets));
+        let beginning = format!("- **{}** {}", tell::finding_title(finding), extent.places(&finding.targets));
         match finding.addresses.is_empty() {
             true => vec![Entry { text: format!("{}\n", joined([beginning, why], ": ")), holds: 1 }],
             false => addressed(&joined([beginning, why], ", "), &finding.addresses),

@@ -27,6 +27,8 @@ const PARTS_MAX: usize = 5;
 const SPARE_BYTES: usize = 600;
 /// Characters of one field of the marker.
 const MARKER_CHARS: usize = 100;
+/// Where everything is, whoever runs us.
+const IN_JSON: &str = "the JSON report (`--json`)";
 /// Reasons for a clearance that are told.
 const REASONS_MAX: usize = 3;
 
@@ -43,8 +45,10 @@ pub struct Comment {
 
 /// Composes the comment within `budget` bytes; what never shrinks comes first, then the rest is filled up.
 pub fn comment(report: &Report, budget: usize) -> Comment {
-    let short = Composed::of(report, budget, PARTS_MAX, "the step summary of this run");
-    let whole = short.cut.then(|| Composed::of(report, budget.max(WHOLE_BYTES), 1, "the JSON report (`--json`)").body);
+    // Only a workflow's run has a step summary.
+    let rest = if report.frame.run.is_some() { "the step summary of this run" } else { IN_JSON };
+    let short = Composed::of(report, budget, PARTS_MAX, rest);
+    let whole = short.cut.then(|| Composed::of(report, budget.max(WHOLE_BYTES), 1, IN_JSON).body);
     Comment { body: short.body, whole, more: short.more }
 }
 

@@ -23,7 +23,7 @@ impl Ink {
     pub(super) fn of_standing(standing: Standing) -> Self {
         match standing {
             Standing::Failed | Standing::Denied => Ink::Bad,
-            Standing::Unknown | Standing::Waiting => Ink::Warn,
+            Standing::Unknown | Standing::Unseen | Standing::Waiting => Ink::Warn,
             Standing::Skipped | Standing::NotStarted => Ink::Plain,
         }
     }

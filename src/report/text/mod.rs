@@ -5,7 +5,7 @@ mod ink;
 mod status;
 
 pub use status::status_text;
-pub(super) use status::{alike, headline as status_headline, states};
+pub(super) use status::{alike, by, headline as status_headline, states};
 
 use super::tell::{self, Lost, Said};
 use super::words::{Extent, counted, joined, one_line};
@@ -20,8 +20,16 @@ pub enum Style {
     Colour,
 }
 
-/// Renders a report for a terminal or a log, diffs included.
-pub fn report_text(report: &Report, style: Style) -> String {
+/// How much of each group's diffs is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Diffs {
+    /// About a screen of each group; what is destroyed is always told, above the groups.
+    Bounded,
+    Whole,
+}
+
+/// Renders a report for a terminal or a log.
+pub fn report_text(report: &Report, style: Style, diffs: Diffs) -> String {
     let counts = report.counts();
     let extent = tell::extent(report);
     let mut paper = Paper::new(style);
@@ -29,7 +37,7 @@ pub fn report_text(report: &Report, style: Style) -> String {
     head(&mut paper, report, &counts);
     said(&mut paper, &tell::said(report), &extent);
     lost(&mut paper, report.told, &tell::lost(report), &extent);
-    diff::groups(&mut paper, &report.fold, &extent);
+    diff::groups(&mut paper, &report.fold, &extent, diffs);
     waves(&mut paper, &report.waves);
     if let Some(drift) = &report.drift {
         findings(&mut paper, drift, &extent);
@@ -121,7 +129,7 @@ fn findings(paper: &mut Paper, drift: &Drift, extent: &Extent<'_>) {
     paper.title("Drift");
     for finding in &drift.findings {
         let why = finding.why.as_ref().map_or_else(String::new, |why| one_line(why));
-        let class = joined([tell::class_title(finding.class).into(), why], ": ");
+        let class = joined([tell::finding_title(finding).into(), why], ": ");
         paper.line(Ink::Warn, &format!("  {class}"));
         paper.line(Ink::Plain, &format!("    {}", extent.places(&finding.targets)));
         for address in &finding.addresses {

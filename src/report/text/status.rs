@@ -1,6 +1,6 @@
 //! What runs where, as a table: what needs attention first, targets that are alike in one line.
 
-use super::super::words::{Extent, counted, joined, one_line, short, thousands, time};
+use super::super::words::{Extent, counted, joined, one_line, short, thousands, time, until};
 use super::super::{Status, StatusRow};
 use super::Style;
 use super::ink::{Ink, Paper};
@@ -30,9 +30,9 @@ fn stops(paper: &mut Paper, status: &Status) {
     if !status.holds.is_empty() {
         paper.title("Held regions");
     }
-    for (region, until, reason) in &status.holds {
-        let until = until.map_or_else(|| "until released".into(), |until| format!("until {}", time(until)));
-        paper.line(Ink::Warn, &format!("  {} {until}: {}", one_line(region), one_line(reason)));
+    for (region, until_ms, reason) in &status.holds {
+        let end = until_ms.map_or_else(|| "until released".into(), |at_ms| format!("until {}", until(at_ms)));
+        paper.line(Ink::Warn, &format!("  {} {end}: {}", one_line(region), one_line(reason)));
     }
     if !status.leases.is_empty() {
         paper.title("Writing now");
@@ -47,7 +47,7 @@ fn rollouts(paper: &mut Paper, status: &Status) {
         paper.title(&format!("Rollout {} of {}: {}", one_line(&rollout.id), short(&rollout.commit), one_line(&rollout.state)));
         super::wave_table(paper, &rollout.waves);
         if let Some(at) = rollout.next_tick_ms {
-            paper.line(Ink::Plain, &format!("  can go on at {} (isobar tick)", time(at)));
+            paper.line(Ink::Plain, &format!("  isobar tick goes on from {}", until(at)));
         }
     }
 }
@@ -62,13 +62,7 @@ fn targets(paper: &mut Paper, status: &Status, extent: &Extent<'_>) {
         let first = alike[0];
         let targets: Vec<TargetId> = alike.iter().map(|row| row.target.clone()).collect();
         let latest = alike.iter().filter_map(|row| row.applied_at_ms).max().map_or_else(String::new, time);
-        let source = joined(
-            [
-                first.pull_request.map_or_else(String::new, |number| format!("#{number}")),
-                first.by.iter().map(|who| one_line(who)).collect::<Vec<_>>().join(", "),
-            ],
-            " ",
-        );
+        let source = joined([first.pull_request.map_or_else(String::new, |number| format!("#{number}")), by(first)], " ");
         let commit = joined([first.commit.as_ref().map_or_else(String::new, |commit| short(commit)), source], " ");
         let waits = first.waits.as_ref().map_or_else(String::new, |waits| one_line(waits));
         let drift = if &*first.drift == "clean" { String::new() } else { one_line(&first.drift) };
@@ -84,12 +78,22 @@ fn targets(paper: &mut Paper, status: &Status, extent: &Extent<'_>) {
     paper.table(&["target", "state", "commit", "applied", "drift", "waits for"], &rows);
 }
 
+/// "approved by ada", or "by linus" who ran it without anybody's approval.
+pub(in super::super) fn by(row: &StatusRow) -> String {
+    let people = row.by.iter().map(|who| one_line(who)).collect::<Vec<_>>().join(", ");
+    match (people.is_empty(), row.is_approved) {
+        (true, _) => people,
+        (false, true) => format!("approved by {people}"),
+        (false, false) => format!("by {people}"),
+    }
+}
+
 /// Rows of one stack that read the same, in the order of the first.
 pub(in super::super) fn alike(rows: &[StatusRow]) -> Vec<Vec<&StatusRow>> {
     let mut alike: Vec<Vec<&StatusRow>> = Vec::new();
     let mut known: BTreeMap<_, usize> = BTreeMap::new();
     for row in rows {
-        let key = (&row.target.stack, row.state, &row.commit, row.pull_request, &row.by, &row.drift, &row.waits);
+        let key = (&row.target.stack, row.state, &row.commit, row.pull_request, &row.by, row.is_approved, &row.drift, &row.waits);
         let at = *known.entry(key).or_insert(alike.len());
         match alike.get_mut(at) {
             Some(rows) => rows.push(row),

@@ -67,6 +67,12 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Says whether a file could be made in `dir`, or in the place where it would be made; leaves none.
+pub(super) fn may_write(dir: &Path) -> Result<(), StoreError> {
+    let there = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("."));
+    tempfile::tempfile_in(there).map(drop).map_err(|error| failed("writing to", dir, &error))
+}
+
 /// Makes the names in `dir` durable.
 pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     File::open(dir).and_then(|file| file.sync_all()).map_err(|error| failed("syncing", dir, &error))

@@ -32,7 +32,7 @@ pub(super) fn acquire(dir: &Path, targets: &[TargetId], holder: Holder) -> Resul
         };
         newest = newest.max(held.epoch);
         if let Some(target) = held.targets.into_iter().find(|target| wanted.contains(target)) {
-            return Err(StoreError::Held { target, run: held.holder.run, since_ms: held.holder.since_ms });
+            return Err(StoreError::Held { target, holder: Box::new(held.holder), is_proven: true });
         }
     }
     if wanted.is_empty() {

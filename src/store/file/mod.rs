@@ -29,6 +29,7 @@ mod tampered;
 #[cfg(test)]
 mod tests;
 
+use super::group::{Group, answer_all, blocking, covered, held, holds_nothing, interrupted, lives_on};
 use super::{Anchor, Audit, Boxed, Compacted, Held, Holder, Lease, Store, StoreError, Stored, Take};
 use crate::change::Key;
 use crate::journal::{Chain, Checkpoint, Entry, Event, History, Sealer};
@@ -42,7 +43,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
 /// Bytes of the tail at which it is closed: the most that a reader folds who begins at a checkpoint.
@@ -67,17 +68,7 @@ struct Shelf {
     folded: Mutex<Option<(Chain, History)>>,
     entries: Mutex<Entries>,
     /// Groups that wait for the next write, in the order in which they came.
-    waiting: Mutex<Vec<Group>>,
-}
-
-/// One group to append.
-struct Group {
-    events: Vec<Event>,
-    run: Arc<str>,
-    at_ms: u64,
-    /// What shows that the lease is ours, and the target to name when it does not.
-    claim: Option<(Claim, TargetId)>,
-    answer: oneshot::Sender<Result<Vec<Entry>, StoreError>>,
+    waiting: Mutex<Vec<Group<Claim>>>,
 }
 
 impl FileStore {
@@ -124,13 +115,7 @@ impl FileStore {
         work: impl FnOnce(&Shelf) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shelf = self.shelf.clone();
-        match tokio::task::spawn_blocking(move || work(&shelf)).await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(interrupted()),
-            },
-        }
+        blocking(move || work(&shelf)).await
     }
 }
 
@@ -224,6 +209,17 @@ impl Store for FileStore {
         }))
     }
 
+    fn free<'a>(&'a self, of: &'a str, _: Event, _: &'a Arc<str>, _: u64) -> Boxed<'a, Result<Vec<TargetId>, StoreError>> {
+        Box::pin(async move {
+            let lives = self.holders().await?.iter().any(|(holder, _)| *holder.run == *of);
+            Err(if lives { lives_on(of) } else { holds_nothing(of) })
+        })
+    }
+
+    fn may_append<'a>(&'a self) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(self.blocking(|shelf| disk::may_write(&shelf.dir)))
+    }
+
     fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>> {
         let stored = stored.clone();
         Box::pin(self.blocking(move |shelf| {
@@ -312,13 +308,8 @@ impl Shelf {
 
     /// Entries about a target need a lease that covers it; that it is still ours is asked when they are written.
     fn claim(&self, events: &[Event], lease: Option<&Lease>) -> Result<Option<(Claim, TargetId)>, StoreError> {
-        let mut targets = events.iter().filter_map(Event::target);
-        if let Some(target) = targets.clone().find(|target| !lease.is_some_and(|lease| lease.covers(target))) {
-            return Err(StoreError::Fenced(target.clone()));
-        }
-        let Some(lease) = lease else { return Ok(None) };
-        let named = targets.next().or(lease.epochs.keys().next()).cloned();
-        Ok(Claim::of(&self.dir, lease).zip(named))
+        let named = covered(events, lease)?;
+        Ok(lease.and_then(|lease| Claim::of(&self.dir, lease)).zip(named.cloned()))
     }
 
     /// Writes every group that waits, with one write: many appends at once cost one wait for the disk.
@@ -415,23 +406,4 @@ impl Shelf {
         }
         Ok(lock)
     }
-}
-
-type Answer = (oneshot::Sender<Result<Vec<Entry>, StoreError>>, Result<Vec<Entry>, StoreError>);
-
-/// Who asked may have gone; the entries are written all the same.
-fn answer_all(answers: impl IntoIterator<Item = Answer>) {
-    for (answer, said) in answers {
-        let _ = answer.send(said);
-    }
-}
-
-/// Whoever panicked with the lock left what it guards as it was.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn interrupted() -> StoreError {
-    let hint = "it is not sure whether it was done: see `isobar status`, and run the same command again";
-    StoreError::Io { what: "we were stopped in the middle of a call to the journal".into(), hint: Some(hint.into()) }
 }

@@ -1,21 +1,17 @@
 //! `previews/`: the sets of previews that were shown, apart from the journal and bounded. They may be deleted at any time.
 
 use super::disk::{list, make_dir, read_existing, remove, replace};
-use crate::change::Digest;
-use crate::journal::{Sealer, close, is_sealed, is_sealed_by};
+use crate::journal::{Sealer, is_sealed};
+use crate::store::sets::{BYTES_MAX, SETS_MAX, is_ours, name, sort, text};
 use crate::store::{StoreError, Stored};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-
-/// Sets that are kept, and bytes that they may have together: all of them are read at once.
-const SETS_MAX: usize = 50;
-const BYTES_MAX: u64 = 64 << 20;
 
 /// Keeps a set beside all others: people may have approved them. Lets the oldest go. Only under the journal's lock.
 pub(super) fn save(dir: &Path, stored: Stored, sealer: Option<&Sealer>) -> Result<(), StoreError> {
     let dir = dir.join("previews");
     make_dir(&dir)?;
-    let path = dir.join(format!("{}.json", file_name(&stored)));
+    let path = dir.join(format!("{}.json", name(&stored)));
     let earlier = read_existing(&path)?;
     if sealer.is_none() && earlier.as_deref().is_some_and(|bytes| std::str::from_utf8(bytes).is_ok_and(is_sealed)) {
         return Ok(()); // the very same, and whoever has the key believes it
@@ -23,18 +19,9 @@ pub(super) fn save(dir: &Path, stored: Stored, sealer: Option<&Sealer>) -> Resul
     let earlier = earlier.filter(|bytes| is_ours(bytes, sealer));
     let earlier: Option<Stored> = earlier.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let first_ms = earlier.map_or(stored.first_ms, |earlier| earlier.first_ms);
-    let text = close(&text(&Stored { first_ms, ..stored }), sealer);
+    let text = text(&Stored { first_ms, ..stored }, sealer);
     replace(&path, text.as_bytes())?;
     prune(&dir, &path, text.len() as u64)
-}
-
-fn text(stored: &Stored) -> String {
-    serde_json::to_string(stored).expect("a preview holds only what JSON can")
-}
-
-/// Whoever has a key believes only what that key sealed.
-fn is_ours(bytes: &[u8], sealer: Option<&Sealer>) -> bool {
-    sealer.is_none_or(|sealer| std::str::from_utf8(bytes).is_ok_and(|text| is_sealed_by(text, sealer)))
 }
 
 /// Reads every kept set, oldest first. With a key, only those that it sealed: any other may be made up.
@@ -49,7 +36,7 @@ pub(super) fn saved(dir: &Path, sealer: Option<&Sealer>) -> Result<Vec<Stored>, 
         })?;
         sets.push(set);
     }
-    sets.sort_by(|a, b| (a.at_ms, &a.head).cmp(&(b.at_ms, &b.head)));
+    sort(&mut sets);
     Ok(sets)
 }
 
@@ -75,9 +62,4 @@ pub(super) fn set_files(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut paths = list(dir)?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     Ok(paths)
-}
-
-/// By what was shown, not by when.
-fn file_name(stored: &Stored) -> Digest {
-    Digest::of_bytes(text(&Stored { at_ms: 0, first_ms: 0, ..stored.clone() }).as_bytes())
 }

@@ -186,7 +186,7 @@ async fn the_journal_is_its_owners_alone_and_never_dirties_a_work_tree() {
     let dir = root.path().join(".isobar/journal");
     let store = open(&dir);
     append(&store, &["a"]).await.expect("it has room");
-    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5 };
+    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5, job: None };
     let targets = ["a@prod/x".parse().expect("a target")];
     let _lease = store.acquire(&targets, holder).await.expect("nobody has it");
 
@@ -201,7 +201,7 @@ async fn a_lease_file_that_a_crash_left_half_written_holds_nothing() {
     let dir = temporary();
     std::fs::create_dir(dir.path().join("leases")).expect("it has room");
     std::fs::write(dir.path().join("leases/41.json"), "{\"epoch\":41,\"hol").expect("it has room");
-    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5 };
+    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5, job: None };
     let targets = ["a@prod/x".parse().expect("a target")];
     let store = open(dir.path());
     assert_eq!(store.holders().await, Ok(vec![]));
@@ -213,7 +213,7 @@ async fn a_lease_file_that_a_crash_left_half_written_holds_nothing() {
 async fn an_epoch_that_cannot_be_read_is_never_guessed() {
     let dir = temporary();
     std::fs::write(dir.path().join("epoch"), "many\n").expect("it has room");
-    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5 };
+    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5, job: None };
     let refused = open(dir.path()).acquire(&["a@prod/x".parse().expect("a target")], holder).await;
     assert!(matches!(refused, Err(StoreError::Broken { .. })), "{refused:?}");
 }
@@ -233,7 +233,8 @@ async fn fifty_sets_of_previews_are_kept_and_the_oldest_goes() {
     for at_ms in 0..55 {
         let unseen = Unseen::new("a@prod/x".parse().expect("a target"), UnseenReason::Cancelled);
         let head = Some(format!("{at_ms:07x}").into());
-        let set = Stored { head, base: "base".into(), at_ms, first_ms: at_ms, previews: vec![Err(unseen)] };
+        let set =
+            Stored { head, base: "base".into(), at_ms, first_ms: at_ms, whole: Default::default(), previews: vec![Err(unseen)] };
         store.save(&set).await.expect("it has room");
     }
     let kept: Vec<u64> = store.saved().await.expect("readable").iter().map(|set| set.at_ms).collect();

@@ -1,9 +1,12 @@
 //! What the stories stand on: a real repository, a closed environment, a clock that is set.
 
+mod child;
+mod git_server;
 mod sandbox;
 mod story;
 mod tree;
 
+pub(crate) use git_server::{Access, GitServer};
 pub(crate) use sandbox::{Ran, Sandbox, fixtures};
 pub(crate) use story::{APPROVALS, app};
 pub(crate) use tree::tree;

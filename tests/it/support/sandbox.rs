@@ -99,6 +99,54 @@ impl Sandbox {
         self.dir.path().join("repo")
     }
 
+    /// Makes a bare repository with the branches of this one, and names it `origin`; returns where it is.
+    pub(crate) fn publish(&self) -> PathBuf {
+        let bare = self.dir.path().join("origin.git");
+        Repository::init_bare(&bare).expect("the directory is new");
+        self.set_origin(&bare.to_string_lossy());
+        self.push_to(&bare);
+        bare
+    }
+
+    /// Names the remote `origin`.
+    pub(crate) fn set_origin(&self, url: &str) -> &Self {
+        match self.repo.find_remote("origin") {
+            Ok(_) => self.repo.remote_set_url("origin", url),
+            Err(_) => self.repo.remote("origin", url).map(drop),
+        }
+        .expect("the configuration can be written");
+        self
+    }
+
+    /// Brings the branches of this repository to a bare one on this disk.
+    pub(crate) fn push_to(&self, bare: &Path) -> &Self {
+        let bare = Repository::open_bare(bare).expect("it was made");
+        let mut here = bare.remote_anonymous(&self.root().to_string_lossy()).expect("a path is an address");
+        here.fetch(&["+refs/heads/*:refs/heads/*"], None, None).expect("branches can be fetched");
+        self
+    }
+
+    /// Returns a clone of a bare repository, with a home of its own.
+    pub(crate) fn clone_of(bare: &Path) -> Self {
+        let sandbox = Self::empty();
+        sandbox.set_origin(&bare.to_string_lossy());
+        let mut origin = sandbox.repo.find_remote("origin").expect("it was just named");
+        origin.fetch(&[] as &[&str], None, None).expect("an ordinary fetch");
+        let main = sandbox.repo.refname_to_id("refs/remotes/origin/main").expect("it was published");
+        sandbox.repo.reference("refs/heads/main", main, true, "clone").expect("it has room");
+        drop(origin);
+        sandbox.checkout("main");
+        sandbox
+    }
+
+    /// Returns the names of all refs, sorted.
+    pub(crate) fn refs(&self) -> Vec<String> {
+        let references = self.repo.references().expect("refs can be listed");
+        let mut names: Vec<String> = references.flatten().filter_map(|it| it.name().map(String::from).ok()).collect();
+        names.sort();
+        names
+    }
+
     /// Writes a file of the worktree, with its directories.
     pub(crate) fn file(&self, path: &str, text: &str) -> &Self {
         let path = self.root().join(path);

@@ -149,3 +149,36 @@ fn a_kill_before_the_first_step_says_that_nothing_was_touched() {
         [0, 1, 5].map(|at| wait(killed_at(at).apply(&bench.job, &preview)).expect_err("it was killed").untouched).into();
     assert_eq!(failures, [true, false, false]);
 }
+
+#[test]
+fn an_apply_that_nobody_waits_for_changes_nothing_more() {
+    let mut bench = before();
+    after(&mut bench);
+    let preview = bench.preview();
+    let steps = Arc::new(AtomicUsize::new(0));
+    let (reached, third_step) = tokio::sync::oneshot::channel();
+    let (go_on, left) = std::sync::mpsc::channel::<()>();
+    let (counted, gate) = (steps.clone(), std::sync::Mutex::new((Some(reached), left)));
+    let pause_at_third = move |_: &str| {
+        if counted.fetch_add(1, Ordering::SeqCst) == 2 {
+            let mut gate = gate.lock().expect("one thread works");
+            gate.0.take().expect("there is one third step").send(()).expect("the test waits");
+            gate.1.recv().expect("the test goes on");
+        }
+        Ok(())
+    };
+    let engine = Documents { before_write: Some(Arc::new(pause_at_third)) };
+
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime can be made");
+    runtime.block_on(async {
+        tokio::select! {
+            done = engine.apply(&bench.job, &preview) => panic!("it waits at its third step: {done:?}"),
+            reached = third_step => reached.expect("the third step comes"),
+        }
+    });
+    go_on.send(()).expect("it waits");
+    drop(runtime); // waits for the thread
+
+    assert_eq!(steps.load(Ordering::SeqCst), 3, "the step it was at, and none after it");
+    bench.make(&bench.preview()).expect("the next run goes on");
+}

@@ -1,98 +1,26 @@
-//! The only place that spawns tasks: fans out previews, drives a rollout, bounds concurrency, stops on a signal.
-//! Knows no policy: it starts a target only with a [`Step`], which holds a clearance.
+//! Drives one rollout: every start is journalled before the engine begins, every outcome after. Starts a target only with a
+//! [`Step`], which holds a clearance.
 
-use crate::change::{Applied, Intent, Preview, Unseen, UnseenReason, say_missing};
-use crate::diagnosis;
-use crate::engine::{Engines, Failure, Job};
+use super::{MakeJob, Moment, say_unseen};
+use crate::change::{Applied, Intent, Preview};
+use crate::engine::{Engines, Failure};
 use crate::journal::{Entry, Event};
 use crate::probe;
 use crate::rollout::{Ending, Gate, Now, Outcome, Progress, Step, StepEvent, Todo};
-use crate::stack::{Known, RegionId, TargetId, unbroken};
+use crate::stack::{Known, RegionId, TargetId};
+use crate::stop::Stop;
 use crate::store::{Boxed, Lease, Store, StoreError};
-use futures::{FutureExt as _, StreamExt as _};
+use futures::FutureExt as _;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// Previews in flight at once unless `--parallel` says otherwise; one runner has 4 cores and engines mostly wait.
-pub const PREVIEWS_AT_ONCE: usize = 16;
-
-/// Something a watcher may want to show.
-pub enum Moment<'a> {
-    Previewed(&'a TargetId),
-    Started(&'a TargetId),
-    Finished(&'a TargetId, &'a Outcome),
-    Gate(&'a Gate, Result<(), &'a str>),
-}
-
-/// Makes the complete job of a target, given the outputs known so far; or says why it can't be seen.
-pub type MakeJob<'a> = dyn Fn(&TargetId, &Known) -> Result<Job, Unseen> + Send + Sync + 'a;
-
-/// Previews targets level by level, so that each sees the proposed outputs of those before it; the answers come in the
-/// order of the levels. Nothing new is looked at once `stopped` says so.
-pub async fn preview_all(
-    engines: &Engines,
-    levels: &[Vec<TargetId>],
-    known: &mut Known,
-    parallel: usize,
-    make: &MakeJob<'_>,
-    stopped: &(dyn Fn() -> bool + Sync),
-    watch: &(dyn Fn(Moment<'_>) + Sync),
-) -> Vec<Result<Preview, Unseen>> {
-    let mut answers = Vec::new();
-    for level in levels {
-        tracing::debug!(targets = level.len(), parallel, "previewing a level");
-        let seen = {
-            let known = &*known;
-            let looks = level.iter().map(|target| async move {
-                let answer = if stopped() {
-                    Err(unseen(target, UnseenReason::Cancelled))
-                } else {
-                    look(engines, make(target, known)).await
-                };
-                watch(Moment::Previewed(target));
-                answer
-            });
-            futures::stream::iter(looks).buffered(parallel.max(1)).collect::<Vec<_>>().await
-        };
-        for preview in seen.iter().flatten() {
-            let outputs = preview.outputs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
-            known.0.insert(preview.target.clone(), outputs.collect());
-        }
-        answers.extend(seen);
-    }
-    answers
-}
-
-async fn look(engines: &Engines, job: Result<Job, Unseen>) -> Result<Preview, Unseen> {
-    let job = job?;
-    match engines.get(&job.target.stack.engine) {
-        Some(engine) => engine.preview(&job).await,
-        None => Err(unseen(&job.target.id, UnseenReason::Engine(format!("no engine named {}", job.target.stack.engine).into()))),
-    }
-}
-
-/// Returns the outputs of targets as they are in reality now; a target that cannot be asked has none.
-pub async fn outputs(engines: &Engines, targets: &[TargetId], known: &mut Known, make: &MakeJob<'_>) {
-    for target in targets {
-        if known.0.contains_key(target) {
-            continue;
-        }
-        let Ok(job) = make(target, known) else { continue };
-        let Some(engine) = engines.get(&job.target.stack.engine) else { continue };
-        if let Ok(outputs) = engine.outputs(&job).await {
-            known.0.insert(target.clone(), outputs);
-        }
-    }
-}
-
-fn unseen(target: &TargetId, reason: UnseenReason) -> Unseen {
-    Unseen::new(target.clone(), reason)
-}
+/// What is in flight when we are told to stop may finish within this time; what is left of 7 s is for the journal and the report.
+pub const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What people say to a rollout that runs.
 pub struct Signs {
@@ -114,9 +42,9 @@ pub struct Drive<'a> {
     /// Reads what people say, before every group of starts.
     pub signs: &'a (dyn Fn(u64) -> Boxed<'a, Result<Signs, StoreError>> + Sync),
     pub now_ms: &'a (dyn Fn() -> u64 + Sync),
-    pub stopped: &'a (dyn Fn() -> bool + Sync),
-    /// Ends when we are told to stop: a gate may take long, and nothing of it is lost when the next run asks it again.
-    pub stop: &'a (dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> + Sync),
+    pub stop: &'a Stop,
+    /// How long what is in flight may take to finish when we are told to stop.
+    pub patience: Duration,
     pub watch: &'a (dyn Fn(Moment<'_>) + Sync),
     /// Takes each group as it was sealed, so that the caller's history stays current.
     pub sealed: &'a (dyn Fn(&[Entry]) + Sync),
@@ -142,6 +70,8 @@ pub enum Halt {
     Over(Ending),
     /// A signal came; what was in flight is recorded.
     Interrupted,
+    /// A signal came, and something in flight did not come back in time: it has no outcome, and may still be at work.
+    GivenUp,
 }
 
 type Landed = (TargetId, Intent, Arc<str>, Result<Applied, Failure>);
@@ -161,7 +91,7 @@ impl Drive<'_> {
             let signs = (self.signs)(ms).await?;
             let todos = progress.next(&Now { ms, paused: signs.paused.as_deref(), held: &signs.held });
             let work = Work::of(todos);
-            let stopped = (self.stopped)();
+            let stopped = self.stop.is_asked();
 
             if !work.records.is_empty() {
                 self.record(progress, work.records).await?;
@@ -174,7 +104,9 @@ impl Drive<'_> {
                 continue;
             }
             if !flying.is_empty() {
-                self.land(progress, &mut flying, ready).await?;
+                if !self.land(progress, &mut flying, ready).await? {
+                    return Ok(Halt::GivenUp); // leaving drops what is in flight, and an engine that can be stopped stops
+                }
                 continue;
             }
             if stopped {
@@ -265,15 +197,20 @@ impl Drive<'_> {
         });
     }
 
-    /// Waits for one target in flight, takes along all that have landed by then, and records them as one group.
+    /// Waits for one target in flight, takes along all that have landed by then, and records them as one group; `false` when we
+    /// were told to stop and none came back in time.
     async fn land(
         &self,
         progress: &mut Progress,
         flying: &mut JoinSet<Landed>,
         ready: &BTreeMap<TargetId, Ready>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut landed = Vec::new();
-        landed.extend(flying.join_next().await);
+        tokio::select! {
+            biased;
+            first = flying.join_next() => landed.extend(first),
+            () = self.stop.wait_out(self.patience) => return Ok(false),
+        }
         while let Some(more) = flying.try_join_next() {
             landed.push(more);
         }
@@ -308,13 +245,14 @@ impl Drive<'_> {
                 (self.watch)(Moment::Finished(target, outcome));
             }
         }
-        Ok(())
+        Ok(true)
     }
 
+    /// A gate may take long, and nothing of it is lost when the next run asks it again.
     async fn ask(&self, progress: &mut Progress, wave: usize, index: usize, gate: &Gate) -> Result<(), StoreError> {
         let answer = tokio::select! {
             answer = probe::ask(gate, self.root, &self.gate_environment) => answer,
-            () = (self.stop)() => return Ok(()),
+            () = self.stop.wait() => return Ok(()),
         };
         let told = match &answer {
             Ok(()) => Ok(()),
@@ -361,21 +299,5 @@ impl Work {
             (true, None, None, None) => Halt::Interrupted,
         };
         Self { records, steps, gate, halt }
-    }
-}
-
-/// Says in words why a target could not be seen.
-pub fn say_unseen(reason: &UnseenReason) -> String {
-    match reason {
-        UnseenReason::Needs(holes) => {
-            format!("needs {}, which {} not known yet", holes.join(", "), if holes.len() == 1 { "is" } else { "are" })
-        }
-        UnseenReason::Conflict(paths) => {
-            format!("the head does not merge into its base: conflict in {}", unbroken(&paths.join(", ")))
-        }
-        UnseenReason::SecretMissing { name, site } => say_missing(name, site.as_ref()),
-        UnseenReason::Definition(text) => text.to_string(),
-        UnseenReason::Engine(text) => diagnosis::explain("", text).sentence.to_string(),
-        UnseenReason::Cancelled => "we were told to stop before we came to it".into(),
     }
 }

@@ -1,49 +1,30 @@
 //! Gathers the facts of a judgement: whose policy, whose approvals, what was cleared before. Policy itself only judges.
 
+mod past;
+mod review;
+
+use past::ClearedBefore;
+pub use review::Review;
+
 use super::pending::Work;
 use super::scene::{FLEET, Scene, Scenes};
 use crate::change::{ChangeMark, Digest, Extent, Preview, Unseen, UnseenReason, beyond, filled_matches};
 use crate::exit::Failure;
 use crate::journal::History;
-use crate::policy::{Answer, Facts, Past, Subject, Verdict, judge};
-use crate::review::{Approval, CommitSha, Decision, PullRequest, User};
+use crate::policy::{Facts, Past, Policy, Subject, Verdict, judge};
+use crate::review::{Approval, CommitSha, PullRequest, User};
 use crate::stack::{FirstApply, StackName, Target, TargetId};
 use crate::store::Stored;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-/// A decision given on the command line: `USER=approve`, `USER=reject`, with `@DIGEST` for one preview.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Review {
-    pub by: User,
-    pub decision: Decision,
-    /// Beginning of a preview's digest; `None` means all that was shown.
-    pub digest: Option<String>,
-}
+/// A stored set, the authority's commit, where the authors' line begins, and how much there is of which the set may be a part: what
+/// one judgement of the past is kept by.
+type Bench = (usize, Option<CommitSha>, Option<CommitSha>, Extent);
 
-impl std::str::FromStr for Review {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let form = || format!("{text:?} must be USER=approve or USER=reject, with @DIGEST for one preview");
-        let (by, rest) = text.split_once('=').ok_or_else(form)?;
-        let (decision, digest) =
-            rest.split_once('@').map_or((rest, None), |(decision, digest)| (decision, Some(digest.to_string())));
-        let decision = match decision {
-            "approve" => Decision::Approve,
-            "reject" => Decision::Reject,
-            _ => return Err(form()),
-        };
-        if by.trim().is_empty() || digest.as_ref().is_some_and(|digest| digest.len() < 8) {
-            return Err(format!("{}; a digest has at least 8 characters", form()));
-        }
-        Ok(Self { by: User(by.into()), decision, digest })
-    }
-}
-
-/// A stored set, the authority's commit, and where the authors' line begins: what one judgement of the past is kept by.
-type Bench = (usize, Option<CommitSha>, Option<CommitSha>);
+/// Commits before the first run that are read at most to find one without a mistake.
+const BROKEN_COMMITS_MAX: usize = 50;
 
 /// What every judgement of one command goes by.
 pub(crate) struct Court<'a> {
@@ -53,6 +34,8 @@ pub(crate) struct Court<'a> {
     /// In a pull request's view: the base, whose word counts for every target.
     base: Option<Arc<Scene>>,
     approvals: Vec<Approval>,
+    /// Every digest that somebody decided about.
+    reviewed: BTreeSet<Arc<str>>,
     stored: Vec<Stored>,
     /// Every stored preview, by target, oldest first.
     shown: BTreeMap<TargetId, Vec<Shown>>,
@@ -62,9 +45,6 @@ pub(crate) struct Court<'a> {
     /// Where history begins, by its first commit; none where there was no fleet yet.
     beginning: Mutex<BTreeMap<Option<CommitSha>, Option<Arc<Scene>>>>,
 }
-
-/// The changes of each target that people cleared, and who.
-type ClearedBefore = BTreeMap<TargetId, Vec<(ChangeMark, Vec<User>)>>;
 
 /// What is to be judged.
 pub(crate) struct Asked<'p> {
@@ -92,19 +72,26 @@ struct Shown {
 }
 
 impl<'a> Court<'a> {
-    /// Reads approvals and shown previews. Approvals that cannot be read are an error: unreadable is *no*.
+    /// Reads approvals, and shown previews where anybody decided about one or is about to (`reviews`). Approvals that cannot be read
+    /// are an error: unreadable is *no*.
     pub(crate) async fn open(
         world: &'a World,
         scenes: &'a Scenes<'a>,
         head: Option<CommitSha>,
         base: Option<Arc<Scene>>,
+        reviews: &[Review],
     ) -> Result<Self, Failure> {
         let approvals = world.host.approvals().await?;
-        let stored = world.store.saved().await?;
+        let reviewed = approvals.iter().flat_map(|approval| approval.digests.iter().cloned()).collect();
+        let decided = !approvals.is_empty() || !reviews.is_empty();
+        let stored = if decided { world.store.saved().await? } else { Vec::new() };
         let mut shown: BTreeMap<TargetId, Vec<Shown>> = BTreeMap::new();
         for (set, answer) in stored.iter().enumerate().flat_map(|(set, stored)| stored.previews.iter().map(move |one| (set, one)))
         {
             let Some((target, digest)) = approvable(answer) else { continue };
+            if answer.as_ref().is_ok_and(|preview| preview.is_empty()) {
+                continue; // there was nothing to decide
+            }
             shown.entry(target.clone()).or_default().push(Shown { set, digest });
         }
         Ok(Self {
@@ -113,6 +100,7 @@ impl<'a> Court<'a> {
             head,
             base,
             approvals,
+            reviewed,
             stored,
             shown,
             now_ms: world.clock.now_ms(),
@@ -133,11 +121,12 @@ impl<'a> Court<'a> {
                 None => digests,
             };
             if digests.is_empty() {
-                let what = format!("nothing was shown yet that {} could {}", review.by, say(review.decision));
+                let what = format!("nothing was shown yet that {} could {}", review.by, review.verb());
                 return Err(Failure::usage(what, "isobar preview shows the changes and their digests"));
             }
             let approval = Approval { by: review.by.clone(), decision: review.decision, digests, at_ms: self.now_ms };
             self.world.host.record(&approval).await?;
+            self.reviewed.extend(approval.digests.iter().cloned());
             self.approvals.push(approval);
         }
         Ok(())
@@ -156,20 +145,23 @@ impl<'a> Court<'a> {
                 None => benches.push((authority, since, vec![preview])),
             }
         }
+        let asked_for: BTreeSet<&TargetId> = previews.iter().map(|preview| &preview.target).collect();
+        let others = || beside.iter().filter(|preview| !asked_for.contains(&preview.target));
+        let now = Extent::of(previews.iter().chain(others()).map(|preview| &**preview)).at_least(*planned);
         for (authority, since, members) in &benches {
             let mine: BTreeSet<&TargetId> = members.iter().map(|preview| &preview.target).collect();
             let mut subjects = Vec::new();
-            let asked_for: BTreeSet<&TargetId> = previews.iter().map(|preview| &preview.target).collect();
-            for preview in previews.iter().chain(beside.iter().filter(|preview| !asked_for.contains(&preview.target))) {
+            for preview in previews.iter().chain(others()) {
                 let mut past = if mine.contains(&preview.target) {
-                    self.past(&preview.target, authority, work, history)?
+                    self.past(&preview.target, authority, work, history, now)?
                 } else {
                     Past::default()
                 };
                 if let Some(holed) = holed.get(&preview.target) {
                     fill_cleared(holed, preview, &mut past);
                 }
-                subjects.push(subject(preview, authority, work, past));
+                let side = work.get(&preview.target).map(|pending| &pending.target);
+                subjects.push(subject(preview, authority, side, past));
             }
             let change = self.change(since.as_ref())?;
             let judged = self.sit(authority, subjects, &change, *planned, history)?;
@@ -231,7 +223,20 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// The fleet from before the first run, or that of the first run itself; looked up once, as every new target asks.
+    /// Some policy that judges a pending target counts targets or changes: then the whole change matters, whatever part of it is
+    /// looked at.
+    pub(crate) fn counts_targets(&self, work: &Work, history: &History) -> Result<bool, Failure> {
+        for pending in &work.pending {
+            let authority = self.authority(&pending.target.id, work, history)?;
+            if authority.policy.as_ref().is_some_and(Policy::counts_targets) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The fleet from before the first run, or that of the first run itself; looked up once, as every new target asks. One that
+    /// cannot be read says nothing: then the one before it speaks, and where there never was a readable one, nobody does.
     fn beginning(&self, history: &History) -> Result<Option<Arc<Scene>>, Failure> {
         let first = history.first_commit().cloned().map(CommitSha);
         let mut known = self.beginning.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -240,123 +245,22 @@ impl<'a> Court<'a> {
         }
         let workspace = &self.world.workspace;
         let run = first.clone().or_else(|| self.head.clone());
-        let before = run.and_then(|run| workspace.commit(&format!("{run}^")).ok()); // the first commit of all has none
+        let back = |steps: usize| workspace.commit(&format!("{}~{steps}", run.as_ref()?)).ok(); // the first commit of all has none before
+        let has_fleet = |commit: &CommitSha| workspace.at(&commit.0).is_ok_and(|snapshot| snapshot.listing.get(FLEET).is_some());
+        let before = (1..=BROKEN_COMMITS_MAX).map_while(back).take_while(has_fleet);
         let mut found = None;
-        for commit in before.into_iter().chain(first.clone()) {
-            if workspace.at(&commit.0)?.listing.get(FLEET).is_some() {
-                found = Some(self.scenes.at(&commit)?);
-                break;
+        for commit in before.chain(first.clone().filter(has_fleet)) {
+            match self.scenes.at(&commit) {
+                Ok(scene) => {
+                    found = Some(scene);
+                    break;
+                }
+                Err(Failure::Definitions(_)) => {}
+                Err(other) => return Err(other),
             }
         }
         known.insert(first, found.clone());
         Ok(found)
-    }
-
-    /// What history and shown previews say of a target.
-    fn past(&self, target: &TargetId, authority: &Arc<Scene>, work: &Work, history: &History) -> Result<Past, Failure> {
-        let record = history.target(target);
-        let mut cleared = record.map(|record| record.cleared.clone()).unwrap_or_default();
-        let shown = self.shown.get(target).map_or(&[][..], Vec::as_slice);
-        let reviewed: Vec<&Shown> = shown.iter().filter(|shown| self.is_reviewed(&shown.digest)).collect();
-        for shown in &reviewed {
-            let Some(stored) = self.stored.get(shown.set) else { continue };
-            if !self.is_merged(stored)? || self.is_used_up(stored, target, history)? {
-                continue;
-            }
-            let judged = self.judged_before(shown.set, stored, self.since(target, history), authority, work, history)?;
-            cleared.extend(judged.get(target).into_iter().flatten().cloned());
-        }
-        let shown = reviewed.into_iter().map(|shown| shown.digest.clone()).collect();
-        let promise = self.promise(target, authority, work, history);
-        Ok(Past { cleared, started: record.is_some_and(|record| record.started), shown, promise })
-    }
-
-    /// What a new target was shown as before it could be previewed, where the fleet lets an approval of that count.
-    fn promise(&self, target: &TargetId, authority: &Scene, work: &Work, history: &History) -> Option<Digest> {
-        let shown = self.shown.get(target)?;
-        if authority.fleet.first_apply == FirstApply::Waits || history.commit_of(target).is_some() {
-            return None;
-        }
-        let pending = work.get(target)?;
-        let promise = pending.scene.promise(&pending.target)?;
-        shown.iter().any(|shown| shown.digest == promise).then_some(promise)
-    }
-
-    /// What people cleared of a stored set, judged as the whole that they were shown: limits and `targets_min` count all of it.
-    fn judged_before(
-        &self,
-        set: usize,
-        stored: &Stored,
-        since: Option<CommitSha>,
-        authority: &Arc<Scene>,
-        work: &Work,
-        history: &History,
-    ) -> Result<Arc<ClearedBefore>, Failure> {
-        let key = (set, authority.snapshot.commit.clone(), since);
-        let locked = || self.judged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(judged) = locked().get(&key).cloned() {
-            return Ok(judged);
-        }
-        let Some(head) = head_of(stored) else { return Ok(Arc::default()) };
-        let change = self.change_of(stored, &head, key.2.as_ref())?;
-        let subjects = seen(stored).map(|preview| subject(preview, authority, work, Past::default())).collect();
-        let mut cleared = ClearedBefore::new();
-        for verdict in self.sit(authority, subjects, &change, Extent::default(), history)? {
-            if let Answer::Clear(clearance) = verdict.answer
-                && !clearance.by().is_empty()
-            {
-                let marks = clearance.changes().iter().map(|mark| (mark.clone(), clearance.by().to_vec()));
-                cleared.insert(verdict.target, marks.collect());
-            }
-        }
-        let cleared = Arc::new(cleared);
-        // A set that holds an uncommitted scene's word is judged anew each time: such a scene has no name.
-        if key.1.is_some() {
-            locked().insert(key, cleared.clone());
-        }
-        Ok(cleared)
-    }
-
-    /// Names of the outputs that were holes when the target was cleared.
-    pub(crate) fn holes(&self, target: &TargetId, work: &Work, history: &History) -> Result<BTreeSet<Arc<str>>, Failure> {
-        let authority = self.authority(target, work, history)?;
-        let past = self.past(target, &authority, work, history)?;
-        Ok(past.cleared.iter().flat_map(|(mark, _)| mark.holes.iter().cloned()).collect())
-    }
-
-    fn is_reviewed(&self, digest: &Digest) -> bool {
-        self.approvals.iter().any(|approval| approval.digests.iter().any(|given| **given == *digest.as_str()))
-    }
-
-    /// The commit that was previewed is part of what is being applied.
-    fn is_merged(&self, stored: &Stored) -> Result<bool, Failure> {
-        match (&self.head, head_of(stored)) {
-            (Some(head), Some(shown)) => self.holds(&shown, head),
-            (None, _) | (_, None) => Ok(false),
-        }
-    }
-
-    /// The commit that was previewed is part of what the target was brought to, at a later time than it was shown.
-    fn is_used_up(&self, stored: &Stored, target: &TargetId, history: &History) -> Result<bool, Failure> {
-        let applied_at_ms = history.target(target).and_then(|record| record.applied_at_ms);
-        Ok(applied_at_ms.is_some_and(|applied| stored.at_ms <= applied) && self.is_arrived(stored, target, history)?)
-    }
-
-    /// The commit that was previewed is part of what the target was brought to.
-    fn is_arrived(&self, stored: &Stored, target: &TargetId, history: &History) -> Result<bool, Failure> {
-        match (head_of(stored), history.commit_of(target).cloned().map(CommitSha)) {
-            (Some(shown), Some(applied)) => self.holds(&shown, &applied),
-            (None, _) => Ok(true),
-            (Some(_), None) => Ok(false),
-        }
-    }
-
-    /// A commit that is gone is part of nothing.
-    fn holds(&self, old: &CommitSha, new: &CommitSha) -> Result<bool, Failure> {
-        match self.world.workspace.commit(&old.0) {
-            Ok(old) => Ok(self.world.workspace.is_ancestor(&old, new)?),
-            Err(_) => Ok(false),
-        }
     }
 
     /// The commit since which a target's change is counted: what it was last brought to. `None`: nothing ever was, so that the
@@ -377,60 +281,6 @@ impl<'a> Court<'a> {
                 Ok(PullRequest { number: None, title: String::new(), committers: vec![operator.clone()], author: operator })
             }
         }
-    }
-
-    /// The people behind a stored set: whoever wrote what it holds since then, whatever base it was shown against, and whoever
-    /// wrote what it was shown as.
-    fn change_of(&self, stored: &Stored, head: &CommitSha, since: Option<&CommitSha>) -> Result<PullRequest, Failure> {
-        let workspace = &self.world.workspace;
-        let base = base_of(stored);
-        let mut change = workspace.people(base.as_ref().or(since), head)?;
-        let tips: Vec<&CommitSha> = base.iter().chain([head]).collect();
-        change.committers.extend(workspace.authors(since, &tips)?);
-        Ok(change)
-    }
-
-    /// Approvals that are not used up: given since the target was last brought anywhere, or of something shown that is merged
-    /// now and was not part of that. An old yes is not a yes to going back.
-    fn fresh_approvals(&self, history: &History, subjects: &[Subject<'_>]) -> Result<Vec<Approval>, Failure> {
-        if self.approvals.is_empty() {
-            return Ok(Vec::new());
-        }
-        let judged = subjects.iter().flat_map(|subject| {
-            let digests = [Some(subject.preview.digest()), subject.past.promise.clone()].into_iter().flatten();
-            digests.map(|digest| (Arc::from(digest.as_str()), subject.preview.target.clone()))
-        });
-        let targets: BTreeMap<Arc<str>, TargetId> = judged.collect();
-        let mut fresh = Vec::new();
-        for approval in &self.approvals {
-            let mut digests = Vec::new();
-            for digest in approval.digests.iter() {
-                let Some(target) = targets.get(digest) else { continue };
-                if self.is_fresh(digest, target, approval.at_ms, history)? {
-                    digests.push(digest.clone());
-                }
-            }
-            // Decisions about what was shown earlier stay as they are: they are told, and clear nothing of this.
-            digests.extend(approval.digests.iter().filter(|digest| !targets.contains_key(*digest)).cloned());
-            if !digests.is_empty() {
-                fresh.push(Approval { digests, ..approval.clone() });
-            }
-        }
-        Ok(fresh)
-    }
-
-    fn is_fresh(&self, digest: &str, target: &TargetId, given_ms: u64, history: &History) -> Result<bool, Failure> {
-        let applied_at_ms = history.target(target).and_then(|record| record.applied_at_ms);
-        if applied_at_ms.is_none_or(|applied| applied < given_ms) {
-            return Ok(true);
-        }
-        let shown = self.shown.get(target).into_iter().flatten().filter(|shown| *shown.digest.as_str() == *digest);
-        for stored in shown.filter_map(|shown| self.stored.get(shown.set)) {
-            if stored.first_ms <= given_ms && self.is_merged(stored)? && !self.is_arrived(stored, target, history)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Says what becomes of targets that cannot be previewed before what they need is applied; nothing when there are none.
@@ -498,7 +348,8 @@ fn fill_cleared(holed: &Preview, filled: &Preview, past: &mut Past) {
         return;
     }
     let mut by: Vec<User> = Vec::new();
-    for user in past.cleared.iter().flat_map(|(_, by)| by) {
+    let addresses: BTreeSet<&Arc<str>> = holed.changes.iter().map(|change| &change.address).collect();
+    for user in past.cleared.iter().filter(|(mark, _)| addresses.contains(&mark.address)).flat_map(|(_, by)| by) {
         if !by.contains(user) {
             by.push(user.clone());
         }
@@ -507,8 +358,7 @@ fn fill_cleared(holed: &Preview, filled: &Preview, past: &mut Past) {
 }
 
 /// Both sides of a target: as it is now, and as it was under each of its names.
-fn subject<'p>(preview: &'p Preview, authority: &Scene, work: &Work, past: Past) -> Subject<'p> {
-    let now = work.get(&preview.target).map(|pending| &pending.target);
+fn subject<'p>(preview: &'p Preview, authority: &Scene, now: Option<&Target>, past: Past) -> Subject<'p> {
     // The name of a definition stands for all its instances, so that a stack which is split into some keeps its rules.
     let mut names: BTreeSet<StackName> = [preview.target.stack.clone()].into();
     names.extend(now.into_iter().flat_map(|target| [target.stack.definition()].into_iter().chain(&target.stack.was).cloned()));
@@ -521,15 +371,4 @@ fn subject<'p>(preview: &'p Preview, authority: &Scene, work: &Work, past: Past)
     };
     let clouds = sides.iter().filter_map(|target| target.region.cloud.clone()).collect();
     Subject { preview, clouds, labels: sides.iter().flat_map(labels).collect(), stacks: names, past }
-}
-
-fn base_of(stored: &Stored) -> Option<CommitSha> {
-    (!stored.base.is_empty()).then(|| CommitSha(stored.base.clone()))
-}
-
-fn say(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Approve => "approve",
-        Decision::Reject => "reject",
-    }
 }

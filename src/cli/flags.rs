@@ -1,0 +1,389 @@
+//! The command line as types: verbs, their flags, and what the help says of them.
+
+use crate::command::{Anchor, Form, Review, Selector};
+use crate::exit::{CODES, Failure};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Keeps every region of a fleet equal to what the repository says.
+#[derive(Parser, Debug)]
+#[command(name = "isobar", version, about, after_help = after_help(), max_term_width = 110)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+    /// Work in this directory
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    pub(super) directory: Option<PathBuf>,
+    /// Say only results and failures
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// No colour, even on a terminal
+    #[arg(long, global = true)]
+    pub(super) no_color: bool,
+    /// File of local reviews, outside the working tree
+    #[arg(long, global = true, env = "ISOBAR_REVIEWS", value_name = "FILE")]
+    pub(super) reviews: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Verb {
+    /// What would change, in every region, and what policy says of it
+    Preview(PreviewArgs),
+    /// Policy again on the previews that were shown; starts no engine
+    Judge(Decide),
+    /// Brings every target to the head of the code, in waves
+    Apply(ApplyArgs),
+    /// What moved without us; --fix puts it back
+    Drift(DriftArgs),
+    /// Goes on with rollouts that wait for a bake or a gate
+    Tick(ApplyArgs),
+    /// What runs where: revision, when, by whom, drift, and what waits for what
+    Status(StatusArgs),
+    /// The targets, or with --changed those that a change touches
+    List(ListArgs),
+    /// Which stack waits for which, as text, DOT or Mermaid
+    Graph(GraphArgs),
+    /// Why a target is touched or not, where its values come from, what it waits for
+    Why(WhyArgs),
+    /// Explains every unknown outcome and closes it by a fresh preview
+    Recover(RecoverArgs),
+    /// Starts nothing new anywhere until resume
+    Pause(PauseArgs),
+    /// Ends a pause, and lets stopped rollouts go on
+    Resume(JsonArgs),
+    /// Skips one region until a time, or until released
+    Hold(HoldArgs),
+    /// Proves the journal, exports it for an auditor, seals it with a key, compacts it
+    #[command(subcommand)]
+    Audit(AuditVerb),
+    /// Reads the definitions only: every mistake with its line
+    Check(JsonArgs),
+    /// Writes a commented starter fleet into this repository
+    Init(InitArgs),
+    /// Plays a pull request's life in a scratch repository
+    Demo(DemoArgs),
+    /// What is missing on this machine or in this repository, with the command that mends it
+    Doctor(JsonArgs),
+    /// The JSON Schemas of the definitions, of --json and of the journal
+    Schema(SchemaArgs),
+    /// Completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Man pages, into a directory
+    Man {
+        /// The directory, made if it is not there
+        directory: PathBuf,
+    },
+}
+
+#[derive(Args, Debug, Default)]
+pub(super) struct Select {
+    /// Targets: network@prod/eu-west-1, network, network@prod/*, @staging/*
+    #[arg(value_name = "TARGET")]
+    pub(super) targets: Vec<String>,
+    /// Only regions that match, such as prod/*
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: Vec<String>,
+    /// Only regions or stacks with this label
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) label: Vec<String>,
+    /// Print JSON, on one line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What every report goes by: of which targets, and in which form.
+#[derive(Args, Debug)]
+pub(super) struct Tell {
+    #[command(flatten)]
+    pub(super) select: Select,
+    /// Write the report as Markdown for a pull request to this file; a very long list of deletes goes on beside it
+    #[arg(long, value_name = "FILE")]
+    pub(super) markdown: Option<PathBuf>,
+    /// Show every line of every diff
+    #[arg(long)]
+    pub(super) full: bool,
+}
+
+/// What goes with every verb that judges.
+#[derive(Args, Debug)]
+pub(super) struct Decide {
+    #[command(flatten)]
+    pub(super) tell: Tell,
+    /// A decision on what was shown: NAME=approve or NAME=reject, with @DIGEST for one preview
+    #[arg(long, value_name = "NAME=DECISION")]
+    pub(super) review: Vec<Review>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct PreviewArgs {
+    #[command(flatten)]
+    pub(super) decide: Decide,
+    /// Compare with this revision instead of what was applied
+    #[arg(long, value_name = "REV")]
+    pub(super) base: Option<String>,
+    /// Preview this revision, merged into --base
+    #[arg(long, value_name = "REV")]
+    pub(super) head: Option<String>,
+    /// Every selected target, touched or not
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Exit with 2 when something would change
+    #[arg(long)]
+    pub(super) exit_code: bool,
+    /// Previews at once
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(super) parallel: Option<usize>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ApplyArgs {
+    #[command(flatten)]
+    pub(super) decide: Decide,
+    /// Targets in flight at most, below what the rollout allows
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(super) parallel: Option<usize>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DriftArgs {
+    #[command(flatten)]
+    pub(super) decide: Decide,
+    /// Put back what was changed or removed by hand, as a rollout under the same policy
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// Looks at once
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(super) parallel: Option<usize>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) select: Select,
+    /// Write one self-contained HTML page to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    pub(super) select: Select,
+    /// Only what a change touches
+    #[arg(long)]
+    pub(super) changed: bool,
+    /// Compare with this revision instead of what was applied
+    #[arg(long, value_name = "REV")]
+    pub(super) base: Option<String>,
+    /// List this revision, merged into --base
+    #[arg(long, value_name = "REV")]
+    pub(super) head: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum DrawingArg {
+    #[default]
+    Text,
+    Dot,
+    Mermaid,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct GraphArgs {
+    /// The drawing's language
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: DrawingArg,
+    /// Draw targets, not stacks
+    #[arg(long)]
+    pub(super) targets: bool,
+    /// Print JSON, on one line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct WhyArgs {
+    /// The target, such as network@prod/eu-west-1
+    pub(super) target: String,
+    /// Compare with this revision instead of what was applied
+    #[arg(long, value_name = "REV")]
+    pub(super) base: Option<String>,
+    /// Print JSON, on one line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct JsonArgs {
+    /// Print JSON, on one line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RecoverArgs {
+    #[command(flatten)]
+    pub(super) tell: Tell,
+    /// First take from this run what it holds: only when you know that it has ended, which cannot be proven from here
+    #[arg(long, value_name = "RUN", requires = "reason")]
+    pub(super) release: Option<String>,
+    /// How you know that it has ended; the journal keeps it
+    #[arg(long, value_name = "TEXT", requires = "release", value_parser = reason)]
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct PauseArgs {
+    /// Why, for those who meet the pause
+    #[arg(long, value_parser = reason)]
+    pub(super) reason: String,
+    /// Print JSON, on one line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct HoldArgs {
+    /// The region, such as prod/eu-west-1
+    pub(super) region: String,
+    /// A time (2026-12-01T08:00:00Z), a date, or a duration from now (4h)
+    #[arg(long, value_name = "TIME")]
+    pub(super) until: Option<String>,
+    /// Why, for those who meet the hold
+    #[arg(long, value_parser = reason)]
+    pub(super) reason: Option<String>,
+    /// End the hold
+    #[arg(long, conflicts_with_all = ["until", "reason"])]
+    pub(super) release: bool,
+    /// Print JSON, on one line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum AuditVerb {
+    /// Looks at every entry, checkpoint and stored preview, and says what is not what was written
+    Verify(AnchorArgs),
+    /// One row an apply: when, what, approved by whom and by which policy, run by whom, and how it ended
+    Export(ExportArgs),
+    /// Begins to seal the journal with ISOBAR_KEY: the first key, or the next (with ISOBAR_KEY_BEFORE)
+    Seal(AnchorArgs),
+    /// Lets old entries go; what they folded into is kept and proven
+    Compact(CompactArgs),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct AnchorArgs {
+    /// The journal's head as a report named it, such as 1234:6767a4959fffd68d; it must be there
+    #[arg(long, value_name = "HEAD")]
+    pub(super) anchor: Vec<Anchor>,
+    /// Print JSON, on one line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum ExportFormat {
+    /// One object a line
+    #[default]
+    Json,
+    Csv,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ExportArgs {
+    /// Only what ended since: a time, a date, or a duration until now (90d)
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// How rows are written
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: ExportFormat,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CompactArgs {
+    /// A time, a date, or a duration until now (365d); newer entries stay
+    #[arg(long, value_name = "TIME")]
+    pub(super) before: String,
+    /// Print JSON, on one line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct InitArgs {
+    /// Three stacks in six regions with policy and waves, instead of one stack in two
+    #[arg(long)]
+    pub(super) example: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DemoArgs {
+    /// Make the scratch repository here instead of in a temporary directory
+    #[arg(long, value_name = "DIR")]
+    pub(super) into: Option<PathBuf>,
+    /// Never wait for a reader
+    #[arg(long)]
+    pub(super) no_pause: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum SchemaArg {
+    Isobar,
+    Stack,
+    Report,
+    Journal,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct SchemaArgs {
+    /// isobar.yaml, stack.yaml, what --json prints, or a line of the journal
+    #[arg(value_enum)]
+    pub(super) which: SchemaArg,
+}
+
+impl Select {
+    pub(super) fn read(self) -> Result<(Selector, bool), Failure> {
+        let selector = Selector::parse(&self.targets, &self.region, &self.label);
+        let selector = selector.map_err(|why| Failure::usage(why, "isobar list shows every target"))?;
+        Ok((selector, self.json))
+    }
+}
+
+impl Tell {
+    pub(super) fn read(self) -> Result<(Selector, Form), Failure> {
+        let (selector, json) = self.select.read()?;
+        Ok((selector, Form { json, markdown: self.markdown, full: self.full }))
+    }
+}
+
+impl Decide {
+    pub(super) fn read(self) -> Result<(Selector, Form, Vec<Review>), Failure> {
+        let (selector, form) = self.tell.read()?;
+        Ok((selector, form, self.review))
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one at once, or nothing would ever begin; leave the flag out for the default".into()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("a whole number, at least 1".into()),
+    }
+}
+
+/// A reason is read by people who did not give it.
+fn reason(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a reason is read by those who meet it; say why".into()),
+        said => Ok(said.into()),
+    }
+}
+
+fn after_help() -> String {
+    let codes: Vec<String> = CODES.iter().map(|(code, about)| format!("  {code:>3}  {about}")).collect();
+    format!("Exit codes:\n{}", codes.join("\n"))
+}

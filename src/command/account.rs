@@ -1,0 +1,120 @@
+//! The account of a run that brought targets somewhere: the report of what became of each, and the exit.
+
+use super::converge::{Converged, End, EndState};
+use super::pending::{Pending, Work};
+use super::say::{count, short};
+use super::tell;
+use crate::change::Preview;
+use crate::exit::Exit;
+use crate::report::{Report, Row, RowState, Told, WaveLine};
+use crate::rollout::{Outcome, Progress};
+use crate::world::World;
+use std::sync::Arc;
+
+/// Makes the report of what became of each target.
+pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<str>) -> Report {
+    let mut report = Report::new(told);
+    report.head = Some(head.clone());
+    report.at_ms = Some(world.clock.now_ms());
+    report.journal = tell::journal_head(&done.history);
+    let ended = done.ends.iter().map(|(target, end)| row(target, end));
+    let untouched = done.untouched.iter().filter(|target| !done.ends.contains_key(*target));
+    let rest = untouched.map(|target| Row { target: target.clone(), state: RowState::Unchanged, preview: None, verdict: None });
+    report.rows = ended.chain(rest).collect();
+    if let Some(scene) = &done.head_scene {
+        tell::in_order(&mut report.rows, scene.fleet.targets());
+        let pending = |row: &Row| {
+            let target = scene.fleet.target(&row.target)?.clone();
+            Some(Pending { target, intent: crate::change::Intent::Converge, scene: scene.clone(), reasons: Vec::new() })
+        };
+        let work = Work::of(report.rows.iter().filter_map(pending).collect(), Vec::new(), None);
+        report.fold = tell::folded(&report.rows, &work);
+        if scene.policy.is_none() {
+            report.notes.push(tell::note("no policy declared: on a laptop everything is cleared"));
+        }
+    }
+    if done.ends.is_empty() {
+        report.nothing = Some("every target is what the code says, as far as the journal knows".into());
+    }
+    report.waves = done.rollouts.iter().flat_map(|progress| waves(progress, world.clock.now_ms())).collect();
+    if done.interrupted {
+        report
+            .waves
+            .iter_mut()
+            .filter(|wave| &*wave.state == "running")
+            .for_each(|wave| wave.state = "stopped by a signal".into());
+    }
+    report.stopped = done.interrupted.then(|| stopped(done, &report).into());
+    report.notes.extend(done.notes.iter().map(|text| tell::warning(text.as_str())));
+    report.next = done.next.iter().map(|text| Arc::from(text.as_str())).collect();
+    report.next.extend(approve(world, done));
+    let mut seen = std::collections::BTreeSet::new();
+    report.next.retain(|line| seen.insert(line.clone()));
+    report
+}
+
+/// Says that a signal ended the run, and what is left of it.
+fn stopped(done: &Converged, report: &Report) -> String {
+    let counts = report.counts();
+    let open = done.rollouts.iter().filter(|progress| progress.ending().is_none()).count();
+    match (counts.not_started + counts.unknown, open) {
+        (0, 0) => "stopped by a signal".into(),
+        (0, _) => "stopped by a signal, a wave is not verified yet".into(),
+        (left, _) => format!("stopped by a signal, {} left", count(left, "target is", "targets are")),
+    }
+}
+
+/// The one command that approves what waits.
+fn approve(world: &World, done: &Converged) -> Vec<Arc<str>> {
+    let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
+    let waiting: Vec<&Preview> = done.ends.values().filter(waits).filter_map(|end| end.preview.as_deref()).collect();
+    let bound: Vec<&Preview> = waiting.iter().copied().filter(|preview| preview.is_bound()).collect();
+    let approve = match *bound {
+        [one] => format!("isobar apply --review NAME=approve@{}", one.digest().short()),
+        _ => "isobar apply --review NAME=approve  (approves all that is shown above)".into(),
+    };
+    tell::unlock(world, waiting, &approve)
+}
+
+fn row(target: &crate::stack::TargetId, end: &End) -> Row {
+    let engine = end.preview.as_ref().map_or("", |preview| &preview.engine);
+    let state = match &end.outcome {
+        EndState::Applied => RowState::Applied,
+        EndState::Unchanged => RowState::Unchanged,
+        EndState::Failed(text) => tell::failed(engine, text),
+        EndState::NotCleared(why, true) => RowState::Denied(why.clone()),
+        EndState::NotCleared(why, false) => RowState::Waiting(why.clone()),
+        EndState::Skipped(why) => RowState::Skipped(why.clone()),
+        EndState::Unknown(why) => RowState::Unknown(why.clone()),
+        EndState::NotStarted(why) => RowState::NotStarted(why.clone()),
+    };
+    let verdict = end.verdict.as_ref().map(tell::verdict_line);
+    Row { target: target.clone(), state, preview: end.preview.clone(), verdict }
+}
+
+fn waves(progress: &Progress, now_ms: u64) -> Vec<WaveLine> {
+    let label = |name: &str| Arc::from(format!("{} {name}", short(&progress.rollout().commit)));
+    let say = |wave: crate::rollout::WaveView| {
+        let state = wave.state.into();
+        WaveLine { name: label(&wave.name), targets: wave.targets, done: wave.done, failed: wave.failed, state }
+    };
+    progress.wave_views(now_ms).into_iter().map(say).collect()
+}
+
+/// How the run ended, as an exit code tells it.
+pub(crate) fn exit(done: &Converged, report: &Report) -> Exit {
+    let counts = report.counts();
+    let stopped = done.rollouts.iter().any(|progress| matches!(progress.ending(), Some(crate::rollout::Ending::Stopped(_))));
+    let accounted = counts.change == 0; // every row must have an end, not a wish
+    let begins = report.told == Told::Apply; // a tick begins nothing, and that is well
+    // A region that somebody holds is skipped as was asked; any other reason leaves a target behind, however many arrived.
+    let left = |end: &End| matches!(&end.outcome, EndState::Skipped(why) if !Outcome::Skipped(why.clone()).is_held());
+    let skipped = done.ends.values().any(left);
+    match (counts.failed + counts.unknown + counts.unseen, counts.denied + counts.waiting) {
+        (1.., _) => Exit::Unfinished,
+        (0, _) if stopped || !accounted => Exit::Unfinished,
+        (0, 1..) => Exit::NotCleared,
+        (0, 0) if skipped || begins && counts.not_started > 0 && done.wait.is_none() => Exit::Unfinished,
+        (0, 0) => Exit::Clean,
+    }
+}

@@ -1,0 +1,78 @@
+//! What must hold before a run may write: what it brings is committed, it knows what it may write about, and it is not older than
+//! what is there.
+
+use crate::command::pending::{between, commit_of, since_applied};
+use crate::command::say::{count, some};
+use crate::command::scene::{Scene, Scenes};
+use crate::command::view;
+use crate::exit::Failure;
+use crate::journal::History;
+use crate::review::CommitSha;
+use crate::stack::{Selector, TargetId};
+use crate::world::World;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// An apply is of what is committed: anything else could not be reviewed.
+pub(super) fn clean(world: &World) -> Result<(), Failure> {
+    let dirty = view::uncommitted(world)?;
+    if dirty.is_empty() {
+        return Ok(());
+    }
+    let what = format!("{} not committed: {}", count(dirty.len(), "file is", "files are"), some(&dirty));
+    Err(Failure::usage(
+        what,
+        "apply takes what is committed: git add -A && git commit -m \"…\" (isobar preview shows it as it is)",
+    ))
+}
+
+/// Every target this run may write about.
+pub(super) fn lease_on(history: &History, head: &Scene, selector: &Selector) -> Vec<TargetId> {
+    let mut wanted: BTreeSet<TargetId> =
+        head.fleet.targets().iter().filter(|target| selector.matches(target)).map(|target| target.id.clone()).collect();
+    wanted.extend(history.targets().map(|(id, _)| id).filter(|id| head.fleet.target(id).is_none()).cloned());
+    let open = history.rollouts().flat_map(|progress| &progress.rollout().waves).flat_map(|wave| &wave.targets);
+    wanted.extend(open.map(|planned| planned.target.clone()));
+    wanted.into_iter().collect()
+}
+
+/// Newer code never goes below older: the head must hold the commit of every open rollout, and for each target that it would
+/// change what that target was brought to. A commit on another line that changed nothing of the target binds nobody.
+pub(super) fn never_older(
+    world: &World,
+    scenes: &Scenes<'_>,
+    history: &History,
+    head: &CommitSha,
+    scene: &Arc<Scene>,
+) -> Result<(), Failure> {
+    let refuse = |commit: &CommitSha| {
+        let (head, commit) = (head.short(), commit.short());
+        let what = format!("{head} does not hold {commit}, which was applied: older code is never put over newer");
+        let hint = format!("check out a commit that holds it (git merge {commit}), or revert it with a new commit");
+        Err(Failure::World(what, Some(hint)))
+    };
+    for commit in history.rollouts().map(|progress| CommitSha(progress.rollout().commit.clone())) {
+        if !world.workspace.is_ancestor(&commit, head)? {
+            return refuse(&commit);
+        }
+    }
+
+    let work = since_applied(scenes, history, scene, &Selector::default())?;
+    let mut at: BTreeMap<CommitSha, BTreeSet<&TargetId>> = BTreeMap::new();
+    for pending in work.pending.iter().filter(|pending| !pending.reasons.is_empty()) {
+        if let Some(commit) = commit_of(history, &pending.target) {
+            at.entry(CommitSha(commit)).or_default().insert(&pending.target.id);
+        }
+    }
+    for (commit, targets) in at {
+        if world.workspace.is_ancestor(&commit, head)? {
+            continue;
+        }
+        let fork = scenes.at(&world.workspace.merge_base(&commit, head)?)?;
+        let there = between(Some(&fork), &scenes.at(&commit)?, &Selector::default());
+        if there.pending.iter().any(|pending| targets.contains(&pending.target.id)) {
+            return refuse(&commit);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! Beginning rollouts: of what was merged, or to put back what drifted.
+
+use super::watch::paused;
+use super::{Converge, End, EndState};
+use crate::change::{Extent, Intent};
+use crate::command::look::look;
+use crate::command::pending::{Pending, Work, refuse_moved, refuse_taken, since_applied};
+use crate::command::scene::Scene;
+use crate::command::settled::Settled;
+use crate::exit::Failure;
+use crate::journal::Event;
+use crate::review::CommitSha;
+use crate::rollout::{Progress, Rollout, Settings};
+use crate::stack::{Selector, TargetId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+impl Converge<'_> {
+    /// Begins one rollout of what is pending and free; `false` when nothing is left that could make progress.
+    pub(super) async fn begin(&mut self, head: &Arc<Scene>) -> Result<bool, Failure> {
+        let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
+        let now_paused = paused(&self.history());
+        if now_paused.is_some() {
+            self.begin_nothing(head, now_paused.as_deref())?; // somebody paused while we drove
+            return Ok(false);
+        }
+        refuse_taken(self.world, &work, head)?;
+        refuse_moved(self.world, self.scenes, &self.history(), &work, head)?;
+        self.account(&work);
+        let free = self.free(&work);
+        if free.is_empty() || self.done.interrupted {
+            return Ok(false);
+        }
+
+        let work = work.only(|id| free.contains(id));
+        let counts = self.court.counts_targets(&work, &self.history())?;
+        let whole = match counts {
+            true => {
+                let all = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
+                Some(self.count(&all).await)
+            }
+            false => {
+                self.whole.clear();
+                None
+            }
+        };
+        if self.world.stop.is_asked() {
+            self.done.interrupted = true;
+            return Ok(false); // what was counted may be but a part
+        }
+        let mut rollout = self.plan(head, &self.order.head, &work)?;
+        rollout.whole = whole.map(|whole| whole.at_least(self.history().whole_of(&rollout.commit)));
+        self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
+        let went_back = self.drive(Progress::new(rollout), work).await?;
+        // A target that was brought to an older commit may go on to the head: once around again.
+        Ok(!went_back.is_empty() && !self.done.interrupted)
+    }
+
+    /// What is pending, and neither waits for an earlier rollout nor was tried in this run.
+    fn free(&mut self, work: &Work) -> BTreeSet<TargetId> {
+        let held = self.say_held(work);
+        let tried: BTreeSet<&TargetId> = self.done.ends.keys().filter(|id| !self.may_go_on(id)).collect();
+        let pending = work.pending.iter().map(|pending| &pending.target.id);
+        pending.filter(|id| !held.contains(*id) && !tried.contains(id)).cloned().collect()
+    }
+
+    /// Looks at a whole change, for rules that count it whatever part of it is brought; what cannot be seen counts as well.
+    async fn count(&mut self, whole: &Work) -> Extent {
+        let settled = Settled::of(self.scenes, &self.history(), whole);
+        let seen = look(self.world, whole, &settled, self.looks()).await;
+        let extent = Extent::of_answers(&seen);
+        self.whole = seen.into_iter().flatten().collect();
+        extent
+    }
+
+    /// Puts drifted targets back to what they were brought to, each to its own commit: what was merged since comes by an apply,
+    /// in its own order.
+    pub(super) async fn put_back(
+        &mut self,
+        head: &Arc<Scene>,
+        strayed: &BTreeSet<TargetId>,
+        paused: Option<&str>,
+    ) -> Result<(), Failure> {
+        self.done.selected.extend(strayed.iter().cloned());
+        let rest = head.fleet.targets().iter();
+        let rest = rest.filter(|target| self.order.selector.matches(target) && !strayed.contains(&target.id));
+        self.done.untouched = rest.map(|target| target.id.clone()).collect();
+        if let Some(why) = paused {
+            strayed.iter().for_each(|id| self.not_begun(id, why));
+            return Ok(());
+        }
+        let by_commit = self.by_commit(strayed)?;
+        let all = Work::of(by_commit.values().flatten().cloned().collect(), Vec::new(), None);
+        let counts = self.court.counts_targets(&all, &self.history())?;
+        let whole = if counts { Some(self.count(&all).await) } else { None };
+        for (commit, pending) in by_commit {
+            let work = Work::of(pending, Vec::new(), None);
+            let held = self.say_held(&work);
+            let work = work.only(|id| !held.contains(id));
+            self.done.interrupted |= self.world.stop.is_asked();
+            if work.pending.is_empty() || self.done.interrupted {
+                continue;
+            }
+            let mut rollout = self.plan(head, &commit, &work)?;
+            rollout.whole = whole;
+            self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
+            self.drive(Progress::new(rollout), work).await?;
+        }
+        Ok(())
+    }
+
+    /// Each target as the commit defines it at which it is.
+    fn by_commit(&self, strayed: &BTreeSet<TargetId>) -> Result<BTreeMap<CommitSha, Vec<Pending>>, Failure> {
+        let mut by_commit: BTreeMap<CommitSha, Vec<Pending>> = BTreeMap::new();
+        for id in strayed {
+            let Some(commit) = self.history().commit_of(id).cloned().map(CommitSha) else { continue };
+            let scene = self.scenes.at(&commit)?;
+            let Some(target) = scene.fleet.target(id).cloned() else { continue };
+            by_commit.entry(commit).or_default().push(Pending { target, intent: Intent::Converge, scene, reasons: Vec::new() });
+        }
+        Ok(by_commit)
+    }
+
+    /// Plans a rollout that brings `work` to `commit`.
+    fn plan(&self, head: &Arc<Scene>, commit: &CommitSha, work: &Work) -> Result<Rollout, Failure> {
+        let id: Arc<str> = format!("{}-{}", commit.short(), self.history().rollout_number(&self.world.run)).into();
+        let weighed =
+            work.pending.iter().map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight));
+        let graph = work.pending.first().map_or(&head.graph, |pending| match pending.intent {
+            Intent::Converge => &pending.scene.graph,
+            Intent::Destroy => &head.graph,
+        });
+        let before = work.before.as_ref().map(|scene| &scene.graph);
+        let settings = self.settings(head, work)?;
+        let plan = Rollout::plan(id, commit.0.clone(), &settings, weighed.collect(), graph, before);
+        plan.map_err(|error| Failure::World(error.0, None))
+    }
+
+    /// How the rollout goes: as the commit before the change says, so that no change removes its own canary or brings its own
+    /// gate. Environments that the change itself brings go by the change.
+    fn settings(&self, head: &Arc<Scene>, work: &Work) -> Result<Settings, Failure> {
+        let trusted = self.history().trusted_commit().cloned();
+        let authority = match (trusted, work.pending.first()) {
+            (Some(commit), _) => self.scenes.at(&CommitSha(commit))?,
+            (None, Some(first)) => self.court.authority(&first.target.id, work, &self.history())?,
+            (None, None) => head.clone(),
+        };
+        Ok(authority.settings.clone().with_new_of(&head.settings))
+    }
+
+    /// It arrived in this run with an earlier rollout, and the head wants more of it. What did not arrive is not tried twice.
+    pub(super) fn may_go_on(&self, id: &TargetId) -> bool {
+        let arrived = |end: &End| matches!(end.outcome, EndState::Applied | EndState::Unchanged);
+        self.done.ends.get(id).is_some_and(arrived)
+            && self.history().commit_of(id).is_some_and(|commit| *commit != self.order.head.0)
+    }
+}

@@ -1,0 +1,90 @@
+//! Targets that wait for a rollout that is open, and how what did not begin is told.
+
+use super::{Converge, End, EndState};
+use crate::command::pending::{Work, since_applied};
+use crate::command::say::short;
+use crate::command::scene::Scene;
+use crate::exit::Failure;
+use crate::rollout::{Progress, WaveState};
+use crate::stack::TargetId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+impl Converge<'_> {
+    /// Says of all that is pending why this run does not begin it.
+    pub(super) fn begin_nothing(&mut self, head: &Arc<Scene>, paused: Option<&str>) -> Result<(), Failure> {
+        let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
+        self.account(&work);
+        let held = self.held(&work);
+        for pending in &work.pending {
+            let id = &pending.target.id;
+            let why = paused.or(held.get(id).map(String::as_str));
+            self.not_begun(id, why.unwrap_or("merged and not yet part of a rollout: isobar apply"));
+        }
+        Ok(())
+    }
+
+    /// Notes which targets this run is about.
+    pub(super) fn account(&mut self, work: &Work) {
+        self.done.untouched = work.untouched.clone();
+        let known: BTreeSet<TargetId> = self.done.selected.iter().cloned().collect();
+        let all = work.untouched.iter().chain(work.pending.iter().map(|pending| &pending.target.id));
+        self.done.selected.extend(all.filter(|id| !known.contains(*id)).cloned());
+    }
+
+    /// Tells of a target that has no end yet why it was not begun; one whose outcome is unknown stays that.
+    pub(super) fn not_begun(&mut self, id: &TargetId, why: &str) {
+        if !self.done.ends.contains_key(id) {
+            let end = self.waits(id, why);
+            self.done.ends.insert(id.clone(), end);
+        }
+    }
+
+    fn waits(&self, id: &TargetId, why: &str) -> End {
+        let outcome = match self.is_unknown(id) {
+            true => EndState::Unknown(format!("started, no outcome; {why}").into()),
+            false => EndState::NotStarted(why.into()),
+        };
+        End { outcome, preview: None, verdict: None }
+    }
+
+    /// Says which targets wait for an earlier rollout, and returns them.
+    pub(super) fn say_held(&mut self, work: &Work) -> BTreeSet<TargetId> {
+        let held = self.held(work);
+        for (id, why) in &held {
+            if !self.done.ends.contains_key(id) || self.may_go_on(id) {
+                let end = self.waits(id, why);
+                self.done.ends.insert(id.clone(), end);
+            }
+        }
+        held.into_keys().collect()
+    }
+
+    /// Pending targets that wait for an earlier rollout, and for which.
+    fn held(&self, work: &Work) -> BTreeMap<TargetId, String> {
+        let history = self.history();
+        let now_ms = self.world.clock.now_ms();
+        let rolling: Vec<(&Progress, BTreeSet<&str>)> =
+            history.rollouts().map(|progress| (progress, rolling_environments(progress, now_ms))).collect();
+        let rolls = |id: &TargetId| {
+            let of = |(progress, environments): &&(&Progress, BTreeSet<&str>)| {
+                environments.contains(id.region.environment()) && progress.contains(id)
+            };
+            rolling.iter().find(of).map(|(progress, _)| *progress)
+        };
+        let ids = work.pending.iter().map(|pending| &pending.target.id);
+        let say = |holder: &Progress| format!("rollout {} of {} holds it", holder.rollout().id, short(&holder.rollout().commit));
+        ids.filter_map(|id| Some((id.clone(), say(history.holder(id).or_else(|| rolls(id))?)))).collect()
+    }
+}
+
+/// Environments in which an open rollout has waves that are to come or bake: all its targets there wait for it, so that a canary
+/// shows what it was to show before something newer comes over it.
+fn rolling_environments(progress: &Progress, now_ms: u64) -> BTreeSet<&str> {
+    if progress.ending().is_some() {
+        return BTreeSet::new();
+    }
+    let waves = progress.rollout().waves.iter().enumerate();
+    let rolls = |(at, _): &(usize, &crate::rollout::Wave)| progress.wave_state(*at, now_ms) != WaveState::Done;
+    waves.filter(rolls).map(|(_, wave)| &*wave.environment).collect()
+}

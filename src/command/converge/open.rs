@@ -1,0 +1,153 @@
+//! Rollouts that are open: a run goes on with one as a whole, or leaves it alone and says so.
+
+use super::{Aim, Converge};
+use crate::change::Intent;
+use crate::command::pending::{Pending, Work, since_applied};
+use crate::command::say::{count, say_until, short};
+use crate::command::scene::Scene;
+use crate::exit::Failure;
+use crate::journal::Event;
+use crate::review::CommitSha;
+use crate::rollout::{Ending, Now, Outcome, Progress, Todo};
+use crate::stack::{Selector, TargetId};
+use std::sync::Arc;
+
+impl Converge<'_> {
+    /// Goes on with rollouts that are open, as far as this run is about all that they have yet to bring. A stopped one holds its
+    /// targets, until `resume` or until the head takes back what it brought.
+    pub(super) async fn go_on(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
+        let open: Vec<Progress> = self.history().rollouts().cloned().collect();
+        for progress in open {
+            let commit = CommitSha(progress.rollout().commit.clone());
+            let stopped = match progress.ending() {
+                Some(Ending::Complete) => continue,
+                Some(Ending::Stopped(why)) => Some(why),
+                None => None,
+            };
+            match (stopped, self.beyond(&progress)?) {
+                (Some(why), beyond) => self.stopped(head, progress, &why, beyond.is_none()).await?,
+                (None, Some(beyond)) => self.leave_alone(&progress, &beyond),
+                (None, None) if self.takes_over(&progress) => self.take_over(&progress).await?,
+                (None, None) => {
+                    let scene = self.scenes.at(&commit)?;
+                    let work = self.work_of(&progress, &scene)?;
+                    self.drive(progress, work).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Why this run is not about all that a rollout has yet to bring; `None` when it is.
+    fn beyond(&self, progress: &Progress) -> Result<Option<String>, Failure> {
+        match &self.order.aim {
+            Aim::PutBack(_) => return Ok(Some("a fix does not go on with it".into())),
+            Aim::Bring | Aim::GoOn if self.order.selector.is_empty() => return Ok(None),
+            Aim::Bring | Aim::GoOn => {}
+        }
+        let scene = self.scenes.at(&CommitSha(progress.rollout().commit.clone()))?;
+        let work = self.work_of(progress, &scene)?;
+        let is_selected = |id: &TargetId| work.get(id).is_some_and(|pending| self.order.selector.matches(&pending.target));
+        let unfinished: Vec<TargetId> = unfinished(progress).cloned().collect();
+        let beyond = unfinished.iter().filter(|id| !is_selected(id)).count();
+        let of = count(unfinished.len(), "unfinished target", "unfinished targets");
+        let verb = if beyond == 1 { "is" } else { "are" };
+        Ok((beyond > 0).then(|| format!("{beyond} of its {of} {verb} not selected")))
+    }
+
+    /// Says that a rollout waits, and what goes on with it. Its targets are held like those of any open rollout.
+    fn leave_alone(&mut self, progress: &Progress, why: &str) {
+        let rollout = progress.rollout();
+        let (id, commit) = (&rollout.id, short(&rollout.commit));
+        self.done.notes.push(format!("rollout {id} of {commit} is left alone and its targets wait: {why}"));
+        let mut from = String::new();
+        for todo in progress.next(&Now::at(self.world.clock.now_ms())) {
+            if let Todo::Wait { until_ms, why, .. } = todo {
+                from = format!(" from {} on", say_until(until_ms));
+                self.done.wait = Some((until_ms, why)); // it bakes, so nobody could go on with it now
+            }
+        }
+        self.done.next.push(format!("isobar tick  (goes on with it{from}; so does isobar apply without a selector)"));
+    }
+
+    /// The head goes on in the place of an older rollout that was resumed: what it had yet to bring may be what was mended since.
+    fn takes_over(&self, progress: &Progress) -> bool {
+        let is_older = *progress.rollout().commit != *self.order.head.0;
+        matches!(self.order.aim, Aim::Bring) && is_older && progress.was_resumed()
+    }
+
+    async fn take_over(&mut self, progress: &Progress) -> Result<(), Failure> {
+        let rollout = progress.rollout();
+        let (id, commit) = (rollout.id.clone(), self.order.head.0.clone());
+        self.done.notes.push(format!(
+            "rollout {id} of {} was resumed; {} goes on in its place",
+            short(&rollout.commit),
+            short(&commit)
+        ));
+        self.append(vec![Event::Superseded { rollout: id, commit }]).await.map(drop)
+    }
+
+    /// Only a run that is about all of a stopped rollout may take it back: what it freed would else wait for nobody.
+    async fn stopped(&mut self, head: &Arc<Scene>, progress: Progress, why: &str, is_whole: bool) -> Result<(), Failure> {
+        let id = progress.rollout().id.clone();
+        if is_whole && matches!(self.order.aim, Aim::Bring) && self.takes_back(head, &progress)? {
+            self.append(vec![Event::Superseded { rollout: id.clone(), commit: self.order.head.0.clone() }]).await?;
+            self.done
+                .notes
+                .push(format!("rollout {id} had stopped ({why}); the head takes back what it brought, so its targets are free"));
+            return Ok(());
+        }
+        self.done
+            .notes
+            .push(format!("rollout {id} of {} is stopped: {why}; its targets wait", short(&progress.rollout().commit)));
+        self.done.next.push("isobar resume (then isobar apply), or revert the change and isobar apply".into());
+        self.done.rollouts.push(progress);
+        Ok(())
+    }
+
+    /// Nothing that the stopped rollout had yet to bring is in the head: the targets it did not reach are what the head says.
+    fn takes_back(&self, head: &Arc<Scene>, progress: &Progress) -> Result<bool, Failure> {
+        if *progress.rollout().commit == *self.order.head.0 {
+            return Ok(false);
+        }
+        let work = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
+        let planned = progress.rollout().waves.iter().flat_map(|wave| &wave.targets);
+        let unreached = planned.filter(|planned| match progress.outcome(&planned.target) {
+            Some(Outcome::Applied | Outcome::Unchanged | Outcome::Failed(_)) => false,
+            Some(Outcome::NotCleared(_) | Outcome::Skipped(_)) | None => true,
+        });
+        let touched = unreached.filter_map(|planned| work.get(&planned.target)).any(|pending| !pending.reasons.is_empty());
+        Ok(!touched)
+    }
+
+    /// The work that a journalled rollout still holds, made of its own commit's definitions.
+    fn work_of(&self, progress: &Progress, scene: &Arc<Scene>) -> Result<Work, Failure> {
+        let mut pending = Vec::new();
+        let mut before = None;
+        for planned in progress.rollout().waves.iter().flat_map(|wave| &wave.targets) {
+            let (found, from) = match planned.intent {
+                Intent::Converge => (scene.fleet.target(&planned.target).cloned(), scene.clone()),
+                Intent::Destroy => {
+                    let commit = self.history().defined_at(&planned.target).cloned();
+                    let Some(commit) = commit else { continue };
+                    let old = self.scenes.at(&CommitSha(commit))?;
+                    before = Some(old.clone());
+                    (old.fleet.target(&planned.target).cloned(), old)
+                }
+            };
+            pending.extend(found.map(|target| Pending { target, intent: planned.intent, scene: from, reasons: Vec::new() }));
+        }
+        Ok(Work::of(pending, Vec::new(), before))
+    }
+}
+
+/// Targets that a rollout has yet to bring; those of a stopped one are also those that it tried in vain.
+fn unfinished(progress: &Progress) -> impl Iterator<Item = &TargetId> {
+    let has_stopped = progress.ending().is_some();
+    let planned = progress.rollout().waves.iter().flat_map(|wave| &wave.targets).map(|planned| &planned.target);
+    planned.filter(move |target| match progress.outcome(target) {
+        None => true,
+        Some(Outcome::Applied | Outcome::Unchanged) => false,
+        Some(Outcome::Failed(_) | Outcome::NotCleared(_) | Outcome::Skipped(_)) => has_stopped,
+    })
+}

@@ -1,0 +1,85 @@
+//! What a drive hears while it runs, and what it tells: pauses and holds in, starts, ends and gates out.
+
+use super::Converge;
+use crate::change::inert;
+use crate::command::say::say_until;
+use crate::diagnosis;
+use crate::journal::{History, Hold};
+use crate::rollout::{Gate, Outcome};
+use crate::runner::{Moment, Signs};
+use crate::store::StoreError;
+use crate::world::{Bar, World};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::sync::{Mutex, PoisonError};
+
+impl Converge<'_> {
+    /// Says once why nothing begins, and what ends it.
+    pub(super) fn say_paused(&mut self, why: &str) {
+        if !self.done.notes.iter().any(|note| note == why) {
+            self.done.notes.push(why.to_string());
+            self.done.next.push("isobar resume".into());
+        }
+    }
+}
+
+/// What people say meanwhile. The journal is read again only when others wrote between our own entries.
+pub(super) async fn signs(world: &World, history: &Mutex<History>, now_ms: u64) -> Result<Signs, StoreError> {
+    let lock = || history.lock().unwrap_or_else(PoisonError::into_inner);
+    let misses = lock().misses_entries();
+    if misses {
+        let fresh = world.store.history().await?;
+        *lock() = fresh;
+    }
+    let history = lock();
+    let say = |hold: &Hold| match hold.until_ms {
+        Some(until) => format!("until {}: {}", say_until(until), hold.reason),
+        None => format!("until released: {}", hold.reason),
+    };
+    let held = history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), say(hold))).collect();
+    Ok(Signs { paused: paused(&history), held })
+}
+
+/// Who paused, and why.
+pub(super) fn paused(history: &History) -> Option<String> {
+    history.paused().map(|(by, reason)| format!("paused by {by}: {reason}"))
+}
+
+/// Tells what happens, line by line.
+pub(super) fn tell(world: &World, bar: &Bar, moment: &Moment<'_>) {
+    match moment {
+        Moment::Previewed(_) => {}
+        Moment::Started(target) => {
+            if world.terminal.is_live() {
+                world.terminal.note(&format!("  … {target}"));
+            }
+        }
+        Moment::Finished(target, outcome) => {
+            bar.step();
+            let line = match outcome {
+                Outcome::Applied => format!("  ✓ {target} applied"),
+                Outcome::Unchanged => format!("  · {target} unchanged"),
+                Outcome::Failed(text) => format!("  ✗ {target} failed: {}", diagnosis::explain("", text).sentence),
+                Outcome::NotCleared(_) | Outcome::Skipped(_) => return, // the report tells each reason once, with its targets
+            };
+            world.terminal.note(&inert(&line));
+        }
+        Moment::Gate(gate, Ok(())) => world.terminal.note(&format!("  ✓ gate passed: {}", say_gate(gate))),
+        Moment::Gate(gate, Err(why)) => world.terminal.note(&inert(&format!("  ✗ gate failed: {}: {why}", say_gate(gate)))),
+    }
+}
+
+fn say_gate(gate: &Gate) -> String {
+    match gate {
+        Gate::Http { url, .. } => url.to_string(),
+        Gate::Command { argv, .. } => argv.join(" "),
+    }
+}
+
+/// A gate sees what a shell would need to find programs, and nothing secret.
+pub(super) fn gate_environment(world: &World) -> BTreeMap<OsString, OsString> {
+    ["PATH", "HOME", "LANG", "TMPDIR"]
+        .iter()
+        .filter_map(|name| Some((name.into(), world.environment.get(name)?.into())))
+        .collect()
+}

@@ -1,0 +1,288 @@
+//! What is bounded, what runs at once, and what a stop ends: with an engine that answers when it is told to, or never.
+
+use super::*;
+use crate::change::{Action, Applied, Change, Detail, Digest, Extent, Intent, Outputs, Preview};
+use crate::engine::{Boxed, Engine, Engines, Failure, Sources};
+use crate::policy::{Answer, Facts, Past, Subject, judge};
+use crate::review::{PullRequest, User};
+use crate::rollout::{Planned, Progress, Rollout, Wave};
+use crate::stack::{Mistakes, Node, Region, Resolved, Site, Stack, Target, Uses, Vars};
+use crate::stop::Stop;
+use crate::store::{FileStore, Holder, Store as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Barrier;
+
+/// Long enough that a test which waits for it has failed.
+const LONG: Duration = Duration::from_secs(30);
+
+/// Every call for a stack named `stuck` never comes back, and its thread neither; outputs come when all at the barrier ask.
+struct Doll {
+    barrier: Barrier,
+}
+
+impl Doll {
+    fn engines(together: usize) -> Engines {
+        Engines::new(vec![Arc::new(Self { barrier: Barrier::new(together) })])
+    }
+}
+
+async fn answer(job: &Job) {
+    if job.target.id.stack.as_str() == "stuck" {
+        let parked = tokio::task::spawn_blocking(|| std::thread::sleep(LONG));
+        parked.await.expect("a thread that sleeps");
+    }
+}
+
+impl Engine for Doll {
+    fn name(&self) -> &'static str {
+        "doll"
+    }
+
+    fn about(&self) -> &'static str {
+        "answers when it is told to"
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    fn check(&self, _: &Stack, _: &Sources, _: &mut Mistakes, _: &mut Mistakes) {}
+
+    fn reads(&self, _: &Stack) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    fn uses(&self, _: &Stack, _: &Sources) -> Uses {
+        Uses::default()
+    }
+
+    fn identity(&self, _: &Resolved) -> Option<String> {
+        None
+    }
+
+    fn preview<'a>(&'a self, job: &'a Job) -> Boxed<'a, Result<Preview, Unseen>> {
+        Box::pin(async move {
+            answer(job).await;
+            Ok(preview(&job.target.id))
+        })
+    }
+
+    fn apply<'a>(&'a self, job: &'a Job, preview: &'a Preview) -> Boxed<'a, Result<Applied, Failure>> {
+        Box::pin(async move {
+            answer(job).await;
+            Ok(Applied { target: job.target.id.clone(), changes: preview.marks(), outputs: Outputs::new() })
+        })
+    }
+
+    fn outputs<'a>(&'a self, _: &'a Job) -> Boxed<'a, Result<Outputs, Failure>> {
+        Box::pin(async move {
+            self.barrier.wait().await;
+            Ok(Outputs::new())
+        })
+    }
+}
+
+fn id(text: &str) -> TargetId {
+    text.parse().expect("a target")
+}
+
+fn preview(target: &TargetId) -> Preview {
+    let change = Change {
+        address: "a.txt".into(),
+        kind: "document".into(),
+        action: Action::Create,
+        before: None,
+        after: Some(Digest::of_bytes(b"a")),
+        detail: Detail::Hidden("nothing to see".into()),
+        sensitive: false,
+        bound: true,
+        holes: Vec::new(),
+    };
+    Preview {
+        target: target.clone(),
+        engine: "doll".into(),
+        intent: Intent::Converge,
+        changes: vec![change],
+        outputs: BTreeMap::new(),
+        strays: Vec::new(),
+    }
+}
+
+fn job(target: &TargetId, _: &Known) -> Result<Job, Unseen> {
+    let site = Site::new("stack.yaml", 1, 1);
+    let section = Node::from_value(&serde_json::Value::Null, &site);
+    let stack = Stack {
+        name: target.stack.clone(),
+        instance: None,
+        dir: "".into(),
+        site: site.clone(),
+        regions: vec![target.region.clone()],
+        depends_on: Vec::new(),
+        was: Vec::new(),
+        inputs: Vec::new(),
+        sensitive: Vec::new(),
+        outputs: BTreeMap::new(),
+        watch: Vec::new(),
+        labels: BTreeMap::new(),
+        vars: Vars(None),
+        engine: "doll".into(),
+        section: section.clone(),
+    };
+    let region = Region { id: target.region.clone(), cloud: None, labels: BTreeMap::new(), weight: 1, vars: Vars(None), site };
+    let resolved = Resolved {
+        inputs: BTreeMap::new(),
+        vars: BTreeMap::new(),
+        region: serde_json::Value::Null,
+        section,
+        outputs: BTreeMap::new(),
+    };
+    Ok(Job {
+        target: Arc::new(Target { id: target.clone(), stack: Arc::new(stack), region: Arc::new(region) }),
+        intent: Intent::Converge,
+        resolved: Arc::new(resolved),
+        secrets: Arc::default(),
+        sources: Arc::default(),
+        root: Arc::new("/".into()),
+        was: Vec::new(),
+        key: None,
+    })
+}
+
+/// Runs a story and leaves threads that sleep where they are.
+fn run<T>(story: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+    let ended = runtime.block_on(async { tokio::time::timeout(LONG / 2, story).await.expect("nothing waits for ever") });
+    runtime.shutdown_background();
+    ended
+}
+
+#[test]
+fn a_preview_in_flight_is_cancelled_at_once_and_none_begins() {
+    let (engines, stop) = (Doll::engines(1), Stop::default());
+    let looks = Looks { engines: &engines, parallel: 2, stop: &stop };
+    let level = ["quick@prod/a", "stuck@prod/a", "stuck@prod/b", "quick@prod/b"].map(id).to_vec();
+    let watch = |moment: Moment<'_>| {
+        if let Moment::Previewed(target) = moment
+            && *target == id("quick@prod/a")
+        {
+            stop.ask(2); // the others are in flight, or not begun
+        }
+    };
+    let answers = run(looks.preview(&[level], &mut Known::default(), &job, &watch));
+    let seen: Vec<_> = answers
+        .iter()
+        .map(|answer| answer.as_ref().map_or_else(|unseen| format!("{:?}", unseen.reason), |_| "seen".into()))
+        .collect();
+    assert_eq!(seen, ["seen", "Cancelled", "Cancelled", "Cancelled"]);
+}
+
+#[test]
+fn outputs_are_asked_at_once_as_far_as_the_bound_allows() {
+    let stop = Stop::default();
+    let level = ["a@prod/a", "b@prod/a", "c@prod/a"].map(id).to_vec();
+    let mut known = Known::default();
+    let engines = Doll::engines(3);
+    run(Looks { engines: &engines, parallel: 3, stop: &stop }.outputs(std::slice::from_ref(&level), &mut known, &job));
+    assert_eq!(known.0.keys().cloned().collect::<Vec<_>>(), level);
+
+    let (engines, mut known, levels) = (Doll::engines(3), Known::default(), [level]);
+    let two = Looks { engines: &engines, parallel: 2, stop: &stop };
+    let asked = async {
+        tokio::select! {
+            () = two.outputs(&levels, &mut known, &job) => false,
+            () = tokio::time::sleep(Duration::from_millis(50)) => true,
+        }
+    };
+    assert!(run(asked), "three meet at the barrier, and only two may ask");
+}
+
+#[test]
+fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
+    let (stuck, quick) = (id("stuck@prod/a"), id("quick@prod/a"));
+    let dir = tempfile::TempDir::new().expect("a temporary directory");
+    let store = FileStore::open(dir.path().join("journal")).expect("a journal");
+    let (engines, stop, run_id) = (Doll::engines(1), Stop::default(), Arc::from("run-1"));
+    let mut progress = Progress::new(rollout(&[stuck.clone(), quick.clone()]));
+    let clearances: Vec<_> = [&stuck, &quick].map(clearance).into();
+
+    let halt = run(async {
+        let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None };
+        let lease = store.acquire(&[stuck.clone(), quick.clone()], holder).await.expect("nobody else is here");
+        let drive = Drive {
+            engines: &engines,
+            store: &store,
+            lease: &lease,
+            run: &run_id,
+            root: dir.path(),
+            parallel: 0,
+            gate_environment: BTreeMap::new(),
+            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new() }) }),
+            now_ms: &|| 7,
+            stop: &stop,
+            patience: Duration::from_millis(30),
+            watch: &|moment| {
+                if let Moment::Finished(..) = moment {
+                    stop.ask(15);
+                }
+            },
+            sealed: &|_| (),
+        };
+        let ready =
+            [&stuck, &quick].map(|target| (target.clone(), Ready { preview: Arc::new(preview(target)), commit: "c1".into() }));
+        let first = drive.drive(&mut progress, &BTreeMap::new(), &job, &Known::default()).await;
+        assert!(matches!(first, Ok(Halt::NeedsClearance(_))), "{first:?}");
+        progress.clear(clearances);
+        drive.drive(&mut progress, &ready.into(), &job, &Known::default()).await
+    });
+    assert!(matches!(halt, Ok(Halt::GivenUp)), "{halt:?}");
+    assert_eq!((progress.outcome(&quick), progress.outcome(&stuck)), (Some(&Outcome::Applied), None));
+    assert!(progress.is_in_flight(&stuck) && !progress.is_in_flight(&quick));
+    let history = run(store.history()).expect("the journal is whole");
+    let unknown = crate::journal::State::Unknown { since_ms: 7 };
+    assert_eq!(history.target(&stuck).map(|record| &record.state), Some(&unknown));
+}
+
+fn rollout(targets: &[TargetId]) -> Rollout {
+    let planned = |target: &TargetId| Planned { target: target.clone(), intent: Intent::Converge, after: Vec::new() };
+    let wave = Wave {
+        name: "prod".into(),
+        environment: "prod".into(),
+        after: Vec::new(),
+        targets: targets.iter().map(planned).collect(),
+        max_parallel: 2,
+        failure_tolerance: 0,
+        gates: Vec::new(),
+        bake_secs: 0,
+        progress_deadline_secs: None,
+    };
+    Rollout { id: "r1".into(), commit: "c1".into(), waves: vec![wave], whole: None }
+}
+
+/// Policy's own word, with nothing declared on a laptop.
+fn clearance(target: &TargetId) -> crate::policy::Clearance {
+    let seen = preview(target);
+    let subject = Subject {
+        preview: &seen,
+        stacks: BTreeSet::from([target.stack.clone()]),
+        clouds: BTreeSet::new(),
+        labels: BTreeSet::new(),
+        past: Past::default(),
+    };
+    let nobody = User("nobody".into());
+    let verdicts = judge(&Facts {
+        policy: None,
+        hosted: false,
+        teams: &BTreeMap::new(),
+        pull_request: &PullRequest { number: None, title: String::new(), committers: Vec::new(), author: nobody },
+        approvals: &[],
+        subjects: vec![subject],
+        planned: Extent::default(),
+        now_ms: 7,
+    });
+    match verdicts.into_iter().next().map(|verdict| verdict.answer) {
+        Some(Answer::Clear(clearance)) => clearance,
+        other => panic!("{other:?}"),
+    }
+}

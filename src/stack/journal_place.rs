@@ -1,0 +1,179 @@
+//! What `journal:` may say: the one place that reads it. Lexical, as everything here.
+
+use std::sync::Arc;
+
+/// The ref of a journal in git, unless the place names another.
+const REFERENCE: &str = "refs/isobar/journal";
+
+/// Namespaces that people and tools look at, fetch and rewrite: no place for a journal.
+const PUBLIC: &[&str] = &["refs/heads/", "refs/tags/", "refs/remotes/", "refs/pull/", "refs/notes/", "refs/replace/"];
+
+const HINT: &str = "journal: file:.isobar/journal, or journal: git";
+const GIT_HINT: &str = "such as git, git:#refs/isobar/prod, git:https://github.com/acme/state.git, git:git@github.com:acme/state.git or \
+    git:../state.git";
+
+/// Where history lies.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JournalPlace {
+    /// A directory, from the root of the repository.
+    Directory(String),
+    Git(GitPlace),
+}
+
+/// A ref of a git repository.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GitPlace {
+    /// The repository; `None` is this one's `origin`, or this one itself where it has none.
+    pub remote: Option<Arc<str>>,
+    pub reference: Arc<str>,
+}
+
+impl Default for GitPlace {
+    fn default() -> Self {
+        Self { remote: None, reference: REFERENCE.into() }
+    }
+}
+
+impl JournalPlace {
+    /// Reads the text of `journal:`; else says what is wrong with it, and gives a hint.
+    pub fn parse(text: &str) -> Result<Self, (String, &'static str)> {
+        let refuse = |(why, hint): (String, &'static str)| (format!("journal {text:?} {why}"), hint);
+        match text.split_once(':') {
+            Some(("file", dir)) => directory(dir).map(Self::Directory).map_err(|why| refuse((why.into(), HINT))),
+            None if text == "git" => Ok(Self::Git(GitPlace::default())),
+            Some(("git", place)) if has_password(place) => {
+                let hint = "take it out and change it: who can read this file has seen it; git asks its own credential helpers";
+                Err(("a password stands in journal:".into(), hint))
+            }
+            Some(("git", place)) => git(place).map(Self::Git).map_err(|why| refuse((why, GIT_HINT))),
+            Some(("s3" | "gs" | "az", _)) => Err(refuse(("is object storage, which is planned".into(), HINT))),
+            Some(_) | None => Err(refuse(("is neither a directory nor a ref in git".into(), HINT))),
+        }
+    }
+}
+
+fn directory(dir: &str) -> Result<String, &'static str> {
+    if dir.starts_with('/') {
+        return Err("is absolute, and a journal's directory is named from the root of the repository");
+    }
+    let parts: Vec<&str> = dir.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if parts.contains(&"..") {
+        return Err("holds \"..\", and a journal stays inside the repository");
+    }
+    if parts.iter().any(|part| part.eq_ignore_ascii_case(".git")) {
+        return Err("lies in .git, which belongs to git");
+    }
+    if parts.is_empty() {
+        return Err("is the repository itself");
+    }
+    if dir.contains(|c: char| c.is_control() || c == '\\') {
+        return Err("holds a backslash or a control character");
+    }
+    Ok(parts.join("/"))
+}
+
+fn git(place: &str) -> Result<GitPlace, String> {
+    let (remote, reference) = place.rsplit_once('#').unwrap_or((place, REFERENCE));
+    if !is_reference(reference) {
+        return Err(format!("names no ref: {reference:?} is not the full name of one"));
+    }
+    if let Some(public) = PUBLIC.iter().find(|public| reference.starts_with(**public)) {
+        return Err(format!("lies below {public}, where it would be fetched, shown and rewritten like other work"));
+    }
+    check_remote(remote)?;
+    Ok(GitPlace { remote: (!remote.is_empty()).then(|| remote.into()), reference: reference.into() })
+}
+
+/// By the rules of git-check-ref-format(1), and a little stricter.
+fn is_reference(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("refs/") else { return false };
+    let is_part =
+        |part: &str| !part.is_empty() && !part.starts_with(['.', '-']) && !part.ends_with(['.']) && !part.ends_with(".lock");
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    rest.contains('/') && rest.split('/').all(is_part) && rest.chars().all(is_letter) && !rest.contains("..")
+}
+
+/// What is written in a definition reaches the program git: only what names a repository may.
+fn check_remote(remote: &str) -> Result<(), String> {
+    if remote.starts_with('-') || remote.chars().any(|c| c.is_control() || c.is_whitespace()) || remote.contains("::") {
+        return Err("names no git repository".into());
+    }
+    let Some((scheme, rest)) = remote.split_once("://") else { return Ok(()) };
+    let is_known = ["https", "ssh", "file"].contains(&scheme) || is_loopback(scheme, rest);
+    if is_known && !rest.is_empty() && !rest.starts_with('-') { Ok(()) } else { Err(format!("can't be reached by {scheme}://")) }
+}
+
+/// In clear only to this very machine.
+fn is_loopback(scheme: &str, rest: &str) -> bool {
+    let host = rest.split(['/', ':']).next().unwrap_or_default();
+    scheme == "http" && ["127.0.0.1", "localhost"].contains(&host)
+}
+
+fn has_password(place: &str) -> bool {
+    let authority = place.split_once("://").and_then(|(_, rest)| rest.split('/').next());
+    authority.and_then(|authority| authority.rsplit_once('@')).is_some_and(|(user, _)| user.contains(':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn git(text: &str) -> (Option<String>, String) {
+        match JournalPlace::parse(text) {
+            Ok(JournalPlace::Git(place)) => (place.remote.as_deref().map(str::to_string), place.reference.to_string()),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_journal_is_a_directory_inside_the_repository() {
+        let place = JournalPlace::parse("file:./.isobar//journal/");
+        assert_eq!(place, Ok(JournalPlace::Directory(".isobar/journal".into())));
+        for (text, why) in [
+            ("file:../../j", "stays inside the repository"),
+            ("file:a/../b", "stays inside the repository"),
+            ("file:/etc/foo", "is absolute"),
+            ("file:.git/x", "belongs to git"),
+            ("file:a/.GIT/x", "belongs to git"),
+            ("file:./", "is the repository itself"),
+            ("file:a\\b", "holds a backslash"),
+        ] {
+            assert!(JournalPlace::parse(text).is_err_and(|(what, _)| what.contains(why)), "{text}");
+        }
+    }
+
+    #[test]
+    fn or_a_ref_of_a_git_repository() {
+        assert_eq!(git("git"), (None, REFERENCE.into()));
+        assert_eq!(git("git:#refs/isobar/prod"), (None, "refs/isobar/prod".into()));
+        for remote in ["https://example.test/a.git", "git@example.test:a.git", "../state.git", "file:///srv/a.git"] {
+            assert_eq!(git(&format!("git:{remote}")), (Some(remote.into()), REFERENCE.into()));
+        }
+        assert_eq!(git("git:/srv/a#b#refs/isobar/journal"), (Some("/srv/a#b".into()), REFERENCE.into()));
+        assert_eq!(git("git:http://127.0.0.1:80/a").0.as_deref(), Some("http://127.0.0.1:80/a"));
+    }
+
+    #[test]
+    fn what_names_no_place_is_refused_with_one_that_does() {
+        for (text, why) in [
+            ("", "is neither"),
+            ("git2", "is neither"),
+            ("ftp://x", "is neither"),
+            ("s3:foo", "is planned"),
+            ("git:#main", "names no ref"),
+            ("git:#refs/a..b/c", "names no ref"),
+            ("git:#refs/isobar/x.lock", "names no ref"),
+            ("git:#refs/heads/main", "lies below refs/heads/"),
+            ("git:--upload-pack=x", "names no git repository"),
+            ("git:ext::sh", "names no git repository"),
+            ("git:a b", "names no git repository"),
+            ("git:http://example.test/a", "can't be reached by http://"),
+            ("git:https://", "can't be reached"),
+            ("git:ssh://-o/x", "can't be reached"),
+            ("git:https://ann:hunter2@example.test/a", "a password stands in journal:"),
+        ] {
+            let (what, hint) = JournalPlace::parse(text).expect_err(text);
+            assert!(what.contains(why) && !what.contains("hunter2") && !hint.is_empty(), "{text}: {what}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The tip of the ref on a desk: looked at, changed by a push that is taken only when nobody was first, and read back when an answer
+//! is lost. Knows that a change is made once; not what it is.
+
+use super::GitSite;
+use super::draft::{Change, Draft};
+use super::fault::in_doubt;
+use super::known::Known;
+use super::program::Program;
+use super::reach::Reach;
+use super::wire::{Old, Pushed, Update, Wire};
+use crate::change::{Digest, Key};
+use crate::journal::Sealer;
+use crate::store::life::Here;
+use crate::store::{Location, StoreError};
+use git2::Repository;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Pushes of one change. Each that comes too late means that somebody else's came in time, so many writers all get on.
+const PUSHES_MAX: u32 = 60;
+/// Of them, those whose answer was lost, and looks that failed after them.
+const DOUBTS_MAX: u32 = 5;
+/// Between two pushes: from the first to the second, and at most.
+const PAUSE_FIRST: Duration = Duration::from_millis(4);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How long we let other processes of this clone go first; after that the ref itself decides.
+const TURN_MAX: Duration = Duration::from_secs(30);
+const TURN_POLL: Duration = Duration::from_millis(2);
+
+/// What stands around a push: nothing, or in tests something that loses it, or its answer.
+pub(super) type Around = dyn Fn(&mut dyn FnMut() -> Result<Pushed, StoreError>) -> Result<Pushed, StoreError> + Send + Sync;
+
+/// What one call works with.
+pub(super) struct Desk {
+    pub(super) place: Arc<str>,
+    pub(super) reference: Arc<str>,
+    pub(super) wire: Wire,
+    pub(super) repository: Repository,
+    cache: PathBuf,
+    pub(super) known: Known,
+    pub(super) here: Here,
+    pub(super) preview_sealer: Option<Sealer>,
+    around: Arc<Around>,
+    is_durable: bool,
+}
+
+/// What is to be done on the tip as it is now.
+pub(super) enum Plan<T> {
+    /// Nothing: it is there already.
+    Done(T),
+    Push(Change, T),
+}
+
+impl Desk {
+    pub(super) fn open(site: &GitSite, around: Arc<Around>, key: Option<&Key>) -> Result<Self, StoreError> {
+        let place: Arc<str> = format!("git:{}#{}", site.location.shown(), site.reference).into();
+        let cache = site.cache.join(Digest::of("git journal", &[&place]).short());
+        let wire = match &site.location {
+            Location::Disk(dir) => Wire::Disk(dir.clone()),
+            Location::Address(address) => {
+                let reach = Reach::new(address, &site.variables, &site.settings);
+                Wire::Program(Program { cache: cache.join("objects.git"), reach })
+            }
+        };
+        let repository = {
+            let _turn = matches!(wire, Wire::Program(_)).then(|| turn(&cache)); // the cache may have to be made
+            wire.objects(&place)?
+        };
+        let known = Known::nothing(place.clone(), key.map(Sealer::of_journal));
+        let preview_sealer = key.map(Sealer::of_previews);
+        let (reference, here) = (site.reference.clone(), Here::new(site.locks.clone()));
+        Ok(Self { place, reference, wire, repository, cache, known, here, preview_sealer, around, is_durable: false })
+    }
+
+    /// Verifies what came since the last look.
+    pub(super) fn look(&mut self) -> Result<(), StoreError> {
+        let _turn = self.turn_at_cache();
+        self.look_again()
+    }
+
+    fn look_again(&mut self) -> Result<(), StoreError> {
+        let tip = self.wire.look(&self.place, &self.repository, &self.reference, self.known.tip())?;
+        self.known.follow(&self.repository, tip)
+    }
+
+    /// A push tells as much as a look, when looking is a way through a network: if the tip is not what we know, it is refused.
+    fn may_guess(&self) -> bool {
+        self.known.has_looked() && matches!(self.wire, Wire::Program(_))
+    }
+
+    /// Lets other processes of this clone go first: they would only come too late, one after the other.
+    pub(super) fn turn(&self) -> Option<File> {
+        turn(&self.cache)
+    }
+
+    /// The same for who only reads, where others of this clone must not write to the cache meanwhile.
+    pub(super) fn turn_at_cache(&self) -> Option<File> {
+        match self.wire {
+            Wire::Disk(_) => None,
+            Wire::Program(_) => self.turn(),
+        }
+    }
+
+    pub(super) fn make_durable(&mut self) -> Result<(), StoreError> {
+        if !self.is_durable {
+            self.repository = self.wire.durable_objects(&self.place, &self.cache)?;
+            self.is_durable = true;
+        }
+        Ok(())
+    }
+
+    /// Makes a change on the tip, and makes it anew on each newer tip, until it is taken or there is nothing to do. It is made once,
+    /// whatever becomes of the answers.
+    pub(super) fn change<T>(&mut self, mut plan: impl FnMut(&Desk) -> Result<Plan<T>, StoreError>) -> Result<T, StoreError> {
+        let _turn = self.turn();
+        self.make_durable()?;
+        (self.known.tried, self.known.arrived) = (Vec::new(), None);
+        let mut doubts = 0;
+        let mut doubt: Option<StoreError> = None;
+        for push in 0..PUSHES_MAX {
+            if push > 0 {
+                std::thread::sleep(pause(push, self.known.chain.seq));
+            }
+            let looked = if push == 0 && self.may_guess() { Ok(()) } else { self.look_again() };
+            match looked {
+                Ok(()) => {}
+                Err(StoreError::Io { .. }) if doubt.is_some() && doubts < DOUBTS_MAX => {
+                    doubts += 1;
+                    continue;
+                }
+                Err(error) => return Err(if doubt.is_some() { in_doubt(error) } else { error }),
+            }
+            let (change, value) = match plan(self)? {
+                Plan::Done(value) => return Ok(value),
+                Plan::Push(change, value) => (change, value),
+            };
+            self.known.tried.extend(change.entries.last().map(|entry| entry.hash.clone()));
+            let draft = Draft::write(&self.place, &self.repository, &self.known, change)?;
+            let update = Update { reference: &self.reference, new: Some(draft.commit), old: Old::Just(self.known.tip()) };
+            match (self.around)(&mut || self.wire.push(&self.place, &self.repository, std::slice::from_ref(&update)))? {
+                Pushed::Done => {
+                    draft.adopt(&mut self.known);
+                    return Ok(value);
+                }
+                Pushed::Lost => {}
+                Pushed::Unsure(error) if doubts < DOUBTS_MAX => {
+                    doubts += 1;
+                    doubt = Some(error);
+                }
+                Pushed::Unsure(error) => return Err(in_doubt(error)),
+            }
+        }
+        Err(doubt.map_or_else(|| crowded(&self.place), in_doubt))
+    }
+}
+
+fn turn(cache: &Path) -> Option<File> {
+    std::fs::create_dir_all(cache).ok()?;
+    let file = File::create(cache.join("lock")).ok()?;
+    let until = Instant::now() + TURN_MAX;
+    while file.try_lock().is_err() && Instant::now() < until {
+        std::thread::sleep(TURN_POLL);
+    }
+    Some(file)
+}
+
+/// Longer each time, and not the same for two writers who met.
+fn pause(push: u32, seq: u64) -> Duration {
+    let salt = Digest::of("pause", &[&std::process::id().to_string(), &seq.to_string(), &push.to_string()]);
+    let part = u32::from_str_radix(&salt.as_str()[..4], 16).unwrap_or_default();
+    let whole = (PAUSE_FIRST * 2_u32.pow(push.min(10))).min(PAUSE_MAX);
+    whole / 2 + whole / 2 * part / 0x1_0000
+}
+
+fn crowded(place: &str) -> StoreError {
+    StoreError::Io {
+        what: format!("somebody else was first {PUSHES_MAX} times in a row at {place}; nothing was journalled"),
+        hint: Some("run the same command again; many runs at once are better one after the other".into()),
+    }
+}

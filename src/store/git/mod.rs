@@ -1,0 +1,233 @@
+//! The journal as a ref of a git repository, on a disk or behind https and ssh.
+//!
+//! Everything that is written is one commit on the tip, pushed so that it is taken only when the tip is still the one it stands on:
+//! appends, leases taken, leases given back. Who comes too late looks again, asks again whether its lease is its own, seals its entries
+//! anew and pushes again. When an answer is lost, the ref is read back: the hash of our last entry is in the chain, or it is not.
+//!
+//! The ref lies outside `refs/heads`: no checkout shows it, and no ordinary fetch brings it.
+
+mod acts;
+mod desk;
+mod draft;
+mod fault;
+mod known;
+mod leases;
+mod previews;
+mod program;
+mod reach;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use super::group::{Group, answer_all, blocking, covered, held, interrupted};
+use super::life::Life;
+use super::{Boxed, Held, Holder, Lease, Location, Store, StoreError, Stored};
+use crate::change::Key;
+use crate::journal::{Entry, Event, History};
+use crate::stack::TargetId;
+use desk::{Around, Desk};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use tokio::sync::oneshot;
+
+/// Where a journal in git lies, and what is needed to get there.
+#[derive(Clone, Debug)]
+pub struct GitSite {
+    pub location: Location,
+    pub reference: Arc<str>,
+    /// Of this clone, outside its work tree; what is in there may be deleted at any time.
+    pub cache: PathBuf,
+    /// Of this user on this machine: where runs keep the files that prove that they live.
+    pub locks: PathBuf,
+    /// The process's environment; of it, `git` gets what it needs.
+    pub variables: BTreeMap<String, String>,
+    /// Of the repository's own configuration.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A ref with a journal.
+pub struct GitStore {
+    bench: Arc<Bench>,
+}
+
+/// The part that the threads of the blocking calls share.
+struct Bench {
+    site: GitSite,
+    around: Arc<Around>,
+    key: Option<Key>,
+    desk: Mutex<Option<Desk>>,
+    /// Groups that wait for the next push, in the order in which they came.
+    waiting: Mutex<Vec<Group<u64>>>,
+}
+
+impl GitStore {
+    /// Opens the journal; the ref is made with the first entry or lease.
+    pub fn open(site: GitSite) -> Self {
+        Self::with(site, Arc::new(|push| push()))
+    }
+
+    fn with(site: GitSite, around: Arc<Around>) -> Self {
+        Self::new(site, around, None)
+    }
+
+    fn new(site: GitSite, around: Arc<Around>, key: Option<Key>) -> Self {
+        Self { bench: Arc::new(Bench { site, around, key, desk: Mutex::default(), waiting: Mutex::default() }) }
+    }
+
+    /// The same journal, whose entries and previews are sealed and whose seals are checked.
+    pub fn sealed_by(self, key: Option<&Key>) -> Self {
+        Self::new(self.bench.site.clone(), self.bench.around.clone(), key.cloned())
+    }
+
+    /// Says whether nothing was ever journalled there.
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        self.looking(|desk| Ok(desk.known.chain.seq == 0)).await
+    }
+
+    /// Works at the desk, where waiting for a disk, a lock or a network holds nobody up.
+    async fn working<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Desk) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let bench = self.bench.clone();
+        blocking(move || bench.at_desk(work)).await
+    }
+
+    /// The same, with the newest tip.
+    async fn looking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Desk) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.working(|desk| {
+            desk.look()?;
+            work(desk)
+        })
+        .await
+    }
+}
+
+impl Store for GitStore {
+    fn place(&self) -> String {
+        let GitSite { location, reference, .. } = &self.bench.site;
+        format!("git:{}#{reference}", location.shown())
+    }
+
+    fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(self.looking(|desk| {
+            let entries = desk.known.entries(&desk.repository)?;
+            desk.known.is_believed().map(|()| entries)
+        }))
+    }
+
+    fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
+        Box::pin(self.looking(|desk| desk.known.is_believed().map(|()| desk.known.history.clone())))
+    }
+
+    fn append<'a>(
+        &'a self,
+        events: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+        lease: Option<&'a Lease>,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async move {
+            if events.is_empty() {
+                return Ok(Vec::new());
+            }
+            let named = covered(&events, lease)?.cloned();
+            let claim = lease.and_then(|lease| lease.epochs.values().next().copied()).zip(named);
+            let (answer, answered) = oneshot::channel();
+            held(&self.bench.waiting).push(Group { events, run: run.clone(), at_ms, claim, answer });
+            let bench = self.bench.clone();
+            blocking(move || {
+                bench.write_waiting();
+                Ok(())
+            })
+            .await?;
+            answered.await.unwrap_or_else(|_| Err(interrupted()))
+        })
+    }
+
+    fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
+        let targets = targets.to_vec();
+        Box::pin(self.working(move |desk| desk.acquire(targets, holder)))
+    }
+
+    fn release<'a>(&'a self, lease: Lease) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(self.working(move |desk| desk.release(&lease)))
+    }
+
+    fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>> {
+        Box::pin(self.looking(|desk| {
+            let all = leases::all(&desk.place, &desk.repository, &desk.known)?;
+            let held = all.into_iter().filter(|lease| lease.life(&desk.here) != Life::Ended);
+            Ok(held.map(|lease| (lease.holder, lease.targets)).collect())
+        }))
+    }
+
+    fn free<'a>(
+        &'a self,
+        of: &'a str,
+        event: Event,
+        run: &'a Arc<str>,
+        at_ms: u64,
+    ) -> Boxed<'a, Result<Vec<TargetId>, StoreError>> {
+        let (of, run) = (of.to_string(), run.clone());
+        Box::pin(self.working(move |desk| desk.free(&of, &event, &run, at_ms)))
+    }
+
+    fn may_append<'a>(&'a self) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(self.looking(|desk| desk.wire.may_push(&desk.place, &desk.repository, &desk.reference, desk.known.tip())))
+    }
+
+    fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>> {
+        let stored = stored.clone();
+        Box::pin(self.working(move |desk| {
+            let _turn = desk.turn();
+            desk.make_durable()?;
+            previews::save(desk, stored)
+        }))
+    }
+
+    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.working(|desk| {
+            let _turn = desk.turn_at_cache();
+            previews::saved(desk)
+        }))
+    }
+}
+
+impl Bench {
+    fn at_desk<T>(&self, work: impl FnOnce(&mut Desk) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut desk = held(&self.desk);
+        match &mut *desk {
+            Some(desk) => work(desk),
+            none => work(none.insert(Desk::open(&self.site, self.around.clone(), self.key.as_ref())?)),
+        }
+    }
+
+    /// Pushes every group that waits with one commit: many appends at once cost one way to the repository.
+    fn write_waiting(&self) {
+        let mut groups = Vec::new();
+        let written = self.at_desk(|desk| {
+            groups = std::mem::take(&mut *held(&self.waiting));
+            if groups.is_empty() { Ok(BTreeMap::new()) } else { desk.append(&groups) }
+        });
+        if written.is_err() && groups.is_empty() {
+            groups = std::mem::take(&mut *held(&self.waiting)); // there was no desk to take them to
+        }
+        let mut sealed = match written {
+            Ok(sealed) => sealed,
+            Err(error) => return answer_all(groups.into_iter().map(|group| (group.answer, Err(error.clone())))),
+        };
+        answer_all(groups.into_iter().enumerate().map(|(nth, group)| {
+            let said = match (sealed.remove(&nth), group.claim) {
+                (Some(said), _) => said,
+                (None, Some((_, target))) => Err(StoreError::Fenced(target)),
+                (None, None) => Err(interrupted()),
+            };
+            (group.answer, said)
+        }));
+    }
+}

@@ -1,0 +1,237 @@
+//! The program `git`, for repositories that are on no disk of ours: https and ssh, with the credentials that git finds. Knows its
+//! arguments and its words; not what is fetched and pushed.
+//!
+//! Objects come to a bare repository of our own inside `.git/isobar`, a cache: it may be deleted at any time, and nothing of it is
+//! believed without its hash. The newest commit is fetched alone, without the ones before it.
+
+use super::fault::{MAY_NOT_WRITE, git_failed};
+use super::known::Tip;
+use super::reach::Reach;
+use super::wire::{Old, Pushed, Update, find};
+use crate::process::{self, Command, Exit};
+use crate::store::StoreError;
+use git2::{Oid, Repository, RepositoryInitOptions};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::future::pending;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// For one call: a journal of gigabytes over a slow line, and an end to a server that says nothing.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// Where the ref is kept in the cache.
+const SEEN: &str = "refs/isobar/seen";
+
+/// `git`, and the repository that it is to reach.
+pub(super) struct Program {
+    pub(super) cache: PathBuf,
+    pub(super) reach: Reach,
+}
+
+impl Program {
+    /// Opens the cache, and makes it if it is not there.
+    pub(super) fn cache(&self, place: &str) -> Result<Repository, StoreError> {
+        let mut options = RepositoryInitOptions::new();
+        options.bare(true).no_reinit(false).external_template(false);
+        Repository::init_opts(&self.cache, &options)
+            .map_err(|error| git_failed(place, "opening the cache of the journal", &error))
+    }
+
+    pub(super) fn look(&self, place: &str, cache: &Repository, reference: &str, known: Tip) -> Result<Tip, StoreError> {
+        if known.is_some() {
+            let exit = self.run(&["ls-remote", "--quiet", "--", &self.reach.address, reference])?;
+            if !exit.is_success() {
+                return Err(self.unreadable(place, &exit));
+            }
+            let found = exit.stdout.lines().find_map(|line| line.split_once('\t').filter(|(_, name)| *name == reference));
+            let tip = found.and_then(|(id, _)| Oid::from_str(id).ok());
+            if tip == known || tip.is_none() {
+                return Ok(tip);
+            }
+        }
+        let refspec = format!("+{reference}:{SEEN}");
+        let exit = self.run(&[
+            "fetch",
+            "--quiet",
+            "--depth=1",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--",
+            &self.reach.address,
+            &refspec,
+        ])?;
+        match exit.is_success() {
+            true => find(place, cache, SEEN),
+            false if exit.stderr.contains("couldn't find remote ref") => Ok(None),
+            false => Err(self.unreadable(place, &exit)),
+        }
+    }
+
+    /// Brings every ref below `prefix` to the cache, under its own name, and lets those go that are gone.
+    pub(super) fn fetch_all(&self, place: &str, cache: &Repository, prefix: &str) -> Result<(), StoreError> {
+        let exit = self.run(&["ls-remote", "--quiet", "--", &self.reach.address, &format!("{prefix}*")])?;
+        if !exit.is_success() {
+            return Err(self.unreadable(place, &exit));
+        }
+        let there: BTreeMap<&str, &str> =
+            exit.stdout.lines().filter_map(|line| line.split_once('\t')).map(|(id, name)| (name, id)).collect();
+        let failed = |error: git2::Error| git_failed(place, "listing refs", &error);
+        let mut missing: BTreeSet<&str> = there.keys().copied().filter(|name| name.starts_with(prefix)).collect();
+        for reference in cache.references_glob(&format!("{prefix}*")).map_err(failed)? {
+            let mut reference = reference.map_err(failed)?;
+            let id = reference.target().map(|id| id.to_string());
+            match reference.name().ok().and_then(|name| there.get_key_value(name)) {
+                Some((name, at)) if id.as_deref() == Some(*at) => drop(missing.remove(name)),
+                Some(_) => {}
+                None => reference.delete().map_err(failed)?,
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let refspecs: Vec<String> = missing.iter().map(|name| format!("+{name}:{name}")).collect();
+        let mut arguments =
+            vec!["fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--", &self.reach.address];
+        arguments.extend(refspecs.iter().map(String::as_str));
+        let exit = self.run(&arguments)?;
+        if exit.is_success() { Ok(()) } else { Err(self.unreadable(place, &exit)) }
+    }
+
+    /// A push that is not forced is a compare-and-swap: the server takes it when the ref is what our commit stands on.
+    pub(super) fn push(&self, place: &str, cache: &Repository, updates: &[Update<'_>]) -> Result<Pushed, StoreError> {
+        let spec = |update: &Update<'_>| match (update.new, update.old) {
+            (Some(new), Old::Just(_)) => format!("{new}:{}", update.reference),
+            (Some(new), Old::Any) => format!("+{new}:{}", update.reference),
+            (None, Old::Just(_) | Old::Any) => format!(":{}", update.reference),
+        };
+        let specs: Vec<String> = updates.iter().map(spec).collect();
+        let mut arguments = vec!["push", "--quiet", "--porcelain", "--no-verify", "--", &self.reach.address];
+        arguments.extend(specs.iter().map(String::as_str));
+        let exit = self.run(&arguments)?;
+        if !exit.is_success() {
+            return self.not_pushed(place, &exit);
+        }
+        for update in updates.iter().filter(|update| matches!(update.old, Old::Just(_))) {
+            // So that the next fetch brings only what comes after it; it costs time when it fails, and nothing else.
+            let _ = update.new.map(|new| cache.reference(SEEN, new, true, "isobar"));
+        }
+        Ok(Pushed::Done)
+    }
+
+    /// Greets the server as a push would, which asks whether we may.
+    pub(super) fn may_push(&self, place: &str, cache: &Repository, reference: &str, tip: Tip) -> Result<(), StoreError> {
+        let failed = |error: git2::Error| git_failed(place, "trying a push", &error);
+        let commit = match tip {
+            Some(tip) => tip,
+            None => {
+                let tree =
+                    cache.treebuilder(None).and_then(|tree| tree.write()).and_then(|id| cache.find_tree(id)).map_err(failed)?;
+                let who = git2::Signature::new("isobar", "isobar@localhost", &git2::Time::new(0, 0)).map_err(failed)?;
+                cache.commit(None, &who, &who, "A journal without entries", &tree, &[]).map_err(failed)?
+            }
+        };
+        let spec = format!("{commit}:{reference}");
+        let exit = self.run(&["push", "--quiet", "--porcelain", "--no-verify", "--dry-run", "--", &self.reach.address, &spec])?;
+        if exit.is_success() {
+            return Ok(());
+        }
+        match self.not_pushed(place, &exit)? {
+            Pushed::Done | Pushed::Lost => Ok(()), // it was let in
+            Pushed::Unsure(error) => Err(error),
+        }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<Exit, StoreError> {
+        let argv: Vec<OsString> = std::iter::once(&"git").chain(arguments).map(OsString::from).collect();
+        let env = self.reach.environment(&self.cache);
+        let mask = |text: &str| self.reach.mask(text);
+        let command = Command { argv: &argv, env: &env, dir: &self.cache, deadline: DEADLINE, mask: &mask };
+        let ran = tokio::runtime::Handle::current().block_on(process::run(command, pending()));
+        ran.map_err(|failure| match failure.source.kind() {
+            ErrorKind::NotFound => StoreError::Io {
+                what: "the program git is not there, and the journal's repository is reached with it".into(),
+                hint: Some("install git 2.31 or newer, or keep the journal in a directory: journal: file:DIR".into()),
+            },
+            _ => StoreError::Io { what: format!("{failure}: {}", failure.source), hint: None },
+        })
+    }
+
+    fn unreadable(&self, place: &str, exit: &Exit) -> StoreError {
+        let hint = match exit.stderr.as_str() {
+            said if is_unknown(said) => UNKNOWN,
+            said if is_forbidden(said) => {
+                "the journal is read from there: use credentials that may read it (on GitHub Actions GITHUB_TOKEN)"
+            }
+            _ => "see whether the address is right and reachable (git ls-remote), then run the same command again",
+        };
+        StoreError::Io { what: format!("reading the journal at {place}: {}", self.said(exit)), hint: Some(hint.into()) }
+    }
+
+    /// Tells a push that came too late from one that is not allowed, and from one whose end nobody knows.
+    fn not_pushed(&self, place: &str, exit: &Exit) -> Result<Pushed, StoreError> {
+        let refused = exit.stdout.lines().find(|line| line.starts_with('!'));
+        let error = |hint: &str| StoreError::Io {
+            what: format!("pushing the journal to {place}: {}", refused.map_or_else(|| self.said(exit), str::to_string)),
+            hint: Some(hint.into()),
+        };
+        if refused.is_some_and(is_late) {
+            return Ok(Pushed::Lost);
+        }
+        if refused.is_some_and(|line| line.contains("[remote rejected]")) {
+            return Err(error(
+                "the server does not take that ref: see its rules and hooks, or set another `journal:` in isobar.yaml",
+            ));
+        }
+        match exit.stderr.as_str() {
+            said if is_unknown(said) => Err(error(UNKNOWN)),
+            said if is_forbidden(said) => Err(error(MAY_NOT_WRITE)),
+            _ => {
+                Ok(Pushed::Unsure(error("see whether the address is reachable (git ls-remote), then run the same command again")))
+            }
+        }
+    }
+
+    /// The last lines of what it said, or how it ended.
+    fn said(&self, exit: &Exit) -> String {
+        if exit.timed_out {
+            return format!("git said nothing for {} s", DEADLINE.as_secs());
+        }
+        let lines: Vec<&str> = exit.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+        match lines.as_slice() {
+            [] => format!("git ended with {:?}", exit.code.or(exit.signal)),
+            lines => lines[lines.len().saturating_sub(3)..].join("; "),
+        }
+    }
+}
+
+const UNKNOWN: &str = "give it credentials: GITHUB_TOKEN in the environment, git's own credential helper, or a key for ssh";
+
+/// The ref is not what our commit stands on, or somebody is changing it.
+fn is_late(line: &str) -> bool {
+    [
+        "fetch first",
+        "non-fast-forward",
+        "stale info",
+        "failed to update ref",
+        "cannot lock ref",
+        "incorrect old value",
+        "already exists",
+    ]
+    .iter()
+    .any(|words| line.contains(words))
+}
+
+fn is_unknown(said: &str) -> bool {
+    ["could not read Username", "could not read Password", "Authentication failed", "Permission denied (publickey", " 401"]
+        .iter()
+        .any(|words| said.contains(words))
+}
+
+fn is_forbidden(said: &str) -> bool {
+    let said = said.to_lowercase();
+    [" 403", "permission", "not granted", "denied", "read-only", "not authorized", "forbidden"]
+        .iter()
+        .any(|words| said.contains(words))
+}

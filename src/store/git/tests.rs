@@ -1,0 +1,343 @@
+//! What only a ref can suffer: answers that are lost, races between clones, hands that rewrite it, hosts that cannot be asked.
+
+use super::draft::{Change, Draft};
+use super::known::Known;
+use super::wire::Pushed;
+use super::*;
+use crate::journal::{Chain, SCHEMA};
+use crate::review::User;
+use crate::store::life::Here;
+use crate::store::places::{site, tip};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tempfile::TempDir;
+
+/// A bare repository with room for clones beside it.
+fn origin() -> TempDir {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    git2::Repository::init_bare(dir.path().join("deep/origin.git")).expect("it has room");
+    dir
+}
+
+fn at(dir: &Path) -> GitSite {
+    site(dir, Location::Disk(dir.join("deep/origin.git")))
+}
+
+fn open(dir: &Path) -> GitStore {
+    GitStore::open(at(dir))
+}
+
+/// A clone of its own, which meets the others only at the ref.
+fn clone_of(dir: &Path, name: &str) -> GitStore {
+    GitStore::open(GitSite { cache: dir.join(name), ..at(dir) })
+}
+
+fn paused(reason: &str) -> Event {
+    Event::Paused { by: User("ann".into()), reason: reason.into() }
+}
+
+fn freed() -> Event {
+    Event::Freed { of: "one".into(), by: User("ann".into()), reason: "its job was cancelled".into() }
+}
+
+fn holder(run: &str) -> Holder {
+    Holder { run: run.into(), host: "here".into(), pid: std::process::id(), since_ms: 5, job: None }
+}
+
+fn ids(targets: &[&str]) -> Vec<TargetId> {
+    targets.iter().map(|target| target.parse().expect("a target")).collect()
+}
+
+async fn append(store: &GitStore, reason: &str) -> Result<usize, StoreError> {
+    store.append(vec![paused(reason)], &"run".into(), 7, None).await.map(|entries| entries.len())
+}
+
+async fn reasons(dir: &Path) -> Vec<String> {
+    let reason = |entry: &Entry| match &entry.event {
+        Event::Paused { reason, .. } | Event::Freed { reason, .. } => reason.to_string(),
+        other => panic!("nobody appended {other:?}"),
+    };
+    open(dir).read().await.expect("it is whole").iter().map(reason).collect()
+}
+
+fn cut() -> StoreError {
+    StoreError::Io { what: "the line was cut".into(), hint: None }
+}
+
+/// A store whose first `times` pushes arrive, and whose answers do not.
+fn deaf(dir: &Path, times: usize) -> GitStore {
+    let left = AtomicUsize::new(times);
+    let around = move |push: &mut dyn FnMut() -> Result<Pushed, StoreError>| {
+        let answer = push()?;
+        let lost = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        Ok(if lost { Pushed::Unsure(cut()) } else { answer })
+    };
+    GitStore::with(at(dir), Arc::new(around))
+}
+
+/// A store whose first `times` pushes never arrive.
+fn mute(dir: &Path, times: usize) -> GitStore {
+    let left = AtomicUsize::new(times);
+    let around = move |push: &mut dyn FnMut() -> Result<Pushed, StoreError>| {
+        let lost = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if lost { Ok(Pushed::Unsure(cut())) } else { push() }
+    };
+    GitStore::with(at(dir), Arc::new(around))
+}
+
+#[tokio::test]
+async fn a_push_whose_answer_is_lost_is_there_once() {
+    for lost in 1..=3 {
+        for make in [deaf, mute] {
+            let dir = origin();
+            let store = make(dir.path(), lost);
+            assert_eq!(append(&store, "a").await, Ok(1));
+            assert_eq!(append(&store, "b").await, Ok(1));
+            assert_eq!(reasons(dir.path()).await, ["a", "b"], "{lost} lost");
+            assert_eq!(store.history().await.expect("whole").paused().map(|(_, reason)| reason), Some("b"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_found_below_what_others_wrote_since() {
+    let dir = origin();
+    append(&open(dir.path()), "before").await.expect("it has room");
+    let path = dir.path().to_path_buf();
+    let first = AtomicUsize::new(0);
+    let around = move |push: &mut dyn FnMut() -> Result<Pushed, StoreError>| {
+        let answer = push()?;
+        if first.fetch_add(1, Ordering::SeqCst) > 0 {
+            return Ok(answer);
+        }
+        let other = clone_of(&path, "other");
+        for reason in ["c", "d"] {
+            tokio::runtime::Handle::current().block_on(append(&other, reason)).expect("it has room");
+        }
+        Ok(Pushed::Unsure(cut()))
+    };
+    let store = GitStore::with(at(dir.path()), Arc::new(around));
+    let group = vec![paused("a"), paused("b")];
+    let sealed = store.append(group, &"run".into(), 7, None).await.expect("it is found");
+    assert_eq!(sealed.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(reasons(dir.path()).await, ["before", "a", "b", "c", "d"]);
+    append(&store, "e").await.expect("it goes on");
+    assert_eq!(reasons(dir.path()).await.last().map(String::as_str), Some("e"));
+}
+
+#[tokio::test]
+async fn leases_survive_lost_answers_too() {
+    for make in [deaf, mute] {
+        let dir = origin();
+        let store = make(dir.path(), 2);
+        let lease = store.acquire(&ids(&["a@prod/x"]), holder("one")).await.expect("nobody has it");
+        assert_eq!(open(dir.path()).holders().await.map(|held| held.len()), Ok(1));
+        let again = make(dir.path(), 2);
+        again.release(lease).await.expect("it is ours");
+        assert_eq!(open(dir.path()).holders().await, Ok(vec![]));
+        open(dir.path()).acquire(&ids(&["a@prod/x"]), holder("two")).await.expect("it is free");
+    }
+}
+
+#[tokio::test]
+async fn who_is_never_answered_is_told_that_nobody_knows() {
+    let dir = origin();
+    let refused = append(&mute(dir.path(), usize::MAX), "a").await;
+    assert!(matches!(&refused, Err(StoreError::Io { what, .. }) if what.contains("not sure")), "{refused:?}");
+    assert_eq!(reasons(dir.path()).await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn clones_that_meet_only_at_the_ref_lose_nothing() {
+    let dir = origin();
+    let clones: Vec<GitStore> = (0..4).map(|nth| clone_of(dir.path(), &format!("clone{nth}"))).collect();
+    let write = |(nth, store): (usize, GitStore)| async move {
+        for at in 0..5 {
+            append(&store, &format!("{nth} {at}")).await.expect("somebody gets on, and so do all");
+        }
+    };
+    let tasks: Vec<_> = clones.into_iter().enumerate().map(|clone| tokio::spawn(write(clone))).collect();
+    for task in tasks {
+        task.await.expect("it wrote");
+    }
+    let mut read = reasons(dir.path()).await;
+    for nth in 0..4 {
+        let own: Vec<&String> = read.iter().filter(|reason| reason.starts_with(&format!("{nth} "))).collect();
+        assert!(own.is_sorted(), "{own:?}");
+    }
+    read.sort();
+    let expected: Vec<String> = (0..4).flat_map(|nth| (0..5).map(move |at| format!("{nth} {at}"))).collect();
+    assert_eq!(read, expected);
+}
+
+#[tokio::test]
+async fn a_writer_who_is_late_asks_again_whether_its_lease_is_its_own() {
+    let dir = origin();
+    let (slow, quick) = (clone_of(dir.path(), "slow"), clone_of(dir.path(), "quick"));
+    let lease = slow.acquire(&ids(&["a@prod/x"]), holder("one")).await.expect("nobody has it");
+    let Lease { run, epochs, guard } = lease;
+    drop(guard); // as if its process had ended, and came back
+    let _newer = quick.acquire(&ids(&["a@prod/x"]), holder("two")).await.expect("its owner ended");
+    let stale = Lease { run, epochs, guard: None };
+    let refused = slow.append(vec![paused("x")], &"one".into(), 7, Some(&stale)).await;
+    assert_eq!(refused, Err(StoreError::Fenced(ids(&["a@prod/x"]).remove(0))));
+    assert_eq!(reasons(dir.path()).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_ref_that_was_moved_back_rewritten_or_removed_is_broken_for_who_knew_more() {
+    let dir = origin();
+    append(&open(dir.path()), "a").await.expect("it has room");
+    let (repository, first) = tip(dir.path());
+    let knows = open(dir.path());
+    append(&knows, "b").await.expect("it has room");
+    let set = |id| repository.reference("refs/isobar/journal", id, true, "by hand").map(drop).expect("it can be moved");
+    let broken = |read: Result<History, StoreError>| matches!(read, Err(StoreError::Broken { .. }));
+
+    set(first);
+    assert!(broken(knows.history().await), "moved back");
+    assert!(matches!(append(&knows, "c").await, Err(StoreError::Broken { .. })));
+    append(&open(dir.path()), "another b").await.expect("who knows nothing sees a chain that holds");
+    assert!(broken(knows.history().await), "rewritten");
+    repository.find_reference("refs/isobar/journal").and_then(|mut it| it.delete()).expect("it can be removed");
+    assert!(broken(knows.history().await), "removed");
+}
+
+#[tokio::test]
+async fn a_ref_that_cannot_be_read_is_no_empty_journal() {
+    let dir = origin();
+    append(&open(dir.path()), "a").await.expect("it has room");
+    std::fs::write(dir.path().join("deep/origin.git/refs/isobar/journal"), "").expect("it is ours");
+    let read = open(dir.path()).read().await;
+    assert!(matches!(read, Err(StoreError::Broken { .. })), "{read:?}");
+    assert!(append(&open(dir.path()), "b").await.is_err());
+}
+
+#[tokio::test]
+async fn objects_that_a_crash_left_without_the_ref_are_nothing() {
+    let dir = origin();
+    append(&open(dir.path()), "a").await.expect("it has room");
+    let died = GitStore::with(at(dir.path()), Arc::new(|_| Err(cut()))); // written, and never pushed
+    assert_eq!(append(&died, "lost").await, Err(cut()));
+    assert_eq!(reasons(dir.path()).await, ["a"]);
+    append(&open(dir.path()), "b").await.expect("it goes on");
+    assert_eq!(reasons(dir.path()).await, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_by_readers_and_writers() {
+    let dir = origin();
+    let repository = git2::Repository::open_bare(dir.path().join("deep/origin.git")).expect("it was made");
+    let mut change = Change::on(&Known::nothing("here".into(), None), "From the future".into());
+    let mut entry = Chain::empty().seal(paused("a"), &"run".into(), 7);
+    entry.schema = SCHEMA + 1;
+    change.entries.push(entry);
+    let draft = Draft::write("here", &repository, &Known::nothing("here".into(), None), change).expect("it has room");
+    repository.reference("refs/isobar/journal", draft.commit, true, "by hand").expect("it has room");
+    assert_eq!(open(dir.path()).read().await, Err(StoreError::Newer(SCHEMA + 1)));
+    assert_eq!(append(&open(dir.path()), "b").await, Err(StoreError::Newer(SCHEMA + 1)));
+}
+
+#[tokio::test]
+async fn files_of_entries_stay_few_and_what_is_old_is_not_written_again() {
+    let dir = origin();
+    let repository = git2::Repository::open_bare(dir.path().join("deep/origin.git")).expect("it was made");
+    let mut known = Known::nothing("here".into(), None);
+    let mut written = 0;
+    for at in 0..200 {
+        let mut change = Change::on(&known, String::new());
+        change.entries = change.chain.seal_group(vec![paused(&format!("{at:04}"))], &"run".into(), at);
+        let draft = Draft::write("here", &repository, &known, change).expect("it has room");
+        draft.adopt(&mut known);
+        written += known.parts.last().map_or(0, |part| part.size);
+        assert!(known.parts.len() <= 10, "{} files after {at} appends", known.parts.len());
+    }
+    let whole: usize = known.parts.iter().map(|part| part.size).sum();
+    assert!(written < 10 * whole, "{written} bytes were written for {whole}");
+    let tip = known.tip();
+    let mut reader = Known::nothing("here".into(), None);
+    reader.follow(&repository, tip).expect("it is whole");
+    assert_eq!((reader.chain.seq, reader.entries(&repository).map(|entries| entries.len())), (200, Ok(200)));
+}
+
+#[tokio::test]
+async fn what_another_machine_holds_is_freed_by_the_word_of_somebody_and_not_by_time() {
+    let dir = origin();
+    let store = open(dir.path());
+    let lease = store.acquire(&ids(&["a@prod/x", "b@prod/x"]), holder("one")).await.expect("nobody has them");
+    std::mem::forget(lease);
+    let elsewhere = elsewhere(dir.path());
+    let refused = elsewhere.acquire(&ids(&["b@prod/x"]), holder("two")).await.err();
+    let target = ids(&["b@prod/x"]).remove(0);
+    assert_eq!(refused, Some(StoreError::Held { target, holder: Box::new(holder("one")), is_proven: false }));
+    assert_eq!(elsewhere.holders().await.map(|held| held.len()), Ok(1));
+
+    assert_eq!(elsewhere.free("one", freed(), &"two".into(), 9).await, Ok(ids(&["a@prod/x", "b@prod/x"])));
+    assert_eq!(reasons(dir.path()).await, ["its job was cancelled"]);
+    assert!(elsewhere.acquire(&ids(&["b@prod/x"]), holder("two")).await.is_ok());
+    assert!(elsewhere.free("one", freed(), &"two".into(), 9).await.is_err(), "once is enough");
+}
+
+/// The journal as another machine sees it: what was left by processes of this one says nothing there.
+fn elsewhere(dir: &Path) -> GitStore {
+    let store = clone_of(dir, "elsewhere");
+    let mut desk = Desk::open(&store.bench.site, store.bench.around.clone(), None).expect("it is there");
+    desk.here = Here::of_another_boot(dir.join("elsewhere/state"));
+    *held(&store.bench.desk) = Some(desk);
+    store
+}
+
+#[tokio::test]
+async fn a_release_by_word_survives_a_lost_answer() {
+    for make in [deaf, mute] {
+        let dir = origin();
+        let lease = open(dir.path()).acquire(&ids(&["a@prod/x"]), holder("one")).await.expect("nobody has it");
+        drop(lease);
+        let freed_now = make(dir.path(), 1).free("one", freed(), &"two".into(), 9).await;
+        assert_eq!(freed_now, Ok(ids(&["a@prod/x"])));
+        assert_eq!(reasons(dir.path()).await, ["its job was cancelled"]);
+    }
+}
+
+#[tokio::test]
+async fn fifty_sets_of_previews_are_kept_beside_the_journal_and_the_oldest_goes() {
+    let dir = origin();
+    let store = open(dir.path());
+    for at_ms in 0..53 {
+        let unseen = crate::change::Unseen::new(ids(&["a@prod/x"]).remove(0), crate::change::UnseenReason::Cancelled);
+        let head = Some(format!("{at_ms:07x}").into());
+        let set = Stored { head, base: "base".into(), at_ms, first_ms: at_ms, previews: vec![Err(unseen)], whole: None };
+        store.save(&set).await.expect("it has room");
+    }
+    let kept: Vec<u64> = store.saved().await.expect("readable").iter().map(|set| set.at_ms).collect();
+    assert_eq!(kept, (3..53).collect::<Vec<_>>());
+    let repository = git2::Repository::open_bare(dir.path().join("deep/origin.git")).expect("it was made");
+    let names = repository.references().expect("readable").names().flatten().map(str::to_string).collect::<Vec<_>>();
+    assert!(names.len() == 50 && names.iter().all(|name| name.starts_with("refs/isobar/previews/")), "{names:?}");
+}
+
+#[test]
+fn previews_stand_beside_their_own_journal() {
+    assert_eq!(previews::prefix("refs/isobar/journal"), "refs/isobar/previews/");
+    assert_eq!(previews::prefix("refs/isobar/prod"), "refs/isobar/prod-previews/");
+}
+
+#[tokio::test]
+async fn a_repository_that_is_not_there_is_named() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let refused = open(dir.path()).read().await;
+    assert!(matches!(&refused, Err(StoreError::Io { what, hint: Some(_) }) if what.contains("origin.git")), "{refused:?}");
+}
+
+#[tokio::test]
+async fn without_git_a_journal_elsewhere_says_what_is_missing() {
+    let dir = origin();
+    let address = Location::Address("https://git.example.test/a.git".into());
+    let mut site = site(dir.path(), address);
+    site.variables.insert("PATH".into(), "/nowhere".into());
+    let refused = GitStore::open(site).read().await;
+    assert!(
+        matches!(&refused, Err(StoreError::Io { what, hint: Some(hint) }) if what.contains("git") && hint.contains("install")),
+        "{refused:?}"
+    );
+}

@@ -1,0 +1,159 @@
+//! The way to the repository that holds the ref: straight, where it lies on a disk of this machine, or through the program `git`.
+//! Knows refs and objects; not what they hold.
+
+use super::fault::{MAY_NOT_WRITE, git_failed};
+use super::known::Tip;
+use super::program::Program;
+use crate::store::StoreError;
+use git2::{ConfigLevel, ErrorCode, Oid, Repository};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// One ref that is to be changed.
+pub(super) struct Update<'a> {
+    pub(super) reference: &'a str,
+    /// `None` removes it.
+    pub(super) new: Option<Oid>,
+    /// What it must be now.
+    pub(super) old: Old,
+}
+
+/// What a ref must be for an update of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Old {
+    /// This, or not there: else somebody was first.
+    Just(Tip),
+    /// Whatever it is.
+    Any,
+}
+
+/// How a push ended.
+#[derive(Debug)]
+pub(super) enum Pushed {
+    Done,
+    /// Somebody else was first: nothing was changed.
+    Lost,
+    /// The answer was lost.
+    Unsure(StoreError),
+}
+
+/// The way, and where it leads.
+pub(super) enum Wire {
+    Disk(PathBuf),
+    Program(Program),
+}
+
+impl Wire {
+    /// Opens the repository in which the objects are read.
+    pub(super) fn objects(&self, place: &str) -> Result<Repository, StoreError> {
+        match self {
+            Self::Disk(dir) => {
+                Repository::open(dir).map_err(|error| git_failed(place, "opening the journal's repository", &error))
+            }
+            Self::Program(program) => program.cache(place),
+        }
+    }
+
+    /// The same for writing: what is written into a repository that others count on survives a power cut.
+    pub(super) fn durable_objects(&self, place: &str, cache: &Path) -> Result<Repository, StoreError> {
+        let repository = self.objects(place)?;
+        match self {
+            Self::Disk(_) => durable(&repository, cache).map_err(|error| git_failed(place, "preparing to write", &error))?,
+            Self::Program(_) => {} // a cache: what counts is what the server took
+        }
+        Ok(repository)
+    }
+
+    /// Looks where the ref is, and brings here what is needed to read it.
+    pub(super) fn look(&self, place: &str, repository: &Repository, reference: &str, known: Tip) -> Result<Tip, StoreError> {
+        match self {
+            Self::Disk(_) => find(place, repository, reference),
+            Self::Program(program) => program.look(place, repository, reference, known),
+        }
+    }
+
+    /// Changes refs. All of `updates` that must be something now are one.
+    pub(super) fn push(&self, place: &str, repository: &Repository, updates: &[Update<'_>]) -> Result<Pushed, StoreError> {
+        match self {
+            Self::Disk(_) => {
+                for update in updates {
+                    match set(repository, update) {
+                        Ok(()) => {}
+                        Err(error) if is_lost(&error) => return Ok(Pushed::Lost),
+                        Err(error) => return Err(git_failed(place, "changing the ref", &error)),
+                    }
+                }
+                Ok(Pushed::Done)
+            }
+            Self::Program(program) => program.push(place, repository, updates),
+        }
+    }
+
+    /// Lists the refs whose names begin with `prefix`, with their objects here.
+    pub(super) fn list(&self, place: &str, repository: &Repository, prefix: &str) -> Result<BTreeMap<String, Oid>, StoreError> {
+        if let Self::Program(program) = self {
+            program.fetch_all(place, repository, prefix)?;
+        }
+        let failed = |error: git2::Error| git_failed(place, "listing refs", &error);
+        let mut found = BTreeMap::new();
+        for reference in repository.references_glob(&format!("{prefix}*")).map_err(failed)? {
+            let reference = reference.map_err(failed)?;
+            if let (Ok(name), Some(target)) = (reference.name(), reference.target()) {
+                found.insert(name.to_string(), target);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Asks whether a push would be let in, without one.
+    pub(super) fn may_push(&self, place: &str, repository: &Repository, reference: &str, tip: Tip) -> Result<(), StoreError> {
+        match self {
+            Self::Disk(_) => [repository.path().join("objects"), repository.path().to_path_buf()].iter().try_for_each(|dir| {
+                tempfile::tempfile_in(dir).map(drop).map_err(|error| StoreError::Io {
+                    what: format!("writing to the journal at {place}: {}: {error}", dir.display()),
+                    hint: Some(MAY_NOT_WRITE.into()),
+                })
+            }),
+            Self::Program(program) => program.may_push(place, repository, reference, tip),
+        }
+    }
+}
+
+/// A ref that cannot be read is an error, never one that is not there.
+pub(super) fn find(place: &str, repository: &Repository, reference: &str) -> Result<Tip, StoreError> {
+    match repository.refname_to_id(reference) {
+        Ok(id) => Ok(Some(id)),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(git_failed(place, "reading the ref", &error)),
+    }
+}
+
+fn set(repository: &Repository, update: &Update<'_>) -> Result<(), git2::Error> {
+    let why = "isobar";
+    match (update.new, update.old) {
+        (Some(new), Old::Just(Some(old))) => repository.reference_matching(update.reference, new, true, old, why).map(drop),
+        (Some(new), Old::Just(None)) => repository.reference(update.reference, new, false, why).map(drop),
+        (Some(new), Old::Any) => repository.reference(update.reference, new, true, why).map(drop),
+        (None, Old::Just(_) | Old::Any) => match repository.find_reference(update.reference) {
+            Ok(mut reference) => reference.delete(),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// Somebody changed the ref since we looked, or is about to.
+fn is_lost(error: &git2::Error) -> bool {
+    [ErrorCode::Modified, ErrorCode::Exists, ErrorCode::Locked].contains(&error.code())
+}
+
+/// Has objects and refs synced to disk, whatever the repository's own configuration says, for this handle alone.
+fn durable(repository: &Repository, cache: &Path) -> Result<(), git2::Error> {
+    let file = cache.join("durable.config");
+    let written = std::fs::create_dir_all(cache).and_then(|()| match file.exists() {
+        true => Ok(()),
+        false => std::fs::write(&file, "[core]\n\tfsyncObjectFiles = true\n"),
+    });
+    written.map_err(|error| git2::Error::from_str(&format!("writing {}: {error}", file.display())))?;
+    repository.config()?.add_file(&file, ConfigLevel::App, true)
+}

@@ -1,0 +1,69 @@
+//! What every store does with appends: many that wait are one write, and each is answered alone. Knows no place.
+
+use super::{Lease, StoreError};
+use crate::journal::{Entry, Event};
+use crate::stack::TargetId;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// One group to append; `Claim` is what shows that its lease is ours.
+pub(super) struct Group<Claim> {
+    pub(super) events: Vec<Event>,
+    pub(super) run: Arc<str>,
+    pub(super) at_ms: u64,
+    /// And the target to name when it does not.
+    pub(super) claim: Option<(Claim, TargetId)>,
+    pub(super) answer: oneshot::Sender<Result<Vec<Entry>, StoreError>>,
+}
+
+pub(super) type Answer = (oneshot::Sender<Result<Vec<Entry>, StoreError>>, Result<Vec<Entry>, StoreError>);
+
+/// Who asked may have gone; the entries are written all the same.
+pub(super) fn answer_all(answers: impl IntoIterator<Item = Answer>) {
+    for (answer, said) in answers {
+        let _ = answer.send(said);
+    }
+}
+
+/// Returns the target to name when a group is refused: entries about a target need a lease that covers it. `None` without a
+/// lease, or with one over nothing. That the lease is still ours is asked when the group is written.
+pub(super) fn covered<'a>(events: &'a [Event], lease: Option<&'a Lease>) -> Result<Option<&'a TargetId>, StoreError> {
+    let mut targets = events.iter().filter_map(Event::target);
+    if let Some(target) = targets.clone().find(|target| !lease.is_some_and(|lease| lease.covers(target))) {
+        return Err(StoreError::Fenced(target.clone()));
+    }
+    Ok(lease.and_then(|lease| targets.next().or(lease.epochs.keys().next())))
+}
+
+/// Whoever panicked with the lock left what it guards as it was.
+pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `work` where waiting for a disk, a lock or a network holds nobody up.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(interrupted()),
+        },
+    }
+}
+
+pub(super) fn interrupted() -> StoreError {
+    let hint = "it is not sure whether it was done: see `isobar status`, and run the same command again";
+    StoreError::Io { what: "we were stopped in the middle of a call to the journal".into(), hint: Some(hint.into()) }
+}
+
+/// Nobody takes from the living.
+pub(super) fn lives_on(run: &str) -> StoreError {
+    let hint = "wait until it has ended, or end it: what it holds is free then; isobar status shows it";
+    StoreError::Io { what: format!("run {run} lives, which is proven: nothing was taken from it"), hint: Some(hint.into()) }
+}
+
+pub(super) fn holds_nothing(run: &str) -> StoreError {
+    StoreError::Io { what: format!("no run {run} holds anything"), hint: Some("isobar status shows who writes".into()) }
+}

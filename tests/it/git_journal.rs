@@ -1,0 +1,247 @@
+//! The journal as a ref of the repository: clones that know of each other only what they pushed.
+
+use crate::support::{Access, GitServer, Sandbox, app};
+use git2::Repository;
+use serde_json::Value;
+use std::path::Path;
+
+const FILE: &str = "journal: file:.isobar/journal";
+
+/// Two regions, the journal in a ref, and a bare `origin`.
+fn published(more: &str) -> (Sandbox, std::path::PathBuf) {
+    let fleet = app("prod/a prod/b", more);
+    fleet.edit("isobar.yaml", FILE, "journal: git").commit("The journal goes along");
+    let bare = fleet.publish();
+    (fleet, bare)
+}
+
+/// The entries of a journal in a bare repository.
+fn entries(bare: &Path) -> Vec<Value> {
+    let repository = Repository::open(bare).expect("it was made");
+    let Ok(tip) = repository.refname_to_id("refs/isobar/journal") else { return Vec::new() };
+    let tree = repository.find_commit(tip).and_then(|commit| commit.tree()).expect("a tree");
+    let mut text = String::new();
+    tree.walk(git2::TreeWalkMode::PreOrder, |_, entry| {
+        if entry.name().is_ok_and(|name| name.ends_with(".jsonl")) {
+            let blob = repository.find_blob(entry.id()).expect("it is there");
+            text.push_str(std::str::from_utf8(blob.content()).expect("it is text"));
+        }
+        git2::TreeWalkResult::Ok
+    })
+    .expect("it can be walked");
+    text.lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
+}
+
+fn count(bare: &Path, event: &str) -> usize {
+    entries(bare).iter().filter(|entry| entry["event"] == event).count()
+}
+
+/// Makes every lease one of another machine, which nobody here can look at.
+fn carry_leases_away(bare: &Path) {
+    let repository = Repository::open_bare(bare).expect("it was made");
+    let parent = repository.refname_to_id("refs/isobar/journal").and_then(|tip| repository.find_commit(tip)).expect("a journal");
+    let tree = parent.tree().expect("a tree");
+    let leases = tree.get_name("leases").and_then(|dir| repository.find_tree(dir.id()).ok()).expect("somebody writes");
+    let mut update = git2::build::TreeUpdateBuilder::new();
+    for lease in &leases {
+        let blob = repository.find_blob(lease.id()).expect("it is there");
+        let mut held: Value = serde_json::from_slice(blob.content()).expect("a lease");
+        held["trace"]["boot"] = "of another machine".into();
+        let blob = repository.blob(held.to_string().as_bytes()).expect("it has room");
+        update.upsert(format!("leases/{}", lease.name().expect("a name")), blob, git2::FileMode::Blob);
+    }
+    let tree = update.create_updated(&repository, &tree).and_then(|id| repository.find_tree(id)).expect("it has room");
+    let who = parent.author();
+    repository.commit(Some("refs/isobar/journal"), &who, &who, "Elsewhere", &tree, &[&parent]).expect("it has room");
+}
+
+#[test]
+fn what_one_clone_applied_another_sees() {
+    let (fleet, bare) = published("");
+    let other = Sandbox::clone_of(&bare);
+    other.isobar("status").ends(0).says("2 never applied");
+    fleet.isobar("apply").ends(0);
+    other.isobar("status").ends(0).says("All 2 targets applied");
+    other.pass_secs(60).isobar("pause --reason lunch").ends(0);
+    fleet.isobar("status").ends(0).says("paused by ada: lunch");
+    assert!(fleet.dirty().is_empty() && other.dirty().is_empty());
+    assert!(!fleet.root().join(".isobar").exists());
+
+    let newest = Sandbox::clone_of(&bare);
+    assert_eq!(newest.refs(), ["refs/heads/main", "refs/remotes/origin/main"], "an ordinary fetch brings nothing of it");
+}
+
+#[test]
+fn previews_and_approvals_go_along() {
+    let (fleet, bare) = published(crate::support::APPROVALS);
+    fleet.isobar("preview").ends(0);
+    let refs = Repository::open_bare(&bare).expect("it was made");
+    let previews = refs.references_glob("refs/isobar/previews/*").expect("readable").count();
+    assert_eq!(previews, 1);
+    fleet.isobar("apply --review bob=approve").ends(0);
+    assert_eq!(count(&bare, "cleared"), 2);
+}
+
+#[test]
+fn a_repository_without_origin_keeps_its_own() {
+    let fleet = app("prod/a", "");
+    fleet.edit("isobar.yaml", FILE, "journal: git").commit("The journal goes along");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(count(&fleet.root(), "applied"), 1);
+    assert!(fleet.dirty().is_empty());
+
+    // An origin that knows nothing of it does not make it forgotten.
+    let bare = fleet.publish();
+    fleet.isobar("status").ends(64).says("git push origin refs/isobar/journal:refs/isobar/journal");
+    let own = Repository::open(fleet.root()).expect("it is one");
+    let mut origin = own.find_remote("origin").expect("it was just named");
+    origin.push(&["refs/isobar/journal:refs/isobar/journal"], None).expect("it has room");
+    fleet.isobar("status").ends(0).says("All 1 target applied");
+    assert_eq!(count(&bare, "applied"), 1);
+}
+
+#[test]
+fn the_history_of_a_directory_counts_until_somebody_moves_it() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    let bare = fleet.publish();
+    fleet.edit("isobar.yaml", FILE, "journal: git").commit("The journal goes along");
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    assert_eq!((fleet.events("applied").len(), count(&bare, "applied")), (2, 0));
+}
+
+#[test]
+fn of_two_refs_that_were_named_the_one_that_holds_history_counts() {
+    let (fleet, bare) = published("");
+    fleet.isobar("apply").ends(0);
+    fleet.edit("isobar.yaml", "journal: git", "journal: git:#refs/isobar/other").commit("Another journal");
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(count(&bare, "applied"), 4);
+    let repository = Repository::open_bare(&bare).expect("it was made");
+    let tip = repository.refname_to_id("refs/isobar/journal").expect("a journal");
+    repository.reference("refs/isobar/other", tip, false, "by hand").expect("it has room");
+    fleet.isobar("status").ends(64).says("history lies in two places");
+}
+
+#[test]
+fn of_two_applies_at_once_each_target_is_brought_once_and_the_loser_says_who_holds() {
+    let gate = "gates: [{ command: [sh, -c, \"[ -e asked ] || { touch asked; until [ -e go ]; do sleep 0.02; done; }\"] }]";
+    let waves =
+        format!("rollout: {{ prod: {{ waves: [{{ name: first, regions: a, {gate} }}, {{ name: rest, regions: \"*\" }}] }} }}");
+    let (fleet, bare) = published(&waves);
+    fleet.edit(".gitignore", "/live/", "/live/\n/asked\n/go").commit("Ignore");
+    fleet.push_to(&bare);
+    let other = Sandbox::clone_of(&bare);
+    let mut first = fleet.start(&["apply"]);
+    fleet.await_file("asked", &mut first);
+
+    other.isobar("apply").ends(1).says("is being written by run").says("isobar status");
+    other.isobar("status").ends(0).says("Writing now");
+    fleet.file("go", "");
+    assert!(first.wait().expect("it is our child").success());
+    other.isobar("status").ends(0).says("All 2 targets applied").keeps_quiet_about("Writing now");
+    assert_eq!(count(&bare, "applied"), 2);
+}
+
+/// A fleet whose apply was killed in the gate of its first wave.
+fn killed() -> (Sandbox, std::path::PathBuf) {
+    let gate = "gates: [{ command: [sh, -c, \"[ -e killed ] || { touch killed; kill -9 $PPID; }\"] }]";
+    let waves =
+        format!("rollout: {{ prod: {{ waves: [{{ name: first, regions: a, {gate} }}, {{ name: rest, regions: \"*\" }}] }} }}");
+    let (fleet, bare) = published(&waves);
+    fleet.edit(".gitignore", "/live/", "/live/\n/killed").commit("Ignore");
+    fleet.push_to(&bare);
+    fleet.isobar("apply").ends(137);
+    (fleet, bare)
+}
+
+#[test]
+fn what_a_killed_run_held_is_free_where_its_end_can_be_proven() {
+    let (fleet, bare) = killed();
+    let other = Sandbox::clone_of(&bare);
+    other.file("killed", "").isobar("status").ends(0).keeps_quiet_about("Writing now");
+    fleet.pass_secs(1).isobar("apply").ends(0);
+    assert_eq!(count(&bare, "applied"), 2);
+}
+
+#[test]
+fn what_a_run_on_another_machine_held_is_freed_by_the_word_of_somebody() {
+    let (_fleet, bare) = killed();
+    carry_leases_away(&bare);
+    let other = Sandbox::clone_of(&bare);
+    other.file("killed", "").pass_secs(365 * 86_400);
+    let refused = other.isobar("apply").ends(1).says("whether it lives cannot be proven from here, and time alone frees nothing");
+    let command = refused.stderr.split("isobar recover --release ").nth(1).expect("the one command").to_string();
+    let run = command.split_whitespace().next().expect("a run").to_string();
+
+    other.isobar("recover --release nobody --reason gone").ends(1).says("no run nobody holds anything");
+    other.run(&["recover", "--release", &run]).ends(64);
+    other.run(&["recover", "--release", &run, "--reason", "its job was cancelled"]).ends(0).says("2 targets were taken from run");
+    let freed: Vec<Value> = entries(&bare).into_iter().filter(|entry| entry["event"] == "freed").collect();
+    assert_eq!((freed.len(), &freed[0]["by"], &freed[0]["reason"]), (1, &"ada".into(), &"its job was cancelled".into()));
+    assert_eq!(freed[0]["of"], run.as_str());
+    other.isobar("apply").ends(0);
+    other.isobar("status").ends(0).says("All 2 targets applied");
+}
+
+#[test]
+fn a_push_that_finds_no_room_leaves_the_journal_as_it_was() {
+    let (fleet, bare) = published("");
+    fleet.isobar("apply").ends(0);
+    fleet.version(1, 2);
+    let before = entries(&bare);
+    let limited = "ulimit -f 0; exec \"$0\" apply"; // no file may have a byte
+    let ran = fleet.finish(fleet.command("/bin/sh").args(["-c", limited, env!("CARGO_BIN_EXE_isobar")]));
+    assert_ne!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(entries(&bare), before);
+    fleet.pass_secs(1).isobar("apply").ends(0);
+    assert_eq!(count(&bare, "applied"), 4);
+}
+
+const TOKEN: &str = "ghs_0123456789";
+const AUTHORIZATION: &str = "basic eC1hY2Nlc3MtdG9rZW46Z2hzXzAxMjM0NTY3ODk="; // x-access-token and the token
+
+/// A clone whose `origin` is behind http, which keeps no credentials and is given a token.
+fn behind_http(access: Access) -> Option<(Sandbox, std::path::PathBuf, GitServer)> {
+    let (fleet, bare) = published("");
+    let server = GitServer::start(bare.parent().expect("a directory"), AUTHORIZATION, access)?;
+    fleet.set_origin(&format!("{}/origin.git", server.url()));
+    let fleet = fleet.env("GITHUB_TOKEN", TOKEN).env("GITHUB_SERVER_URL", server.url());
+    Some((fleet, bare, server))
+}
+
+#[test]
+fn a_journal_behind_http_is_reached_with_the_token_of_the_environment() {
+    let Some((fleet, bare, server)) = behind_http(Access::Write) else { return };
+    fleet.isobar("doctor").says("the journal can be written to");
+    let ran = fleet.isobar("apply").ends(0);
+    assert_eq!(count(&bare, "applied"), 2);
+    let once = server.requests();
+
+    let other = Sandbox::clone_of(&bare).env("GITHUB_TOKEN", TOKEN).env("GITHUB_SERVER_URL", server.url());
+    other.set_origin(&format!("{}/origin.git", server.url()));
+    other.isobar("status").ends(0).says("All 2 targets applied");
+    assert!(server.requests() - once <= 8, "a status asked {} times", server.requests() - once);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(count(&bare, "applied"), 4);
+    assert!(!format!("{}{}", ran.stdout, ran.stderr).contains(TOKEN));
+}
+
+#[test]
+fn a_token_that_may_only_read_is_told_which_permission_is_missing() {
+    let Some((fleet, bare, _server)) = behind_http(Access::Read) else { return };
+    fleet.isobar("status").ends(0).says("2 never applied");
+    fleet.isobar("apply").ends(1).says("permissions: contents: write").says("not granted").keeps_quiet_about(TOKEN);
+    fleet.isobar("doctor").ends(2).says("permissions: contents: write");
+    assert!(entries(&bare).is_empty() && fleet.live("live").is_empty());
+}
+
+#[test]
+fn without_a_token_the_journal_says_what_to_give_it() {
+    let Some((mut fleet, _bare, _server)) = behind_http(Access::Write) else { return };
+    fleet.without_env("GITHUB_TOKEN");
+    fleet.isobar("status").ends(1).says("GITHUB_TOKEN in the environment");
+}
