@@ -9,7 +9,7 @@ use crate::command::{self, STOP_PATIENCE};
 use crate::exit::{Exit, Failure};
 use crate::world::{Environment, Stop, Terminal, World};
 use clap::{CommandFactory as _, Parser as _};
-use flags::{ApplyArgs, AuditVerb, Cli, DrawingArg, ExportFormat, PreviewArgs, SchemaArg, SchemaArgs, Verb};
+use flags::{ApplyArgs, AuditVerb, Cli, DrawingArg, ExportFormat, PreviewArgs, SchemaArg, SchemaArgs, SimulateArgs, Verb};
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -135,7 +135,7 @@ impl Verb {
             Verb::Init(_) | Verb::Demo(_) | Verb::Schema(_) | Verb::Completions { .. } | Verb::Man { .. } => false,
             Verb::Preview(_) | Verb::Judge(_) | Verb::Apply(_) | Verb::Drift(_) | Verb::Tick(_) | Verb::Status(_) => true,
             Verb::List(_) | Verb::Graph(_) | Verb::Why(_) | Verb::Recover(_) | Verb::Pause(_) | Verb::Resume(_) => true,
-            Verb::Hold(_) | Verb::Audit(_) | Verb::Check(_) | Verb::Doctor(_) => true,
+            Verb::Hold(_) | Verb::Audit(_) | Verb::Check(_) | Verb::Doctor(_) | Verb::Simulate(_) => true,
         }
     }
 }
@@ -155,6 +155,7 @@ async fn verb(world: &World, verb: Verb) -> Result<Exit, Failure> {
                 command::drift::Request { selector, form, reviews, fix: args.fix, parallel: args.parallel.unwrap_or(0) };
             command::drift::run(world, &request).await
         }
+        Verb::Simulate(args) => command::simulate::run(world, &simulate(args)?).await,
         Verb::Status(args) => {
             let (selector, json) = args.select.read()?;
             command::status::run(world, &command::status::Request { selector, json, html: args.html }).await
@@ -217,6 +218,24 @@ fn preview(args: PreviewArgs) -> Result<command::preview::Request, Failure> {
 fn apply(args: ApplyArgs) -> Result<command::apply::Request, Failure> {
     let (selector, form, reviews) = args.decide.read()?;
     Ok(command::apply::Request { selector, form, reviews, parallel: args.parallel.unwrap_or(0) })
+}
+
+fn simulate(args: SimulateArgs) -> Result<command::simulate::Request, Failure> {
+    let (selector, json) = args.select.read()?;
+    Ok(command::simulate::Request {
+        selector,
+        json,
+        html: args.html,
+        apply: args.apply,
+        slow: args.slow,
+        fail: args.fail,
+        hold: args.hold,
+        kill_at: args.kill_at,
+        pause_at: args.pause_at,
+        resume_at: args.resume_at,
+        tick_every: args.tick_every,
+        seed: args.seed,
+    })
 }
 
 fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<Exit, Failure> {

@@ -52,5 +52,7 @@ pub mod command;
 pub mod exit;
 /// The only place that spawns tasks.
 pub mod runner;
+/// Rollouts in a world that is made up.
+pub mod simulate;
 /// The hands given to a command, built once.
 pub mod world;

@@ -1,5 +1,6 @@
 //! The command line as types: verbs, their flags, and what the help says of them.
 
+use crate::command::simulate::{ApplyTime, Fail, Slow, Span};
 use crate::command::{Anchor, Form, Review, Selector};
 use crate::exit::{CODES, Failure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -37,6 +38,8 @@ pub(super) enum Verb {
     Drift(DriftArgs),
     /// Goes on with rollouts that wait for a bake or a gate
     Tick(ApplyArgs),
+    /// How a rollout would go: waves, bakes, failures, on a clock of its own; touches nothing
+    Simulate(SimulateArgs),
     /// What runs where: revision, when, by whom, drift, and what waits for what
     Status(StatusArgs),
     /// The targets, or with --changed those that a change touches
@@ -157,6 +160,42 @@ pub(super) struct DriftArgs {
     /// Looks at once
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(super) parallel: Option<usize>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct SimulateArgs {
+    #[command(flatten)]
+    pub(super) select: Select,
+    /// Write one self-contained HTML page to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+    /// How long an apply takes, everywhere or in one environment: 90s, prod=3m
+    #[arg(long, value_name = "[ENV=]TIME")]
+    pub(super) apply: Vec<ApplyTime>,
+    /// How long an apply takes in a region: prod/eu-west-1=10m
+    #[arg(long, value_name = "REGION=TIME")]
+    pub(super) slow: Vec<Slow>,
+    /// What fails: prod/eu-west-1, network@prod/*, 5%; with @wave3, only in that wave
+    #[arg(long, value_name = "WHAT[@waveN]")]
+    pub(super) fail: Vec<Fail>,
+    /// A region that is held
+    #[arg(long, value_name = "REGION")]
+    pub(super) hold: Vec<String>,
+    /// Kill the run that is at work at this time: 20m after the beginning
+    #[arg(long, value_name = "TIME")]
+    pub(super) kill_at: Option<Span>,
+    /// Pause at this time
+    #[arg(long, value_name = "TIME")]
+    pub(super) pause_at: Option<Span>,
+    /// Resume at this time, and apply again
+    #[arg(long, value_name = "TIME")]
+    pub(super) resume_at: Option<Span>,
+    /// How often `isobar tick` runs; every 10 minutes unless said otherwise
+    #[arg(long, value_name = "TIME")]
+    pub(super) tick_every: Option<Span>,
+    /// Which targets a share such as 5% means
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) seed: u64,
 }
 
 #[derive(Args, Debug)]

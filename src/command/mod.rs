@@ -14,6 +14,7 @@ pub mod list;
 pub mod preview;
 pub mod recover;
 pub mod schema;
+pub mod simulate;
 pub mod status;
 pub mod why;
 
@@ -49,6 +50,7 @@ pub const VERBS: &[(&str, &str)] = &[
     ("apply", "brings every target to the head of the code, in waves"),
     ("drift", "what moved without us; --fix puts it back"),
     ("tick", "goes on with rollouts that wait for a bake or a gate"),
+    ("simulate", "how a rollout would go: waves, bakes, failures, on a clock of its own; touches nothing"),
     ("status", "what runs where: revision, when, by whom, drift, and what waits for what"),
     ("list", "the targets, or with --changed those that a change touches"),
     ("graph", "which stack waits for which, as text, DOT or Mermaid"),

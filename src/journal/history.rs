@@ -30,8 +30,11 @@ pub struct History {
     first_commit: Option<Arc<str>>,
     trusted_commit: Option<Arc<str>>,
     rollouts_begun: usize,
-    /// The commit that was planned last, and how much its whole change was.
-    whole: Option<(Arc<str>, Extent)>,
+    /// When that was settled, counted over all events.
+    trusted_at: u64,
+    /// How much the changes were that rules counted, by when they were planned: each at least what was planned after it, so that
+    /// there are few. Empty once nothing was left behind.
+    counted: Vec<(u64, Extent)>,
     /// The entry folded last, and whether one before it was not.
     seq: u64,
     misses: bool,
@@ -74,10 +77,11 @@ impl History {
         Some((self.seq, self.head.as_ref()?))
     }
 
-    /// How much the whole change was that `commit` brought, when rules counted it: a part that is left is still a part of that.
-    /// Nothing when another commit was planned since.
-    pub fn whole_of(&self, commit: &str) -> Extent {
-        self.whole.as_ref().filter(|(planned, _)| **planned == *commit).map(|(_, whole)| *whole).unwrap_or_default()
+    /// How much the change was that left `target` behind, as far as rules counted it: what is left of a change is judged as a part
+    /// of it, whatever was merged since. Nothing once the target was where the repository wants it.
+    pub fn left_by(&self, target: &TargetId) -> Extent {
+        let level = self.target(target).filter(|record| record.commit.is_some()).map_or(self.trusted_at, |record| record.level);
+        self.counted.iter().find(|(planned, _)| *planned > level).map(|(_, whole)| *whole).unwrap_or_default()
     }
 
     /// Folds one entry in, and may be asked right away.
@@ -113,6 +117,11 @@ impl History {
         record.commit.as_ref().or(record.begun.as_ref())
     }
 
+    /// The commit of the newest start of `target` that never came to its end: something of it may be there.
+    pub fn begun_at(&self, target: &TargetId) -> Option<&Arc<str>> {
+        self.target(target).filter(|record| record.started)?.begun.as_ref()
+    }
+
     /// Commit of the last `Settled` of any scope: where the fleet as a whole was brought to last.
     pub fn last_commit(&self) -> Option<&Arc<str>> {
         self.last_commit.as_ref()
@@ -121,6 +130,11 @@ impl History {
     /// Rollouts that have not ended, and stopped ones that nobody resumed or superseded; oldest first.
     pub fn rollouts(&self) -> impl Iterator<Item = &Progress> {
         self.rollouts.iter()
+    }
+
+    /// The open or stopped rollout of this id.
+    pub fn rollout(&self, id: &str) -> Option<&Progress> {
+        self.rollouts().find(|progress| *progress.rollout().id == *id)
     }
 
     /// The newest commit that was settled with no new target left behind: whose policy speaks for targets that were never
@@ -198,8 +212,9 @@ impl History {
                 if let Some((_, run)) = self.runs.iter_mut().rev().find(|(id, _)| *id == entry.run) {
                     run.planned += 1;
                 }
-                let whole = rollout.whole.map(|whole| whole.at_least(self.whole_of(&rollout.commit)));
-                self.whole = whole.map(|whole| (rollout.commit.clone(), whole)).or(self.whole.take());
+                if let Some(whole) = rollout.whole {
+                    self.count(whole);
+                }
                 self.rollouts.plan(rollout);
             }
             Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),
@@ -209,7 +224,7 @@ impl History {
                 let run = self.runs.iter().rev().find(|(id, _)| *id == entry.run).map(|(_, run)| run.clone());
                 let record = self.reach(target);
                 record.apply(*intent, commit, digest, changes, run.as_ref(), entry.at_ms);
-                record.arrived = now;
+                (record.arrived, record.level) = (now, now);
                 if !changes.is_empty() {
                     record.changed = now;
                 }
@@ -237,14 +252,23 @@ impl History {
         }
     }
 
+    fn count(&mut self, whole: Extent) {
+        self.counted.iter_mut().for_each(|(_, earlier)| *earlier = earlier.at_least(whole));
+        self.counted.retain(|(_, earlier)| *earlier != whole);
+        self.counted.push((self.marks.now, whole));
+    }
+
     fn step(&mut self, rollout: &str, step: &StepEvent, at_ms: u64) {
         match step {
             StepEvent::Started { target } => self.reach(target).start(at_ms),
             StepEvent::Finished { target, outcome } => {
                 let (planned, now) = (self.rollouts.planned(rollout, target), self.marks.now);
                 let record = self.reach(target);
-                if record.started && outcome.is_reached() {
-                    record.changed = now; // also by a start whose end was never recorded
+                if outcome.is_reached() {
+                    record.level = now;
+                    if record.started {
+                        record.changed = now; // also by a start whose end was never recorded
+                    }
                 }
                 record.finish(outcome, planned, at_ms);
             }
@@ -272,14 +296,19 @@ impl History {
         }
         if scope.is_none() && !left_new {
             self.trusted_commit = Some(commit.clone());
+            self.trusted_at = self.marks.now;
         }
+        if scope.is_none() && behind.is_empty() {
+            self.counted.clear();
+        }
+        let now = self.marks.now;
         match scope {
             None => self.marks.settled = Some((self.marks.now, commit)),
             Some(scope) => {
                 let behind: BTreeSet<&TargetId> = behind.iter().collect();
                 for target in scope.iter().filter(|target| !behind.contains(target)) {
                     if let Some(record) = self.known(target) {
-                        record.settle(&commit);
+                        record.settle(&commit, now);
                     }
                 }
             }
@@ -495,13 +524,14 @@ pub(super) mod tests {
                 first_commit,
                 trusted_commit,
                 rollouts_begun,
-                whole,
+                trusted_at,
+                counted,
                 seq,
                 misses,
                 head,
                 commit: _, // only shares its text
             } = history;
-            let commits = (last_commit, first_commit, trusted_commit, whole);
+            let commits = (last_commit, first_commit, trusted_commit, trusted_at, counted);
             let place = (seq, misses, head, rollouts_begun);
             (targets, marks, rollouts.facts(), runs, paused, holds, commits, place)
         }
@@ -612,6 +642,33 @@ pub(super) mod tests {
             progress_deadline_secs: None,
         };
         Event::Planned { rollout: Rollout { id: rollout.into(), commit: commit.into(), waves: vec![wave], whole: None } }
+    }
+
+    fn counted(rollout: &str, targets: u64, planned_targets: &[&str]) -> Event {
+        let Event::Planned { mut rollout } = planned(rollout, "c1", planned_targets) else { unreachable!("it is planned") };
+        rollout.whole = Some(Extent { targets, ..Extent::default() });
+        Event::Planned { rollout }
+    }
+
+    #[test]
+    fn what_is_left_of_a_change_stays_a_part_of_it_until_it_arrives() {
+        let left = |history: &History, target: &str| history.left_by(&id(target)).targets;
+        let mut events = vec![
+            applied("a@prod/x", "c0"),
+            applied("b@prod/x", "c0"),
+            settled("c0", None, &[]),
+            counted("r1", 40, &["a@prod/x"]),
+            applied("a@prod/x", "c1"),
+            settled("c1", None, &["b@prod/x"]),
+        ];
+        let first = history(events.clone());
+        assert_eq!(["a", "b", "new"].map(|stack| left(&first, &format!("{stack}@prod/x"))), [0, 40, 0]);
+        events.extend([counted("r2", 3, &["a@prod/x"]), settled("c2", None, &["b@prod/x", "new@prod/x"])]);
+        let second = history(events.clone());
+        assert_eq!(["a", "b", "new"].map(|stack| left(&second, &format!("{stack}@prod/x"))), [0, 40, 3]);
+        events.push(settled("c3", None, &[]));
+        let third = history(events);
+        assert_eq!(["a", "b", "new"].map(|stack| left(&third, &format!("{stack}@prod/x"))), [0, 0, 0]);
     }
 
     fn commits(history: &History) -> Vec<(String, Option<&str>)> {
@@ -807,6 +864,23 @@ pub(super) mod tests {
         }
         let open: Vec<String> = history.rollouts().map(|open| open.rollout().id.to_string()).collect();
         assert_eq!(open, ["revert", "next"], "the first holds nothing any more");
+    }
+
+    #[test]
+    fn a_resumed_rollout_leaves_alone_what_a_newer_one_has() {
+        let step = |step: StepEvent| Event::Step { rollout: "r".into(), step };
+        let history = history(vec![
+            planned("r", "c1", &["a@prod/x", "b@prod/x"]),
+            started("a@prod/x"),
+            finished("r", "a@prod/x", Outcome::Failed("quota".into())),
+            finished("r", "b@prod/x", Outcome::Skipped("dependency a@prod/x failed".into())),
+            step(StepEvent::Stopped { why: "1 of 2 failed".into() }),
+            planned("next", "c2", &["b@prod/x"]),
+            step(StepEvent::Resumed),
+        ]);
+        let resumed = history.rollout("r").expect("it still has the other");
+        let taken = Outcome::Skipped("rollout next took it over".into());
+        assert_eq!(["a@prod/x", "b@prod/x"].map(|target| resumed.outcome(&id(target))), [None, Some(&taken)]);
     }
 
     #[test]

@@ -1,18 +1,20 @@
 //! The report as JSON, with a published schema. Keys are only ever added; an absent value is left out, never null.
 
 mod failure;
+mod forecast;
 mod report;
 mod status;
 
-use super::{Report, Status};
+use super::{Forecast, Report, Status};
 use crate::stack::Mistakes;
 use failure::FailureJson;
+use forecast::ForecastJson;
 use report::ReportJson;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 use status::StatusJson;
 
-/// Identifies the schema of reports, statuses and failures.
+/// Identifies the schema of reports, statuses, forecasts and failures.
 pub const SCHEMA_ID: &str = "urn:isobar:schema:report:v1";
 
 /// Returns the id of a form of JSON: of what `isobar <verb> --json` prints.
@@ -35,22 +37,28 @@ pub fn status_json(status: &Status) -> Value {
     serde_json::to_value(StatusJson::of(status)).expect("the keys of a status are texts")
 }
 
+/// Returns a forecast as JSON.
+pub fn forecast_json(forecast: &Forecast) -> Value {
+    serde_json::to_value(ForecastJson::of(forecast)).expect("the keys of a forecast are texts")
+}
+
 /// Returns a failure as JSON: the exit code, what could not be done, the next step, and every mistake in a definition.
 pub fn failure_json(code: u8, what: &str, hint: Option<&str>, mistakes: &Mistakes) -> Value {
     serde_json::to_value(FailureJson::of(code, what, hint, mistakes)).expect("the keys of a failure are texts")
 }
 
-/// Returns the JSON Schema of reports, statuses and failures.
+/// Returns the JSON Schema of reports, statuses, forecasts and failures.
 pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let report = generator.subschema_for::<ReportJson<'_>>();
     let status = generator.subschema_for::<StatusJson<'_>>();
+    let forecast = generator.subschema_for::<ForecastJson<'_>>();
     let failure = generator.subschema_for::<FailureJson<'_>>();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
         "title": "What isobar --json prints",
-        "oneOf": [report, status, failure],
+        "oneOf": [report, status, forecast, failure],
         "$defs": generator.take_definitions(true),
     })
 }

@@ -1,6 +1,7 @@
 //! How we tell it: one model, many forms. The same counts in the same order everywhere; the same input gives the same bytes.
 
 mod annotation;
+mod forecast;
 mod html;
 mod json;
 mod markdown;
@@ -16,9 +17,12 @@ mod text;
 mod words;
 
 pub use annotation::{annotations, failures as failure_annotations, warnings as warning_annotations};
-pub use html::page;
-pub use json::{SCHEMA_ID, failure_json, report_json, report_json_text, schema as json_schema, schema_id, status_json};
+pub use forecast::{Forecast, ForecastEnd, ForecastMoment, ForecastState, ForecastTarget, ForecastWave, Mood, Reach};
+pub use html::{forecast_page, page};
+pub use json::{
+    SCHEMA_ID, failure_json, forecast_json, report_json, report_json_text, schema as json_schema, schema_id, status_json,
+};
 pub use markdown::{COMMENT_BYTES, Comment, comment};
 pub use model::{Counts, Frame, JournalHead, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
 pub use status::{RolloutLine, Status, StatusRow};
-pub use text::{Diffs, Style, report_text, status_text};
+pub use text::{Diffs, Style, forecast_text, report_text, status_text};

@@ -19,6 +19,8 @@ pub(super) struct Slot {
     waits: usize,
     /// Why it is to be skipped, or was.
     pub(super) blame: Option<Blame>,
+    /// A newer rollout has it: this one leaves it alone for good, and the reason.
+    taken: Option<Arc<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +58,8 @@ pub(super) struct Run {
     pub(super) gate_failed: Option<Arc<str>>,
     pub(super) verified_at: Option<u64>,
     pub(super) first_started_at: Option<u64>,
+    /// When the last outcome or gate of it was recorded.
+    pub(super) last_at: u64,
     /// Something of it was started, so that there is something to bake.
     pub(super) touched: bool,
 
@@ -85,7 +89,15 @@ impl Progress {
             self.runs.push(Run { first, len, after, ahead, ..Run::default() });
             for (place, planned) in wave.targets.iter().enumerate() {
                 self.index.insert(planned.target.clone(), self.slots.len());
-                self.slots.push(Slot { wave: at, at: place, behind: Vec::new(), phase: Phase::Waiting, waits: 0, blame: None });
+                self.slots.push(Slot {
+                    wave: at,
+                    at: place,
+                    behind: Vec::new(),
+                    phase: Phase::Waiting,
+                    waits: 0,
+                    blame: None,
+                    taken: None,
+                });
             }
         }
         for at in 0..self.runs.len() {
@@ -164,7 +176,7 @@ impl Progress {
         }
     }
 
-    pub(super) fn finish(&mut self, slot: usize, outcome: &Outcome) {
+    pub(super) fn finish(&mut self, slot: usize, outcome: &Outcome, at_ms: u64) {
         let wave = self.slots[slot].wave;
         let run = &mut self.runs[wave];
         match self.slots[slot].phase {
@@ -172,6 +184,7 @@ impl Progress {
             Phase::InFlight => run.in_flight -= 1,
             Phase::Waiting | Phase::Unknown => {}
         }
+        run.last_at = at_ms;
         run.ready.remove(&slot);
         run.cleared.remove(&slot);
         if !run.doomed.remove(&slot) {
@@ -187,6 +200,13 @@ impl Progress {
         } else {
             self.blame_behind(slot, outcome);
         }
+    }
+
+    /// A newer rollout takes a target over: older code must not come back over it, not even by a resume.
+    pub(super) fn leave(&mut self, slot: usize, why: &Arc<str>) {
+        self.slots[slot].taken = Some(why.clone());
+        let at_ms = self.runs[self.slots[slot].wave].last_at;
+        self.finish(slot, &Outcome::Skipped(why.clone()), at_ms); // unless it has an outcome
     }
 
     fn count(&mut self, slot: usize, outcome: &Outcome) {
@@ -297,7 +317,8 @@ impl Progress {
             (run.gate_failed, run.first_started_at) = (None, None);
             for slot in &mut self.slots[run.first..run.first + run.len] {
                 if matches!(&slot.phase, Phase::Ended(outcome) if !outcome.is_reached()) {
-                    (slot.phase, slot.blame) = (Phase::Waiting, None);
+                    let taken = slot.taken.clone().map(|why| Phase::Ended(Outcome::Skipped(why)));
+                    (slot.phase, slot.blame) = (taken.unwrap_or(Phase::Waiting), None);
                 }
             }
         }

@@ -148,8 +148,16 @@ impl Progress {
         }
         let secs = plan.progress_deadline_secs?;
         let until = run.first_started_at?.saturating_add(secs.saturating_mul(1_000));
-        let late = now_ms >= until && run.has_work();
+        let at_ms = if self.is_decided(wave) { run.last_at } else { now_ms };
+        let late = at_ms >= until && run.has_work();
         late.then(|| format!("{name}: not verified within {} of its first start", super::measure::duration(secs)))
+    }
+
+    /// Every target has an outcome and every gate said yes: only the entry that says so is missing, because a run was killed.
+    fn is_decided(&self, wave: usize) -> bool {
+        let run = &self.runs[wave];
+        let is_asked = run.passed.len() >= self.rollout.waves[wave].gates.len() || run.skipped == run.len;
+        run.ended == run.len && is_asked
     }
 
     fn offers(&self, wave: usize, now: &Now<'_>, todos: &mut Vec<Todo>) {
@@ -447,6 +455,18 @@ mod tests {
         progress.record(&finished("a@prod/us", Outcome::Applied), 602_000);
         progress.record(&StepEvent::Resumed, 700_000);
         expect(&mut progress, 700_000, &["verified 0"]);
+    }
+
+    #[test]
+    fn a_wave_that_was_done_in_time_is_not_late_because_a_run_died_before_it_said_so() {
+        let landed_at = |at_ms: u64| {
+            let mut progress = progress("prod: { progress_deadline: 10m }", &["a@prod/us"], &[]);
+            progress.record(&started("a@prod/us"), 1_000);
+            progress.record(&finished("a@prod/us", Outcome::Applied), at_ms);
+            offers(&mut progress, &Now::at(9_000_000))
+        };
+        assert_eq!(landed_at(600_999), ["verified 0"]);
+        assert_eq!(landed_at(601_000), ["stop: prod: not verified within 10m of its first start"]);
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub struct Progress {
     pub(super) slots: Vec<Slot>,
     pub(super) runs: Vec<Run>,
     pub(super) stopped: Option<Arc<str>>,
-    resumed: bool,
+    resumes: usize,
     /// Targets that were not brought to this commit, per stack; never iterated.
     pub(super) missed: HashMap<StackName, Vec<usize>>,
 }
@@ -66,7 +66,7 @@ impl Progress {
             slots: Vec::new(),
             runs: Vec::new(),
             stopped: None,
-            resumed: false,
+            resumes: 0,
             missed: HashMap::new(),
             rollout,
         };
@@ -100,19 +100,20 @@ impl Progress {
             }
             StepEvent::Finished { target, outcome } => {
                 if let Some(slot) = self.index.get(target) {
-                    self.finish(*slot, outcome);
+                    self.finish(*slot, outcome, at_ms);
                 }
             }
             StepEvent::GatePassed { wave, gate } => {
                 if let Some(run) = self.runs.get_mut(*wave) {
                     run.passed.insert(*gate);
+                    run.last_at = at_ms;
                 }
             }
             StepEvent::GateFailed { wave, gate, why } => self.fail_gate(*wave, *gate, why),
             StepEvent::Verified { wave } => self.verify(*wave, at_ms),
             StepEvent::Stopped { why } => self.stopped = Some(why.clone()),
             StepEvent::Resumed => {
-                self.resumed = true;
+                self.resumes += 1;
                 self.resume();
             }
         }
@@ -120,7 +121,12 @@ impl Progress {
 
     /// Somebody said go on: a newer head may take its place, for that is where forward is.
     pub fn was_resumed(&self) -> bool {
-        self.resumed
+        self.resumes > 0
+    }
+
+    /// How often somebody said go on.
+    pub fn resumes(&self) -> usize {
+        self.resumes
     }
 
     /// Gives permission for targets that [`Todo::NeedsClearance`](super::Todo::NeedsClearance) asked about; any other clearance is
@@ -133,6 +139,13 @@ impl Progress {
             if same && run.ready.remove(&slot) {
                 run.cleared.insert(slot, clearance);
             }
+        }
+    }
+
+    /// Leaves `target` to the newer rollout `to`, for good.
+    pub fn give_up(&mut self, target: &TargetId, to: &str) {
+        if let Some(slot) = self.slot(target) {
+            self.leave(slot, &format!("rollout {to} took it over").into());
         }
     }
 

@@ -5,16 +5,13 @@ use super::{MakeJob, Moment, say_unseen};
 use crate::change::{Applied, Intent, Preview};
 use crate::engine::{Engines, Failure};
 use crate::journal::{Entry, Event};
-use crate::probe;
 use crate::rollout::{Ending, Gate, Now, Outcome, Progress, Step, StepEvent, Todo};
 use crate::stack::{Known, RegionId, TargetId};
 use crate::stop::Stop;
 use crate::store::{Boxed, Lease, Store, StoreError};
 use futures::FutureExt as _;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -26,6 +23,8 @@ pub const STOP_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Signs {
     pub paused: Option<String>,
     pub held: BTreeMap<RegionId, String>,
+    /// How often the journal says that this rollout was resumed.
+    pub resumes: usize,
 }
 
 /// What a drive needs of the world.
@@ -34,17 +33,16 @@ pub struct Drive<'a> {
     pub store: &'a dyn Store,
     pub lease: &'a Lease,
     pub run: &'a Arc<str>,
-    pub root: &'a Path,
     /// Targets in flight at most, below what the waves allow; 0 for no further bound.
     pub parallel: usize,
-    /// Environment of `command` gates.
-    pub gate_environment: BTreeMap<OsString, OsString>,
+    /// Asks a gate.
+    pub ask: &'a (dyn Fn(Gate) -> Boxed<'a, Result<(), String>> + Sync),
     /// Reads what people say, before every group of starts.
     pub signs: &'a (dyn Fn(u64) -> Boxed<'a, Result<Signs, StoreError>> + Sync),
     pub now_ms: &'a (dyn Fn() -> u64 + Sync),
     pub stop: &'a Stop,
-    /// How long what is in flight may take to finish when we are told to stop.
-    pub patience: Duration,
+    /// Ends when what is in flight has had its time to finish, counted from when we were told to stop.
+    pub patience: &'a (dyn Fn() -> Boxed<'a, ()> + Sync),
     pub watch: &'a (dyn Fn(Moment<'_>) + Sync),
     /// Takes each group as it was sealed, so that the caller's history stays current.
     pub sealed: &'a (dyn Fn(&[Entry]) + Sync),
@@ -67,10 +65,21 @@ pub enum Halt {
         why: String,
     },
     Paused(String),
+    /// Somebody resumed this rollout while it was driven: what is known of it here is old, and the journal has it anew.
+    Resumed,
     Over(Ending),
     /// A signal came; what was in flight is recorded.
     Interrupted,
     /// A signal came, and something in flight did not come back in time: it has no outcome, and may still be at work.
+    GivenUp,
+}
+
+/// What came of waiting for one target in flight.
+enum Landing {
+    /// Nothing is in flight.
+    Empty,
+    Recorded,
+    /// We were told to stop, and none came back in time.
     GivenUp,
 }
 
@@ -89,6 +98,13 @@ impl Drive<'_> {
         loop {
             let ms = (self.now_ms)();
             let signs = (self.signs)(ms).await?;
+            if signs.resumes > progress.resumes() {
+                match self.land(progress, &mut flying, ready).await? {
+                    Landing::Empty => return Ok(Halt::Resumed),
+                    Landing::Recorded => continue,
+                    Landing::GivenUp => return Ok(Halt::GivenUp),
+                }
+            }
             let todos = progress.next(&Now { ms, paused: signs.paused.as_deref(), held: &signs.held });
             let work = Work::of(todos);
             let stopped = self.stop.is_asked();
@@ -103,11 +119,10 @@ impl Drive<'_> {
                 self.start(progress, steps, ready, make, known, &mut flying).await?;
                 continue;
             }
-            if !flying.is_empty() {
-                if !self.land(progress, &mut flying, ready).await? {
-                    return Ok(Halt::GivenUp); // leaving drops what is in flight, and an engine that can be stopped stops
-                }
-                continue;
+            match self.land(progress, &mut flying, ready).await? {
+                Landing::Empty => {}
+                Landing::Recorded => continue,
+                Landing::GivenUp => return Ok(Halt::GivenUp), // leaving drops what is in flight, and an engine that can be stopped stops
             }
             if stopped {
                 return Ok(Halt::Interrupted);
@@ -197,19 +212,21 @@ impl Drive<'_> {
         });
     }
 
-    /// Waits for one target in flight, takes along all that have landed by then, and records them as one group; `false` when we
-    /// were told to stop and none came back in time.
+    /// Waits for one target in flight, takes along all that have landed by then, and records them as one group.
     async fn land(
         &self,
         progress: &mut Progress,
         flying: &mut JoinSet<Landed>,
         ready: &BTreeMap<TargetId, Ready>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Landing, StoreError> {
+        if flying.is_empty() {
+            return Ok(Landing::Empty);
+        }
         let mut landed = Vec::new();
         tokio::select! {
             biased;
             first = flying.join_next() => landed.extend(first),
-            () = self.stop.wait_out(self.patience) => return Ok(false),
+            () = (self.patience)() => return Ok(Landing::GivenUp),
         }
         while let Some(more) = flying.try_join_next() {
             landed.push(more);
@@ -245,13 +262,14 @@ impl Drive<'_> {
                 (self.watch)(Moment::Finished(target, outcome));
             }
         }
-        Ok(true)
+        Ok(Landing::Recorded)
     }
 
     /// A gate may take long, and nothing of it is lost when the next run asks it again.
     async fn ask(&self, progress: &mut Progress, wave: usize, index: usize, gate: &Gate) -> Result<(), StoreError> {
         let answer = tokio::select! {
-            answer = probe::ask(gate, self.root, &self.gate_environment) => answer,
+            biased;
+            answer = (self.ask)(gate.clone()) => answer,
             () = self.stop.wait() => return Ok(()),
         };
         let told = match &answer {

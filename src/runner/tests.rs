@@ -5,10 +5,10 @@ use crate::change::{Action, Applied, Change, Detail, Digest, Extent, Intent, Out
 use crate::engine::{Boxed, Engine, Engines, Failure, Sources};
 use crate::policy::{Answer, Facts, Past, Subject, judge};
 use crate::review::{PullRequest, User};
-use crate::rollout::{Planned, Progress, Rollout, Wave};
+use crate::rollout::{Now, Planned, Progress, Rollout, Wave};
 use crate::stack::{Mistakes, Node, Region, Resolved, Site, Stack, Target, Uses, Vars};
 use crate::stop::Stop;
-use crate::store::{FileStore, Holder, Store as _};
+use crate::store::{FileStore, Holder, MemoryStore, Store as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -215,13 +215,12 @@ fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
             store: &store,
             lease: &lease,
             run: &run_id,
-            root: dir.path(),
             parallel: 0,
-            gate_environment: BTreeMap::new(),
-            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new() }) }),
+            ask: &|_| Box::pin(async { Ok(()) }),
+            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), resumes: 0 }) }),
             now_ms: &|| 7,
             stop: &stop,
-            patience: Duration::from_millis(30),
+            patience: &|| Box::pin(stop.wait_out(Duration::from_millis(30))),
             watch: &|moment| {
                 if let Moment::Finished(..) = moment {
                     stop.ask(15);
@@ -242,6 +241,39 @@ fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
     let history = run(store.history()).expect("the journal is whole");
     let unknown = crate::journal::State::Unknown { since_ms: 7 };
     assert_eq!(history.target(&stuck).map(|record| &record.state), Some(&unknown));
+}
+
+#[test]
+fn a_rollout_that_somebody_resumed_meanwhile_starts_nothing_by_what_was_known_before() {
+    let quick = id("quick@prod/a");
+    let store = MemoryStore::default();
+    let (engines, stop, run_id) = (Doll::engines(1), Stop::default(), Arc::from("run-1"));
+    let mut progress = Progress::new(rollout(std::slice::from_ref(&quick)));
+    progress.next(&Now::at(7));
+    progress.clear(vec![clearance(&quick)]);
+
+    let halt = run(async {
+        let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None };
+        let lease = store.acquire(std::slice::from_ref(&quick), holder).await.expect("nobody else is here");
+        let drive = Drive {
+            engines: &engines,
+            store: &store,
+            lease: &lease,
+            run: &run_id,
+            parallel: 0,
+            ask: &|_| Box::pin(async { Ok(()) }),
+            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), resumes: 1 }) }),
+            now_ms: &|| 7,
+            stop: &stop,
+            patience: &|| Box::pin(stop.wait()),
+            watch: &|_| (),
+            sealed: &|_| (),
+        };
+        let ready = BTreeMap::from([(quick.clone(), Ready { preview: Arc::new(preview(&quick)), commit: "c1".into() })]);
+        drive.drive(&mut progress, &ready, &job, &Known::default()).await
+    });
+    assert!(matches!(halt, Ok(Halt::Resumed)), "{halt:?}");
+    assert_eq!(store.look(<[_]>::len), 0, "nothing was started and nothing is told");
 }
 
 fn rollout(targets: &[TargetId]) -> Rollout {

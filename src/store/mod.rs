@@ -9,6 +9,7 @@ mod git;
 mod group;
 mod life;
 mod location;
+mod memory;
 #[cfg(test)]
 mod places;
 mod sets;
@@ -18,3 +19,4 @@ pub use contract::{Boxed, Held, Holder, Job, Lease, Store, StoreError, Stored, T
 pub use file::FileStore;
 pub use git::{GitSite, GitStore};
 pub use location::Location;
+pub use memory::MemoryStore;

@@ -47,6 +47,21 @@ fn older_code_is_never_put_over_newer() {
 }
 
 #[test]
+fn older_code_is_not_put_over_newer_that_was_begun_and_failed_either() {
+    let fleet = app("prod/a", "rollout: { prod: { failure_tolerance: 1 } }");
+    fleet.isobar("apply").ends(0);
+    fleet.branch("old").checkout("main").version(1, 2);
+    fleet.block("prod/a").isobar("apply").ends(1);
+    fleet.isobar("status").ends(0).keeps_quiet_about("Rollout "); // one failure is tolerated, so nothing is open
+
+    fleet.checkout("old").isobar("apply").ends(1).says("older code is never put over newer");
+
+    fleet.checkout("main").unblock("prod/a").isobar("resume").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2");
+}
+
+#[test]
 fn an_apply_that_failed_in_3_of_18_targets_is_taken_along_by_the_next_merge() {
     let regions: Vec<String> = (0..18).map(|at| format!("prod/r{at:02}")).collect();
     let fleet = app(&regions.join(" "), "rollout: { prod: { failure_tolerance: 3 } }");

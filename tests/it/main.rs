@@ -26,6 +26,8 @@ mod recover;
 mod rollout;
 mod secrets;
 mod signals;
+mod simulate;
+mod simulation;
 mod support;
 mod transcript;
 mod whole;

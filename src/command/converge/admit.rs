@@ -37,7 +37,7 @@ pub(super) fn lease_on(history: &History, head: &Scene, selector: &Selector) -> 
 }
 
 /// Newer code never goes below older: the head must hold the commit of every open rollout, and for each target that it would
-/// change what that target was brought to. A commit on another line that changed nothing of the target binds nobody.
+/// change what that target was brought to, or was begun with. A commit on another line that changed nothing of the target binds nobody.
 pub(super) fn never_older(
     world: &World,
     scenes: &Scenes<'_>,
@@ -59,8 +59,9 @@ pub(super) fn never_older(
 
     let work = since_applied(scenes, history, scene, &Selector::default())?;
     let mut at: BTreeMap<CommitSha, BTreeSet<&TargetId>> = BTreeMap::new();
-    for pending in work.pending.iter().filter(|pending| !pending.reasons.is_empty()) {
-        if let Some(commit) = commit_of(history, &pending.target) {
+    for pending in &work.pending {
+        let brought = commit_of(history, &pending.target).filter(|_| !pending.reasons.is_empty());
+        for commit in brought.into_iter().chain(history.begun_at(&pending.target.id).cloned()) {
             at.entry(CommitSha(commit)).or_default().insert(&pending.target.id);
         }
     }

@@ -49,7 +49,7 @@ impl Converge<'_> {
             return Ok(false); // what was counted may be but a part
         }
         let mut rollout = self.plan(head, &self.order.head, &work)?;
-        rollout.whole = whole.map(|whole| whole.at_least(self.history().whole_of(&rollout.commit)));
+        rollout.whole = whole;
         self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
         let went_back = self.drive(Progress::new(rollout), work).await?;
         // A target that was brought to an older commit may go on to the head: once around again.

@@ -1,7 +1,7 @@
 //! Drives one rollout until nothing of it can begin: the runner starts and records, a round of clearing decides.
 
 use super::round::{Cleared, gone};
-use super::watch::{gate_environment, signs, tell};
+use super::watch::{ask, signs, tell};
 use super::{Converge, End};
 use crate::change::Unseen;
 use crate::command::pending::Work;
@@ -10,7 +10,7 @@ use crate::engine::Job;
 use crate::exit::Failure;
 use crate::journal::{Entry, Event};
 use crate::review::CommitSha;
-use crate::rollout::Progress;
+use crate::rollout::{Gate, Progress};
 use crate::runner::{Drive, Halt, Moment, Ready, STOP_PATIENCE, Signs};
 use crate::stack::{Known, TargetId};
 use crate::store::{Boxed, StoreError};
@@ -34,6 +34,7 @@ impl Converge<'_> {
     /// Drives one rollout until nothing of it can begin; returns the targets that were sent to an older commit than its own.
     pub(super) async fn drive(&mut self, mut progress: Progress, work: Work) -> Result<BTreeSet<TargetId>, Failure> {
         self.bringing = CommitSha(progress.rollout().commit.clone());
+        let id = progress.rollout().id.clone();
         let (world, history) = (self.world, &self.history);
         let (older, mut granted) = (Older::default(), Granted::default());
         let make = |id: &TargetId, known: &Known| older.job(world, &work, id, known);
@@ -43,27 +44,33 @@ impl Converge<'_> {
             store: &*world.store,
             lease: &self.lease,
             run: &world.run,
-            root: world.workspace.root(),
             parallel: self.order.parallel,
-            gate_environment: gate_environment(world),
-            signs: &|now_ms: u64| -> Boxed<'_, Result<Signs, StoreError>> { Box::pin(signs(world, history, now_ms)) },
+            ask: &|gate: Gate| -> Boxed<'_, Result<(), String>> { Box::pin(ask(world, gate)) },
+            signs: &|now_ms: u64| -> Boxed<'_, Result<Signs, StoreError>> { Box::pin(signs(world, history, &id, now_ms)) },
             now_ms: &|| world.clock.now_ms(),
             stop: &world.stop,
-            patience: STOP_PATIENCE,
+            patience: &|| Box::pin(world.stop.wait_out(STOP_PATIENCE)),
             watch: &|moment: Moment<'_>| tell(world, &bar, &moment),
             sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.history().record(entry)),
         };
 
         let halt = loop {
             let halt = drive.drive(&mut progress, &granted.ready, &make, &granted.known).await?;
-            let Halt::NeedsClearance(targets) = halt else { break halt };
-            let cleared = self.clear(&work, &targets, &progress, &make).await?;
-            self.grant(cleared, &mut progress, &older, &mut granted).await?;
-            if world.stop.is_asked() {
-                break Halt::Interrupted;
+            match halt {
+                Halt::NeedsClearance(targets) => {
+                    let cleared = self.clear(&work, &targets, &progress, &make).await?;
+                    self.grant(cleared, &mut progress, &older, &mut granted).await?;
+                    if world.stop.is_asked() {
+                        break Halt::Interrupted;
+                    }
+                }
+                Halt::Resumed => match self.history().rollout(&id).cloned() {
+                    Some(anew) => progress = anew,
+                    None => break Halt::Resumed,
+                },
+                halt => break halt,
             }
         };
-        drop(drive);
         self.finish(&progress, halt, granted.ends, &work);
         self.done.rollouts.push(progress);
         Ok(std::mem::take(&mut *older.lock()).into_keys().collect())

@@ -58,7 +58,7 @@ impl Converge<'_> {
     /// Turns what the rollout says into ends.
     pub(super) fn finish(&mut self, progress: &Progress, halt: Halt, mut ends: BTreeMap<TargetId, End>, work: &Work) {
         let why_not = match &halt {
-            Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) => "its wave was not reached".to_string(),
+            Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) | Halt::Resumed => "its wave was not reached".to_string(),
             Halt::Over(Ending::Stopped(why)) => format!("the rollout stopped: {why}"),
             Halt::Wait { until_ms, why } => {
                 self.done.wait = Some((*until_ms, why.clone()));
@@ -81,7 +81,7 @@ impl Converge<'_> {
             Halt::Interrupted => self.done.next.push("isobar apply (goes on where this stopped)".into()),
             Halt::GivenUp => self.done.next.push("isobar recover".into()),
             Halt::Paused(why) => self.say_paused(why),
-            Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) => {}
+            Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) | Halt::Resumed => {}
         }
         let unknown: BTreeSet<TargetId> = progress.unknown().into_iter().collect();
         for pending in &work.pending {

@@ -5,12 +5,11 @@ use crate::change::inert;
 use crate::command::say::say_until;
 use crate::diagnosis;
 use crate::journal::{History, Hold};
-use crate::rollout::{Gate, Outcome};
+use crate::probe;
+use crate::rollout::{Gate, Outcome, Progress};
 use crate::runner::{Moment, Signs};
 use crate::store::StoreError;
 use crate::world::{Bar, World};
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::sync::{Mutex, PoisonError};
 
 impl Converge<'_> {
@@ -24,7 +23,7 @@ impl Converge<'_> {
 }
 
 /// What people say meanwhile. The journal is read again only when others wrote between our own entries.
-pub(super) async fn signs(world: &World, history: &Mutex<History>, now_ms: u64) -> Result<Signs, StoreError> {
+pub(super) async fn signs(world: &World, history: &Mutex<History>, rollout: &str, now_ms: u64) -> Result<Signs, StoreError> {
     let lock = || history.lock().unwrap_or_else(PoisonError::into_inner);
     let misses = lock().misses_entries();
     if misses {
@@ -37,7 +36,8 @@ pub(super) async fn signs(world: &World, history: &Mutex<History>, now_ms: u64) 
         None => format!("until released: {}", hold.reason),
     };
     let held = history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), say(hold))).collect();
-    Ok(Signs { paused: paused(&history), held })
+    let resumes = history.rollout(rollout).map_or(0, Progress::resumes);
+    Ok(Signs { paused: paused(&history), held, resumes })
 }
 
 /// Who paused, and why.
@@ -76,10 +76,9 @@ fn say_gate(gate: &Gate) -> String {
     }
 }
 
-/// A gate sees what a shell would need to find programs, and nothing secret.
-pub(super) fn gate_environment(world: &World) -> BTreeMap<OsString, OsString> {
-    ["PATH", "HOME", "LANG", "TMPDIR"]
-        .iter()
-        .filter_map(|name| Some((name.into(), world.environment.get(name)?.into())))
-        .collect()
+/// Asks a gate. It sees what a shell would need to find programs, and nothing secret.
+pub(super) async fn ask(world: &World, gate: Gate) -> Result<(), String> {
+    let seen = ["PATH", "HOME", "LANG", "TMPDIR"].iter();
+    let environment = seen.filter_map(|name| Some((name.into(), world.environment.get(name)?.into()))).collect();
+    probe::ask(&gate, world.workspace.root(), &environment).await
 }

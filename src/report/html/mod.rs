@@ -1,6 +1,7 @@
 //! One self-contained HTML page of the status: no script, no font, no request. What needs attention comes first; lines that are
 //! alike are one line, so that a fleet of 10,000 targets stays one readable page.
 
+mod forecast;
 mod map;
 mod table;
 
@@ -10,20 +11,27 @@ use super::{RolloutLine, Status, StatusRow, WaveLine};
 use crate::change::inert;
 use std::fmt::Write as _;
 
+pub use forecast::forecast_page;
+
 const STYLE: &str = include_str!("style.css");
 
-/// Returns the page.
+/// Returns the page of a status.
 pub fn page(status: &Status) -> String {
-    let headline = escaped(&status_headline(status));
     let head = status.head.as_ref().map_or_else(String::new, |head| format!("head <code>{}</code>", escaped(&short(head))));
     let state = joined([counted(status.rows.len(), "target"), head, format!("as of {}", time(status.at_ms))], " · ");
     let sections =
         [counters(status), stops(status), rollouts(status), map::section(status), drift(status), table::section(status)].concat();
+    document(&status_headline(status), &state, STYLE, &sections)
+}
+
+/// One self-contained page: no script, no font, no request. `state` and `sections` are markup.
+fn document(headline: &str, state: &str, style: &str, sections: &str) -> String {
+    let headline = escaped(headline);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>Isobar: {headline}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <title>Isobar: {headline}</title>\n<style>\n{style}</style>\n</head>\n<body>\n\
          <header>\n<h1>{headline}</h1>\n<p>{state}</p>\n</header>\n<main>\n{sections}</main>\n\
          <footer>isobar {version}</footer>\n</body>\n</html>\n",
         version = env!("CARGO_PKG_VERSION"),

@@ -1,9 +1,11 @@
 //! Plain and coloured text for terminals and logs. Signs and words carry the meaning; colour only helps.
 
 mod diff;
+mod forecast;
 mod ink;
 mod status;
 
+pub use forecast::forecast_text;
 pub use status::status_text;
 pub(super) use status::{alike, by, headline as status_headline, states};
 

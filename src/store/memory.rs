@@ -1,0 +1,146 @@
+//! A journal in this process's memory, for worlds that are made up: the same order, groups, epochs and fences as on disk, and
+//! nothing of it is left. Several runs may share it; which of them lives is said by [`MemoryStore::end`].
+
+use super::group::{holds_nothing, lives_on};
+use super::{Boxed, Held, Holder, Lease, Store, StoreError, Stored};
+use crate::journal::{Chain, Entry, Event, History};
+use crate::stack::TargetId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A journal that its clones share.
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<Shelf>>);
+
+struct Shelf {
+    chain: Chain,
+    entries: Vec<Entry>,
+    /// By epoch.
+    leases: BTreeMap<u64, (Holder, BTreeSet<TargetId>)>,
+    epoch: u64,
+    previews: Vec<Stored>,
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self { chain: Chain::empty(), entries: Vec::new(), leases: BTreeMap::new(), epoch: 0, previews: Vec::new() }
+    }
+}
+
+impl MemoryStore {
+    /// The process of `run` ended: its leases are free from now on, and what it still has on its way is refused.
+    pub fn end(&self, run: &str) {
+        self.lock().leases.retain(|_, (holder, _)| *holder.run != *run);
+    }
+
+    /// Gives the entries to `look`, in order, without a copy.
+    pub fn look<T>(&self, look: impl FnOnce(&[Entry]) -> T) -> T {
+        look(&self.lock().entries)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shelf> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelf {
+    /// Entries about a target need a lease that covers it, and whoever shows a lease must still have it.
+    fn check(&self, events: &[Event], lease: Option<&Lease>) -> Result<(), StoreError> {
+        let mut targets = events.iter().filter_map(Event::target);
+        if let Some(target) = targets.clone().find(|target| !lease.is_some_and(|lease| lease.covers(target))) {
+            return Err(StoreError::Fenced(target.clone()));
+        }
+        let Some((first, epoch)) = lease.and_then(|lease| lease.epochs.iter().next()) else { return Ok(()) };
+        if self.leases.contains_key(epoch) { Ok(()) } else { Err(StoreError::Fenced(targets.next().unwrap_or(first).clone())) }
+    }
+
+    fn acquire(&mut self, targets: &[TargetId], holder: Holder) -> Result<Lease, StoreError> {
+        for (other, held) in self.leases.values() {
+            if let Some(target) = targets.iter().find(|target| held.contains(target)) {
+                return Err(StoreError::Held { target: target.clone(), holder: Box::new(other.clone()), is_proven: true });
+            }
+        }
+        let run = holder.run.clone();
+        if targets.is_empty() {
+            return Ok(Lease { run, epochs: BTreeMap::new(), guard: None });
+        }
+        self.epoch += 1;
+        self.leases.insert(self.epoch, (holder, targets.iter().cloned().collect()));
+        Ok(Lease { run, epochs: targets.iter().map(|target| (target.clone(), self.epoch)).collect(), guard: None })
+    }
+}
+
+impl Store for MemoryStore {
+    fn place(&self) -> String {
+        "memory".into()
+    }
+
+    fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async { Ok(self.lock().entries.clone()) })
+    }
+
+    fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
+        Box::pin(async { Ok(History::of(self.lock().entries.iter().cloned())) })
+    }
+
+    fn append<'a>(
+        &'a self,
+        events: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+        lease: Option<&'a Lease>,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async move {
+            let mut shelf = self.lock();
+            shelf.check(&events, lease)?;
+            let sealed = shelf.chain.seal_group(events, run, at_ms);
+            shelf.entries.extend(sealed.iter().cloned());
+            Ok(sealed)
+        })
+    }
+
+    fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
+        Box::pin(async move { self.lock().acquire(targets, holder) })
+    }
+
+    fn release<'a>(&'a self, lease: Lease) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            if let Some(epoch) = lease.epochs.values().next() {
+                self.lock().leases.remove(epoch);
+            }
+            Ok(())
+        })
+    }
+
+    fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>> {
+        let held = |(holder, targets): &(Holder, BTreeSet<TargetId>)| (holder.clone(), targets.iter().cloned().collect());
+        Box::pin(async move { Ok(self.lock().leases.values().map(held).collect()) })
+    }
+
+    fn free<'a>(&'a self, of: &'a str, _: Event, _: &'a Arc<str>, _: u64) -> Boxed<'a, Result<Vec<TargetId>, StoreError>> {
+        let lives = || self.lock().leases.values().any(|(holder, _)| *holder.run == *of);
+        Box::pin(async move { Err(if lives() { lives_on(of) } else { holds_nothing(of) }) })
+    }
+
+    fn may_append<'a>(&'a self) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut shelf = self.lock();
+            let same = |kept: &Stored| (&kept.head, &kept.base, &kept.previews) == (&stored.head, &stored.base, &stored.previews);
+            let first_ms = shelf.previews.iter().find(|kept| same(kept)).map_or(stored.at_ms, |kept| kept.first_ms);
+            shelf.previews.retain(|kept| !same(kept));
+            shelf.previews.push(Stored { first_ms, ..stored.clone() });
+            Ok(())
+        })
+    }
+
+    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(async { Ok(self.lock().previews.clone()) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

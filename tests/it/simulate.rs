@@ -1,0 +1,151 @@
+//! `isobar simulate`: how a rollout would go, on a clock of its own, before anybody approves it.
+
+use crate::support::{Ran, Sandbox};
+use serde_json::Value;
+use std::fs;
+
+fn told(ran: &Ran) -> Vec<&str> {
+    let timeline = ran.stdout.split("\nTimeline\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
+    timeline.lines().map(str::trim).collect()
+}
+
+#[test]
+fn a_rollout_is_told_with_its_waves_bakes_and_end_and_nothing_is_touched() {
+    let fleet = Sandbox::fleet("waves");
+    let ran = fleet.isobar("simulate").ends(0);
+    assert!(ran.stdout.starts_with("5 targets in 3 waves would be done after 22 min\n"), "{}", ran.stdout);
+    let expected = [
+        "0:00:00  isobar apply plans 5 targets in 3 waves",
+        "0:00:00  staging begins: 1 target, up to 1 at once",
+        "0:01:00  staging is verified",
+        "0:01:00  prod 1: canary begins: 1 target, up to 1 at once",
+        "0:02:00  prod 1: canary: gate passes: test -f live/prod/a/app/app.yaml",
+        "0:02:00  prod 1: canary is verified, and bakes 15 min",
+        "0:20:00  isobar tick goes on",
+        "0:20:00  prod 2: rest begins: 3 targets, up to 2 at once",
+        "0:22:00  prod 2: rest is verified",
+        "0:22:00  the rollout is complete",
+    ];
+    assert_eq!(told(&ran), expected);
+    assert_eq!(fleet.isobar("simulate").ends(0).stdout, ran.stdout, "the same question has the same answer");
+    assert_eq!((fleet.applied().len(), fleet.dirty()), (0, Vec::<String>::new()));
+    assert!(!fleet.root().join(".isobar").exists(), "no journal was made");
+}
+
+#[test]
+fn failures_beyond_the_tolerance_stop_it_and_the_blast_is_told() {
+    let fleet = Sandbox::fleet("waves");
+    let one = fleet.isobar("simulate --fail prod/c@wave3").ends(0);
+    assert!(one.stdout.starts_with("5 targets in 3 waves would be done after 22 min, 1 failed\n"), "{}", one.stdout);
+
+    let two = fleet.isobar("simulate --fail prod/c@wave3 --fail app@prod/b").ends(0);
+    let headline = "The rollout would stop after 21 min: \
+                    4 of 5 targets begun, in 4 of 5 regions, 63 % of the weight\nprod 2: rest: 2 of 3 targets failed, 1 may\n";
+    assert!(two.stdout.starts_with(headline), "{}", two.stdout);
+
+    let elsewhere = fleet.isobar("simulate --fail prod/c@wave1").ends(0);
+    assert!(elsewhere.stdout.contains("would be done after 22 min\n"), "it is in wave 3: {}", elsewhere.stdout);
+}
+
+#[test]
+fn somebody_who_mends_and_resumes_brings_it_to_its_end() {
+    let fleet = Sandbox::fleet("waves");
+    let ran = fleet.isobar("simulate --json --fail prod/b --fail prod/c --resume-at 1h").ends(0);
+    let json = ran.json();
+    assert_eq!((&json["end"], &json["end_secs"]), (&"done".into(), &3_720.into()), "{json}");
+    let applies: Vec<&Value> = json["targets"].as_array().expect("a list").iter().map(|target| &target["applies"]).collect();
+    assert_eq!(applies[2].as_array().map(Vec::len), Some(2), "what failed was tried twice: {applies:?}");
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_an_unknown_target_that_the_next_tick_takes_up() {
+    let fleet = Sandbox::fleet("waves");
+    let ran = fleet.isobar("simulate --kill-at 90s").ends(0);
+    let told = told(&ran);
+    assert!(
+        told.contains(&"0:01:30  the run is killed; 1 target was in flight and is unknown until a fresh preview"),
+        "{told:?}"
+    );
+    assert!(told.contains(&"0:10:00  isobar tick goes on"), "{told:?}");
+    assert!(ran.stdout.contains("would be done after"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_pause_that_nobody_ends_and_a_region_that_is_held_are_told() {
+    let fleet = Sandbox::fleet("waves");
+    let paused = fleet.isobar("simulate --pause-at 5m").ends(0);
+    let headline = "The rollout would be paused at 5 min: 2 of 5 targets begun, in 2 of 5 regions, 18 % of the weight\n";
+    assert!(paused.stdout.starts_with(headline), "{}", paused.stdout);
+
+    let held = fleet.isobar("simulate --hold prod/d").ends(0);
+    assert!(held.stdout.starts_with("5 targets in 3 waves would be done after 21 min, 1 skipped\n"), "{}", held.stdout);
+    assert!(held.stdout.contains("1 target skipped: region held until released: as asked\n"), "{}", held.stdout);
+}
+
+#[test]
+fn times_are_taken_as_they_are_assumed() {
+    let fleet = Sandbox::fleet("waves");
+    let ran = fleet.isobar("simulate --json --apply 30s --apply prod=2m --slow prod/d=1h --tick-every 1m").ends(0);
+    let json = ran.json();
+    let took = |at: usize| {
+        let apply = &json["targets"][at]["applies"][0];
+        apply["to_secs"].as_u64().zip(apply["from_secs"].as_u64()).map(|(to, from)| to - from)
+    };
+    let names: Vec<&str> = json["targets"].as_array().expect("a list").iter().filter_map(|one| one["target"].as_str()).collect();
+    assert_eq!(names, ["app@staging/a", "app@prod/a", "app@prod/b", "app@prod/c", "app@prod/d"]);
+    assert_eq!([took(0), took(1), took(4)], [Some(30), Some(120), Some(3_600)]);
+    let schema = fleet.isobar("schema report").ends(0).json();
+    let validator = jsonschema::validator_for(&schema).expect("a schema is one");
+    let wrong: Vec<String> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert_eq!(json["waves"][2]["begins_secs"], 1_080, "the tick after the bake: {json}");
+}
+
+#[test]
+fn a_share_fails_by_a_seed_and_a_part_is_played_alone() {
+    let fleet = Sandbox::fleet("waves");
+    let ran = |flags: &str| fleet.isobar(&format!("simulate --json @prod/* --fail 50% {flags}")).ends(0).stdout;
+    assert_eq!(ran("--seed 1"), ran("--seed 1"));
+    let seeds: std::collections::BTreeSet<String> = (0..8).map(|seed| ran(&format!("--seed {seed}"))).collect();
+    assert!(seeds.len() > 2, "another seed means other targets");
+    assert_eq!(fleet.isobar("simulate --json @staging/*").ends(0).stdout.matches("\"target\":").count(), 1);
+}
+
+#[test]
+fn the_page_is_one_file_that_asks_for_nothing() {
+    let fleet = Sandbox::fleet("waves");
+    let path = fleet.outside("forecast.html");
+    fleet.isobar(&format!("simulate --fail prod/b --fail prod/c --html {path}")).ends(0);
+    let page = fs::read_to_string(&path).expect("the page");
+    for word in ["prod 1: canary", "prod/d", "63 % of the weight", "<rect class=\"bake\"", "<rect class=\"bad\""] {
+        assert!(page.contains(word), "{word}: {page}");
+    }
+    for foreign in ["<script", "http://", "https://", "<link", "<img"] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+}
+
+#[test]
+fn what_is_asked_of_nobody_is_a_usage_error_with_a_way_out() {
+    let fleet = Sandbox::fleet("waves");
+    for wrong in
+        ["--fail prod/x", "--fail app@prod/x@wave2", "--slow prod/x=5m", "--hold prod/x", "--apply dev=5m", "nobody@prod/*"]
+    {
+        fleet.isobar(&format!("simulate {wrong}")).ends(64).says("isobar list");
+    }
+    for wrong in ["--fail prod/a@wave0", "--slow prod/a", "--apply 5", "--kill-at soon", "--fail 0%"] {
+        fleet.isobar(&format!("simulate {wrong}")).ends(64);
+    }
+}
+
+#[test]
+fn an_edit_that_is_not_committed_is_played_and_said_so() {
+    let fleet = Sandbox::fleet("waves");
+    fleet.edit("isobar.yaml", "max_parallel: 2", "max_parallel: 3");
+    let ran = fleet.isobar("simulate").ends(0);
+    assert!(
+        ran.stdout.starts_with("5 targets in 3 waves would be done after 21 min\nwith edits that are not committed\n"),
+        "{}",
+        ran.stdout
+    );
+}
