@@ -2,7 +2,8 @@
 //! Knows the chain; not which files it lies in.
 
 use crate::change::Digest;
-use crate::journal::{Chain, Entry, Seals};
+use crate::journal::{Chain, Checkpoint, CheckpointFault, Entry, History, Sealer, Seals, is_closed, is_sealed_by};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -164,6 +165,80 @@ impl<'a> Reading<'a> {
         }
         self.audit
     }
+}
+
+impl Reading<'_> {
+    /// A kept set of previews was looked at.
+    pub(super) fn preview(&mut self, place: String, text: &str, sealer: Option<&Sealer>, next: &'static str) {
+        self.audit.previews += 1;
+        match sealer {
+            Some(sealer) if !is_sealed_by(text, sealer) => {
+                let what = "ISOBAR_KEY did not seal this set of previews".to_string();
+                self.found(place, what, "it was changed, or made without the key; nobody believes it", next);
+            }
+            None if !is_closed(text) => {
+                self.found(place, "it is not what its hash says".into(), "the set of previews was changed", next);
+            }
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// Checkpoints and bases that wait for the fold to reach them: where each stands, and its text.
+pub(super) struct Standing {
+    waiting: BTreeMap<u64, Vec<(String, String)>>,
+    /// What to do about one that is wrong.
+    remake: &'static str,
+}
+
+impl Standing {
+    pub(super) fn new(remake: &'static str) -> Self {
+        Self { waiting: BTreeMap::new(), remake }
+    }
+
+    pub(super) fn add(&mut self, seq: u64, place: String, text: String) {
+        self.waiting.entry(seq).or_default().push((place, text));
+    }
+
+    /// Holds what stands at `entry` against the fold up to there.
+    pub(super) fn pass(&mut self, entry: &Entry, history: &History, reading: &mut Reading<'_>) {
+        let Some(standing) = self.waiting.remove(&entry.seq) else { return };
+        let folded = json(&history.clone().resolved());
+        for (place, text) in standing {
+            let forged = "its history is not what the entries fold into: somebody made it up";
+            match Checkpoint::read(&text) {
+                Ok((read, _)) if read.seq != entry.seq || read.head != entry.hash || json(&read.history) != folded => {
+                    reading.found(place, format!("it is not the checkpoint of entry {}", entry.seq), forged, self.remake);
+                }
+                Ok(_) => reading.audit.checkpoints += 1,
+                Err(CheckpointFault::Schema(schema)) => {
+                    reading.audit.unseen.push(format!("{place} has schema {schema}; this version does not use it"));
+                }
+                Err(CheckpointFault::Broken(what)) => {
+                    reading.found(place, what, "it was changed after it was written", self.remake);
+                }
+            }
+        }
+    }
+
+    /// What stands behind the end of the chain.
+    pub(super) fn rest(self, chain: &Chain, reading: &mut Reading<'_>) {
+        if !reading.audit.findings.is_empty() {
+            return; // the fold did not come that far
+        }
+        for (seq, standing) in self.waiting {
+            for (place, _) in standing {
+                let what =
+                    format!("it stands at entry {seq}, and no group of the chain, which goes to {}, ends there", chain.seq);
+                let means = "entries at the end were removed, or somebody made the checkpoint up";
+                reading.found(place, what, means, "restore the journal from a copy, or delete that file");
+            }
+        }
+    }
+}
+
+fn json(history: &History) -> String {
+    serde_json::to_string(history).expect("a history holds only what JSON can")
 }
 
 /// What it means that `line` cannot follow `chain`.

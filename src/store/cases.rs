@@ -405,6 +405,10 @@ async fn a_changed_byte_stops_readers_and_writers() {
         (place.damage)(place.dir.path());
         let read = place.open().read().await;
         let appended = place.open().append(vec![paused("d")], &run("one"), 7, None).await;
+        if place.name != THROUGH_GIT {
+            let audit = place.open().audit(&[]).await.expect("readable");
+            assert!(!audit.chain_holds && audit.findings.len() == 1, "{}: {audit:?}", place.name);
+        }
         match place.name {
             THROUGH_GIT => assert!(read.is_err() && appended.is_err(), "the server may be the one who finds it"),
             _ => {

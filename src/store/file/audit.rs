@@ -5,13 +5,11 @@ use super::checkpoints::{Start, bases_dir, checkpoints_dir, numbered, read_text}
 use super::disk;
 use super::previews::set_files;
 use super::segments::Segment;
-use super::{Entry, Shelf, held};
+use super::{Shelf, held};
 use crate::change::Digest;
-use crate::journal::{Chain, Checkpoint, CheckpointFault, Dropped, History, is_closed, is_sealed_by};
-use crate::store::audit::Reading;
+use crate::journal::{Chain, Dropped};
+use crate::store::audit::{Reading, Standing};
 use crate::store::{Anchor, Audit, StoreError};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 const REMAKE: &str = "delete that file: it is only a shortcut and is made anew; then find out who could write here";
 
@@ -37,9 +35,8 @@ impl Shelf {
             Err(other) => return Err(other),
         };
         let (through, dropped) = (start.chain.seq, start.dropped.clone());
-        let mut standing = Standing::list(&self.dir)?;
+        let mut standing = self.standing(through)?;
         let segments = start.files.segments.clone();
-        standing.0.retain(|seq, _| *seq > through); // what it begins at is vouched for by an entry
         let chain = self.entries(start, &mut standing, &mut reading)?;
 
         standing.rest(&chain, &mut reading);
@@ -59,7 +56,7 @@ impl Shelf {
                     reading.met(&entry);
                     reading.audit.sealed += u64::from(entry.seal.is_some());
                     history.fold(&entry);
-                    standing.pass(&entry, &history, reading)?;
+                    standing.pass(&entry, &history, reading);
                     if entry.seq == closed {
                         folded = Some(history.clone().resolved());
                     }
@@ -83,6 +80,18 @@ impl Shelf {
             *held(&self.folded) = Some((segment, folded)); // for the checkpoint that a new key needs
         }
         Ok(chain)
+    }
+
+    /// Checkpoints and bases after entry `through`: what the journal begins at is vouched for by an entry.
+    fn standing(&self, through: u64) -> Result<Standing, StoreError> {
+        let mut standing = Standing::new(REMAKE);
+        let all = numbered(&checkpoints_dir(&self.dir))?.into_iter().chain(numbered(&bases_dir(&self.dir))?);
+        for (seq, path) in all.filter(|(seq, _)| *seq > through) {
+            if let Some(text) = read_text(&path)? {
+                standing.add(seq, path.display().to_string(), text);
+            }
+        }
+        Ok(standing)
     }
 
     /// Segments that were compacted away and lie here again are proven by what was kept of them.
@@ -113,70 +122,8 @@ impl Shelf {
         const AGAIN: &str = "delete that file and run isobar preview again";
         for path in set_files(&self.dir.join("previews"))? {
             let Some(text) = read_text(&path)? else { continue };
-            reading.audit.previews += 1;
-            let place = path.display().to_string();
-            match &self.preview_sealer {
-                Some(sealer) if !is_sealed_by(&text, sealer) => {
-                    let what = "ISOBAR_KEY did not seal this set of previews".to_string();
-                    reading.found(place, what, "it was changed, or made without the key; nobody believes it", AGAIN);
-                }
-                None if !is_closed(&text) => {
-                    reading.found(place, "it is not what its hash says".into(), "the set of previews was changed", AGAIN);
-                }
-                Some(_) | None => {}
-            }
+            reading.preview(path.display().to_string(), &text, self.preview_sealer.as_ref(), AGAIN);
         }
         Ok(())
     }
-}
-
-/// Checkpoints and bases that wait for the fold to reach them.
-struct Standing(BTreeMap<u64, Vec<PathBuf>>);
-
-impl Standing {
-    fn list(dir: &Path) -> Result<Self, StoreError> {
-        let mut all: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
-        for (seq, path) in numbered(&checkpoints_dir(dir))?.into_iter().chain(numbered(&bases_dir(dir))?) {
-            all.entry(seq).or_default().push(path);
-        }
-        Ok(Self(all))
-    }
-
-    /// Holds what stands at `entry` against the fold up to there.
-    fn pass(&mut self, entry: &Entry, history: &History, reading: &mut Reading<'_>) -> Result<(), StoreError> {
-        let Some(paths) = self.0.remove(&entry.seq) else { return Ok(()) };
-        let folded = json(&history.clone().resolved());
-        for path in paths {
-            let Some(text) = read_text(&path)? else { continue };
-            let place = path.display().to_string();
-            let forged = "its history is not what the entries fold into: somebody made it up";
-            match Checkpoint::read(&text) {
-                Ok((read, _)) if read.seq != entry.seq || read.head != entry.hash || json(&read.history) != folded => {
-                    reading.found(place, format!("it is not the checkpoint of entry {}", entry.seq), forged, REMAKE);
-                }
-                Ok(_) => reading.audit.checkpoints += 1,
-                Err(CheckpointFault::Schema(schema)) => {
-                    reading.audit.unseen.push(format!("{place} has schema {schema}; this version does not use it"));
-                }
-                Err(CheckpointFault::Broken(what)) => reading.found(place, what, "it was changed after it was written", REMAKE),
-            }
-        }
-        Ok(())
-    }
-
-    /// What stands behind the end of the chain.
-    fn rest(self, chain: &Chain, reading: &mut Reading<'_>) {
-        if !reading.audit.findings.is_empty() {
-            return; // the fold did not come that far
-        }
-        for (seq, path) in self.0.into_iter().flat_map(|(seq, paths)| paths.into_iter().map(move |path| (seq, path))) {
-            let what = format!("it stands at entry {seq}, and no group of the chain, which goes to {}, ends there", chain.seq);
-            let means = "entries at the end were removed, or somebody made the checkpoint up";
-            reading.found(path.display().to_string(), what, means, "restore the journal from a copy, or delete that file");
-        }
-    }
-}
-
-fn json(history: &History) -> String {
-    serde_json::to_string(history).expect("a history holds only what JSON can")
 }

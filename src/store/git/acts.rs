@@ -47,7 +47,7 @@ impl Desk {
             };
             change.message = format!("Entries {} to {}\n\n{}", first.seq, last.seq, last.hash.as_str());
             tries.insert(last.hash.clone(), sealed.clone());
-            Ok(Plan::Push(change, sealed))
+            Ok(Plan::Push(change.with_checkpoint(&desk.known, desk.segment_bytes).into(), sealed))
         })
     }
 
@@ -76,7 +76,7 @@ impl Desk {
             change.at_ms = Some(holder.since_ms);
             change.ended = gone.iter().map(|lease| lease.epoch).collect();
             change.lease = Some((epoch, text));
-            Ok(Plan::Push(change, epoch))
+            Ok(Plan::Push(change.into(), epoch))
         });
         let epoch = taken.inspect_err(|_| self.here.forget(&trace))?;
         gone.iter().for_each(|lease| self.here.forget(&lease.trace));
@@ -92,7 +92,7 @@ impl Desk {
             let Some(own) = all.into_iter().find(|held| held.epoch == epoch) else { return Ok(Plan::Done(None)) };
             let mut change = Change::on(&desk.known, format!("Run {} gives {} targets back", own.holder.run, own.targets.len()));
             change.ended = vec![epoch];
-            Ok(Plan::Push(change, Some(own.trace)))
+            Ok(Plan::Push(change.into(), Some(own.trace)))
         })?;
         trace.iter().for_each(|trace| self.here.forget(trace));
         Ok(())
@@ -122,7 +122,7 @@ impl Desk {
             change.ended = own.iter().map(|lease| lease.epoch).collect();
             change.at_ms = Some(at_ms);
             tries.extend(change.entries.last().map(|entry| (entry.hash.clone(), targets.clone())));
-            Ok(Plan::Push(change, targets))
+            Ok(Plan::Push(change.into(), targets))
         })
     }
 }

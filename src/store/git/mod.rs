@@ -7,21 +7,27 @@
 //! The ref lies outside `refs/heads`: no checkout shows it, and no ordinary fetch brings it.
 
 mod acts;
+mod audit;
+mod compact;
 mod desk;
 mod draft;
 mod fault;
 mod known;
 mod leases;
+mod lines;
+#[cfg(test)]
+mod long;
 mod previews;
 mod program;
 mod reach;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod wire;
 
 use super::group::{Group, answer_all, blocking, covered, held, interrupted};
 use super::life::Life;
-use super::{Boxed, Held, Holder, Lease, Location, Store, StoreError, Stored};
+use super::{Anchor, Audit, Boxed, Compacted, Held, Holder, Lease, Location, Store, StoreError, Stored, Take};
 use crate::change::Key;
 use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
@@ -115,13 +121,40 @@ impl Store for GitStore {
 
     fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
         Box::pin(self.looking(|desk| {
-            let entries = desk.known.entries(&desk.repository)?;
+            let mut entries = Vec::new();
+            desk.known.each(&desk.wire, &desk.repository, &mut |entry| entries.push(entry))?;
             desk.known.is_believed().map(|()| entries)
         }))
     }
 
     fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
         Box::pin(self.looking(|desk| desk.known.is_believed().map(|()| desk.known.history.clone())))
+    }
+
+    fn each<'a>(&'a self, mut take: Take) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(self.looking(move |desk| {
+            desk.known.each(&desk.wire, &desk.repository, &mut take)?;
+            desk.known.is_believed()
+        }))
+    }
+
+    fn audit<'a>(&'a self, anchors: &'a [Anchor]) -> Boxed<'a, Result<Audit, StoreError>> {
+        let anchors = anchors.to_vec();
+        Box::pin(self.working(move |desk| {
+            let _turn = desk.turn_at_cache();
+            audit::audit(desk, &anchors)
+        }))
+    }
+
+    fn compact<'a>(
+        &'a self,
+        before_ms: u64,
+        first: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+    ) -> Boxed<'a, Result<Compacted, StoreError>> {
+        let run = run.clone();
+        Box::pin(self.working(move |desk| desk.compact(before_ms, &first, &run, at_ms)))
     }
 
     fn append<'a>(

@@ -73,6 +73,16 @@ pub(super) fn saved(desk: &Desk) -> Result<Vec<Stored>, StoreError> {
     Ok(sets)
 }
 
+/// The name and the text of every kept set, whoever made it.
+pub(super) fn texts(desk: &Desk) -> Result<Vec<(String, String)>, StoreError> {
+    let there = desk.wire.list(&desk.place, &desk.repository, &prefix(&desk.reference))?;
+    let text = |(reference, commit): (String, Oid)| {
+        let blob = find(desk, commit).map(|blob| String::from_utf8_lossy(blob.content()).into_owned());
+        (reference, blob.unwrap_or_default()) // what cannot be read is not what its hash says
+    };
+    Ok(there.into_iter().map(text).collect())
+}
+
 /// `None` for one that our key did not seal.
 fn read(desk: &Desk, commit: Oid) -> Result<Option<Stored>, String> {
     let blob = find(desk, commit).map_err(|error| error.message().to_string())?;

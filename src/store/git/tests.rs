@@ -2,7 +2,7 @@
 
 use super::draft::{Change, Draft};
 use super::known::Known;
-use super::wire::Pushed;
+use super::wire::{Pushed, Wire};
 use super::*;
 use crate::journal::{Chain, SCHEMA};
 use crate::review::User;
@@ -13,13 +13,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 /// A bare repository with room for clones beside it.
-fn origin() -> TempDir {
+pub(super) fn origin() -> TempDir {
     let dir = tempfile::tempdir().expect("a temporary directory");
     git2::Repository::init_bare(dir.path().join("deep/origin.git")).expect("it has room");
     dir
 }
 
-fn at(dir: &Path) -> GitSite {
+pub(super) fn at(dir: &Path) -> GitSite {
     site(dir, Location::Disk(dir.join("deep/origin.git")))
 }
 
@@ -256,8 +256,11 @@ async fn files_of_entries_stay_few_and_what_is_old_is_not_written_again() {
     assert!(written < 10 * whole, "{written} bytes were written for {whole}");
     let tip = known.tip();
     let mut reader = Known::nothing("here".into(), None);
-    reader.follow(&repository, tip).expect("it is whole");
-    assert_eq!((reader.chain.seq, reader.entries(&repository).map(|entries| entries.len())), (200, Ok(200)));
+    let wire = Wire::Disk(dir.path().join("deep/origin.git"));
+    reader.follow(&wire, &repository, tip).expect("it is whole");
+    let mut entries = 0;
+    reader.each(&wire, &repository, &mut |_| entries += 1).expect("it is whole");
+    assert_eq!((reader.chain.seq, entries), (200, 200));
 }
 
 #[tokio::test]

@@ -72,6 +72,14 @@ impl Wire {
         }
     }
 
+    /// Brings blobs here that a look left where they are.
+    pub(super) fn bring(&self, place: &str, repository: &Repository, blobs: &[Oid]) -> Result<(), StoreError> {
+        match self {
+            Self::Disk(_) => Ok(()),
+            Self::Program(program) => program.bring(place, repository, blobs),
+        }
+    }
+
     /// Changes refs. All of `updates` that must be something now are one.
     pub(super) fn push(&self, place: &str, repository: &Repository, updates: &[Update<'_>]) -> Result<Pushed, StoreError> {
         match self {
