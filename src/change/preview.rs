@@ -1,6 +1,6 @@
 //! What an engine says would change in one target, or why it could not look.
 
-use super::{Change, ChangeMark, Digest};
+use super::{Change, ChangeMark, Detail, Digest};
 use crate::stack::{Site, TargetId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -104,6 +104,13 @@ impl Preview {
         self.changes.is_empty()
     }
 
+    /// Lets go of what only a reader needs. A judgement goes by the rest, which is a small part; the digest stays the same.
+    pub fn strip(&mut self) {
+        self.outputs.clear();
+        self.strays = Vec::new();
+        self.changes.iter_mut().for_each(|change| change.detail = Detail::Hidden(Arc::default()));
+    }
+
     /// Every change can be bound to an approval.
     pub fn is_bound(&self) -> bool {
         self.changes.iter().all(|change| change.bound)
@@ -139,6 +146,16 @@ mod tests {
             bound,
             holes: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_stripped_preview_shows_nothing_and_has_its_digest() {
+        let text = crate::change::TextDiff::between("a", "b");
+        let whole = preview(vec![Change { detail: Detail::Text(text), ..change("a.yaml", true) }]);
+        let mut bare = whole.clone();
+        bare.strip();
+        assert_eq!((bare.digest(), bare.marks()), (whole.digest(), whole.marks()));
+        assert_eq!(bare.changes[0].detail, Detail::Hidden("".into()));
     }
 
     fn preview(changes: Vec<Change>) -> Preview {

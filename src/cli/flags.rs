@@ -28,6 +28,15 @@ pub(super) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Verb {
+    #[command(flatten)]
+    Fleet(Box<FleetVerb>),
+    #[command(flatten)]
+    Alone(AloneVerb),
+}
+
+/// What works on the fleet of a repository, and may have something to record: a signal is a wish to stop.
+#[derive(Subcommand, Debug)]
+pub(super) enum FleetVerb {
     /// What would change, in every region, and what policy says of it
     Preview(PreviewArgs),
     /// Policy again on the previews that were shown; starts no engine
@@ -60,13 +69,18 @@ pub(super) enum Verb {
     #[command(subcommand)]
     Audit(AuditVerb),
     /// Reads the definitions only: every mistake with its line
-    Check(JsonArgs),
+    Check(Select),
+    /// What is missing on this machine or in this repository, with the command that mends it
+    Doctor(Select),
+}
+
+/// What needs no fleet and records nothing: a signal ends it as it ends any program.
+#[derive(Subcommand, Debug)]
+pub(super) enum AloneVerb {
     /// Writes a commented starter fleet into this repository
     Init(InitArgs),
     /// Plays a pull request's life in a scratch repository
     Demo(DemoArgs),
-    /// What is missing on this machine or in this repository, with the command that mends it
-    Doctor(JsonArgs),
     /// The JSON Schemas of the definitions, of --json and of the journal
     Schema(SchemaArgs),
     /// Completions for a shell
@@ -75,10 +89,7 @@ pub(super) enum Verb {
         shell: clap_complete::Shell,
     },
     /// Man pages, into a directory
-    Man {
-        /// The directory, made if it is not there
-        directory: PathBuf,
-    },
+    Man(ManArgs),
 }
 
 #[derive(Args, Debug, Default)]
@@ -236,11 +247,11 @@ pub(super) struct GraphArgs {
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: DrawingArg,
     /// Draw targets, not stacks
-    #[arg(long)]
-    pub(super) targets: bool,
-    /// Print JSON, on one line
-    #[arg(long)]
-    pub(super) json: bool,
+    #[arg(long = "targets")]
+    pub(super) each: bool,
+    /// What is drawn, with all that it waits for
+    #[command(flatten)]
+    pub(super) select: Select,
 }
 
 #[derive(Args, Debug)]
@@ -357,6 +368,9 @@ pub(super) struct InitArgs {
     /// Three stacks in six regions with policy and waves, instead of one stack in two
     #[arg(long)]
     pub(super) example: bool,
+    /// Print JSON, on one line: what was written
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -367,6 +381,18 @@ pub(super) struct DemoArgs {
     /// Never wait for a reader
     #[arg(long)]
     pub(super) no_pause: bool,
+    /// Print JSON, on one line: what was played, and where the repository is
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ManArgs {
+    /// The directory, made if it is not there
+    pub(super) directory: PathBuf,
+    /// Print JSON, on one line: what was written
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -382,6 +408,9 @@ pub(super) struct SchemaArgs {
     /// isobar.yaml, stack.yaml, what --json prints, or a line of the journal
     #[arg(value_enum)]
     pub(super) which: SchemaArg,
+    /// Print it on one line
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 impl Select {

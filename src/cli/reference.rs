@@ -50,7 +50,7 @@ its form. Within a version of a form keys are only ever added.
 
 | `schema` | printed by |
 | --- | --- |
-| `urn:isobar:schema:report:v1` | preview, judge, apply, tick, drift, recover, status; `told` says which. `isobar schema report` prints its JSON Schema |
+| `urn:isobar:schema:report:v1` | preview, judge, apply, tick, drift, recover, status, simulate; `told` says which. `isobar schema report` prints its JSON Schema |
 | `urn:isobar:schema:list:v1` | list |
 | `urn:isobar:schema:graph:v1` | graph |
 | `urn:isobar:schema:why:v1` | why |
@@ -58,6 +58,13 @@ its form. Within a version of a form keys are only ever added.
 | `urn:isobar:schema:doctor:v1` | doctor |
 | `urn:isobar:schema:control:v1` | pause, resume, hold |
 | `urn:isobar:schema:audit:v1` | audit verify, seal, compact |
+| `urn:isobar:schema:init:v1` | init: the files it wrote |
+| `urn:isobar:schema:man:v1` | man: the pages it wrote |
+| `urn:isobar:schema:demo:v1` | demo: what was played, and where the repository is |
+
+`isobar schema` prints JSON in any case, with `--json` on one line; `isobar completions` prints what a shell reads. A selector goes with every verb that
+is about targets: `init`, `demo`, `schema`, `completions` and `man` are about none, `pause` and `resume` about all, `hold` about one region, and `why`
+about the one it names.
 
 A verb that could not do its work prints a failure, in the form of the report: `told` is `failure`, `code` is the exit code, `what` and `hint` say
 what is wrong and what to do, and `mistakes` lists every mistake in the definitions with `file`, `line`, `column`, `what` and `hint`.

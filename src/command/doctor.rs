@@ -2,8 +2,9 @@
 
 use super::say::count;
 use super::scene::{FLEET, Scene};
-use super::tell;
+use super::{must_match, tell};
 use crate::exit::{Exit, Failure};
+use crate::stack::Selector;
 use crate::store::StoreError;
 use crate::world::World;
 use serde_json::json;
@@ -17,8 +18,8 @@ struct Finding {
     mend: Option<String>,
 }
 
-pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
-    let findings = examine(world).await;
+pub async fn run(world: &World, selector: &Selector, as_json: bool) -> Result<Exit, Failure> {
+    let findings = examine(world, selector).await?;
     let bad = findings.iter().any(|finding| !finding.good);
     if as_json {
         let list = findings.iter().map(|finding| json!({ "good": finding.good, "what": finding.what, "mend": finding.mend }));
@@ -35,7 +36,7 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
     Ok(if bad { Exit::Negative } else { Exit::Clean })
 }
 
-async fn examine(world: &World) -> Vec<Finding> {
+async fn examine(world: &World, selector: &Selector) -> Result<Vec<Finding>, Failure> {
     let mut findings = vec![good(format!("a git repository at {}", world.workspace.root().display()))];
     findings.push(match world.workspace.head() {
         Ok(head) => good(format!("HEAD is {}", head.short())),
@@ -45,7 +46,7 @@ async fn examine(world: &World) -> Vec<Finding> {
         Some(branch) => good(format!("the default branch is {branch}")),
         None => bad("no default branch: neither origin/HEAD nor main nor master", Some("git branch -m main".into())),
     });
-    findings.extend(fleet(world));
+    findings.extend(fleet(world, selector)?);
     findings.push(match world.store.history().await {
         Ok(history) => {
             let (entries, targets) = (history.head().map_or(0, |(seq, _)| seq), history.targets().count());
@@ -88,26 +89,29 @@ async fn examine(world: &World) -> Vec<Finding> {
             mend: Some("without it nobody can tell a journal that was written anew, and no approval can be bound to a sensitive value, so a target that changes one waits; export ISOBAR_KEY=\"$(openssl rand -hex 32)\" and keep it".into()),
         },
     });
-    findings
+    Ok(findings)
 }
 
-fn fleet(world: &World) -> Vec<Finding> {
+fn fleet(world: &World, selector: &Selector) -> Result<Vec<Finding>, Failure> {
     let snapshot = match world.workspace.worktree(&[".isobar".to_string()]) {
         Ok(snapshot) => snapshot,
-        Err(error) => return vec![bad(error.what, error.hint)],
+        Err(error) => return Ok(vec![bad(error.what, error.hint)]),
     };
     if snapshot.listing.get(FLEET).is_none() {
-        return vec![bad(format!("no {FLEET} at the root of the repository"), Some("isobar init".into()))];
+        return Ok(vec![bad(format!("no {FLEET} at the root of the repository"), Some("isobar init".into()))]);
     }
-    let scene = match Scene::open(world, snapshot).and_then(|scene| scene.check_targets(world).map(|()| scene)) {
+    let read = Scene::open(world, snapshot).and_then(|scene| {
+        must_match(selector, &scene.fleet)?;
+        scene.check_selected(world, selector).map(|()| scene)
+    });
+    let scene = match read {
         Ok(scene) => scene,
+        Err(slip @ Failure::Usage(..)) => return Err(slip),
         Err(Failure::Definitions(mistakes)) => {
-            return vec![bad(
-                format!("{} in the definitions", count(mistakes.len(), "mistake", "mistakes")),
-                Some("isobar check".into()),
-            )];
+            let what = format!("{} in the definitions", count(mistakes.len(), "mistake", "mistakes"));
+            return Ok(vec![bad(what, Some("isobar check".into()))]);
         }
-        Err(failure) => return vec![bad(failure.to_string(), None)],
+        Err(failure) => return Ok(vec![bad(failure.to_string(), None)]),
     };
     let fleet = &scene.fleet;
     let mut findings = vec![good(format!(
@@ -137,7 +141,7 @@ fn fleet(world: &World) -> Vec<Finding> {
         let what = format!("{place} is a destination and its files are committed: each apply would make the tree dirty");
         findings.push(bad(what, Some(format!("echo '/{place}/' >> .gitignore && git rm -r --cached {place}"))));
     }
-    findings
+    Ok(findings)
 }
 
 fn good(what: impl Into<String>) -> Finding {

@@ -7,7 +7,7 @@ use super::look::{keep, look, looks};
 use super::must_match;
 use super::pending::{self, Work, since_applied};
 use super::scene::Scenes;
-use super::settled::Settled;
+use super::standing::Standing;
 use super::tell::{self, Form};
 use crate::change::Unseen;
 use crate::drift::{Class, Drift, compare};
@@ -36,7 +36,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     must_match(&request.selector, &scene.fleet)?;
     let mut history = world.store.history().await?;
     let work = pending::all(&scene, &request.selector);
-    let answers = look(world, &work, &Settled::of(&scenes, &history, &work), looks(world, request.parallel)).await;
+    let answers = look(world, &work, &Standing::of(&scenes, &history, &work), looks(world, request.parallel)).await;
 
     let merged = since_applied(&scenes, &history, &scene, &request.selector)?;
     let ahead =

@@ -27,7 +27,7 @@ mod look;
 mod pending;
 mod say;
 mod scene;
-mod settled;
+mod standing;
 mod tell;
 mod view;
 
@@ -35,7 +35,7 @@ pub use crate::runner::STOP_PATIENCE;
 pub use crate::stack::Selector;
 pub use crate::store::Anchor;
 pub use court::Review;
-pub use tell::{Form, say_failure};
+pub use tell::{Form, say_failure, say_written};
 
 use crate::exit::Failure;
 use crate::stack::Fleet;
@@ -61,9 +61,9 @@ pub const VERBS: &[(&str, &str)] = &[
     ("hold", "skips one region until a time, or until released"),
     ("audit", "proves the journal, exports it for an auditor, seals it with a key, compacts it"),
     ("check", "reads the definitions only: every mistake with its line"),
+    ("doctor", "what is missing on this machine or in this repository, with the command that mends it"),
     ("init", "writes a commented starter fleet into this repository"),
     ("demo", "plays a pull request's life in a scratch repository"),
-    ("doctor", "what is missing on this machine or in this repository, with the command that mends it"),
     ("schema", "the JSON Schemas of the definitions, of --json and of the journal"),
     ("completions", "completions for a shell"),
     ("man", "man pages, into a directory"),

@@ -8,7 +8,7 @@ use crate::policy::{Policy, absent};
 use crate::review::CommitSha;
 use crate::rollout::Settings;
 use crate::stack::{
-    Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Site, Source, Stack, StackName, Target, TargetId, Uses,
+    Fleet, Graph, Known, Mistake, Mistakes, Resolver, Selector, Side, Site, Source, Stack, StackName, Target, TargetId, Uses,
 };
 use crate::workspace::Snapshot;
 use crate::world::World;
@@ -100,10 +100,15 @@ impl Scene {
     /// Asks of new definitions what history is not asked. Resolves every target once: mistakes of single regions, and two targets
     /// that are the same real thing.
     pub(crate) fn check_targets(&self, world: &World) -> Result<(), Failure> {
+        self.check_selected(world, &Selector::default())
+    }
+
+    /// The same, of the targets of `selector` only.
+    pub(crate) fn check_selected(&self, world: &World, selector: &Selector) -> Result<(), Failure> {
         let mut mistakes = self.strict.clone();
         let mut owners: BTreeMap<String, &Target> = BTreeMap::new();
         let mut mistaken: BTreeSet<&StackName> = BTreeSet::new();
-        for target in self.fleet.targets() {
+        for target in self.fleet.targets().iter().filter(|target| selector.matches(target)) {
             let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
             let Some(sources) = self.sources.get(target.stack.definition()) else { continue };
             match self.resolver.resolve(target, &Known::default()) {

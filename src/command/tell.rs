@@ -12,7 +12,7 @@ use crate::rollout::Rollout;
 use crate::runner::say_unseen;
 use crate::stack::{Mistakes, Region, Target, TargetId};
 use crate::world::{Terminal, World};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,6 +64,11 @@ fn part(path: &Path, number: usize) -> PathBuf {
 pub(crate) fn json(world: &World, form: &str, mut value: Value) {
     value["schema"] = report::schema_id(form).into();
     world.terminal.say(&format!("{value}\n"));
+}
+
+/// Prints which files were written as JSON, on one line.
+pub fn say_written(terminal: &Terminal, form: &str, files: &[String]) {
+    terminal.say(&format!("{}\n", json!({ "schema": report::schema_id(form), "written": files })));
 }
 
 /// Prints a failure as JSON, on one line.

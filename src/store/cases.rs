@@ -315,7 +315,10 @@ async fn shown_previews_are_kept_apart_and_only_the_very_same_replaces_one() {
         }
         let again = Stored { first_ms: 20, ..stored("c2", 30) };
         let expected = [stored("", 5), stored("../../odd head", 7), other, again];
-        assert_eq!(place.open().saved().await, Ok(expected.into()));
+        assert_eq!(place.open().saved().await, Ok(expected.clone().into()));
+        let timeless = |stored: Stored| Stored { at_ms: 0, ..stored };
+        let made = expected.map(timeless);
+        assert_eq!(place.open().saved_as(timeless).await, Ok(made.into()));
         assert_eq!(store.read().await, Ok(vec![]));
         assert_eq!(place.dir.path().read_dir().expect("the temporary directory").count(), 1);
     }

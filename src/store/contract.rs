@@ -112,6 +112,14 @@ pub struct Stored {
     pub previews: Vec<Result<Arc<crate::change::Preview>, crate::change::Unseen>>,
 }
 
+impl Stored {
+    /// The same without what only a reader needs.
+    pub fn bare(mut self) -> Self {
+        self.previews.iter_mut().flatten().for_each(|preview| Arc::make_mut(preview).strip());
+        self
+    }
+}
+
 /// Keeps the journal.
 pub trait Store: Send + Sync {
     /// `file:.isobar/journal`: where, for people.
@@ -188,5 +196,11 @@ pub trait Store: Send + Sync {
     fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>>;
 
     /// Every kept preview set, oldest first.
-    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>>;
+    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        self.saved_as(|stored| stored)
+    }
+
+    /// Every kept preview set, oldest first, each made into what is wanted of it before the next is read: all of them as they are
+    /// may be more than a runner has room for.
+    fn saved_as<'a>(&'a self, keep: fn(Stored) -> Stored) -> Boxed<'a, Result<Vec<Stored>, StoreError>>;
 }

@@ -137,8 +137,8 @@ impl Store for MemoryStore {
         })
     }
 
-    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async { Ok(self.lock().previews.clone()) })
+    fn saved_as<'a>(&'a self, keep: fn(Stored) -> Stored) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(async move { Ok(self.lock().previews.iter().cloned().map(keep).collect()) })
     }
 }
 

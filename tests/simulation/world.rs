@@ -593,8 +593,8 @@ impl Store for Wire {
         self.sim.store.save(stored)
     }
 
-    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
-        self.sim.store.saved()
+    fn saved_as<'a>(&'a self, keep: fn(Stored) -> Stored) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        self.sim.store.saved_as(keep)
     }
 }
 

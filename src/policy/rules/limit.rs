@@ -48,10 +48,7 @@ fn read(fields: &mut Fields<'_>, site: &Site, _known: &Known<'_>) -> Option<Ask>
 
 fn sentence(measure: &Measure, max: u64, case: &Case<'_>) -> String {
     let count = (measure.of)(&case.whole);
-    let who = match case.subject.past.left_by {
-        left_by if (measure.of)(&left_by) == count => "it is left of a change that",
-        _ => "the whole change",
-    };
+    let who = if (measure.of)(&case.change) < count { "it is left of a change that" } else { "the whole change" };
     format!("{who} would {}, and the limit is {max}", (measure.told)(count))
 }
 

@@ -228,8 +228,8 @@ impl Store for FileStore {
         }))
     }
 
-    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.blocking(|shelf| previews::saved(&shelf.dir, shelf.preview_sealer.as_ref())))
+    fn saved_as<'a>(&'a self, keep: fn(Stored) -> Stored) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.blocking(move |shelf| previews::saved(&shelf.dir, shelf.preview_sealer.as_ref(), keep)))
     }
 }
 

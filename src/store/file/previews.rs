@@ -24,8 +24,9 @@ pub(super) fn save(dir: &Path, stored: Stored, sealer: Option<&Sealer>) -> Resul
     prune(&dir, &path, text.len() as u64)
 }
 
-/// Reads every kept set, oldest first. With a key, only those that it sealed: any other may be made up.
-pub(super) fn saved(dir: &Path, sealer: Option<&Sealer>) -> Result<Vec<Stored>, StoreError> {
+/// Reads every kept set, oldest first, and keeps of each what `keep` makes of it. With a key, only those that it sealed: any other
+/// may be made up.
+pub(super) fn saved(dir: &Path, sealer: Option<&Sealer>, keep: fn(Stored) -> Stored) -> Result<Vec<Stored>, StoreError> {
     let mut sets = Vec::new();
     for path in set_files(&dir.join("previews"))? {
         // Another process may let one go between our looking and our reading.
@@ -34,7 +35,7 @@ pub(super) fn saved(dir: &Path, sealer: Option<&Sealer>) -> Result<Vec<Stored>, 
             what: format!("reading {}: {error}", path.display()),
             hint: Some(format!("delete that file and run `isobar preview` again: rm {}", path.display())),
         })?;
-        sets.push(set);
+        sets.push(keep(set));
     }
     sort(&mut sets);
     Ok(sets)

@@ -223,10 +223,10 @@ impl Store for GitStore {
         }))
     }
 
-    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.working(|desk| {
+    fn saved_as<'a>(&'a self, keep: fn(Stored) -> Stored) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.working(move |desk| {
             let _turn = desk.turn_at_cache();
-            previews::saved(desk)
+            previews::saved(desk, keep)
         }))
     }
 }

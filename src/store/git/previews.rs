@@ -58,8 +58,9 @@ pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
     }
 }
 
-/// Reads every kept set, oldest first. With a key, only those that it sealed: any other may be made up.
-pub(super) fn saved(desk: &Desk) -> Result<Vec<Stored>, StoreError> {
+/// Reads every kept set, oldest first, and keeps of each what `keep` makes of it. With a key, only those that it sealed: any other
+/// may be made up.
+pub(super) fn saved(desk: &Desk, keep: fn(Stored) -> Stored) -> Result<Vec<Stored>, StoreError> {
     let there = desk.wire.list(&desk.place, &desk.repository, &prefix(&desk.reference))?;
     let mut sets = Vec::new();
     for (reference, commit) in there {
@@ -67,7 +68,7 @@ pub(super) fn saved(desk: &Desk) -> Result<Vec<Stored>, StoreError> {
             what: format!("reading {reference} at {}: {what}", desk.place),
             hint: Some(format!("delete it and run `isobar preview` again: git push REPOSITORY :{reference}")),
         })?;
-        sets.extend(read);
+        sets.extend(read.map(keep));
     }
     sort(&mut sets);
     Ok(sets)
