@@ -213,6 +213,7 @@ fn job(root: PathBuf) -> Job {
         vars: Vars(None),
         engine: "documents".into(),
         section: section.clone(),
+        unread: Default::default(),
     };
     let region = Region {
         id: region_id("prod/eu"),
