@@ -9,7 +9,10 @@ use crate::command::{self, STOP_PATIENCE};
 use crate::exit::{Exit, Failure};
 use crate::world::{Environment, Stop, Terminal, World};
 use clap::{CommandFactory as _, Parser as _};
-use flags::{AloneVerb, ApplyArgs, Cli, DrawingArg, FleetVerb, ManArgs, PreviewArgs, SchemaArg, SchemaArgs, SimulateArgs, Verb};
+use flags::{
+    AloneVerb, ApplyArgs, AuditVerb, Cli, DrawingArg, ExportFormat, FleetVerb, ManArgs, PreviewArgs, SchemaArg, SchemaArgs,
+    SimulateArgs, Verb,
+};
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
@@ -184,6 +187,16 @@ async fn of_fleet(world: &World, verb: FleetVerb) -> Result<Exit, Failure> {
             let (until, reason) = (args.until.as_deref(), args.reason.as_deref());
             command::control::hold(world, &args.region, until, reason, args.release, args.json).await
         }
+        FleetVerb::Audit(AuditVerb::Verify(args)) => command::audit::verify(world, &args.anchor, args.json).await,
+        FleetVerb::Audit(AuditVerb::Seal(args)) => command::audit::seal(world, &args.anchor, args.json).await,
+        FleetVerb::Audit(AuditVerb::Compact(args)) => command::audit::compact(world, &args.before, args.json).await,
+        FleetVerb::Audit(AuditVerb::Export(args)) => {
+            let format = match args.format {
+                ExportFormat::Json => command::audit::Format::Json,
+                ExportFormat::Csv => command::audit::Format::Csv,
+            };
+            command::audit::export(world, args.since.as_deref(), format).await
+        }
         FleetVerb::Check(select) => {
             let (selector, json) = select.read()?;
             command::check::run(world, &selector, json).await
@@ -237,6 +250,7 @@ fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         SchemaArg::Isobar => command::schema::Which::Fleet,
         SchemaArg::Stack => command::schema::Which::Stack,
         SchemaArg::Report => command::schema::Which::Report,
+        SchemaArg::Journal => command::schema::Which::Journal,
     };
     let schema = command::schema::schema(which)?;
     terminal.say(&if args.json { format!("{schema}\n") } else { format!("{schema:#}\n") });

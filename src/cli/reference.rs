@@ -17,6 +17,11 @@ pub fn reference() -> String {
         text.push_str(&format!("\n## isobar {}\n\n{about}.\n\n", verb.get_name()));
         text.push_str(&format!("```text\n{}\n```\n\n", usage.trim_start_matches("Usage: ")));
         text.push_str(&arguments(verb.get_arguments().filter(|argument| !argument.is_global_set())));
+        for part in verb.get_subcommands().filter(|part| part.get_name() != "help") {
+            let about = part.get_about().map(ToString::to_string).unwrap_or_default();
+            text.push_str(&format!("\n**isobar {} {}**: {about}.\n\n", verb.get_name(), part.get_name()));
+            text.push_str(&arguments(part.get_arguments().filter(|argument| !argument.is_global_set())));
+        }
     }
     text.push_str(JSON);
     text.push_str(ENVIRONMENT);
@@ -52,6 +57,7 @@ its form. Within a version of a form keys are only ever added.
 | `urn:isobar:schema:check:v1` | check, when there is no mistake |
 | `urn:isobar:schema:doctor:v1` | doctor |
 | `urn:isobar:schema:control:v1` | pause, resume, hold |
+| `urn:isobar:schema:audit:v1` | audit verify, seal, compact |
 | `urn:isobar:schema:init:v1` | init: the files it wrote |
 | `urn:isobar:schema:man:v1` | man: the pages it wrote |
 | `urn:isobar:schema:demo:v1` | demo: what was played, and where the repository is |
@@ -73,7 +79,8 @@ const ENVIRONMENT: &str = "
 
 | variable | meaning |
 | --- | --- |
-| `ISOBAR_KEY` | Keys the digests of sensitive values, so that an approval can be bound to them; any text that is hard to guess |
+| `ISOBAR_KEY` | Keys the digests of sensitive values, so that an approval can be bound to them, and [seals the journal](journal.md#seals); any text that is hard to guess |
+| `ISOBAR_KEY_BEFORE` | The key that sealed the journal before `ISOBAR_KEY`, for `isobar audit seal` |
 | `ISOBAR_REVIEWS` | The file of local reviews, instead of one below `XDG_STATE_HOME` |
 | `ISOBAR_LOG` | What happens inside, to standard error: `info`, `debug`, or a filter by room |
 | `ISOBAR_NOW_MS` | The time, in milliseconds since 1970, for tests |

@@ -4,7 +4,6 @@ use super::say::count;
 use super::scene::{FLEET, Scene};
 use super::{must_match, tell};
 use crate::exit::{Exit, Failure};
-use crate::journal::History;
 use crate::stack::Selector;
 use crate::store::StoreError;
 use crate::world::World;
@@ -48,17 +47,22 @@ async fn examine(world: &World, selector: &Selector) -> Result<Vec<Finding>, Fai
         None => bad("no default branch: neither origin/HEAD nor main nor master", Some("git branch -m main".into())),
     });
     findings.extend(fleet(world, selector)?);
-    findings.push(match world.store.read().await {
-        Ok(entries) => {
-            let targets = History::of(entries.iter().cloned()).targets().count();
+    findings.push(match world.store.history().await {
+        Ok(history) => {
+            let (entries, targets) = (history.head().map_or(0, |(seq, _)| seq), history.targets().count());
+            let place = world.store.place();
             good(format!(
-                "the journal at {} has {} entries about {targets} targets, and its chain holds",
-                world.store.place(),
-                entries.len()
+                "the journal at {place} has {entries} entries about {targets} targets; isobar audit verify proves all of it"
             ))
         }
         Err(StoreError::Io { what, hint: Some(hint) }) => bad(what, Some(hint)),
-        Err(error) => bad(error.to_string(), Some("isobar writes nothing on a journal that it cannot read".into())),
+        Err(error) => {
+            let failure = Failure::from(error);
+            bad(
+                failure.to_string().trim_start_matches("error: "),
+                Some("isobar writes nothing on a journal that it cannot read".into()),
+            )
+        }
     });
     findings.push(match world.store.may_append().await {
         Ok(()) => good("the journal can be written to"),
@@ -72,14 +76,17 @@ async fn examine(world: &World, selector: &Selector) -> Result<Vec<Finding>, Fai
     findings.push(Finding {
         good: true,
         what: "who can write to the journal and to the reviews could forge who approved what, and what was applied".into(),
-        mend: Some("the journal's chain shows a changed line, not a chain that was written anew; ISOBAR_KEY keys only the digests of sensitive values; let only the runner write to both".into()),
+        mend: Some(match world.key {
+            Some(_) => "ISOBAR_KEY seals the journal, so only who has the key can write it anew; reviews on this machine are not sealed: let only the runner write to them",
+            None => "the journal's chain shows a changed line, not a chain that was written anew: set ISOBAR_KEY, or keep the head that reports name; let only the runner write to both",
+        }.into()),
     });
     findings.push(match world.key {
-        Some(_) => good("ISOBAR_KEY is set: digests of sensitive values are keyed"),
+        Some(_) => good("ISOBAR_KEY is set: digests of sensitive values are keyed, journal and stored previews are sealed"),
         None => Finding {
             good: true,
             what: "ISOBAR_KEY is not set".into(),
-            mend: Some("only needed for sensitive values: without it no approval can be bound to them, so a target that changes one waits; export ISOBAR_KEY=\"$(openssl rand -hex 32)\" and keep it".into()),
+            mend: Some("without it nobody can tell a journal that was written anew, and no approval can be bound to a sensitive value, so a target that changes one waits; export ISOBAR_KEY=\"$(openssl rand -hex 32)\" and keep it".into()),
         },
     });
     Ok(findings)

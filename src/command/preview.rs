@@ -51,7 +51,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let history = world.store.history().await?;
     let after = match &view.after {
         After::Scene(scene) => scene.clone(),
-        After::Conflict(paths) => return conflict(world, &view, paths, request),
+        After::Conflict(paths) => return conflict(world, &view, &history, paths, request),
     };
     after.check_targets(world)?;
     let sight = Sight { world, scenes: &scenes, history: &history, view: &view, after: &after, request };
@@ -75,6 +75,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
     let mut report = sight.compose(&work, &answers, &verdicts);
+    report.journal = tell::journal_head(&history);
     report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
     tell::report(world, &report, &request.form)?;
     let exit = exit(&report, request.exit_code);
@@ -186,11 +187,12 @@ fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
 }
 
 /// The head does not merge: nothing can be seen, and that is never a green.
-fn conflict(world: &World, view: &View, paths: &[Arc<str>], request: &Request) -> Result<Exit, Failure> {
+fn conflict(world: &World, view: &View, history: &History, paths: &[Arc<str>], request: &Request) -> Result<Exit, Failure> {
     let mut report = Report::new(Told::Preview);
     report.head = view.head.as_ref().map(|head| head.0.clone());
     report.base = view.base.as_ref().map(|base| base.0.clone());
     report.at_ms = Some(world.clock.now_ms());
+    report.journal = tell::journal_head(history);
     let why: Arc<str> = format!("the head does not merge into its base, conflict in {}", some(paths)).into();
     let targets = view.before.iter().flat_map(|scene| scene.fleet.targets()).filter(|target| request.selector.matches(target));
     report.rows = targets

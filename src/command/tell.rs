@@ -5,8 +5,9 @@ use super::say::{count, say_secs};
 use crate::change::{Fold, Names, Preview, Unseen, UnseenReason, fold};
 use crate::diagnosis;
 use crate::exit::Failure;
+use crate::journal::History;
 use crate::policy::{Answer, Verdict};
-use crate::report::{self, Diffs, Note, Report, Row, RowState, VerdictLine, WaveLine};
+use crate::report::{self, Diffs, JournalHead, Note, Report, Row, RowState, VerdictLine, WaveLine};
 use crate::rollout::Rollout;
 use crate::runner::say_unseen;
 use crate::stack::{Mistakes, Region, Target, TargetId};
@@ -46,6 +47,11 @@ pub(crate) fn report(world: &World, report: &Report, form: &Form) -> Result<(), 
         world.terminal.say_made(&report::report_text(report, world.terminal.style, diffs));
     }
     Ok(())
+}
+
+/// The journal's newest entry that `history` knows.
+pub(crate) fn journal_head(history: &History) -> Option<JournalHead> {
+    history.head().map(|(seq, hash)| JournalHead { seq, hash: hash.as_str().into() })
 }
 
 /// `comment.md`, then `comment.2.md`, `comment.3.md`: a long list of what is destroyed goes on in further comments.
@@ -89,13 +95,13 @@ pub(crate) fn unlock<'a>(world: &World, waiting: impl IntoIterator<Item = &'a Pr
     let (bound, unbound): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|preview| preview.is_bound());
     let mut next: Vec<Arc<str>> = Vec::new();
     if !unbound.is_empty() {
-        next.push(match world.key {
-            Some(_) => "isobar preview  (looks again, now with ISOBAR_KEY)".into(),
+        match world.key {
+            Some(_) => next.push("isobar preview  (looks again, now with ISOBAR_KEY)".into()),
             None => {
-                "export ISOBAR_KEY=\"$(openssl rand -hex 32)\"  (keep it, and preview again; isobar doctor says what it is for)"
-                    .into()
+                next.push("export ISOBAR_KEY=\"$(openssl rand -hex 32)\"  (keep it; isobar doctor says what it is for)".into());
+                next.push("isobar audit seal  (once: the journal was begun without it; then isobar preview)".into());
             }
-        });
+        }
     }
     if !bound.is_empty() {
         next.push(approve.into());

@@ -6,10 +6,11 @@ use super::Drifted;
 use crate::change::{ChangeMark, Digest, Intent};
 use crate::review::User;
 use crate::rollout::Outcome;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What is known of one target.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The commit whose definition it is at: its last apply, or a later commit at which it was found unchanged.
     pub commit: Option<Arc<str>>,
@@ -52,7 +53,8 @@ pub struct Record {
 }
 
 /// How a target stands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Nothing of it was ever applied.
     Never,
@@ -72,14 +74,14 @@ pub enum State {
 }
 
 /// A target that a rollout did not start.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Left {
     pub why: Arc<str>,
     pub at_ms: u64,
 }
 
 /// The last drift that was found and not yet gone.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DriftNote {
     pub since_ms: u64,
     pub found: Drifted,
@@ -87,7 +89,7 @@ pub struct DriftNote {
 
 /// What was last said of every target at once, and as which event. Each concerns the records that were there then and that
 /// no event has reached since; those it makes an exception of are reached first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Marks {
     /// The event being folded.
     pub(super) now: u64,
@@ -97,7 +99,7 @@ pub(super) struct Marks {
 }
 
 /// Who ran, and for which pull request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Run {
     pub(super) by: User,
     pub(super) pull_request: Option<u64>,

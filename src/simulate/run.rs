@@ -216,6 +216,7 @@ impl Holding<'_> {
                         changes: clearance.changes().to_vec(),
                         by: clearance.by().to_vec(),
                         why: clearance.why().into(),
+                        authority: None, // the one policy of the play
                     });
                     ready.insert(target, Ready { preview, commit: commit.clone() });
                     clearances.push(clearance);

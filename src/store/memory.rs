@@ -141,7 +141,7 @@ impl Store for MemoryStore {
     fn saved_as<'a>(&'a self, read: Reader) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
         Box::pin(async move {
             let unreadable = |error: serde_json::Error| StoreError::Io { what: error.to_string(), hint: None };
-            self.lock().previews.iter().map(|stored| read(&text(stored)).map_err(unreadable)).collect()
+            self.lock().previews.iter().map(|stored| read(text(stored, None).as_bytes()).map_err(unreadable)).collect()
         })
     }
 }

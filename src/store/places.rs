@@ -1,6 +1,7 @@
 //! Where the contract tests keep journals, one line a store in [`places`], and what only they may do to one.
 
 use super::{FileStore, GitSite, GitStore, Lease, Location, Store};
+use crate::change::Key;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 /// The journal in git where it is reached by the program, as if it were far away.
 pub(super) const THROUGH_GIT: &str = "git through its program";
 
-/// Opens what is in a directory, as another process would.
-type Open = fn(&Path) -> Arc<dyn Store>;
+/// Opens what is in a directory, as another process would, and perhaps with a key.
+type Open = fn(&Path, Option<&Key>) -> Arc<dyn Store>;
 
 /// Where a store can keep its journal, and what only its own tests know how to do to it.
 pub(super) struct Place {
@@ -45,7 +46,12 @@ impl Place {
     }
 
     pub(super) fn open(&self) -> Arc<dyn Store> {
-        (self.open)(self.dir.path())
+        (self.open)(self.dir.path(), None)
+    }
+
+    /// Opens it as a process with this key would.
+    pub(super) fn keyed(&self, key: &str) -> Arc<dyn Store> {
+        (self.open)(self.dir.path(), Some(&Key::new(key.as_bytes())))
     }
 
     /// Starts one of the children below as a process of its own.
@@ -108,8 +114,8 @@ fn git_is_there() -> bool {
     there
 }
 
-fn open_file(dir: &Path) -> Arc<dyn Store> {
-    Arc::new(FileStore::open(dir.join("deep/journal")).expect("a directory or nothing"))
+fn open_file(dir: &Path, key: Option<&Key>) -> Arc<dyn Store> {
+    Arc::new(FileStore::open(dir.join("deep/journal")).expect("a directory or nothing").sealed_by(key))
 }
 
 fn take_away_file(dir: &Path, lease: &Lease) {
@@ -137,13 +143,13 @@ pub(super) fn site(dir: &Path, location: Location) -> GitSite {
     }
 }
 
-fn open_git(dir: &Path) -> Arc<dyn Store> {
-    Arc::new(GitStore::open(site(dir, Location::Disk(dir.join("deep/origin.git")))))
+fn open_git(dir: &Path, key: Option<&Key>) -> Arc<dyn Store> {
+    Arc::new(GitStore::open(site(dir, Location::Disk(dir.join("deep/origin.git")))).sealed_by(key))
 }
 
-fn open_program(dir: &Path) -> Arc<dyn Store> {
+fn open_program(dir: &Path, key: Option<&Key>) -> Arc<dyn Store> {
     let address = format!("file://{}", dir.join("deep/origin.git").display());
-    Arc::new(GitStore::open(site(dir, Location::Address(address.into()))))
+    Arc::new(GitStore::open(site(dir, Location::Address(address.into()))).sealed_by(key))
 }
 
 /// An empty repository whose objects are where even root writes nothing.
@@ -153,7 +159,7 @@ fn unwritable_git(open: Open) -> Arc<dyn Store> {
     git2::Repository::init_bare(dir.join("deep/origin.git")).expect("it has room");
     fs::remove_dir_all(&objects).expect("it is ours");
     std::os::unix::fs::symlink("/sys/kernel", &objects).expect("it has room");
-    open(&dir)
+    open(&dir, None)
 }
 
 pub(super) fn tip(dir: &Path) -> (git2::Repository, git2::Oid) {

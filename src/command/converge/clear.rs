@@ -105,7 +105,7 @@ impl Round<'_> {
                 (Some(why), _) => self.leave(EndState::Skipped(why), preview, verdict),
                 (None, Answer::Clear(clearance)) => {
                     let clearance = clearance.clone();
-                    self.grant(clearance, preview, verdict, self.run.bringing.0.clone());
+                    self.grant(clearance, preview, verdict, self.run.bringing.0.clone())?;
                 }
                 (None, Answer::Wait | Answer::Deny) => waiting.push(Waiting::new(preview, verdict)),
             }

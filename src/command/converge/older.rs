@@ -147,7 +147,7 @@ impl Round<'_> {
             match granted.remove(at_head.target()) {
                 Some((preview, clearance)) => {
                     self.cleared.older.insert(preview.target.clone(), scene.clone());
-                    self.grant(clearance, preview, at_head.verdict, commit.0.clone());
+                    self.grant(clearance, preview, at_head.verdict, commit.0.clone())?;
                 }
                 None => waiting.push(at_head),
             }

@@ -4,8 +4,9 @@
 use super::fault::{MAY_NOT_WRITE, git_failed};
 use super::known::Tip;
 use super::program::Program;
+use super::refs;
 use crate::store::StoreError;
-use git2::{ConfigLevel, ErrorCode, Oid, Repository, Signature};
+use git2::{ConfigLevel, ErrorCode, Oid, Repository};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -72,14 +73,22 @@ impl Wire {
         }
     }
 
+    /// Brings blobs here that a look left where they are.
+    pub(super) fn bring(&self, place: &str, repository: &Repository, blobs: &[Oid]) -> Result<(), StoreError> {
+        match self {
+            Self::Disk(_) => Ok(()),
+            Self::Program(program) => program.bring(place, repository, blobs),
+        }
+    }
+
     /// Changes refs. All of `updates` that must be something now are one.
     pub(super) fn push(&self, place: &str, repository: &Repository, updates: &[Update<'_>]) -> Result<Pushed, StoreError> {
         match self {
             Self::Disk(_) => {
                 for update in updates {
-                    match set(repository, update) {
+                    match refs::change(repository, update) {
                         Ok(()) => {}
-                        Err(error) if is_lost(&error) => return Ok(Pushed::Lost),
+                        Err(error) if refs::is_lost(&error) => return Ok(Pushed::Lost),
                         Err(error) => return Err(git_failed(place, "changing the ref", &error)),
                     }
                 }
@@ -128,36 +137,6 @@ pub(super) fn find(place: &str, repository: &Repository, reference: &str) -> Res
     }
 }
 
-/// Compares and changes a ref under its own lock: without it, two could make the same ref at once, and one of them be lost.
-fn set(repository: &Repository, update: &Update<'_>) -> Result<(), git2::Error> {
-    let mut change = repository.transaction()?;
-    change.lock_ref(update.reference)?;
-    let now = match repository.refname_to_id(update.reference) {
-        Ok(id) => Some(id),
-        Err(error) if error.code() == ErrorCode::NotFound => None,
-        Err(error) => return Err(error),
-    };
-    match (update.new, update.old) {
-        (Some(_), Old::Just(old)) if now != old => {
-            return Err(git2::Error::new(ErrorCode::Modified, git2::ErrorClass::Reference, "somebody else was first"));
-        }
-        (Some(new), Old::Just(_) | Old::Any) => change.set_target(update.reference, new, Some(&nobody()?), "isobar")?,
-        (None, Old::Just(_) | Old::Any) if now.is_none() => return Ok(()),
-        (None, Old::Just(_) | Old::Any) => change.remove(update.reference)?,
-    }
-    change.commit()
-}
-
-/// Whom the log of a ref names, where one is kept: the journal itself says who.
-fn nobody() -> Result<Signature<'static>, git2::Error> {
-    Signature::new("isobar", "isobar@localhost", &git2::Time::new(0, 0))
-}
-
-/// Somebody changed the ref since we looked, or is about to.
-fn is_lost(error: &git2::Error) -> bool {
-    [ErrorCode::Modified, ErrorCode::Exists, ErrorCode::Locked].contains(&error.code())
-}
-
 /// Has objects and refs synced to disk, whatever the repository's own configuration says, for this handle alone.
 fn durable(repository: &Repository, cache: &Path) -> Result<(), git2::Error> {
     let file = cache.join("durable.config");
@@ -167,41 +146,4 @@ fn durable(repository: &Repository, cache: &Path) -> Result<(), git2::Error> {
     });
     written.map_err(|error| git2::Error::from_str(&format!("writing {}: {error}", file.display())))?;
     repository.config()?.add_file(&file, ConfigLevel::App, true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Barrier;
-
-    /// Makes a ref out of nothing in many repositories, each time by two at once.
-    #[test]
-    fn of_two_who_make_the_same_ref_at_once_one_comes_too_late() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        Repository::init_bare(dir.path()).expect("it has room");
-        let (rounds, both) = (3_000, Barrier::new(2));
-        let make = |text: &str| -> Vec<bool> {
-            let repository = Repository::open(dir.path()).expect("it is there");
-            let tree = repository.treebuilder(None).and_then(|tree| tree.write()).and_then(|id| repository.find_tree(id));
-            let (tree, who) = (tree.expect("it has room"), nobody().expect("a name"));
-            let new = repository.commit(None, &who, &who, text, &tree, &[]).expect("it has room");
-            let round = |nth: usize| {
-                let reference = format!("refs/isobar/{nth}");
-                both.wait();
-                match set(&repository, &Update { reference: &reference, new: Some(new), old: Old::Just(None) }) {
-                    Ok(()) => true,
-                    Err(error) if is_lost(&error) => false,
-                    Err(error) => panic!("{error}"),
-                }
-            };
-            (0..rounds).map(round).collect()
-        };
-        let (one, other) = std::thread::scope(|scope| {
-            let one = scope.spawn(|| make("one"));
-            let other = make("other");
-            (one.join().expect("it ends"), other)
-        });
-        let made: Vec<usize> = one.iter().zip(&other).map(|(one, other)| usize::from(*one) + usize::from(*other)).collect();
-        assert_eq!(made, vec![1; rounds]);
-    }
 }
