@@ -1,7 +1,7 @@
 //! Writes a fleet of any size into a new git repository and commits it: the same arguments give the same commits. Its shape
 //! is that of grown repositories: one hub that everybody uses, chains of five, diamonds, and regions with values of their own.
 //!
-//! `cargo run --example bench-generate -- --stacks 1000 --regions 10 --documents 3 DIR` makes it, and `… -- --touch DIR` adds a
+//! `cargo run --example bench-generate -- --stacks 1000 --regions 10 --documents 3 DIR` makes it, `--policy` lets it wait for bob, and `… -- --touch DIR` adds a
 //! commit that edits one stack.
 
 use git2::{IndexAddOption, Repository, RepositoryInitOptions, Signature, Time};
@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const USAGE: &str = "bench-generate [--stacks N] [--regions N] [--documents N] DIR | bench-generate --touch DIR";
+const USAGE: &str = "bench-generate [--stacks N] [--regions N] [--documents N] [--policy] DIR | bench-generate --touch DIR";
 
 /// Stacks that depend on each other one after another before a new chain begins.
 const CHAIN: usize = 5;
@@ -28,6 +28,8 @@ struct Size {
     stacks: usize,
     regions: usize,
     documents: usize,
+    /// Somebody must approve every change.
+    policy: bool,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -56,13 +58,14 @@ fn touch(dir: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn arguments(mut given: impl Iterator<Item = String>) -> Result<(Size, PathBuf), Box<dyn Error>> {
-    let (mut size, mut dir) = (Size { stacks: 100, regions: 10, documents: 3 }, None);
+    let (mut size, mut dir) = (Size { stacks: 100, regions: 10, documents: 3, policy: false }, None);
     while let Some(argument) = given.next() {
         let mut number = || -> Result<usize, Box<dyn Error>> { Ok(given.next().ok_or(USAGE)?.parse()?) };
         match argument.as_str() {
             "--stacks" => size.stacks = number()?,
             "--regions" => size.regions = number()?,
             "--documents" => size.documents = number()?,
+            "--policy" => size.policy = true,
             _ if argument.starts_with('-') || dir.is_some() => return Err(USAGE.into()),
             _ => dir = Some(PathBuf::from(argument)),
         }
@@ -98,7 +101,12 @@ fn fleet(size: &Size) -> String {
         let cidr = format!("10.{}.0.0/16", region % 256);
         writeln!(text, "  prod/r{region:02}: {{ cloud: {cloud}, vars: {{ cidr: {cidr} }} }}").expect("a String takes all");
     }
-    text + "vars: { owner: platform, domain: bench.example }\njournal: file:.isobar/journal\n"
+    text += "vars: { owner: platform, domain: bench.example }\njournal: file:.isobar/journal\n";
+    if size.policy {
+        text += "teams: { platform: [bob] }\npolicy:\n  - rule: approvals\n    require: [{ team: platform }]\n";
+        text += "  - rule: limit\n    deletes_max: 100\n";
+    }
+    text
 }
 
 /// Returns what `stack` uses. Stack 0 is the hub, the first of each chain uses the hub, and the others use the one before.

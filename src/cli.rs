@@ -9,8 +9,12 @@ use crate::command::{self, STOP_PATIENCE};
 use crate::exit::{Exit, Failure};
 use crate::world::{Environment, Stop, Terminal, World};
 use clap::{CommandFactory as _, Parser as _};
-use flags::{ApplyArgs, Cli, DrawingArg, PreviewArgs, SchemaArg, SchemaArgs, SimulateArgs, Verb};
+use flags::{
+    AloneVerb, ApplyArgs, AuditVerb, Cli, DrawingArg, ExportFormat, FleetVerb, ManArgs, PreviewArgs, SchemaArg, SchemaArgs,
+    SimulateArgs, Verb,
+};
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 /// Runs the binary: parses, acts, and returns the exit code.
@@ -68,7 +72,7 @@ const STACK: usize = 8 * 1024 * 1024;
 fn start(cli: Cli, environment: Environment, terminal: Terminal) -> std::io::Result<Result<Exit, Failure>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ears = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (stop, listens, said) = (Stop::default(), cli.verb.has_world(), terminal.clone());
+    let (stop, listens, said) = (Stop::default(), matches!(cli.verb, Verb::Fleet(_)), terminal.clone());
     let (tell, told) = tokio::sync::oneshot::channel();
     let heard = stop.clone();
     let work = std::thread::Builder::new().name("isobar".into()).stack_size(STACK).spawn(move || {
@@ -115,79 +119,92 @@ async fn act(cli: Cli, environment: Environment, terminal: Terminal, stop: Stop)
             std::env::current_dir().map_err(|error| Failure::World(format!("finding the current directory: {error}"), None))?
         }
     };
-    match &cli.verb {
-        Verb::Completions { shell } => return Ok(completions(*shell, &terminal)),
-        Verb::Man { directory } => return man(directory),
-        Verb::Schema(args) => return schema(args, &terminal),
-        Verb::Demo(args) => return command::demo::run(&terminal, &environment, args.into.clone(), !args.no_pause).await,
-        Verb::Init(args) => return command::init::run(&here, &terminal, args.example),
-        _ => {}
-    }
-    let world = command::open(&here, cli.reviews.clone(), environment, terminal, stop).await?;
-    let exit = verb(&world, cli.verb).await?;
+    let verb = match cli.verb {
+        Verb::Fleet(verb) => verb,
+        Verb::Alone(verb) => return alone(verb, &here, &environment, &terminal).await,
+    };
+    let world = command::open(&here, cli.reviews, environment, terminal, stop).await?;
+    let exit = of_fleet(&world, *verb).await?;
     Ok(world.stop.asked().map_or(exit, Exit::Interrupted))
 }
 
-impl Verb {
-    /// It works on a repository; the others have nothing to record, and a signal ends them as it ends any program.
-    fn has_world(&self) -> bool {
-        match self {
-            Verb::Init(_) | Verb::Demo(_) | Verb::Schema(_) | Verb::Completions { .. } | Verb::Man { .. } => false,
-            Verb::Preview(_) | Verb::Judge(_) | Verb::Apply(_) | Verb::Drift(_) | Verb::Tick(_) | Verb::Status(_) => true,
-            Verb::List(_) | Verb::Graph(_) | Verb::Why(_) | Verb::Recover(_) | Verb::Pause(_) | Verb::Resume(_) => true,
-            Verb::Hold(_) | Verb::Check(_) | Verb::Doctor(_) | Verb::Simulate(_) => true,
+async fn alone(verb: AloneVerb, here: &Path, environment: &Environment, terminal: &Terminal) -> Result<Exit, Failure> {
+    match verb {
+        AloneVerb::Init(args) => command::init::run(here, terminal, args.example, args.json),
+        AloneVerb::Demo(args) => {
+            let request = command::demo::Request { into: args.into, pause: !args.no_pause, json: args.json };
+            command::demo::run(terminal, environment, request).await
         }
+        AloneVerb::Schema(args) => schema(&args, terminal),
+        AloneVerb::Completions { shell } => Ok(completions(shell, terminal)),
+        AloneVerb::Man(args) => man(&args, terminal),
     }
 }
 
-async fn verb(world: &World, verb: Verb) -> Result<Exit, Failure> {
+async fn of_fleet(world: &World, verb: FleetVerb) -> Result<Exit, Failure> {
     match verb {
-        Verb::Preview(args) => command::preview::run(world, &preview(args)?).await,
-        Verb::Judge(args) => {
+        FleetVerb::Preview(args) => command::preview::run(world, &preview(args)?).await,
+        FleetVerb::Judge(args) => {
             let (selector, form, reviews) = args.read()?;
             command::judge::run(world, &command::judge::Request { selector, form, reviews }).await
         }
-        Verb::Apply(args) => command::apply::run(world, &apply(args)?).await,
-        Verb::Tick(args) => command::apply::tick(world, &apply(args)?).await,
-        Verb::Drift(args) => {
+        FleetVerb::Apply(args) => command::apply::run(world, &apply(args)?).await,
+        FleetVerb::Tick(args) => command::apply::tick(world, &apply(args)?).await,
+        FleetVerb::Drift(args) => {
             let (selector, form, reviews) = args.decide.read()?;
             let request =
                 command::drift::Request { selector, form, reviews, fix: args.fix, parallel: args.parallel.unwrap_or(0) };
             command::drift::run(world, &request).await
         }
-        Verb::Simulate(args) => command::simulate::run(world, &simulate(args)?).await,
-        Verb::Status(args) => {
+        FleetVerb::Simulate(args) => command::simulate::run(world, &simulate(args)?).await,
+        FleetVerb::Status(args) => {
             let (selector, json) = args.select.read()?;
             command::status::run(world, &command::status::Request { selector, json, html: args.html }).await
         }
-        Verb::List(args) => {
+        FleetVerb::List(args) => {
             let (selector, json) = args.select.read()?;
             let request = command::list::Request { selector, json, changed: args.changed, base: args.base, head: args.head };
             command::list::run(world, &request).await
         }
-        Verb::Graph(args) => {
+        FleetVerb::Graph(args) => {
             let drawing = match args.format {
                 DrawingArg::Text => command::graph::Drawing::Text,
                 DrawingArg::Dot => command::graph::Drawing::Dot,
                 DrawingArg::Mermaid => command::graph::Drawing::Mermaid,
             };
-            command::graph::run(world, drawing, args.targets, args.json).await
+            let (selector, json) = args.select.read()?;
+            command::graph::run(world, &command::graph::Request { selector, json, drawing, targets: args.each }).await
         }
-        Verb::Why(args) => command::why::run(world, &args.target, args.base.as_deref(), args.json).await,
-        Verb::Recover(args) => {
+        FleetVerb::Why(args) => command::why::run(world, &args.target, args.base.as_deref(), args.json).await,
+        FleetVerb::Recover(args) => {
             let (selector, form) = args.tell.read()?;
             let release = args.release.zip(args.reason);
             command::recover::run(world, &command::recover::Request { selector, form, release }).await
         }
-        Verb::Pause(args) => command::control::pause(world, &args.reason, args.json).await,
-        Verb::Resume(args) => command::control::resume(world, args.json).await,
-        Verb::Hold(args) => {
+        FleetVerb::Pause(args) => command::control::pause(world, &args.reason, args.json).await,
+        FleetVerb::Resume(args) => command::control::resume(world, args.json).await,
+        FleetVerb::Hold(args) => {
             let (until, reason) = (args.until.as_deref(), args.reason.as_deref());
             command::control::hold(world, &args.region, until, reason, args.release, args.json).await
         }
-        Verb::Check(args) => command::check::run(world, args.json).await,
-        Verb::Doctor(args) => command::doctor::run(world, args.json).await,
-        Verb::Init(_) | Verb::Demo(_) | Verb::Schema(_) | Verb::Completions { .. } | Verb::Man { .. } => Ok(Exit::Clean), // acted before
+        FleetVerb::Audit(AuditVerb::Verify(args)) => command::audit::verify(world, &args.anchor, args.json).await,
+        FleetVerb::Audit(AuditVerb::Seal(args)) => command::audit::seal(world, &args.anchor, args.json).await,
+        FleetVerb::Audit(AuditVerb::Compact(args)) => command::audit::compact(world, &args.before, args.json).await,
+        FleetVerb::Audit(AuditVerb::Export(args)) => {
+            let format = match args.format {
+                ExportFormat::Json => command::audit::Format::Json,
+                ExportFormat::Csv => command::audit::Format::Csv,
+            };
+            command::audit::export(world, args.since.as_deref(), format).await
+        }
+        FleetVerb::Check(select) => {
+            let (selector, json) = select.read()?;
+            command::check::run(world, &selector, json).await
+        }
+        FleetVerb::Doctor(select) => {
+            let (selector, json) = select.read()?;
+            command::doctor::run(world, &selector, json).await
+        }
     }
 }
 
@@ -233,8 +250,10 @@ fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         SchemaArg::Isobar => command::schema::Which::Fleet,
         SchemaArg::Stack => command::schema::Which::Stack,
         SchemaArg::Report => command::schema::Which::Report,
+        SchemaArg::Journal => command::schema::Which::Journal,
     };
-    terminal.say(&format!("{:#}\n", command::schema::schema(which)?));
+    let schema = command::schema::schema(which)?;
+    terminal.say(&if args.json { format!("{schema}\n") } else { format!("{schema:#}\n") });
     Ok(Exit::Clean)
 }
 
@@ -245,11 +264,18 @@ fn completions(shell: clap_complete::Shell, terminal: &Terminal) -> Exit {
     Exit::Clean
 }
 
-fn man(directory: &std::path::Path) -> Result<Exit, Failure> {
-    let written = std::fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(Cli::command(), directory));
-    written
-        .map(|()| Exit::Clean)
-        .map_err(|error| Failure::World(format!("writing man pages to {}: {error}", directory.display()), None))
+fn man(args: &ManArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let directory = &args.directory;
+    let cannot = |error| Failure::World(format!("writing man pages to {}: {error}", directory.display()), None);
+    std::fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(Cli::command(), directory)).map_err(cannot)?;
+    if args.json {
+        let entries = std::fs::read_dir(directory).map_err(cannot)?.collect::<Result<Vec<_>, _>>().map_err(cannot)?;
+        let pages = entries.iter().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "1"));
+        let mut pages: Vec<String> = pages.map(|path| path.display().to_string()).collect();
+        pages.sort();
+        command::say_written(terminal, "man", &pages);
+    }
+    Ok(Exit::Clean)
 }
 
 /// Turns SIGINT and SIGTERM into a wish to stop.

@@ -10,7 +10,7 @@ use crate::workspace::WorkspaceError;
 pub enum Exit {
     /// Nothing to do, or all good; a rollout that bakes and goes on with `tick` is good.
     Clean,
-    /// A clear answer that is not "clean": drift was found, doctor misses something, or with `--exit-code` something would change.
+    /// A clear answer that is not "clean": drift was found, doctor or an audit finds something, or with `--exit-code` something would change.
     Negative,
     /// Policy denies, or somebody must approve first.
     NotCleared,
@@ -40,7 +40,7 @@ pub const CODES: &[(u8, &str)] = &[
     (1, "a target failed or is unknown, a rollout stopped, or the command could not do its work"),
     (
         2,
-        "a clear answer that is not \"clean\": drift was found, doctor misses something, or with --exit-code something would change",
+        "a clear answer that is not \"clean\": drift was found, doctor misses something, the journal is not what was written, or with --exit-code something would change",
     ),
     (3, "policy denies, or somebody must approve first (judge, apply, tick, recover and drift --fix; a preview of that is good)"),
     (64, "the command line makes no sense"),
@@ -116,9 +116,10 @@ impl From<StoreError> for Failure {
         let hint = match &error {
             StoreError::Held { .. } => Some("wait until that run has ended; isobar status shows who writes".to_string()),
             StoreError::Fenced(_) => Some("another run took over; this one stopped writing: isobar status".into()),
-            StoreError::Broken { .. } => {
-                Some("nothing is applied on a broken journal: restore it from a copy, and find out who changed it".into())
-            }
+            StoreError::Broken { .. } => Some(
+                "nothing is applied on a broken journal; isobar audit verify says where it is, what it means and what to do"
+                    .into(),
+            ),
             StoreError::Newer(_) => Some("use the version of isobar that wrote it, or a newer one".into()),
             StoreError::Io { hint, .. } => hint.clone(),
         };

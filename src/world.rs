@@ -60,6 +60,11 @@ impl Environment {
     pub fn in_ci(&self) -> bool {
         self.get("CI").is_some()
     }
+
+    /// Keys the digests of sensitive values, and seals the journal.
+    pub fn key(&self) -> Option<Key> {
+        self.get("ISOBAR_KEY").map(|text| Key::new(text.as_bytes()))
+    }
 }
 
 impl Clock {
@@ -93,7 +98,7 @@ impl World {
         let change = change.unwrap_or_else(|_| nobodys_change());
         let config =
             LocalConfig { reviews, worktree: workspace.root().to_path_buf(), on_actions: environment.on_actions(), change };
-        let key = environment.get("ISOBAR_KEY").map(|text| Key::new(text.as_bytes()));
+        let key = environment.key();
         environment.get("ISOBAR_KEY").iter().for_each(|key| terminal.mask(&"ISOBAR_KEY".into(), &Arc::from(*key)));
         environment.get("GITHUB_TOKEN").iter().for_each(|token| terminal.mask(&"GITHUB_TOKEN".into(), &Arc::from(*token)));
         let access = Access::of(|name| environment.get(name));

@@ -62,6 +62,21 @@ impl Key {
         }
         Digest::hex(&mac.finalize().into_bytes())
     }
+
+    /// Returns the key of one purpose, as `openssl` makes it of the secret and the purpose's name: what one purpose shows tells
+    /// nothing about another.
+    pub fn for_purpose(&self, purpose: &str) -> Self {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        mac.update(purpose.as_bytes());
+        Self(mac.finalize().into_bytes().as_slice().into())
+    }
+
+    /// Returns the HMAC-SHA256 of raw bytes.
+    pub fn seal(&self, bytes: &[u8]) -> Digest {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        mac.update(bytes);
+        Digest::hex(&mac.finalize().into_bytes())
+    }
 }
 
 impl fmt::Debug for Key {
@@ -117,6 +132,15 @@ mod tests {
         let key = Key::new(b"Jefe");
         assert_eq!(key.digest("d", &["v"]), Key::new(b"Jefe").digest("d", &["v"]));
         assert_ne!(key.digest("d", &["v"]), Digest::of("d", &["v"]));
+    }
+
+    #[test]
+    fn a_seal_is_what_openssl_makes_and_a_purpose_has_a_key_of_its_own() {
+        // printf 'what do ya want for nothing?' | openssl dgst -sha256 -hmac Jefe
+        let seal = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        let key = Key::new(b"Jefe");
+        assert_eq!(key.seal(b"what do ya want for nothing?").as_str(), seal);
+        assert_ne!(key.for_purpose("one").seal(b"x"), key.for_purpose("two").seal(b"x"));
     }
 
     #[test]

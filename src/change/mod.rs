@@ -16,6 +16,6 @@ pub use diff::{Hunk, Line, Sign, TextDiff};
 pub use digest::{Digest, Key};
 pub use extent::Extent;
 pub use fold::{Fold, Group, Names, diff_lines, fold, generalise, text_lines};
-pub use preview::{Intent, Preview, Stray, StrayKind, Unseen, UnseenReason, say_missing};
+pub use preview::{BarePreview, Intent, Preview, Stray, StrayKind, Unseen, UnseenReason, say_missing};
 pub use redact::{Redactor, inert};
 pub use resource::{Action, Change, ChangeMark, Detail, FieldChange};

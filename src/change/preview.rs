@@ -1,6 +1,6 @@
 //! What an engine says would change in one target, or why it could not look.
 
-use super::{Change, ChangeMark, Digest};
+use super::{Action, Change, ChangeMark, Detail, Digest};
 use crate::stack::{Site, TargetId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,6 +29,42 @@ pub struct Preview {
     pub outputs: BTreeMap<Arc<str>, Option<Value>>,
     /// What differs from our own last apply, sorted by address. Not part of the digest.
     pub strays: Vec<Stray>,
+}
+
+/// A preview as it was written down, read without what only a reader needs: all of that would be most of the memory.
+#[derive(Debug, Deserialize)]
+pub struct BarePreview {
+    target: TargetId,
+    engine: Arc<str>,
+    intent: Intent,
+    changes: Vec<BareChange>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BareChange {
+    address: Arc<str>,
+    kind: Arc<str>,
+    action: Action,
+    before: Option<Digest>,
+    after: Option<Digest>,
+    sensitive: bool,
+    bound: bool,
+    holes: Vec<Arc<str>>,
+}
+
+impl From<BarePreview> for Preview {
+    fn from(bare: BarePreview) -> Self {
+        let BarePreview { target, engine, intent, changes } = bare;
+        let changes = changes.into_iter().map(Change::from).collect();
+        Self { target, engine, intent, changes, outputs: BTreeMap::new(), strays: Vec::new() }
+    }
+}
+
+impl From<BareChange> for Change {
+    fn from(bare: BareChange) -> Self {
+        let BareChange { address, kind, action, before, after, sensitive, bound, holes } = bare;
+        Self { address, kind, action, before, after, detail: Detail::Hidden(Arc::default()), sensitive, bound, holes }
+    }
 }
 
 /// A resource that was moved, removed or added without us.
@@ -104,6 +140,13 @@ impl Preview {
         self.changes.is_empty()
     }
 
+    /// Lets go of what only a reader needs. A judgement goes by the rest, which is a small part; the digest stays the same.
+    pub fn strip(&mut self) {
+        self.outputs.clear();
+        self.strays = Vec::new();
+        self.changes.iter_mut().for_each(|change| change.detail = Detail::Hidden(Arc::default()));
+    }
+
     /// Every change can be bound to an approval.
     pub fn is_bound(&self) -> bool {
         self.changes.iter().all(|change| change.bound)
@@ -125,7 +168,6 @@ fn digest_of(target: &TargetId, engine: &str, intent: Intent, changes: impl Iter
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::{Action, Detail};
 
     fn change(address: &str, bound: bool) -> Change {
         Change {
@@ -139,6 +181,19 @@ mod tests {
             bound,
             holes: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_stripped_preview_shows_nothing_and_has_its_digest() {
+        let text = crate::change::TextDiff::between("a", "b");
+        let whole = preview(vec![Change { detail: Detail::Text(text), ..change("a.yaml", true) }]);
+        let mut bare = whole.clone();
+        bare.strip();
+        assert_eq!((bare.digest(), bare.marks()), (whole.digest(), whole.marks()));
+        assert_eq!(bare.changes[0].detail, Detail::Hidden("".into()));
+        let written = serde_json::to_string(&whole).expect("it is plain data");
+        let read: BarePreview = serde_json::from_str(&written).expect("it was written so");
+        assert_eq!(Preview::from(read), bare);
     }
 
     fn preview(changes: Vec<Change>) -> Preview {

@@ -1,7 +1,7 @@
 //! The command line as types: verbs, their flags, and what the help says of them.
 
 use crate::command::simulate::{ApplyTime, Fail, Slow, Span};
-use crate::command::{Form, Review, Selector};
+use crate::command::{Anchor, Form, Review, Selector};
 use crate::exit::{CODES, Failure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -28,6 +28,15 @@ pub(super) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Verb {
+    #[command(flatten)]
+    Fleet(Box<FleetVerb>),
+    #[command(flatten)]
+    Alone(AloneVerb),
+}
+
+/// What works on the fleet of a repository, and may have something to record: a signal is a wish to stop.
+#[derive(Subcommand, Debug)]
+pub(super) enum FleetVerb {
     /// What would change, in every region, and what policy says of it
     Preview(PreviewArgs),
     /// Policy again on the previews that were shown; starts no engine
@@ -56,15 +65,23 @@ pub(super) enum Verb {
     Resume(JsonArgs),
     /// Skips one region until a time, or until released
     Hold(HoldArgs),
+    /// Proves the journal, exports it for an auditor, seals it with a key, compacts it
+    #[command(subcommand)]
+    Audit(AuditVerb),
     /// Reads the definitions only: every mistake with its line
-    Check(JsonArgs),
+    Check(Select),
+    /// What is missing on this machine or in this repository, with the command that mends it
+    Doctor(Select),
+}
+
+/// What needs no fleet and records nothing: a signal ends it as it ends any program.
+#[derive(Subcommand, Debug)]
+pub(super) enum AloneVerb {
     /// Writes a commented starter fleet into this repository
     Init(InitArgs),
     /// Plays a pull request's life in a scratch repository
     Demo(DemoArgs),
-    /// What is missing on this machine or in this repository, with the command that mends it
-    Doctor(JsonArgs),
-    /// The JSON Schemas of the definitions and of --json
+    /// The JSON Schemas of the definitions, of --json and of the journal
     Schema(SchemaArgs),
     /// Completions for a shell
     Completions {
@@ -72,10 +89,7 @@ pub(super) enum Verb {
         shell: clap_complete::Shell,
     },
     /// Man pages, into a directory
-    Man {
-        /// The directory, made if it is not there
-        directory: PathBuf,
-    },
+    Man(ManArgs),
 }
 
 #[derive(Args, Debug, Default)]
@@ -233,11 +247,11 @@ pub(super) struct GraphArgs {
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: DrawingArg,
     /// Draw targets, not stacks
-    #[arg(long)]
-    pub(super) targets: bool,
-    /// Print JSON, on one line
-    #[arg(long)]
-    pub(super) json: bool,
+    #[arg(long = "targets")]
+    pub(super) each: bool,
+    /// What is drawn, with all that it waits for
+    #[command(flatten)]
+    pub(super) select: Select,
 }
 
 #[derive(Args, Debug)]
@@ -299,11 +313,64 @@ pub(super) struct HoldArgs {
     pub(super) json: bool,
 }
 
+#[derive(Subcommand, Debug)]
+pub(super) enum AuditVerb {
+    /// Looks at every entry, checkpoint and stored preview, and says what is not what was written
+    Verify(AnchorArgs),
+    /// One row an apply: when, what, approved by whom and by which policy, run by whom, and how it ended
+    Export(ExportArgs),
+    /// Begins to seal the journal with ISOBAR_KEY: the first key, or the next (with ISOBAR_KEY_BEFORE)
+    Seal(AnchorArgs),
+    /// Lets old entries go; what they folded into is kept and proven
+    Compact(CompactArgs),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct AnchorArgs {
+    /// The journal's head as a report named it, such as 1234:6767a4959fffd68d; it must be there
+    #[arg(long, value_name = "HEAD")]
+    pub(super) anchor: Vec<Anchor>,
+    /// Print JSON, on one line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum ExportFormat {
+    /// One object a line
+    #[default]
+    Json,
+    Csv,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ExportArgs {
+    /// Only what ended since: a time, a date, or a duration until now (90d)
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// How rows are written
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: ExportFormat,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CompactArgs {
+    /// A time, a date, or a duration until now (365d); newer entries stay
+    #[arg(long, value_name = "TIME")]
+    pub(super) before: String,
+    /// Print JSON, on one line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 #[derive(Args, Debug)]
 pub(super) struct InitArgs {
     /// Three stacks in six regions with policy and waves, instead of one stack in two
     #[arg(long)]
     pub(super) example: bool,
+    /// Print JSON, on one line: what was written
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -314,6 +381,18 @@ pub(super) struct DemoArgs {
     /// Never wait for a reader
     #[arg(long)]
     pub(super) no_pause: bool,
+    /// Print JSON, on one line: what was played, and where the repository is
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ManArgs {
+    /// The directory, made if it is not there
+    pub(super) directory: PathBuf,
+    /// Print JSON, on one line: what was written
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -321,13 +400,17 @@ pub(super) enum SchemaArg {
     Isobar,
     Stack,
     Report,
+    Journal,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct SchemaArgs {
-    /// isobar.yaml, stack.yaml, or what --json prints
+    /// isobar.yaml, stack.yaml, what --json prints, or a line of the journal
     #[arg(value_enum)]
     pub(super) which: SchemaArg,
+    /// Print it on one line
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 impl Select {

@@ -17,6 +17,11 @@ pub fn reference() -> String {
         text.push_str(&format!("\n## isobar {}\n\n{about}.\n\n", verb.get_name()));
         text.push_str(&format!("```text\n{}\n```\n\n", usage.trim_start_matches("Usage: ")));
         text.push_str(&arguments(verb.get_arguments().filter(|argument| !argument.is_global_set())));
+        for part in verb.get_subcommands().filter(|part| part.get_name() != "help") {
+            let about = part.get_about().map(ToString::to_string).unwrap_or_default();
+            text.push_str(&format!("\n**isobar {} {}**: {about}.\n\n", verb.get_name(), part.get_name()));
+            text.push_str(&arguments(part.get_arguments().filter(|argument| !argument.is_global_set())));
+        }
     }
     text.push_str(JSON);
     text.push_str(ENVIRONMENT);
@@ -45,13 +50,21 @@ its form. Within a version of a form keys are only ever added.
 
 | `schema` | printed by |
 | --- | --- |
-| `urn:isobar:schema:report:v1` | preview, judge, apply, tick, drift, recover, status; `told` says which. `isobar schema report` prints its JSON Schema |
+| `urn:isobar:schema:report:v1` | preview, judge, apply, tick, drift, recover, status, simulate; `told` says which. `isobar schema report` prints its JSON Schema |
 | `urn:isobar:schema:list:v1` | list |
 | `urn:isobar:schema:graph:v1` | graph |
 | `urn:isobar:schema:why:v1` | why |
 | `urn:isobar:schema:check:v1` | check, when there is no mistake |
 | `urn:isobar:schema:doctor:v1` | doctor |
 | `urn:isobar:schema:control:v1` | pause, resume, hold |
+| `urn:isobar:schema:audit:v1` | audit verify, seal, compact |
+| `urn:isobar:schema:init:v1` | init: the files it wrote |
+| `urn:isobar:schema:man:v1` | man: the pages it wrote |
+| `urn:isobar:schema:demo:v1` | demo: what was played, and where the repository is |
+
+`isobar schema` prints JSON in any case, with `--json` on one line; `isobar completions` prints what a shell reads. A selector goes with every verb that
+is about targets: `init`, `demo`, `schema`, `completions` and `man` are about none, `pause` and `resume` about all, `hold` about one region, and `why`
+about the one it names.
 
 A verb that could not do its work prints a failure, in the form of the report: `told` is `failure`, `code` is the exit code, `what` and `hint` say
 what is wrong and what to do, and `mistakes` lists every mistake in the definitions with `file`, `line`, `column`, `what` and `hint`.
@@ -66,12 +79,11 @@ const ENVIRONMENT: &str = "
 
 | variable | meaning |
 | --- | --- |
-| `ISOBAR_KEY` | Keys the digests of sensitive values, so that an approval can be bound to them; any text that is hard to guess |
+| `ISOBAR_KEY` | Keys the digests of sensitive values, so that an approval can be bound to them, and [seals the journal](journal.md#seals); any text that is hard to guess |
+| `ISOBAR_KEY_BEFORE` | The key that sealed the journal before `ISOBAR_KEY`, for `isobar audit seal` |
 | `ISOBAR_REVIEWS` | The file of local reviews, instead of one below `XDG_STATE_HOME` |
 | `ISOBAR_LOG` | What happens inside, to standard error: `info`, `debug`, or a filter by room |
 | `ISOBAR_NOW_MS` | The time, in milliseconds since 1970, for tests |
-| `GITHUB_TOKEN` | Reaches a journal in git on `GITHUB_SERVER_URL` (https://github.com), where the checkout keeps no credentials |
-| `HOSTNAME` | The name of this machine, for those who wait for its lease |
 | `GITHUB_TOKEN` | Reaches a journal in git on `GITHUB_SERVER_URL` (https://github.com), where the checkout keeps no credentials |
 | `HOSTNAME` | The name of this machine, for those who wait for its lease |
 | `NO_COLOR` | No colour |

@@ -16,6 +16,7 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
     let mut report = Report::new(told);
     report.head = Some(head.clone());
     report.at_ms = Some(world.clock.now_ms());
+    report.journal = tell::journal_head(&done.history);
     let ended = done.ends.iter().map(|(target, end)| row(target, end));
     let untouched = done.untouched.iter().filter(|target| !done.ends.contains_key(*target));
     let rest = untouched.map(|target| Row { target: target.clone(), state: RowState::Unchanged, preview: None, verdict: None });

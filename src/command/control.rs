@@ -5,6 +5,7 @@ use super::scene::Scenes;
 use super::tell;
 use crate::exit::{Exit, Failure};
 use crate::journal::{Event, Verb};
+use crate::report::JournalHead;
 use crate::review::User;
 use crate::rollout::{Ending, StepEvent};
 use crate::stack::{RegionId, did_you_mean};
@@ -15,8 +16,8 @@ use std::sync::Arc;
 /// Starts nothing new anywhere until `resume`.
 pub async fn pause(world: &World, reason: &str, as_json: bool) -> Result<Exit, Failure> {
     let by = operator(world);
-    append(world, Verb::Pause, vec![Event::Paused { by: by.clone(), reason: reason.into() }]).await?;
-    say(world, as_json, "paused", &format!("paused by {by}: {reason}; nothing new starts until isobar resume"));
+    let head = append(world, Verb::Pause, vec![Event::Paused { by: by.clone(), reason: reason.into() }]).await?;
+    say(world, as_json, "paused", &format!("paused by {by}: {reason}; nothing new starts until isobar resume"), head.as_ref());
     Ok(Exit::Clean)
 }
 
@@ -35,14 +36,14 @@ pub async fn resume(world: &World, as_json: bool) -> Result<Exit, Failure> {
     let held = history.rollouts().map(|progress| progress.rollout().id.clone()).filter(|_| was_paused);
     let anew: std::collections::BTreeSet<Arc<str>> = stopped.iter().cloned().chain(held).collect();
     let go_on = anew.iter().map(|rollout| Event::Step { rollout: rollout.clone(), step: StepEvent::Resumed });
-    append(world, Verb::Resume, std::iter::once(Event::Resumed { by: by.clone() }).chain(go_on).collect()).await?;
+    let head = append(world, Verb::Resume, std::iter::once(Event::Resumed { by: by.clone() }).chain(go_on).collect()).await?;
 
     let text = match (was_paused, stopped.len()) {
         (false, 0) => "nothing was paused or stopped; failed targets may be tried again with isobar apply".to_string(),
         (true, 0) => "the pause is over; isobar apply goes on".to_string(),
         (_, many) => format!("{} may go on: isobar apply", super::say::count(many, "stopped rollout", "stopped rollouts")),
     };
-    say(world, as_json, "resumed", &text);
+    say(world, as_json, "resumed", &text, head.as_ref());
     Ok(Exit::Clean)
 }
 
@@ -71,7 +72,7 @@ pub async fn hold(
         return Err(Failure::usage("a hold needs a reason", "isobar hold REGION --reason \"…\" [--until 2026-12-01T08:00:00Z]"));
     };
     let now_ms = world.clock.now_ms();
-    let until_ms = until.map(|text| parse_until(text, now_ms)).transpose()?;
+    let until_ms = until.map(|text| parse_time(text, now_ms, true)).transpose()?;
     if let Some(until) = until_ms.filter(|until| *until <= now_ms) {
         return Err(Failure::usage(
             format!("{} is over already", say_time(until)),
@@ -79,9 +80,9 @@ pub async fn hold(
         ));
     }
     let by = operator(world);
-    append(world, Verb::Hold, vec![Event::Held { region: id.clone(), until_ms, reason: reason.into(), by }]).await?;
+    let head = append(world, Verb::Hold, vec![Event::Held { region: id.clone(), until_ms, reason: reason.into(), by }]).await?;
     let end = until_ms.map_or_else(|| "until isobar hold --release".to_string(), |until| format!("until {}", say_until(until)));
-    say(world, as_json, "held", &format!("{id} is skipped {end}: {reason}"));
+    say(world, as_json, "held", &format!("{id} is skipped {end}: {reason}"), head.as_ref());
     Ok(Exit::Clean)
 }
 
@@ -96,13 +97,13 @@ async fn end_hold(world: &World, id: &RegionId, as_json: bool) -> Result<Exit, F
         };
         return Err(Failure::usage(format!("{id} is not held"), hint));
     }
-    append(world, Verb::Hold, vec![Event::Released { region: id.clone(), by: operator(world) }]).await?;
-    say(world, as_json, "released", &format!("{id} is released; isobar apply lets it catch up"));
+    let head = append(world, Verb::Hold, vec![Event::Released { region: id.clone(), by: operator(world) }]).await?;
+    say(world, as_json, "released", &format!("{id} is released; isobar apply lets it catch up"), head.as_ref());
     Ok(Exit::Clean)
 }
 
-/// Reads an RFC 3339 time, a date, or a duration from now such as `4h`.
-fn parse_until(text: &str, now_ms: u64) -> Result<u64, Failure> {
+/// Reads an RFC 3339 time, a date, or a duration such as `4h`: from now on, or until now.
+pub(super) fn parse_time(text: &str, now_ms: u64, is_ahead: bool) -> Result<u64, Failure> {
     let wrong =
         || Failure::usage(format!("{text:?} is no time"), "use 2026-12-01T08:00:00Z, 2026-12-01 or a duration such as 4h");
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
@@ -121,26 +122,33 @@ fn parse_until(text: &str, now_ms: u64) -> Result<u64, Failure> {
         _ => return Err(wrong()),
     };
     let number: u64 = number.parse().map_err(|_| wrong())?;
-    let until_ms = now_ms.checked_add(number.saturating_mul(secs * 1_000)).ok_or_else(wrong)?;
+    let span_ms = number.saturating_mul(secs * 1_000);
+    if !is_ahead {
+        return Ok(now_ms.saturating_sub(span_ms));
+    }
+    let until_ms = now_ms.checked_add(span_ms).ok_or_else(wrong)?;
     let is_in_a_calendar = i64::try_from(until_ms).is_ok_and(|ms| jiff::Timestamp::from_millisecond(ms).is_ok());
     if is_in_a_calendar { Ok(until_ms) } else { Err(wrong()) }
 }
 
-async fn append(world: &World, verb: Verb, mut events: Vec<Event>) -> Result<(), Failure> {
+/// Returns the journal's head after it.
+async fn append(world: &World, verb: Verb, mut events: Vec<Event>) -> Result<Option<JournalHead>, Failure> {
     let commit = world.workspace.head().map_or_else(|_| Arc::from(""), |head| head.0);
     events.insert(0, Event::RunStarted { verb, commit, by: operator(world), pull_request: None });
-    world.store.append(events, &world.run, world.clock.now_ms(), None).await?;
-    Ok(())
+    let sealed = world.store.append(events, &world.run, world.clock.now_ms(), None).await?;
+    Ok(sealed.last().map(|entry| JournalHead { seq: entry.seq, hash: entry.hash.as_str().into() }))
 }
 
-fn operator(world: &World) -> User {
+pub(super) fn operator(world: &World) -> User {
     world.workspace.operator().unwrap_or(User("unknown".into()))
 }
 
-fn say(world: &World, as_json: bool, what: &str, text: &str) {
+fn say(world: &World, as_json: bool, what: &str, text: &str, head: Option<&JournalHead>) {
     if as_json {
-        tell::json(world, "control", json!({ "done": what, "text": text }));
+        let journal = head.map(|head| json!({ "seq": head.seq, "hash": head.hash }));
+        tell::json(world, "control", json!({ "done": what, "text": text, "journal": journal }));
     } else {
-        world.terminal.say(&format!("{text}\n"));
+        let head = head.map_or_else(String::new, |head| format!("{head}\n"));
+        world.terminal.say(&format!("{text}\n{head}"));
     }
 }

@@ -2,15 +2,18 @@
 //! by hand found and put back, and an apply that is really killed half-way and goes on.
 
 use super::court::Review;
-use super::{apply, drift, history_place, init, judge, preview, status};
+use super::{apply, drift, graph, history_place, init, judge, preview, status};
 use crate::exit::{Exit, Failure};
 use crate::process;
+use crate::report::schema_id;
 use crate::review::{Decision, User};
 use crate::workspace::Workspace;
 use crate::world::{Environment, Stop, Terminal, World};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Who changes things in the demo, who approves, and who merges.
@@ -28,17 +31,32 @@ struct Stage<'a> {
     environment: Environment,
     root: PathBuf,
     pause: bool,
+    /// What was played so far: title, and the command lines of each scene.
+    played: Mutex<Vec<(String, Vec<String>)>>,
 }
 
-/// Plays it, in `into` or in a temporary directory that is left to play with.
-pub async fn run(terminal: &Terminal, environment: &Environment, into: Option<PathBuf>, pause: bool) -> Result<Exit, Failure> {
-    let root = place(into)?;
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The scratch repository is made here, or in a temporary directory that is left to play with.
+    pub into: Option<PathBuf>,
+    /// Give a reader at a terminal time.
+    pub pause: bool,
+    /// Say only what was played, and where the repository is.
+    pub json: bool,
+}
+
+/// Plays it.
+pub async fn run(terminal: &Terminal, environment: &Environment, request: Request) -> Result<Exit, Failure> {
+    let root = place(request.into)?;
     let mut environment = environment.clone();
     environment.variables.insert("ISOBAR_REVIEWS".into(), root.with_file_name("reviews.jsonl").to_string_lossy().into_owned());
     environment.variables.remove("GITHUB_ACTIONS"); // nothing here is anybody's production
     environment.variables.remove("ISOBAR_NOW_MS"); // each step is a run of its own, and later than the one before
-    let pause = pause && environment.stdout_is_terminal;
-    let stage = Stage { terminal, environment, root, pause };
+    let pause = request.pause && !request.json && environment.stdout_is_terminal;
+    let hushed = terminal.hushed();
+    let heard = if request.json { &hushed } else { terminal };
+    let stage = Stage { terminal: heard, environment, root, pause, played: Mutex::default() };
 
     stage.first_fleet().await?;
     stage.pull_request().await?;
@@ -47,6 +65,9 @@ pub async fn run(terminal: &Terminal, environment: &Environment, into: Option<Pa
     stage.drift().await?;
     stage.killed().await?;
     stage.farewell();
+    if request.json {
+        terminal.say(&format!("{}\n", stage.json()));
+    }
     Ok(Exit::Clean)
 }
 
@@ -76,7 +97,7 @@ impl Stage<'_> {
         git.commit_all("Describe the fleet", AUTHOR)?;
         self.command("isobar graph");
         let world = self.world().await?;
-        super::graph::run(&world, super::graph::Drawing::Text, false, false).await?;
+        graph::run(&world, &graph::Request::default()).await?;
         let quiet = World { terminal: self.terminal.hushed(), ..world };
         let by = vec![yes(PLATFORM), yes(SRE)];
         preview::run(&quiet, &preview::Request::default()).await?;
@@ -235,12 +256,26 @@ impl Stage<'_> {
     }
 
     fn scene(&self, number: &str, title: &str, about: &str) {
+        self.played().push((title.into(), Vec::new()));
         self.terminal.say(&format!("\n━━ {number}. {title} ━━\n{about}\n"));
         self.read(4);
     }
 
     fn command(&self, line: &str) {
+        if let Some((_, lines)) = self.played().last_mut() {
+            lines.push(line.into());
+        }
         self.terminal.say(&format!("\n$ {line}\n"));
+    }
+
+    fn played(&self) -> MutexGuard<'_, Vec<(String, Vec<String>)>> {
+        self.played.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn json(&self) -> Value {
+        let scenes: Vec<Value> =
+            self.played().iter().map(|(title, lines)| json!({ "title": title, "commands": lines })).collect();
+        json!({ "schema": schema_id("demo"), "repository": self.root, "scenes": scenes })
     }
 
     /// Gives a reader at a terminal time for so many lines.

@@ -2,9 +2,9 @@
 
 use super::say::count;
 use super::scene::{FLEET, Scene};
-use super::tell;
+use super::{must_match, tell};
 use crate::exit::{Exit, Failure};
-use crate::journal::History;
+use crate::stack::Selector;
 use crate::store::StoreError;
 use crate::world::World;
 use serde_json::json;
@@ -18,8 +18,8 @@ struct Finding {
     mend: Option<String>,
 }
 
-pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
-    let findings = examine(world).await;
+pub async fn run(world: &World, selector: &Selector, as_json: bool) -> Result<Exit, Failure> {
+    let findings = examine(world, selector).await?;
     let bad = findings.iter().any(|finding| !finding.good);
     if as_json {
         let list = findings.iter().map(|finding| json!({ "good": finding.good, "what": finding.what, "mend": finding.mend }));
@@ -36,7 +36,7 @@ pub async fn run(world: &World, as_json: bool) -> Result<Exit, Failure> {
     Ok(if bad { Exit::Negative } else { Exit::Clean })
 }
 
-async fn examine(world: &World) -> Vec<Finding> {
+async fn examine(world: &World, selector: &Selector) -> Result<Vec<Finding>, Failure> {
     let mut findings = vec![good(format!("a git repository at {}", world.workspace.root().display()))];
     findings.push(match world.workspace.head() {
         Ok(head) => good(format!("HEAD is {}", head.short())),
@@ -46,18 +46,23 @@ async fn examine(world: &World) -> Vec<Finding> {
         Some(branch) => good(format!("the default branch is {branch}")),
         None => bad("no default branch: neither origin/HEAD nor main nor master", Some("git branch -m main".into())),
     });
-    findings.extend(fleet(world));
-    findings.push(match world.store.read().await {
-        Ok(entries) => {
-            let targets = History::of(entries.iter().cloned()).targets().count();
+    findings.extend(fleet(world, selector)?);
+    findings.push(match world.store.history().await {
+        Ok(history) => {
+            let (entries, targets) = (history.head().map_or(0, |(seq, _)| seq), history.targets().count());
+            let place = world.store.place();
             good(format!(
-                "the journal at {} has {} entries about {targets} targets, and its chain holds",
-                world.store.place(),
-                entries.len()
+                "the journal at {place} has {entries} entries about {targets} targets; isobar audit verify proves all of it"
             ))
         }
         Err(StoreError::Io { what, hint: Some(hint) }) => bad(what, Some(hint)),
-        Err(error) => bad(error.to_string(), Some("isobar writes nothing on a journal that it cannot read".into())),
+        Err(error) => {
+            let failure = Failure::from(error);
+            bad(
+                failure.to_string().trim_start_matches("error: "),
+                Some("isobar writes nothing on a journal that it cannot read".into()),
+            )
+        }
     });
     findings.push(match world.store.may_append().await {
         Ok(()) => good("the journal can be written to"),
@@ -71,36 +76,42 @@ async fn examine(world: &World) -> Vec<Finding> {
     findings.push(Finding {
         good: true,
         what: "who can write to the journal and to the reviews could forge who approved what, and what was applied".into(),
-        mend: Some("the journal's chain shows a changed line, not a chain that was written anew; ISOBAR_KEY keys only the digests of sensitive values; let only the runner write to both".into()),
+        mend: Some(match world.key {
+            Some(_) => "ISOBAR_KEY seals the journal, so only who has the key can write it anew; reviews on this machine are not sealed: let only the runner write to them",
+            None => "the journal's chain shows a changed line, not a chain that was written anew: set ISOBAR_KEY, or keep the head that reports name; let only the runner write to both",
+        }.into()),
     });
     findings.push(match world.key {
-        Some(_) => good("ISOBAR_KEY is set: digests of sensitive values are keyed"),
+        Some(_) => good("ISOBAR_KEY is set: digests of sensitive values are keyed, journal and stored previews are sealed"),
         None => Finding {
             good: true,
             what: "ISOBAR_KEY is not set".into(),
-            mend: Some("only needed for sensitive values: without it no approval can be bound to them, so a target that changes one waits; export ISOBAR_KEY=\"$(openssl rand -hex 32)\" and keep it".into()),
+            mend: Some("without it nobody can tell a journal that was written anew, and no approval can be bound to a sensitive value, so a target that changes one waits; export ISOBAR_KEY=\"$(openssl rand -hex 32)\" and keep it".into()),
         },
     });
-    findings
+    Ok(findings)
 }
 
-fn fleet(world: &World) -> Vec<Finding> {
+fn fleet(world: &World, selector: &Selector) -> Result<Vec<Finding>, Failure> {
     let snapshot = match world.workspace.worktree(&[".isobar".to_string()]) {
         Ok(snapshot) => snapshot,
-        Err(error) => return vec![bad(error.what, error.hint)],
+        Err(error) => return Ok(vec![bad(error.what, error.hint)]),
     };
     if snapshot.listing.get(FLEET).is_none() {
-        return vec![bad(format!("no {FLEET} at the root of the repository"), Some("isobar init".into()))];
+        return Ok(vec![bad(format!("no {FLEET} at the root of the repository"), Some("isobar init".into()))]);
     }
-    let scene = match Scene::open(world, snapshot).and_then(|scene| scene.check_targets(world).map(|()| scene)) {
+    let read = Scene::open(world, snapshot).and_then(|scene| {
+        must_match(selector, &scene.fleet)?;
+        scene.check_selected(world, selector).map(|()| scene)
+    });
+    let scene = match read {
         Ok(scene) => scene,
+        Err(slip @ Failure::Usage(..)) => return Err(slip),
         Err(Failure::Definitions(mistakes)) => {
-            return vec![bad(
-                format!("{} in the definitions", count(mistakes.len(), "mistake", "mistakes")),
-                Some("isobar check".into()),
-            )];
+            let what = format!("{} in the definitions", count(mistakes.len(), "mistake", "mistakes"));
+            return Ok(vec![bad(what, Some("isobar check".into()))]);
         }
-        Err(failure) => return vec![bad(failure.to_string(), None)],
+        Err(failure) => return Ok(vec![bad(failure.to_string(), None)]),
     };
     let fleet = &scene.fleet;
     let mut findings = vec![good(format!(
@@ -130,7 +141,7 @@ fn fleet(world: &World) -> Vec<Finding> {
         let what = format!("{place} is a destination and its files are committed: each apply would make the tree dirty");
         findings.push(bad(what, Some(format!("echo '/{place}/' >> .gitignore && git rm -r --cached {place}"))));
     }
-    findings
+    Ok(findings)
 }
 
 fn good(what: impl Into<String>) -> Finding {

@@ -7,7 +7,7 @@ use super::look::{keep, look, looks};
 use super::must_match;
 use super::pending::{self, Work, since_applied};
 use super::scene::Scenes;
-use super::settled::Settled;
+use super::standing::Standing;
 use super::tell::{self, Form};
 use crate::change::Unseen;
 use crate::drift::{Class, Drift, compare};
@@ -34,9 +34,9 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let head = world.workspace.head()?;
     let scene = scenes.at(&head)?;
     must_match(&request.selector, &scene.fleet)?;
-    let history = world.store.history().await?;
+    let mut history = world.store.history().await?;
     let work = pending::all(&scene, &request.selector);
-    let answers = look(world, &work, &Settled::of(&scenes, &history, &work), looks(world, request.parallel)).await;
+    let answers = look(world, &work, &Standing::of(&scenes, &history, &work), looks(world, request.parallel)).await;
 
     let merged = since_applied(&scenes, &history, &scene, &request.selector)?;
     let ahead =
@@ -44,7 +44,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
 
     let drift = compare(&history, &answers, &ahead);
 
-    note(world, &history, &drift, &work, &head.0, request).await?;
+    note(world, &mut history, &drift, &work, &head.0, request).await?;
     if request.fix {
         let unseen: Vec<Unseen> = answers.into_iter().filter_map(Result::err).collect();
         return fix(world, &scenes, &drift, &unseen, &head, request).await;
@@ -52,6 +52,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let mut report = Report::new(Told::Drift);
     report.head = Some(head.0.clone());
     report.at_ms = Some(world.clock.now_ms());
+    report.journal = tell::journal_head(&history);
     report.rows = tell::rows(&answers, &Default::default(), &[]);
     report.fold = tell::folded(&report.rows, &work);
     if !repairable(&drift).is_empty() {
@@ -75,7 +76,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
 /// Journals what was found, where anything was ever applied.
 async fn note(
     world: &World,
-    history: &History,
+    history: &mut History,
     drift: &Drift,
     work: &Work,
     head: &std::sync::Arc<str>,
@@ -87,7 +88,8 @@ async fn note(
     let scope =
         (request.selector != Selector::default()).then(|| work.pending.iter().map(|pending| pending.target.id.clone()).collect());
     let event = Event::DriftChecked { commit: head.clone(), scope, found: drift.found(), unchecked: drift.unchecked() };
-    world.store.append(vec![event], &world.run, world.clock.now_ms(), None).await?;
+    let noted = world.store.append(vec![event], &world.run, world.clock.now_ms(), None).await?;
+    noted.iter().for_each(|entry| history.record(entry));
     Ok(())
 }
 

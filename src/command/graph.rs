@@ -1,10 +1,10 @@
 //! `isobar graph`: which stack waits for which.
 
 use super::scene::Scenes;
-use super::tell;
 use super::view::{self, After};
+use super::{must_match, tell};
 use crate::exit::{Exit, Failure};
-use crate::stack::Level;
+use crate::stack::{Level, Selector};
 use crate::world::World;
 use serde_json::json;
 
@@ -17,7 +17,18 @@ pub enum Drawing {
     Mermaid,
 }
 
-pub async fn run(world: &World, drawing: Drawing, targets: bool, as_json: bool) -> Result<Exit, Failure> {
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// What is drawn, with all that it waits for.
+    pub selector: Selector,
+    pub json: bool,
+    pub drawing: Drawing,
+    /// Draw targets, not stacks.
+    pub targets: bool,
+}
+
+pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
     let After::Scene(scene) = view::open(world, &scenes, None, None)?.after else {
         return Err(Failure::World(
@@ -25,20 +36,22 @@ pub async fn run(world: &World, drawing: Drawing, targets: bool, as_json: bool) 
             Some("merge the base into the branch first".into()),
         ));
     };
-    if as_json {
-        let edges = scene.fleet.targets().iter().flat_map(|target| {
-            let needs = scene.graph.dependencies(&target.id);
-            needs.iter().map(move |dependency| json!({ "from": target.id, "needs": dependency }))
+    must_match(&request.selector, &scene.fleet)?;
+    let selected = scene.fleet.targets().iter().filter(|target| request.selector.matches(target));
+    let graph = scene.graph.below(selected.map(|target| &target.id));
+    if request.json {
+        let edges = graph.targets().iter().flat_map(|target| {
+            let needs = graph.dependencies(target);
+            needs.iter().map(move |dependency| json!({ "from": target, "needs": dependency }))
         });
-        let targets: Vec<_> = scene.fleet.targets().iter().map(|target| &target.id).collect();
-        tell::json(world, "graph", json!({ "targets": targets, "edges": edges.collect::<Vec<_>>() }));
+        tell::json(world, "graph", json!({ "targets": graph.targets(), "edges": edges.collect::<Vec<_>>() }));
         return Ok(Exit::Clean);
     }
-    let level = if targets { Level::Targets } else { Level::Stacks };
-    let text = match drawing {
-        Drawing::Text => scene.graph.text(level),
-        Drawing::Dot => scene.graph.dot(level),
-        Drawing::Mermaid => scene.graph.mermaid(level),
+    let level = if request.targets { Level::Targets } else { Level::Stacks };
+    let text = match request.drawing {
+        Drawing::Text => graph.text(level),
+        Drawing::Dot => graph.dot(level),
+        Drawing::Mermaid => graph.mermaid(level),
     };
     world.terminal.say(&text);
     Ok(Exit::Clean)

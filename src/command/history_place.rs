@@ -33,7 +33,7 @@ pub(super) async fn open(workspace: &Workspace, environment: &Environment) -> Re
 
     let mut filled: Vec<(String, Arc<dyn Store>)> = Vec::new();
     for dir in directories {
-        filled.push((dir.display().to_string(), Arc::new(FileStore::open(dir)?)));
+        filled.push((dir.display().to_string(), Arc::new(FileStore::open(dir.clone())?.sealed_by(environment.key().as_ref()))));
     }
     for place in &places {
         match place {
@@ -80,7 +80,9 @@ async fn deep_enough(workspace: &Workspace, named: &JournalPlace, store: Arc<dyn
 
 async fn store(workspace: &Workspace, environment: &Environment, place: &JournalPlace) -> Result<Arc<dyn Store>, Failure> {
     Ok(match place {
-        JournalPlace::Directory(dir) => Arc::new(FileStore::open(workspace.root().join(dir))?),
+        JournalPlace::Directory(dir) => {
+            Arc::new(FileStore::open(workspace.root().join(dir))?.sealed_by(environment.key().as_ref()))
+        }
         JournalPlace::Git(place) => Arc::new(git(workspace, environment, place).await?),
         JournalPlace::Objects(url) => Arc::new(objects(environment, url)?),
     })
@@ -92,9 +94,7 @@ fn filled_directories(workspace: &Workspace, places: &BTreeSet<JournalPlace>) ->
     for place in places {
         let JournalPlace::Directory(dir) = place else { continue };
         let dir = workspace.root().join(dir);
-        let entries = dir.join("entries.jsonl");
-        let holds_some = std::fs::metadata(&entries).is_ok_and(|meta| meta.len() > 0);
-        if let (true, Ok(real)) = (holds_some, entries.canonicalize()) {
+        if let (true, Ok(real)) = (FileStore::has_entries(&dir), dir.canonicalize()) {
             filled.entry(real).or_insert(dir);
         }
     }
@@ -112,7 +112,8 @@ fn objects(environment: &Environment, url: &str) -> Result<ObjectStore, Failure>
     let buckets = Buckets::new(Access::of(|name| environment.get(name)));
     let site = ObjectSite { address, buckets, locks: state_dir(environment).join("leases") };
     let hint = "set the credentials that the service needs, or another `journal:` in isobar.yaml";
-    ObjectStore::open(site).map_err(|fault| Failure::World(fault.to_string(), Some(hint.into())))
+    let journal = ObjectStore::open(site).map_err(|fault| Failure::World(fault.to_string(), Some(hint.into())))?;
+    Ok(journal.sealed_by(environment.key().as_ref()))
 }
 
 /// Opens a ref. That of `origin` once there is an `origin`, unless the history was begun in this repository itself and is only there.
@@ -128,6 +129,7 @@ async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace)
             variables: environment.variables.clone(),
             settings: workspace.settings(),
         })
+        .sealed_by(environment.key().as_ref())
     };
     let (Some(origin), None) = (origin, &place.remote) else {
         let location = place.remote.as_ref().map_or(own, |remote| Location::of(remote, workspace.root()));

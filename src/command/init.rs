@@ -1,5 +1,6 @@
 //! `isobar init`: writes a commented starter fleet into any repository. Overwrites nothing.
 
+use super::say_written;
 use super::schema::{Which, schema};
 use crate::exit::{Exit, Failure};
 use crate::workspace::Workspace;
@@ -26,7 +27,7 @@ pub(crate) const EXAMPLE: &[(&str, &str)] = fleet!("demo":
 );
 
 /// Writes the starter, or the fuller example, at the root of the repository that holds `here`.
-pub fn run(here: &Path, terminal: &Terminal, example: bool) -> Result<Exit, Failure> {
+pub fn run(here: &Path, terminal: &Terminal, example: bool, as_json: bool) -> Result<Exit, Failure> {
     let workspace = Workspace::open(here)?;
     let root = workspace.root();
     let files = if example { EXAMPLE } else { STARTER };
@@ -39,6 +40,10 @@ pub fn run(here: &Path, terminal: &Terminal, example: bool) -> Result<Exit, Fail
         ));
     }
     let written = write(root, files)?;
+    if as_json {
+        say_written(terminal, "init", &written);
+        return Ok(Exit::Clean);
+    }
     written.iter().for_each(|path| terminal.say(&format!("wrote {path}\n")));
     terminal.say("\nnext:\n  git add -A && git commit -m \"First fleet\"\n  isobar preview\n  isobar apply\n");
     Ok(Exit::Clean)

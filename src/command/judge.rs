@@ -45,6 +45,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     report.head = Some(stored.head.clone().unwrap_or_else(|| "dirty".into()));
     report.base = (!stored.base.is_empty()).then(|| stored.base.clone());
     report.at_ms = Some(world.clock.now_ms());
+    report.journal = tell::journal_head(&history);
     report.notes.extend(not_yet.map(tell::note));
     report.notes.extend(other_head(world, &stored).map(tell::warning));
     report.rows = tell::rows(&shown, &verdicts, &[]);

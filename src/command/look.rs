@@ -1,7 +1,7 @@
 //! Looking at what is pending, and keeping what was shown: what every verb that previews does alike.
 
 use super::pending::Work;
-use super::settled::Settled;
+use super::standing::Standing;
 use crate::change::{Extent, Preview, Unseen, UnseenReason};
 use crate::review::CommitSha;
 use crate::runner::{Looks, Moment};
@@ -17,8 +17,8 @@ pub(crate) fn looks(world: &World, parallel: usize) -> Looks<'_> {
 }
 
 /// Previews all that is pending, each target after those whose outputs it uses.
-pub(crate) async fn look(world: &World, work: &Work, settled: &Settled, looks: Looks<'_>) -> Vec<Result<Arc<Preview>, Unseen>> {
-    let mut known = settled.outputs(world, looks).await;
+pub(crate) async fn look(world: &World, work: &Work, standing: &Standing, looks: Looks<'_>) -> Vec<Result<Arc<Preview>, Unseen>> {
+    let mut known = standing.outputs(world, looks).await;
     let bar = world.terminal.bar("previewing", work.pending.len());
     let make = |id: &TargetId, known: &Known| match work.get(id) {
         Some(pending) => pending.scene.job(world, &pending.target, pending.intent, known),

@@ -1,6 +1,7 @@
 //! The verbs. Each is one short story: gather, decide, act, tell. No tool output, no HTTP and no clap in here.
 
 pub mod apply;
+pub mod audit;
 pub mod check;
 pub mod control;
 pub mod demo;
@@ -26,14 +27,15 @@ mod look;
 mod pending;
 mod say;
 mod scene;
-mod settled;
+mod standing;
 mod tell;
 mod view;
 
 pub use crate::runner::STOP_PATIENCE;
 pub use crate::stack::Selector;
+pub use crate::store::Anchor;
 pub use court::Review;
-pub use tell::{Form, say_failure};
+pub use tell::{Form, say_failure, say_written};
 
 use crate::exit::Failure;
 use crate::stack::Fleet;
@@ -57,11 +59,12 @@ pub const VERBS: &[(&str, &str)] = &[
     ("pause", "starts nothing new anywhere until resume"),
     ("resume", "ends a pause, and lets stopped rollouts go on"),
     ("hold", "skips one region until a time, or until released"),
+    ("audit", "proves the journal, exports it for an auditor, seals it with a key, compacts it"),
     ("check", "reads the definitions only: every mistake with its line"),
+    ("doctor", "what is missing on this machine or in this repository, with the command that mends it"),
     ("init", "writes a commented starter fleet into this repository"),
     ("demo", "plays a pull request's life in a scratch repository"),
-    ("doctor", "what is missing on this machine or in this repository, with the command that mends it"),
-    ("schema", "the JSON Schemas of the definitions and of --json"),
+    ("schema", "the JSON Schemas of the definitions, of --json and of the journal"),
     ("completions", "completions for a shell"),
     ("man", "man pages, into a directory"),
 ];

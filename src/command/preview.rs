@@ -5,7 +5,7 @@ use super::look::{keep, look, looks};
 use super::pending::{self, Work, since_applied};
 use super::say::{count, some};
 use super::scene::{Scene, Scenes};
-use super::settled::Settled;
+use super::standing::Standing;
 use super::tell::{self, Form};
 use super::view::{self, After, View};
 use crate::change::{Extent, Preview, Unseen};
@@ -35,25 +35,36 @@ pub struct Request {
     pub parallel: usize,
 }
 
+/// What one preview looks at: a head, beside its base and what was applied.
+struct Sight<'a> {
+    world: &'a World,
+    scenes: &'a Scenes<'a>,
+    history: &'a History,
+    view: &'a View,
+    after: &'a Arc<Scene>,
+    request: &'a Request,
+}
+
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
     let view = view::open(world, &scenes, request.base.as_deref(), request.head.as_deref())?;
     let history = world.store.history().await?;
     let after = match &view.after {
         After::Scene(scene) => scene.clone(),
-        After::Conflict(paths) => return conflict(world, &view, paths, request),
+        After::Conflict(paths) => return conflict(world, &view, &history, paths, request),
     };
     after.check_targets(world)?;
-    let work = select(&scenes, &history, &view, &after, request)?;
+    let sight = Sight { world, scenes: &scenes, history: &history, view: &view, after: &after, request };
+    let work = sight.select(&request.selector)?;
     pending::refuse_taken(world, &work, &after)?;
     pending::refuse_moved(world, &scenes, &history, &work, &after)?;
-    let answers = look(world, &work, &Settled::of(&scenes, &history, &work), looks(world, request.parallel)).await;
+    let answers = sight.look(&work).await;
 
     let previews: Vec<Arc<Preview>> = answers.iter().flatten().cloned().collect();
     let seen = Extent::of_answers(&answers);
     let whole = match request.selector.is_empty() {
         true => Some(seen),
-        false => whole(world, &scenes, &history, &view, &after, &work, request).await?,
+        false => sight.whole(&work).await?,
     };
     let base = view.base.as_ref().map(|base| base.0.clone());
     keep(world, view.head.as_ref(), base, whole, answers.clone()).await; // first shown, then decided about
@@ -63,33 +74,13 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         court.judge(&Asked { planned: whole.unwrap_or_default().at_least(seen), ..Asked::whole(&previews) }, &work, &history)?;
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
-    let mut report = compose(world, &view, &after, &work, &answers, &verdicts, request);
+    let mut report = sight.compose(&work, &answers, &verdicts);
+    report.journal = tell::journal_head(&history);
     report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
     tell::report(world, &report, &request.form)?;
     let exit = exit(&report, request.exit_code);
     say_uncleared(world, &verdicts, report.counts().waiting, exit);
     Ok(exit)
-}
-
-/// How much the whole change is of which only a part was selected, where a rule counts it: what is approved bit by bit is
-/// approved as a bit of that.
-async fn whole(
-    world: &World,
-    scenes: &Scenes<'_>,
-    history: &History,
-    view: &View,
-    after: &Arc<Scene>,
-    work: &Work,
-    request: &Request,
-) -> Result<Option<Extent>, Failure> {
-    let court = Court::open(world, scenes, view.head.clone(), view.before.clone(), &[]).await?;
-    if !court.counts_targets(work, history)? {
-        return Ok(None);
-    }
-    let whole = Request { selector: Selector::default(), ..request.clone() };
-    let work = select(scenes, history, view, after, &whole)?;
-    let seen = look(world, &work, &Settled::of(scenes, history, &work), looks(world, request.parallel)).await;
-    Ok(Some(Extent::of_answers(&seen)))
 }
 
 /// A preview that could look everywhere is no failure, whatever policy says of it: its last line says so plainly.
@@ -105,53 +96,61 @@ fn say_uncleared(world: &World, verdicts: &BTreeMap<TargetId, Verdict>, unjudged
     }
 }
 
-/// Which targets are looked at.
-fn select(scenes: &Scenes<'_>, history: &History, view: &View, after: &Arc<Scene>, request: &Request) -> Result<Work, Failure> {
-    let work = match (&view.before, request.all) {
-        (_, true) => pending::all(after, &request.selector),
-        (Some(before), false) => pending::between(Some(before), after, &request.selector),
-        (None, false) => since_applied(scenes, history, after, &request.selector)?,
-    };
-    super::must_match(&request.selector, &after.fleet)?;
-    Ok(work)
-}
+impl Sight<'_> {
+    /// Which targets are looked at.
+    fn select(&self, selector: &Selector) -> Result<Work, Failure> {
+        let work = match (&self.view.before, self.request.all) {
+            (_, true) => pending::all(self.after, selector),
+            (Some(before), false) => pending::between(Some(before), self.after, selector),
+            (None, false) => since_applied(self.scenes, self.history, self.after, selector)?,
+        };
+        super::must_match(selector, &self.after.fleet)?;
+        Ok(work)
+    }
 
-fn compose(
-    world: &World,
-    view: &View,
-    after: &Scene,
-    work: &Work,
-    answers: &[Result<Arc<Preview>, Unseen>],
-    verdicts: &BTreeMap<TargetId, Verdict>,
-    request: &Request,
-) -> Report {
-    let mut report = Report::new(Told::Preview);
-    report.head = view.head.as_ref().map(|head| head.0.clone());
-    report.base = view.base.as_ref().map(|base| base.0.clone());
-    report.dirty = !view.dirty.is_empty();
-    report.at_ms = Some(world.clock.now_ms());
-    report.rows = tell::rows(answers, verdicts, &work.untouched);
-    tell::in_order(&mut report.rows, after.fleet.targets());
-    report.fold = tell::folded(&report.rows, work);
-    if answers.is_empty() && !request.all {
-        report.nothing = Some(nothing(view).into());
+    async fn look(&self, work: &Work) -> Vec<Result<Arc<Preview>, Unseen>> {
+        let standing = Standing::of(self.scenes, self.history, work);
+        look(self.world, work, &standing, looks(self.world, self.request.parallel)).await
     }
-    if !view.dirty.is_empty() {
-        report.notes.push(tell::warning(format!(
-            "{} uncommitted: {}",
-            count(view.dirty.len(), "file is", "files are"),
-            some(&view.dirty)
-        )));
+
+    /// How much the whole change is of which only a part was selected, where a rule counts it: what is approved bit by bit is
+    /// approved as a bit of that.
+    async fn whole(&self, work: &Work) -> Result<Option<Extent>, Failure> {
+        let court = Court::open(self.world, self.scenes, self.view.head.clone(), self.view.before.clone(), &[]).await?;
+        if !court.counts_targets(work, self.history)? {
+            return Ok(None);
+        }
+        let all = self.select(&Selector::default())?;
+        Ok(Some(Extent::of_answers(&self.look(&all).await)))
     }
-    if after.policy.is_none() {
-        report.notes.push(tell::note("no policy declared: on a laptop everything is cleared"));
+
+    fn compose(&self, work: &Work, answers: &[Result<Arc<Preview>, Unseen>], verdicts: &BTreeMap<TargetId, Verdict>) -> Report {
+        let (view, after) = (self.view, self.after);
+        let mut report = Report::new(Told::Preview);
+        report.head = view.head.as_ref().map(|head| head.0.clone());
+        report.base = view.base.as_ref().map(|base| base.0.clone());
+        report.dirty = !view.dirty.is_empty();
+        report.at_ms = Some(self.world.clock.now_ms());
+        report.rows = tell::rows(answers, verdicts, &work.untouched);
+        tell::in_order(&mut report.rows, after.fleet.targets());
+        report.fold = tell::folded(&report.rows, work);
+        if answers.is_empty() && !self.request.all {
+            report.nothing = Some(nothing(view).into());
+        }
+        if !view.dirty.is_empty() {
+            let files = count(view.dirty.len(), "file is", "files are");
+            report.notes.push(tell::warning(format!("{files} uncommitted: {}", some(&view.dirty))));
+        }
+        if after.policy.is_none() {
+            report.notes.push(tell::note("no policy declared: on a laptop everything is cleared"));
+        }
+        report.waves = waves(after, work, answers).unwrap_or_default();
+        let waits = |preview: &&Arc<Preview>| verdicts.get(&preview.target).is_some_and(|verdict| verdict.answer == Answer::Wait);
+        let waiting = answers.iter().flatten().filter(waits).map(|preview| &**preview);
+        report.next = tell::unlock(self.world, waiting, tell::APPROVE);
+        report.next.extend(next(view, verdicts));
+        report
     }
-    report.waves = waves(after, work, answers).unwrap_or_default();
-    let waits = |preview: &&Arc<Preview>| verdicts.get(&preview.target).is_some_and(|verdict| verdict.answer == Answer::Wait);
-    let waiting = answers.iter().flatten().filter(waits).map(|preview| &**preview);
-    report.next = tell::unlock(world, waiting, tell::APPROVE);
-    report.next.extend(next(view, verdicts));
-    report
 }
 
 fn nothing(view: &View) -> String {
@@ -188,11 +187,12 @@ fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
 }
 
 /// The head does not merge: nothing can be seen, and that is never a green.
-fn conflict(world: &World, view: &View, paths: &[Arc<str>], request: &Request) -> Result<Exit, Failure> {
+fn conflict(world: &World, view: &View, history: &History, paths: &[Arc<str>], request: &Request) -> Result<Exit, Failure> {
     let mut report = Report::new(Told::Preview);
     report.head = view.head.as_ref().map(|head| head.0.clone());
     report.base = view.base.as_ref().map(|base| base.0.clone());
     report.at_ms = Some(world.clock.now_ms());
+    report.journal = tell::journal_head(history);
     let why: Arc<str> = format!("the head does not merge into its base, conflict in {}", some(paths)).into();
     let targets = view.before.iter().flat_map(|scene| scene.fleet.targets()).filter(|target| request.selector.matches(target));
     report.rows = targets

@@ -40,6 +40,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     if mine.is_empty() {
         let mut report = Report::new(Told::Recover);
         report.head = Some(head.0.clone());
+        report.journal = tell::journal_head(&history);
         report.nothing = Some("no target has an unknown outcome".into());
         tell::report(world, &report, &request.form)?;
         return Ok(Exit::Clean);

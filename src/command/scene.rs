@@ -1,8 +1,9 @@
 //! One side of a comparison, gathered: the fleet of a snapshot, what its stacks read, and how to make a target's job of it.
 
-use super::apart::{self, Owner, Place};
+mod targets;
+
 use crate::change::{Digest, Intent, Unseen, UnseenReason};
-use crate::engine::{Job, Sources};
+use crate::engine::{Engine, Job, Sources};
 use crate::exit::Failure;
 use crate::policy::{Policy, absent};
 use crate::review::CommitSha;
@@ -16,6 +17,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use targets::sound;
 
 /// The fleet's file.
 pub(crate) const FLEET: &str = "isobar.yaml";
@@ -44,7 +46,7 @@ impl Scene {
     pub(crate) fn open(world: &World, snapshot: Snapshot) -> Result<Self, Failure> {
         let definitions = definitions(world, &snapshot)?;
         let (fleet, mut mistakes) = Fleet::read_as_far(&definitions, &snapshot.listing);
-        let Some(fleet) = fleet.map(Arc::new) else { return Err(quoted(mistakes, &definitions)) };
+        let fleet = Arc::new(fleet);
         let mistaken: BTreeSet<Site> = mistakes.iter().filter_map(|mistake| mistake.site.clone()).collect();
         let mut strict = fleet.strict.clone();
         strict.extend(misnamed_stacks(&snapshot));
@@ -55,23 +57,14 @@ impl Scene {
             if sources.contains_key(stack.definition()) {
                 continue;
             }
-            let mut found = Sources::new();
             let reads = engine.reads(stack);
             strict.extend(misnamed(&snapshot, stack, &reads));
-            read_into(world, &snapshot, reads, &mut found)?;
-            loop {
-                let more: Vec<_> =
-                    engine.reads_more(stack, &found).into_iter().filter(|path| !found.contains_key(path)).collect();
-                let before = found.len();
-                read_into(world, &snapshot, more, &mut found)?;
-                if found.len() == before {
-                    break;
-                }
-            }
+            let found = sources_of(world, &snapshot, engine.as_ref(), stack, reads)?;
             let (mut own, mut own_strict) = (Mistakes::default(), Mistakes::default());
             engine.check(stack, &found, &mut own, &mut own_strict);
-            mistakes.extend(own.into_iter().filter(|mistake| !is_consequence(mistake, stack, &mistaken)));
-            strict.extend(own_strict.into_iter().filter(|mistake| !is_consequence(mistake, stack, &mistaken)));
+            let is_news = |mistake: &Mistake| mistake.site.as_ref().is_none_or(|site| !mistaken.contains(site));
+            mistakes.extend(own.into_iter().filter(is_news));
+            strict.extend(own_strict.into_iter().filter(is_news));
             uses.insert(stack.definition().clone(), engine.uses(stack, &found));
             sources.insert(stack.definition().clone(), Arc::new(found));
         }
@@ -79,89 +72,23 @@ impl Scene {
         let settings = Settings::read(&fleet, &mut mistakes);
         let mut warnings = Mistakes::default();
         warnings.extend(unread(&snapshot));
-        if mistaken.is_empty() {
-            fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
-        }
+        fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
         warnings.quote(|path| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes));
-        if !mistakes.is_empty() {
-            mistakes.extend(strict);
-            return Err(quoted_with(mistakes, &definitions, &sources));
-        }
         let graph = Graph::of(&fleet);
         let resolver = Resolver::new(fleet.clone());
         let root = Arc::new(world.workspace.root().to_path_buf());
-        Ok(Self { snapshot, fleet, graph, policy, settings, strict, warnings, sources, uses, resolver, root })
+        let scene = Self { snapshot, fleet, graph, policy, settings, strict, warnings, sources, uses, resolver, root };
+        if mistakes.is_empty() {
+            return Ok(scene);
+        }
+        let sound = sound(&scene.fleet, &mistakes);
+        mistakes.extend(scene.mistakes_of_targets(world, |target| sound.contains(&target.stack.name)));
+        mistakes.extend(scene.strict);
+        Err(quoted(mistakes, &definitions, &scene.sources))
     }
 
     pub(crate) fn side(&self) -> Side<'_> {
         Side { fleet: &self.fleet, listing: &self.snapshot.listing, uses: &self.uses }
-    }
-
-    /// Asks of new definitions what history is not asked. Resolves every target once: mistakes of single regions, and two targets
-    /// that are the same real thing.
-    pub(crate) fn check_targets(&self, world: &World) -> Result<(), Failure> {
-        let mut mistakes = self.strict.clone();
-        let mut owners: BTreeMap<String, &Target> = BTreeMap::new();
-        let mut mistaken: BTreeSet<&StackName> = BTreeSet::new();
-        for target in self.fleet.targets() {
-            let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
-            let Some(sources) = self.sources.get(target.stack.definition()) else { continue };
-            match self.resolver.resolve(target, &Known::default()) {
-                Err(found) => mistakes.extend(found),
-                Ok(resolved) => {
-                    let mut own = Mistakes::default();
-                    engine.check_target(&target.stack, sources, &resolved, &mut own);
-                    if !own.is_empty() {
-                        if mistaken.insert(target.stack.definition()) {
-                            mistakes.extend(own); // the same in every region and instance
-                        }
-                        continue;
-                    }
-                    let Some(identity) = engine.identity(&resolved) else { continue };
-                    if let Some(other) = owners.insert(identity.clone(), target) {
-                        let what = format!("{} and {} are the same thing: {identity}", other.id, target.id);
-                        let own = if other.region.id == target.region.id { "stack.name" } else { "region.id" };
-                        let hint = format!("give each target its own, for example with ${{{{ {own} }}}} in it");
-                        mistakes.push(Mistake::at(engine.identity_site(&target.stack), what).hint(hint));
-                    }
-                }
-            }
-        }
-        apart::check(self.places(world, &owners), &mut mistakes);
-        self.refuse(world, mistakes)
-    }
-
-    /// What must lie apart: destinations, whose owners are given, what stacks read, and the journal.
-    fn places<'a>(&'a self, world: &World, owners: &BTreeMap<String, &'a Target>) -> Vec<Place<'a>> {
-        let mut places = Vec::new();
-        for (identity, target) in owners {
-            let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
-            let path = identity.strip_prefix("file:").unwrap_or(identity).to_string(); // else a URL, part by part like a path
-            let site = engine.identity_site(&target.stack);
-            places.push(Place { path, of: Owner::Published(&target.id, target.stack.definition(), site) });
-        }
-        let mut seen = BTreeSet::new();
-        for stack in self.fleet.stacks.iter().filter(|stack| seen.insert(stack.definition())) {
-            let Some(engine) = world.engines.get(&stack.engine) else { continue };
-            let reads = engine.reads(stack);
-            let dirs: Vec<&str> = reads.iter().filter_map(|path| path.strip_suffix('/')).collect();
-            let sources = self.sources.get(stack.definition()).into_iter().flat_map(|sources| sources.keys());
-            let is_below = |path: &str| reads.iter().any(|dir| dir.ends_with('/') && path.starts_with(&**dir));
-            let included = sources.map(|path| &**path).filter(|path| !is_below(path));
-            let of = Owner::Sources(stack.definition());
-            places.extend(dirs.iter().copied().chain(included).map(|path| Place { path: path.into(), of }));
-        }
-        places.extend(self.fleet.journal_path().map(|path| Place { path, of: Owner::Journal }));
-        places
-    }
-
-    /// Fails with the mistakes, each with its line; with none all is well.
-    pub(crate) fn refuse(&self, world: &World, mistakes: Mistakes) -> Result<(), Failure> {
-        if mistakes.is_empty() {
-            return Ok(());
-        }
-        let definitions = definitions(world, &self.snapshot)?;
-        Err(quoted_with(mistakes, &definitions, &self.sources))
     }
 
     /// The real thing that a target is, where its engine knows one without asking.
@@ -313,6 +240,26 @@ fn not_utf8(path: &Arc<str>, of: &str) -> Mistake {
     Mistake::at(&Site::new(path.clone(), 1, 1), what).hint("rename it; each � stands for bytes that are no text")
 }
 
+/// Reads what the engine asks for, until it asks for nothing new.
+fn sources_of(
+    world: &World,
+    snapshot: &Snapshot,
+    engine: &dyn Engine,
+    stack: &Stack,
+    reads: Vec<Arc<str>>,
+) -> Result<Sources, Failure> {
+    let mut found = Sources::new();
+    read_into(world, snapshot, reads, &mut found)?;
+    loop {
+        let more: Vec<_> = engine.reads_more(stack, &found).into_iter().filter(|path| !found.contains_key(path)).collect();
+        let before = found.len();
+        read_into(world, snapshot, more, &mut found)?;
+        if found.len() == before {
+            return Ok(found);
+        }
+    }
+}
+
 fn read_into(world: &World, snapshot: &Snapshot, paths: Vec<Arc<str>>, found: &mut Sources) -> Result<(), Failure> {
     for path in paths {
         let leaves: Vec<Arc<str>> = match path.strip_suffix('/') {
@@ -330,20 +277,7 @@ fn read_into(world: &World, snapshot: &Snapshot, paths: Vec<Arc<str>>, found: &m
     Ok(())
 }
 
-/// Says whether what an engine found may only follow from what is wrong in the stack's own file: it stands at the same place, or
-/// in another file, such as a template that names an input of a section that could not be read.
-fn is_consequence(mistake: &Mistake, stack: &Stack, mistaken: &BTreeSet<Site>) -> bool {
-    let Some(site) = &mistake.site else { return false };
-    let is_mistaken = mistaken.iter().any(|other| other.path == stack.site.path);
-    is_mistaken && (site.path != stack.site.path || mistaken.contains(site))
-}
-
-fn quoted(mut mistakes: Mistakes, definitions: &[Source]) -> Failure {
-    mistakes.quote(|path| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes));
-    Failure::Definitions(mistakes)
-}
-
-fn quoted_with(mut mistakes: Mistakes, definitions: &[Source], sources: &BTreeMap<StackName, Arc<Sources>>) -> Failure {
+fn quoted(mut mistakes: Mistakes, definitions: &[Source], sources: &BTreeMap<StackName, Arc<Sources>>) -> Failure {
     let defined = |path: &str| definitions.iter().find(|source| &*source.path == path);
     let read = |path: &str| sources.values().find_map(|sources| sources.get(path));
     mistakes.quote(|path| defined(path).or_else(|| read(path)).map(|source| &*source.bytes));

@@ -14,6 +14,8 @@ pub enum Which {
     Stack,
     /// What `--json` prints.
     Report,
+    /// A line of the journal.
+    Journal,
 }
 
 /// Returns a schema, complete with the sections of every engine.
@@ -26,6 +28,7 @@ pub fn schema(which: Which) -> Result<Value, Failure> {
         Which::Fleet => crate::stack::json_schema("isobar", &parts),
         Which::Stack => crate::stack::json_schema("stack", &parts),
         Which::Report => Some(crate::report::json_schema()),
+        Which::Journal => Some(crate::journal::schema()),
     };
     found.ok_or_else(|| Failure::World("no such schema".into(), None))
 }

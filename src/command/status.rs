@@ -41,6 +41,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let status = Status {
         head: Some(head.0.clone()),
         at_ms: now_ms,
+        journal: tell::journal_head(&history),
         rows: rows(&history, &work, &verdicts, &scene.fleet, now_ms),
         rollouts: history.rollouts().map(|progress| rollout(&history, progress, now_ms)).collect(),
         paused: history.paused().map(|(by, reason)| format!("paused by {by}: {reason}").into()),

@@ -5,13 +5,14 @@ use super::say::{count, say_secs};
 use crate::change::{Fold, Names, Preview, Unseen, UnseenReason, fold};
 use crate::diagnosis;
 use crate::exit::Failure;
+use crate::journal::History;
 use crate::policy::{Answer, Verdict};
-use crate::report::{self, Diffs, Note, Report, Row, RowState, VerdictLine, WaveLine};
+use crate::report::{self, Diffs, JournalHead, Note, Report, Row, RowState, VerdictLine, WaveLine};
 use crate::rollout::Rollout;
 use crate::runner::say_unseen;
 use crate::stack::{Mistakes, Region, Target, TargetId};
 use crate::world::{Terminal, World};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,6 +49,11 @@ pub(crate) fn report(world: &World, report: &Report, form: &Form) -> Result<(), 
     Ok(())
 }
 
+/// The journal's newest entry that `history` knows.
+pub(crate) fn journal_head(history: &History) -> Option<JournalHead> {
+    history.head().map(|(seq, hash)| JournalHead { seq, hash: hash.as_str().into() })
+}
+
 /// `comment.md`, then `comment.2.md`, `comment.3.md`: a long list of what is destroyed goes on in further comments.
 fn part(path: &Path, number: usize) -> PathBuf {
     let extension = path.extension().unwrap_or_default().to_string_lossy();
@@ -58,6 +64,11 @@ fn part(path: &Path, number: usize) -> PathBuf {
 pub(crate) fn json(world: &World, form: &str, mut value: Value) {
     value["schema"] = report::schema_id(form).into();
     world.terminal.say(&format!("{value}\n"));
+}
+
+/// Prints which files were written as JSON, on one line.
+pub fn say_written(terminal: &Terminal, form: &str, files: &[String]) {
+    terminal.say(&format!("{}\n", json!({ "schema": report::schema_id(form), "written": files })));
 }
 
 /// Prints a failure as JSON, on one line.
@@ -84,13 +95,13 @@ pub(crate) fn unlock<'a>(world: &World, waiting: impl IntoIterator<Item = &'a Pr
     let (bound, unbound): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|preview| preview.is_bound());
     let mut next: Vec<Arc<str>> = Vec::new();
     if !unbound.is_empty() {
-        next.push(match world.key {
-            Some(_) => "isobar preview  (looks again, now with ISOBAR_KEY)".into(),
+        match world.key {
+            Some(_) => next.push("isobar preview  (looks again, now with ISOBAR_KEY)".into()),
             None => {
-                "export ISOBAR_KEY=\"$(openssl rand -hex 32)\"  (keep it, and preview again; isobar doctor says what it is for)"
-                    .into()
+                next.push("export ISOBAR_KEY=\"$(openssl rand -hex 32)\"  (keep it; isobar doctor says what it is for)".into());
+                next.push("isobar audit seal  (once: the journal was begun without it; then isobar preview)".into());
             }
-        });
+        }
     }
     if !bound.is_empty() {
         next.push(approve.into());

@@ -2,15 +2,18 @@
 
 use super::list::say;
 use super::pending::{self, commit_of, since_applied};
+use super::say::short;
 use super::scene::Scenes;
 use super::tell;
 use super::view::{self, After};
 use crate::change::inert;
 use crate::exit::{Exit, Failure};
-use crate::stack::{Resolved, Selector, TargetId, Traced, did_you_mean};
+use crate::stack::{Considered, Resolved, Selector, TargetId, Traced, did_you_mean};
 use crate::world::World;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool) -> Result<Exit, Failure> {
     let id: TargetId = target.parse().map_err(|why: String| Failure::usage(why, "isobar why network@prod/eu-west-1"))?;
@@ -36,53 +39,73 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
         return Err(Failure::usage(format!("no target {id}"), near.unwrap_or_else(|| "isobar list shows them all".into())));
     };
     let resolved = scene.resolve(target)?;
-    let since = view.base.as_ref().map(|base| base.0.clone()).or_else(|| commit_of(&history, target));
-    let reasons: Vec<String> = touched.map(|pending| pending.reasons.iter().map(say).collect()).unwrap_or_default();
-    let needs = scene.graph.dependencies(&id);
-    let holder = history.holder(&id).map(|progress| progress.rollout().id.to_string());
-
-    let hidden = hidden(&resolved);
+    let found = Found {
+        since: view.base.as_ref().map(|base| base.0.clone()).or_else(|| commit_of(&history, target)),
+        reasons: touched.map(|pending| pending.reasons.iter().map(say).collect()),
+        considered: scene.side().considered(&id),
+        needs: scene.graph.dependencies(&id),
+        holder: history.holder(&id).map(|progress| progress.rollout().id.to_string()),
+        hidden: hidden(&resolved),
+        resolved,
+        id,
+    };
     if as_json {
-        let values = |of: &std::collections::BTreeMap<_, Traced>| -> Value {
-            of.iter().map(|(name, traced)| (format!("{name}"), traced_json(traced, &hidden))).collect()
-        };
-        tell::json(
-            world,
-            "why",
-            json!({
-                "target": id, "touched": touched.is_some(), "since": since, "reasons": reasons,
-                "inputs": values(&resolved.inputs), "vars": values(&resolved.vars), "waits_for": needs, "held_by": holder,
-            }),
-        );
-        return Ok(Exit::Clean);
+        tell::json(world, "why", found.json());
+    } else {
+        world.terminal.say(&found.text());
     }
-    let mut text = String::new();
-    let since = since.map_or_else(
-        || "nothing of it was ever applied".to_string(),
-        |commit| format!("compared with {}", super::say::short(&commit)),
-    );
-    let verdict = if touched.is_some() { "is touched" } else { "is not touched" };
-    let _ = writeln!(text, "{id} {verdict} ({since})");
-    match touched {
-        Some(pending) if pending.reasons.is_empty() => text.push_str("  its last apply failed, or its end is unknown\n"),
-        Some(_) => reasons.iter().for_each(|reason| text.push_str(&format!("  because {reason}\n"))),
-        None => {
-            if let Some(used) = scene.side().considered(&id) {
-                let _ = writeln!(text, "  none of its {used} changed");
-            }
-        }
-    }
-    section(&mut text, "inputs", &resolved.inputs, &hidden);
-    section(&mut text, "vars", &resolved.vars, &hidden);
-    if !needs.is_empty() {
-        let _ = writeln!(text, "waits for");
-        needs.iter().for_each(|dependency| text.push_str(&format!("  {dependency}\n")));
-    }
-    if let Some(rollout) = holder {
-        let _ = writeln!(text, "held by rollout {rollout} (isobar status)");
-    }
-    world.terminal.say(&text);
     Ok(Exit::Clean)
+}
+
+/// What is known of one target.
+struct Found<'a> {
+    id: TargetId,
+    /// The commit it was compared with.
+    since: Option<Arc<str>>,
+    /// `None`: it is not touched.
+    reasons: Option<Vec<String>>,
+    considered: Option<Considered>,
+    resolved: Resolved,
+    needs: &'a [TargetId],
+    /// The rollout that holds it.
+    holder: Option<String>,
+    hidden: Vec<String>,
+}
+
+impl Found<'_> {
+    fn json(&self) -> Value {
+        let values = |of: &BTreeMap<Arc<str>, Traced>| -> Value {
+            of.iter().map(|(name, traced)| (name.to_string(), traced_json(traced, &self.hidden))).collect()
+        };
+        json!({
+            "target": self.id, "touched": self.reasons.is_some(), "since": self.since, "reasons": self.reasons.as_deref().unwrap_or_default(),
+            "inputs": values(&self.resolved.inputs), "vars": values(&self.resolved.vars), "waits_for": self.needs, "held_by": self.holder,
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let since = self.since.as_ref().map(|commit| format!("compared with {}", short(commit)));
+        let since = since.unwrap_or_else(|| "nothing of it was ever applied".into());
+        let verdict = if self.reasons.is_some() { "is touched" } else { "is not touched" };
+        let _ = writeln!(text, "{} {verdict} ({since})", self.id);
+        match (self.reasons.as_deref(), &self.considered) {
+            (Some([]), _) => text.push_str("  its last apply failed, or its end is unknown\n"),
+            (Some(reasons), _) => reasons.iter().for_each(|reason| text.push_str(&format!("  because {reason}\n"))),
+            (None, Some(used)) => text.push_str(&format!("  none of its {used} changed\n")),
+            (None, None) => {}
+        }
+        section(&mut text, "inputs", &self.resolved.inputs, &self.hidden);
+        section(&mut text, "vars", &self.resolved.vars, &self.hidden);
+        if !self.needs.is_empty() {
+            text.push_str("waits for\n");
+            self.needs.iter().for_each(|dependency| text.push_str(&format!("  {dependency}\n")));
+        }
+        if let Some(rollout) = &self.holder {
+            let _ = writeln!(text, "held by rollout {rollout} (isobar status)");
+        }
+        text
+    }
 }
 
 /// Values of sensitive inputs: where one comes from a var, the var is not shown either.
@@ -101,7 +124,7 @@ fn shown(traced: &Traced, hidden: &[String]) -> String {
     crate::stack::show_marks(&value)
 }
 
-fn section(text: &mut String, title: &str, values: &std::collections::BTreeMap<std::sync::Arc<str>, Traced>, hidden: &[String]) {
+fn section(text: &mut String, title: &str, values: &BTreeMap<Arc<str>, Traced>, hidden: &[String]) {
     if values.is_empty() {
         return;
     }

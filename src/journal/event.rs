@@ -4,11 +4,12 @@
 //! hash of the line before, so a byte changed anywhere breaks the chain there. Entries appended together are one group:
 //! each says how many `more` follow, so a group that was cut short is known to be one.
 //!
-//! `sed 's/,"hash":"[0-9a-f]*"}$/}/'` and `sha256sum` are all that is needed to check a line by hand. The members stand in
-//! the order in which the types below declare them; to change that order, or anything but to add an optional member, is a
-//! new [`SCHEMA`].
+//! `sed 's/,"hash":"[0-9a-f]*"}$/}/'` and `sha256sum` are all that is needed to check a line by hand. With `ISOBAR_KEY` an
+//! entry carries a seal too, right before its hash. The members stand in the order in which the types below declare them; to
+//! change that order, or anything but to add an optional member, is a new [`SCHEMA`].
 
 use super::Class;
+use super::seal::{Sealer, Unsealed, closed};
 use crate::change::{ChangeMark, Digest, Intent};
 use crate::review::User;
 use crate::rollout::{Rollout, StepEvent};
@@ -33,6 +34,7 @@ pub enum Verb {
     Pause,
     Resume,
     Hold,
+    Audit,
 }
 
 /// One thing that happened.
@@ -55,6 +57,9 @@ pub enum Event {
         changes: Vec<ChangeMark>,
         by: Vec<User>,
         why: Arc<str>,
+        /// The commit whose policy cleared them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        authority: Option<Arc<str>>,
     },
     /// A rollout begins with this plan.
     Planned {
@@ -120,6 +125,18 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         untouched: bool,
     },
+    /// From here on this key seals every entry: the first key of a journal that had none, or the next one.
+    KeyBegan {
+        /// Names the key; see [`Sealer::id`].
+        key: Digest,
+        by: User,
+    },
+    /// The entries up to `through`, whose hash is `head`, may be gone; what they folded into is the text with the hash `base`.
+    Compacted {
+        through: u64,
+        head: Digest,
+        base: Digest,
+    },
     /// Somebody said that the run `of` had ended, and took from it what it held.
     Freed {
         of: Arc<str>,
@@ -145,6 +162,9 @@ pub struct Entry {
     pub more: u32,
     #[serde(flatten)]
     pub event: Event,
+    /// Over all of the above, with a key made of `ISOBAR_KEY`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Digest>,
     /// Over all of the above. It stands last in the line.
     pub hash: Digest,
 }
@@ -156,6 +176,21 @@ pub struct Chain {
     pub head: Digest,
     /// Entries that the last group still lacks.
     pub lacks: u32,
+    pub seals: Seals,
+    sealer: Option<Sealer>,
+}
+
+/// What is known of the seals of all entries so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seals {
+    /// No entry has one.
+    #[default]
+    None,
+    /// The newest has one that we have no key for.
+    Unchecked,
+    /// The newest was sealed by our key, and so stands for all before it.
+    Checked,
 }
 
 /// What is wrong with a line.
@@ -187,9 +222,8 @@ impl Event {
             | Event::Superseded { .. }
             | Event::Settled { .. }
             | Event::DriftChecked { .. } => None,
-            Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } | Event::Freed { .. } => {
-                None
-            }
+            Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } => None,
+            Event::KeyBegan { .. } | Event::Compacted { .. } | Event::Freed { .. } => None,
         }
     }
 }
@@ -206,7 +240,8 @@ impl Entry {
         if entry.schema > SCHEMA {
             return Err(Fault::Newer(entry.schema));
         }
-        if hash_of(line).as_ref() != Some(&entry.hash) {
+        let is_closed = closed(line).is_some_and(|closed| closed.seal == entry.seal.as_ref().map(Digest::as_str));
+        if !is_closed {
             return Err(Fault::Broken(format!("entry {} is not what its hash says", entry.seq)));
         }
         Ok(entry)
@@ -216,7 +251,17 @@ impl Entry {
 impl Chain {
     /// The chain with no entry.
     pub fn empty() -> Self {
-        Self { seq: 0, head: Digest::of("journal", &["empty"]), lacks: 0 }
+        Self { seq: 0, head: Digest::of("journal", &["empty"]), lacks: 0, seals: Seals::None, sealer: None }
+    }
+
+    /// The chain after the entry `seq`, a group's last, whose hash is `head`.
+    pub fn after(seq: u64, head: Digest, seals: Seals) -> Self {
+        Self { seq, head, lacks: 0, seals, sealer: None }
+    }
+
+    /// The same chain, whose entries to come are sealed and whose seals are checked.
+    pub fn sealed_by(self, sealer: Option<Sealer>) -> Self {
+        Self { sealer, ..self }
     }
 
     /// No group is cut short.
@@ -238,9 +283,11 @@ impl Chain {
 
     fn seal_next(&mut self, event: Event, run: &Arc<str>, at_ms: u64, more: u32) -> Entry {
         let (seq, prev) = (self.seq + 1, self.head.clone());
-        let mut entry = Entry { schema: SCHEMA, seq, at_ms, run: run.clone(), hash: prev.clone(), prev, more, event };
-        entry.hash = hash_of(&entry.line()).expect("a line that we made ends with its hash");
-        *self = Self { seq, head: entry.hash.clone(), lacks: more };
+        let hash = prev.clone();
+        let mut entry = Entry { schema: SCHEMA, seq, at_ms, run: run.clone(), prev, more, event, seal: None, hash };
+        entry.close(self.sealer.as_ref());
+        self.seals = if self.sealer.is_some() { Seals::Checked } else { self.seals };
+        (self.seq, self.head, self.lacks) = (seq, entry.hash.clone(), more);
         entry
     }
 
@@ -253,7 +300,7 @@ impl Chain {
         }
     }
 
-    /// Reads `line` and accepts it when it is the next entry and its hash is right.
+    /// Reads `line` and accepts it when it is the next entry, its hash is right, and its seal when there is a key.
     pub fn follow_line(&mut self, line: &str) -> Result<Entry, Fault> {
         let entry = Entry::read(line)?;
         if entry.seq != self.seq + 1 {
@@ -266,20 +313,79 @@ impl Chain {
             return Err(Fault::Broken(format!("entry {} does not belong to the group it stands in", entry.seq)));
         }
 
-        *self = Self { seq: entry.seq, head: entry.hash.clone(), lacks: entry.more };
+        self.seals = self.check_seal(line, &entry).map_err(Fault::Broken)?;
+        (self.seq, self.head, self.lacks) = (entry.seq, entry.hash.clone(), entry.more);
         Ok(entry)
+    }
+
+    /// A seal that is not of our key may be that of a key before it: [`Chain::lacks_seal`] asks for ours at the end.
+    fn check_seal(&self, line: &str, entry: &Entry) -> Result<Seals, String> {
+        let seq = entry.seq;
+        if entry.seal.is_none() {
+            return match self.seals {
+                Seals::None => Ok(Seals::None),
+                Seals::Unchecked | Seals::Checked => Err(format!("entry {seq} has no seal, and the one before it has")),
+            };
+        }
+        let Some(sealer) = &self.sealer else { return Ok(Seals::Unchecked) };
+        let is_ours = closed(line).is_some_and(|closed| sealer.has_sealed(&closed));
+        let begins = matches!(entry.event, Event::KeyBegan { .. });
+        match (self.seals, is_ours, begins) {
+            (_, true, _) => Ok(Seals::Checked), // and so is all before it: whoever has the key had checked it
+            (Seals::Checked, false, true) => Err(format!("entry {seq} begins with another key than ISOBAR_KEY")),
+            (Seals::Checked, false, false) => Err(format!("the seal of entry {seq} was not made with ISOBAR_KEY")),
+            (Seals::None | Seals::Unchecked, false, _) => Ok(Seals::Unchecked),
+        }
+    }
+
+    /// Says why this journal cannot be believed with our key, once all of it was followed.
+    pub fn lacks_seal(&self) -> Option<Unsealed> {
+        match (&self.sealer, self.seals) {
+            (None, _) | (Some(_), Seals::Checked) => None,
+            (Some(_), Seals::None) if self.seq == 0 => None,
+            (Some(_), Seals::None) => Some(Unsealed {
+                what: "ISOBAR_KEY is set, and no entry of the journal is sealed",
+                hint: "if the key is new, begin with it: isobar audit seal; if not, somebody put another journal here",
+            }),
+            (Some(_), Seals::Unchecked) => Some(Unsealed {
+                what: "the journal is sealed by another key than ISOBAR_KEY",
+                hint: "set the key that sealed it; to go over to this one: isobar audit seal",
+            }),
+        }
+    }
+
+    /// Says why `events` may not be appended by whoever has our key, or none.
+    pub fn refuses(&self, events: &[Event]) -> Option<Unsealed> {
+        let begins = |sealer: &Sealer| matches!(events.first(), Some(Event::KeyBegan { key, .. }) if key == sealer.id());
+        match (&self.sealer, self.seals) {
+            (None, Seals::Unchecked | Seals::Checked) => Some(Unsealed {
+                what: "the journal is sealed, and ISOBAR_KEY is not set",
+                hint: "set the key for everybody who writes; reading needs none",
+            }),
+            (Some(sealer), _) if begins(sealer) => None,
+            (Some(_), _) => self.lacks_seal(),
+            (None, Seals::None) => None,
+        }
     }
 }
 
-/// Returns the hash that belongs at the end of `line`, if it ends with one.
-fn hash_of(line: &str) -> Option<Digest> {
-    const MEMBER: &str = r#","hash":""#;
-    const LENGTH: usize = MEMBER.len() + 64 + r#""}"#.len();
+impl Entry {
+    /// Puts the seal, if there is a key, and the hash in.
+    fn close(&mut self, sealer: Option<&Sealer>) {
+        self.seal = sealer.map(|sealer| sealer.seal(&self.without_hash()));
+        self.hash = Digest::of_bytes(self.without_hash().as_bytes());
+    }
 
-    let (body, member) = line.split_at_checked(line.len().checked_sub(LENGTH)?)?;
-    let closed = member.starts_with(MEMBER) && member.ends_with(r#""}"#);
-    closed.then(|| Digest::of_bytes([body, "}"].concat().as_bytes()))
+    fn without_hash(&self) -> String {
+        let mut line = self.line();
+        line.truncate(line.len() - HASH_MEMBER);
+        line.push('}');
+        line
+    }
 }
+
+/// Bytes of `,"hash":"…"}`.
+const HASH_MEMBER: usize = r#","hash":""}"#.len() + 64;
 
 /// A newer schema may look like anything, as long as it says that it is one.
 fn unreadable(line: &str, error: &serde_json::Error) -> Fault {
@@ -404,6 +510,99 @@ mod tests {
         cut.seal_next(paused("a"), &run(), 7, 1);
         let next = cut.clone().seal_next(paused("of another group"), &run(), 7, 5);
         assert_eq!(cut.follow(&next), Err("entry 2 does not belong to the group it stands in".into()));
+    }
+
+    fn keyed(key: &str) -> Chain {
+        Chain::empty().sealed_by(Some(sealer(key)))
+    }
+
+    fn sealer(key: &str) -> Sealer {
+        Sealer::of_journal(&crate::change::Key::new(key.as_bytes()))
+    }
+
+    fn began(key: &str) -> Event {
+        Event::KeyBegan { key: sealer(key).id().clone(), by: User("ann".into()) }
+    }
+
+    /// What a reader with `key`, or without one, says of `entries`: the first fault, or what is missing in the end.
+    fn read(entries: &[Entry], key: Option<&str>) -> Result<Seals, String> {
+        let mut reader = Chain::empty().sealed_by(key.map(sealer));
+        entries.iter().try_for_each(|entry| reader.follow(entry))?;
+        reader.lacks_seal().map_or(Ok(reader.seals), |unsealed| Err(unsealed.what.into()))
+    }
+
+    #[test]
+    fn a_sealed_entry_is_this_line() {
+        let entry = keyed("k").seal(paused("lunch"), &run(), 7);
+        let prev = Chain::empty().head;
+        let body = format!(
+            r#"{{"schema":1,"seq":1,"at_ms":7,"run":"run-1","prev":"{prev}","event":"paused","by":"ann","reason":"lunch"}}"#
+        );
+        let seal = sealer("k").seal(&body);
+        let sealed = format!(r#"{},"seal":"{seal}"}}"#, &body[..body.len() - 1]);
+        let hash = Digest::of_bytes(sealed.as_bytes());
+        assert_eq!(entry.line(), format!(r#"{},"hash":"{hash}"}}"#, &sealed[..sealed.len() - 1]));
+        assert_eq!(Entry::read(&entry.line()).as_ref(), Ok(&entry));
+    }
+
+    #[test]
+    fn a_reader_with_the_key_checks_seals_and_one_without_reads_on() {
+        let mut chain = keyed("k");
+        let entries = chain.seal_group(vec![paused("a"), paused("b"), paused("c")], &run(), 7);
+        assert_eq!(read(&entries, Some("k")), Ok(Seals::Checked));
+        assert_eq!(read(&entries, None), Ok(Seals::Unchecked));
+        assert_eq!(read(&entries, Some("other")), Err("the journal is sealed by another key than ISOBAR_KEY".into()));
+        assert_eq!(read(&[], Some("k")), Ok(Seals::None), "an empty journal needs no seal");
+    }
+
+    #[test]
+    fn what_somebody_without_the_key_wrote_is_refused() {
+        let mut chain = keyed("k");
+        let first = chain.seal(paused("a"), &run(), 7);
+        let mut without = chain.clone().sealed_by(None);
+        let mut other = chain.clone().sealed_by(Some(sealer("other")));
+        let plain = [first.clone(), without.seal(paused("b"), &run(), 7)];
+        assert_eq!(read(&plain, Some("k")), Err("entry 2 has no seal, and the one before it has".into()));
+        assert_eq!(read(&plain, None), Err("entry 2 has no seal, and the one before it has".into()));
+        let foreign = [first.clone(), other.seal(paused("b"), &run(), 7)];
+        assert_eq!(read(&foreign, Some("k")), Err("the seal of entry 2 was not made with ISOBAR_KEY".into()));
+        let began = [first, chain.sealed_by(Some(sealer("other"))).seal(began("other"), &run(), 7)];
+        assert_eq!(read(&began, Some("k")), Err("entry 2 begins with another key than ISOBAR_KEY".into()));
+    }
+
+    #[test]
+    fn a_journal_written_anew_without_the_key_is_refused_as_a_whole() {
+        let anew = Chain::empty().seal_group(vec![paused("a"), paused("b")], &run(), 7);
+        assert_eq!(read(&anew, Some("k")), Err("ISOBAR_KEY is set, and no entry of the journal is sealed".into()));
+        assert_eq!(read(&anew, None), Ok(Seals::None));
+    }
+
+    #[test]
+    fn a_key_begins_late_or_follows_another_by_an_entry_that_says_so() {
+        let mut chain = Chain::empty();
+        let mut entries = vec![chain.seal(paused("before any key"), &run(), 7)];
+        for key in ["one", "two"] {
+            chain = chain.sealed_by(Some(sealer(key)));
+            assert!(chain.refuses(&[paused("x")]).is_some() && chain.refuses(&[began("else")]).is_some(), "not by itself");
+            assert_eq!(chain.refuses(&[began(key)]), None);
+            entries.extend([chain.seal(began(key), &run(), 8), chain.seal(paused(key), &run(), 9)]);
+            assert_eq!(chain.refuses(&[paused("x")]), None);
+            // As another process finds it.
+            let seals = if chain.seals == Seals::Checked { Seals::Unchecked } else { chain.seals };
+            chain = Chain::after(chain.seq, chain.head.clone(), seals);
+        }
+        assert_eq!(read(&entries, Some("two")), Ok(Seals::Checked));
+        assert_eq!(read(&entries, Some("one")), Err("entry 4 begins with another key than ISOBAR_KEY".into()));
+        assert_eq!(read(&entries[..3], Some("one")), Ok(Seals::Checked));
+        assert_eq!(read(&entries, None), Ok(Seals::Unchecked));
+    }
+
+    #[test]
+    fn who_has_no_key_may_not_write_after_seals() {
+        let mut chain = keyed("k");
+        chain.seal(paused("a"), &run(), 7);
+        let refused = chain.sealed_by(None).refuses(&[paused("b")]);
+        assert_eq!(refused.map(|unsealed| unsealed.what), Some("the journal is sealed, and ISOBAR_KEY is not set"));
     }
 
     #[test]

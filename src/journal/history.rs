@@ -4,18 +4,21 @@
 use super::open::OpenRollouts;
 use super::record::{Marks, Record, Run};
 use super::{Drifted, Entry, Event};
-use crate::change::Extent;
+use crate::change::{Digest, Extent};
 use crate::review::User;
 use crate::rollout::{Progress, StepEvent};
 use crate::stack::{RegionId, TargetId};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Runs whose people and pull request are remembered, so that their applies can name them; no run outlives that many others.
 const RUNS_MAX: usize = 1024;
 
-/// The fold over all entries; reading it costs nothing but memory: about 300 bytes a target.
-#[derive(Clone, Debug, Default)]
+/// The fold over all entries; reading it costs nothing but memory: about 300 bytes a target. What is written of it here is a
+/// part of every checkpoint: to change how an event is folded, or a member, is a new
+/// [`CHECKPOINT_SCHEMA`](super::CHECKPOINT_SCHEMA).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct History {
     targets: BTreeMap<TargetId, Record>,
     marks: Marks,
@@ -27,17 +30,22 @@ pub struct History {
     first_commit: Option<Arc<str>>,
     trusted_commit: Option<Arc<str>>,
     rollouts_begun: usize,
-    /// The commit that was planned last, and how much its whole change was.
-    whole: Option<(Arc<str>, Extent)>,
+    /// When that was settled, counted over all events.
+    trusted_at: u64,
+    /// How much the changes were that rules counted, by when they were planned: each at least what was planned after it, so that
+    /// there are few. Empty once nothing was left behind.
+    counted: Vec<(u64, Extent)>,
     /// The entry folded last, and whether one before it was not.
     seq: u64,
     misses: bool,
+    head: Option<Digest>,
     /// The commit last met: most entries speak of the same one, and share its text.
+    #[serde(skip)]
     commit: Option<Arc<str>>,
 }
 
 /// A region that is skipped.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hold {
     pub region: RegionId,
     pub until_ms: Option<u64>,
@@ -47,21 +55,36 @@ pub struct Hold {
 
 impl History {
     pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
-        let mut history = Self::default();
+        Self::default().and(entries)
+    }
+
+    /// Folds the entries that follow in.
+    pub fn and(mut self, entries: impl IntoIterator<Item = Entry>) -> Self {
         for entry in entries {
-            history.fold(&entry);
+            self.fold(&entry);
         }
-        history.resolve();
-        history
+        self.resolved()
     }
 
-    /// How much the whole change was that `commit` brought, when rules counted it: a part that is left is still a part of that.
-    /// Nothing when another commit was planned since.
-    pub fn whole_of(&self, commit: &str) -> Extent {
-        self.whole.as_ref().filter(|(planned, _)| **planned == *commit).map(|(_, whole)| *whole).unwrap_or_default()
+    /// Brings every record up to date, after the last [`History::fold`].
+    pub fn resolved(mut self) -> Self {
+        self.resolve();
+        self
     }
 
-    /// Folds one entry in.
+    /// Number and hash of the entry folded last: the journal's head, by which anybody can prove later what was there.
+    pub fn head(&self) -> Option<(u64, &Digest)> {
+        Some((self.seq, self.head.as_ref()?))
+    }
+
+    /// How much the change was that left `target` behind, as far as rules counted it: what is left of a change is judged as a part
+    /// of it, whatever was merged since. Nothing once the target was where the repository wants it.
+    pub fn left_by(&self, target: &TargetId) -> Extent {
+        let level = self.target(target).filter(|record| record.commit.is_some()).map_or(self.trusted_at, |record| record.level);
+        self.counted.iter().find(|(planned, _)| *planned > level).map(|(_, whole)| *whole).unwrap_or_default()
+    }
+
+    /// Folds one entry in, and may be asked right away.
     pub fn record(&mut self, entry: &Entry) {
         self.fold(entry);
         match &entry.event {
@@ -69,6 +92,7 @@ impl History {
             Event::RunStarted { .. } | Event::Cleared { .. } | Event::Planned { .. } | Event::Step { .. } => {}
             Event::Superseded { .. } | Event::Applied { .. } | Event::Recovered { .. } => {}
             Event::Paused { .. } | Event::Held { .. } | Event::Released { .. } | Event::Freed { .. } => {}
+            Event::KeyBegan { .. } | Event::Compacted { .. } => {}
         }
     }
 
@@ -158,9 +182,11 @@ impl History {
         self.misses
     }
 
-    fn fold(&mut self, entry: &Entry) {
+    /// Folds one entry of many in; [`History::resolved`] comes after the last.
+    pub fn fold(&mut self, entry: &Entry) {
         self.misses |= entry.seq != self.seq + 1;
         self.seq = entry.seq;
+        self.head = Some(entry.hash.clone());
         self.marks.now += 1;
         match &entry.event {
             Event::RunStarted { verb: _, commit, by, pull_request } => {
@@ -175,7 +201,7 @@ impl History {
                     self.runs.pop_front();
                 }
             }
-            Event::Cleared { target, commit, digest, changes, by, why: _ } => {
+            Event::Cleared { target, commit, digest, changes, by, why: _, authority: _ } => {
                 let commit = self.share(commit);
                 let record = self.reach(target);
                 record.clear(digest, changes, by);
@@ -186,8 +212,9 @@ impl History {
                 if let Some((_, run)) = self.runs.iter_mut().rev().find(|(id, _)| *id == entry.run) {
                     run.planned += 1;
                 }
-                let whole = rollout.whole.map(|whole| whole.at_least(self.whole_of(&rollout.commit)));
-                self.whole = whole.map(|whole| (rollout.commit.clone(), whole)).or(self.whole.take());
+                if let Some(whole) = rollout.whole {
+                    self.count(whole);
+                }
                 self.rollouts.plan(rollout);
             }
             Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),
@@ -197,7 +224,7 @@ impl History {
                 let run = self.runs.iter().rev().find(|(id, _)| *id == entry.run).map(|(_, run)| run.clone());
                 let record = self.reach(target);
                 record.apply(*intent, commit, digest, changes, run.as_ref(), entry.at_ms);
-                record.arrived = now;
+                (record.arrived, record.level) = (now, now);
                 if !changes.is_empty() {
                     record.changed = now;
                 }
@@ -221,7 +248,14 @@ impl History {
             }
             Event::Recovered { target, how: _, untouched: false } => self.reach(target).recover(),
             Event::Recovered { target, how: _, untouched: true } => self.reach(target).take_start_back(),
+            Event::KeyBegan { .. } | Event::Compacted { .. } => {}
         }
+    }
+
+    fn count(&mut self, whole: Extent) {
+        self.counted.iter_mut().for_each(|(_, earlier)| *earlier = earlier.at_least(whole));
+        self.counted.retain(|(_, earlier)| *earlier != whole);
+        self.counted.push((self.marks.now, whole));
     }
 
     fn step(&mut self, rollout: &str, step: &StepEvent, at_ms: u64) {
@@ -230,8 +264,11 @@ impl History {
             StepEvent::Finished { target, outcome } => {
                 let (planned, now) = (self.rollouts.planned(rollout, target), self.marks.now);
                 let record = self.reach(target);
-                if record.started && outcome.is_reached() {
-                    record.changed = now; // also by a start whose end was never recorded
+                if outcome.is_reached() {
+                    record.level = now;
+                    if record.started {
+                        record.changed = now; // also by a start whose end was never recorded
+                    }
                 }
                 record.finish(outcome, planned, at_ms);
             }
@@ -259,14 +296,19 @@ impl History {
         }
         if scope.is_none() && !left_new {
             self.trusted_commit = Some(commit.clone());
+            self.trusted_at = self.marks.now;
         }
+        if scope.is_none() && behind.is_empty() {
+            self.counted.clear();
+        }
+        let now = self.marks.now;
         match scope {
             None => self.marks.settled = Some((self.marks.now, commit)),
             Some(scope) => {
                 let behind: BTreeSet<&TargetId> = behind.iter().collect();
                 for target in scope.iter().filter(|target| !behind.contains(target)) {
                     if let Some(record) = self.known(target) {
-                        record.settle(&commit);
+                        record.settle(&commit, now);
                     }
                 }
             }
@@ -324,12 +366,183 @@ impl History {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::{Chain, State, Verb};
     use super::*;
-    use crate::change::{Digest, Intent};
+    use crate::change::{Action, ChangeMark, Digest, Intent};
     use crate::journal::Class;
     use crate::rollout::{Outcome, Planned, Rollout, Wave};
+
+    /// Chance that is the same on every machine.
+    pub(in crate::journal) struct Chance(pub(in crate::journal) u64);
+
+    impl Chance {
+        pub(in crate::journal) fn below(&mut self, bound: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as usize % bound
+        }
+
+        fn of<'a>(&mut self, texts: &[&'a str]) -> &'a str {
+            texts[self.below(texts.len())]
+        }
+
+        fn some<'a>(&mut self, texts: &[&'a str]) -> Vec<&'a str> {
+            texts.iter().copied().filter(|_| self.below(2) == 0).collect()
+        }
+    }
+
+    /// A random story: every kind of event, in any order, also such as no run would write.
+    pub(in crate::journal) fn events(chance: &mut Chance, length: usize) -> Vec<Event> {
+        const TARGETS: [&str; 5] = ["a@prod/x", "a@prod/y", "b@prod/x", "b@prod/y", "c@prod/x"];
+        const ROLLOUTS: [&str; 3] = ["r1", "r2", "r3"];
+        const COMMITS: [&str; 4] = ["c1", "c2", "c3", "c4"];
+        (0..length).map(|_| event(chance, &TARGETS, &ROLLOUTS, &COMMITS)).collect()
+    }
+
+    fn event(chance: &mut Chance, targets: &[&str], rollouts: &[&str], commits: &[&str]) -> Event {
+        let (target, rollout, commit) = (chance.of(targets), chance.of(rollouts), chance.of(commits));
+        let step = |step: StepEvent| Event::Step { rollout: rollout.into(), step };
+        let digest = Digest::of_bytes(commit.as_bytes());
+        match chance.below(18) {
+            0 => Event::RunStarted { verb: Verb::Apply, commit: commit.into(), by: user("ann"), pull_request: Some(7) },
+            1 | 2 => match planned(rollout, commit, &chance.some(targets)) {
+                Event::Planned { rollout } => {
+                    let whole = Extent { targets: 9, ..Extent::default() };
+                    Event::Planned { rollout: Rollout { whole: (chance.below(2) == 0).then_some(whole), ..rollout } }
+                }
+                other => other,
+            },
+            3 => Event::Cleared {
+                target: id(target),
+                commit: commit.into(),
+                digest,
+                changes: vec![mark(commit)],
+                by: vec![user("bob")],
+                why: "one of two".into(),
+                authority: Some("c0".into()),
+            },
+            4..=6 => step(StepEvent::Started { target: id(target) }),
+            7 => finished(rollout, target, Outcome::Failed("quota".into())),
+            8 => finished(rollout, target, Outcome::Skipped("waits".into())),
+            9 => finished(
+                rollout,
+                target,
+                [Outcome::Applied, Outcome::Unchanged, Outcome::NotCleared("waits for ann".into())][chance.below(3)].clone(),
+            ),
+            10 => match chance.below(3) {
+                0 => step(StepEvent::GatePassed { wave: 0, gate: 0 }),
+                1 => step(StepEvent::GateFailed { wave: 0, gate: 0, why: "it answers 500".into() }),
+                _ => step(StepEvent::Verified { wave: 0 }),
+            },
+            11 => step(StepEvent::Stopped { why: "1 of 2 failed".into() }),
+            12 => step(StepEvent::Resumed),
+            13 => {
+                let changes = if chance.below(2) == 0 { vec![mark(commit)] } else { vec![] };
+                Event::Applied { target: id(target), intent: Intent::Converge, commit: commit.into(), digest, changes }
+            }
+            14 => {
+                let scope = chance.some(targets);
+                settled(commit, (scope.len() > 2).then_some(scope.as_slice()), &chance.some(targets))
+            }
+            15 => {
+                let found = vec![(id(target), vec![("doc".into(), Class::Missing)])];
+                let scope = (chance.below(2) == 0).then(|| vec![id(target), id(targets[0])]);
+                let unchecked = chance.some(targets).into_iter().map(id).collect();
+                Event::DriftChecked { commit: commit.into(), scope, found, unchecked }
+            }
+            16 => Event::Recovered { target: id(target), how: "looked".into(), untouched: chance.below(2) == 0 },
+            _ => match chance.below(8) {
+                0 => Event::Paused { by: user("ann"), reason: "lunch".into() },
+                1 => Event::Resumed { by: user("ann") },
+                2 => {
+                    let region = "prod/x".parse().expect("a region");
+                    Event::Held { region, until_ms: Some(9), reason: "move".into(), by: user("ann") }
+                }
+                3 => Event::Released { region: "prod/x".parse().expect("a region"), by: user("ann") },
+                4 => Event::Freed { of: "run-1".into(), by: user("ann"), reason: "its job was cancelled".into() },
+                5 => Event::KeyBegan { key: digest, by: user("ann") },
+                6 => Event::Compacted { through: 1, head: digest.clone(), base: digest },
+                _ => Event::Superseded { rollout: rollout.into(), commit: commit.into() },
+            },
+        }
+    }
+
+    /// Numbers the kinds of events. A new one must be told in a random story too.
+    fn kind(event: &Event) -> usize {
+        match event {
+            Event::RunStarted { .. } => 0,
+            Event::Cleared { .. } => 1,
+            Event::Planned { .. } => 2,
+            Event::Superseded { .. } => 3,
+            Event::Step { step, .. } => match step {
+                StepEvent::Started { .. } => 4,
+                StepEvent::Finished { outcome, .. } => match outcome {
+                    Outcome::Applied => 5,
+                    Outcome::Unchanged => 6,
+                    Outcome::Failed(_) => 7,
+                    Outcome::NotCleared(_) => 8,
+                    Outcome::Skipped(_) => 9,
+                },
+                StepEvent::GatePassed { .. } => 10,
+                StepEvent::GateFailed { .. } => 11,
+                StepEvent::Verified { .. } => 12,
+                StepEvent::Stopped { .. } => 13,
+                StepEvent::Resumed => 14,
+            },
+            Event::Applied { .. } => 15,
+            Event::Settled { .. } => 16,
+            Event::Paused { .. } => 17,
+            Event::Resumed { .. } => 18,
+            Event::Held { .. } => 19,
+            Event::Released { .. } => 20,
+            Event::DriftChecked { .. } => 21,
+            Event::Recovered { .. } => 22,
+            Event::KeyBegan { .. } => 23,
+            Event::Compacted { .. } => 24,
+            Event::Freed { .. } => 25,
+        }
+    }
+
+    #[test]
+    fn a_random_story_tells_of_every_kind_of_event() {
+        let told: BTreeSet<usize> = events(&mut Chance(5), 1_000).iter().map(kind).collect();
+        assert_eq!(told, (0..=25).collect());
+    }
+
+    /// Holds two histories against each other, member by member: a new one must be kept in checkpoints, or shown here to be no
+    /// part of what is known.
+    pub(in crate::journal) fn assert_same(one: &History, other: &History, said: &str) {
+        fn known(history: &History) -> impl PartialEq + std::fmt::Debug + '_ {
+            let History {
+                targets,
+                marks,
+                rollouts,
+                runs,
+                paused,
+                holds,
+                last_commit,
+                first_commit,
+                trusted_commit,
+                rollouts_begun,
+                trusted_at,
+                counted,
+                seq,
+                misses,
+                head,
+                commit: _, // only shares its text
+            } = history;
+            let commits = (last_commit, first_commit, trusted_commit, trusted_at, counted);
+            let place = (seq, misses, head, rollouts_begun);
+            (targets, marks, rollouts.facts(), runs, paused, holds, commits, place)
+        }
+        assert_eq!(known(one), known(other), "{said}");
+    }
+
+    fn mark(commit: &str) -> ChangeMark {
+        let after = Some(Digest::of_bytes(commit.as_bytes()));
+        let holes = vec!["base.outputs.id".into()];
+        ChangeMark { address: "doc".into(), kind: "document".into(), action: Action::Create, before: None, after, holes }
+    }
 
     fn id(text: &str) -> TargetId {
         text.parse().expect("a target")
@@ -429,6 +642,33 @@ mod tests {
             progress_deadline_secs: None,
         };
         Event::Planned { rollout: Rollout { id: rollout.into(), commit: commit.into(), waves: vec![wave], whole: None } }
+    }
+
+    fn counted(rollout: &str, targets: u64, planned_targets: &[&str]) -> Event {
+        let Event::Planned { mut rollout } = planned(rollout, "c1", planned_targets) else { unreachable!("it is planned") };
+        rollout.whole = Some(Extent { targets, ..Extent::default() });
+        Event::Planned { rollout }
+    }
+
+    #[test]
+    fn what_is_left_of_a_change_stays_a_part_of_it_until_it_arrives() {
+        let left = |history: &History, target: &str| history.left_by(&id(target)).targets;
+        let mut events = vec![
+            applied("a@prod/x", "c0"),
+            applied("b@prod/x", "c0"),
+            settled("c0", None, &[]),
+            counted("r1", 40, &["a@prod/x"]),
+            applied("a@prod/x", "c1"),
+            settled("c1", None, &["b@prod/x"]),
+        ];
+        let first = history(events.clone());
+        assert_eq!(["a", "b", "new"].map(|stack| left(&first, &format!("{stack}@prod/x"))), [0, 40, 0]);
+        events.extend([counted("r2", 3, &["a@prod/x"]), settled("c2", None, &["b@prod/x", "new@prod/x"])]);
+        let second = history(events.clone());
+        assert_eq!(["a", "b", "new"].map(|stack| left(&second, &format!("{stack}@prod/x"))), [0, 40, 3]);
+        events.push(settled("c3", None, &[]));
+        let third = history(events);
+        assert_eq!(["a", "b", "new"].map(|stack| left(&third, &format!("{stack}@prod/x"))), [0, 0, 0]);
     }
 
     fn commits(history: &History) -> Vec<(String, Option<&str>)> {
@@ -554,6 +794,7 @@ mod tests {
             changes: vec![],
             by: vec![],
             why: "no rule asks for more".into(),
+            authority: None,
         };
         let mut history = history(vec![
             cleared,
@@ -652,6 +893,7 @@ mod tests {
             changes: vec![],
             by: vec![],
             why: "".into(),
+            authority: None,
         };
         let history = history(vec![
             planned("r", "c1", &["a@prod/x", "b@prod/x"]),

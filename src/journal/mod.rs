@@ -1,13 +1,21 @@
 //! What happened: events in a hash chain, and the history they fold into. Knows not where it is stored. It keeps ids,
 //! digests, addresses, causes and people; never values, diffs or outputs.
 
+mod checkpoint;
 mod class;
 mod event;
 mod history;
+mod ledger;
 mod open;
 mod record;
+mod schema;
+mod seal;
 
+pub use checkpoint::{CHECKPOINT_SCHEMA, Checkpoint, CheckpointFault, Dropped};
 pub use class::Class;
-pub use event::{Chain, Drifted, Entry, Event, Fault, SCHEMA, Verb};
+pub use event::{Chain, Drifted, Entry, Event, Fault, SCHEMA, Seals, Verb};
 pub use history::{History, Hold};
+pub use ledger::{Became, Ledger, Row};
 pub use record::{DriftNote, Left, Record, State};
+pub use schema::schema;
+pub use seal::{Sealer, Unsealed, close, is_closed, is_sealed, is_sealed_by};

@@ -7,20 +7,62 @@
 use crate::change::Intent;
 use crate::rollout::{Ending, Outcome, Progress, Rollout, StepEvent};
 use crate::stack::TargetId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Open and stopped rollouts, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct OpenRollouts(Vec<Open>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Kept", into = "Kept")]
 struct Open {
     progress: Progress,
+    /// What happened in it: the progress is read back as a fold over it.
+    facts: Vec<Fact>,
     /// Its targets that no later rollout planned.
     own: BTreeMap<TargetId, Intent>,
     /// Those of them without an outcome.
     waiting: usize,
+}
+
+/// One thing that happened in a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Fact {
+    /// A step, and when.
+    Step(StepEvent, u64),
+    /// A newer rollout took targets over.
+    Left { targets: Vec<TargetId>, to: Arc<str> },
+}
+
+/// An open rollout as a checkpoint keeps it: facts only, so that how progress is made of them may change.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    rollout: Rollout,
+    facts: Vec<Fact>,
+    own: BTreeMap<TargetId, Intent>,
+}
+
+impl From<Open> for Kept {
+    fn from(open: Open) -> Self {
+        Self { rollout: open.progress.rollout().clone(), facts: open.facts, own: open.own }
+    }
+}
+
+impl From<Kept> for Open {
+    fn from(Kept { rollout, facts, own }: Kept) -> Self {
+        let mut progress = Progress::new(rollout);
+        for fact in &facts {
+            match fact {
+                Fact::Step(step, at_ms) => progress.record(step, *at_ms),
+                Fact::Left { targets, to } => targets.iter().for_each(|target| progress.give_up(target, to)),
+            }
+        }
+        let waiting = own.keys().filter(|target| progress.outcome(target).is_none()).count();
+        Self { progress, facts, own, waiting }
+    }
 }
 
 impl OpenRollouts {
@@ -53,11 +95,12 @@ impl OpenRollouts {
     pub(super) fn plan(&mut self, rollout: &Rollout) {
         let planned = || rollout.waves.iter().flat_map(|wave| &wave.targets);
         for open in &mut self.0 {
-            let before = open.own.len();
-            for planned in planned() {
-                open.give_up(&planned.target, rollout);
+            let left: Vec<TargetId> =
+                planned().filter(|it| open.give_up(&it.target, rollout)).map(|it| it.target.clone()).collect();
+            let superseded = !left.is_empty();
+            if superseded {
+                open.facts.push(Fact::Left { targets: left, to: rollout.id.clone() });
             }
-            let superseded = open.own.len() < before;
             if superseded && !open.own.keys().any(|target| open.holds(target)) {
                 open.own.clear();
             }
@@ -66,13 +109,16 @@ impl OpenRollouts {
 
         let own: BTreeMap<TargetId, Intent> = planned().map(|planned| (planned.target.clone(), planned.intent)).collect();
         if !own.is_empty() {
-            self.0.push(Open { waiting: own.len(), progress: Progress::new(rollout.clone()), own });
+            self.0.push(Open { waiting: own.len(), progress: Progress::new(rollout.clone()), facts: Vec::new(), own });
         }
     }
 
     pub(super) fn step(&mut self, rollout: &str, step: &StepEvent, at_ms: u64) {
         let Some(at) = self.0.iter().position(|open| *open.progress.rollout().id == *rollout) else { return };
         let open = &mut self.0[at];
+        if !open.has_ended(step) {
+            open.facts.push(Fact::Step(step.clone(), at_ms));
+        }
         match step {
             StepEvent::Started { target } | StepEvent::Finished { target, .. } => {
                 let before = open.is_waiting(target);
@@ -99,6 +145,19 @@ impl OpenRollouts {
         }
     }
 
+    /// All that is known of each, in a form that can be compared: what is derived as others see it.
+    #[cfg(test)]
+    pub(super) fn facts(&self) -> Vec<impl PartialEq + std::fmt::Debug + '_> {
+        let facts = |Open { progress, facts, own, waiting }: &'_ Open| {
+            let targets = progress.rollout().waves.iter().flat_map(|wave| &wave.targets);
+            let outcomes: Vec<Option<Outcome>> = targets.map(|planned| progress.outcome(&planned.target).cloned()).collect();
+            let derived = (outcomes, progress.unknown(), progress.ending(), progress.resumes());
+            let views = format!("{:?}", progress.wave_views(u64::MAX / 2));
+            (progress.rollout().clone(), facts.clone(), own.clone(), *waiting, derived, views)
+        };
+        self.0.iter().map(facts).collect()
+    }
+
     fn find(&self, rollout: &str) -> Option<&Open> {
         self.0.iter().find(|open| *open.progress.rollout().id == *rollout)
     }
@@ -116,16 +175,24 @@ impl Open {
         }
     }
 
+    /// A second outcome changes nothing: a target that waits is told so again by every tick.
+    fn has_ended(&self, step: &StepEvent) -> bool {
+        matches!(step, StepEvent::Finished { target, .. } if self.progress.outcome(target).is_some())
+    }
+
     fn is_waiting(&self, target: &TargetId) -> bool {
         self.own.contains_key(target) && self.progress.outcome(target).is_none()
     }
 
-    fn give_up(&mut self, target: &TargetId, to: &Rollout) {
+    /// Leaves `target` to a newer rollout; false when it had it no more.
+    fn give_up(&mut self, target: &TargetId, to: &Rollout) -> bool {
         if self.is_waiting(target) {
             self.waiting -= 1;
         }
-        if self.own.remove(target).is_some() {
-            self.progress.give_up(target, to);
+        let had = self.own.remove(target).is_some();
+        if had {
+            self.progress.give_up(target, &to.id);
         }
+        had
     }
 }

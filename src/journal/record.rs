@@ -6,10 +6,11 @@ use super::Drifted;
 use crate::change::{ChangeMark, Digest, Intent};
 use crate::review::User;
 use crate::rollout::Outcome;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What is known of one target.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The commit whose definition it is at: its last apply, or a later commit at which it was found unchanged.
     pub commit: Option<Arc<str>>,
@@ -41,6 +42,8 @@ pub struct Record {
     /// The event with which it last changed, and the last at which it was what its definition and its dependencies' outputs make.
     pub(super) changed: u64,
     pub(super) arrived: u64,
+    /// The last event at which it was where the repository wanted it.
+    pub(super) level: u64,
     /// The newest clearance: digest of the preview, and people.
     last_cleared: Option<(Digest, Vec<User>)>,
     /// Somebody said resume since it failed.
@@ -50,7 +53,8 @@ pub struct Record {
 }
 
 /// How a target stands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Nothing of it was ever applied.
     Never,
@@ -70,14 +74,14 @@ pub enum State {
 }
 
 /// A target that a rollout did not start.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Left {
     pub why: Arc<str>,
     pub at_ms: u64,
 }
 
 /// The last drift that was found and not yet gone.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DriftNote {
     pub since_ms: u64,
     pub found: Drifted,
@@ -85,7 +89,7 @@ pub struct DriftNote {
 
 /// What was last said of every target at once, and as which event. Each concerns the records that were there then and that
 /// no event has reached since; those it makes an exception of are reached first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Marks {
     /// The event being folded.
     pub(super) now: u64,
@@ -95,7 +99,7 @@ pub(super) struct Marks {
 }
 
 /// Who ran, and for which pull request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Run {
     pub(super) by: User,
     pub(super) pull_request: Option<u64>,
@@ -125,6 +129,7 @@ impl Record {
             begun: None,
             changed: 0,
             arrived: 0,
+            level: 0,
             last_cleared: None,
             resumed: false,
             seen: marks.now,
@@ -145,7 +150,7 @@ impl Record {
         if let Some((at, commit)) = &marks.settled
             && *at > self.seen
         {
-            self.settle(commit);
+            self.settle(commit, *at);
         }
         if let Some((at, at_ms)) = marks.checked
             && at > self.seen
@@ -158,9 +163,10 @@ impl Record {
         self.seen = marks.now;
     }
 
-    pub(super) fn settle(&mut self, commit: &Arc<str>) {
+    pub(super) fn settle(&mut self, commit: &Arc<str>, at: u64) {
         if self.state == State::Applied {
             self.commit = Some(commit.clone());
+            self.level = at;
         }
     }
 

@@ -11,7 +11,8 @@ pub fn absent(section: &Node, fleet: &Fleet, strict: &mut Mistakes, warnings: &m
     let labels = labels_of(fleet);
     for rule in rules {
         let when = rule.get("when");
-        if let Some(Kind::Map(wanted)) = when.and_then(|when| when.get("labels")).map(|labels| &labels.kind) {
+        let wanted = when.and_then(|when| when.get("labels")).filter(|_| !fleet.unread.labels && !fleet.unread.stack_labels);
+        if let Some(Kind::Map(wanted)) = wanted.map(|labels| &labels.kind) {
             wanted.iter().for_each(|(key, site, values)| check_label(key, site, values, &labels, strict, warnings));
         }
         if let Some(patterns) = when.and_then(|when| when.get("stack")) {
@@ -29,7 +30,7 @@ pub fn absent(section: &Node, fleet: &Fleet, strict: &mut Mistakes, warnings: &m
 type Labels<'f> = BTreeMap<&'f str, BTreeSet<&'f str>>;
 
 fn labels_of(fleet: &Fleet) -> Labels<'_> {
-    let regions = fleet.regions.iter().flat_map(|region| &region.labels);
+    let regions = fleet.regions.iter().chain(&fleet.unread.regions).flat_map(|region| &region.labels);
     let mut labels = Labels::new();
     for (key, value) in regions.chain(fleet.stacks.iter().flat_map(|stack| &stack.labels)) {
         labels.entry(key).or_default().insert(value);

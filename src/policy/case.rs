@@ -8,7 +8,9 @@ use std::sync::Arc;
 /// One target before one rule.
 pub(super) struct Case<'a> {
     pub(super) subject: &'a Subject<'a>,
-    /// The change as a whole.
+    /// What is judged, as a whole.
+    pub(super) change: Extent,
+    /// The change as a whole: that, or what left the target behind.
     pub(super) whole: Extent,
     pub(super) now_ms: u64,
 }

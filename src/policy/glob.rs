@@ -24,7 +24,8 @@ impl Globs {
         }
         let set = builder.build();
         if let (Err(error), Some((_, node))) = (&set, texts.first()) {
-            mistakes.push(Mistake::at(&node.site, format!("these patterns are too much together: {}", error.kind())));
+            let mistake = Mistake::at(&node.site, format!("these patterns are too much together: {}", error.kind()));
+            mistakes.push(mistake.hint("write fewer or shorter ones; * stands for any characters"));
         }
         Self(set.unwrap_or_else(|_| GlobSet::empty()))
     }

@@ -69,7 +69,8 @@ impl Bench<'_> {
     }
 
     fn rule_by(&self, policy: &Policy, subject: &Subject<'_>, digest: &Digest) -> Ruling {
-        let case = Case { subject, whole: self.whole, now_ms: self.facts.now_ms };
+        let whole = self.whole.at_least(subject.past.left_by);
+        let case = Case { subject, change: self.whole, whole, now_ms: self.facts.now_ms };
         let (mut denials, mut waits, mut asks) = (Vec::new(), Vec::new(), Vec::new());
         for (name, finding) in policy.findings(&case) {
             match finding {

@@ -1,7 +1,7 @@
 //! The names that a policy may speak of: a rule about a place that does not exist would never match, and so protect nothing.
 
 use super::glob::{Globs, is_plain};
-use crate::stack::{Fleet, Mistake, Mistakes, Node, StackName, did_you_mean};
+use crate::stack::{Fleet, Mistake, Mistakes, Node, StackName, Unread, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ pub(super) struct Known<'a> {
     pub(super) regions: BTreeSet<&'a str>,
     pub(super) clouds: BTreeSet<&'a str>,
     pub(super) stacks: BTreeSet<&'a str>,
-    /// Some stack could not be read: no name of one is called unknown.
-    pub(super) lacks_stacks: bool,
+    /// Of what mistakes left unread, no name is called unknown.
+    pub(super) unread: Unread,
     /// In lower case. Empty when the fleet declares no teams: then only the host knows them.
     pub(super) teams: BTreeSet<String>,
 }
@@ -24,21 +24,21 @@ impl<'a> Known<'a> {
         Self {
             environments: fleet.regions.iter().map(|region| region.id.environment()).collect(),
             regions: fleet.regions.iter().map(|region| region.id.as_str()).collect(),
-            clouds: fleet.regions.iter().filter_map(|region| region.cloud.as_deref()).collect(),
+            clouds: fleet.regions.iter().chain(&fleet.unread.regions).filter_map(|region| region.cloud.as_deref()).collect(),
             stacks: fleet.stacks.iter().flat_map(|stack| [&stack.name, stack.definition()]).map(StackName::as_str).collect(),
-            lacks_stacks: fleet.lacks_stacks,
+            unread: fleet.unread.clone(),
             teams: team_names(&fleet.teams),
         }
     }
 
     pub(super) fn check_environment(&self, name: &str, node: &Node, mistakes: &mut Mistakes) {
-        if !self.environments.contains(name) {
+        if !self.unread.region_ids && !self.environments.contains(name) {
             unknown("environment", name, &self.environments, node, mistakes);
         }
     }
 
     pub(super) fn check_cloud(&self, name: &str, node: &Node, mistakes: &mut Mistakes) {
-        if !self.clouds.contains(name) {
+        if !self.unread.clouds && !self.clouds.contains(name) {
             unknown("cloud", name, &self.clouds, node, mistakes);
         }
     }
@@ -46,14 +46,14 @@ impl<'a> Known<'a> {
     /// A pattern of regions must match one: all of them are listed in the same file.
     pub(super) fn check_region(&self, pattern: &str, node: &Node, mistakes: &mut Mistakes) {
         let globs = Globs::read(&[(pattern, node)], &mut Mistakes::default());
-        if !self.regions.iter().any(|region| matches_region(&globs, region)) {
+        if !self.unread.region_ids && !self.regions.iter().any(|region| matches_region(&globs, region)) {
             unknown("region", pattern, &self.regions, node, mistakes);
         }
     }
 
     /// A pattern of stacks may stand for stacks to come; a plain name must exist.
     pub(super) fn check_stack(&self, pattern: &str, node: &Node, mistakes: &mut Mistakes) {
-        if !self.lacks_stacks && is_plain(pattern) && !self.stacks.contains(pattern) {
+        if !self.unread.stacks && is_plain(pattern) && !self.stacks.contains(pattern) {
             unknown("stack", pattern, &self.stacks, node, mistakes);
         }
     }

@@ -67,7 +67,8 @@ impl Policy {
             }
             Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Map(_) | Kind::Secret(_) => {
                 let what = format!("\"policy\" must be a list of rules, and this is {}", section.kind_name());
-                mistakes.push(Mistake::at(&section.site, what));
+                mistakes
+                    .push(Mistake::at(&section.site, what).hint("a list has a - before each rule, such as - rule: approvals"));
                 return Self::default();
             }
         };
@@ -94,12 +95,13 @@ impl Declared {
             return None;
         }
         let mut fields = Fields::of(node, "a policy rule", mistakes);
-        let kind = match fields.need("rule") {
-            Some(kind) => find(kind, fields.mistakes())?,
-            None => return None,
-        };
+        let kind = fields.need("rule", "rule: approvals").and_then(|kind| find(kind, fields.mistakes()));
         let name = fields.text("name").map(Arc::from);
         let when = When::read(fields.get("when"), known, fields.mistakes());
+        let Some(kind) = kind else {
+            fields.finish_open();
+            return None;
+        };
         let ask = (kind.read)(&mut fields, &node.site, known);
         fields.finish();
         Some(Self { name, when, ask: ask?, written: node.to_value() })
@@ -188,7 +190,7 @@ mod tests {
     #[test]
     fn mistakes_of_all_rules_are_told_at_once() {
         let told = mistakes(&json!([{ "rule": "deny" }, { "rule": "limit" }, { "rego": "x" }, "text"]));
-        assert_eq!(told.len(), 5, "{told:?}"); // the text is no map, and so lacks its rule too
+        assert_eq!(told.len(), 4, "{told:?}");
     }
 
     #[test]

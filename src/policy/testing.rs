@@ -168,7 +168,7 @@ pub(super) fn read(section: &Value) -> (Policy, Vec<String>) {
         environments: ["prod", "staging"].into(),
         regions: ["prod/eu-west-1", "prod/us-east-1", "staging/eu-west-1"].into(),
         clouds: ["aws", "gcp"].into(),
-        lacks_stacks: false,
+        unread: crate::stack::Unread::default(),
         stacks: ["db", "idle", "network"].into(),
         teams: ["platform".to_owned(), "sre".to_owned()].into(),
     };

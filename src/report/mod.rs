@@ -23,6 +23,6 @@ pub use json::{
     SCHEMA_ID, failure_json, forecast_json, report_json, report_json_text, schema as json_schema, schema_id, status_json,
 };
 pub use markdown::{COMMENT_BYTES, Comment, comment};
-pub use model::{Counts, Frame, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
+pub use model::{Counts, Frame, JournalHead, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
 pub use status::{RolloutLine, Status, StatusRow};
 pub use text::{Diffs, Style, forecast_text, report_text, status_text};

@@ -27,6 +27,8 @@ pub struct Report {
     pub dirty: bool,
     /// Milliseconds since 1970, given by the caller; only in the state line.
     pub at_ms: Option<u64>,
+    /// The journal's newest entry that this is told of: whoever keeps it can prove later that it was there.
+    pub journal: Option<JournalHead>,
     /// One a selected target, in the order of the fleet. Success means that every one is accounted for.
     pub rows: Vec<Row>,
     /// Why nothing was selected, when nothing was.
@@ -42,6 +44,14 @@ pub struct Report {
     pub next: Vec<Arc<str>>,
     /// What surrounds the report where it is published.
     pub frame: Frame,
+}
+
+/// The newest entry of a journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalHead {
+    pub seq: u64,
+    /// In full.
+    pub hash: Arc<str>,
 }
 
 /// What surrounds a published report: which one it continues, and where more is to be found.
@@ -145,6 +155,7 @@ impl Report {
             base: None,
             dirty: false,
             at_ms: None,
+            journal: None,
             rows: Vec::new(),
             nothing: None,
             fold: Fold::default(),
@@ -166,6 +177,12 @@ impl Report {
             }
         }
         counts
+    }
+}
+
+impl std::fmt::Display for JournalHead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "journal head {}:{}", self.seq, self.hash)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reports and statuses of every situation, for tests of every form.
 
-use super::{Frame, Note, Report, RolloutLine, Row, RowState, Status, StatusRow, Told, VerdictLine, WaveLine};
+use super::{Frame, JournalHead, Note, Report, RolloutLine, Row, RowState, Status, StatusRow, Told, VerdictLine, WaveLine};
 use crate::change::{Action, Change, Detail, Digest, Hunk, Intent, Line, Names, Preview, Sign, TextDiff, fold};
 use crate::drift::{Class, Drift, Finding};
 use crate::stack::TargetId;
@@ -16,6 +16,10 @@ pub(super) const HOSTILE: &str = "```\n````\n</details></summary><img src=x oner
 
 pub(super) fn id(target: &str) -> TargetId {
     target.parse().expect("a good name")
+}
+
+pub(super) fn journal() -> JournalHead {
+    JournalHead { seq: 1_234, hash: Digest::of_bytes(b"head").as_str().into() }
 }
 
 /// A change of a document: lines with their sign in front.
@@ -98,6 +102,7 @@ pub(super) fn report(told: Told, rows: Vec<Row>) -> Report {
         head: Some(HEAD.into()),
         base: Some(BASE.into()),
         at_ms: Some(AT_MS),
+        journal: Some(journal()),
         fold: fold(&previews, &names),
         rows,
         frame: Frame { branch: Some("main".into()), ..Frame::default() },
@@ -428,6 +433,7 @@ pub(super) fn status() -> Status {
     Status {
         head: Some(HEAD.into()),
         at_ms: AT_MS,
+        journal: Some(journal()),
         rows,
         rollouts: vec![
             RolloutLine {

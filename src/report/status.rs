@@ -9,6 +9,8 @@ pub struct Status {
     /// Head of the default branch, in full.
     pub head: Option<Arc<str>>,
     pub at_ms: u64,
+    /// The journal's newest entry.
+    pub journal: Option<super::JournalHead>,
     /// In the order of the fleet.
     pub rows: Vec<StatusRow>,
     /// Open and stopped rollouts, oldest first.

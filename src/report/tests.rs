@@ -66,6 +66,7 @@ fn a_preview_in_a_terminal() {
 3 of 4 regions will change · 1 waiting
 4 targets (1 stack, 4 regions): 3 change, 1 unchanged · 3 to update
 Previewed 4be1d70 on main c01fa22 · 2026-11-02 14:02 UTC · 4 of 4 targets
+journal head 1234:9f2e6d33a3717ee826353a404ba4618d1aeeb6879ad7936bce8ed5f46814924d
 Gate closed: 1 waiting
   cleared, 2 targets: 2 of 2 approvals: alice (platform), bob (sre)
 
@@ -182,7 +183,7 @@ Applied 4be1d70 on main c01fa22 · 2026-11-02 14:02 UTC · 4 of 4 targets
 
 - `isobar resume`
 
-<sub>isobar VERSION</sub>
+<sub>isobar VERSION · journal head 1234:9f2e6d33a3717ee826353a404ba4618d1aeeb6879ad7936bce8ed5f46814924d</sub>
 ";
     assert_eq!(body(&situation("stopped")), expected);
 }

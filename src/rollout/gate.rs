@@ -73,7 +73,7 @@ fn http(url: &str, timeout_secs: Option<u64>, node: &Node, mistakes: &mut Mistak
 
 fn command(argv: &[Node], timeout_secs: Option<u64>, node: &Node, mistakes: &mut Mistakes) -> Option<Gate> {
     if argv.is_empty() {
-        mistakes.push(Mistake::at(&node.site, "a gate's command needs a program"));
+        mistakes.push(Mistake::at(&node.site, "a gate's command needs a program").hint("such as command: [./smoke.sh, prod]"));
         return None;
     }
     let mut words = Vec::new();

@@ -38,7 +38,7 @@ pub(super) fn read_share(node: &Node, key: &str, min: usize, mistakes: &mut Mist
     });
     if share.is_none() {
         let what = format!("{key:?} must be a whole number, at least {min}, or a share such as \"25%\"");
-        mistakes.push(Mistake::at(&node.site, what));
+        mistakes.push(Mistake::at(&node.site, what).hint(format!("such as {key}: {}, or {key}: \"25%\"", min.max(2))));
     }
     share
 }

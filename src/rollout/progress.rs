@@ -142,10 +142,10 @@ impl Progress {
         }
     }
 
-    /// Leaves `target` to a newer rollout, for good.
-    pub fn give_up(&mut self, target: &TargetId, to: &Rollout) {
+    /// Leaves `target` to the newer rollout `to`, for good.
+    pub fn give_up(&mut self, target: &TargetId, to: &str) {
         if let Some(slot) = self.slot(target) {
-            self.leave(slot, &format!("rollout {} took it over", to.id).into());
+            self.leave(slot, &format!("rollout {to} took it over").into());
         }
     }
 

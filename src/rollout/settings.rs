@@ -58,11 +58,12 @@ impl Settings {
     /// Reads the fleet's `rollout` section; an environment it does not name is `instant`. Every mistake at once: unknown
     /// environments and profiles, circles in `after`, waves that match no region, regions in no wave.
     pub fn read(fleet: &Fleet, mistakes: &mut Mistakes) -> Self {
-        Self::of(&fleet.regions, fleet.rollout.as_ref(), mistakes)
+        Self::of(&fleet.regions, fleet.unread.region_ids, fleet.rollout.as_ref(), mistakes)
     }
 
-    pub(super) fn of(regions: &[Arc<Region>], section: Option<&Node>, mistakes: &mut Mistakes) -> Self {
-        let mut reader = Reader { regions, environments: environments(regions), mistakes };
+    /// Like [`Settings::read`]. Where some region `is_unread`, no environment is unknown.
+    pub(super) fn of(regions: &[Arc<Region>], is_unread: bool, section: Option<&Node>, mistakes: &mut Mistakes) -> Self {
+        let mut reader = Reader { regions, is_unread, environments: environments(regions), mistakes };
         let paces = section.map(|section| reader.paces(section)).unwrap_or_default();
         let order = in_order(&reader.environments, &paces);
         Self { order, paces }
@@ -103,6 +104,7 @@ impl WaveSettings {
 /// Reads the section against the regions of the fleet.
 struct Reader<'a> {
     regions: &'a [Arc<Region>],
+    is_unread: bool,
     environments: Vec<Arc<str>>,
     mistakes: &'a mut Mistakes,
 }
@@ -120,7 +122,7 @@ impl Reader<'_> {
         };
         let mut paces = BTreeMap::new();
         for (name, site, node) in entries {
-            if !self.environments.contains(name) {
+            if !self.is_unread && !self.environments.contains(name) {
                 let hint = did_you_mean(name, self.environments.iter().map(|name| &**name))
                     .unwrap_or_else(|| format!("the fleet's regions are in {}", self.environments.join(", ")));
                 self.mistakes.push(Mistake::at(site, format!("unknown environment {name:?} in \"rollout\"")).hint(hint));
@@ -178,6 +180,7 @@ impl Reader<'_> {
 
     fn known(&mut self, name: &str, node: &Node) -> Option<Arc<str>> {
         let found = self.environments.iter().find(|environment| &***environment == name).cloned();
+        let found = found.or_else(|| self.is_unread.then(|| name.into()));
         if found.is_none() {
             let hint = did_you_mean(name, self.environments.iter().map(|name| &**name))
                 .unwrap_or_else(|| format!("the fleet's regions are in {}", self.environments.join(", ")));
@@ -192,7 +195,7 @@ impl Reader<'_> {
         }
         let Kind::List(items) = &node.kind else {
             let what = format!("\"waves\" must be \"auto\" or a list of waves, and this is {}", node.kind_name());
-            self.mistakes.push(Mistake::at(&node.site, what));
+            self.mistakes.push(Mistake::at(&node.site, what).hint("such as waves: [{ name: canary, regions: [eu-*] }]"));
             return None;
         };
         let before = self.mistakes.len();
@@ -206,8 +209,8 @@ impl Reader<'_> {
     fn wave(&mut self, environment: &str, node: &Node) -> Option<WaveSettings> {
         let mut own = Mistakes::default();
         let mut fields = Fields::of(node, "a wave", &mut own);
-        let name = fields.need("name").and_then(|_| fields.text("name"));
-        let regions = fields.need("regions").and_then(|_| fields.texts("regions"));
+        let name = fields.need("name", "name: canary").and_then(|_| fields.text("name"));
+        let regions = fields.need("regions", "regions: [eu-*]").and_then(|_| fields.texts("regions"));
         let limits = limits(&mut fields);
         fields.finish();
 
@@ -226,10 +229,10 @@ impl Reader<'_> {
         let name = &wave.name;
         if !is_plain(name) {
             let what = format!("a wave's name must be 1 to 63 letters, digits, spaces, - and _, and this is {name:?}");
-            self.mistakes.push(Mistake::at(&node.site, what));
+            self.mistakes.push(Mistake::at(&node.site, what).hint("such as name: canary"));
         }
         let here = |region: &&Arc<Region>| region.id.environment() == environment;
-        if !self.regions.iter().filter(here).any(|region| wave.matches(&region.id)) {
+        if !self.is_unread && !self.regions.iter().filter(here).any(|region| wave.matches(&region.id)) {
             let names: Vec<_> = self.regions.iter().filter(here).map(|region| region.id.name()).collect();
             let what = format!("wave {name:?} matches no region of {environment}");
             self.mistakes.push(Mistake::at(&node.site, what).hint(format!("its regions are {}", names.join(", "))));
@@ -240,7 +243,8 @@ impl Reader<'_> {
         match GlobBuilder::new(text).literal_separator(false).build() {
             Ok(glob) => Some(glob),
             Err(error) => {
-                self.mistakes.push(Mistake::at(&node.site, format!("{text:?} is no pattern of regions: {}", error.kind())));
+                let mistake = Mistake::at(&node.site, format!("{text:?} is no pattern of regions: {}", error.kind()));
+                self.mistakes.push(mistake.hint("patterns know *, ?, [abc] and {one,other}"));
                 None
             }
         }
@@ -327,7 +331,7 @@ mod tests {
 
     fn read(text: &str) -> (Settings, Vec<String>) {
         let mut mistakes = Mistakes::default();
-        let settings = Settings::of(&regions(&FLEET), Some(&node(text)), &mut mistakes);
+        let settings = Settings::of(&regions(&FLEET), false, Some(&node(text)), &mut mistakes);
         (settings, mistakes.iter().map(ToString::to_string).collect())
     }
 
@@ -351,7 +355,7 @@ mod tests {
     fn environments_come_after_those_they_name_and_else_as_in_the_file() {
         let (settings, _) = read("staging: { after: prod }");
         assert_eq!(settings.order, ["prod".into(), "staging".into()]);
-        let nothing = Settings::of(&regions(&FLEET), None, &mut Mistakes::default());
+        let nothing = Settings::of(&regions(&FLEET), false, None, &mut Mistakes::default());
         assert_eq!(nothing.order, ["staging".into(), "prod".into()]);
     }
 
@@ -372,7 +376,7 @@ mod tests {
             &[
                 "isobar.yaml:1:1: unknown environment \"prd\" in \"rollout\"\n  hint: did you mean \"prod\"?",
                 "isobar.yaml:2:1: unknown rollout profile \"standrd\"\n  hint: did you mean \"standard\"?",
-                "isobar.yaml:6:1: \"max_parallel\" must be a whole number, at least 1, or a share such as \"25%\"",
+                "isobar.yaml:6:1: \"max_parallel\" must be a whole number, at least 1, or a share such as \"25%\"\n  hint: such as max_parallel: 2, or max_parallel: \"25%\"",
                 "isobar.yaml:5:1: \"bake\" must be a duration of at most a year\n  hint: write 90s, 15m, 12h or 2d",
                 "isobar.yaml:4:1: unknown key \"aftr\" in the rollout of prod\n  hint: did you mean \"after\"?",
             ],

@@ -129,6 +129,7 @@ fn job(target: &TargetId, _: &Known) -> Result<Job, Unseen> {
         vars: Vars(None),
         engine: "doll".into(),
         section: section.clone(),
+        unread: Default::default(),
     };
     let region = Region { id: target.region.clone(), cloud: None, labels: BTreeMap::new(), weight: 1, vars: Vars(None), site };
     let resolved = Resolved {

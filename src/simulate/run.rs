@@ -216,6 +216,7 @@ impl Holding<'_> {
                         changes: clearance.changes().to_vec(),
                         by: clearance.by().to_vec(),
                         why: clearance.why().into(),
+                        authority: None, // the one policy of the play
                     });
                     ready.insert(target, Ready { preview, commit: commit.clone() });
                     clearances.push(clearance);
@@ -261,6 +262,7 @@ impl Holding<'_> {
                     shown,
                     spent: BTreeSet::new(),
                     promise: None,
+                    left_by: history.left_by(&preview.target),
                 },
             }
         });

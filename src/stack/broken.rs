@@ -1,7 +1,7 @@
 //! Broken definitions: what is told of each case in `fixtures/broken.txt`, and that no input whatsoever makes the reader
 //! panic.
 
-use super::{BlobId, Fleet, Leaf, Listing, Mode, Source};
+use super::{BlobId, Fleet, Leaf, Listing, Mistakes, Mode, Source};
 use std::collections::BTreeMap;
 
 const CASES: &str = include_str!("../../fixtures/broken.txt");
@@ -33,7 +33,7 @@ fn cases() -> Vec<Case<'static>> {
     cases
 }
 
-fn told_of<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
+fn mistakes_of<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Mistakes {
     let source = |(path, bytes): (&str, &[u8])| {
         let mode = if bytes.starts_with(b"-> ") { Mode::Symlink } else { Mode::File };
         Source { path: path.into(), mode, bytes: bytes.into() }
@@ -41,11 +41,14 @@ fn told_of<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
     let sources: Vec<_> = files.into_iter().map(source).collect();
     let leaf = |source: &Source| Leaf { path: source.path.clone(), mode: source.mode, id: BlobId("0".into()) };
     let listing = Listing::new(sources.iter().map(leaf).collect());
-    let mistakes = match Fleet::read(&sources, &listing) {
+    match Fleet::read(&sources, &listing) {
         Ok(fleet) => fleet.strict,
         Err(mistakes) => mistakes,
-    };
-    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn told_of<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
+    mistakes_of(files).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -53,6 +56,17 @@ fn every_mistake_is_told_with_its_line_and_what_to_do() {
     for case in cases() {
         let told = told_of(case.files.iter().map(|(path, text)| (*path, text.as_bytes())));
         assert_eq!(told, case.told, "{}:\n{told}\n", case.name);
+    }
+}
+
+#[test]
+fn every_mistake_has_its_line_and_a_hint() {
+    for case in cases() {
+        for mistake in mistakes_of(case.files.iter().map(|(path, text)| (*path, text.as_bytes()))).iter() {
+            assert!(mistake.hint.as_ref().is_some_and(|hint| !hint.is_empty()), "{}: {mistake}", case.name);
+            let is_empty = mistake.site.as_ref().is_none_or(|site| case.files[&*site.path].is_empty());
+            assert!(mistake.line.is_some() != is_empty, "{}: {mistake}", case.name);
+        }
     }
 }
 

@@ -28,7 +28,7 @@ fn fill_text(node: &Node, text: &str, lookup: &dyn Fn(&Reference) -> Result<Valu
         return match lookup(reference) {
             Ok(value) => Node::from_value(&value, &reference.site),
             Err(why) => {
-                mistakes.push(Mistake::at(&reference.site, why));
+                mistakes.push(unfilled(reference, why));
                 node.clone()
             }
         };
@@ -37,9 +37,12 @@ fn fill_text(node: &Node, text: &str, lookup: &dyn Fn(&Reference) -> Result<Valu
     for piece in &pieces {
         match piece {
             Piece::Text(text) => filled.push_str(text),
-            Piece::Reference(reference) => match lookup(reference).and_then(|value| as_part(&reference.to, value)) {
-                Ok(part) => filled.push_str(&part),
-                Err(why) => mistakes.push(Mistake::at(&reference.site, why)),
+            Piece::Reference(reference) => match lookup(reference).map(|value| as_part(&reference.to, value)) {
+                Ok(Ok(part)) => filled.push_str(&part),
+                Ok(Err(what)) => {
+                    mistakes.push(Mistake::at(&reference.site, what).hint("write the expression alone, or name a value in it"))
+                }
+                Err(why) => mistakes.push(unfilled(reference, why)),
             },
         }
     }
@@ -57,6 +60,17 @@ fn as_part(to: &To, value: Value) -> Result<String, String> {
         Value::Object(_) => "a map",
     };
     Err(format!("{to} is {what} and can't be part of a longer text"))
+}
+
+/// What can't be filled in is most often a value that one of several regions lacks.
+fn unfilled(reference: &Reference, why: String) -> Mistake {
+    let hint = match &reference.to {
+        To::Region(_) => "set it for each region where the stack runs, in isobar.yaml, or name fewer regions in where",
+        To::Vars(_) => "set it in a layer that all regions of the stack share, such as vars of the stack, or name fewer in where",
+        To::Output { .. } => "run both in the same regions, or name another one as stacks[\"base@prod/eu\"].outputs",
+        To::StackName | To::InstanceName | To::Input(_) => "look at what the input is made of",
+    };
+    Mistake::at(&reference.site, why).hint(hint)
 }
 
 /// Returns every reference in `node`, in the order of the file. Expressions that can't be read are left out: they were
@@ -208,7 +222,7 @@ mod tests {
     fn a_list_inside_a_longer_text_is_a_mistake_at_its_place() {
         assert_eq!(
             filled("a ${{ vars.list }}"),
-            Err("a.yaml:3:7: vars.list is a list and can't be part of a longer text".into())
+            Err("a.yaml:3:7: vars.list is a list and can't be part of a longer text\n  hint: write the expression alone, or name a value in it".into())
         );
     }
 

@@ -1,12 +1,12 @@
 //! The fleet: every region, stack and target of one commit.
 
-use super::definition::{self, Draft};
+use super::draft::{self, Draft};
 use super::fleet_file::{self, FleetFile};
 use super::{
     JournalPlace, Kind, Leaf, Listing, Mistake, Mistakes, Mode, Node, OutputFrom, Region, RegionId, Site, Source, Stack,
     StackName, TargetId,
 };
-use super::{Vars, check, instance};
+use super::{Unread, Vars, check, instance};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -31,8 +31,8 @@ pub struct Fleet {
     /// Mistakes with which a fleet can still be read. Only one that is about to be applied must be free of them: whoever judges it
     /// reads older ones too, and those can't be mended any more.
     pub strict: Mistakes,
-    /// Some stack could not be read: an unknown name may be one of those.
-    pub lacks_stacks: bool,
+    /// What mistakes left unread; nothing in a fleet without mistakes.
+    pub unread: Unread,
     /// Stack by stack (by name), region by region (in the order of the fleet file).
     targets: Vec<Target>,
     region_at: BTreeMap<RegionId, usize>,
@@ -62,36 +62,44 @@ impl Fleet {
     /// Returns every mistake of every file at once.
     pub fn read(definitions: &[Source], listing: &Listing) -> Result<Fleet, Mistakes> {
         let text_of = |path: &str| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes);
-        match Self::read_as_far(definitions, listing) {
-            (Some(mut fleet), mistakes) if mistakes.is_empty() => {
-                fleet.strict.quote(text_of);
-                Ok(fleet)
-            }
-            (fleet, mut mistakes) => {
-                mistakes.extend(fleet.into_iter().flat_map(|fleet| fleet.strict));
-                mistakes.quote(text_of);
-                Err(mistakes)
-            }
+        let (mut fleet, mut mistakes) = Self::read_as_far(definitions, listing);
+        if mistakes.is_empty() {
+            fleet.strict.quote(text_of);
+            return Ok(fleet);
         }
+        mistakes.extend(fleet.strict);
+        mistakes.quote(text_of);
+        Err(mistakes)
     }
 
     /// Like [`Fleet::read`], and returns what could be read in spite of mistakes: to find the others, and for nothing else.
     /// The mistakes have no lines yet.
-    pub fn read_as_far(definitions: &[Source], listing: &Listing) -> (Option<Fleet>, Mistakes) {
+    pub fn read_as_far(definitions: &[Source], listing: &Listing) -> (Fleet, Mistakes) {
         let mut mistakes = Mistakes::default();
-        let file = read_fleet_file(definitions, listing, &mut mistakes);
-        let (drafts, unread) = read_stacks(definitions, listing, &mut mistakes);
-        // Without the regions nothing more can be said of the stacks.
-        let fleet = file.map(|file| {
-            let stacks = check::stacks(&file, drafts, &unread, &mut mistakes);
-            Self { lacks_stacks: !unread.is_empty(), ..Self::of(file, stacks) }
-        });
+        let file = read_fleet_file(definitions, listing, &mut mistakes).unwrap_or_else(FleetFile::unread);
+        let (drafts, dirs) = read_stacks(definitions, listing, &mut mistakes);
+        let stacks = check::stacks(&file, drafts, &dirs, &mut mistakes);
+        let mut fleet = Self::of(file, stacks);
+        let of_stacks: Vec<_> = fleet.stacks.iter().map(|stack| stack.unread).collect();
+        fleet.unread.stacks = !dirs.is_empty() || of_stacks.iter().any(|unread| unread.name || unread.instances);
+        fleet.unread.stack_labels = fleet.unread.stacks || of_stacks.iter().any(|unread| unread.labels);
         (fleet, mistakes)
     }
 
     fn of(file: FleetFile, stacks: Vec<Arc<Stack>>) -> Self {
-        let FleetFile { regions, vars, environment_vars, cloud_vars, teams, first_apply, policy, rollout, journal, strict } =
-            file;
+        let FleetFile {
+            regions,
+            vars,
+            environment_vars,
+            cloud_vars,
+            teams,
+            first_apply,
+            policy,
+            rollout,
+            journal,
+            strict,
+            unread,
+        } = file;
         let region_at: BTreeMap<RegionId, usize> =
             regions.iter().enumerate().map(|(at, region)| (region.id.clone(), at)).collect();
         let mut targets = Vec::new();
@@ -115,7 +123,7 @@ impl Fleet {
             rollout,
             journal,
             strict,
-            lacks_stacks: false,
+            unread,
             targets,
             region_at,
             target_at,
@@ -179,25 +187,15 @@ fn read_fleet_file(definitions: &[Source], listing: &Listing, mistakes: &mut Mis
         mistakes.push(Mistake::at(&node.site, "the file is empty").hint("`isobar init` shows what belongs in it"));
         return None;
     }
-    let file = fleet_file::read(&node, mistakes);
-    // A region that could not be read would make every stack that names it look wrong.
-    let declared = match node.get("regions").map(|node| &node.kind) {
-        Some(Kind::Map(entries)) => entries.len(),
-        _ => 0,
-    };
-    if declared == 0 || declared != file.regions.len() {
-        mistakes.extend(file.strict);
-        return None;
-    }
-    Some(file)
+    Some(fleet_file::read(&node, mistakes))
 }
 
 /// Reads every stack's own file; beside the drafts, the directories whose file could not be read.
 fn read_stacks<'a>(definitions: &'a [Source], listing: &'a Listing, mistakes: &mut Mistakes) -> (Vec<Draft>, BTreeSet<&'a str>) {
     let (mut drafts, mut unread) = (Vec::new(), BTreeSet::new());
     for source in definitions {
-        let Some(dir) = definition::dir_of(&source.path) else { continue };
-        let draft = parse(source, mistakes).and_then(|node| definition::read(dir, &node, mistakes));
+        let Some(dir) = draft::dir_of(&source.path) else { continue };
+        let draft = parse(source, mistakes).and_then(|node| draft::read(dir, &node, mistakes));
         let stacks = draft.map(|draft| instance::stacks_of(draft, mistakes)).unwrap_or_default();
         if stacks.is_empty() {
             unread.insert(dir);
@@ -206,7 +204,7 @@ fn read_stacks<'a>(definitions: &'a [Source], listing: &'a Listing, mistakes: &m
     }
     let is_given = |leaf: &Leaf| definitions.iter().any(|source| source.path == leaf.path);
     for leaf in listing.leaves().iter().filter(|leaf| leaf.mode == Mode::Symlink) {
-        let dir = definition::dir_of(&leaf.path);
+        let dir = draft::dir_of(&leaf.path);
         if (dir.is_some() || &*leaf.path == fleet_file::PATH) && !is_given(leaf) {
             mistakes.push(symlink(&leaf.path));
             unread.extend(dir);

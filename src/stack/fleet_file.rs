@@ -1,6 +1,8 @@
 //! `isobar.yaml`, read: regions, layers of vars, teams; policy and rollout are kept unread.
 
 use super::expression::check_expressions;
+use super::node::A_MAP;
+use super::unread::{Unread, is_no_map};
 use super::{Fields, FirstApply, JournalPlace, Kind, Mistake, Mistakes, Node, Region, RegionId, Site, Vars, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,27 +27,37 @@ pub(super) struct FleetFile {
     pub(super) journal: Option<(Arc<str>, Site)>,
     /// See [`super::Fleet::strict`].
     pub(super) strict: Mistakes,
+    pub(super) unread: Unread,
+}
+
+impl FleetFile {
+    /// Stands for a fleet file that can't be read at all.
+    pub(super) fn unread() -> Self {
+        Self { unread: Unread::all(), ..Self::default() }
+    }
 }
 
 /// Reads the fleet file.
 pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> FleetFile {
     if !matches!(node.kind, Kind::Map(_)) {
-        mistakes.push(Mistake::at(&node.site, format!("the fleet must be a map, and this is {}", node.kind_name())));
-        return FleetFile::default();
+        let mistake = Mistake::at(&node.site, format!("the fleet must be a map, and this is {}", node.kind_name()));
+        mistakes.push(mistake.hint(A_MAP));
+        return FleetFile::unread();
     }
     let mut fields = Fields::of(node, "the fleet", mistakes);
     version(&mut fields);
-    fields.need_such_as("regions", "regions: {prod/eu-west-1: {cloud: aws}}");
-    let regions: Vec<_> = entries(&mut fields, "regions").iter().filter_map(|entry| region(entry, fields.mistakes())).collect();
-    if let Some(site) = fields.key_site("regions").filter(|_| entries(&mut fields, "regions").is_empty()) {
-        fields.mistakes().push(Mistake::at(site, "the fleet has no region").hint("such as prod/eu-west-1: {cloud: aws}"));
-    }
+    fields.need("regions", "regions: {prod/eu-west-1: {cloud: aws}}");
+    let mut unread = Unread::default();
+    let regions = regions(&mut fields, &mut unread);
     let mut strict = Mistakes::default();
-    let environment_of = |region: &Arc<Region>| Some(Arc::from(region.id.environment()));
-    let file = FleetFile {
+    let environments = regions.iter().map(|region| Arc::from(region.id.environment())).collect();
+    let environments = (!unread.region_ids).then_some(environments);
+    let clouds = regions.iter().chain(&unread.regions).filter_map(|region| region.cloud.clone()).collect();
+    let clouds = (!unread.clouds).then_some(clouds);
+    let mut file = FleetFile {
         vars: vars(fields.get("vars"), fields.mistakes()),
-        environment_vars: layers(&mut fields, "environments", "an environment", regions.iter().filter_map(environment_of)),
-        cloud_vars: layers(&mut fields, "clouds", "a cloud", regions.iter().filter_map(|region| region.cloud.clone())),
+        environment_vars: layers(&mut fields, "environments", "an environment", environments, &mut unread),
+        cloud_vars: layers(&mut fields, "clouds", "a cloud", clouds, &mut unread),
         teams: teams(&mut fields, &mut strict),
         first_apply: first_apply(&mut fields),
         policy: fields.get("policy").cloned(),
@@ -53,8 +65,12 @@ pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> FleetFile {
         journal: journal(&mut fields, &mut strict),
         regions,
         strict,
+        unread,
     };
-    fields.finish();
+    file.unread.vars |= is_no_map(fields.get("vars"));
+    for key in fields.finish() {
+        file.unread.vars |= ["vars", "environments", "clouds"].contains(&key);
+    }
     file
 }
 
@@ -65,51 +81,79 @@ fn entries<'a>(fields: &mut Fields<'a>, key: &'static str) -> &'a [Entry] {
 }
 
 fn version(fields: &mut Fields<'_>) {
-    let Some(node) = fields.need_such_as("version", "version: 1") else { return };
+    let Some(node) = fields.need("version", "version: 1") else { return };
     if node.kind != Kind::Number(VERSION.into()) {
         let mistake = Mistake::at(&node.site, format!("\"version\" must be {VERSION}"));
         fields.mistakes().push(mistake.hint("another version of the file needs another version of isobar"));
     }
 }
 
-fn region((id, site, node): &Entry, mistakes: &mut Mistakes) -> Option<Arc<Region>> {
+/// Returns the regions whose ids could be read; the others go to what is `unread`.
+fn regions(fields: &mut Fields<'_>, unread: &mut Unread) -> Vec<Arc<Region>> {
+    let (entries, mut regions) = (entries(fields, "regions"), Vec::new());
+    for entry in entries {
+        regions.extend(region(entry, unread, fields.mistakes()).map(Arc::new));
+    }
+    if entries.is_empty() {
+        let site = fields.key_site("regions").filter(|_| !is_no_map(fields.get("regions")));
+        let mistake = |site| Mistake::at(site, "the fleet has no region").hint("such as prod/eu-west-1: {cloud: aws}");
+        fields.mistakes().extend(site.map(mistake));
+        *unread = Unread::all();
+    }
+    regions
+}
+
+fn region((id, site, node): &Entry, unread: &mut Unread, mistakes: &mut Mistakes) -> Option<Region> {
     let parsed = id.parse::<RegionId>();
     let mut fields = Fields::of(node, "a region", mistakes);
+    let told = |fields: &mut Fields<'_>| fields.mistakes().len();
+    let before = told(&mut fields);
     let cloud = fields.text("cloud").map(Arc::from);
+    unread.clouds |= told(&mut fields) > before || is_no_map(Some(node));
+    let before = told(&mut fields);
     let labels = fields.labels("labels");
+    unread.labels |= told(&mut fields) > before || is_no_map(Some(node));
     let weight = fields.count("weight", 1).map_or(1, |weight| u32::try_from(weight).unwrap_or(u32::MAX));
     let vars = vars(fields.get("vars"), fields.mistakes());
-    fields.finish();
+    let meant = fields.finish();
+    unread.clouds |= meant.contains(&"cloud");
+    unread.labels |= meant.contains(&"labels");
+    unread.region_vars |= meant.contains(&"vars") || is_no_map(Some(node)) || is_no_map(node.get("vars"));
+    unread.vars |= unread.region_vars;
     match parsed {
-        Ok(id) => Some(Arc::new(Region { id, cloud, labels, weight, vars, site: site.clone() })),
+        Ok(id) => Some(Region { id, cloud, labels, weight, vars, site: site.clone() }),
         Err(why) => {
             let mistake = Mistake::at(site, format!("bad region id: {why}"));
             mistakes.push(mistake.hint("a region is environment/name or environment/name/cell, such as prod/eu-west-1"));
+            let id = RegionId::unread(id);
+            unread.regions.push(Arc::new(Region { id, cloud, labels, weight, vars, site: site.clone() }));
+            unread.region_ids = true;
             None
         }
     }
 }
 
-/// Reads the vars of named layers; a name that no region has is a mistake.
+/// Reads the vars of named layers; a name that is not `known` is a mistake, unless nobody knows them all.
 fn layers(
     fields: &mut Fields<'_>,
     key: &'static str,
     what: &str,
-    known: impl Iterator<Item = Arc<str>>,
+    known: Option<BTreeSet<Arc<str>>>,
+    unread: &mut Unread,
 ) -> BTreeMap<Arc<str>, Vars> {
-    let known: BTreeSet<Arc<str>> = known.collect();
     let mut layers = BTreeMap::new();
     for (name, site, node) in entries(fields, key) {
-        if !known.contains(name) {
+        if let Some(known) = known.as_ref().filter(|known| !known.contains(name)) {
             let near = did_you_mean(name, known.iter().map(|known| &**known));
             let hint = near.unwrap_or_else(|| "remove it, or add the region first".into());
             fields.mistakes().push(Mistake::at(site, format!("no region is in {name:?}")).hint(hint));
         }
         let mut layer = Fields::of(node, what, fields.mistakes());
         let vars = vars(layer.get("vars"), layer.mistakes());
-        layer.finish();
+        unread.vars |= layer.finish().contains(&"vars") || is_no_map(Some(node)) || is_no_map(node.get("vars"));
         layers.insert(name.clone(), vars);
     }
+    unread.vars |= is_no_map(fields.get(key));
     layers
 }
 
@@ -120,7 +164,8 @@ pub(super) fn vars(node: Option<&Node>, mistakes: &mut Mistakes) -> Vars {
         Kind::Null => return Vars::default(),
         Kind::Map(_) => {}
         Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) | Kind::Secret(_) => {
-            mistakes.push(Mistake::at(&node.site, format!("\"vars\" must be a map, and this is {}", node.kind_name())));
+            let mistake = Mistake::at(&node.site, format!("\"vars\" must be a map, and this is {}", node.kind_name()));
+            mistakes.push(mistake.hint(A_MAP));
             return Vars(Some(node.clone())); // nobody knows what it was to hold: see `check`
         }
     }

@@ -61,6 +61,30 @@ impl Graph {
         order
     }
 
+    /// Returns the graph of `targets` and everything that they wait for, directly or through others.
+    pub fn below<'a>(&self, targets: impl IntoIterator<Item = &'a TargetId>) -> Self {
+        let mut queue: Vec<_> = targets.into_iter().filter(|target| self.index.contains_key(target)).collect();
+        let mut kept = BTreeSet::new();
+        while let Some(target) = queue.pop() {
+            if kept.insert(target.clone()) {
+                queue.extend(self.index.get_key_value(target).into_iter().flat_map(|(_, at)| &self.dependencies[*at]));
+            }
+        }
+        let targets: Vec<_> = self.targets.iter().filter(|target| kept.contains(target)).cloned().collect();
+        let dependents = |target: &TargetId| self.dependents(target).iter().filter(|one| kept.contains(one)).cloned().collect();
+        Self {
+            index: targets.iter().cloned().zip(0..).collect(),
+            dependencies: targets.iter().map(|target| self.dependencies(target).to_vec()).collect(),
+            dependents: targets.iter().map(dependents).collect(),
+            targets,
+        }
+    }
+
+    /// Returns every target, in the order of the fleet.
+    pub fn targets(&self) -> &[TargetId] {
+        &self.targets
+    }
+
     /// Returns `targets` and everything that waits for them, directly or through others.
     pub fn closure_dependents<'a>(&self, targets: impl IntoIterator<Item = &'a TargetId>) -> BTreeSet<TargetId> {
         let mut queue: Vec<_> = targets.into_iter().cloned().collect();
@@ -125,6 +149,14 @@ mod tests {
         let us: Vec<_> = order.iter().filter(|id| id.ends_with("prod/us")).collect();
         assert_eq!(us, ["base@prod/us", "network@prod/us", "api@prod/us", "web@prod/us"]);
         assert_eq!(order.len(), 13);
+    }
+
+    #[test]
+    fn what_is_below_a_target_is_what_it_waits_for_and_nothing_else() {
+        let below = graph().below([&id("network@prod/us"), &id("unknown@prod/us")]);
+        assert_eq!(texts(below.targets()), ["base@prod/us", "dns@prod/eu", "network@prod/us"]);
+        assert_eq!(texts(below.order()), ["base@prod/us", "dns@prod/eu", "network@prod/us"]);
+        assert_eq!(texts(below.dependents(&id("base@prod/us"))), ["network@prod/us"]);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Instances: one definition that stands for several stacks, such as one a tenant. Knows what an instance may say of its own,
 //! not which other definitions there are.
 
-use super::definition::{self, Draft, Instance};
+use super::draft::{self, Draft};
 use super::fleet_file::vars;
 use super::place::Where;
-use super::{Fields, Kind, Mistake, Mistakes, Node, Site, Stack, StackName, Vars};
+use super::unread::is_no_map;
+use super::{Fields, Instance, Kind, Mistake, Mistakes, Node, Site, Stack, StackName, Vars};
 use std::sync::Arc;
 
 /// Instances of one definition at most; with ten regions that is as many targets as a whole fleet is meant to have.
@@ -15,72 +16,91 @@ const VALUES_MAX: usize = 1_000_000;
 
 /// One entry of `instances`, read.
 struct Entry {
-    /// A name of one part.
+    /// A name of one part, or what was written for one.
     name: StackName,
     site: Site,
     vars: Vars,
-    /// `None` after a mistake in its `where`.
-    narrowed: Option<Vec<Where>>,
+    narrowed: Option<Where>,
     was: Vec<(StackName, Site)>,
+    /// Its name could not be read.
+    is_nameless: bool,
+    /// A mistake leaves open which regions it narrows its stack to.
+    is_open: bool,
+    /// A mistake leaves open which vars it sets.
+    lacks_vars: bool,
 }
 
-/// Makes the stacks of one definition: one an instance, or itself where it declares none.
+/// Makes the stacks of one definition: one an instance, or itself where it declares none or none that can be read.
 pub(super) fn stacks_of(mut draft: Draft, mistakes: &mut Mistakes) -> Vec<Draft> {
     let Some(node) = draft.instances.take() else { return vec![draft] };
+    let entries = entries(&node, draft.shared, mistakes);
+    if entries.is_empty() {
+        draft.stack.unread.instances = true;
+        return vec![draft];
+    }
+    entries.iter().map(|entry| stack_of(&draft, read(entry, &draft.stack.name, mistakes))).collect()
+}
+
+/// Returns what `instances` holds; nothing after a mistake. Each shares `shared` values with the others.
+fn entries<'a>(node: &'a Node, shared: usize, mistakes: &mut Mistakes) -> &'a [(Arc<str>, Site, Node)] {
     let entries = match &node.kind {
         Kind::Map(entries) if !entries.is_empty() => entries.as_slice(),
         Kind::Null | Kind::Map(_) => {
             let mistake = Mistake::at(&node.site, "the stack has no instance");
             mistakes.push(mistake.hint("such as acme: {vars: {size: large}}; without the key, the stack itself is the only one"));
-            return Vec::new();
+            return &[];
         }
         Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) | Kind::Secret(_) => {
             let mistake = Mistake::at(&node.site, format!("\"instances\" must be a map, and this is {}", node.kind_name()));
             mistakes.push(mistake.hint("such as {acme: {vars: {size: large}}, globex: {}}"));
-            return Vec::new();
+            return &[];
         }
     };
-    let values = entries.len() * draft.shared;
+    let values = entries.len() * shared;
     if entries.len() > INSTANCES_MAX || values > VALUES_MAX {
         let what = format!("{} instances with {values} values together", entries.len());
         let hint = format!("at most {INSTANCES_MAX} and {VALUES_MAX}; make a second stack of some, in a directory of its own");
         mistakes.push(Mistake::at(&node.site, what).hint(hint));
-        return Vec::new();
+        return &[];
     }
-    entries.iter().filter_map(|entry| read(entry, &draft.stack.name, mistakes)).map(|entry| stack_of(&draft, entry)).collect()
+    entries
 }
 
-fn read((name, site, node): &(Arc<str>, Site, Node), of: &StackName, mistakes: &mut Mistakes) -> Option<Entry> {
+fn read((name, site, node): &(Arc<str>, Site, Node), of: &StackName, mistakes: &mut Mistakes) -> Entry {
     let mut fields = Fields::of(node, "an instance", mistakes);
     let vars = vars(fields.get("vars"), fields.mistakes());
-    let narrowed = match fields.get("where") {
-        Some(node) => Where::read(node, fields.mistakes()).map(|wanted| vec![wanted]),
-        None => Some(Vec::new()),
-    };
-    let was = definition::was(&mut fields);
-    fields.finish();
-    let parsed = match name.contains('/') {
+    let before = fields.mistakes().len();
+    let narrowed = fields.get("where").and_then(|node| Where::read(node, fields.mistakes()));
+    let is_open = fields.mistakes().len() > before;
+    let was = draft::was(&mut fields);
+    let meant = fields.finish();
+    let is_open = is_open || meant.contains(&"where") || is_no_map(Some(node));
+    let lacks_vars = meant.contains(&"vars") || is_no_map(Some(node));
+    let parsed: Result<StackName, String> = match name.contains('/') {
         true => Err(format!("{name:?} has more than one part")),
         false => name.parse(),
     };
-    match parsed {
-        Ok(name) => Some(Entry { name, site: site.clone(), vars, narrowed, was }),
-        Err(why) => {
-            let mistake = Mistake::at(site, format!("bad instance name: {why}"));
-            mistakes.push(mistake.hint(format!("such as acme, which makes the stack {of}/acme")));
-            None
-        }
-    }
+    let is_nameless = parsed.is_err();
+    let name = parsed.unwrap_or_else(|why| {
+        let mistake = Mistake::at(site, format!("bad instance name: {why}"));
+        mistakes.push(mistake.hint(format!("such as acme, which makes the stack {of}/acme")));
+        StackName::unread(&format!("{name:?}"))
+    });
+    Entry { name, site: site.clone(), vars, narrowed, was, is_nameless, is_open, lacks_vars }
 }
 
-fn stack_of(draft: &Draft, Entry { name, site, vars, narrowed, was }: Entry) -> Draft {
+fn stack_of(draft: &Draft, entry: Entry) -> Draft {
+    let Entry { name, site, vars, narrowed, was, .. } = entry;
     let of = draft.stack.name.clone();
     let inherited = draft.stack.was.iter().map(|former| former.join(&name)).zip(draft.was_sites.iter().cloned());
     let (was, was_sites) = was.into_iter().chain(inherited).unzip();
-    let wanted = draft.wanted.clone().zip(narrowed).map(|(wanted, narrowed)| [wanted, narrowed].concat());
+    let wanted = draft.wanted.iter().cloned().chain(narrowed).collect();
+    let mut unread = draft.stack.unread;
+    unread.name |= entry.is_nameless;
+    unread.vars |= entry.lacks_vars;
     let instance = Instance { name: name.as_str().into(), of, vars };
-    let stack = Stack { name: draft.stack.name.join(&name), site, was, instance: Some(instance), ..draft.stack.clone() };
-    Draft { stack, wanted, was_sites, ..draft.clone() }
+    let stack = Stack { name: draft.stack.name.join(&name), site, was, instance: Some(instance), unread, ..draft.stack.clone() };
+    Draft { stack, wanted, is_open: draft.is_open || entry.is_open, was_sites, ..draft.clone() }
 }
 
 #[cfg(test)]

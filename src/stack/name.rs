@@ -35,9 +35,24 @@ impl StackName {
     pub(super) fn join(&self, below: &StackName) -> StackName {
         Self(format!("{self}/{below}").into())
     }
+
+    /// Says whether it stands for a name that could not be read.
+    pub(super) fn is_unread(&self) -> bool {
+        self.0.split('/').any(|part| fault(part).is_some())
+    }
+
+    /// Stands for a name that could not be read; `written` must be no name itself, so that it is nobody else's.
+    pub(super) fn unread(written: &str) -> Self {
+        Self(written.into())
+    }
 }
 
 impl RegionId {
+    /// Stands for an id that could not be read; `written` must be no id itself, so that it is nobody else's.
+    pub(super) fn unread(written: &str) -> Self {
+        Self(written.into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -2,6 +2,7 @@
 //! reports unknown and missing keys. Other rooms read their own sections with it.
 
 use super::{Mistake, Mistakes, Site};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One value of a definition and its place.
@@ -60,6 +61,19 @@ impl Node {
         }
     }
 
+    /// Adds what a second value of the same key holds: only to find the mistakes in it, and to know the names.
+    pub(super) fn take_in(&mut self, second: Node) {
+        match (&mut self.kind, second.kind) {
+            (Kind::Map(entries), Kind::Map(more)) => {
+                let known: BTreeSet<Arc<str>> = entries.iter().map(|(key, ..)| key.clone()).collect();
+                entries.extend(more.into_iter().filter(|(key, ..)| !known.contains(key)));
+            }
+            (Kind::List(items), Kind::List(more)) => items.extend(more),
+            (kind @ Kind::Null, second) => *kind = second,
+            _ => {} // two values that are no lists: the first one stands
+        }
+    }
+
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
             Kind::Text(text) => Some(text),
@@ -114,6 +128,8 @@ pub struct Fields<'a> {
     site: &'a Site,
     entries: &'a [(Arc<str>, Site, Node)],
     known: Vec<&'static str>,
+    /// Keys that must be there and are not, each with an example; `None` where there is no map that could have them.
+    missing: Option<Vec<(&'static str, &'static str)>>,
     mistakes: &'a mut Mistakes,
 }
 
@@ -125,11 +141,12 @@ impl<'a> Fields<'a> {
             Kind::Map(entries) => entries,
             Kind::Null => &[],
             _ => {
-                mistakes.push(Mistake::at(&node.site, format!("{what} must be a map, and this is {}", node.kind_name())));
-                &[]
+                let mistake = Mistake::at(&node.site, format!("{what} must be a map, and this is {}", node.kind_name()));
+                mistakes.push(mistake.hint(A_MAP));
+                return Self { what, site: &node.site, entries: &[], known: Vec::new(), missing: None, mistakes };
             }
         };
-        Self { what, site: &node.site, entries, known: Vec::new(), mistakes }
+        Self { what, site: &node.site, entries, known: Vec::new(), missing: Some(Vec::new()), mistakes }
     }
 
     /// Returns the value of `key` and marks the key as known.
@@ -138,21 +155,11 @@ impl<'a> Fields<'a> {
         self.entries.iter().find(|(name, ..)| &**name == key).map(|(_, _, node)| node)
     }
 
-    /// Like [`Fields::get`]; an absent key is a mistake.
-    pub fn need(&mut self, key: &'static str) -> Option<&'a Node> {
+    /// Like [`Fields::get`]; an absent key is a mistake, told at the end with an `example` of the whole entry.
+    pub fn need(&mut self, key: &'static str, example: &'static str) -> Option<&'a Node> {
         let found = self.get(key);
         if found.is_none() {
-            self.mistakes.push(Mistake::at(self.site, format!("{} needs the key {key:?}", self.what)));
-        }
-        found
-    }
-
-    /// Like [`Fields::need`], with an example of the whole entry as the hint.
-    pub fn need_such_as(&mut self, key: &'static str, example: &str) -> Option<&'a Node> {
-        let found = self.get(key);
-        if found.is_none() {
-            let mistake = Mistake::at(self.site, format!("{} needs the key {key:?}", self.what));
-            self.mistakes.push(mistake.hint(format!("such as {example}")));
+            self.missing.iter_mut().for_each(|missing| missing.push((key, example)));
         }
         found
     }
@@ -251,7 +258,8 @@ impl<'a> Fields<'a> {
                     node.kind_name().into()
                 }
             };
-            self.mistakes.push(Mistake::at(&node.site, format!("{what} must be {wanted}, and this is {seen}")));
+            let mistake = Mistake::at(&node.site, format!("{what} must be {wanted}, and this is {seen}"));
+            self.mistakes.push(mistake.hint(hint_at(wanted, &node.kind)));
         }
         found
     }
@@ -261,15 +269,72 @@ impl<'a> Fields<'a> {
         self.mistakes
     }
 
-    /// Reports each key that nobody asked for, with the nearest known one.
-    pub fn finish(self) {
+    /// Reports each key that nobody asked for, with the nearest known one, and each that is needed and missing, unless an unknown
+    /// one is meant by it. Returns the absent keys that may be meant so.
+    pub fn finish(mut self) -> Vec<&'static str> {
+        let meant = self.meant();
         let before = self.mistakes.len();
-        for (name, site, _) in self.entries {
-            if !self.mistakes.are_plenty_since(before) && !self.known.contains(&&**name) {
-                let hint = super::did_you_mean(name, self.known.iter().copied())
-                    .unwrap_or_else(|| format!("{} knows {}", self.what, self.known.join(", ")));
-                self.mistakes.push(Mistake::at(site, format!("unknown key {name:?} in {}", self.what)).hint(hint));
+        for (name, site) in self.unknown().collect::<Vec<_>>() {
+            if self.mistakes.are_plenty_since(before) {
+                break;
             }
+            let hint = super::did_you_mean(name, self.known.iter().copied())
+                .unwrap_or_else(|| format!("{} knows {}", self.what, self.known.join(", ")));
+            self.mistakes.push(Mistake::at(site, format!("unknown key {name:?} in {}", self.what)).hint(hint));
+        }
+        self.tell_missing(&meant);
+        meant
+    }
+
+    /// Like [`Fields::finish`], where a mistake leaves open which keys there may be: of the unknown ones only those are told that are
+    /// meant for a missing one.
+    pub fn finish_open(mut self) {
+        let is_missing = |near: &str| self.missing.iter().flatten().any(|(key, _)| *key == near);
+        let told: Vec<_> = self
+            .unknown()
+            .filter_map(|(name, site)| {
+                let near = self.known.iter().find(|key| is_missing(key) && super::did_you_mean(name, [**key]).is_some())?;
+                let mistake = Mistake::at(site, format!("unknown key {name:?} in {}", self.what));
+                Some(mistake.hint(format!("did you mean {near:?}?")))
+            })
+            .collect();
+        let meant = self.meant();
+        self.mistakes.extend(told);
+        self.tell_missing(&meant);
+    }
+
+    fn unknown(&self) -> impl Iterator<Item = (&'a Arc<str>, &'a Site)> {
+        self.entries.iter().filter(|(name, ..)| !self.known.contains(&&**name)).map(|(name, site, _)| (name, site))
+    }
+
+    fn meant(&self) -> Vec<&'static str> {
+        let absent = self.known.iter().copied().filter(|key| self.key_site(key).is_none());
+        let is_near = |key: &&'static str| self.unknown().any(|(name, _)| super::did_you_mean(name, [*key]).is_some());
+        absent.filter(is_near).collect()
+    }
+
+    fn tell_missing(&mut self, meant: &[&str]) {
+        for (key, example) in self.missing.iter().flatten().filter(|(key, _)| !meant.contains(key)) {
+            let mistake = Mistake::at(self.site, format!("{} needs the key {key:?}", self.what));
+            self.mistakes.push(mistake.hint(format!("such as {example}")));
         }
     }
 }
+
+/// Says how to write what is `wanted` where another kind stands.
+fn hint_at(wanted: &str, seen: &Kind) -> String {
+    match (wanted, seen) {
+        ("a map", _) => A_MAP.into(),
+        ("a list", _) => "a list has a - before each item, or is written [one, two]".into(),
+        ("true or false", _) => "write true or false, without quotes".into(),
+        (wanted, Kind::Number(_) | Kind::Bool(_)) if wanted.starts_with("a text") => "put it in quotes".into(),
+        ("a text", Kind::Null) => "write it after the colon, or remove the key".into(),
+        ("a text", Kind::List(_) | Kind::Map(_)) => "write one text, without brackets or a dash before it".into(),
+        (wanted, Kind::Secret(_)) if wanted.starts_with("a text") => "a secret may stand in inputs and vars only".into(),
+        (wanted, _) if wanted.starts_with("a text") => "write one, or several as [one, two]".into(),
+        _ => "such as 10, without quotes".into(),
+    }
+}
+
+/// What to write where a map is wanted.
+pub(super) const A_MAP: &str = "a map is written name: value, each on a line of its own, or {name: value}";

@@ -1,6 +1,6 @@
 //! `where`: in which regions a stack runs. Lists are or, keys are and.
 
-use super::{Fields, Kind, Mistake, Mistakes, Node, Region, Site, did_you_mean};
+use super::{Fields, Kind, Mistake, Mistakes, Node, Region, Site, Unread, did_you_mean};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -45,8 +45,16 @@ impl Where {
         }
     }
 
+    /// Says whether mistakes elsewhere leave open which regions it matches, besides those whose ids could not be read.
+    pub(super) fn is_open(&self, unread: &Unread) -> bool {
+        match self {
+            Self::All => false,
+            Self::Any(terms) => terms.iter().any(|term| term.is_open(unread)),
+        }
+    }
+
     /// Reports what no region of the fleet has, and terms that match none.
-    pub(super) fn check(&self, regions: &[Arc<Region>], mistakes: &mut Mistakes) {
+    pub(super) fn check(&self, regions: &[Arc<Region>], unread: &Unread, mistakes: &mut Mistakes) {
         match self {
             Self::All => {}
             Self::Any(terms) => {
@@ -55,7 +63,7 @@ impl Where {
                     if mistakes.are_plenty_since(before) {
                         return;
                     }
-                    term.check(regions, mistakes);
+                    term.check(regions, unread, mistakes);
                 }
             }
         }
@@ -96,7 +104,12 @@ impl Term {
             })
     }
 
-    fn check(&self, regions: &[Arc<Region>], mistakes: &mut Mistakes) {
+    /// Says whether it asks for what may be written in a region, but could not be read.
+    fn is_open(&self, unread: &Unread) -> bool {
+        unread.clouds && self.cloud.is_some() || unread.labels && !self.labels.is_empty()
+    }
+
+    fn check(&self, regions: &[Arc<Region>], unread: &Unread, mistakes: &mut Mistakes) {
         let known_before = mistakes.len();
         let mut unknown = |what: String, (text, site): &Wanted, known: BTreeSet<&str>| {
             if mistakes.are_plenty_since(known_before) {
@@ -105,29 +118,29 @@ impl Term {
             let near = did_you_mean(text, known.iter().copied()).unwrap_or_else(|| listing(&known));
             mistakes.push(Mistake::at(site, what).hint(format!("{near} regions are listed in isobar.yaml")));
         };
-        for wanted in self.environment.iter().flatten() {
+        for wanted in self.environment.iter().flatten().filter(|_| !unread.region_ids) {
             let known: BTreeSet<_> = regions.iter().map(|region| region.id.environment()).collect();
             if !known.contains(&*wanted.0) {
                 unknown(format!("unknown environment {:?}", wanted.0), wanted, known);
             }
         }
-        for wanted in self.region.iter().flatten() {
+        for wanted in self.region.iter().flatten().filter(|_| !unread.region_ids) {
             if !regions.iter().any(|region| glob(&wanted.0, region.id.as_str())) {
                 let known = regions.iter().map(|region| region.id.as_str()).collect();
                 unknown(format!("unknown region {:?}", wanted.0), wanted, known);
             }
         }
-        for wanted in self.cloud.iter().flatten() {
-            let known: BTreeSet<_> = regions.iter().filter_map(|region| region.cloud.as_deref()).collect();
+        let all = || regions.iter().chain(&unread.regions);
+        for wanted in self.cloud.iter().flatten().filter(|_| !unread.clouds) {
+            let known: BTreeSet<_> = all().filter_map(|region| region.cloud.as_deref()).collect();
             if !known.contains(&*wanted.0) {
                 unknown(format!("unknown cloud {:?}", wanted.0), wanted, known);
             }
         }
-        for (key, values) in &self.labels {
-            let known: BTreeSet<_> =
-                regions.iter().filter_map(|region| region.labels.get(&key.0)).map(|value| &**value).collect();
+        for (key, values) in self.labels.iter().filter(|_| !unread.labels) {
+            let known: BTreeSet<_> = all().filter_map(|region| region.labels.get(&key.0)).map(|value| &**value).collect();
             if known.is_empty() {
-                let keys = regions.iter().flat_map(|region| region.labels.keys()).map(|key| &**key).collect();
+                let keys = all().flat_map(|region| region.labels.keys()).map(|key| &**key).collect();
                 unknown(format!("unknown label {:?}", key.0), key, keys);
                 continue;
             }
@@ -135,7 +148,8 @@ impl Term {
                 unknown(format!("no region has label {:?} with value {:?}", key.0, wanted.0), wanted, known.clone());
             }
         }
-        if mistakes.len() == known_before && !regions.iter().any(|region| self.matches(region)) {
+        let is_open = unread.region_ids || self.is_open(unread);
+        if mistakes.len() == known_before && !is_open && !regions.iter().any(|region| self.matches(region)) {
             let mistake = Mistake::at(&self.site, "this where matches no region");
             mistakes.push(mistake.hint("all of its keys must match one region; regions are listed in isobar.yaml"));
         }

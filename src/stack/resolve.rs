@@ -1,34 +1,21 @@
 //! What one target is given: its inputs, vars and engine section with every expression filled in. Knows layers and marks;
 //! not where outputs come from, nor what a secret's value is.
 
+mod scope;
+
 use super::layer::{Merged, lay_stack};
-use super::mark::{has_secret, marks_in};
-use super::{
-    Fleet, Mistakes, Node, OutputFrom, Part, Reference, Region, RegionId, Site, Stack, StackName, Target, TargetId, To, Traced,
-    fill, has_marks, mark_hole, walk,
-};
+use super::{Fleet, Mistakes, OutputFrom, Region, RegionId, Resolved, Target, TargetId};
 use serde_json::{Map, Value, json};
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+
+use scope::Scope;
+pub(super) use scope::{all_of, output_place};
 
 /// The outputs known so far, by target and name. What is not in it becomes a named hole.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known(pub BTreeMap<TargetId, BTreeMap<Arc<str>, Value>>);
-
-/// Everything a target is given.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Resolved {
-    pub inputs: BTreeMap<Arc<str>, Traced>,
-    /// The merged vars, one entry a top-level key.
-    pub vars: BTreeMap<Arc<str>, Traced>,
-    /// `region.*` as expressions and templates see it: id, environment, name, cloud, labels, vars.
-    pub region: Value,
-    /// The engine's section with expressions filled in.
-    pub section: Node,
-    /// Declared outputs; `OutputFrom::Value` is filled in.
-    pub outputs: BTreeMap<Arc<str>, OutputFrom>,
-}
 
 /// Resolves many targets of one fleet: what the stacks of a region share is merged once.
 pub struct Resolver<F: Borrow<Fleet>> {
@@ -99,104 +86,6 @@ impl<F: Borrow<Fleet>> Resolver<F> {
     }
 }
 
-/// Everything one target's expressions may name.
-struct Scope<'a, F: Borrow<Fleet>> {
-    resolver: &'a Resolver<F>,
-    target: &'a Target,
-    known: &'a Known,
-    region: &'a Value,
-    vars: &'a Merged,
-    inputs: BTreeMap<Arc<str>, Traced>,
-}
-
-impl<F: Borrow<Fleet>> Scope<'_, F> {
-    fn fill(&self, node: &Node, mistakes: &mut Mistakes) -> Node {
-        fill(node, &|reference| self.look_up(reference), mistakes)
-    }
-
-    fn input(&self, (name, site, node): &(Arc<str>, Site, Node), mistakes: &mut Mistakes) -> (Arc<str>, Traced) {
-        let value = self.fill(node, mistakes).to_value();
-        let sensitive = self.target.stack.sensitive.contains(name) || has_secret(&value);
-        (name.clone(), Traced { value, site: site.clone(), layer: None, over: Vec::new(), sensitive })
-    }
-
-    fn look_up(&self, reference: &Reference) -> Result<Value, String> {
-        match &reference.to {
-            To::Region(path) => walk(self.region, path, "region").cloned().map_err(|why| {
-                let has = |shared: &Shared| walk(&shared.region, path, "region").is_ok();
-                format!("{why} in {}; {}", self.target.id.region, self.resolver.elsewhere(has))
-            }),
-            To::StackName => Ok(Value::String(self.target.stack.name.to_string())),
-            To::InstanceName => match &self.target.stack.instance {
-                Some(instance) => Ok(Value::String(instance.name.to_string())),
-                None => Err(format!("{} has no instances", self.target.stack.name)),
-            },
-            To::Vars(path) => self.var(path),
-            To::Input(path) => match path.split_first() {
-                Some((name, rest)) => match self.inputs.get(name) {
-                    Some(input) => walk(&input.value, rest, &format!("inputs.{name}")).cloned(),
-                    None => Err(format!("there is no input {name:?} that could be used here")),
-                },
-                None => Err("inputs alone is no value".into()),
-            },
-            To::Output { stack, region, path } => self.output(stack, region.as_deref(), path),
-        }
-    }
-
-    fn var(&self, path: &[Arc<str>]) -> Result<Value, String> {
-        let Some((key, rest)) = path.split_first() else {
-            return Ok(all_of(self.vars));
-        };
-        let within = |vars: &Merged| match vars.get(key) {
-            Some(traced) => walk(&traced.value, rest, &format!("vars.{key}")).cloned(),
-            None => Err(format!("vars has no {key:?}")),
-        };
-        within(self.vars).map_err(|why| {
-            let has = |shared: &Shared| within(&shared.vars).is_ok();
-            format!("{why} in {}; {}", self.target.id.region, self.resolver.elsewhere(has))
-        })
-    }
-
-    fn output(&self, stack: &str, region: Option<&str>, path: &[Arc<str>]) -> Result<Value, String> {
-        let (name, elsewhere) = output_place(&self.target.stack, stack, region)?;
-        let from = TargetId::new(name, elsewhere.unwrap_or_else(|| self.target.id.region.clone()));
-        if self.resolver.fleet.borrow().target(&from).is_none() {
-            return Err(format!("{} does not run in {}, so it has no outputs there", from.stack, from.region));
-        }
-        let known = self.known.0.get(&from).zip(path.split_first());
-        let value = known.and_then(|(outputs, (name, rest))| outputs.get(name).map(|value| (value, name, rest)));
-        match value {
-            Some((Value::String(text), _, [_, ..])) if has_marks(text) => Ok(self.hole(&from, path)),
-            Some((value, name, rest)) => walk(value, rest, &format!("{stack}.outputs.{name}")).cloned(),
-            None => Ok(self.hole(&from, path)),
-        }
-    }
-
-    fn hole(&self, from: &TargetId, path: &[Arc<str>]) -> Value {
-        let place =
-            if from.region == self.target.id.region { from.stack.to_string() } else { format!("{}@{}", from.stack, from.region) };
-        Value::String(mark_hole(&format!("{place}.outputs.{}", path.join("."))))
-    }
-}
-
-/// Returns which stack and region `stack` means by the outputs of `name`: the region that the expression says, else the one
-/// that `depends_on` says, else `None` for its own.
-pub(super) fn output_place(stack: &Stack, name: &str, region: Option<&str>) -> Result<(StackName, Option<RegionId>), String> {
-    let name: StackName = name.parse()?;
-    if let Some(region) = region {
-        return Ok((name, Some(region.parse()?)));
-    }
-    let mut said = stack.depends_on.iter().filter(|dependency| dependency.stack == name).map(|one| &one.region);
-    let first = said.next().cloned().flatten();
-    let region = first.filter(|_| said.all(Option::is_some)); // a dependency in its own region is the nearest
-    Ok((name, region))
-}
-
-/// Returns merged vars as one map.
-pub(super) fn all_of(vars: &Merged) -> Value {
-    Value::Object(vars.iter().map(|(key, traced)| (key.to_string(), traced.value.clone())).collect())
-}
-
 fn region_value(region: &Region) -> Value {
     let labels: Map<_, _> = region.labels.iter().map(|(key, value)| (key.to_string(), json!(&**value))).collect();
     let vars: Map<_, _> = region.vars.entries().iter().map(|(key, _, node)| (key.to_string(), node.to_value())).collect();
@@ -210,69 +99,13 @@ fn region_value(region: &Region) -> Value {
     })
 }
 
-impl Resolved {
-    /// Returns the names of the secrets that inputs, section and outputs hold.
-    pub fn secrets(&self) -> BTreeSet<Arc<str>> {
-        let mut names = BTreeSet::new();
-        self.each_mark(&mut |mark| match mark {
-            Part::Secret(name) => drop(names.insert(name)),
-            Part::Hole(_) | Part::Text(_) => {}
-        });
-        names
-    }
-
-    /// Returns the names of the outputs that inputs, section and outputs still wait for.
-    pub fn holes(&self) -> BTreeSet<Arc<str>> {
-        let mut names = BTreeSet::new();
-        self.each_mark(&mut |mark| match mark {
-            Part::Hole(hole) => drop(names.insert(hole.0)),
-            Part::Secret(_) | Part::Text(_) => {}
-        });
-        names
-    }
-
-    /// Returns the value with the dotted `name`, as templates see it: `vars.owner`, `region.labels.tier`, `inputs.id`;
-    /// `vars` alone is all of them.
-    pub fn value(&self, name: &str) -> Option<Value> {
-        let (root, rest) = name.split_once('.').map_or((name, None), |(root, rest)| (root, Some(rest)));
-        let whole = match root {
-            "vars" => all_of(&self.vars),
-            "inputs" => all_of(&self.inputs),
-            "region" => self.region.clone(),
-            _ => return None,
-        };
-        match rest {
-            Some(rest) => below(&whole, rest).cloned(),
-            None => Some(whole),
-        }
-    }
-
-    fn each_mark(&self, see: &mut dyn FnMut(Part<'_>)) {
-        self.inputs.values().for_each(|input| marks_in(&input.value, see));
-        marks_in(&self.section.to_value(), see);
-        for from in self.outputs.values() {
-            let (OutputFrom::Value(node) | OutputFrom::Engine(node)) = from;
-            marks_in(&node.to_value(), see);
-        }
-    }
-}
-
-/// Goes down a dotted path. A key may hold dots itself, as labels do; the shorter key is tried first.
-pub(super) fn below<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    let step = |key: &str| match value {
-        Value::Object(map) => map.get(key),
-        Value::Array(items) => key.parse::<usize>().ok().and_then(|nth| items.get(nth)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-    };
-    let dots = path.match_indices('.').map(|(at, _)| at);
-    dots.into_iter().find_map(|dot| below(step(&path[..dot])?, &path[dot + 1..])).or_else(|| step(path))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sample::{PLAIN, Sample};
+    use super::super::{Node, Traced, mark_hole};
     use super::super::{mark_secret, show_marks};
     use super::*;
+    use std::collections::BTreeSet;
 
     const BASE: &str = "where: all\noutputs: { id: '${{ region.name }}-base' }\ndocuments: { source: ., destination: 'file:./live/${{ region.id }}' }\n";
 
@@ -368,13 +201,5 @@ mod tests {
             (Some(5), "vars has no \"zone\" in prod/us; only prod/eu has it"),
         ];
         assert_eq!(told, expected);
-    }
-
-    #[test]
-    fn names_are_found_with_dots_in_their_keys() {
-        let value = json!({ "labels": { "app.io/name": "x", "a": { "b": 1 } } });
-        assert_eq!(below(&value, "labels.app.io/name"), Some(&json!("x")));
-        assert_eq!(below(&value, "labels.a.b"), Some(&json!(1)));
-        assert_eq!(below(&value, "labels.a.c"), None);
     }
 }

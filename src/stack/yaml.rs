@@ -174,7 +174,7 @@ impl<'a> Builder<'a> {
             }
             _ => {
                 // The parser's events are open-ended; none but these begins a value.
-                self.mistakes.push(Mistake::at(&site, "not readable as YAML: a value is missing"));
+                self.mistakes.push(Mistake::at(&site, "not readable as YAML: a value is missing").hint("write it here"));
                 return Err(Stop);
             }
         };
@@ -199,7 +199,10 @@ impl<'a> Builder<'a> {
 
     fn alias(&mut self, id: usize, site: Site, depth: usize) -> Result<Node, Stop> {
         let Some((size, height)) = self.anchors.get(&id).map(|anchored| (anchored.size, anchored.height)) else {
-            self.mistakes.push(Mistake::at(&site, "an alias inside the value that it stands for"));
+            self.mistakes.push(
+                Mistake::at(&site, "an alias inside the value that it stands for")
+                    .hint("write here what is meant; a value cannot hold itself"),
+            );
             return Ok(Node { site, kind: Kind::Null });
         };
         if depth + height > DEPTH_MAX + 1 {
@@ -238,6 +241,9 @@ impl<'a> Builder<'a> {
             if let Some(line) = seen.get(&key) {
                 let mistake = Mistake::at(&site, format!("key {key:?} is written twice"));
                 self.mistakes.push(mistake.hint(format!("it stands on line {line} already")));
+                if let Some((_, _, first)) = entries.iter_mut().find(|(known, ..)| *known == key) {
+                    first.take_in(value);
+                }
                 continue;
             }
             seen.insert(key.clone(), site.line);
@@ -261,7 +267,7 @@ impl<'a> Builder<'a> {
             self.count(1, &site)?;
             self.refuse_marks(text, &site);
             if text.is_empty() {
-                self.mistakes.push(Mistake::at(&site, "a key is empty"));
+                self.mistakes.push(Mistake::at(&site, "a key is empty").hint("write a name before the colon"));
                 return Ok((None, site));
             }
             return Ok((Some(text.as_ref().into()), site));
@@ -273,7 +279,9 @@ impl<'a> Builder<'a> {
             Kind::Bool(flag) => Some(flag.to_string().into()),
             Kind::Null | Kind::List(_) | Kind::Map(_) | Kind::Secret(_) => {
                 let what = format!("a key must be a text, and this is {}", node.kind_name());
-                self.mistakes.push(Mistake::at(&node.site, what));
+                self.mistakes.push(
+                    Mistake::at(&node.site, what).hint("a value in { } or [ ] before a colon is a key too: put it in quotes"),
+                );
                 None
             }
         };
@@ -365,7 +373,7 @@ impl<'a> Builder<'a> {
 }
 
 fn too_deep(site: &Site) -> Mistake {
-    Mistake::at(site, format!("nested deeper than {DEPTH_MAX} levels"))
+    Mistake::at(site, format!("nested deeper than {DEPTH_MAX} levels")).hint("no definition needs that; is a bracket repeated?")
 }
 
 fn height(node: &Node) -> usize {

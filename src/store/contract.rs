@@ -1,12 +1,17 @@
 //! What a store must do. The contract tests are one list for every store.
 
-use crate::journal::{Entry, Event, History};
+use super::audit::{self, Anchor, Audit, Compacted};
+use crate::change::{BarePreview, Extent, Preview, Unseen};
+use crate::journal::{Entry, Event, History, Unsealed};
 use crate::stack::TargetId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+
+/// Takes entries one by one.
+pub type Take = Box<dyn FnMut(Entry) + Send>;
 
 /// A future on the heap.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -28,6 +33,12 @@ pub enum StoreError {
     Newer(u32),
     #[error("{what}")]
     Io { what: String, hint: Option<String> },
+}
+
+impl From<Unsealed> for StoreError {
+    fn from(unsealed: Unsealed) -> Self {
+        StoreError::Io { what: unsealed.what.into(), hint: Some(unsealed.hint.into()) }
+    }
 }
 
 /// Who asks for a lease.
@@ -97,9 +108,36 @@ pub struct Stored {
     pub first_ms: u64,
     /// How much the whole change was; `None` where only a part of it was looked at, so that nobody knows.
     #[serde(default)]
-    pub whole: Option<crate::change::Extent>,
+    pub whole: Option<Extent>,
     /// Seen and not seen, redacted, in the order of the fleet.
-    pub previews: Vec<Result<Arc<crate::change::Preview>, crate::change::Unseen>>,
+    pub previews: Vec<Result<Arc<Preview>, Unseen>>,
+}
+
+/// How a set is read that was written down.
+pub type Reader = fn(&[u8]) -> Result<Stored, serde_json::Error>;
+
+impl Stored {
+    /// Reads a set as it is.
+    pub fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// Reads a set without what only a reader needs: what decisions are bound to, and no more.
+    pub fn read_bare(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Bare {
+            head: Option<Arc<str>>,
+            base: Arc<str>,
+            at_ms: u64,
+            first_ms: u64,
+            #[serde(default)]
+            whole: Option<Extent>,
+            previews: Vec<Result<BarePreview, Unseen>>,
+        }
+        let Bare { head, base, at_ms, first_ms, whole, previews } = serde_json::from_slice(bytes)?;
+        let previews = previews.into_iter().map(|answer| answer.map(|bare| Arc::new(Preview::from(bare)))).collect();
+        Ok(Self { head, base, at_ms, first_ms, whole, previews })
+    }
 }
 
 /// Keeps the journal.
@@ -107,12 +145,39 @@ pub trait Store: Send + Sync {
     /// `file:.isobar/journal`: where, for people.
     fn place(&self) -> String;
 
-    /// Reads and verifies every entry.
+    /// Reads and verifies every entry that was not compacted away.
     fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>>;
 
     /// Reads, verifies and folds every entry; a store that can does so without keeping them all.
     fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
         Box::pin(async move { Ok(History::of(self.read().await?)) })
+    }
+
+    /// Hands every entry that [`Store::read`] returns to `take`, oldest first; a store that can does so without keeping them all.
+    /// What was taken before an error counts no more.
+    fn each<'a>(&'a self, mut take: Take) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.read().await?.into_iter().for_each(&mut take);
+            Ok(())
+        })
+    }
+
+    /// Looks at everything that is kept, believes no shortcut, and says what is not what was written. `anchors` are heads that
+    /// must have been there.
+    fn audit<'a>(&'a self, anchors: &'a [Anchor]) -> Boxed<'a, Result<Audit, StoreError>> {
+        Box::pin(async move { Ok(audit::audit_entries(&self.read().await?, anchors, &self.place())) })
+    }
+
+    /// Lets old entries go where that can be proven later: whole segments whose newest entry is older than `before_ms`. `first` is
+    /// appended with the entry that says so. Nothing when there is none.
+    fn compact<'a>(
+        &'a self,
+        _before_ms: u64,
+        _first: Vec<Event>,
+        _run: &'a Arc<str>,
+        _at_ms: u64,
+    ) -> Boxed<'a, Result<Compacted, StoreError>> {
+        Box::pin(async { Ok(Compacted::default()) })
     }
 
     /// Appends `events` as one group after the newest entry, durably: when this returns, they survive a power cut. Entries about a
@@ -151,5 +216,10 @@ pub trait Store: Send + Sync {
     fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>>;
 
     /// Every kept preview set, oldest first.
-    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>>;
+    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        self.saved_as(Stored::read)
+    }
+
+    /// Every kept preview set, oldest first, read by `read`: all of them as they are may be more than a runner has room for.
+    fn saved_as<'a>(&'a self, read: Reader) -> Boxed<'a, Result<Vec<Stored>, StoreError>>;
 }

@@ -26,15 +26,18 @@ pub(super) fn answer_all(answers: impl IntoIterator<Item = Answer>) {
     }
 }
 
-/// Answers each group: `written` has the sealed entries of those whose claim held, by their number.
-pub(super) fn answer_sealed<Claim>(groups: Vec<Group<Claim>>, written: Result<BTreeMap<usize, Vec<Entry>>, StoreError>) {
+/// The sealed entries of each group, by its number, or why it may not be written for want of the key.
+pub(super) type Appended = BTreeMap<usize, Result<Vec<Entry>, StoreError>>;
+
+/// Answers each group: `written` says of those whose claim held, by their number, what became of them.
+pub(super) fn answer_sealed<Claim>(groups: Vec<Group<Claim>>, written: Result<Appended, StoreError>) {
     let mut sealed = match written {
         Ok(sealed) => sealed,
         Err(error) => return answer_all(groups.into_iter().map(|group| (group.answer, Err(error.clone())))),
     };
     answer_all(groups.into_iter().enumerate().map(|(nth, group)| {
         let said = match (sealed.remove(&nth), group.claim) {
-            (Some(entries), _) => Ok(entries),
+            (Some(said), _) => said,
             (None, Some((_, target))) => Err(StoreError::Fenced(target)),
             (None, None) => Err(interrupted()),
         };

@@ -2,7 +2,8 @@
 //! nothing of it is left. Several runs may share it; which of them lives is said by [`MemoryStore::end`].
 
 use super::group::{holds_nothing, lives_on};
-use super::{Boxed, Held, Holder, Lease, Store, StoreError, Stored};
+use super::sets::text;
+use super::{Boxed, Held, Holder, Lease, Reader, Store, StoreError, Stored};
 use crate::journal::{Chain, Entry, Event, History};
 use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,8 +138,11 @@ impl Store for MemoryStore {
         })
     }
 
-    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async { Ok(self.lock().previews.clone()) })
+    fn saved_as<'a>(&'a self, read: Reader) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(async move {
+            let unreadable = |error: serde_json::Error| StoreError::Io { what: error.to_string(), hint: None };
+            self.lock().previews.iter().map(|stored| read(text(stored, None).as_bytes()).map_err(unreadable)).collect()
+        })
     }
 }
 

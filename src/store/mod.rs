@@ -1,5 +1,6 @@
 //! Where the journal lives. Stores keep entries in order and hand out leases; they do not know what an entry means.
 
+mod audit;
 #[cfg(test)]
 mod cases;
 mod contract;
@@ -15,7 +16,8 @@ mod object;
 mod places;
 mod sets;
 
-pub use contract::{Boxed, Held, Holder, Job, Lease, Store, StoreError, Stored};
+pub use audit::{Anchor, Audit, Compacted, Finding};
+pub use contract::{Boxed, Held, Holder, Job, Lease, Reader, Store, StoreError, Stored, Take};
 pub use file::FileStore;
 pub use git::{GitSite, GitStore};
 pub use location::Location;

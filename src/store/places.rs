@@ -3,6 +3,7 @@
 use super::{FileStore, GitSite, GitStore, Lease, Location, ObjectSite, ObjectStore, Store};
 use crate::bucket::cloud::{Cloud, clouds, google, google_server};
 use crate::bucket::{Access, Address, Bucket, Buckets};
+use crate::change::Key;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,8 +14,8 @@ use std::sync::Arc;
 /// The journal in git where it is reached by the program, as if it were far away.
 pub(super) const THROUGH_GIT: &str = "git through its program";
 
-/// Opens what is in a directory, as another process would.
-type Open = fn(&Path) -> Arc<dyn Store>;
+/// Opens what is in a directory, as another process would, and perhaps with a key.
+type Open = fn(&Path, Option<&Key>) -> Arc<dyn Store>;
 
 /// Where a store can keep its journal, and what only its own tests know how to do to it.
 pub(super) struct Place {
@@ -67,7 +68,7 @@ impl Place {
             unwritable: unwritable_bucket,
             take_away: take_away_bucket,
             damage: damage_bucket,
-            groups: 5,
+            groups: 2,
             forbid: if cloud.name == "gs" { Forbid::Server(forbid_bucket) } else { Forbid::Never },
         }
     }
@@ -77,7 +78,12 @@ impl Place {
     }
 
     pub(super) fn open(&self) -> Arc<dyn Store> {
-        (self.open)(self.dir.path())
+        (self.open)(self.dir.path(), None)
+    }
+
+    /// Opens it as a process with this key would.
+    pub(super) fn keyed(&self, key: &str) -> Arc<dyn Store> {
+        (self.open)(self.dir.path(), Some(&Key::new(key.as_bytes())))
     }
 
     /// Starts one of the children below as a process of its own.
@@ -152,10 +158,10 @@ pub(super) fn places() -> Vec<Place> {
 /// Opens the place of that name, made by another process.
 pub(super) fn open(name: &str, dir: &Path) -> Arc<dyn Store> {
     match name {
-        "file" => open_file(dir),
-        "git" => open_git(dir),
-        THROUGH_GIT => open_program(dir),
-        _ => open_bucket(dir),
+        "file" => open_file(dir, None),
+        "git" => open_git(dir, None),
+        THROUGH_GIT => open_program(dir, None),
+        _ => open_bucket(dir, None),
     }
 }
 
@@ -167,8 +173,8 @@ fn git_is_there() -> bool {
     there
 }
 
-fn open_file(dir: &Path) -> Arc<dyn Store> {
-    Arc::new(FileStore::open(dir.join("deep/journal")).expect("a directory or nothing"))
+fn open_file(dir: &Path, key: Option<&Key>) -> Arc<dyn Store> {
+    Arc::new(FileStore::open(dir.join("deep/journal")).expect("a directory or nothing").sealed_by(key))
 }
 
 fn take_away_file(dir: &Path, lease: &Lease) {
@@ -196,13 +202,13 @@ pub(super) fn site(dir: &Path, location: Location) -> GitSite {
     }
 }
 
-fn open_git(dir: &Path) -> Arc<dyn Store> {
-    Arc::new(GitStore::open(site(dir, Location::Disk(dir.join("deep/origin.git")))))
+fn open_git(dir: &Path, key: Option<&Key>) -> Arc<dyn Store> {
+    Arc::new(GitStore::open(site(dir, Location::Disk(dir.join("deep/origin.git")))).sealed_by(key))
 }
 
-fn open_program(dir: &Path) -> Arc<dyn Store> {
+fn open_program(dir: &Path, key: Option<&Key>) -> Arc<dyn Store> {
     let address = format!("file://{}", dir.join("deep/origin.git").display());
-    Arc::new(GitStore::open(site(dir, Location::Address(address.into()))))
+    Arc::new(GitStore::open(site(dir, Location::Address(address.into()))).sealed_by(key))
 }
 
 /// An empty repository whose objects are where even root writes nothing.
@@ -212,7 +218,7 @@ fn unwritable_git(open: Open) -> Arc<dyn Store> {
     git2::Repository::init_bare(dir.join("deep/origin.git")).expect("it has room");
     fs::remove_dir_all(&objects).expect("it is ours");
     std::os::unix::fs::symlink("/sys/kernel", &objects).expect("it has room");
-    open(&dir)
+    open(&dir, None)
 }
 
 /// Only our own server can be told to refuse; what is refused is told alike by all.
@@ -233,11 +239,11 @@ pub(super) fn in_cloud(dir: &Path) -> (String, Buckets) {
     (url.into(), Buckets::new(Access::of(|name| variables.get(name).copied())))
 }
 
-fn open_bucket(dir: &Path) -> Arc<dyn Store> {
+fn open_bucket(dir: &Path, key: Option<&Key>) -> Arc<dyn Store> {
     let (url, buckets) = in_cloud(dir);
     let address = Address::parse(&url).expect("a scheme of ours").expect("a name");
     let site = ObjectSite { address, buckets, locks: dir.join("deep/state") };
-    Arc::new(ObjectStore::open(site).expect("it asks nobody"))
+    Arc::new(ObjectStore::open(site).expect("it asks nobody").sealed_by(key))
 }
 
 fn forbid_bucket(dir: &Path, is_forbidden: bool) {

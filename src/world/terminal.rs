@@ -4,7 +4,7 @@
 use super::{Environment, write_all};
 use crate::change::{Redactor, inert};
 use crate::report::Style;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ pub struct Terminal {
     quiet: bool,
     /// Results are not written either.
     mute: bool,
-    bar: Arc<Mutex<Option<ProgressBar>>>,
+    bars: MultiProgress,
     masks: Arc<Mutex<Masks>>,
 }
 
@@ -41,7 +41,8 @@ impl std::fmt::Debug for Masks {
 /// Live progress of one thing; hidden where nobody looks.
 pub struct Bar {
     bar: ProgressBar,
-    place: Arc<Mutex<Option<ProgressBar>>>,
+    /// Those drawn beside it.
+    bars: MultiProgress,
 }
 
 impl Terminal {
@@ -56,7 +57,7 @@ impl Terminal {
             live,
             quiet,
             mute: false,
-            bar: Arc::default(),
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)),
             masks: Arc::default(),
         }
     }
@@ -69,20 +70,20 @@ impl Terminal {
     /// Writes a result whose parts are inert already, and which may be styled or a format that must stay as it is.
     pub fn say_made(&self, text: &str) {
         if !self.mute {
-            self.above_the_bar(|| write_all(std::io::stdout(), &self.masked(text)));
+            self.above_the_bars(|| write_all(std::io::stdout(), &self.masked(text)));
         }
     }
 
     /// Writes a line about the work to standard error; nothing when quiet.
     pub fn note(&self, line: &str) {
         if !self.quiet {
-            self.above_the_bar(|| write_all(std::io::stderr(), &self.masked(&inert(&format!("{line}\n")))));
+            self.above_the_bars(|| write_all(std::io::stderr(), &self.masked(&inert(&format!("{line}\n")))));
         }
     }
 
     /// Writes a failure to standard error, quiet or not.
     pub fn complain(&self, text: &str) {
-        self.above_the_bar(|| write_all(std::io::stderr(), &self.masked(&inert(&format!("{text}\n")))));
+        self.above_the_bars(|| write_all(std::io::stderr(), &self.masked(&inert(&format!("{text}\n")))));
     }
 
     /// Never writes this value: the last mask, behind those of each engine and report.
@@ -113,26 +114,18 @@ impl Terminal {
 
     /// Begins live progress over `total` targets.
     pub fn bar(&self, doing: &str, total: usize) -> Bar {
-        let target = if self.live && total > 1 { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(total as u64), target);
+        let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
+        let bar = if self.live && total > 1 { self.bars.add(bar) } else { bar };
         let style =
             ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {elapsed}").expect("the template is a constant that parses");
         bar.set_style(style.progress_chars("━╸ "));
         bar.set_message(doing.to_string());
-        *self.slot() = Some(bar.clone());
-        Bar { bar, place: self.bar.clone() }
+        Bar { bar, bars: self.bars.clone() }
     }
 
-    fn above_the_bar(&self, write: impl FnOnce()) {
-        let bar = self.slot().clone();
-        match bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
-    }
-
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
-        self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// Without a bar nothing is locked: one pipe that is not read must not hold up the other.
+    fn above_the_bars(&self, write: impl FnOnce()) {
+        if self.live { self.bars.suspend(write) } else { write() }
     }
 }
 
@@ -145,6 +138,81 @@ impl Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-        *self.place.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        self.bars.remove(&self.bar);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::TermLike;
+    use std::io::Result;
+
+    /// A terminal that remembers whether a bar is on it.
+    #[derive(Clone, Debug, Default)]
+    struct Screen(Arc<Mutex<bool>>);
+
+    impl Screen {
+        fn set(&self, drawn: bool) -> Result<()> {
+            *self.0.lock().expect("nobody panics with it") = drawn;
+            Ok(())
+        }
+
+        fn is_drawn(&self) -> bool {
+            *self.0.lock().expect("nobody panics with it")
+        }
+    }
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            80
+        }
+
+        fn move_cursor_up(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> Result<()> {
+            self.write_str(text)
+        }
+
+        fn write_str(&self, text: &str) -> Result<()> {
+            if text.trim().is_empty() { Ok(()) } else { self.set(true) }
+        }
+
+        fn clear_line(&self) -> Result<()> {
+            self.set(false)
+        }
+
+        fn flush(&self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_written_where_no_bar_is_also_when_another_bar_has_gone() {
+        let screen = Screen::default();
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::term_like(Box::new(screen.clone())));
+        let terminal = Terminal { live: true, bars, ..Terminal::new(&Environment::default(), false, true) };
+        let (first, second) = (terminal.bar("looks", 2), terminal.bar("applies", 2));
+        first.step();
+        drop(first);
+        second.step();
+        assert!(screen.is_drawn(), "the second bar is there");
+        terminal.above_the_bars(|| assert!(!screen.is_drawn(), "the line would stand in the bar"));
+        drop(second);
+        assert!(!screen.is_drawn(), "nothing is left of it");
     }
 }

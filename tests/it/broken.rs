@@ -131,6 +131,12 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
         "app/templates/app.yaml.j2:1",
     ),
     (
+        "a template that includes itself",
+        "app/templates/app.yaml.j2",
+        "ok: 1\n{% if false %}{% include \"app.yaml.j2\" %}{% endif %}\n",
+        "app/templates/app.yaml.j2:2:26: app/templates/app.yaml.j2 includes itself",
+    ),
+    (
         "a template with an unknown filter where no region comes to it",
         "app/templates/app.yaml.j2",
         "ok: 1\n{% if false %}{{ region.name|uper }}{% endif %}\n",
@@ -282,7 +288,7 @@ fn all_mistakes_are_told_at_once_with_line_and_hint() {
 const AT_ONCE: &[(&str, &str, &[&str])] = &[
     (
         "app/stack.yaml",
-        "where: all\nlables: {}\ndocuments: { source: ./templates, sauce: 1, destination: \"file:./live/${{ region.id }}/app\" }\n",
+        "where: all\nlables: {}\ndocuments: { source: ./templates, sauce: 1, destination: \"file:./live/${{ region.id }}/app\" }\ninputs: { x: 1 }\n",
         &["2:1: unknown key \"lables\"", "3:35: unknown key \"sauce\""],
     ),
     (
@@ -320,6 +326,151 @@ fn all_mistakes_of_a_file_are_told_at_once_and_none_that_only_follows() {
             assert!(ran.stderr.contains(&format!("{path}:{told}")), "{told}:\n{}", ran.stderr);
         }
         assert!(ran.stderr.contains(&format!("{} mistakes in the definitions", told.len())), "{}", ran.stderr);
+    }
+}
+
+/// Files with their texts, and the places and beginnings of what is told of them.
+type Told = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+
+/// Mistakes of several files: all of them in one round, and none that only follows from another.
+const OF_ALL_FILES: &[Told] = &[
+    // Region ids that can't be read hide neither policy nor rollout, and nothing that names them is wrong.
+    (
+        &[(
+            "isobar.yaml",
+            "version: 1\nregions: { Prod/b: { labels: { tier: one } }, staging/a: { cloud: gcp } }\nrollout: { prod: { after: stagin, profile: standrad }, staging: instnt }\npolicy:\n  - { rule: approvals, require: [{ team: x, cuont: 1 }], when: { environment: prod, region: prod/b, labels: { tier: one } } }\n  - rul: deny\n  - { rule: deny, when: { cloud: gpc, labels: { teir: one } } }\n",
+        )],
+        &[
+            "isobar.yaml:2:12: bad region id",
+            "isobar.yaml:3:44: unknown rollout profile \"standrad\"",
+            "isobar.yaml:3:65: unknown rollout profile \"instnt\"",
+            "isobar.yaml:5:45: unknown key \"cuont\"",
+            "isobar.yaml:6:5: unknown key \"rul\"",
+            "isobar.yaml:7:5: a policy rule needs the key \"message\"",
+            "isobar.yaml:7:34: unknown cloud \"gpc\"",
+            "isobar.yaml:7:49: unknown label \"teir\"",
+        ],
+    ),
+    // A fleet file that can't be read hides nothing of sections and templates.
+    (
+        &[
+            ("isobar.yaml", "version: 1\nregions: {\n"),
+            ("app/stack.yaml", "where: all\ndocuments: { sauce: x, source: ./templates }\n"),
+            ("other/templates/other.txt", "{{ region.nme }}\n"),
+        ],
+        &[
+            "isobar.yaml:2:10: ",
+            "app/stack.yaml:2:14: unknown key \"sauce\"",
+            "app/stack.yaml:2:12: the documents section needs the key \"destination\"",
+            "other/templates/other.txt:1:4: unknown name region.nme",
+        ],
+    ),
+    // A name and instances that can't be read hide neither section nor templates.
+    (
+        &[
+            (
+                "app/stack.yaml",
+                "name: App\nwhere: { environment: prd }\ndocuments: { source: ./templates, destination: s4://x, sauce: 1 }\n",
+            ),
+            ("app/templates/app.yaml.j2", "{{ region.nme }}\n{{ instance.name }}\n"),
+            (
+                "other/stack.yaml",
+                "instances: 7\nwhere: all\ndepends_on: app\ndocuments: { source: ./templates, destination: 7 }\n",
+            ),
+            ("other/templates/other.txt", "{{ inputs.x }}{{ instance.name }}\n"),
+        ],
+        &[
+            "app/stack.yaml:1:7: bad stack name",
+            "app/stack.yaml:2:23: unknown environment \"prd\"",
+            "app/stack.yaml:3:48: destination \"s4://x\" has no scheme we know",
+            "app/stack.yaml:3:56: unknown key \"sauce\"",
+            "app/templates/app.yaml.j2:1:4: unknown name region.nme",
+            "app/templates/app.yaml.j2:2:4: app/stack.yaml has no instances",
+            "other/stack.yaml:1:12: \"instances\" must be a map",
+            "other/stack.yaml:4:48: \"destination\" must be a text",
+            "other/templates/other.txt:1:4: unknown name inputs.x",
+        ],
+    ),
+    // Inputs that can't be read make no template wrong that names one; what else is wrong in it is told.
+    (
+        &[
+            ("app/stack.yaml", "where: all\ninputs: [x]\nDOCUMENTS"),
+            ("app/templates/app.yaml.j2", "{{ inputs.x }}\n{{ vars.x | uper }}\n{% if %}\n"),
+            ("app/templates/_p", "{{ region.nme }}\n"),
+        ],
+        &[
+            "app/stack.yaml:2:9: \"inputs\" must be a map",
+            "app/templates/app.yaml.j2:3:7: ",
+            "app/templates/_p:1:4: unknown name region.nme",
+        ],
+    ),
+    // What is wrong with one stack hides nothing of the targets of another.
+    (
+        &[
+            ("app/stack.yaml", "where: all\nlables: {}\nDOCUMENTS"),
+            (
+                "other/stack.yaml",
+                "where: all\ninputs: { x: \"${{ region.vars.y }}\" }\ndocuments: { source: ./templates, destination: \"file:./live/other\" }\n",
+            ),
+            ("isobar.yaml", "version: 1\nregions: { prod/a: { vars: { y: 1 } }, prod/b: {} }\n"),
+            ("third/stack.yaml", "where: all\ndocuments: { source: ./templates, destination: \"file:./live/third\" }\n"),
+            ("third/templates/a", "a\n"),
+        ],
+        &[
+            "app/stack.yaml:2:1: unknown key \"lables\"",
+            "other/stack.yaml:2:15: region.vars has no \"y\" in prod/b",
+            "third/stack.yaml:2:49: third@prod/a and third@prod/b are the same thing",
+        ],
+    ),
+    // A cloud and labels that can't be read, and what names them.
+    (
+        &[
+            (
+                "isobar.yaml",
+                "version: 1\nregions: { prod/a: { cloud: [aws] }, prod/b: { labels: 7, cloud: gcp }, staging/a: { cluod: x } }\nclouds: { aws: { vars: { arn: 1 } } }\npolicy:\n  - { rule: deny, message: no, when: { cloud: aws, labels: { tier: one } } }\n  - { rule: deny, mesage: no }\n",
+            ),
+            (
+                "app/stack.yaml",
+                "where: [{ cloud: aws }, { labels: { tier: one } }]\ndepends_on: other\ninputs: { x: \"${{ vars.arn }}\" }\nDOCUMENTS",
+            ),
+            (
+                "other/stack.yaml",
+                "where: { cloud: gcp }\ndocuments: { source: ./templates, destination: \"file:./live/${{ region.id }}/other\" }\n",
+            ),
+        ],
+        &[
+            "isobar.yaml:2:29: \"cloud\" must be a text",
+            "isobar.yaml:2:56: \"labels\" must be a map",
+            "isobar.yaml:2:86: unknown key \"cluod\"",
+            "isobar.yaml:6:19: unknown key \"mesage\"",
+        ],
+    ),
+];
+
+#[test]
+fn mistakes_of_all_files_are_told_at_once_and_none_that_only_follows() {
+    for (files, told) in OF_ALL_FILES {
+        let fleet = good();
+        for (path, text) in *files {
+            fleet.file(path, &text.replace("DOCUMENTS", DOCUMENTS));
+        }
+        let json = fleet.isobar("check --json").ends(65).json();
+        let mistakes = json["mistakes"].as_array().expect("a list");
+        let place = |mistake: &serde_json::Value| {
+            format!(
+                "{}:{}:{}: {}",
+                mistake["file"].as_str().unwrap_or_default(),
+                mistake["line"],
+                mistake["column"],
+                mistake["what"].as_str().unwrap_or_default()
+            )
+        };
+        let places: Vec<String> = mistakes.iter().map(place).collect();
+        for told in *told {
+            assert!(places.iter().any(|place| place.starts_with(told)), "{told}:\n{places:#?}");
+        }
+        assert_eq!(places.len(), told.len(), "{places:#?}");
+        assert!(mistakes.iter().all(|mistake| mistake["hint"].is_string()), "{mistakes:#?}");
     }
 }
 

@@ -112,6 +112,17 @@ fn previews_and_approvals_go_along() {
 }
 
 #[test]
+fn a_journal_in_a_bucket_is_sealed_and_proven_and_not_compacted() {
+    let mut fleet = Fleet::new(&google(), "");
+    fleet.sandbox = fleet.sandbox.env("ISOBAR_KEY", "a key of thirty-two characters!!");
+    fleet.sandbox.isobar("apply").ends(0);
+    assert!(fleet.pages().iter().flat_map(|page| page.lines().skip(1)).all(|line| line.contains("\"seal\":")));
+    fleet.sandbox.isobar("audit verify").ends(0).says("ISOBAR_KEY sealed the newest, and so vouches for all");
+    fleet.sandbox.isobar("audit compact --before 1d").ends(1).says("cannot be compacted in this version; nothing was let go");
+    fleet.clone().isobar("pause --reason lunch").ends(1).says("the journal is sealed, and ISOBAR_KEY is not set");
+}
+
+#[test]
 fn the_history_of_a_directory_counts_until_somebody_moves_it() {
     let fleet = app("prod/a", "");
     fleet.isobar("apply").ends(0);

@@ -68,11 +68,45 @@ fn every_json_names_its_form_in_one_style() {
         ("resume", "control"),
         ("hold prod/a --reason x", "control"),
     ];
+    let pages = fleet.root().join(".isobar/man");
+    let man = format!("man {}", pages.display());
+    let alone = [(man.as_str(), "man"), ("demo --into .isobar/demo", "demo")];
     let docs = include_str!("../../docs/commands.md");
-    for (line, form) in forms {
+    for (line, form) in forms.into_iter().chain(alone) {
         let id = format!("urn:isobar:schema:{form}:v1");
         assert_eq!(fleet.isobar(&format!("{line} --json")).json()["schema"], id.as_str(), "{line}");
         assert!(docs.contains(&format!("`{id}`")), "{id}");
+    }
+}
+
+#[test]
+fn init_tells_what_it_wrote_as_json() {
+    let fleet = Sandbox::empty();
+    let written = fleet.isobar("init --json").ends(0).json()["written"].clone();
+    assert_eq!(written[1], "isobar.yaml", "{written}");
+    fleet.isobar("init --json").ends(64);
+}
+
+#[test]
+fn a_selector_says_what_is_drawn_and_what_is_looked_at() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.stack("web", "depends_on: [app]").file("web/templates/web.yaml.j2", "kind: web\n").commit("One more");
+    let drawn = "app@prod/a\nweb@prod/a\n  waits for app@prod/a\n";
+    assert_eq!(fleet.isobar("graph web@prod/a --targets").ends(0).stdout, drawn);
+    let json = fleet.isobar("graph app --json").ends(0).json();
+    assert_eq!(json["targets"], serde_json::json!(["app@prod/a", "app@prod/b"]));
+
+    fleet.stack("api", "").edit("api/stack.yaml", "}}/api", "}}/app");
+    fleet.file("api/templates/api.yaml.j2", "kind: api\n").commit("A mistake");
+    fleet.isobar("check").ends(65).says("are the same thing");
+    fleet
+        .isobar("check web")
+        .ends(0)
+        .says("no mistakes: 3 stacks × 2 regions make 6 targets; of 2 of them every value was looked at");
+    fleet.isobar("doctor web").says("3 stacks in 2 regions make 6 targets");
+    fleet.isobar("doctor").says("2 mistakes in the definitions");
+    for line in ["graph nowhere", "check nowhere", "doctor nowhere"] {
+        fleet.isobar(line).ends(64).says("\"nowhere\" matches no target");
     }
 }
 

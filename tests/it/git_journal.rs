@@ -83,6 +83,51 @@ fn previews_and_approvals_go_along() {
 }
 
 #[test]
+fn a_journal_in_git_is_sealed_proven_exported_and_compacted() {
+    let (fleet, bare) = published("");
+    fleet.isobar("apply").ends(0);
+    let fleet = fleet.env("ISOBAR_KEY", "the first key, long enough to be one");
+    fleet.isobar("status").ends(1).says("no entry of the journal is sealed").says("isobar audit seal");
+    fleet.isobar("audit seal").ends(0);
+    let other = Sandbox::clone_of(&bare);
+    other.isobar("pause --reason lunch").ends(1).says("the journal is sealed, and ISOBAR_KEY is not set");
+    let mut other = other.env("ISOBAR_KEY", "the second key, long enough to be one");
+    other.isobar("status").ends(1).says("sealed by another key than ISOBAR_KEY");
+    other = other.env("ISOBAR_KEY_BEFORE", "the first key, long enough to be one");
+    other.isobar("audit seal").ends(0);
+    other.isobar("audit verify").ends(0).says("1 checkpoint holds").says("ISOBAR_KEY sealed the newest");
+    assert_eq!(other.isobar("audit export").ends(0).stdout.lines().count(), 2, "one row an apply of a target");
+
+    let before = entries(&bare).len();
+    let other = other.pass_secs(90 * 86_400);
+    other.isobar("audit compact --before 1d").ends(0).says("are gone");
+    assert!(entries(&bare).len() < before);
+    other.isobar("audit verify").ends(0).says("were compacted away");
+    other.isobar("status").ends(0).says("All 2 targets applied");
+}
+
+#[test]
+fn a_line_that_was_changed_in_git_is_found() {
+    let (fleet, bare) = published("");
+    fleet.isobar("apply").ends(0);
+    let repository = Repository::open_bare(&bare).expect("it was made");
+    let parent = repository.refname_to_id("refs/isobar/journal").and_then(|tip| repository.find_commit(tip)).expect("a journal");
+    let tree = parent.tree().expect("a tree");
+    let path = "entries-000000/000000000001.jsonl";
+    let blob = tree.get_path(Path::new(path)).and_then(|file| repository.find_blob(file.id())).expect("entries");
+    let text = std::str::from_utf8(blob.content()).expect("text").replacen("ada", "eve", 1);
+    let blob = repository.blob(text.as_bytes()).expect("it has room");
+    let mut update = git2::build::TreeUpdateBuilder::new();
+    update.upsert(path, blob, git2::FileMode::Blob);
+    let tree = update.create_updated(&repository, &tree).and_then(|id| repository.find_tree(id)).expect("it has room");
+    let who = parent.author();
+    repository.commit(Some("refs/isobar/journal"), &who, &who, "Forged", &tree, &[&parent]).expect("it has room");
+
+    fleet.isobar("status").ends(1).says("the journal is broken");
+    fleet.isobar("audit verify").ends(2).says(path).says("the line was changed after it was written").says("next: restore");
+}
+
+#[test]
 fn a_repository_without_origin_keeps_its_own() {
     let fleet = app("prod/a", "");
     fleet.edit("isobar.yaml", FILE, "journal: git").commit("The journal goes along");

@@ -99,6 +99,7 @@ fn a_first_apply_is_covered_with_the_secrets_it_was_approved_with_and_without_a_
             let mut fleet = base_and_app("first_apply: covered", LOOKS).env("PW", "the-same-one");
             if let Some(key) = key {
                 fleet = fleet.env("ISOBAR_KEY", key);
+                fleet.isobar("audit seal").ends(0); // the journal was begun without it
             }
             fleet.edit("app/stack.yaml", "inputs: { ", "inputs: { pw: !secret PW, ");
             fleet.file("app/templates/pw.yaml.j2", "pw: {{ inputs.pw }}\n").commit("A password");

@@ -2,6 +2,7 @@
 
 mod apply;
 mod approvals;
+mod audit;
 mod authority;
 mod back;
 mod broken;

@@ -68,12 +68,15 @@ fn without_a_key_a_target_that_changes_a_secret_waits_and_the_rest_goes_on() {
     assert_eq!(ran.states(), "applied plain@prod/a plain@prod/b; waiting login@prod/a login@prod/b");
     assert!(ran.why("login@prod/a").contains("without ISOBAR_KEY no approval can be bound to it"), "{}", ran.stdout);
     for line in ["preview", "judge", "apply"] {
-        let ran = fleet.isobar(line).says("\n  export ISOBAR_KEY=").says("isobar doctor");
+        let ran = fleet.isobar(line).says("\n  export ISOBAR_KEY=").says("\n  isobar audit seal").says("isobar doctor");
         assert!(!ran.stdout.contains("--review"), "an approval does not help: {}", ran.stdout);
     }
     fleet.isobar("doctor").says("ISOBAR_KEY").says("could forge who approved what");
     let fleet = fleet.env("ISOBAR_KEY", "a key of thirty-two characters!!");
-    fleet.isobar("judge").ends(3).says("isobar preview  (looks again, now with ISOBAR_KEY)");
+    fleet.isobar("judge").ends(1).says("isobar audit seal");
+    fleet.isobar("audit seal").ends(0).says("previews that were shown before must be shown again");
+    fleet.isobar("judge").ends(64).says("isobar preview");
+    fleet.isobar("preview").ends(0).says("2 of 4 targets will change");
 }
 
 #[test]

@@ -60,6 +60,32 @@ fn a_limit_holds_when_the_same_commit_is_applied_again() {
 }
 
 #[test]
+fn what_is_left_of_a_change_is_a_part_of_it_whatever_was_merged_since() {
+    let more = "rollout: { prod: { profile: instant, after: staging } }\n\
+        policy: [{ rule: limit, when: { environment: prod }, targets_max: 2 }]";
+    let fleet = app("staging/a staging/b prod/a", more);
+    fleet.isobar("apply").ends(3).says("would touch 3 targets, and the limit is 2");
+    fleet.file("NOTES.md", "nothing of the fleet\n").commit("Notes");
+    fleet.isobar("preview").says("it is left of a change that would touch 3 targets, and the limit is 2");
+    fleet.isobar("apply").ends(3).says("it is left of a change that would touch 3 targets, and the limit is 2");
+    assert_eq!(fleet.versions(), "staging/a 1, staging/b 1, prod/a -");
+}
+
+#[test]
+fn what_is_new_is_not_judged_as_a_part_of_what_was_left() {
+    let fleet = wide("");
+    fleet.version(1, 2);
+    fleet.isobar("hold prod/c --reason spike").ends(0);
+    fleet.isobar("preview");
+    fleet.isobar("apply --review pam=approve --review sue=approve").says("held until released");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2, prod/c 1");
+    fleet.stack("other", "").edit("other/stack.yaml", "where: all", "where: { region: prod/a }");
+    fleet.file("other/templates/other.yaml.j2", "kind: other\n").commit("One more");
+    fleet.isobar("preview other").ends(0);
+    fleet.isobar("apply other --review pam=approve").ends(0);
+}
+
+#[test]
 fn a_fix_of_drift_is_one_change_over_all_its_waves() {
     let waves =
         "rollout: { prod: { waves: [{ name: one, regions: a }, { name: two, regions: b }, { name: three, regions: c }] } }";

@@ -239,7 +239,7 @@ impl Checker {
             }
             Event::Settled { behind, .. } => self.settled(behind, reality),
             Event::RunStarted { .. } | Event::Superseded { .. } | Event::DriftChecked { .. } => {}
-            Event::Recovered { .. } | Event::Freed { .. } => {}
+            Event::Recovered { .. } | Event::Freed { .. } | Event::KeyBegan { .. } | Event::Compacted { .. } => {}
         }
     }
 
@@ -385,8 +385,9 @@ impl Checker {
             let over = live.ending() == Some(Ending::Complete);
             return self.hold(over, || format!("{id} goes on, and history has forgotten it"));
         };
-        if replayed.resumes() > live.resumes() && !self.heard.contains(run) {
-            return; // it ended before it could hear of that
+        let gave_up = matches!(halt, Halt::GivenUp);
+        if replayed.resumes() > live.resumes() && (gave_up || !self.heard.contains(run)) {
+            return; // it ended before it could hear of that, or before what was in flight came back, which it waits for first
         }
         let targets = || live.rollout().waves.iter().flat_map(|wave| &wave.targets).map(|planned| &planned.target);
         let differs = targets().find(|target| live.outcome(target) != replayed.outcome(target));
@@ -394,7 +395,7 @@ impl Checker {
         self.hold(live.ending() == replayed.ending(), || format!("{id} ended otherwise live than replayed"));
         let views = (live.wave_views(now_ms), replayed.wave_views(now_ms));
         self.hold(views.0 == views.1, || format!("{id}: waves live {:?}, replayed {:?}", views.0, views.1));
-        if !matches!(halt, Halt::GivenUp) {
+        if !gave_up {
             let unknown = (live.unknown(), replayed.unknown());
             self.hold(unknown.0 == unknown.1, || format!("{id}: unknown live {:?}, replayed {:?}", unknown.0, unknown.1));
         }
@@ -472,8 +473,10 @@ impl Course {
     fn missed_before(&self, at: usize, target: &TargetId) -> Option<TargetId> {
         let before = self.ahead[at].iter().flat_map(|wave| &self.rollout.waves[*wave].targets);
         let missed = |other: &&TargetId| {
+            // A held region holds up nobody else; but what a newer rollout took over, held or not, is not reached by this one.
+            let held = |outcome: &Outcome| outcome.is_held() && !self.taken.contains(*other);
             let state = &self.state[*other];
-            other.stack == target.stack && matches!(state, At::Ended(outcome) if !outcome.is_reached() && !outcome.is_held())
+            other.stack == target.stack && matches!(state, At::Ended(outcome) if !outcome.is_reached() && !held(outcome))
         };
         before.map(|planned| &planned.target).find(missed).cloned()
     }

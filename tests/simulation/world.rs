@@ -15,7 +15,7 @@ use isobar::runner::Halt;
 use isobar::simulate::{Clock, MadeUp, Phase, Reality, Run, weighed};
 use isobar::stack::{RegionId, TargetId};
 use isobar::stop::Stop;
-use isobar::store::{Boxed, Held, Holder, Lease, MemoryStore, Store, StoreError, Stored};
+use isobar::store::{Boxed, Held, Holder, Lease, MemoryStore, Reader, Store, StoreError, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -593,8 +593,8 @@ impl Store for Wire {
         self.sim.store.save(stored)
     }
 
-    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
-        self.sim.store.saved()
+    fn saved_as<'a>(&'a self, read: Reader) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        self.sim.store.saved_as(read)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::change::{Extent, Intent};
 use crate::command::look::look;
 use crate::command::pending::{Pending, Work, refuse_moved, refuse_taken, since_applied};
 use crate::command::scene::Scene;
-use crate::command::settled::Settled;
+use crate::command::standing::Standing;
 use crate::exit::Failure;
 use crate::journal::Event;
 use crate::review::CommitSha;
@@ -49,7 +49,7 @@ impl Converge<'_> {
             return Ok(false); // what was counted may be but a part
         }
         let mut rollout = self.plan(head, &self.order.head, &work)?;
-        rollout.whole = whole.map(|whole| whole.at_least(self.history().whole_of(&rollout.commit)));
+        rollout.whole = whole;
         self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
         let went_back = self.drive(Progress::new(rollout), work).await?;
         // A target that was brought to an older commit may go on to the head: once around again.
@@ -66,10 +66,11 @@ impl Converge<'_> {
 
     /// Looks at a whole change, for rules that count it whatever part of it is brought; what cannot be seen counts as well.
     async fn count(&mut self, whole: &Work) -> Extent {
-        let settled = Settled::of(self.scenes, &self.history(), whole);
-        let seen = look(self.world, whole, &settled, self.looks()).await;
+        let standing = Standing::of(self.scenes, &self.history(), whole);
+        let seen = look(self.world, whole, &standing, self.looks()).await;
         let extent = Extent::of_answers(&seen);
         self.whole = seen.into_iter().flatten().collect();
+        self.whole.iter_mut().for_each(|preview| Arc::make_mut(preview).strip());
         extent
     }
 

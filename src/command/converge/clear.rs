@@ -5,7 +5,7 @@ use super::round::{Cleared, Round, gone};
 use super::{Converge, EndState};
 use crate::change::Preview;
 use crate::command::pending::Work;
-use crate::command::settled::Settled;
+use crate::command::standing::Standing;
 use crate::exit::Failure;
 use crate::policy::Answer;
 use crate::rollout::Progress;
@@ -55,8 +55,8 @@ impl Round<'_> {
         let undefined: Vec<&TargetId> = targets.iter().filter(|target| self.part.get(target).is_none()).collect();
         undefined.into_iter().for_each(|target| self.not_seen(gone(target)));
         let world = self.run.world;
-        let settled = Settled::of(self.run.scenes, &self.run.history(), &self.part);
-        self.cleared.known = settled.outputs(world, self.run.looks()).await;
+        let standing = Standing::of(self.run.scenes, &self.run.history(), &self.part);
+        self.cleared.known = standing.outputs(world, self.run.looks()).await;
 
         let ids: Vec<TargetId> = self.part.pending.iter().map(|pending| pending.target.id.clone()).collect();
         let bar = world.terminal.bar("previewing", ids.len());
@@ -105,7 +105,7 @@ impl Round<'_> {
                 (Some(why), _) => self.leave(EndState::Skipped(why), preview, verdict),
                 (None, Answer::Clear(clearance)) => {
                     let clearance = clearance.clone();
-                    self.grant(clearance, preview, verdict, self.run.bringing.0.clone());
+                    self.grant(clearance, preview, verdict, self.run.bringing.0.clone())?;
                 }
                 (None, Answer::Wait | Answer::Deny) => waiting.push(Waiting::new(preview, verdict)),
             }

@@ -57,46 +57,13 @@ pub(crate) enum EndState {
 impl Converge<'_> {
     /// Turns what the rollout says into ends.
     pub(super) fn finish(&mut self, progress: &Progress, halt: Halt, mut ends: BTreeMap<TargetId, End>, work: &Work) {
-        let why_not = match &halt {
-            Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) | Halt::Resumed => "its wave was not reached".to_string(),
-            Halt::Over(Ending::Stopped(why)) => format!("the rollout stopped: {why}"),
-            Halt::Wait { until_ms, why } => {
-                self.done.wait = Some((*until_ms, why.clone()));
-                format!("{why}; isobar tick goes on then")
-            }
-            Halt::Paused(why) => why.clone(),
-            Halt::Interrupted | Halt::GivenUp => {
-                self.done.interrupted = self.world.stop.is_asked();
-                "the run was stopped by a signal".to_string()
-            }
-        };
-        self.done.given_up |= matches!(halt, Halt::GivenUp);
-        match &halt {
-            Halt::Over(Ending::Stopped(_)) => {
-                self.done.next.push("isobar resume (after mending the cause), then isobar apply".into())
-            }
-            Halt::Wait { until_ms, .. } => {
-                self.done.next.push(format!("isobar tick  (goes on from {} on)", say_until(*until_ms)))
-            }
-            Halt::Interrupted => self.done.next.push("isobar apply (goes on where this stopped)".into()),
-            Halt::GivenUp => self.done.next.push("isobar recover".into()),
-            Halt::Paused(why) => self.say_paused(why),
-            Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) | Halt::Resumed => {}
-        }
+        let why_not = self.say_halt(&halt);
         let unknown: BTreeSet<TargetId> = progress.unknown().into_iter().collect();
         for pending in &work.pending {
             let id = &pending.target.id;
             let before = ends.remove(id);
             let outcome = match (progress.outcome(id), before.as_ref().map(|end| &end.outcome)) {
-                (
-                    Some(Outcome::NotCleared(_) | Outcome::Skipped(_)),
-                    Some(left @ (EndState::NotCleared(..) | EndState::Skipped(_))),
-                ) => left.clone(),
-                (Some(Outcome::Applied), _) => EndState::Applied,
-                (Some(Outcome::Unchanged), _) => EndState::Unchanged,
-                (Some(Outcome::Failed(text)), _) => EndState::Failed(text.clone()),
-                (Some(Outcome::NotCleared(why)), _) => EndState::NotCleared(why.clone(), false), // by an earlier run
-                (Some(Outcome::Skipped(why)), _) => EndState::Skipped(why.clone()),
+                (Some(outcome), known) => ended(outcome, known),
                 (None, _) if progress.is_in_flight(id) => {
                     EndState::Unknown("still running when the run had to end: isobar recover".into())
                 }
@@ -106,5 +73,47 @@ impl Converge<'_> {
             let (preview, verdict) = before.map_or((None, None), |end| (end.preview, end.verdict));
             self.done.ends.insert(id.clone(), End { outcome, preview, verdict });
         }
+    }
+
+    /// Says what to do next; returns why what was not begun was not.
+    fn say_halt(&mut self, halt: &Halt) -> String {
+        let next = &mut self.done.next;
+        match halt {
+            Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) | Halt::Resumed => "its wave was not reached".into(),
+            Halt::Over(Ending::Stopped(why)) => {
+                next.push("isobar resume (after mending the cause), then isobar apply".into());
+                format!("the rollout stopped: {why}")
+            }
+            Halt::Wait { until_ms, why } => {
+                next.push(format!("isobar tick  (goes on from {} on)", say_until(*until_ms)));
+                self.done.wait = Some((*until_ms, why.clone()));
+                format!("{why}; isobar tick goes on then")
+            }
+            Halt::Paused(why) => {
+                self.say_paused(why);
+                why.clone()
+            }
+            Halt::Interrupted | Halt::GivenUp => {
+                let gave_up = matches!(halt, Halt::GivenUp);
+                next.push(if gave_up { "isobar recover" } else { "isobar apply (goes on where this stopped)" }.into());
+                self.done.given_up |= gave_up;
+                self.done.interrupted = self.world.stop.is_asked();
+                "the run was stopped by a signal".into()
+            }
+        }
+    }
+}
+
+/// How a target ended, whose outcome is recorded; `known` is what this run saw of it.
+fn ended(outcome: &Outcome, known: Option<&EndState>) -> EndState {
+    match (outcome, known) {
+        (Outcome::NotCleared(_) | Outcome::Skipped(_), Some(left @ (EndState::NotCleared(..) | EndState::Skipped(_)))) => {
+            left.clone()
+        }
+        (Outcome::Applied, _) => EndState::Applied,
+        (Outcome::Unchanged, _) => EndState::Unchanged,
+        (Outcome::Failed(text), _) => EndState::Failed(text.clone()),
+        (Outcome::NotCleared(why), _) => EndState::NotCleared(why.clone(), false), // by an earlier run
+        (Outcome::Skipped(why), _) => EndState::Skipped(why.clone()),
     }
 }

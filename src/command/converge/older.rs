@@ -6,7 +6,7 @@ use super::round::{Round, gone};
 use crate::change::{Digest, Intent, Preview};
 use crate::command::pending::{Pending, Work, between};
 use crate::command::scene::Scene;
-use crate::command::settled::Settled;
+use crate::command::standing::Standing;
 use crate::exit::Failure;
 use crate::policy::{Answer, Clearance, Verdict};
 use crate::review::CommitSha;
@@ -124,9 +124,9 @@ impl Round<'_> {
         };
         let older = here.iter().filter_map(|id| scene.fleet.target(id)).cloned();
         let older = older.map(|target| Pending { target, intent: Intent::Converge, scene: scene.clone(), reasons: Vec::new() });
-        let settled = Settled::of(run.scenes, &run.history(), &Work::of(older.collect(), Vec::new(), None));
-        let settled = settled.outputs(run.world, run.looks()).await;
-        self.cleared.known.0.extend(settled.0); // each is asked as of its own last apply, so all who ask are told alike
+        let standing = Standing::of(run.scenes, &run.history(), &Work::of(older.collect(), Vec::new(), None));
+        let standing = standing.outputs(run.world, run.looks()).await;
+        self.cleared.known.0.extend(standing.0); // each is asked as of its own last apply, so all who ask are told alike
         let mut known = self.cleared.known.clone();
         let seen = run.looks().preview(&[here], &mut known, &make, &|_| ()).await;
         let seen: BTreeMap<TargetId, Preview> =
@@ -147,7 +147,7 @@ impl Round<'_> {
             match granted.remove(at_head.target()) {
                 Some((preview, clearance)) => {
                     self.cleared.older.insert(preview.target.clone(), scene.clone());
-                    self.grant(clearance, preview, at_head.verdict, commit.0.clone());
+                    self.grant(clearance, preview, at_head.verdict, commit.0.clone())?;
                 }
                 None => waiting.push(at_head),
             }

@@ -5,6 +5,7 @@ use crate::change::{Extent, Preview, Unseen, UnseenReason};
 use crate::command::court::Asked;
 use crate::command::pending::Work;
 use crate::command::scene::Scene;
+use crate::exit::Failure;
 use crate::journal::Event;
 use crate::policy::{Clearance, Verdict};
 use crate::rollout::{Outcome, Progress, StepEvent};
@@ -72,8 +73,15 @@ impl Round<'_> {
     }
 
     /// Grants a start. The verdict that is told is the one at the commit of the rollout.
-    pub(super) fn grant(&mut self, clearance: Clearance, preview: Arc<Preview>, verdict: Verdict, commit: Arc<str>) {
+    pub(super) fn grant(
+        &mut self,
+        clearance: Clearance,
+        preview: Arc<Preview>,
+        verdict: Verdict,
+        commit: Arc<str>,
+    ) -> Result<(), Failure> {
         let target = preview.target.clone();
+        let authority = self.run.court.authority(&target, self.work, &self.run.history())?;
         if preview.is_empty() {
             let how = "a fresh preview is empty: the apply had made its changes, and is closed by the engine";
             self.cleared.events.push(Event::Recovered { target: target.clone(), how: how.into(), untouched: false });
@@ -85,11 +93,13 @@ impl Round<'_> {
             changes: clearance.changes().to_vec(),
             by: clearance.by().to_vec(),
             why: clearance.why().into(),
+            authority: authority.snapshot.commit.as_ref().map(|commit| commit.0.clone()),
         });
         let end = End { outcome: EndState::Applied, preview: Some(preview.clone()), verdict: Some(verdict) };
         self.cleared.ends.insert(target.clone(), end);
         self.cleared.ready.insert(target, Ready { preview, commit });
         self.cleared.clearances.push(clearance);
+        Ok(())
     }
 
     /// Skips a target in this rollout, and says why.

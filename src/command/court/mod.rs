@@ -1,5 +1,6 @@
 //! Gathers the facts of a judgement: whose policy, whose approvals, what was cleared before. Policy itself only judges.
 
+mod authority;
 mod past;
 mod review;
 
@@ -7,11 +8,11 @@ use past::ClearedBefore;
 pub use review::Review;
 
 use super::pending::Work;
-use super::scene::{FLEET, Scene, Scenes};
+use super::scene::{Scene, Scenes};
 use crate::change::{ChangeMark, Digest, Extent, Preview, Unseen, UnseenReason, beyond, filled_matches};
 use crate::exit::Failure;
 use crate::journal::History;
-use crate::policy::{Facts, Past, Policy, Subject, Verdict, judge};
+use crate::policy::{Facts, Past, Subject, Verdict, judge};
 use crate::review::{Approval, CommitSha, PullRequest, User};
 use crate::stack::{FirstApply, StackName, Target, TargetId};
 use crate::store::Stored;
@@ -22,9 +23,6 @@ use std::sync::{Arc, Mutex};
 /// A stored set, the authority's commit, where the authors' line begins, and how much there is of which the set may be a part: what
 /// one judgement of the past is kept by.
 type Bench = (usize, Option<CommitSha>, Option<CommitSha>, Extent);
-
-/// Commits before the first run that are read at most to find one without a mistake.
-const BROKEN_COMMITS_MAX: usize = 50;
 
 /// What every judgement of one command goes by.
 pub(crate) struct Court<'a> {
@@ -84,7 +82,7 @@ impl<'a> Court<'a> {
         let approvals = world.host.approvals().await?;
         let reviewed = approvals.iter().flat_map(|approval| approval.digests.iter().cloned()).collect();
         let decided = !approvals.is_empty() || !reviews.is_empty();
-        let stored = if decided { world.store.saved().await? } else { Vec::new() };
+        let stored = if decided { world.store.saved_as(Stored::read_bare).await? } else { Vec::new() };
         let mut shown: BTreeMap<TargetId, Vec<Shown>> = BTreeMap::new();
         for (set, answer) in stored.iter().enumerate().flat_map(|(set, stored)| stored.previews.iter().map(move |one| (set, one)))
         {
@@ -147,7 +145,9 @@ impl<'a> Court<'a> {
         }
         let asked_for: BTreeSet<&TargetId> = previews.iter().map(|preview| &preview.target).collect();
         let others = || beside.iter().filter(|preview| !asked_for.contains(&preview.target));
+        let left_by = previews.iter().map(|preview| history.left_by(&preview.target));
         let now = Extent::of(previews.iter().chain(others()).map(|preview| &**preview)).at_least(*planned);
+        let now = left_by.fold(now, Extent::at_least);
         for (authority, since, members) in &benches {
             let mine: BTreeSet<&TargetId> = members.iter().map(|preview| &preview.target).collect();
             let mut subjects = Vec::new();
@@ -200,87 +200,6 @@ impl<'a> Court<'a> {
             planned,
             now_ms: self.now_ms,
         }))
-    }
-
-    /// Whose policy, teams and labels count for a target: the commit before the change. In a pull request's view that is the
-    /// base; else the commit the target was last brought to. For a target that was never applied it is the commit that was
-    /// settled last with nothing new left behind, or the one before the first run; a fleet that is not there yet is a bootstrap
-    /// and speaks for itself. So a change cannot be tried until its own policy judges it.
-    pub(crate) fn authority(&self, target: &TargetId, work: &Work, history: &History) -> Result<Arc<Scene>, Failure> {
-        if let Some(base) = &self.base {
-            return Ok(base.clone());
-        }
-        let applied = history.commit_of(target).or_else(|| history.trusted_commit()).cloned();
-        if let Some(commit) = applied {
-            return self.scenes.at(&CommitSha(commit));
-        }
-        if let Some(beginning) = self.beginning(history)? {
-            return Ok(beginning);
-        }
-        match work.get(target).or(work.pending.first()) {
-            Some(pending) => Ok(pending.scene.clone()),
-            None => Err(Failure::World(format!("no fleet speaks for {target}"), None)),
-        }
-    }
-
-    /// Some policy that judges a pending target counts targets or changes: then the whole change matters, whatever part of it is
-    /// looked at.
-    pub(crate) fn counts_targets(&self, work: &Work, history: &History) -> Result<bool, Failure> {
-        for pending in &work.pending {
-            let authority = self.authority(&pending.target.id, work, history)?;
-            if authority.policy.as_ref().is_some_and(Policy::counts_targets) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// The fleet from before the first run, or that of the first run itself; looked up once, as every new target asks. One that
-    /// cannot be read says nothing: then the one before it speaks, and where there never was a readable one, nobody does.
-    fn beginning(&self, history: &History) -> Result<Option<Arc<Scene>>, Failure> {
-        let first = history.first_commit().cloned().map(CommitSha);
-        let mut known = self.beginning.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(scene) = known.get(&first) {
-            return Ok(scene.clone());
-        }
-        let workspace = &self.world.workspace;
-        let run = first.clone().or_else(|| self.head.clone());
-        let back = |steps: usize| workspace.commit(&format!("{}~{steps}", run.as_ref()?)).ok(); // the first commit of all has none before
-        let has_fleet = |commit: &CommitSha| workspace.at(&commit.0).is_ok_and(|snapshot| snapshot.listing.get(FLEET).is_some());
-        let before = (1..=BROKEN_COMMITS_MAX).map_while(back).take_while(has_fleet);
-        let mut found = None;
-        for commit in before.chain(first.clone().filter(has_fleet)) {
-            match self.scenes.at(&commit) {
-                Ok(scene) => {
-                    found = Some(scene);
-                    break;
-                }
-                Err(Failure::Definitions(_)) => {}
-                Err(other) => return Err(other),
-            }
-        }
-        known.insert(first, found.clone());
-        Ok(found)
-    }
-
-    /// The commit since which a target's change is counted: what it was last brought to. `None`: nothing ever was, so that the
-    /// whole line is the change.
-    fn since(&self, target: &TargetId, history: &History) -> Option<CommitSha> {
-        match &self.base {
-            Some(base) => base.snapshot.commit.clone(),
-            None => history.commit_of(target).or_else(|| history.trusted_commit()).cloned().map(CommitSha),
-        }
-    }
-
-    /// The people behind what is judged: everybody who wrote or committed since then.
-    fn change(&self, since: Option<&CommitSha>) -> Result<PullRequest, Failure> {
-        match &self.head {
-            Some(head) => Ok(self.world.workspace.people(since, head)?),
-            None => {
-                let operator = self.world.workspace.operator().unwrap_or(User("unknown".into()));
-                Ok(PullRequest { number: None, title: String::new(), committers: vec![operator.clone()], author: operator })
-            }
-        }
     }
 
     /// Says what becomes of targets that cannot be previewed before what they need is applied; nothing when there are none.

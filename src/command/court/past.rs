@@ -45,7 +45,14 @@ impl Court<'_> {
         let shown = reviewed.into_iter().map(|shown| shown.digest.clone()).collect();
         let spent = &spent - &fresh; // what was shown anew may be approved anew
         let promise = self.promise(target, authority, work, history);
-        Ok(Past { cleared, started: record.is_some_and(|record| record.started), shown, spent, promise })
+        Ok(Past {
+            cleared,
+            started: record.is_some_and(|record| record.started),
+            shown,
+            spent,
+            promise,
+            left_by: history.left_by(target),
+        })
     }
 
     /// What a new target was shown as before it could be previewed, where the fleet lets an approval of that count.

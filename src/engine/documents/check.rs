@@ -1,11 +1,12 @@
 //! Mistakes of a section and its templates, and what they read: from sources alone, before any value is known.
 
+use super::circle::{self, Includes};
 use super::destination;
 use super::layout::{self, Layout};
 use super::outputs::{self, ReadBack};
 use super::render;
 use super::section::Section;
-use super::template::{self, BUILT_IN, Include, ROOTS, Trace};
+use super::template::{self, At, BUILT_IN, Include, ROOTS, Trace};
 use super::values::Values;
 use super::vocabulary::Word;
 use crate::engine::Sources;
@@ -22,9 +23,13 @@ pub(super) fn check(stack: &Stack, sources: &Sources, mistakes: &mut Mistakes, s
     let Some(dir) = Section::source(&stack.section, &stack.dir, mistakes) else { return };
     let at = stack.section.get("source").map_or(&stack.site, |node| &node.site);
     let layout = Layout::of(sources, &dir, at, mistakes);
+    let before = mistakes.len();
     let templates = templates(sources, &dir, mistakes);
+    let is_whole = mistakes.len() == before;
     check_includes(sources, &dir, &templates, mistakes);
+    check_others(&templates, is_whole, mistakes);
     check_names(stack, &dir, &templates, mistakes);
+    check_circles(&dir, &templates, strict);
     check_words(&templates, strict);
     check_outputs(stack, &layout, mistakes);
     outputs::refuse_named(stack, strict);
@@ -77,7 +82,10 @@ fn templates<'s>(sources: &'s Sources, dir: &str, mistakes: &mut Mistakes) -> Te
                 next.extend(included.filter_map(|path| sources.get_key_value(path.as_str())).map(|(path, _)| &**path));
                 found.insert(path, trace);
             }
-            Err(wrong) => mistakes.push(Mistake::at(&Site::new(wrong.path, wrong.line, 1), wrong.what)),
+            Err(wrong) => {
+                let site = Site::new(wrong.path, wrong.line, wrong.column);
+                mistakes.push(Mistake::at(&site, wrong.what).hint(wrong.hint));
+            }
         }
     }
     found
@@ -102,7 +110,10 @@ fn check_includes(sources: &Sources, dir: &str, templates: &Templates<'_>, mista
                     mistakes.push(Mistake::at(&site, format!("{name:?} leads out of the templates")).hint(hint));
                 }
                 Some(found) if sources.get(found).is_some_and(|source| layout::text(source).is_none()) => {
-                    mistakes.push(Mistake::at(&site, format!("{found} is not a text and can't be included")));
+                    mistakes.push(
+                        Mistake::at(&site, format!("{found} is not a text and can't be included"))
+                            .hint("only files of UTF-8 text can be included"),
+                    );
                 }
                 Some(found) if !include.may_miss && !sources.contains_key(found) => {
                     let below = layout::below(sources, dir).map(|source| &source.path[dir.len() + 1..]);
@@ -115,18 +126,40 @@ fn check_includes(sources: &Sources, dir: &str, templates: &Templates<'_>, mista
     }
 }
 
+/// Templates that include themselves. One that stops in time could be rendered, so history is not asked.
+fn check_circles(dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) {
+    let of = |trace| includes(dir, trace).filter_map(|(path, include)| Some((path?, include.at))).collect();
+    let includes: Includes<'_, At> = templates.iter().map(|(path, trace)| (*path, of(trace))).collect();
+    for (around, at) in circle::circles(&includes) {
+        let what = match around.as_slice() {
+            [one, _] => format!("{one} includes itself"),
+            around => format!("templates include each other in a circle: {}", around.join(" -> ")),
+        };
+        let hint = "take one of these includes away; what repeats itself can be a macro that calls itself";
+        mistakes.push(Mistake::at(&Site::new(around[0], at.0, at.1), what).hint(hint));
+    }
+}
+
+/// Names that no template is given and none assigns. Where not all could be read, one of those may: then a slip is told only.
+fn check_others(templates: &Templates<'_>, is_whole: bool, mistakes: &mut Mistakes) {
+    let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
+    for (path, trace) in templates {
+        let others =
+            trace.others.iter().filter(|(name, _)| !assigned.contains(name.as_str()) && !BUILT_IN.contains(&name.as_str()));
+        for (name, at) in others {
+            let near = did_you_mean(name, ROOTS.into_iter().chain(BUILT_IN).chain(assigned.iter().copied()));
+            let given = is_whole.then(|| format!("a template is given {}", ROOTS.join(", ")));
+            let Some(hint) = near.or(given) else { continue };
+            mistakes.push(Mistake::at(&Site::new(*path, at.0, at.1), format!("unknown name {name:?}")).hint(hint));
+        }
+    }
+}
+
 fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) {
     let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
     let is_own = |path: &str| path.starts_with(&format!("{dir}/"));
     let inputs: Vec<&str> = stack.inputs.iter().map(|(name, ..)| &**name).collect();
     for (path, trace) in templates {
-        let others =
-            trace.others.iter().filter(|(name, _)| !assigned.contains(name.as_str()) && !BUILT_IN.contains(&name.as_str()));
-        for (name, at) in others {
-            let hint = did_you_mean(name, ROOTS.into_iter().chain(BUILT_IN).chain(assigned.iter().copied()))
-                .unwrap_or_else(|| format!("a template is given {}", ROOTS.join(", ")));
-            mistakes.push(Mistake::at(&Site::new(*path, at.0, at.1), format!("unknown name {name:?}")).hint(hint));
-        }
         for (name, at) in &trace.names {
             let mut steps = name.split('.');
             let (root, key) = (steps.next().unwrap_or_default(), steps.next());
@@ -134,9 +167,9 @@ fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &m
                 "region" => &REGION,
                 "stack" => &NAMED,
                 // A file shared between stacks may ask for an input, or an instance, that only some of them have.
-                "inputs" if is_own(path) => &inputs,
+                "inputs" if is_own(path) && !stack.unread.inputs => &inputs,
                 "instance" if stack.instance.is_some() => &NAMED,
-                "instance" if is_own(path) && !assigned.contains(root) => {
+                "instance" if is_own(path) && !stack.unread.instances && !assigned.contains(root) => {
                     let mistake = Mistake::at(&Site::new(*path, at.0, at.1), format!("{} has no instances", stack.name));
                     mistakes
                         .push(mistake.hint(format!("declare them under instances in {}, or write stack.name", stack.site.path)));
@@ -240,7 +273,7 @@ mod tests {
             "network/t/a:2:4: unknown name inputs.nam\n",
             "network/t/a:3:12: \"_part\" does not exist\n",
             "network/t/a:4:4: unknown name region.nme\n",
-            "network/t/b:2:1: ",
+            "network/t/b:2:7: ",
         ];
         assert_eq!(told.len(), begins.len(), "{told:#?}");
         for (told, begin) in told.iter().zip(begins) {
@@ -248,6 +281,43 @@ mod tests {
         }
         assert!(told[1].ends_with("did you mean \"inputs\"?") && told[2].ends_with("did you mean \"name\"?"), "{told:#?}");
         assert!(told[3].ends_with("did you mean \"_parts\"?") && told[4].ends_with("did you mean \"name\"?"), "{told:#?}");
+    }
+
+    #[test]
+    fn a_template_that_includes_itself_is_told_with_its_way_and_line() {
+        let mut bench = Bench::new(&[
+            ("t/a", "a\n{% if region.cloud %}{% include 'a' %}{% endif %}"),
+            ("t/b", "{% include '_p' %}"),
+            ("t/_p", "{% from '/shared/q' import m %}"),
+            ("t/c", "{% macro m(n) %}{% if n %}{{ n }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(3) }}"),
+        ]);
+        bench.add("shared/q", b"\n{% extends 'b' %}");
+        let told = told(&bench);
+        let begins = [
+            "network/t/a:2:33: network/t/a includes itself",
+            "network/t/_p:1:9: templates include each other in a circle: network/t/_p -> shared/q -> network/t/b -> network/t/_p",
+        ];
+        assert_eq!(told.len(), begins.len(), "{told:#?}");
+        assert!(begins.iter().all(|begin| told.iter().any(|told| told.starts_with(begin))), "{told:#?}");
+        assert!(told.iter().all(|told| told.contains("hint: take one of these includes away")), "{told:#?}");
+    }
+
+    #[test]
+    fn a_computed_include_finds_what_a_change_to_it_touches_and_nothing_else() {
+        let mut bench = Bench::new(&[("t/a", "{% include region.cloud ~ '.txt' %}"), ("t/aws.txt", "{{ vars.owner }}")]);
+        bench.add("shared/aws.txt", b"");
+        let (stack, sources) = (bench.job().target.stack.clone(), bench.job().sources);
+        assert_eq!(told(&bench), [""; 0]);
+        let uses = uses(&stack, &sources);
+        assert!(uses.files.contains("network/t/aws.txt") && !uses.files.contains("shared/aws.txt"), "{uses:?}");
+        assert!(uses.names.contains("vars.owner"), "{uses:?}");
+    }
+
+    #[test]
+    fn what_a_template_that_cannot_be_read_may_assign_is_not_unknown() {
+        let texts = [("t/a", "{% set owned = 1 %}{% include '_p' %}{% if %}"), ("t/_p", "{{ owned }}{{ reigon.name }}")];
+        let told = told(&Bench::new(&texts));
+        assert!(told.len() == 2 && told[0].starts_with("network/t/_p:1:15: unknown name \"reigon\""), "{told:#?}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ impl Destination {
     pub(super) fn read(node: &Node, source: Option<&str>, mistakes: &mut Mistakes) -> Option<Self> {
         let Some(text) = node.as_str() else {
             let what = format!("\"destination\" must be a text, and this is {}", node.kind_name());
-            mistakes.push(Mistake::at(&node.site, what));
+            mistakes.push(Mistake::at(&node.site, what).hint("such as file:./live/${{ region.id }}"));
             return None;
         };
         let read = match (has_marks(text), text.strip_prefix("file:"), Address::parse(text)) {

@@ -37,7 +37,8 @@ impl<'s> Layout<'s> {
         }
         if layout.documents.len() > DOCUMENTS_MAX {
             let found = layout.documents.len();
-            mistakes.push(Mistake::at(at, format!("{dir} holds {found} documents, at most {DOCUMENTS_MAX} are allowed")));
+            let what = format!("{dir} holds {found} documents, at most {DOCUMENTS_MAX} are allowed");
+            mistakes.push(Mistake::at(at, what).hint("make a second stack of some, or name a directory further down"));
         }
         layout.refuse_nested(mistakes);
         layout

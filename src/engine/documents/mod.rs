@@ -1,6 +1,7 @@
 //! The embedded engine: renders a stack's templates for one region and publishes them to its destination.
 
 mod check;
+mod circle;
 mod compare;
 mod destination;
 mod disk;

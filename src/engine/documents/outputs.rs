@@ -22,7 +22,7 @@ pub(super) struct ReadBack {
 impl ReadBack {
     pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
         let mut fields = Fields::of(node, "an output of the documents engine", mistakes);
-        fields.need("document");
+        fields.need("document", "document: ids.json");
         fields.text("document");
         fields.text("pointer");
         fields.finish();

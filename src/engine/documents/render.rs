@@ -277,6 +277,10 @@ fn tell(error: &minijinja::Error, redactor: &Redactor) -> String {
                 detail.unwrap_or("undefined value")
             )
         }
+        // One that is written out was found, or refused, before.
+        (ErrorKind::TemplateNotFound, Some(detail)) => {
+            format!("{detail} (a name that is computed is looked for below the source only)")
+        }
         (_, Some(detail)) => detail.to_string(),
         (kind, None) => kind.to_string(),
     };
@@ -372,6 +376,8 @@ mod tests {
         for name in ["/etc/passwd", "../../../etc/passwd", "../stack.yaml", "/../x"] {
             assert!(wrong(&format!("{{% include '{name}' %}}")).contains("non-existing"), "{name}");
         }
+        let computed = wrong("{% include '/shared/' ~ region.cloud %}");
+        assert!(computed.contains("network/t/a:1: ") && computed.contains("is looked for below the source only"), "{computed}");
         assert!(wrong("{{ debug() }}").contains("unknown"), "{}", wrong("{{ debug() }}"));
     }
 

@@ -21,35 +21,36 @@ const WHAT: &str = "the documents section";
 impl Section {
     /// Reads a section whose expressions are filled in, of a stack in `dir`.
     pub(super) fn read(node: &Node, dir: &str, mistakes: &mut Mistakes) -> Option<Self> {
-        let written = Written::read(node, dir, mistakes)?;
-        let destination = Destination::read(written.destination, Some(&written.source), mistakes)?;
-        Some(Self { source: written.source, destination, tell_unmanaged: written.tell_unmanaged })
+        let written = Written::read(node, dir, mistakes);
+        let destination = Destination::read(written.destination?, written.source.as_deref(), mistakes);
+        Some(Self { source: written.source?, destination: destination?, tell_unmanaged: written.tell_unmanaged })
     }
 
     /// Reads a section as it was written, where the destination may hold expressions; returns the directory of the templates.
     pub(super) fn source(node: &Node, dir: &str, mistakes: &mut Mistakes) -> Option<Arc<str>> {
-        let written = Written::read(node, dir, mistakes)?;
-        match written.destination.as_str() {
-            Some(text) if text.contains("${{") => destination::check_scheme(text, written.destination, mistakes),
-            _ => drop(Destination::read(written.destination, Some(&written.source), mistakes)),
+        let written = Written::read(node, dir, mistakes);
+        match written.destination.map(|node| (node, node.as_str())) {
+            Some((node, Some(text))) if text.contains("${{") => destination::check_scheme(text, node, mistakes),
+            Some((node, _)) => drop(Destination::read(node, written.source.as_deref(), mistakes)),
+            None => {}
         };
-        Some(written.source)
+        written.source
     }
 }
 
 /// The section with the destination not looked at yet.
 struct Written<'a> {
-    source: Arc<str>,
-    destination: &'a Node,
+    source: Option<Arc<str>>,
+    destination: Option<&'a Node>,
     tell_unmanaged: bool,
 }
 
 impl<'a> Written<'a> {
-    fn read(node: &'a Node, dir: &str, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read(node: &'a Node, dir: &str, mistakes: &mut Mistakes) -> Self {
         let mut fields = Fields::of(node, WHAT, mistakes);
-        fields.need("source");
+        fields.need("source", "source: ./templates");
         fields.text("source");
-        fields.need("destination");
+        fields.need("destination", "destination: file:./live/${{ region.id }}");
         fields.get("unmanaged");
         fields.finish();
 
@@ -61,9 +62,9 @@ impl<'a> Written<'a> {
                 true
             }
         };
-        let source_node = node.get("source")?;
-        let source = source(source_node.as_str()?, source_node, dir, mistakes)?;
-        Some(Self { source, destination: node.get("destination")?, tell_unmanaged })
+        let written = node.get("source").and_then(|node| Some((node, node.as_str()?)));
+        let source = written.and_then(|(node, text)| source(text, node, dir, mistakes));
+        Self { source, destination: node.get("destination"), tell_unmanaged }
     }
 }
 

@@ -31,13 +31,19 @@ const LINKS_MAX: usize = 300;
 pub(super) struct Wrong {
     pub(super) path: String,
     pub(super) line: u32,
+    /// From 1.
+    pub(super) column: u32,
     pub(super) what: String,
+    pub(super) hint: &'static str,
 }
 
 /// Reads the template `name` (its repository path).
 pub(super) fn parse<'s>(name: &'s str, text: &'s str) -> Result<Stmt<'s>, Wrong> {
     bound(name, text)?;
-    parse_template(text, name, SYNTAX.clone()).map_err(|error| Wrong::of(name, &error))
+    parse_template(text, name, SYNTAX.clone()).map_err(|error| {
+        let column = error.range().and_then(|range| column(text, range.start)).unwrap_or(1);
+        Wrong { column, ..Wrong::of(name, &error) }
+    })
 }
 
 /// Refuses a template whose syntax is too deep to be walked.
@@ -58,17 +64,26 @@ pub(super) fn bound(name: &str, text: &str) -> Result<(), Wrong> {
         }
         if links > LINKS_MAX || branches > LINKS_MAX {
             let what = format!("the template is too deep: at most {LINKS_MAX} operators in one tag, and as many elif");
-            return Err(Wrong { path: name.into(), line: u32::from(span.start_line), what });
+            let (line, column) = (u32::from(span.start_line), u32::from(span.start_col) + 1);
+            return Err(Wrong { path: name.into(), line, column, what, hint: "cut it into several tags" });
         }
     }
     Ok(())
+}
+
+/// Returns the column of the character at byte `at`, from 1.
+fn column(text: &str, at: usize) -> Option<u32> {
+    let before = text.get(..at)?;
+    let line = before.rfind('\n').map_or(0, |end| end + 1);
+    u32::try_from(before[line..].chars().count() + 1).ok()
 }
 
 impl Wrong {
     pub(super) fn of(name: &str, error: &minijinja::Error) -> Self {
         let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
         let line = error.line().and_then(|line| u32::try_from(line).ok()).unwrap_or(1);
-        Self { path: error.name().unwrap_or(name).into(), line, what }
+        let hint = "a value is written {{ value }}, and what decides {% if … %} … {% endif %}; - at either end takes blanks away";
+        Self { path: error.name().unwrap_or(name).into(), line, column: 1, what, hint }
     }
 }
 

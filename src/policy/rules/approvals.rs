@@ -21,7 +21,7 @@ pub(in crate::policy) const RULE: Rule = Rule {
 };
 
 fn read(fields: &mut Fields<'_>, _site: &Site, known: &Known<'_>) -> Option<Ask> {
-    let node = fields.need("require")?;
+    let node = fields.need("require", "require: [{ team: platform, count: 1 }]")?;
     let items = match &node.kind {
         Kind::List(items) if !items.is_empty() => items,
         _ => {
@@ -49,7 +49,9 @@ fn requirement(node: &Node, known: &Known<'_>, outer: &mut Fields<'_>) -> Option
     for key in ["user", "users"] {
         for (name, at) in texts(&mut fields, key, &node.site).unwrap_or_default() {
             if name.trim().is_empty() {
-                fields.mistakes().push(Mistake::at(&at.site, "a user needs a name"));
+                fields
+                    .mistakes()
+                    .push(Mistake::at(&at.site, "a user needs a name").hint("write the login of a person, or remove it"));
             }
             users.insert(name.trim().to_lowercase());
         }

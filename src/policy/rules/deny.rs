@@ -17,7 +17,7 @@ pub(in crate::policy) const RULE: Rule = Rule {
 };
 
 fn read(fields: &mut Fields<'_>, site: &Site, _known: &Known<'_>) -> Option<Ask> {
-    fields.need("message")?;
+    fields.need("message", "message: databases are never deleted")?;
     let message: Arc<str> = fields.text("message")?.trim().into();
     if message.is_empty() {
         fields.mistakes().push(Mistake::at(site, "\"message\" is empty").hint("say why, for the person who is stopped"));

@@ -41,7 +41,7 @@ fn read(fields: &mut Fields<'_>, site: &Site, _known: &Known<'_>) -> Option<Ask>
 
 fn moment(fields: &mut Fields<'_>, key: &'static str) -> Option<Timestamp> {
     const DATE: usize = "2026-12-20".len(); // a longer text would lose its time of day if read as a date
-    let node = fields.need(key)?;
+    let node = fields.need(key, if key == "from" { "from: 2026-12-20" } else { "to: 2027-01-02" })?;
     let text = fields.text(key)?;
     let read = match text.parse::<Date>() {
         Ok(date) if text.len() == DATE => date.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()),

@@ -1,7 +1,7 @@
 //! `limit`: how much one change may do.
 
 use crate::change::Extent;
-use crate::policy::case::Finding;
+use crate::policy::case::{Case, Finding};
 use crate::policy::known::Known;
 use crate::policy::rule::{Ask, Rule};
 use crate::policy::words::counted;
@@ -41,13 +41,15 @@ fn read(fields: &mut Fields<'_>, site: &Site, _known: &Known<'_>) -> Option<Ask>
     }
     Some(Arc::new(move |case| {
         let beyond = limits.iter().filter(|(measure, max)| (measure.of)(&case.whole) > *max);
-        let told: Vec<_> = beyond.map(|(measure, max)| sentence(measure, *max, &case.whole)).collect();
+        let told: Vec<_> = beyond.map(|(measure, max)| sentence(measure, *max, case)).collect();
         if told.is_empty() { Finding::Silent } else { Finding::Deny(told.join("; ")) }
     }))
 }
 
-fn sentence(measure: &Measure, max: u64, whole: &Extent) -> String {
-    format!("the whole change would {}, and the limit is {max}", (measure.told)((measure.of)(whole)))
+fn sentence(measure: &Measure, max: u64, case: &Case<'_>) -> String {
+    let count = (measure.of)(&case.whole);
+    let who = if (measure.of)(&case.change) < count { "it is left of a change that" } else { "the whole change" };
+    format!("{who} would {}, and the limit is {max}", (measure.told)(count))
 }
 
 fn keys() -> Value {

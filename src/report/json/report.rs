@@ -1,6 +1,6 @@
 //! A report's keys.
 
-use super::super::{Report, Row, RowState, Told, WaveLine, tell};
+use super::super::{JournalHead, Report, Row, RowState, Told, WaveLine, tell};
 use super::SCHEMA_ID;
 use crate::change::{Action, Change, Detail, Digest, Group, TextDiff, diff_lines, text_lines};
 use crate::drift::{Class, Drift, Finding};
@@ -30,6 +30,9 @@ pub(super) struct ReportJson<'a> {
     /// Milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     at_ms: Option<u64>,
+    /// The journal's newest entry that this is told of; absent for an empty journal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<JournalJson<'a>>,
     /// How many targets by state and changes by action; only what is not zero.
     counts: BTreeMap<&'static str, usize>,
     /// Why nothing was selected, when nothing was.
@@ -48,6 +51,16 @@ pub(super) struct ReportJson<'a> {
     notes: Vec<NoteJson<'a>>,
     /// What to type next, most useful first.
     next: Vec<&'a str>,
+}
+
+/// The newest entry of a journal: an anchor for `isobar audit verify`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Journal", deny_unknown_fields)]
+pub(super) struct JournalJson<'a> {
+    /// Its number.
+    seq: u64,
+    /// Its hash, in full.
+    hash: &'a str,
 }
 
 /// One target.
@@ -197,6 +210,7 @@ impl<'a> ReportJson<'a> {
             base: report.base.as_deref(),
             dirty: report.dirty,
             at_ms: report.at_ms,
+            journal: report.journal.as_ref().map(JournalJson::of),
             counts: tell::numbers(&counts).into_iter().filter(|(_, number)| *number > 0).collect(),
             nothing: report.nothing.as_deref(),
             targets: report.rows.iter().map(TargetJson::of).collect(),
@@ -206,6 +220,12 @@ impl<'a> ReportJson<'a> {
             notes: report.notes.iter().map(|note| NoteJson { warning: note.warning, text: &note.text }).collect(),
             next: report.next.iter().map(|step| &**step).collect(),
         }
+    }
+}
+
+impl<'a> JournalJson<'a> {
+    pub(super) fn of(head: &'a JournalHead) -> Self {
+        Self { seq: head.seq, hash: &head.hash }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::text::status_headline;
 use super::super::{RolloutLine, Status, StatusRow};
 use super::SCHEMA_ID;
-use super::report::WaveJson;
+use super::report::{JournalJson, WaveJson};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -23,6 +23,9 @@ pub(super) struct StatusJson<'a> {
     head: Option<&'a str>,
     /// Milliseconds since 1970.
     at_ms: u64,
+    /// The journal's newest entry; absent for an empty journal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<JournalJson<'a>>,
     /// One a target, in the order of the fleet.
     targets: Vec<StatusTargetJson<'a>>,
     /// Open and stopped rollouts, oldest first.
@@ -136,6 +139,7 @@ impl<'a> StatusJson<'a> {
             headline: status_headline(status),
             head: status.head.as_deref(),
             at_ms: status.at_ms,
+            journal: status.journal.as_ref().map(JournalJson::of),
             targets: status.rows.iter().map(target).collect(),
             rollouts: status.rollouts.iter().map(rollout).collect(),
             paused: status.paused.as_deref(),

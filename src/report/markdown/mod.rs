@@ -222,6 +222,7 @@ fn link(label: &str, address: &str) -> Option<String> {
 fn foot(report: &Report, counts: &Counts, room: usize, rest: &str) -> (String, bool) {
     let unchanged = tell::unchanged_line(report, counts).unwrap_or_default();
     let (next, missing) = lists::next(report).fit_or_say(room, rest);
-    let by = format!("<sub>isobar {}</sub>", env!("CARGO_PKG_VERSION"));
+    let head = report.journal.as_ref().map_or_else(String::new, |head| format!(" · {}", plain(&head.to_string())));
+    let by = format!("<sub>isobar {}{head}</sub>", env!("CARGO_PKG_VERSION"));
     (joined([unchanged, next.trim_end().to_owned(), by], "\n\n"), missing > 0)
 }

@@ -11,7 +11,7 @@ pub(super) use status::{alike, by, headline as status_headline, states};
 
 use super::tell::{self, Lost, Said};
 use super::words::{Extent, counted, joined, one_line};
-use super::{Counts, Report, Told, WaveLine};
+use super::{Counts, JournalHead, Report, Told, WaveLine};
 use crate::drift::Drift;
 use ink::{Ink, Paper};
 
@@ -56,6 +56,7 @@ fn head(paper: &mut Paper, report: &Report, counts: &Counts) {
         _ => paper.line(Ink::Plain, &tell::counts_line(report, counts)),
     }
     paper.line(Ink::Faint, &tell::state_line(report, counts));
+    journal(paper, report.journal.as_ref());
     let Some(gate) = tell::gate(report) else { return };
     match gate.closed {
         Some(why) => paper.line(Ink::Plain, &format!("Gate closed: {why}")),
@@ -63,6 +64,13 @@ fn head(paper: &mut Paper, report: &Report, counts: &Counts) {
     }
     for (sentence, targets) in gate.cleared {
         paper.line(Ink::Plain, &format!("  cleared, {}: {}", counted(targets.len(), "target"), one_line(sentence)));
+    }
+}
+
+/// One quiet line, to be copied by whoever wants an anchor.
+fn journal(paper: &mut Paper, head: Option<&JournalHead>) {
+    if let Some(head) = head {
+        paper.line(Ink::Faint, &head.to_string());
     }
 }
 

@@ -15,6 +15,7 @@ pub fn status_text(status: &Status, style: Style) -> String {
     paper.line(Ink::Bold, &headline(status));
     let head = status.head.as_ref().map_or_else(String::new, |head| format!("head {}", short(head)));
     paper.line(Ink::Faint, &joined([counted(status.rows.len(), "target"), head, time(status.at_ms)], " · "));
+    super::journal(&mut paper, status.journal.as_ref());
     stops(&mut paper, status);
     rollouts(&mut paper, status);
     targets(&mut paper, status, &extent);

@@ -13,12 +13,16 @@ use std::time::{Duration, Instant};
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 const LOCK_POLL: Duration = Duration::from_millis(2);
 
-/// The three calls that make a group of entries durable; tests put failing ones in their place.
+/// The calls that make the journal durable; tests put failing ones in their place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pen {
     pub(super) write: fn(&File, &[u8], u64) -> io::Result<()>,
     pub(super) sync: fn(&File) -> io::Result<()>,
     pub(super) truncate: fn(&File, u64) -> io::Result<()>,
+    pub(super) rename: fn(&Path, &Path) -> io::Result<()>,
+    /// Puts bytes in the place of a file at once.
+    pub(super) replace: fn(&Path, &[u8]) -> Result<(), StoreError>,
+    pub(super) remove: fn(&Path) -> Result<(), StoreError>,
 }
 
 impl Default for Pen {
@@ -27,6 +31,9 @@ impl Default for Pen {
             write: |file, bytes, at| file.write_all_at(bytes, at),
             sync: File::sync_data,
             truncate: |file, length| file.set_len(length),
+            rename: |from, to| std::fs::rename(from, to),
+            replace,
+            remove,
         }
     }
 }

@@ -1,16 +1,20 @@
-//! `entries.jsonl`: one entry a line, one group after the other. Knows lines, the chain and what a crash leaves behind.
+//! The entries on disk: one a line, one group after the other, in closed segments and then in `entries.jsonl`. Knows lines, the
+//! chain and what a crash leaves behind.
 //!
 //! A crash can leave the beginning of the last group and nothing else. A reader ignores it; the next writer cuts it off. Any
 //! other line that is not what its hash says, or not the one that follows, means that the journal is broken.
 
-use super::disk::{Pen, failed, open_existing, open_private, sync_dir};
-use crate::journal::{Chain, Entry, Fault};
+use super::checkpoints::Start;
+use super::disk::{Pen, failed, identity, make_dir, open_existing, open_private, sync_dir};
+use super::segments::{Files, Piece, Segment, segments_dir, tail};
+use crate::change::Digest;
+use crate::journal::{Chain, Entry, Event, Fault, Sealer};
 use crate::store::StoreError;
 use serde::de::IgnoredAny;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Bytes a line may have; the plan of a rollout over 10,000 targets has about two million.
 const LINE_MAX: u64 = 64 << 20;
@@ -18,136 +22,203 @@ const LINE_MAX: u64 = 64 << 20;
 /// Where the last whole group ends.
 #[derive(Clone, Debug)]
 pub(super) struct End {
+    /// The last entry before the file it is in.
+    pub(super) base: u64,
     pub(super) offset: u64,
     lines: u64,
     pub(super) chain: Chain,
+    /// Which file that is, unless it was not there yet.
+    file: Option<(u64, u64)>,
 }
 
-/// The file, and what this process has verified of it.
+/// The tail, and what this process has verified of the journal.
 #[derive(Debug)]
 pub(super) struct Entries {
-    path: PathBuf,
+    dir: PathBuf,
     pen: Pen,
-    verified: End,
+    sealer: Option<Sealer>,
+    verified: Option<End>,
 }
 
 impl End {
-    pub(super) fn start() -> Self {
-        Self { offset: 0, lines: 0, chain: Chain::empty() }
+    /// Before the first line of the file whose first entry follows `chain`.
+    pub(super) fn before(chain: Chain) -> Self {
+        Self { base: chain.seq, offset: 0, lines: 0, chain, file: None }
     }
 }
 
 impl Entries {
-    pub(super) fn new(path: PathBuf, pen: Pen) -> Self {
-        Self { path, pen, verified: End::start() }
-    }
-
-    pub(super) fn verified(&self) -> &End {
-        &self.verified
+    pub(super) fn new(dir: PathBuf, pen: Pen, sealer: Option<Sealer>) -> Self {
+        Self { dir, pen, sealer, verified: None }
     }
 
     /// Somebody read on, beyond what we knew.
     pub(super) fn has_verified(&mut self, end: End) {
-        if end.offset > self.verified.offset {
-            self.verified = end;
+        if self.verified.as_ref().is_none_or(|known| known.chain.seq < end.chain.seq) {
+            self.verified = Some(end);
         }
     }
 
-    /// Opens the file for [`Entries::append`], verifies what others appended since we last looked, and cuts off what a crash
-    /// left of a group. Only under the journal's lock.
-    pub(super) fn open(&mut self) -> Result<File, StoreError> {
-        let file = open_private(&self.path).map_err(|error| failed("opening", &self.path, &error))?;
-        if self.verified.offset == 0 {
-            // Its name may be new.
-            sync_dir(self.path.parent().unwrap_or(Path::new(".")))?;
-        }
-        let again = file.try_clone().map_err(|error| failed("opening", &self.path, &error))?;
-        let mut scan = Scan::from(again, &self.path, self.verified.clone())?;
+    /// Opens the tail for [`Entries::append`], verifies what others appended since we last looked, and cuts off what a crash left
+    /// of a group. Only under the journal's lock.
+    pub(super) fn open(&mut self) -> Result<(File, End), StoreError> {
+        let path = tail(&self.dir);
+        let file = open_private(&path).map_err(|error| failed("opening", &path, &error))?;
+        let metadata = file.metadata().map_err(|error| failed("reading", &path, &error))?;
+        let mut scan = match self.verified.clone() {
+            Some(known) if known.file == Some(identity(&metadata)) => {
+                Scan::over(vec![Piece { path: path.clone(), last: None }], known, None)
+            }
+            known => {
+                sync_dir(&self.dir)?; // its name may be new
+                let files = Files::list(&self.dir)?;
+                match known.filter(|known| files.follow(known.base)) {
+                    Some(known) => Scan::over(files.after(known.base), known, None),
+                    None => Start::newest(&self.dir, self.sealer.as_ref())?.scan(),
+                }
+            }
+        };
         scan.by_ref().try_for_each(|entry| entry.map(drop))?;
-        self.verified = scan.end();
-        let length = length(&file, &self.path)?;
-        if length > self.verified.offset {
-            self.cut(&file).map_err(|error| failed("cutting an unfinished group off", &self.path, &error))?;
+        let mut end = scan.end()?;
+        end.file = Some(identity(&metadata));
+        if metadata.len() > end.offset {
+            self.cut(&file, &end).map_err(|error| failed("cutting an unfinished group off", &path, &error))?;
         }
-        Ok(file)
+        self.verified = Some(end.clone());
+        Ok((file, end))
     }
 
-    /// Appends sealed groups, whose last entry makes `chain`, with one write, durably. When it fails, nothing of them is there.
-    pub(super) fn append(&mut self, file: &File, groups: &[Vec<Entry>], chain: Chain) -> Result<(), StoreError> {
+    /// Appends sealed groups after `end`; their last entry makes `chain`. One write, durably: when it fails, nothing of them is
+    /// there. Returns where they end.
+    pub(super) fn append(&mut self, file: &File, end: &End, groups: &[Vec<Entry>], chain: Chain) -> Result<End, StoreError> {
         let mut text = String::new();
         for entry in groups.iter().flatten() {
             text.push_str(&entry.line());
             text.push('\n');
         }
 
-        let written = (self.pen.write)(file, text.as_bytes(), self.verified.offset).and_then(|()| (self.pen.sync)(file));
+        let written = (self.pen.write)(file, text.as_bytes(), end.offset).and_then(|()| (self.pen.sync)(file));
         if let Err(error) = written {
-            let StoreError::Io { what, hint } = failed("appending to", &self.path, &error) else {
+            let StoreError::Io { what, hint } = failed("appending to", &tail(&self.dir), &error) else {
                 unreachable!("a failed call is an I/O error");
             };
-            let what = match self.cut(file) {
+            let what = match self.cut(file, end) {
                 Ok(()) => format!("{what}; nothing was journalled"),
                 Err(_) => format!("{what}; it is not sure whether it was journalled"),
             };
             return Err(StoreError::Io { what, hint });
         }
 
-        let (offset, lines) =
-            (self.verified.offset + text.len() as u64, self.verified.lines + groups.iter().map(Vec::len).sum::<usize>() as u64);
-        self.verified = End { offset, lines, chain };
-        Ok(())
+        let lines = end.lines + groups.iter().map(Vec::len).sum::<usize>() as u64;
+        let end = End { offset: end.offset + text.len() as u64, lines, chain, ..end.clone() };
+        self.verified = Some(end.clone());
+        Ok(end)
     }
 
-    fn cut(&self, file: &File) -> std::io::Result<()> {
-        (self.pen.truncate)(file, self.verified.offset)?;
+    /// Makes the tail a segment; the next entry begins a new one. Only under the journal's lock, with nothing after `end`.
+    pub(super) fn close(&mut self, end: &End) -> Result<(), StoreError> {
+        let (tail, last) = (tail(&self.dir), end.chain.seq);
+        let segment = Segment::of(&self.dir, end.base + 1, last);
+        make_dir(&segments_dir(&self.dir))?;
+        (self.pen.rename)(&tail, &segment.path).map_err(|error| failed("closing", &tail, &error))?;
+        self.verified = Some(End::before(end.chain.clone()));
+        sync_dir(&segments_dir(&self.dir))?;
+        sync_dir(&self.dir)
+    }
+
+    fn cut(&self, file: &File, end: &End) -> std::io::Result<()> {
+        (self.pen.truncate)(file, end.offset)?;
         (self.pen.sync)(file)
     }
 }
 
 /// Reads and verifies entries, whole groups only; ends with the first fault.
 pub(super) struct Scan {
-    reader: BufReader<File>,
-    path: PathBuf,
+    pieces: VecDeque<Piece>,
+    /// The file being read.
+    page: Option<Page>,
     end: End,
     chain: Chain,
+    base: u64,
     offset: u64,
     lines: u64,
     line: Vec<u8>,
     /// Entries whose group is not whole yet, then those to hand on.
     group: VecDeque<Entry>,
+    /// The chain at the end of the segment that was read last.
+    closed: Option<Chain>,
+    /// The hash of a base that no entry has named yet.
+    unvouched: Option<Digest>,
     is_over: bool,
 }
 
-impl Scan {
-    /// Begins at the first entry. A journal that is not there is an empty one.
-    pub(super) fn of(path: &Path) -> Result<Option<Self>, StoreError> {
-        open_existing(path)?.map(|file| Self::from(file, path, End::start())).transpose()
-    }
+struct Page {
+    reader: BufReader<File>,
+    piece: Piece,
+    file: (u64, u64),
+}
 
-    fn from(file: File, path: &Path, from: End) -> Result<Self, StoreError> {
-        let length = length(&file, path)?;
-        if length < from.offset {
-            let what = format!("it has {length} bytes and had {}: entries that were there are gone", from.offset);
-            return Err(StoreError::Broken { place: path.display().to_string(), what });
+impl Scan {
+    /// Reads `pieces`, the first of them from where `from` ends. `base` is what it began at, and must be vouched for.
+    pub(super) fn over(pieces: Vec<Piece>, from: End, base: Option<Digest>) -> Self {
+        Self {
+            pieces: pieces.into(),
+            page: None,
+            chain: from.chain.clone(),
+            base: from.base,
+            offset: from.offset,
+            lines: from.lines,
+            end: from,
+            line: Vec::new(),
+            group: VecDeque::new(),
+            closed: None,
+            unvouched: base,
+            is_over: false,
         }
-        let mut reader = BufReader::with_capacity(1 << 18, file);
-        reader.seek(SeekFrom::Start(from.offset)).map_err(|error| failed("reading", path, &error))?;
-        let (chain, offset, lines) = (from.chain.clone(), from.offset, from.lines);
-        let (path, line, group) = (path.to_path_buf(), Vec::new(), VecDeque::new());
-        Ok(Self { reader, path, end: from, chain, offset, lines, line, group, is_over: false })
     }
 
     /// Where the last whole group that was read ends.
-    pub(super) fn end(self) -> End {
-        self.end
+    pub(super) fn end(self) -> Result<End, StoreError> {
+        match self.unvouched {
+            None => Ok(self.end),
+            Some(base) => {
+                let what = format!("no entry says that anything was compacted into what has the hash {base}");
+                Err(StoreError::Broken { place: format!("entry {}", self.end.base), what })
+            }
+        }
+    }
+
+    /// The chain before the line that was read last, and that line.
+    pub(super) fn at(&self) -> (&Chain, &[u8]) {
+        (&self.chain, self.line.strip_suffix(b"\n").unwrap_or(&self.line))
+    }
+
+    /// The chain after the last whole group.
+    pub(super) fn end_chain(&self) -> &Chain {
+        &self.end.chain
+    }
+
+    /// The chain at the end of the segment that was read last.
+    pub(super) fn closed(&self) -> Option<&Chain> {
+        self.closed.as_ref()
+    }
+
+    /// Bytes that a crash left after the last whole group.
+    pub(super) fn torn(&self) -> u64 {
+        self.offset - self.end.offset
     }
 
     /// Reads one whole group; false when there is none any more.
     fn read_group(&mut self) -> Result<bool, StoreError> {
         while let Some(entry) = self.read_entry()? {
+            if let Event::Compacted { base, .. } = &entry.event {
+                self.unvouched.take_if(|named| named == base);
+            }
             self.group.push_back(entry);
             if self.chain.is_whole() {
-                self.end = End { offset: self.offset, lines: self.lines, chain: self.chain.clone() };
+                let file = self.page.as_ref().filter(|page| page.piece.last.is_none()).map(|page| page.file);
+                let chain = self.chain.clone();
+                self.end = End { base: self.base, offset: self.offset, lines: self.lines, chain, file };
                 return Ok(true);
             }
         }
@@ -156,29 +227,78 @@ impl Scan {
     }
 
     fn read_entry(&mut self) -> Result<Option<Entry>, StoreError> {
-        self.line.clear();
-        let read = (&mut self.reader).take(LINE_MAX).read_until(b'\n', &mut self.line);
-        let read = read.map_err(|error| failed("reading", &self.path, &error))? as u64;
-        if read == 0 {
-            return Ok(None);
-        }
-        self.offset += read;
-        self.lines += 1;
+        while self.turn()? {
+            let Some(page) = &mut self.page else { return Ok(None) };
+            self.line.clear();
+            let read = (&mut page.reader).take(LINE_MAX).read_until(b'\n', &mut self.line);
+            let read = read.map_err(|error| failed("reading", &page.piece.path, &error))? as u64;
+            if read == 0 {
+                self.finish_page()?;
+                continue;
+            }
+            let is_tail = page.piece.last.is_none();
+            self.offset += read;
+            self.lines += 1;
 
-        let Some(text) = self.line.strip_suffix(b"\n") else {
-            let cut_short = read < LINE_MAX && is_cut_short(&self.line);
-            return if cut_short { Ok(None) } else { Err(self.broken("the line has no end")) };
-        };
-        let text = std::str::from_utf8(text).map_err(|_| self.broken("the line is not text"))?;
-        match self.chain.follow_line(text) {
-            Ok(entry) => Ok(Some(entry)),
-            Err(Fault::Newer(schema)) => Err(StoreError::Newer(schema)),
-            Err(Fault::Broken(what)) => Err(self.broken(&what)),
+            let Some(text) = self.line.strip_suffix(b"\n") else {
+                let cut_short = is_tail && read < LINE_MAX && is_cut_short(&self.line);
+                return if cut_short { Ok(None) } else { Err(self.broken("the line has no end")) };
+            };
+            let text = std::str::from_utf8(text).map_err(|_| self.broken("the line is not text"))?;
+            return match self.chain.follow_line(text) {
+                Ok(entry) => Ok(Some(entry)),
+                Err(Fault::Newer(schema)) => Err(StoreError::Newer(schema)),
+                Err(Fault::Broken(what)) => Err(self.broken(&what)),
+            };
         }
+        Ok(None)
+    }
+
+    /// Opens the next file, unless one is open; false when there is none any more.
+    fn turn(&mut self) -> Result<bool, StoreError> {
+        if self.page.is_some() {
+            return Ok(true);
+        }
+        let Some(piece) = self.pieces.pop_front() else { return Ok(false) };
+        let Some(file) = open_existing(&piece.path)? else {
+            // A tail that is not there has no entry yet; a segment was listed and must be.
+            return match piece.last {
+                None if self.offset == 0 => Ok(false),
+                None | Some(_) => Err(StoreError::Broken { place: piece.path.display().to_string(), what: "it is gone".into() }),
+            };
+        };
+        let metadata = file.metadata().map_err(|error| failed("reading", &piece.path, &error))?;
+        if metadata.len() < self.offset {
+            let what = format!("it has {} bytes and had {}: entries that were there are gone", metadata.len(), self.offset);
+            return Err(StoreError::Broken { place: piece.path.display().to_string(), what });
+        }
+        let mut reader = BufReader::with_capacity(1 << 18, file);
+        reader.seek(SeekFrom::Start(self.offset)).map_err(|error| failed("reading", &piece.path, &error))?;
+        self.page = Some(Page { reader, piece, file: identity(&metadata) });
+        Ok(true)
+    }
+
+    /// A segment ends where its name says, with a whole group.
+    fn finish_page(&mut self) -> Result<(), StoreError> {
+        let Some(page) = self.page.take() else { return Ok(()) };
+        let Some(last) = page.piece.last else { return Ok(()) };
+        if self.chain.seq != last || !self.chain.is_whole() {
+            let what = format!("the segment ends at entry {}, and its name says {last}", self.chain.seq);
+            return Err(StoreError::Broken { place: page.piece.path.display().to_string(), what });
+        }
+        self.closed = Some(self.chain.clone());
+        (self.base, self.offset, self.lines) = (last, 0, 0);
+        self.end = End::before(self.chain.clone());
+        Ok(())
+    }
+
+    fn place(&self) -> String {
+        let path = self.page.as_ref().map(|page| page.piece.path.display().to_string());
+        format!("{}:{}", path.unwrap_or_default(), self.lines)
     }
 
     fn broken(&self, what: &str) -> StoreError {
-        StoreError::Broken { place: format!("{}:{}", self.path.display(), self.lines), what: what.into() }
+        StoreError::Broken { place: self.place(), what: what.into() }
     }
 }
 
@@ -208,8 +328,4 @@ fn is_cut_short(line: &[u8]) -> bool {
         Ok(_) => line.ends_with(b"}"),
         Err(error) => error.is_eof(),
     }
-}
-
-fn length(file: &File, path: &Path) -> Result<u64, StoreError> {
-    file.metadata().map(|metadata| metadata.len()).map_err(|error| failed("reading", path, &error))
 }

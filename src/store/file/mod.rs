@@ -1,7 +1,10 @@
 //! The journal as JSON lines in a directory of any POSIX disk.
 //!
 //! ```text
-//! entries.jsonl    the journal
+//! entries.jsonl    the newest entries
+//! segments/A-B     the entries from A to B, closed: never written again
+//! checkpoints/B    the history up to B, so that reading begins there
+//! bases/B          the history up to B, where the entries were compacted away
 //! lock             locked by whoever writes, for one group of entries or one lease
 //! leases/N.json    one lease each, locked by its owner as long as it lives
 //! epoch            the number of the last lease
@@ -11,25 +14,40 @@
 //!
 //! Reading makes nothing, and needs neither the lock nor the right to write.
 
+mod audit;
+mod checkpoints;
+mod compact;
 mod disk;
 mod entries;
 mod leases;
+#[cfg(test)]
+mod long;
 mod previews;
+mod segments;
+#[cfg(test)]
+mod tampered;
 #[cfg(test)]
 mod tests;
 
 use super::group::{Group, answer_all, blocking, covered, held, holds_nothing, interrupted, lives_on};
-use super::{Boxed, Held, Holder, Lease, Store, StoreError, Stored};
-use crate::journal::{Entry, Event, History};
+use super::{Anchor, Audit, Boxed, Compacted, Held, Holder, Lease, Reader, Store, StoreError, Stored, Take};
+use crate::change::Key;
+use crate::journal::{Chain, Checkpoint, Entry, Event, History, Sealer};
 use crate::stack::TargetId;
+use checkpoints::Start;
 use disk::Pen;
-use entries::{Entries, Scan};
+use entries::{End, Entries, Scan};
 use leases::Claim;
+use segments::Files;
 use std::fs::File;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
+
+/// Bytes of the tail at which it is closed: the most that a reader folds who begins at a checkpoint.
+const SEGMENT_BYTES: u64 = 16 << 20;
 
 /// A directory with `entries.jsonl`, `lock`, `leases/` and `previews/`.
 pub struct FileStore {
@@ -39,6 +57,15 @@ pub struct FileStore {
 /// The part that the threads of the blocking calls share.
 struct Shelf {
     dir: PathBuf,
+    pen: Pen,
+    segment_bytes: u64,
+    /// Of entries and checkpoints, and of previews.
+    sealer: Option<Sealer>,
+    preview_sealer: Option<Sealer>,
+    /// The next writer makes a checkpoint: a reader missed one.
+    is_late: AtomicBool,
+    /// What a reader without the lock folded up to the newest segment, so that the writer need not fold it again under the lock.
+    folded: Mutex<Option<(Chain, History)>>,
     entries: Mutex<Entries>,
     /// Groups that wait for the next write, in the order in which they came.
     waiting: Mutex<Vec<Group<Claim>>>,
@@ -47,10 +74,22 @@ struct Shelf {
 impl FileStore {
     /// Opens the journal in `dir`, which is made with the first entry, lease or preview.
     pub fn open(dir: PathBuf) -> Result<Self, StoreError> {
-        Self::with_pen(dir, Pen::default())
+        Self::with_pen(dir, Pen::default(), SEGMENT_BYTES)
     }
 
-    fn with_pen(dir: PathBuf, pen: Pen) -> Result<Self, StoreError> {
+    /// The same journal, whose entries, checkpoints and previews are sealed and whose seals are checked.
+    pub fn sealed_by(self, key: Option<&Key>) -> Self {
+        let Shelf { dir, pen, segment_bytes, .. } = &*self.shelf;
+        Self::new(dir.clone(), *pen, *segment_bytes, key)
+    }
+
+    /// Says whether `dir` holds entries.
+    pub fn has_entries(dir: &Path) -> bool {
+        let has_tail = std::fs::metadata(segments::tail(dir)).is_ok_and(|metadata| metadata.len() > 0);
+        has_tail || Files::list(dir).is_ok_and(|files| !files.segments.is_empty())
+    }
+
+    fn with_pen(dir: PathBuf, pen: Pen, segment_bytes: u64) -> Result<Self, StoreError> {
         match dir.metadata() {
             Ok(metadata) if !metadata.is_dir() => {
                 let what = format!("the journal {} is not a directory", dir.display());
@@ -60,8 +99,14 @@ impl FileStore {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(disk::failed("opening", &dir, &error)),
         }
-        let entries = Mutex::new(Entries::new(dir.join("entries.jsonl"), pen));
-        Ok(Self { shelf: Arc::new(Shelf { dir, entries, waiting: Mutex::default() }) })
+        Ok(Self::new(dir, pen, segment_bytes, None))
+    }
+
+    fn new(dir: PathBuf, pen: Pen, segment_bytes: u64, key: Option<&Key>) -> Self {
+        let (sealer, preview_sealer) = (key.map(Sealer::of_journal), key.map(Sealer::of_previews));
+        let entries = Mutex::new(Entries::new(dir.clone(), pen, sealer.clone()));
+        let (waiting, is_late, folded) = (Mutex::default(), AtomicBool::new(false), Mutex::default());
+        Self { shelf: Arc::new(Shelf { dir, pen, segment_bytes, sealer, preview_sealer, is_late, folded, entries, waiting }) }
     }
 
     /// Runs `work` where waiting for a disk or a lock holds nobody up.
@@ -80,11 +125,46 @@ impl Store for FileStore {
     }
 
     fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        Box::pin(self.blocking(|shelf| shelf.read(|entries| entries.collect())))
+        Box::pin(self.blocking(|shelf| {
+            shelf.read(|shelf| shelf.walk(Start::first(&shelf.dir, shelf.sealer.as_ref())?, |entries| entries.collect()))
+        }))
     }
 
     fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
-        Box::pin(self.blocking(|shelf| shelf.read(|entries| History::of(entries))))
+        Box::pin(self.blocking(|shelf| shelf.read(Shelf::history)))
+    }
+
+    fn each<'a>(&'a self, mut take: Take) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(self.blocking(move |shelf| {
+            let mut given = 0;
+            shelf.read(|shelf| {
+                let start = Start::first(&shelf.dir, shelf.sealer.as_ref())?;
+                shelf.walk(start, |entries| {
+                    for entry in entries {
+                        if entry.seq > given {
+                            given = entry.seq;
+                            take(entry);
+                        }
+                    }
+                })
+            })
+        }))
+    }
+
+    fn audit<'a>(&'a self, anchors: &'a [Anchor]) -> Boxed<'a, Result<Audit, StoreError>> {
+        let anchors = anchors.to_vec();
+        Box::pin(self.blocking(move |shelf| shelf.audit(&anchors)))
+    }
+
+    fn compact<'a>(
+        &'a self,
+        before_ms: u64,
+        first: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+    ) -> Boxed<'a, Result<Compacted, StoreError>> {
+        let run = run.clone();
+        Box::pin(self.blocking(move |shelf| shelf.compact(before_ms, first, &run, at_ms)))
     }
 
     fn append<'a>(
@@ -144,32 +224,63 @@ impl Store for FileStore {
         let stored = stored.clone();
         Box::pin(self.blocking(move |shelf| {
             let _lock = shelf.lock()?;
-            previews::save(&shelf.dir, stored)
+            previews::save(&shelf.dir, stored, shelf.preview_sealer.as_ref())
         }))
     }
 
-    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.blocking(|shelf| previews::saved(&shelf.dir)))
+    fn saved_as<'a>(&'a self, read: Reader) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.blocking(move |shelf| previews::saved(&shelf.dir, shelf.preview_sealer.as_ref(), read)))
     }
 }
 
 impl Shelf {
     /// Reads without the lock, so that readers hold no writer up. Only a fault is looked at again under the lock: a writer may
-    /// have cut off what a crash left, just while we read it.
-    fn read<T>(&self, take: fn(&mut dyn Iterator<Item = Entry>) -> T) -> Result<T, StoreError> {
-        match self.read_once(take) {
+    /// have cut off what a crash left, or closed a segment, just while we read.
+    fn read<T>(&self, mut once: impl FnMut(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match once(self) {
             Err(StoreError::Broken { .. }) => {
                 let _lock = disk::lock_shared(&self.dir.join("lock"))?;
-                self.read_once(take)
+                once(self)
             }
             done => done,
         }
     }
 
-    fn read_once<T>(&self, take: fn(&mut dyn Iterator<Item = Entry>) -> T) -> Result<T, StoreError> {
-        let path = self.dir.join("entries.jsonl");
-        let Some(mut scan) = Scan::of(&path)? else { return Ok(take(&mut std::iter::empty())) };
-        let mut fault = None;
+    /// Folds what follows the newest checkpoint into it.
+    fn history(&self) -> Result<History, StoreError> {
+        let mut start = Start::newest(&self.dir, self.sealer.as_ref())?;
+        self.is_late.fetch_or(start.is_late, Ordering::Relaxed);
+        let mut history = std::mem::take(&mut start.history);
+        let (closed, is_late) = (start.files.closed(), start.is_late);
+        let ((history, folded), chain) = self.walk_on(start, |entries| {
+            let mut folded = None;
+            for entry in entries {
+                history.fold(&entry);
+                if is_late && entry.seq == closed {
+                    folded = Some(history.clone());
+                }
+            }
+            (history.resolved(), folded)
+        })?;
+        if let (Some(folded), Some(chain)) = (folded, chain) {
+            *held(&self.folded) = Some((chain, folded.resolved()));
+        }
+        Ok(history)
+    }
+
+    /// Hands on every entry after `start`, up to the first fault.
+    fn walk<T>(&self, start: Start, take: impl FnOnce(&mut dyn Iterator<Item = Entry>) -> T) -> Result<T, StoreError> {
+        self.walk_on(start, take).map(|(taken, _)| taken)
+    }
+
+    /// The same, and returns the chain at the end of the newest segment, if any was read.
+    fn walk_on<T>(
+        &self,
+        start: Start,
+        take: impl FnOnce(&mut dyn Iterator<Item = Entry>) -> T,
+    ) -> Result<(T, Option<Chain>), StoreError> {
+        let closed = start.files.closed();
+        let (mut scan, mut fault) = (start.scan(), None);
         let taken = take(&mut std::iter::from_fn(|| match scan.next()? {
             Ok(entry) => Some(entry),
             Err(error) => {
@@ -177,11 +288,20 @@ impl Shelf {
                 None
             }
         }));
-        match fault {
-            Some(error) => Err(error),
+        if let Some(error) = fault {
+            return Err(error);
+        }
+        let segment = scan.closed().cloned();
+        let end = scan.end()?;
+        if Files::list(&self.dir)?.closed() != closed {
+            let what = "a segment was closed meanwhile".into();
+            return Err(StoreError::Broken { place: self.dir.display().to_string(), what });
+        }
+        match end.chain.lacks_seal() {
+            Some(unsealed) => Err(unsealed.into()),
             None => {
-                held(&self.entries).has_verified(scan.end());
-                Ok(taken)
+                held(&self.entries).has_verified(end);
+                Ok((taken, segment))
             }
         }
     }
@@ -200,31 +320,80 @@ impl Shelf {
             return;
         }
         let opened = self.lock().and_then(|lock| Ok((lock, entries.open()?)));
-        let (_lock, file) = match opened {
+        let (_lock, (file, end)) = match opened {
             Ok(opened) => opened,
             Err(error) => return answer_all(groups.into_iter().map(|group| (group.answer, Err(error.clone())))),
         };
 
-        let mut chain = entries.verified().chain.clone();
-        let (mut answers, mut sealed) = (Vec::new(), Vec::new());
+        let mut chain = end.chain.clone();
+        let (mut answers, mut sealed, mut begins) = (Vec::new(), Vec::new(), false);
         for group in groups {
-            match group.claim {
-                Some((claim, target)) if !claim.is_ours() => {
-                    answer_all([(group.answer, Err(StoreError::Fenced(target)))]);
-                }
-                Some(_) | None => {
-                    sealed.push(chain.seal_group(group.events, &group.run, group.at_ms));
-                    answers.push(group.answer);
-                }
+            let fenced = group.claim.filter(|(claim, _)| !claim.is_ours()).map(|(_, target)| StoreError::Fenced(target));
+            if let Some(refused) = fenced.or_else(|| chain.refuses(&group.events).map(Into::into)) {
+                answer_all([(group.answer, Err(refused))]);
+                continue;
             }
+            begins |= group.events.iter().any(|event| matches!(event, Event::KeyBegan { .. }));
+            sealed.push(chain.seal_group(group.events, &group.run, group.at_ms));
+            answers.push(group.answer);
         }
         if sealed.is_empty() {
             return;
         }
-        match entries.append(&file, &sealed, chain) {
-            Ok(()) => answer_all(answers.into_iter().zip(sealed.into_iter().map(Ok))),
+        match entries.append(&file, &end, &sealed, chain) {
+            Ok(end) => {
+                answer_all(answers.into_iter().zip(sealed.into_iter().map(Ok)));
+                self.tidy(&mut entries, &end, begins);
+            }
             Err(error) => answer_all(answers.into_iter().map(|answer| (answer, Err(error.clone())))),
         }
+    }
+
+    /// Closes the tail when it is long, or when a key begins, which can use no checkpoint of the key before it. What was appended
+    /// is safe by now, so that this fails is no failure: it is tried again.
+    fn tidy(&self, entries: &mut Entries, end: &End, begins: bool) {
+        let is_long = end.offset >= self.segment_bytes;
+        let tidied = if is_long || begins { entries.close(end) } else { Ok(()) };
+        let tidied = tidied.and_then(|()| {
+            if is_long || begins || self.is_late.swap(false, Ordering::Relaxed) {
+                self.keep_checkpoint(begins)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = tidied {
+            self.is_late.store(true, Ordering::Relaxed);
+            tracing::warn!(%error, "the journal's checkpoint could not be made");
+        }
+    }
+
+    /// Makes the checkpoint of the newest segment. Only under the journal's lock.
+    fn keep_checkpoint(&self, only: bool) -> Result<(), StoreError> {
+        let mut start = Start::newest(&self.dir, self.sealer.as_ref())?;
+        let closed = start.files.closed();
+        if let Some((chain, history)) =
+            held(&self.folded).take().filter(|(chain, _)| (start.chain.seq..=closed).contains(&chain.seq))
+        {
+            (start.chain, start.history, start.base) = (chain, history, None);
+        }
+        if start.is_late {
+            let (history, dropped) = (std::mem::take(&mut start.history), std::mem::take(&mut start.dropped));
+            let mut pieces = start.files.after(start.chain.seq);
+            pieces.pop(); // the tail
+            let mut scan = Scan::over(pieces, End::before(start.chain), start.base);
+            let mut fault = None;
+            let history = history.and(std::iter::from_fn(|| scan.next()?.map_err(|error| fault = Some(error)).ok()));
+            if let Some(error) = fault {
+                return Err(error);
+            }
+            let end = scan.end()?;
+            if end.chain.lacks_seal().is_some() {
+                return Ok(()); // nothing that our key could stand for yet
+            }
+            let kept = Checkpoint::of(&end.chain, history).instead_of(dropped);
+            let path = checkpoints::file_at(&checkpoints::checkpoints_dir(&self.dir), closed)?;
+            (self.pen.replace)(&path, kept.text(self.sealer.as_ref()).as_bytes())?;
+        }
+        checkpoints::prune(&self.dir, only.then_some(1))
     }
 
     /// Makes the directory if it is not there, and keeps every other writer out.

@@ -1,32 +1,37 @@
 //! `previews/`: the sets of previews that were shown, apart from the journal and bounded. They may be deleted at any time.
 
 use super::disk::{list, make_dir, read_existing, remove, replace};
-use crate::store::sets::{BYTES_MAX, SETS_MAX, name, sort, text};
-use crate::store::{StoreError, Stored};
+use crate::journal::{Sealer, is_sealed};
+use crate::store::sets::{BYTES_MAX, SETS_MAX, is_ours, name, sort, text};
+use crate::store::{Reader, StoreError, Stored};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Keeps a set beside all others: people may have approved them. Lets the oldest go. Only under the journal's lock.
-pub(super) fn save(dir: &Path, stored: Stored) -> Result<(), StoreError> {
+pub(super) fn save(dir: &Path, stored: Stored, sealer: Option<&Sealer>) -> Result<(), StoreError> {
     let dir = dir.join("previews");
     make_dir(&dir)?;
     let path = dir.join(format!("{}.json", name(&stored)));
-    let first_ms = match read_existing(&path)? {
-        Some(bytes) => serde_json::from_slice(&bytes).map_or(stored.first_ms, |earlier: Stored| earlier.first_ms),
-        None => stored.first_ms,
-    };
-    let text = text(&Stored { first_ms, ..stored });
-    replace(&path, &text)?;
+    let earlier = read_existing(&path)?;
+    if sealer.is_none() && earlier.as_deref().is_some_and(|bytes| std::str::from_utf8(bytes).is_ok_and(is_sealed)) {
+        return Ok(()); // the very same, and whoever has the key believes it
+    }
+    let earlier = earlier.filter(|bytes| is_ours(bytes, sealer));
+    let earlier: Option<Stored> = earlier.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let first_ms = earlier.map_or(stored.first_ms, |earlier| earlier.first_ms);
+    let text = text(&Stored { first_ms, ..stored }, sealer);
+    replace(&path, text.as_bytes())?;
     prune(&dir, &path, text.len() as u64)
 }
 
-/// Reads every kept set, oldest first.
-pub(super) fn saved(dir: &Path) -> Result<Vec<Stored>, StoreError> {
+/// Reads every kept set, oldest first, each by `read`. With a key, only those that it sealed: any other
+/// may be made up.
+pub(super) fn saved(dir: &Path, sealer: Option<&Sealer>, read: Reader) -> Result<Vec<Stored>, StoreError> {
     let mut sets = Vec::new();
     for path in set_files(&dir.join("previews"))? {
         // Another process may let one go between our looking and our reading.
-        let Some(bytes) = read_existing(&path)? else { continue };
-        let set: Stored = serde_json::from_slice(&bytes).map_err(|error| StoreError::Io {
+        let Some(bytes) = read_existing(&path)?.filter(|bytes| is_ours(bytes, sealer)) else { continue };
+        let set = read(&bytes).map_err(|error| StoreError::Io {
             what: format!("reading {}: {error}", path.display()),
             hint: Some(format!("delete that file and run `isobar preview` again: rm {}", path.display())),
         })?;
@@ -53,7 +58,8 @@ fn prune(dir: &Path, newest: &Path, mut bytes: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn set_files(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+/// The files of all sets in `dir`, by name.
+pub(super) fn set_files(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut paths = list(dir)?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     Ok(paths)

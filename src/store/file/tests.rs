@@ -155,7 +155,7 @@ async fn a_disk_that_fails_leaves_the_journal_as_it_was() {
     for (pen, said) in pens.into_iter().zip([full().to_string(), "input/output error".into()]) {
         let dir = temporary();
         let (before, _) = two_groups(dir.path()).await;
-        let store = FileStore::with_pen(dir.path().to_path_buf(), pen).expect("a directory");
+        let store = FileStore::with_pen(dir.path().to_path_buf(), pen, SEGMENT_BYTES).expect("a directory");
         let refused = append(&store, &["x", "y"]).await;
         let Err(StoreError::Io { what, hint: Some(_) }) = refused else { panic!("{refused:?}") };
         assert!(what.contains(&said) && what.contains("entries.jsonl"), "{what}");
@@ -173,7 +173,7 @@ async fn what_a_failed_cut_left_is_no_group_and_is_cut_later() {
     let pen = Pen { write: half, truncate: |_, _| Err(io::Error::other("input/output error")), ..Pen::default() };
     let dir = temporary();
     two_groups(dir.path()).await;
-    let store = FileStore::with_pen(dir.path().to_path_buf(), pen).expect("a directory");
+    let store = FileStore::with_pen(dir.path().to_path_buf(), pen, SEGMENT_BYTES).expect("a directory");
     let refused = append(&store, &["x", "y"]).await;
     assert!(matches!(&refused, Err(StoreError::Io { what, .. }) if what.contains("not sure")), "{refused:?}");
     assert_eq!(length(&open(dir.path())).await, Ok(4));

@@ -6,9 +6,9 @@ use super::draft::Change;
 use super::fault::git_failed;
 use super::leases;
 use crate::change::Digest;
-use crate::journal::{Entry, Event};
+use crate::journal::Event;
 use crate::stack::TargetId;
-use crate::store::group::{Group, holds_nothing, lives_on};
+use crate::store::group::{Appended, Group, holds_nothing, lives_on};
 use crate::store::leases::{LeaseFile, ended};
 use crate::store::life::Life;
 use crate::store::{Holder, Lease, StoreError};
@@ -17,9 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Desk {
-    /// Returns the sealed entries of each group whose lease was its own.
-    pub(super) fn append(&mut self, groups: &[Group<u64>]) -> Result<BTreeMap<usize, Vec<Entry>>, StoreError> {
-        let mut tries: BTreeMap<Digest, BTreeMap<usize, Vec<Entry>>> = BTreeMap::new();
+    /// Returns the sealed entries of each group whose lease was its own, or why nothing may be written for want of the key.
+    pub(super) fn append(&mut self, groups: &[Group<u64>]) -> Result<Appended, StoreError> {
+        let mut tries: BTreeMap<Digest, Appended> = BTreeMap::new();
         self.change(|desk| {
             if let Some(sealed) = desk.known.arrived.as_ref().and_then(|hash| tries.remove(hash)) {
                 return Ok(Plan::Done(sealed));
@@ -27,11 +27,17 @@ impl Desk {
             let mut change = Change::on(&desk.known, String::new());
             let mut sealed = BTreeMap::new();
             for (nth, group) in groups.iter().enumerate() {
-                if group.claim.as_ref().is_none_or(|(epoch, _)| desk.known.leases.contains_key(epoch)) {
+                let is_ours = |(epoch, _): &(u64, TargetId)| desk.known.leases.contains_key(epoch);
+                if !group.claim.as_ref().is_none_or(is_ours) {
+                    continue;
+                }
+                if let Some(unsealed) = change.chain.refuses(&group.events) {
+                    sealed.insert(nth, Err(unsealed.into()));
+                } else {
                     let entries = change.chain.seal_group(group.events.clone(), &group.run, group.at_ms);
                     change.entries.extend(entries.iter().cloned());
                     change.at_ms = Some(group.at_ms);
-                    sealed.insert(nth, entries);
+                    sealed.insert(nth, Ok(entries));
                 }
             }
             let (Some(first), Some(last)) = (change.entries.first(), change.entries.last()) else {
@@ -39,7 +45,7 @@ impl Desk {
             };
             change.message = format!("Entries {} to {}\n\n{}", first.seq, last.seq, last.hash.as_str());
             tries.insert(last.hash.clone(), sealed.clone());
-            Ok(Plan::Push(change, sealed))
+            Ok(Plan::Push(change.with_checkpoint(&desk.known, desk.segment_bytes).into(), sealed))
         })
     }
 
@@ -68,7 +74,7 @@ impl Desk {
             change.at_ms = Some(holder.since_ms);
             change.ended = gone.iter().map(|lease| lease.epoch).collect();
             change.lease = Some((epoch, text));
-            Ok(Plan::Push(change, epoch))
+            Ok(Plan::Push(change.into(), epoch))
         });
         let epoch = taken.inspect_err(|_| self.here.forget(&trace))?;
         gone.iter().for_each(|lease| self.here.forget(&lease.trace));
@@ -84,7 +90,7 @@ impl Desk {
             let Some(own) = all.into_iter().find(|held| held.epoch == epoch) else { return Ok(Plan::Done(None)) };
             let mut change = Change::on(&desk.known, format!("Run {} gives {} targets back", own.holder.run, own.targets.len()));
             change.ended = vec![epoch];
-            Ok(Plan::Push(change, Some(own.trace)))
+            Ok(Plan::Push(change.into(), Some(own.trace)))
         })?;
         trace.iter().for_each(|trace| self.here.forget(trace));
         Ok(())
@@ -107,11 +113,14 @@ impl Desk {
                 return Err(holds_nothing(of));
             }
             let mut change = Change::on(&desk.known, format!("Run {of} ended, as somebody said"));
+            if let Some(unsealed) = change.chain.refuses(std::slice::from_ref(event)) {
+                return Err(unsealed.into());
+            }
             change.entries = change.chain.seal_group(vec![event.clone()], run, at_ms);
             change.ended = own.iter().map(|lease| lease.epoch).collect();
             change.at_ms = Some(at_ms);
             tries.extend(change.entries.last().map(|entry| (entry.hash.clone(), targets.clone())));
-            Ok(Plan::Push(change, targets))
+            Ok(Plan::Push(change.into(), targets))
         })
     }
 }

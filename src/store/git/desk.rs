@@ -4,11 +4,12 @@
 use super::GitSite;
 use super::draft::{Change, Draft};
 use super::fault::in_doubt;
-use super::known::Known;
+use super::known::{Known, Tip};
 use super::program::Program;
 use super::reach::Reach;
 use super::wire::{Old, Pushed, Update, Wire};
-use crate::change::Digest;
+use crate::change::{Digest, Key};
+use crate::journal::Sealer;
 use crate::store::life::Here;
 use crate::store::{Location, StoreError};
 use git2::Repository;
@@ -17,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// The most that a reader folds who begins at a checkpoint, and about as much as it fetches.
+const SEGMENT_BYTES: usize = 16 << 20;
 /// Pushes of one change. Each that comes too late means that somebody else's came in time, so many writers all get on.
 const PUSHES_MAX: u32 = 60;
 /// Of them, those whose answer was lost, and looks that failed after them.
@@ -40,19 +43,22 @@ pub(super) struct Desk {
     cache: PathBuf,
     pub(super) known: Known,
     pub(super) here: Here,
+    pub(super) preview_sealer: Option<Sealer>,
     around: Arc<Around>,
     is_durable: bool,
+    /// Bytes of entries after the newest checkpoint at which the next one is made.
+    pub(super) segment_bytes: usize,
 }
 
 /// What is to be done on the tip as it is now.
 pub(super) enum Plan<T> {
     /// Nothing: it is there already.
     Done(T),
-    Push(Change, T),
+    Push(Box<Change>, T),
 }
 
 impl Desk {
-    pub(super) fn open(site: &GitSite, around: Arc<Around>) -> Result<Self, StoreError> {
+    pub(super) fn open(site: &GitSite, around: Arc<Around>, key: Option<&Key>) -> Result<Self, StoreError> {
         let place: Arc<str> = format!("git:{}#{}", site.location.shown(), site.reference).into();
         let cache = site.cache.join(Digest::of("git journal", &[&place]).short());
         let wire = match &site.location {
@@ -66,9 +72,22 @@ impl Desk {
             let _turn = matches!(wire, Wire::Program(_)).then(|| turn(&cache)); // the cache may have to be made
             wire.objects(&place)?
         };
-        let known = Known::nothing(place.clone());
+        let known = Known::nothing(place.clone(), key.map(Sealer::of_journal));
+        let preview_sealer = key.map(Sealer::of_previews);
         let (reference, here) = (site.reference.clone(), Here::new(site.locks.clone()));
-        Ok(Self { place, reference, wire, repository, cache, known, here, around, is_durable: false })
+        Ok(Self {
+            place,
+            reference,
+            wire,
+            repository,
+            cache,
+            known,
+            here,
+            preview_sealer,
+            around,
+            is_durable: false,
+            segment_bytes: SEGMENT_BYTES,
+        })
     }
 
     /// Verifies what came since the last look.
@@ -77,9 +96,14 @@ impl Desk {
         self.look_again()
     }
 
+    /// Where the ref is now, whatever it holds.
+    pub(super) fn tip(&self) -> Result<Tip, StoreError> {
+        self.wire.look(&self.place, &self.repository, &self.reference, self.known.tip())
+    }
+
     fn look_again(&mut self) -> Result<(), StoreError> {
-        let tip = self.wire.look(&self.place, &self.repository, &self.reference, self.known.tip())?;
-        self.known.follow(&self.repository, tip)
+        let tip = self.tip()?;
+        self.known.follow(&self.wire, &self.repository, tip)
     }
 
     /// A push tells as much as a look, when looking is a way through a network: if the tip is not what we know, it is refused.
@@ -131,7 +155,7 @@ impl Desk {
             }
             let (change, value) = match plan(self)? {
                 Plan::Done(value) => return Ok(value),
-                Plan::Push(change, value) => (change, value),
+                Plan::Push(change, value) => (*change, value),
             };
             self.known.tried.extend(change.entries.last().map(|entry| entry.hash.clone()));
             let draft = Draft::write(&self.place, &self.repository, &self.known, change)?;

@@ -6,14 +6,20 @@
 //! seen the journal before fetches little. A file of [`PART_MAX`] bytes is never written again.
 
 use super::fault::git_failed;
-use super::known::{Known, Part};
-use crate::journal::{Chain, Entry};
+use super::known::Known;
+use super::lines::Part;
+use super::tree::{base_path, checkpoint_path, part_path};
+use crate::journal::{Chain, Checkpoint, Entry, Event};
 use crate::store::StoreError;
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, Oid, Repository, Signature, Time};
 
 /// Bytes that a file of entries may grow to; a larger one is a single group.
 const PART_MAX: usize = 4 << 20;
+
+/// The same for the file at whose end a checkpoint stands: whoever begins there need not fetch what is before it, and a server leaves
+/// only large files out.
+const SHUT_MAX: usize = 32 << 20;
 
 /// What is to be different.
 pub(super) struct Change {
@@ -23,10 +29,23 @@ pub(super) struct Change {
     /// A new lease: its number, and what it says.
     pub(super) lease: Option<(u64, Vec<u8>)>,
     pub(super) ended: Vec<u64>,
+    /// The text of the checkpoint that stands at the last of the entries.
+    pub(super) checkpoint: Option<String>,
+    /// What stands for the files that are to go.
+    pub(super) base: Option<Base>,
     /// For those who look at the ref with git.
     pub(super) message: String,
     /// `None`: the time of the tip, where nobody told another.
     pub(super) at_ms: Option<u64>,
+}
+
+/// Files of entries that go, and the text of what stands for them.
+pub(super) struct Base {
+    pub(super) seq: u64,
+    pub(super) text: String,
+    pub(super) files: Vec<u64>,
+    /// Earlier bases.
+    pub(super) bases: Vec<u64>,
 }
 
 /// A commit that is written and that nobody sees yet.
@@ -40,7 +59,22 @@ pub(super) struct Draft {
 impl Change {
     /// Nothing yet.
     pub(super) fn on(known: &Known, message: String) -> Self {
-        Self { entries: Vec::new(), chain: known.chain.clone(), lease: None, ended: Vec::new(), message, at_ms: None }
+        let chain = known.chain.clone();
+        Self { entries: Vec::new(), chain, lease: None, ended: Vec::new(), checkpoint: None, base: None, message, at_ms: None }
+    }
+
+    /// Has a checkpoint made at the end of the entries: when many bytes came since the last, when that is of no use to us, or when a
+    /// key begins, which can use none of the key before it.
+    pub(super) fn with_checkpoint(mut self, known: &Known, segment_bytes: usize) -> Self {
+        let tail = known.parts.iter().filter(|part| part.first > known.shut()).map(|part| part.size).sum::<usize>();
+        let grown = self.entries.iter().map(|entry| entry.line().len()).sum::<usize>();
+        let begins = self.entries.iter().any(|entry| matches!(entry.event, Event::KeyBegan { .. }));
+        let is_due = tail + grown >= segment_bytes || known.is_late || begins;
+        if is_due && self.chain.lacks_seal().is_none() {
+            let history = known.history.clone().and(self.entries.iter().cloned());
+            self.checkpoint = Some(Checkpoint::of(&self.chain, history).text(known.sealer()));
+        }
+        self
     }
 }
 
@@ -56,8 +90,14 @@ impl Draft {
 
     /// It is the tip now.
     pub(super) fn adopt(self, known: &mut Known) {
-        let Change { entries, chain, ended, .. } = self.change;
+        let Change { entries, chain, ended, checkpoint, base, .. } = self.change;
+        if checkpoint.is_some() {
+            (known.checkpoints, known.is_late) = ([chain.seq].into(), false);
+        }
         known.adopt(self.commit, self.parts, chain, &entries);
+        if let Some(base) = base {
+            known.let_go(&base);
+        }
         known.leases.retain(|epoch, _| !ended.contains(epoch));
         if let Some((epoch, blob)) = self.lease {
             known.leases.insert(epoch, blob);
@@ -69,7 +109,26 @@ impl Draft {
 fn write(repository: &Repository, known: &Known, change: Change) -> Result<Draft, git2::Error> {
     let parent = known.tip().map(|tip| repository.find_commit(tip)).transpose()?;
     let mut update = TreeUpdateBuilder::new();
-    let parts = append(repository, known, &change.entries, &mut update)?;
+    let mut parts = append(repository, known, &change, &mut update)?;
+    if let Some(text) = &change.checkpoint {
+        for seq in &known.checkpoints {
+            update.remove(checkpoint_path(*seq).as_str());
+        }
+        update.upsert(checkpoint_path(change.chain.seq).as_str(), repository.blob(text.as_bytes())?, FileMode::Blob);
+    }
+    if let Some(base) = &change.base {
+        for first in &base.files {
+            update.remove(part_path(*first).as_str());
+        }
+        for seq in &base.bases {
+            update.remove(base_path(*seq).as_str());
+        }
+        for seq in known.checkpoints.range(..=base.seq) {
+            update.remove(checkpoint_path(*seq).as_str()); // what stands for the files does as well
+        }
+        update.upsert(base_path(base.seq).as_str(), repository.blob(base.text.as_bytes())?, FileMode::Blob);
+        parts.retain(|part| !base.files.contains(&part.first));
+    }
     for epoch in &change.ended {
         update.remove(lease_path(*epoch).as_str());
     }
@@ -102,22 +161,28 @@ fn lease_path(epoch: u64) -> String {
 fn append(
     repository: &Repository,
     known: &Known,
-    entries: &[Entry],
+    change: &Change,
     update: &mut TreeUpdateBuilder,
 ) -> Result<Vec<Part>, git2::Error> {
     let mut parts = known.parts.clone();
+    let entries = &change.entries;
     let Some(first) = entries.first() else { return Ok(parts) };
     let mut text: Vec<u8> = entries.iter().flat_map(|entry| [entry.line(), "\n".into()].concat().into_bytes()).collect();
     let (mut first, mut before) = (first.seq, known.chain.clone());
-    while let Some(last) = parts.pop_if(|last| last.size <= text.len() && last.size + text.len() <= PART_MAX) {
+    let (shut, is_shut_now) = (known.shut(), change.checkpoint.is_some());
+    let grows = |last: &Part, text: &[u8]| {
+        let (size, whole) = (last.size, last.size + text.len());
+        last.first > shut && if is_shut_now { whole <= SHUT_MAX } else { size <= text.len() && whole <= PART_MAX }
+    };
+    while let Some(last) = parts.pop_if(|last| grows(last, &text)) {
         if first != entries[0].seq {
-            update.remove(Part::path(first).as_str());
+            update.remove(part_path(first).as_str());
         }
         text.splice(0..0, repository.find_blob(last.blob)?.content().iter().copied());
-        (first, before) = (last.first, last.before().clone());
+        (first, before) = (last.first, last.before);
     }
     let blob = repository.blob(&text)?;
-    update.upsert(Part::path(first).as_str(), blob, FileMode::Blob);
-    parts.push(Part::new(first, blob, text.len(), before));
+    update.upsert(part_path(first).as_str(), blob, FileMode::Blob);
+    parts.push(Part { first, blob, size: text.len(), before });
     Ok(parts)
 }

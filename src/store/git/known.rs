@@ -1,8 +1,10 @@
-//! What this process verified of the ref, and how it reads on from there. Knows the tree, the lines and the chain; not how the
+//! What this process verified of the ref, and how it reads on from there. Knows the tree, the chain and where to begin; not how the
 //! tree came here, nor how it is changed.
 //!
 //! ```text
 //! entries-000000/000000000001.jsonl    lines from entry 1 on; the next file begins with the entry after its last
+//! checkpoints/000000004711.json        the history up to entry 4711, so that reading begins with the file after it
+//! bases/000000000815.json              the history up to entry 815, where the entries were compacted away
 //! leases/7.json                        the lease with epoch 7
 //! epoch                                the number of the last lease
 //! ```
@@ -10,36 +12,33 @@
 //! A blob is known by its hash, so what was verified once in this process is not read again. Everything else is: lines follow the
 //! chain, and the chain passes through the last entry that we saw, or the journal was rewritten.
 
+use super::draft::Base;
 use super::fault::{broken, git_failed};
+use super::lines::{Lines, Part};
+use super::tree::Contents;
+use super::wire::Wire;
 use crate::change::Digest;
-use crate::journal::{Chain, Entry, Fault, History};
+use crate::journal::{Chain, Checkpoint, Dropped, Entry, Event, History, Sealer};
 use crate::store::StoreError;
-use git2::{Blob, Oid, Repository, Tree};
-use std::collections::{BTreeMap, VecDeque};
+use git2::{Oid, Repository};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Begins the names of the directories of entries, one for a million; one directory less is one object less for every push.
-const ENTRIES: &str = "entries-";
-
-/// A file of entries.
-#[derive(Clone, Debug)]
-pub(super) struct Part {
-    pub(super) first: u64,
-    pub(super) blob: Oid,
-    pub(super) size: usize,
-    /// The chain that its first entry follows.
-    before: Chain,
-}
 
 /// The tip of the ref as far as this process verified it.
 pub(super) struct Known {
     /// For people.
     place: Arc<str>,
+    sealer: Option<Sealer>,
     /// `None` before the first look.
     looked: Option<Tip>,
+    /// The files before the one where reading began: what is in them was not looked at.
+    closed: Vec<(u64, Oid)>,
     pub(super) parts: Vec<Part>,
     pub(super) chain: Chain,
     pub(super) history: History,
+    pub(super) checkpoints: BTreeSet<u64>,
+    /// The checkpoints that are there are of no use to us.
+    pub(super) is_late: bool,
     /// Epochs, and the blobs that say who holds what.
     pub(super) leases: BTreeMap<u64, Oid>,
     pub(super) epoch: u64,
@@ -51,29 +50,83 @@ pub(super) struct Known {
 /// The commit that the ref names; `None` when there is no such ref.
 pub(super) type Tip = Option<Oid>;
 
-impl Part {
-    /// Where the part that begins with entry `first` stands in the tree.
-    pub(super) fn path(first: u64) -> String {
-        format!("{ENTRIES}{:06}/{first:012}.jsonl", first / 1_000_000)
+/// Where reading begins, and what is known there.
+pub(super) struct Start {
+    pub(super) chain: Chain,
+    pub(super) history: History,
+    /// The hash of the base that it begins at: an entry must name it.
+    pub(super) base: Option<Digest>,
+    /// What the base says of the files before it.
+    pub(super) dropped: Vec<Dropped>,
+    is_late: bool,
+}
+
+impl Start {
+    /// Begins at the first entry that is there.
+    pub(super) fn first(
+        place: &str,
+        repository: &Repository,
+        contents: &Contents,
+        sealer: Option<&Sealer>,
+    ) -> Result<Self, StoreError> {
+        let chain = Chain::empty().sealed_by(sealer.cloned());
+        let none = Self { chain, history: History::default(), base: None, dropped: Vec::new(), is_late: false };
+        let Some((first, _)) = contents.parts.first().filter(|(first, _)| *first > 1) else { return Ok(none) };
+        let says = |what: String| broken(&format!("{place}, bases"), what);
+        let base = contents.bases.get(&(first - 1));
+        let base = base.ok_or_else(|| says(format!("nothing stands for the entries before {first}")))?;
+        let (read, hash) = Checkpoint::read(&text(place, repository, *base)?).map_err(|fault| says(fault.to_string()))?;
+        if read.seq != first - 1 {
+            return Err(says("it stands elsewhere than its name says".into()));
+        }
+        let chain = read.chain(None).sealed_by(sealer.cloned());
+        Ok(Self { chain, history: read.history, base: Some(hash), dropped: read.dropped, ..none })
     }
 
-    pub(super) fn new(first: u64, blob: Oid, size: usize, before: Chain) -> Self {
-        Self { first, blob, size, before }
-    }
-
-    pub(super) fn before(&self) -> &Chain {
-        &self.before
+    /// Begins at the newest checkpoint that can be used, among the entries that are there; at the first of them when there is none.
+    fn newest(
+        place: &str,
+        wire: &Wire,
+        repository: &Repository,
+        contents: &Contents,
+        sealer: Option<&Sealer>,
+    ) -> Result<Self, StoreError> {
+        for (seq, blob) in contents.checkpoints.range(contents.first()..).rev().filter(|(seq, _)| contents.breaks_at(**seq)) {
+            wire.bring(place, repository, &[*blob])?;
+            match Checkpoint::read_sealed(&text(place, repository, *blob)?, sealer) {
+                Ok(read) if read.seq == *seq => {
+                    let chain = read.chain(sealer.cloned());
+                    return Ok(Self { chain, history: read.history, base: None, dropped: Vec::new(), is_late: false });
+                }
+                Ok(_) => tracing::warn!(place, seq, "the checkpoint stands elsewhere"),
+                Err(why) => tracing::warn!(place, seq, %why, "the checkpoint cannot be used"),
+            }
+        }
+        let is_late = !contents.checkpoints.is_empty();
+        wire.bring(place, repository, &contents.bases.values().copied().collect::<Vec<_>>())?;
+        Ok(Self { is_late, ..Self::first(place, repository, contents, sealer)? })
     }
 }
 
+/// What is not text cannot be closed by its hash either.
+pub(super) fn text(place: &str, repository: &Repository, blob: Oid) -> Result<String, StoreError> {
+    let blob = repository.find_blob(blob).map_err(|error| git_failed(place, "reading a checkpoint", &error))?;
+    Ok(String::from_utf8_lossy(blob.content()).into_owned())
+}
+
 impl Known {
-    pub(super) fn nothing(place: Arc<str>) -> Self {
+    /// What is known before the first look; with a key, seals are made and checked.
+    pub(super) fn nothing(place: Arc<str>, sealer: Option<Sealer>) -> Self {
         Self {
             place,
+            chain: Chain::empty().sealed_by(sealer.clone()),
+            sealer,
             looked: None,
+            closed: Vec::new(),
             parts: Vec::new(),
-            chain: Chain::empty(),
             history: History::default(),
+            checkpoints: BTreeSet::new(),
+            is_late: false,
             leases: BTreeMap::new(),
             epoch: 0,
             tried: Vec::new(),
@@ -86,178 +139,123 @@ impl Known {
         self.looked.flatten()
     }
 
+    /// Whoever has a key believes what that key sealed.
+    pub(super) fn is_believed(&self) -> Result<(), StoreError> {
+        self.chain.lacks_seal().map_or(Ok(()), |unsealed| Err(unsealed.into()))
+    }
+
     pub(super) fn has_looked(&self) -> bool {
         self.looked.is_some()
     }
 
+    pub(super) fn sealer(&self) -> Option<&Sealer> {
+        self.sealer.as_ref()
+    }
+
+    /// Files up to this entry are not written again: a checkpoint stands at their end.
+    pub(super) fn shut(&self) -> u64 {
+        self.checkpoints.last().copied().unwrap_or(0)
+    }
+
     /// Verifies what `tip` holds beyond what is known.
-    pub(super) fn follow(&mut self, repository: &Repository, tip: Tip) -> Result<(), StoreError> {
+    pub(super) fn follow(&mut self, wire: &Wire, repository: &Repository, tip: Tip) -> Result<(), StoreError> {
         if self.looked == Some(tip) {
             return Ok(());
         }
         let contents = Contents::read(&self.place, repository, tip)?;
-        let is_same = |(known, (first, blob)): &(&Part, &(u64, Oid))| known.first == *first && known.blob == *blob;
-        let same = self.parts.iter().zip(&contents.parts).take_while(is_same).count();
-        let from = self.parts.get(same).map_or(&self.chain, |part| &part.before).clone();
-        let mut lines = Lines::new(&self.place, repository, &contents.parts[same..], from);
+        if self.has_looked() && contents.parts.starts_with(&self.closed) {
+            let (own, known) = (&contents.parts[self.closed.len()..], self.chain.seq);
+            let is_same = |(known, (first, blob)): &(&Part, &(u64, Oid))| known.first == *first && known.blob == *blob;
+            let same = self.parts.iter().zip(own).take_while(is_same).count();
+            let from = self.parts.get(same).map_or(&self.chain, |part| &part.before).clone();
+            let (fresh, chain, parts) = self.read_on(wire, repository, &own[same..], from, None, |entries| {
+                entries.filter(|entry| entry.seq > known).collect::<Vec<_>>()
+            })?;
+            fresh.iter().for_each(|entry| self.history.record(entry));
+            self.parts.truncate(same);
+            self.parts.extend(parts);
+            self.chain = chain;
+        } else {
+            // Nothing was known; or files that we know were compacted away, and what we saw must be found again.
+            let mut start = match self.has_looked() {
+                true => Start::first(&self.place, repository, &contents, self.sealer.as_ref())?,
+                false => Start::newest(&self.place, wire, repository, &contents, self.sealer.as_ref())?,
+            };
+            if start.chain.seq > self.chain.seq && self.chain.seq > 0 {
+                let what = format!("{} was compacted beyond entry {}, which we saw last", self.place, self.chain.seq);
+                return Err(StoreError::Io { what, hint: Some("run the same command again".into()) });
+            }
+            let (history, is_late) = (std::mem::take(&mut start.history), start.is_late);
+            let own = contents.after(start.chain.seq);
+            let closed = contents.parts[..contents.parts.len() - own.len()].to_vec();
+            let (history, chain, parts) =
+                self.read_on(wire, repository, own, start.chain, start.base, |entries| history.and(entries))?;
+            (self.history, self.chain, self.parts, self.closed, self.is_late) = (history, chain, parts, closed, is_late);
+        }
+        self.checkpoints = contents.checkpoints.into_keys().collect();
+        (self.leases, self.epoch, self.looked) = (contents.leases, contents.epoch, Some(tip));
+        Ok(())
+    }
 
-        let (known, mut arrived) = (self.chain.clone(), None);
-        let mut rewritten = false;
-        let fresh = (&mut lines).filter(|entry| {
+    /// Reads `parts`, which follow `from`, and hands their entries on. The chain must pass through the last entry that we saw.
+    fn read_on<T>(
+        &mut self,
+        wire: &Wire,
+        repository: &Repository,
+        parts: &[(u64, Oid)],
+        from: Chain,
+        base: Option<Digest>,
+        take: impl FnOnce(&mut dyn Iterator<Item = Entry>) -> T,
+    ) -> Result<(T, Chain, Vec<Part>), StoreError> {
+        wire.bring(&self.place, repository, &parts.iter().map(|(_, blob)| *blob).collect::<Vec<_>>())?;
+        let known = &self.chain;
+        let place = self.place.clone();
+        let (mut arrived, mut unvouched) = (None, base);
+        let mut rewritten = from.seq == known.seq && from.head != known.head;
+        let mut lines = Lines::new(&place, repository, parts, from);
+        let taken = take(&mut (&mut lines).inspect(|entry| {
             rewritten |= entry.seq == known.seq && entry.hash != known.head;
             if self.tried.contains(&entry.hash) {
                 arrived = Some(entry.hash.clone());
             }
-            entry.seq > known.seq
-        });
-        let (history, fresh): (Option<History>, Vec<Entry>) =
-            if known.seq == 0 { (Some(History::of(fresh)), Vec::new()) } else { (None, fresh.collect()) };
+            if let Event::Compacted { base, .. } = &entry.event {
+                unvouched.take_if(|named| named == base);
+            }
+        }));
         let (chain, parts) = lines.end()?;
         if rewritten || chain.seq < known.seq {
             let what =
                 format!("entry {}, which was there, is gone or another one: somebody rewrote or moved back the ref", known.seq);
-            return Err(broken(&self.place, what));
+            return Err(broken(&place, what));
         }
-
-        match history {
-            Some(history) => self.history = history,
-            None => fresh.iter().for_each(|entry| self.history.record(entry)),
+        if let Some(base) = unvouched {
+            let what = format!("no entry says that anything was compacted into what has the hash {base}");
+            return Err(broken(&place, what));
         }
-        self.parts.truncate(same);
-        self.parts.extend(parts);
         self.arrived = arrived.or(self.arrived.take());
-        (self.chain, self.leases, self.epoch, self.looked) = (chain, contents.leases, contents.epoch, Some(tip));
-        Ok(())
+        Ok((taken, chain, parts))
+    }
+
+    /// Reads every entry that is there again, and hands it on.
+    pub(super) fn each(&self, wire: &Wire, repository: &Repository, take: &mut dyn FnMut(Entry)) -> Result<(), StoreError> {
+        let contents = Contents::read(&self.place, repository, self.tip())?;
+        let blobs = contents.parts.iter().map(|(_, blob)| *blob).chain(contents.bases.values().copied());
+        wire.bring(&self.place, repository, &blobs.collect::<Vec<_>>())?;
+        let start = Start::first(&self.place, repository, &contents, self.sealer.as_ref())?;
+        let mut lines = Lines::new(&self.place, repository, contents.after(start.chain.seq), start.chain);
+        (&mut lines).for_each(take);
+        lines.end().map(drop)
+    }
+
+    /// These files were compacted away.
+    pub(super) fn let_go(&mut self, base: &Base) {
+        self.closed.retain(|(first, _)| !base.files.contains(first));
+        self.checkpoints.retain(|seq| *seq > base.seq);
     }
 
     /// Takes over what we made ourselves, on top of what is known.
     pub(super) fn adopt(&mut self, commit: Oid, parts: Vec<Part>, chain: Chain, entries: &[Entry]) {
         entries.iter().for_each(|entry| self.history.record(entry));
         (self.looked, self.parts, self.chain) = (Some(Some(commit)), parts, chain);
-    }
-
-    /// Reads every entry again.
-    pub(super) fn entries(&self, repository: &Repository) -> Result<Vec<Entry>, StoreError> {
-        let parts: Vec<(u64, Oid)> = self.parts.iter().map(|part| (part.first, part.blob)).collect();
-        let mut lines = Lines::new(&self.place, repository, &parts, Chain::empty());
-        let entries = (&mut lines).collect();
-        lines.end().map(|_| entries)
-    }
-}
-
-/// The names in the tree of a tip.
-#[derive(Default)]
-struct Contents {
-    parts: Vec<(u64, Oid)>,
-    leases: BTreeMap<u64, Oid>,
-    epoch: u64,
-}
-
-impl Contents {
-    fn read(place: &str, repository: &Repository, tip: Tip) -> Result<Self, StoreError> {
-        let Some(tip) = tip else { return Ok(Self::default()) };
-        let failed = |error: git2::Error| git_failed(place, "reading the journal's commit", &error);
-        let tree = repository.find_commit(tip).and_then(|commit| commit.tree()).map_err(failed)?;
-        let mut contents = Self::default();
-        for dir in tree.iter().filter(|dir| dir.name().is_ok_and(|name| name.starts_with(ENTRIES))) {
-            let dir = repository.find_tree(dir.id()).map_err(failed)?;
-            for file in &dir {
-                let first = file.name().ok().and_then(|name| name.strip_suffix(".jsonl")?.parse().ok());
-                let first = first.ok_or_else(|| broken(place, "a file among the entries is none of ours"))?;
-                contents.parts.push((first, file.id()));
-            }
-        }
-        let leases = tree.get_name("leases").map(|dir| repository.find_tree(dir.id())).transpose().map_err(failed)?;
-        for file in leases.iter().flat_map(Tree::iter) {
-            let epoch = file.name().ok().and_then(|name| name.strip_suffix(".json")?.parse().ok());
-            contents.leases.insert(epoch.ok_or_else(|| broken(place, "a file among the leases is none of ours"))?, file.id());
-        }
-        if let Some(epoch) = tree.get_name("epoch") {
-            let blob = repository.find_blob(epoch.id()).map_err(failed)?;
-            let number = std::str::from_utf8(blob.content()).ok().and_then(|text| text.trim().parse().ok());
-            contents.epoch = number.ok_or_else(|| broken(place, "its epoch must hold the number of the last lease"))?;
-        }
-        Ok(contents)
-    }
-}
-
-/// Reads and verifies the lines of parts, one after the other; ends with the first fault.
-struct Lines<'a> {
-    place: &'a str,
-    repository: &'a Repository,
-    waiting: VecDeque<(u64, Oid)>,
-    /// The part that is read, and from where.
-    open: Option<(Blob<'a>, usize)>,
-    done: Vec<Part>,
-    chain: Chain,
-    fault: Option<StoreError>,
-}
-
-impl<'a> Lines<'a> {
-    fn new(place: &'a str, repository: &'a Repository, parts: &[(u64, Oid)], chain: Chain) -> Self {
-        let waiting = parts.iter().copied().collect();
-        Self { place, repository, waiting, open: None, done: Vec::new(), chain, fault: None }
-    }
-
-    fn end(self) -> Result<(Chain, Vec<Part>), StoreError> {
-        match self.fault {
-            Some(fault) => Err(fault),
-            None => Ok((self.chain, self.done)),
-        }
-    }
-
-    fn read(&mut self) -> Result<Option<Entry>, StoreError> {
-        loop {
-            let Some((blob, at)) = &mut self.open else {
-                let Some((first, id)) = self.waiting.pop_front() else { return Ok(None) };
-                self.begin(first, id)?;
-                continue;
-            };
-            let rest = &blob.content()[*at..];
-            if rest.is_empty() {
-                self.open = None;
-                if !self.chain.is_whole() {
-                    return Err(broken(self.place, format!("the group of entry {} has no end", self.chain.seq)));
-                }
-                continue;
-            }
-            let path = || Part::path(self.done.last().map_or(0, |part| part.first));
-            let says = |what: &str| broken(&format!("{}, {}", self.place, path()), what);
-            let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| says("the last line has no end"))?;
-            let line = std::str::from_utf8(&rest[..end]).map_err(|_| says("a line is not text"))?;
-            let entry = self.chain.follow_line(line).map_err(|fault| match fault {
-                Fault::Newer(schema) => StoreError::Newer(schema),
-                Fault::Broken(what) => says(&what),
-            })?;
-            *at += end + 1;
-            return Ok(Some(entry));
-        }
-    }
-
-    fn begin(&mut self, first: u64, id: Oid) -> Result<(), StoreError> {
-        if first != self.chain.seq + 1 {
-            return Err(broken(
-                self.place,
-                format!("{} stands where entry {} must stand", Part::path(first), self.chain.seq + 1),
-            ));
-        }
-        let blob = self.repository.find_blob(id).map_err(|error| git_failed(self.place, "reading entries", &error))?;
-        self.done.push(Part { first, blob: id, size: blob.size(), before: self.chain.clone() });
-        self.open = Some((blob, 0));
-        Ok(())
-    }
-}
-
-impl Iterator for Lines<'_> {
-    type Item = Entry;
-
-    fn next(&mut self) -> Option<Entry> {
-        if self.fault.is_some() {
-            return None;
-        }
-        self.read().unwrap_or_else(|fault| {
-            self.fault = Some(fault);
-            None
-        })
     }
 }

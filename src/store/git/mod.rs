@@ -7,21 +7,29 @@
 //! The ref lies outside `refs/heads`: no checkout shows it, and no ordinary fetch brings it.
 
 mod acts;
+mod audit;
+mod compact;
 mod desk;
 mod draft;
 mod fault;
 mod known;
 mod leases;
+mod lines;
+#[cfg(test)]
+mod long;
 mod previews;
 mod program;
 mod reach;
+mod refs;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod wire;
 
 use super::group::{Group, answer_sealed, blocking, covered, held, interrupted};
 use super::life::Life;
-use super::{Boxed, Held, Holder, Lease, Location, Store, StoreError, Stored};
+use super::{Anchor, Audit, Boxed, Compacted, Held, Holder, Lease, Location, Reader, Store, StoreError, Stored, Take};
+use crate::change::Key;
 use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
 use desk::{Around, Desk};
@@ -54,6 +62,7 @@ pub struct GitStore {
 struct Bench {
     site: GitSite,
     around: Arc<Around>,
+    key: Option<Key>,
     desk: Mutex<Option<Desk>>,
     /// Groups that wait for the next push, in the order in which they came.
     waiting: Mutex<Vec<Group<u64>>>,
@@ -66,7 +75,16 @@ impl GitStore {
     }
 
     fn with(site: GitSite, around: Arc<Around>) -> Self {
-        Self { bench: Arc::new(Bench { site, around, desk: Mutex::default(), waiting: Mutex::default() }) }
+        Self::new(site, around, None)
+    }
+
+    fn new(site: GitSite, around: Arc<Around>, key: Option<Key>) -> Self {
+        Self { bench: Arc::new(Bench { site, around, key, desk: Mutex::default(), waiting: Mutex::default() }) }
+    }
+
+    /// The same journal, whose entries and previews are sealed and whose seals are checked.
+    pub fn sealed_by(self, key: Option<&Key>) -> Self {
+        Self::new(self.bench.site.clone(), self.bench.around.clone(), key.cloned())
     }
 
     /// Says whether nothing was ever journalled there.
@@ -103,11 +121,41 @@ impl Store for GitStore {
     }
 
     fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        Box::pin(self.looking(|desk| desk.known.entries(&desk.repository)))
+        Box::pin(self.looking(|desk| {
+            let mut entries = Vec::new();
+            desk.known.each(&desk.wire, &desk.repository, &mut |entry| entries.push(entry))?;
+            desk.known.is_believed().map(|()| entries)
+        }))
     }
 
     fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
-        Box::pin(self.looking(|desk| Ok(desk.known.history.clone())))
+        Box::pin(self.looking(|desk| desk.known.is_believed().map(|()| desk.known.history.clone())))
+    }
+
+    fn each<'a>(&'a self, mut take: Take) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(self.looking(move |desk| {
+            desk.known.each(&desk.wire, &desk.repository, &mut take)?;
+            desk.known.is_believed()
+        }))
+    }
+
+    fn audit<'a>(&'a self, anchors: &'a [Anchor]) -> Boxed<'a, Result<Audit, StoreError>> {
+        let anchors = anchors.to_vec();
+        Box::pin(self.working(move |desk| {
+            let _turn = desk.turn_at_cache();
+            audit::audit(desk, &anchors)
+        }))
+    }
+
+    fn compact<'a>(
+        &'a self,
+        before_ms: u64,
+        first: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+    ) -> Boxed<'a, Result<Compacted, StoreError>> {
+        let run = run.clone();
+        Box::pin(self.working(move |desk| desk.compact(before_ms, &first, &run, at_ms)))
     }
 
     fn append<'a>(
@@ -176,10 +224,10 @@ impl Store for GitStore {
         }))
     }
 
-    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.working(|desk| {
+    fn saved_as<'a>(&'a self, read: Reader) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.working(move |desk| {
             let _turn = desk.turn_at_cache();
-            previews::saved(desk)
+            previews::saved(desk, read)
         }))
     }
 }
@@ -189,7 +237,7 @@ impl Bench {
         let mut desk = held(&self.desk);
         match &mut *desk {
             Some(desk) => work(desk),
-            none => work(none.insert(Desk::open(&self.site, self.around.clone())?)),
+            none => work(none.insert(Desk::open(&self.site, self.around.clone(), self.key.as_ref())?)),
         }
     }
 

@@ -4,8 +4,9 @@
 use super::Desk;
 use super::fault::git_failed;
 use super::wire::{Old, Pushed, Update};
-use crate::store::sets::{BYTES_MAX, SETS_MAX, name, sort, text};
-use crate::store::{StoreError, Stored};
+use crate::journal::is_sealed;
+use crate::store::sets::{BYTES_MAX, SETS_MAX, is_ours, name, sort, text};
+use crate::store::{Reader, StoreError, Stored};
 use git2::{Oid, Signature, Time};
 
 /// The only file in the tree of a set.
@@ -27,9 +28,15 @@ pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
     let prefix = prefix(&desk.reference);
     let there = desk.wire.list(&desk.place, &desk.repository, &prefix)?;
     let own = format!("{prefix}{}", name(&stored).as_str());
-    let earlier = there.get(&own).and_then(|commit| read(desk, *commit).ok());
+    let earlier = there.get(&own).and_then(|commit| find(desk, *commit).ok());
+    let is_sealed = |blob: &git2::Blob<'_>| std::str::from_utf8(blob.content()).is_ok_and(is_sealed);
+    if desk.preview_sealer.is_none() && earlier.as_ref().is_some_and(is_sealed) {
+        return Ok(()); // the very same, and whoever has the key believes it
+    }
+    let earlier = earlier.filter(|blob| is_ours(blob.content(), desk.preview_sealer.as_ref()));
+    let earlier: Option<Stored> = earlier.and_then(|blob| serde_json::from_slice(blob.content()).ok());
     let first_ms = earlier.map_or(stored.first_ms, |earlier| earlier.first_ms);
-    let text = text(&Stored { first_ms, ..stored.clone() });
+    let text = text(&Stored { first_ms, ..stored.clone() }, desk.preview_sealer.as_ref());
 
     let commit =
         write(desk, &text, stored.at_ms).map_err(|error| git_failed(&desk.place, "writing a set of previews", &error))?;
@@ -51,23 +58,39 @@ pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
     }
 }
 
-/// Reads every kept set, oldest first.
-pub(super) fn saved(desk: &Desk) -> Result<Vec<Stored>, StoreError> {
+/// Reads every kept set, oldest first, each by `reader`. With a key, only those that it sealed: any other
+/// may be made up.
+pub(super) fn saved(desk: &Desk, reader: Reader) -> Result<Vec<Stored>, StoreError> {
     let there = desk.wire.list(&desk.place, &desk.repository, &prefix(&desk.reference))?;
     let mut sets = Vec::new();
     for (reference, commit) in there {
-        sets.push(read(desk, commit).map_err(|what| StoreError::Io {
+        let read = read(desk, commit, reader).map_err(|what| StoreError::Io {
             what: format!("reading {reference} at {}: {what}", desk.place),
             hint: Some(format!("delete it and run `isobar preview` again: git push REPOSITORY :{reference}")),
-        })?);
+        })?;
+        sets.extend(read);
     }
     sort(&mut sets);
     Ok(sets)
 }
 
-fn read(desk: &Desk, commit: Oid) -> Result<Stored, String> {
+/// The name and the text of every kept set, whoever made it.
+pub(super) fn texts(desk: &Desk) -> Result<Vec<(String, String)>, StoreError> {
+    let there = desk.wire.list(&desk.place, &desk.repository, &prefix(&desk.reference))?;
+    let text = |(reference, commit): (String, Oid)| {
+        let blob = find(desk, commit).map(|blob| String::from_utf8_lossy(blob.content()).into_owned());
+        (reference, blob.unwrap_or_default()) // what cannot be read is not what its hash says
+    };
+    Ok(there.into_iter().map(text).collect())
+}
+
+/// `None` for one that our key did not seal.
+fn read(desk: &Desk, commit: Oid, reader: Reader) -> Result<Option<Stored>, String> {
     let blob = find(desk, commit).map_err(|error| error.message().to_string())?;
-    serde_json::from_slice(blob.content()).map_err(|error| error.to_string())
+    if !is_ours(blob.content(), desk.preview_sealer.as_ref()) {
+        return Ok(None);
+    }
+    reader(blob.content()).map(Some).map_err(|error| error.to_string())
 }
 
 fn find(desk: &Desk, commit: Oid) -> Result<git2::Blob<'_>, git2::Error> {
@@ -87,10 +110,10 @@ fn size(desk: &Desk, commit: Oid) -> usize {
     find(desk, commit).map_or(0, |blob| blob.size())
 }
 
-fn write(desk: &Desk, text: &[u8], at_ms: u64) -> Result<Oid, git2::Error> {
+fn write(desk: &Desk, text: &str, at_ms: u64) -> Result<Oid, git2::Error> {
     let repository = &desk.repository;
     let mut tree = repository.treebuilder(None)?;
-    tree.insert(FILE, repository.blob(text)?, 0o100_644)?;
+    tree.insert(FILE, repository.blob(text.as_bytes())?, 0o100_644)?;
     let tree = repository.find_tree(tree.write()?)?;
     let who = Signature::new("isobar", "isobar@localhost", &Time::new(i64::try_from(at_ms / 1_000).unwrap_or(i64::MAX), 0))?;
     repository.commit(None, &who, &who, &format!("{MESSAGE}{at_ms}"), &tree, &[])

@@ -2,7 +2,8 @@
 //! arguments and its words; not what is fetched and pushed.
 //!
 //! Objects come to a bare repository of our own inside `.git/isobar`, a cache: it may be deleted at any time, and nothing of it is
-//! believed without its hash. The newest commit is fetched alone, without the ones before it.
+//! believed without its hash. The newest commit is fetched alone, without the ones before it, and where the server can leave them out
+//! without large files: those that are needed are asked for by their names.
 
 use super::fault::{MAY_NOT_WRITE, git_failed};
 use super::known::Tip;
@@ -20,6 +21,9 @@ use std::time::Duration;
 
 /// For one call: a journal of gigabytes over a slow line, and an end to a server that says nothing.
 const DEADLINE: Duration = Duration::from_secs(300);
+
+/// Blobs that are asked for with one call: their names are arguments.
+const BLOBS_AT_ONCE: usize = 500;
 
 /// Where the ref is kept in the cache.
 const SEEN: &str = "refs/isobar/seen";
@@ -69,6 +73,27 @@ impl Program {
         }
     }
 
+    /// Brings blobs to the cache that were too large to come along with their commit.
+    pub(super) fn bring(&self, place: &str, cache: &Repository, blobs: &[Oid]) -> Result<(), StoreError> {
+        let odb = cache.odb().map_err(|error| git_failed(place, "opening the cache of the journal", &error))?;
+        let missing: Vec<String> = blobs.iter().filter(|blob| !odb.exists(**blob)).map(Oid::to_string).collect();
+        for some in missing.chunks(BLOBS_AT_ONCE) {
+            // Nothing that we have says that we have these: the server must not reckon that they came with a commit.
+            let mut arguments =
+                vec!["-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"];
+            arguments.extend(["--", &self.reach.address]);
+            arguments.extend(some.iter().map(String::as_str));
+            let exit = self.run(&arguments)?;
+            if !exit.is_success() {
+                return Err(self.unreadable(place, &exit));
+            }
+        }
+        match missing.is_empty() {
+            true => Ok(()),
+            false => odb.refresh().map_err(|error| git_failed(place, "reading the cache of the journal", &error)),
+        }
+    }
+
     /// Brings every ref below `prefix` to the cache, under its own name, and lets those go that are gone.
     pub(super) fn fetch_all(&self, place: &str, cache: &Repository, prefix: &str) -> Result<(), StoreError> {
         let exit = self.run(&["ls-remote", "--quiet", "--", &self.reach.address, &format!("{prefix}*")])?;
@@ -93,7 +118,7 @@ impl Program {
         }
         let refspecs: Vec<String> = missing.iter().map(|name| format!("+{name}:{name}")).collect();
         let mut arguments =
-            vec!["fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--", &self.reach.address];
+            vec!["fetch", "--quiet", "--depth=1", "--no-filter", "--no-tags", "--no-write-fetch-head", "--", &self.reach.address];
         arguments.extend(refspecs.iter().map(String::as_str));
         let exit = self.run(&arguments)?;
         if exit.is_success() { Ok(()) } else { Err(self.unreadable(place, &exit)) }

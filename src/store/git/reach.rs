@@ -106,7 +106,11 @@ impl Reach {
         put("GIT_ALLOW_PROTOCOL", "https:http:ssh:file".into());
         let always = ALWAYS.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string()));
         let mut count = 0;
-        for (name, value) in self.settings.iter().cloned().chain(always) {
+        // Large blobs stay at the server until they are asked for. Said here and not as an argument, or git would write into the
+        // cache that it lacks some, in a form that our libgit2 does not open.
+        let lacks = [("promisor", "true"), ("partialclonefilter", "blob:limit=1m")];
+        let lacks = lacks.map(|(name, value)| (format!("remote.{}.{name}", self.address), value.to_string()));
+        for (name, value) in self.settings.iter().cloned().chain(always).chain(lacks) {
             put(&format!("GIT_CONFIG_KEY_{count}"), name.into());
             put(&format!("GIT_CONFIG_VALUE_{count}"), value.into());
             count += 1;

@@ -2,7 +2,7 @@
 
 use super::draft::{Change, Draft};
 use super::known::Known;
-use super::wire::Pushed;
+use super::wire::{Pushed, Wire};
 use super::*;
 use crate::journal::{Chain, SCHEMA};
 use crate::review::User;
@@ -13,13 +13,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 /// A bare repository with room for clones beside it.
-fn origin() -> TempDir {
+pub(super) fn origin() -> TempDir {
     let dir = tempfile::tempdir().expect("a temporary directory");
     git2::Repository::init_bare(dir.path().join("deep/origin.git")).expect("it has room");
     dir
 }
 
-fn at(dir: &Path) -> GitSite {
+pub(super) fn at(dir: &Path) -> GitSite {
     site(dir, Location::Disk(dir.join("deep/origin.git")))
 }
 
@@ -228,11 +228,11 @@ async fn objects_that_a_crash_left_without_the_ref_are_nothing() {
 async fn a_newer_schema_is_refused_by_readers_and_writers() {
     let dir = origin();
     let repository = git2::Repository::open_bare(dir.path().join("deep/origin.git")).expect("it was made");
-    let mut change = Change::on(&Known::nothing("here".into()), "From the future".into());
+    let mut change = Change::on(&Known::nothing("here".into(), None), "From the future".into());
     let mut entry = Chain::empty().seal(paused("a"), &"run".into(), 7);
     entry.schema = SCHEMA + 1;
     change.entries.push(entry);
-    let draft = Draft::write("here", &repository, &Known::nothing("here".into()), change).expect("it has room");
+    let draft = Draft::write("here", &repository, &Known::nothing("here".into(), None), change).expect("it has room");
     repository.reference("refs/isobar/journal", draft.commit, true, "by hand").expect("it has room");
     assert_eq!(open(dir.path()).read().await, Err(StoreError::Newer(SCHEMA + 1)));
     assert_eq!(append(&open(dir.path()), "b").await, Err(StoreError::Newer(SCHEMA + 1)));
@@ -242,7 +242,7 @@ async fn a_newer_schema_is_refused_by_readers_and_writers() {
 async fn files_of_entries_stay_few_and_what_is_old_is_not_written_again() {
     let dir = origin();
     let repository = git2::Repository::open_bare(dir.path().join("deep/origin.git")).expect("it was made");
-    let mut known = Known::nothing("here".into());
+    let mut known = Known::nothing("here".into(), None);
     let mut written = 0;
     for at in 0..200 {
         let mut change = Change::on(&known, String::new());
@@ -255,9 +255,12 @@ async fn files_of_entries_stay_few_and_what_is_old_is_not_written_again() {
     let whole: usize = known.parts.iter().map(|part| part.size).sum();
     assert!(written < 10 * whole, "{written} bytes were written for {whole}");
     let tip = known.tip();
-    let mut reader = Known::nothing("here".into());
-    reader.follow(&repository, tip).expect("it is whole");
-    assert_eq!((reader.chain.seq, reader.entries(&repository).map(|entries| entries.len())), (200, Ok(200)));
+    let mut reader = Known::nothing("here".into(), None);
+    let wire = Wire::Disk(dir.path().join("deep/origin.git"));
+    reader.follow(&wire, &repository, tip).expect("it is whole");
+    let mut entries = 0;
+    reader.each(&wire, &repository, &mut |_| entries += 1).expect("it is whole");
+    assert_eq!((reader.chain.seq, entries), (200, 200));
 }
 
 #[tokio::test]
@@ -281,7 +284,7 @@ async fn what_another_machine_holds_is_freed_by_the_word_of_somebody_and_not_by_
 /// The journal as another machine sees it: what was left by processes of this one says nothing there.
 fn elsewhere(dir: &Path) -> GitStore {
     let store = clone_of(dir, "elsewhere");
-    let mut desk = Desk::open(&store.bench.site, store.bench.around.clone()).expect("it is there");
+    let mut desk = Desk::open(&store.bench.site, store.bench.around.clone(), None).expect("it is there");
     desk.here = Here::of_another_boot(dir.join("elsewhere/state"));
     *held(&store.bench.desk) = Some(desk);
     store
@@ -292,7 +295,7 @@ async fn a_release_by_word_survives_a_lost_answer() {
     for make in [deaf, mute] {
         let dir = origin();
         let lease = open(dir.path()).acquire(&ids(&["a@prod/x"]), holder("one")).await.expect("nobody has it");
-        drop(lease);
+        crate::store::cases::end(lease, &open(dir.path())).await;
         let freed_now = make(dir.path(), 1).free("one", freed(), &"two".into(), 9).await;
         assert_eq!(freed_now, Ok(ids(&["a@prod/x"])));
         assert_eq!(reasons(dir.path()).await, ["its job was cancelled"]);

@@ -4,6 +4,7 @@
 use super::fault::{MAY_NOT_WRITE, git_failed};
 use super::known::Tip;
 use super::program::Program;
+use super::refs;
 use crate::store::StoreError;
 use git2::{ConfigLevel, ErrorCode, Oid, Repository};
 use std::collections::BTreeMap;
@@ -72,14 +73,22 @@ impl Wire {
         }
     }
 
+    /// Brings blobs here that a look left where they are.
+    pub(super) fn bring(&self, place: &str, repository: &Repository, blobs: &[Oid]) -> Result<(), StoreError> {
+        match self {
+            Self::Disk(_) => Ok(()),
+            Self::Program(program) => program.bring(place, repository, blobs),
+        }
+    }
+
     /// Changes refs. All of `updates` that must be something now are one.
     pub(super) fn push(&self, place: &str, repository: &Repository, updates: &[Update<'_>]) -> Result<Pushed, StoreError> {
         match self {
             Self::Disk(_) => {
                 for update in updates {
-                    match set(repository, update) {
+                    match refs::change(repository, update) {
                         Ok(()) => {}
-                        Err(error) if is_lost(&error) => return Ok(Pushed::Lost),
+                        Err(error) if refs::is_lost(&error) => return Ok(Pushed::Lost),
                         Err(error) => return Err(git_failed(place, "changing the ref", &error)),
                     }
                 }
@@ -126,25 +135,6 @@ pub(super) fn find(place: &str, repository: &Repository, reference: &str) -> Res
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
         Err(error) => Err(git_failed(place, "reading the ref", &error)),
     }
-}
-
-fn set(repository: &Repository, update: &Update<'_>) -> Result<(), git2::Error> {
-    let why = "isobar";
-    match (update.new, update.old) {
-        (Some(new), Old::Just(Some(old))) => repository.reference_matching(update.reference, new, true, old, why).map(drop),
-        (Some(new), Old::Just(None)) => repository.reference(update.reference, new, false, why).map(drop),
-        (Some(new), Old::Any) => repository.reference(update.reference, new, true, why).map(drop),
-        (None, Old::Just(_) | Old::Any) => match repository.find_reference(update.reference) {
-            Ok(mut reference) => reference.delete(),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
-            Err(error) => Err(error),
-        },
-    }
-}
-
-/// Somebody changed the ref since we looked, or is about to.
-fn is_lost(error: &git2::Error) -> bool {
-    [ErrorCode::Modified, ErrorCode::Exists, ErrorCode::Locked].contains(&error.code())
 }
 
 /// Has objects and refs synced to disk, whatever the repository's own configuration says, for this handle alone.

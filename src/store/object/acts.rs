@@ -2,9 +2,9 @@
 
 use super::desk::{Desk, Plan};
 use super::page::Change;
-use crate::journal::{Entry, Event};
+use crate::journal::Event;
 use crate::stack::TargetId;
-use crate::store::group::{Group, holds_nothing, lives_on};
+use crate::store::group::{Appended, Group, holds_nothing, lives_on};
 use crate::store::leases::{LeaseFile, ended};
 use crate::store::life::Life;
 use crate::store::{Holder, Lease, StoreError};
@@ -12,19 +12,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Desk {
-    /// Returns the sealed entries of each group whose lease was its own.
-    pub(super) fn append(&mut self, groups: &[Group<u64>]) -> Result<BTreeMap<usize, Vec<Entry>>, StoreError> {
+    /// Returns the sealed entries of each group whose lease was its own, or why nothing may be written for want of the key.
+    pub(super) fn append(&mut self, groups: &[Group<u64>]) -> Result<Appended, StoreError> {
         self.change(|desk| {
             let mut change = Change::on(&desk.book);
-            let mut sealed = BTreeMap::new();
+            let mut sealed = Appended::new();
             for (nth, group) in groups.iter().enumerate() {
-                if group.claim.as_ref().is_none_or(|(epoch, _)| desk.book.leases.contains_key(epoch)) {
+                if !group.claim.as_ref().is_none_or(|(epoch, _)| desk.book.leases.contains_key(epoch)) {
+                    continue;
+                }
+                if let Some(unsealed) = change.chain.refuses(&group.events) {
+                    sealed.insert(nth, Err(unsealed.into()));
+                } else {
                     let entries = change.chain.seal_group(group.events.clone(), &group.run, group.at_ms);
                     change.entries.extend(entries.iter().cloned());
-                    sealed.insert(nth, entries);
+                    sealed.insert(nth, Ok(entries));
                 }
             }
-            Ok(if sealed.is_empty() { Plan::Done(sealed) } else { Plan::Write(change.into(), sealed) })
+            Ok(if change.entries.is_empty() { Plan::Done(sealed) } else { Plan::Write(change.into(), sealed) })
         })
     }
 
@@ -75,6 +80,9 @@ impl Desk {
                 return Err(holds_nothing(of));
             }
             let mut change = Change::on(&desk.book);
+            if let Some(unsealed) = change.chain.refuses(std::slice::from_ref(event)) {
+                return Err(unsealed.into());
+            }
             change.entries = change.chain.seal_group(vec![event.clone()], run, at_ms);
             change.ended = own.iter().map(|lease| lease.epoch).collect();
             Ok(Plan::Write(change.into(), targets))

@@ -5,7 +5,7 @@ use super::fault::broken;
 use super::page::{self, SCHEMA};
 use crate::bucket::Version;
 use crate::change::Digest;
-use crate::journal::{Chain, Entry, Fault, History};
+use crate::journal::{Chain, Entry, Fault, History, Sealer};
 use crate::store::StoreError;
 use crate::store::leases::LeaseFile;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// `contents.json`: which volumes there are, and how things stood at the last page in them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Contents {
     schema: u32,
     /// The last page that is bound; 0 for none.
@@ -51,6 +51,7 @@ struct Loose {
 pub(super) struct Book {
     /// For people.
     place: Arc<str>,
+    sealer: Option<Sealer>,
     is_open: bool,
     /// The last page; 0 before the first.
     pub(super) page: u64,
@@ -76,14 +77,16 @@ impl Contents {
 }
 
 impl Book {
-    pub(super) fn closed(place: Arc<str>) -> Self {
+    /// Not read yet; with a key, seals are made and checked.
+    pub(super) fn closed(place: Arc<str>, sealer: Option<Sealer>) -> Self {
         let contents = Contents::empty();
         Self {
             place,
             is_open: false,
             page: 0,
             last: contents.last.clone(),
-            chain: Chain::empty(),
+            chain: Chain::empty().sealed_by(sealer.clone()),
+            sealer,
             history: History::default(),
             leases: BTreeMap::new(),
             epoch: 0,
@@ -107,7 +110,7 @@ impl Book {
             Some((contents, version)) => (contents, Some(version)),
             None => (Contents::empty(), None),
         };
-        let mut lines = Lines::new(&self.place, texts);
+        let mut lines = self.lines(texts);
         let history = History::of(&mut lines);
         let chain = lines.end()?;
         if (chain.seq, &chain.head) != (contents.seq, &contents.hash) || !chain.is_whole() {
@@ -120,8 +123,8 @@ impl Book {
         Ok(())
     }
 
-    /// Turns to the next page.
-    pub(super) fn turn(&mut self, text: &str) -> Result<(), StoreError> {
+    /// Turns to the next page; returns its entries.
+    pub(super) fn turn(&mut self, text: &str) -> Result<Vec<Entry>, StoreError> {
         let place = format!("{}/{}", self.place, page::name(self.page + 1));
         let (head, lines) = page::read(&place, text)?;
         if head.page != self.page + 1 || head.after != self.last {
@@ -140,7 +143,24 @@ impl Book {
         }
         (self.chain, self.page, self.last) = (chain, head.page, Digest::of_bytes(text.as_bytes()));
         self.loose.push_back(Loose { page: self.page, last: self.last.clone(), lines: lines.into() });
-        Ok(())
+        Ok(entries)
+    }
+
+    /// The chain before the first line of a page that cannot stand where it does, and that line.
+    pub(super) fn stops_at<'a>(&self, text: &'a str) -> (Chain, &'a str) {
+        let mut chain = self.chain.clone();
+        for line in text.lines().skip(1) {
+            let before = chain.clone();
+            if chain.follow_line(line).is_err() {
+                return (before, line);
+            }
+        }
+        (self.chain.clone(), text.lines().next().unwrap_or_default())
+    }
+
+    /// Keeps no texts of pages, for whoever reads on and binds nothing.
+    pub(super) fn forget_loose(&mut self) {
+        self.loose.clear();
     }
 
     /// Pages that are in no volume that we know of.
@@ -183,11 +203,27 @@ impl Book {
         }
     }
 
-    /// Reads every entry again, of the texts of the volumes and the loose pages.
-    pub(super) fn entries(&self, texts: impl Iterator<Item = Result<String, StoreError>>) -> Result<Vec<Entry>, StoreError> {
-        let mut lines = Lines::new(&self.place, texts.chain(std::iter::once_with(|| Ok(self.loose_lines()))));
-        let entries = (&mut lines).collect();
-        lines.end().map(|_| entries)
+    /// Reads every entry again, of the texts of the volumes and the loose pages, and hands it on.
+    pub(super) fn each(
+        &self,
+        texts: impl Iterator<Item = Result<String, StoreError>>,
+        take: &mut dyn FnMut(Entry),
+    ) -> Result<(), StoreError> {
+        let mut lines = self.lines(texts.chain(std::iter::once_with(|| Ok(self.loose_lines()))));
+        (&mut lines).for_each(take);
+        lines.end()?;
+        self.is_believed()
+    }
+
+    /// Whoever has a key believes what that key sealed.
+    pub(super) fn is_believed(&self) -> Result<(), StoreError> {
+        self.chain.lacks_seal().map_or(Ok(()), |unsealed| Err(unsealed.into()))
+    }
+
+    /// Verifies texts from the first entry on.
+    fn lines<Texts: Iterator<Item = Result<String, StoreError>>>(&self, texts: Texts) -> Lines<'_, Texts> {
+        let chain = Chain::empty().sealed_by(self.sealer.clone());
+        Lines { place: &self.place, texts, open: Default::default(), chain, fault: None }
     }
 }
 
@@ -208,11 +244,7 @@ struct Lines<'a, Texts> {
     fault: Option<StoreError>,
 }
 
-impl<'a, Texts: Iterator<Item = Result<String, StoreError>>> Lines<'a, Texts> {
-    fn new(place: &'a str, texts: Texts) -> Self {
-        Self { place, texts, open: Default::default(), chain: Chain::empty(), fault: None }
-    }
-
+impl<Texts: Iterator<Item = Result<String, StoreError>>> Lines<'_, Texts> {
     fn end(self) -> Result<Chain, StoreError> {
         self.fault.map_or(Ok(self.chain), Err)
     }

@@ -6,8 +6,8 @@ use super::book::{Book, Contents};
 use super::fault::{broken, crowded, failed, in_doubt};
 use super::page::{self, Change};
 use crate::bucket::{Address, Bucket, Fault, Version, WRITE_MAX};
-use crate::change::Digest;
-use crate::journal::Entry;
+use crate::change::{Digest, Key};
+use crate::journal::{Entry, Sealer};
 use crate::store::StoreError;
 use crate::store::life::Here;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -23,7 +23,7 @@ const PAUSE_FIRST_MS: u64 = 8;
 const PAUSE_MAX_MS: u64 = 500;
 /// Pages that are asked for at once: by whoever reads on, at first; and at most.
 const AHEAD_FIRST: u64 = 2;
-const AHEAD_MAX: u64 = 16;
+pub(super) const AHEAD_MAX: u64 = 16;
 /// Volumes on their way at once; each may have tens of megabytes.
 const VOLUMES_AHEAD: usize = 2;
 
@@ -37,6 +37,8 @@ pub(super) struct Desk {
     pub(super) place: Arc<str>,
     address: Address,
     pub(super) bucket: Bucket,
+    sealer: Option<Sealer>,
+    pub(super) preview_sealer: Option<Sealer>,
     pub(super) book: Book,
     pub(super) here: Here,
     /// What was found to be wrong with the book: this process writes no more on it.
@@ -54,8 +56,23 @@ impl Desk {
     pub(super) fn open(site: ObjectSite) -> Result<Self, Fault> {
         let bucket = site.buckets.open(&site.address.container)?;
         let place: Arc<str> = site.address.container.url(&site.address.prefix).into();
-        let (book, here) = (Book::closed(place.clone()), Here::new(site.locks));
-        Ok(Self { place, address: site.address, bucket, book, here, fault: None })
+        let (book, here) = (Book::closed(place.clone(), None), Here::new(site.locks));
+        Ok(Self { place, address: site.address, bucket, sealer: None, preview_sealer: None, book, here, fault: None })
+    }
+
+    /// Begins anew with a key, or without one.
+    pub(super) fn seal_by(&mut self, key: Option<&Key>) {
+        (self.sealer, self.preview_sealer) = (key.map(Sealer::of_journal), key.map(Sealer::of_previews));
+        self.book = self.closed_book();
+    }
+
+    pub(super) fn is_keyed(&self) -> bool {
+        self.sealer.is_some()
+    }
+
+    /// The book before anything of it was read.
+    pub(super) fn closed_book(&self) -> Book {
+        Book::closed(self.place.clone(), self.sealer.clone())
     }
 
     /// The key of what is named from the journal's prefix.
@@ -89,13 +106,13 @@ impl Desk {
             let found = self.contents()?;
             let volumes = found.iter().flat_map(|(contents, _)| &contents.volumes).map(|volume| volume.name.clone()).collect();
             let texts = Texts::new(self, volumes);
-            let mut book = Book::closed(self.place.clone());
+            let mut book = self.closed_book();
             book.open(found, texts)?;
             self.book = book;
             ahead = AHEAD_FIRST;
         }
         loop {
-            let pages = self.pages(ahead)?;
+            let pages = self.pages_after(ahead)?;
             let there = pages.iter().take_while(|page| page.is_some()).count();
             let is_torn = pages[there..].iter().any(Option::is_some);
             for page in pages.into_iter().take(there).flatten() {
@@ -112,16 +129,22 @@ impl Desk {
     }
 
     /// The texts of the next pages. The last one that we know is looked at as well: it must be there as it was.
-    fn pages(&self, ahead: u64) -> Result<Vec<Option<String>>, StoreError> {
+    fn pages_after(&self, ahead: u64) -> Result<Vec<Option<String>>, StoreError> {
         let known = self.book.page;
-        let reads = (known.max(1)..=known + ahead).map(|number| self.get(page::name(number)));
-        let found: Vec<_> = wait(futures::stream::iter(reads).buffered(AHEAD_MAX as usize + 1).try_collect())?;
-        let mut texts = found.into_iter().map(|found| found.map(|(text, _)| text));
+        let first = known.max(1);
+        let mut texts = self.pages(first, known + ahead + 1 - first)?.into_iter();
         if known > 0 && texts.next().flatten().is_none_or(|text| Digest::of_bytes(text.as_bytes()) != self.book.last) {
             let what = format!("{} is gone, or another one: somebody rewrote the journal or put it back", page::name(known));
             return Err(broken(&self.place, what));
         }
         Ok(texts.collect())
+    }
+
+    /// The texts of pages from `first` on.
+    pub(super) fn pages(&self, first: u64, count: u64) -> Result<Vec<Option<String>>, StoreError> {
+        let reads = (first..first + count).map(|number| self.get(page::name(number)));
+        let found: Vec<_> = wait(futures::stream::iter(reads).buffered(AHEAD_MAX as usize + 1).try_collect())?;
+        Ok(found.into_iter().map(|found| found.map(|(text, _)| text)).collect())
     }
 
     fn page(&self, number: u64) -> Result<Option<String>, StoreError> {
@@ -146,13 +169,14 @@ impl Desk {
     }
 
     pub(super) async fn volume(&self, name: String) -> Result<String, StoreError> {
-        let gone = format!("{name} is gone");
-        self.get(name).await?.map(|(text, _)| text).ok_or_else(|| broken(&self.place, gone))
+        let place = format!("{}/{name}", self.place);
+        self.get(name).await?.map(|(text, _)| text).ok_or_else(|| broken(&place, "it is gone"))
     }
 
-    pub(super) fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+    /// Hands every entry on, as it was at the last look.
+    pub(super) fn each(&self, take: &mut dyn FnMut(Entry)) -> Result<(), StoreError> {
         let volumes = self.book.contents.volumes.iter().map(|volume| volume.name.clone()).collect();
-        self.book.entries(Texts::new(self, volumes))
+        self.book.each(Texts::new(self, volumes), take)
     }
 
     /// Writes a change on the next page, and writes it anew on each page after one that somebody else wrote, until it is there or
@@ -196,12 +220,12 @@ impl Desk {
 }
 
 /// The texts of volumes, a few fetched ahead.
-struct Texts<'a> {
+pub(super) struct Texts<'a> {
     coming: futures::stream::BoxStream<'a, Result<String, StoreError>>,
 }
 
 impl<'a> Texts<'a> {
-    fn new(desk: &'a Desk, names: Vec<String>) -> Self {
+    pub(super) fn new(desk: &'a Desk, names: Vec<String>) -> Self {
         let reads = names.into_iter().map(move |name| desk.volume(name));
         Self { coming: futures::stream::iter(reads).buffered(VOLUMES_AHEAD).boxed() }
     }

@@ -16,6 +16,7 @@
 //! pages can be made again.
 
 mod acts;
+mod audit;
 mod bind;
 mod book;
 mod desk;
@@ -23,12 +24,15 @@ mod fault;
 mod page;
 mod previews;
 #[cfg(test)]
+mod tampered;
+#[cfg(test)]
 mod tests;
 
 use super::group::{Group, answer_sealed, blocking, covered, held, interrupted};
 use super::life::Life;
-use super::{Boxed, Held, Holder, Lease, Store, StoreError, Stored};
+use super::{Anchor, Audit, Boxed, Compacted, Held, Holder, Lease, Reader, Store, StoreError, Stored, Take};
 use crate::bucket::{Address, Buckets, Fault};
+use crate::change::Key;
 use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
 use desk::Desk;
@@ -67,6 +71,12 @@ impl ObjectStore {
         Ok(Self { place, bench: Arc::new(Bench { desk: Mutex::new(desk), waiting: Mutex::default() }) })
     }
 
+    /// The same journal, whose entries and previews are sealed and whose seals are checked.
+    pub fn sealed_by(self, key: Option<&Key>) -> Self {
+        held(&self.bench.desk).seal_by(key);
+        self
+    }
+
     /// Says whether nothing was ever journalled there.
     pub async fn is_empty(&self) -> Result<bool, StoreError> {
         self.looking(|desk| Ok(desk.book.chain.seq == 0)).await
@@ -100,11 +110,31 @@ impl Store for ObjectStore {
     }
 
     fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        Box::pin(self.looking(Desk::entries))
+        Box::pin(self.looking(|desk| {
+            let mut entries = Vec::new();
+            desk.each(&mut |entry| entries.push(entry))?;
+            Ok(entries)
+        }))
     }
 
     fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
-        Box::pin(self.looking(|desk| Ok(desk.book.history.clone())))
+        Box::pin(self.looking(|desk| desk.book.is_believed().map(|()| desk.book.history.clone())))
+    }
+
+    fn each<'a>(&'a self, mut take: Take) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(self.looking(move |desk| desk.each(&mut take)))
+    }
+
+    fn audit<'a>(&'a self, anchors: &'a [Anchor]) -> Boxed<'a, Result<Audit, StoreError>> {
+        let anchors = anchors.to_vec();
+        Box::pin(self.working(move |desk| audit::audit(desk, &anchors)))
+    }
+
+    /// Pages are never deleted, so nothing can be let go.
+    fn compact<'a>(&'a self, _: u64, _: Vec<Event>, _: &'a Arc<str>, _: u64) -> Boxed<'a, Result<Compacted, StoreError>> {
+        let what = format!("{}: a journal in a bucket cannot be compacted in this version; nothing was let go", self.place);
+        let hint = "it goes on as it is: opening it reads few objects, however many pages there are";
+        Box::pin(async { Err(StoreError::Io { what, hint: Some(hint.into()) }) })
     }
 
     fn append<'a>(
@@ -168,8 +198,8 @@ impl Store for ObjectStore {
         Box::pin(self.working(move |desk| previews::save(desk, stored)))
     }
 
-    fn saved<'a>(&'a self) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
-        Box::pin(self.working(|desk| previews::saved(desk)))
+    fn saved_as<'a>(&'a self, read: Reader) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.working(move |desk| previews::saved(desk, read)))
     }
 }
 

@@ -4,9 +4,10 @@
 use super::desk::{Desk, wait};
 use super::fault::failed;
 use crate::bucket::{Fault, WRITE_MAX};
-use crate::store::sets::{BYTES_MAX, SETS_MAX, name, sort, text};
-use crate::store::{StoreError, Stored};
-use futures::{StreamExt as _, TryStreamExt as _};
+use crate::journal::is_sealed;
+use crate::store::sets::{BYTES_MAX, SETS_MAX, is_ours, name, sort, text};
+use crate::store::{Reader, StoreError, Stored};
+use futures::StreamExt as _;
 use std::collections::BTreeMap;
 
 const DIR: &str = "previews";
@@ -41,14 +42,16 @@ impl Kept {
 pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
     let digest = name(&stored).as_str().to_string();
     let (same, mut others): (Vec<Kept>, Vec<Kept>) = listed(desk)?.into_iter().partition(|kept| kept.digest == digest);
-    let mut first_ms = stored.first_ms;
-    if let Some(earlier) = same.last() {
-        first_ms = wait(read(desk, earlier))?.map_or(first_ms, |earlier| earlier.first_ms);
+    let earlier = same.last().map(|earlier| wait(read(desk, earlier))).transpose()?.flatten();
+    if desk.preview_sealer.is_none() && earlier.as_ref().is_some_and(|bytes| str::from_utf8(bytes).is_ok_and(is_sealed)) {
+        return Ok(()); // the very same, and whoever has the key believes it
     }
-    let at_ms = stored.at_ms;
-    let text = text(&Stored { first_ms, ..stored });
+    let earlier = earlier.filter(|bytes| is_ours(bytes, desk.preview_sealer.as_ref()));
+    let earlier = earlier.and_then(|bytes| Stored::read(&bytes).ok());
+    let (at_ms, first_ms) = (stored.at_ms, earlier.map_or(stored.first_ms, |earlier| earlier.first_ms));
+    let text = text(&Stored { first_ms, ..stored }, desk.preview_sealer.as_ref());
     let own = Kept { at_ms, bytes: text.len() as u64, digest };
-    match wait(desk.bucket.put(&desk.key(&own.name()), &text, None)) {
+    match wait(desk.bucket.put(&desk.key(&own.name()), text.as_bytes(), None)) {
         Ok(_) | Err(Fault::Moved(_)) => {} // shown in the same moment before
         Err(fault @ (Fault::Refused(_) | Fault::Unsure(_))) => return Err(failed(&fault)),
     }
@@ -62,14 +65,42 @@ pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
     same.iter().filter(|kept| **kept != own).chain(&others).try_for_each(|kept| delete(desk, kept))
 }
 
-/// Reads every kept set, oldest first.
-pub(super) fn saved(desk: &Desk) -> Result<Vec<Stored>, StoreError> {
-    let newest: BTreeMap<String, Kept> = listed(desk)?.into_iter().map(|kept| (kept.digest.clone(), kept)).collect();
-    let reads = newest.values().map(|kept| read(desk, kept));
-    let found: Vec<Option<Stored>> = wait(futures::stream::iter(reads).buffered(READS_AT_ONCE).try_collect())?;
-    let mut sets: Vec<Stored> = found.into_iter().flatten().collect();
+/// Reads every kept set, oldest first, each by `reader`. With a key, only those that it sealed: any other may be made up.
+pub(super) fn saved(desk: &Desk, reader: Reader) -> Result<Vec<Stored>, StoreError> {
+    let mut newest: BTreeMap<String, Stored> = BTreeMap::new();
+    each(desk, |kept, bytes| {
+        if is_ours(&bytes, desk.preview_sealer.as_ref()) {
+            let set = reader(&bytes).map_err(|error| StoreError::Io {
+                what: format!("reading {}/{}: {error}", desk.place, kept.name()),
+                hint: Some("delete it and run `isobar preview` again".into()),
+            })?;
+            newest.insert(kept.digest, set);
+        }
+        Ok(())
+    })?;
+    let mut sets: Vec<Stored> = newest.into_values().collect();
     sort(&mut sets);
     Ok(sets)
+}
+
+/// Hands on the place and the text of every kept set, whoever made it.
+pub(super) fn texts(desk: &Desk, mut take: impl FnMut(String, &str)) -> Result<(), StoreError> {
+    each(desk, |kept, bytes| {
+        take(format!("{}/{}", desk.place, kept.name()), &String::from_utf8_lossy(&bytes));
+        Ok(())
+    })
+}
+
+/// Hands on what is there, oldest first, a few on their way at once.
+fn each(desk: &Desk, mut take: impl FnMut(Kept, Vec<u8>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    let reads = listed(desk)?.into_iter().map(|kept| async { (read(desk, &kept).await, kept) });
+    let mut coming = std::pin::pin!(futures::stream::iter(reads).buffered(READS_AT_ONCE));
+    while let Some((found, kept)) = wait(coming.next()) {
+        if let Some(bytes) = found? {
+            take(kept, bytes)?;
+        }
+    }
+    Ok(())
 }
 
 /// The names that are there, oldest first.
@@ -81,14 +112,10 @@ fn listed(desk: &Desk) -> Result<Vec<Kept>, StoreError> {
 }
 
 /// `None` when it was let go meanwhile.
-async fn read(desk: &Desk, kept: &Kept) -> Result<Option<Stored>, StoreError> {
+async fn read(desk: &Desk, kept: &Kept) -> Result<Option<Vec<u8>>, StoreError> {
     let key = desk.key(&kept.name());
     let found = desk.bucket.get(&key, WRITE_MAX as u64).await.map_err(|fault| failed(&fault))?;
-    let parsed = found.map(|object| serde_json::from_slice(&object.bytes)).transpose();
-    parsed.map_err(|error| StoreError::Io {
-        what: format!("reading {}/{}: {error}", desk.place, kept.name()),
-        hint: Some("delete it and run `isobar preview` again".into()),
-    })
+    Ok(found.map(|object| object.bytes))
 }
 
 fn delete(desk: &Desk, kept: &Kept) -> Result<(), StoreError> {

@@ -12,14 +12,14 @@ use serde_json::json;
 use tempfile::TempDir;
 
 /// A server that nobody else speaks to, and this machine.
-struct Shelf {
+pub(super) struct Shelf {
     google: Google,
     buckets: Buckets,
     dir: TempDir,
 }
 
 impl Shelf {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let google = Google::start();
         let cloud = google.cloud();
         let buckets = Buckets::new(Access::of(|name| cloud.variables.get(name).map(String::as_str)));
@@ -27,14 +27,14 @@ impl Shelf {
     }
 
     /// Opens the journal as another process would.
-    fn open(&self) -> ObjectStore {
+    pub(super) fn open(&self) -> ObjectStore {
         let address = Address::parse("gs://isobar-tests/j").expect("a scheme of ours").expect("a name");
         let site = ObjectSite { address, buckets: self.buckets.clone(), locks: self.dir.path().join("locks") };
         ObjectStore::open(site).expect("it asks nobody")
     }
 
     /// The same, where what was left by processes of this machine says nothing.
-    fn elsewhere(&self) -> ObjectStore {
+    pub(super) fn elsewhere(&self) -> ObjectStore {
         let store = self.open();
         held(&store.bench.desk).here = Here::of_another_boot(self.dir.path().join("elsewhere"));
         store
@@ -52,11 +52,26 @@ impl Shelf {
         bucket.delete(&key, &object.version).await.expect("it can go");
     }
 
-    async fn put(&self, name: &str, text: &str) {
+    pub(super) async fn put(&self, name: &str, text: &str) {
         self.bucket().put(&format!("j/{name}"), text.as_bytes(), None).await.expect("nobody has it");
     }
 
-    async fn names(&self, dir: &str) -> Vec<String> {
+    pub(super) async fn text(&self, name: &str) -> String {
+        let object = self.bucket().get(&format!("j/{name}"), 1 << 20).await.expect("readable").expect("it is there");
+        String::from_utf8(object.bytes).expect("a text")
+    }
+
+    /// Replaces a part of an object by another, as nobody should; the whole of it by nothing.
+    pub(super) async fn change(&self, name: &str, from: &str, to: &str) {
+        let text = self.text(name).await;
+        assert!(text.contains(from), "{name}: {text}");
+        self.remove(name).await;
+        if !from.is_empty() {
+            self.put(name, &text.replacen(from, to, 1)).await;
+        }
+    }
+
+    pub(super) async fn names(&self, dir: &str) -> Vec<String> {
         self.bucket().list(&format!("j/{dir}"), 1_000).await.expect("it can be listed").objects
     }
 
@@ -69,20 +84,26 @@ impl Shelf {
     }
 }
 
-fn paused(reason: &str) -> Event {
+pub(super) fn paused(reason: &str) -> Event {
     Event::Paused { by: User("ann".into()), reason: reason.into() }
 }
 
-fn holder(run: &str) -> Holder {
+pub(super) fn holder(run: &str) -> Holder {
     Holder { run: run.into(), host: "here".into(), pid: std::process::id(), since_ms: 5, job: None }
 }
 
-fn ids(targets: &[&str]) -> Vec<TargetId> {
+pub(super) fn ids(targets: &[&str]) -> Vec<TargetId> {
     targets.iter().map(|target| target.parse().expect("a target")).collect()
 }
 
-async fn append(store: &ObjectStore, reason: &str) -> Result<usize, StoreError> {
+pub(super) async fn append(store: &ObjectStore, reason: &str) -> Result<usize, StoreError> {
     store.append(vec![paused(reason)], &"run".into(), 7, None).await.map(|entries| entries.len())
+}
+
+pub(super) fn stored(at_ms: u64) -> Stored {
+    let unseen = crate::change::Unseen::new(ids(&["a@prod/x"]).remove(0), crate::change::UnseenReason::Cancelled);
+    let head = Some(format!("{at_ms:07x}").into());
+    Stored { head, base: "base".into(), at_ms, first_ms: at_ms, previews: vec![Err(unseen)], whole: None }
 }
 
 fn is_broken<T>(read: &Result<T, StoreError>) -> bool {
@@ -362,15 +383,10 @@ async fn what_another_machine_holds_is_freed_by_the_word_of_somebody_and_not_by_
 async fn fifty_sets_of_previews_are_kept_beside_the_book_and_the_oldest_goes() {
     let shelf = Shelf::new();
     let store = shelf.open();
-    let set = |at_ms: u64| {
-        let unseen = crate::change::Unseen::new(ids(&["a@prod/x"]).remove(0), crate::change::UnseenReason::Cancelled);
-        let head = Some(format!("{at_ms:07x}").into());
-        Stored { head, base: "base".into(), at_ms, first_ms: at_ms, previews: vec![Err(unseen)], whole: None }
-    };
     for at_ms in 0..53 {
-        store.save(&set(at_ms)).await.expect("it has room");
+        store.save(&stored(at_ms)).await.expect("it has room");
     }
-    store.save(&Stored { at_ms: 60, first_ms: 60, ..set(3) }).await.expect("it has room");
+    store.save(&Stored { at_ms: 60, first_ms: 60, ..stored(3) }).await.expect("it has room");
     let kept: Vec<(u64, u64)> = store.saved().await.expect("readable").iter().map(|set| (set.first_ms, set.at_ms)).collect();
     let expected: Vec<(u64, u64)> = (4..53).map(|at_ms| (at_ms, at_ms)).chain([(3, 60)]).collect();
     assert_eq!(kept, expected);

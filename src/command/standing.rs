@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// and what its outputs are read from. The definitions of those who ask may be newer (it waits for an approval), or older (a
 /// destroy), and would look in a place where nothing is, or something else. One that was never applied, or whose commit is
 /// gone, is asked as the first of those who use it defines it.
-pub(crate) struct Settled {
+pub(crate) struct Standing {
     by_id: BTreeMap<TargetId, (Target, Arc<Scene>)>,
     /// Those that hand on an output come after those they have it of.
     levels: Vec<Vec<TargetId>>,
@@ -26,7 +26,7 @@ pub(crate) struct Settled {
 /// Targets that use outputs, by the definitions they are made of.
 type Askers = Vec<(Arc<Scene>, Vec<Target>)>;
 
-impl Settled {
+impl Standing {
     pub(crate) fn of(scenes: &Scenes<'_>, history: &History, work: &Work) -> Self {
         let mut by_id: BTreeMap<TargetId, (Target, Arc<Scene>)> = BTreeMap::new();
         let mut uses: BTreeMap<TargetId, BTreeSet<TargetId>> = BTreeMap::new();

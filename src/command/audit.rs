@@ -1,0 +1,125 @@
+//! `isobar audit`: proves the journal, exports it for an auditor, begins with a key, and lets old entries go.
+
+mod export;
+mod verify;
+
+pub use export::{Format, export};
+pub use verify::verify;
+
+use super::control::{operator, parse_time};
+use super::say::count;
+use super::tell;
+use crate::exit::{Exit, Failure};
+use crate::journal::{Chain, Entry, Event, Sealer, Seals, Verb};
+use crate::store::Anchor;
+use crate::world::World;
+use serde_json::json;
+use std::sync::{Arc, Mutex};
+
+/// The key that sealed the journal before `ISOBAR_KEY` does.
+const KEY_BEFORE: &str = "ISOBAR_KEY_BEFORE";
+
+/// Begins to seal the journal with `ISOBAR_KEY`: the first key of a journal without one, or the next.
+pub async fn seal(world: &World, anchors: &[Anchor], as_json: bool) -> Result<Exit, Failure> {
+    let Some(key) = &world.key else {
+        return Err(Failure::usage("ISOBAR_KEY is not set", "export ISOBAR_KEY=\"$(openssl rand -hex 32)\" and keep it"));
+    };
+    let audit = world.store.audit(anchors).await?;
+    if !audit.chain_holds || audit.anchored < anchors.len() {
+        let what = "the journal is not what was written, so no key may vouch for it";
+        return Err(Failure::World(what.into(), Some("isobar audit verify says where, and what to do".into())));
+    }
+    match audit.seals {
+        Seals::Checked => {
+            say(world, as_json, "sealed", "ISOBAR_KEY seals this journal already");
+            return Ok(Exit::Clean);
+        }
+        Seals::Unchecked if !is_head(anchors, audit.head.as_ref()) => check_key_before(world).await?,
+        Seals::Unchecked | Seals::None => {}
+    }
+
+    let began = Event::KeyBegan { key: Sealer::of_journal(key).id().clone(), by: operator(world) };
+    let at_ms = world.clock.now_ms();
+    let entries = world.store.append(vec![began], &world.run, at_ms, None).await?;
+
+    let seq = entries.last().map_or(0, |entry| entry.seq);
+    let what =
+        format!("from entry {seq} on ISOBAR_KEY seals the journal; it vouches for the {} before", count_entries(audit.entries));
+    say(world, as_json, "sealed", &what);
+    world.terminal.note("set the same key for everybody who writes; previews that were shown before must be shown again");
+    Ok(Exit::Clean)
+}
+
+/// Somebody vouches for the newest entry itself, and so for all before it.
+fn is_head(anchors: &[Anchor], head: Option<&(u64, crate::change::Digest)>) -> bool {
+    head.is_some_and(|(seq, hash)| anchors.iter().any(|anchor| anchor.names(*seq, hash)))
+}
+
+/// The seals of the key before must be right, or what is handed over could be anything.
+async fn check_key_before(world: &World) -> Result<(), Failure> {
+    let refuse = |what: String| {
+        let hint =
+            format!("set {KEY_BEFORE} to the key that sealed it; if that is lost, vouch for the head of a report: --anchor");
+        Err(Failure::World(what, Some(hint)))
+    };
+    let name: Arc<str> = KEY_BEFORE.into();
+    let Some(before) = world.secrets([&name]).remove(&name) else {
+        return refuse("the journal is sealed by another key".into());
+    };
+    let sealer = Sealer::of_journal(&crate::change::Key::new(before.as_bytes()));
+    let reading: Arc<Mutex<(Option<Chain>, Option<String>)>> = Arc::default();
+    let shared = reading.clone();
+    let take = move |entry: Entry| {
+        let mut reading = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (chain, fault) = &mut *reading;
+        let seals = if entry.seal.is_some() { Seals::Unchecked } else { Seals::None };
+        let begin = || Chain::after(entry.seq - 1, entry.prev.clone(), seals).sealed_by(Some(sealer.clone()));
+        let followed = chain.get_or_insert_with(begin).follow(&entry);
+        *fault = fault.take().or(followed.err());
+    };
+    // Our own key makes the store refuse a journal that it did not seal; by then every entry was handed on.
+    let _ = world.store.each(Box::new(take)).await;
+    let mut reading = reading.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    match (reading.0.take(), reading.1.take()) {
+        (_, Some(fault)) => refuse(format!("{KEY_BEFORE} did not seal the journal: {fault}")),
+        (Some(chain), None) if chain.seals == Seals::Checked => Ok(()),
+        (_, None) => refuse(format!("{KEY_BEFORE} did not seal the journal")),
+    }
+}
+
+/// Lets entries go that are older than `before`, where they stand in closed segments.
+pub async fn compact(world: &World, before: &str, as_json: bool) -> Result<Exit, Failure> {
+    let now_ms = world.clock.now_ms();
+    let before_ms = parse_time(before, now_ms, false)?;
+    if before_ms > now_ms {
+        return Err(Failure::usage(format!("{before:?} is yet to come"), "isobar audit compact --before 365d"));
+    }
+    let commit = world.workspace.head().map_or_else(|_| Arc::from(""), |head| head.0);
+    let first = Event::RunStarted { verb: Verb::Audit, commit, by: operator(world), pull_request: None };
+    let gone = world.store.compact(before_ms, vec![first], &world.run, now_ms).await?;
+
+    let what = match gone.segments {
+        0 => "nothing to compact: only closed segments go, and the newest stays".to_string(),
+        segments => format!(
+            "{} up to entry {} are gone, in {} of {} bytes together; what they folded into is kept and proven",
+            count_entries(gone.entries),
+            gone.through,
+            count(segments, "segment", "segments"),
+            gone.bytes
+        ),
+    };
+    say(world, as_json, "compacted", &what);
+    Ok(Exit::Clean)
+}
+
+fn count_entries(number: u64) -> String {
+    format!("{number} {}", if number == 1 { "entry" } else { "entries" })
+}
+
+fn say(world: &World, as_json: bool, done: &str, text: &str) {
+    if as_json {
+        tell::json(world, "audit", json!({ "done": done, "text": text }));
+    } else {
+        world.terminal.say(&format!("{text}\n"));
+    }
+}

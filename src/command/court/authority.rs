@@ -1,0 +1,97 @@
+//! Who speaks for a target: whose policy, teams and labels count, and who is behind the change that is judged.
+
+use super::Court;
+use crate::command::pending::Work;
+use crate::command::scene::{FLEET, Scene};
+use crate::exit::Failure;
+use crate::journal::History;
+use crate::policy::Policy;
+use crate::review::{CommitSha, PullRequest, User};
+use crate::stack::TargetId;
+use std::sync::Arc;
+
+/// Commits before the first run that are read at most to find one without a mistake.
+const BROKEN_COMMITS_MAX: usize = 50;
+
+impl Court<'_> {
+    /// Whose policy, teams and labels count for a target: the commit before the change. In a pull request's view that is the
+    /// base; else the commit the target was last brought to. For a target that was never applied it is the commit that was
+    /// settled last with nothing new left behind, or the one before the first run; a fleet that is not there yet is a bootstrap
+    /// and speaks for itself. So a change cannot be tried until its own policy judges it.
+    pub(crate) fn authority(&self, target: &TargetId, work: &Work, history: &History) -> Result<Arc<Scene>, Failure> {
+        if let Some(base) = &self.base {
+            return Ok(base.clone());
+        }
+        let applied = history.commit_of(target).or_else(|| history.trusted_commit()).cloned();
+        if let Some(commit) = applied {
+            return self.scenes.at(&CommitSha(commit));
+        }
+        if let Some(beginning) = self.beginning(history)? {
+            return Ok(beginning);
+        }
+        match work.get(target).or(work.pending.first()) {
+            Some(pending) => Ok(pending.scene.clone()),
+            None => Err(Failure::World(format!("no fleet speaks for {target}"), None)),
+        }
+    }
+
+    /// Some policy that judges a pending target counts targets or changes: then the whole change matters, whatever part of it is
+    /// looked at.
+    pub(crate) fn counts_targets(&self, work: &Work, history: &History) -> Result<bool, Failure> {
+        for pending in &work.pending {
+            let authority = self.authority(&pending.target.id, work, history)?;
+            if authority.policy.as_ref().is_some_and(Policy::counts_targets) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The fleet from before the first run, or that of the first run itself; looked up once, as every new target asks. One that
+    /// cannot be read says nothing: then the one before it speaks, and where there never was a readable one, nobody does.
+    fn beginning(&self, history: &History) -> Result<Option<Arc<Scene>>, Failure> {
+        let first = history.first_commit().cloned().map(CommitSha);
+        let mut known = self.beginning.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(scene) = known.get(&first) {
+            return Ok(scene.clone());
+        }
+        let workspace = &self.world.workspace;
+        let run = first.clone().or_else(|| self.head.clone());
+        let back = |steps: usize| workspace.commit(&format!("{}~{steps}", run.as_ref()?)).ok(); // the first commit of all has none before
+        let has_fleet = |commit: &CommitSha| workspace.at(&commit.0).is_ok_and(|snapshot| snapshot.listing.get(FLEET).is_some());
+        let before = (1..=BROKEN_COMMITS_MAX).map_while(back).take_while(has_fleet);
+        let mut found = None;
+        for commit in before.chain(first.clone().filter(has_fleet)) {
+            match self.scenes.at(&commit) {
+                Ok(scene) => {
+                    found = Some(scene);
+                    break;
+                }
+                Err(Failure::Definitions(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        known.insert(first, found.clone());
+        Ok(found)
+    }
+
+    /// The commit since which a target's change is counted: what it was last brought to. `None`: nothing ever was, so that the
+    /// whole line is the change.
+    pub(super) fn since(&self, target: &TargetId, history: &History) -> Option<CommitSha> {
+        match &self.base {
+            Some(base) => base.snapshot.commit.clone(),
+            None => history.commit_of(target).or_else(|| history.trusted_commit()).cloned().map(CommitSha),
+        }
+    }
+
+    /// The people behind what is judged: everybody who wrote or committed since then.
+    pub(super) fn change(&self, since: Option<&CommitSha>) -> Result<PullRequest, Failure> {
+        match &self.head {
+            Some(head) => Ok(self.world.workspace.people(since, head)?),
+            None => {
+                let operator = self.world.workspace.operator().unwrap_or(User("unknown".into()));
+                Ok(PullRequest { number: None, title: String::new(), committers: vec![operator.clone()], author: operator })
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! A checkpoint: the history up to one entry, so that a reader need not fold everything before it. Knows how it is written
+//! and proven; not where it is kept.
+//!
+//! A checkpoint is one line of JSON, closed like an entry. It is only a shortcut: one that is missing, damaged, of another
+//! [`CHECKPOINT_SCHEMA`] or without our seal is made anew from the entries. Only when those were compacted away it is what is
+//! left of them; then an entry that follows names its hash.
+
+use super::History;
+use super::event::{Chain, Seals};
+use super::seal::{Sealer, close, closed, is_sealed_by};
+use crate::change::Digest;
+use serde::{Deserialize, Serialize};
+
+/// The version of the checkpoints we write. A later version must read those that stand for compacted entries.
+pub const CHECKPOINT_SCHEMA: u32 = 1;
+
+/// The history up to the entry `seq`, a group's last.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Checkpoint {
+    schema: u32,
+    pub seq: u64,
+    /// The hash of that entry.
+    pub head: Digest,
+    /// What its writer knew of the seals up to there.
+    seals: Seals,
+    pub history: History,
+    /// The segments that were compacted away, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<Dropped>,
+}
+
+/// What is left of a segment that was compacted away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Its first and last entry.
+    pub first: u64,
+    pub last: u64,
+    /// The hash before its first entry, and of its last.
+    pub prev: Digest,
+    pub head: Digest,
+    /// Its file: bytes, and what `sha256sum` prints.
+    pub bytes: u64,
+    pub digest: Digest,
+}
+
+/// Why a checkpoint cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointFault {
+    /// It is not what was written, and how we know.
+    #[error("{0}")]
+    Broken(String),
+    /// Another version wrote it, in this schema.
+    #[error("it has schema {0}, and this version reads {CHECKPOINT_SCHEMA}")]
+    Schema(u32),
+}
+
+/// Only its schema, so that any other version's can be told.
+#[derive(Deserialize)]
+struct Versioned {
+    schema: u32,
+}
+
+impl Checkpoint {
+    /// Makes the checkpoint where `chain` and `history` stand.
+    pub fn of(chain: &Chain, history: History) -> Self {
+        let (seq, head) = (chain.seq, chain.head.clone());
+        Self { schema: CHECKPOINT_SCHEMA, seq, head, seals: chain.seals, history, dropped: Vec::new() }
+    }
+
+    /// The same checkpoint, which stands for segments that are gone.
+    pub fn instead_of(self, dropped: Vec<Dropped>) -> Self {
+        Self { dropped, ..self }
+    }
+
+    /// Returns its text, without a line's end; sealed when there is a key.
+    pub fn text(&self, sealer: Option<&Sealer>) -> String {
+        let body = serde_json::to_string(self).expect("a checkpoint holds only what JSON can");
+        close(&body, sealer)
+    }
+
+    /// Reads a checkpoint that somebody else vouches for, by the hash that is returned with it.
+    pub fn read(text: &str) -> Result<(Self, Digest), CheckpointFault> {
+        let broken = |error: serde_json::Error| CheckpointFault::Broken(error.to_string());
+        let hash = closed(text).map(|closed| closed.hash);
+        let hash = hash.ok_or_else(|| CheckpointFault::Broken("it is not what its hash says".into()))?;
+        let Versioned { schema } = serde_json::from_str(text).map_err(broken)?;
+        if schema != CHECKPOINT_SCHEMA {
+            return Err(CheckpointFault::Schema(schema));
+        }
+        let read: Self = serde_json::from_str(text).map_err(broken)?;
+        match read.history.head() {
+            Some(head) if head == (read.seq, &read.head) => Ok((read, hash)),
+            Some(_) | None => Err(CheckpointFault::Broken("its history stands elsewhere".into())),
+        }
+    }
+
+    /// Reads a checkpoint that vouches for itself: by our seal when we have a key.
+    pub fn read_sealed(text: &str, sealer: Option<&Sealer>) -> Result<Self, CheckpointFault> {
+        let (read, _) = Self::read(text)?;
+        match sealer {
+            Some(sealer) if !is_sealed_by(text, sealer) => Err(CheckpointFault::Broken("ISOBAR_KEY did not seal it".into())),
+            Some(_) | None => Ok(read),
+        }
+    }
+
+    /// Returns the chain that the next entry must follow.
+    pub fn chain(&self, sealer: Option<Sealer>) -> Chain {
+        let seals = match (self.seals, &sealer) {
+            (Seals::Checked, None) => Seals::Unchecked, // by a key that we do not have
+            (seals, _) => seals,
+        };
+        Chain::after(self.seq, self.head.clone(), seals).sealed_by(sealer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::tests::{Chance, assert_same, events};
+    use super::*;
+    use crate::change::Key;
+    use crate::journal::Entry;
+    use serde_json::{Value, json};
+    use std::collections::BTreeMap;
+
+    fn sealer(key: &str) -> Sealer {
+        Sealer::of_journal(&Key::new(key.as_bytes()))
+    }
+
+    /// Entries of a random story, and the chain after them.
+    fn story(seed: u64, length: usize) -> (Vec<Entry>, Chain) {
+        let (mut chain, mut chance) = (Chain::empty(), Chance(seed));
+        let entries = (1..).zip(events(&mut chance, length));
+        let entries = entries.map(|(at_ms, event)| chain.seal(event, &format!("run-{}", at_ms / 9).into(), at_ms));
+        (entries.collect(), chain)
+    }
+
+    #[test]
+    fn a_history_read_back_anywhere_and_gone_on_with_is_the_history_of_all_entries() {
+        let mut open = 0;
+        for seed in 1..60 {
+            let (entries, _) = story(seed, 60);
+            let whole = History::of(entries.clone());
+            let mut chance = Chance(seed);
+            let mut history = History::default();
+            let mut chain = Chain::empty();
+            for entry in &entries {
+                history.fold(entry);
+                chain.follow(entry).expect("it follows");
+                if chance.below(8) == 0 {
+                    let text = Checkpoint::of(&chain, history.resolved()).text(None);
+                    history = Checkpoint::read(&text).expect("it was just written").0.history;
+                }
+            }
+            open += whole.rollouts().count();
+            assert_same(&history.resolved(), &whole, &format!("seed {seed}"));
+        }
+        assert!(open > 20, "{open} open rollouts were read back");
+    }
+
+    /// What no story says is compared as nothing with nothing: then a member that is not kept would not show above.
+    #[test]
+    fn the_stories_give_every_member_of_a_history_and_of_its_records_something_to_say() {
+        fn note(value: &Value, path: &str, said: &mut BTreeMap<String, bool>) {
+            let is_said = !matches!(value, Value::Null | Value::Bool(false)) && *value != json!(0) && *value != json!([]);
+            *said.entry(path.into()).or_default() |= is_said;
+        }
+        let mut said = BTreeMap::new();
+        for seed in 1..60 {
+            let Value::Object(history) = json!(History::of(story(seed, 60).0)) else { panic!("a history is an object") };
+            history.iter().for_each(|(name, value)| note(value, name, &mut said));
+            for record in history["targets"].as_object().into_iter().flat_map(|targets| targets.values()) {
+                record
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .for_each(|(name, value)| note(value, &format!("record {name}"), &mut said));
+            }
+        }
+        said.remove("misses"); // these stories are whole
+        let silent: Vec<String> = said.into_iter().filter(|(_, is_said)| !is_said).map(|(name, _)| name).collect();
+        assert_eq!(silent, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_checkpoint_that_was_changed_or_is_of_another_version_is_not_used() {
+        let (entries, chain) = story(1, 40);
+        let text = Checkpoint::of(&chain, History::of(entries)).text(None);
+        assert!(Checkpoint::read(&text).is_ok());
+        for at in (0..text.len()).step_by(7) {
+            let mut changed = text.clone().into_bytes();
+            changed[at] ^= 1;
+            let Ok(changed) = String::from_utf8(changed) else { continue };
+            assert!(Checkpoint::read(&changed).is_err(), "byte {at}");
+        }
+        let newer = close(r#"{"schema":2,"history":"another shape"}"#, None);
+        assert_eq!(Checkpoint::read(&newer).err(), Some(CheckpointFault::Schema(2)));
+    }
+
+    #[test]
+    fn with_a_key_only_its_own_checkpoints_are_used() {
+        let (entries, chain) = story(1, 40);
+        let made = Checkpoint::of(&chain, History::of(entries));
+        let ours = |text: &str| Checkpoint::read_sealed(text, Some(&sealer("k"))).is_ok();
+        assert_eq!(
+            [Some(sealer("k")), Some(sealer("other")), None].map(|key| ours(&made.text(key.as_ref()))),
+            [true, false, false]
+        );
+        assert!(Checkpoint::read_sealed(&made.text(Some(&sealer("k"))), None).is_ok(), "without a key any will do");
+    }
+
+    #[test]
+    fn a_checkpoint_of_elsewhere_is_none() {
+        let (entries, mut chain) = story(1, 40);
+        chain.seq += 1;
+        assert!(Checkpoint::read(&Checkpoint::of(&chain, History::of(entries)).text(None)).is_err());
+    }
+
+    /// A changed form of the history, or another fold, shows here: raise [`CHECKPOINT_SCHEMA`], then renew the digest.
+    #[test]
+    fn this_story_has_this_checkpoint() {
+        let (entries, chain) = story(7, 60);
+        let text = Checkpoint::of(&chain, History::of(entries)).text(None);
+        let digest = Digest::of_bytes(text.as_bytes());
+        assert_eq!((CHECKPOINT_SCHEMA, digest.short()), (1, "72460c592d97"));
+    }
+}

@@ -1,0 +1,94 @@
+//! What one target is given, filled in; and what it still waits for.
+
+use super::mark::marks_in;
+use super::resolve::all_of;
+use super::{Node, OutputFrom, Part, Traced};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Everything a target is given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    pub inputs: BTreeMap<Arc<str>, Traced>,
+    /// The merged vars, one entry a top-level key.
+    pub vars: BTreeMap<Arc<str>, Traced>,
+    /// `region.*` as expressions and templates see it: id, environment, name, cloud, labels, vars.
+    pub region: Value,
+    /// The engine's section with expressions filled in.
+    pub section: Node,
+    /// Declared outputs; `OutputFrom::Value` is filled in.
+    pub outputs: BTreeMap<Arc<str>, OutputFrom>,
+}
+
+impl Resolved {
+    /// Returns the names of the secrets that inputs, section and outputs hold.
+    pub fn secrets(&self) -> BTreeSet<Arc<str>> {
+        let mut names = BTreeSet::new();
+        self.each_mark(&mut |mark| match mark {
+            Part::Secret(name) => drop(names.insert(name)),
+            Part::Hole(_) | Part::Text(_) => {}
+        });
+        names
+    }
+
+    /// Returns the names of the outputs that inputs, section and outputs still wait for.
+    pub fn holes(&self) -> BTreeSet<Arc<str>> {
+        let mut names = BTreeSet::new();
+        self.each_mark(&mut |mark| match mark {
+            Part::Hole(hole) => drop(names.insert(hole.0)),
+            Part::Secret(_) | Part::Text(_) => {}
+        });
+        names
+    }
+
+    /// Returns the value with the dotted `name`, as templates see it: `vars.owner`, `region.labels.tier`, `inputs.id`;
+    /// `vars` alone is all of them.
+    pub fn value(&self, name: &str) -> Option<Value> {
+        let (root, rest) = name.split_once('.').map_or((name, None), |(root, rest)| (root, Some(rest)));
+        let whole = match root {
+            "vars" => all_of(&self.vars),
+            "inputs" => all_of(&self.inputs),
+            "region" => self.region.clone(),
+            _ => return None,
+        };
+        match rest {
+            Some(rest) => below(&whole, rest).cloned(),
+            None => Some(whole),
+        }
+    }
+
+    fn each_mark(&self, see: &mut dyn FnMut(Part<'_>)) {
+        self.inputs.values().for_each(|input| marks_in(&input.value, see));
+        marks_in(&self.section.to_value(), see);
+        for from in self.outputs.values() {
+            let (OutputFrom::Value(node) | OutputFrom::Engine(node)) = from;
+            marks_in(&node.to_value(), see);
+        }
+    }
+}
+
+/// Goes down a dotted path. A key may hold dots itself, as labels do; the shorter key is tried first.
+pub(super) fn below<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    let step = |key: &str| match value {
+        Value::Object(map) => map.get(key),
+        Value::Array(items) => key.parse::<usize>().ok().and_then(|nth| items.get(nth)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    };
+    let dots = path.match_indices('.').map(|(at, _)| at);
+    dots.into_iter().find_map(|dot| below(step(&path[..dot])?, &path[dot + 1..])).or_else(|| step(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_are_found_with_dots_in_their_keys() {
+        let value = json!({ "labels": { "app.io/name": "x", "a": { "b": 1 } } });
+        assert_eq!(below(&value, "labels.app.io/name"), Some(&json!("x")));
+        assert_eq!(below(&value, "labels.a.b"), Some(&json!(1)));
+        assert_eq!(below(&value, "labels.a.c"), None);
+    }
+}

@@ -1,0 +1,285 @@
+//! What a look at every kept byte can say: where it is not what was written, what that means, and what nobody can see any more.
+//! Knows the chain; not which files it lies in.
+
+use crate::change::Digest;
+use crate::journal::{Chain, Checkpoint, CheckpointFault, Entry, History, Sealer, Seals, is_closed, is_sealed_by};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// A head that somebody kept from a report: the entry with this number and hash was there once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    seq: Option<u64>,
+    /// The hash, or its beginning.
+    hash: String,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Entries that were read and proven, and how many of them ISOBAR_KEY sealed.
+    pub entries: u64,
+    pub sealed: u64,
+    /// Number and hash of the last of them.
+    pub head: Option<(u64, Digest)>,
+    pub seals: Seals,
+    /// A key was there to check seals with.
+    pub has_key: bool,
+    pub checkpoints: usize,
+    pub previews: usize,
+    /// Every entry follows the one before; anchors and seals are other questions.
+    pub chain_holds: bool,
+    /// Anchors that were met.
+    pub anchored: usize,
+    /// Oldest place first.
+    pub findings: Vec<Finding>,
+    /// What could not be looked at, and is no finding.
+    pub unseen: Vec<String>,
+}
+
+/// One place that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// File and line, or what stands for it.
+    pub place: String,
+    /// The entry that must stand there.
+    pub seq: Option<u64>,
+    pub what: String,
+    pub means: &'static str,
+    pub next: &'static str,
+}
+
+/// What was compacted away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compacted {
+    pub segments: usize,
+    pub entries: u64,
+    pub bytes: u64,
+    /// The last entry that is gone.
+    pub through: u64,
+}
+
+const RESTORE: &str = "restore the journal from a copy that is older than the change, and find out who could write here";
+
+impl Anchor {
+    /// It is the head `seq` with this hash.
+    pub fn names(&self, seq: u64, hash: &Digest) -> bool {
+        self.seq.is_none_or(|own| own == seq) && hash.as_str().starts_with(&self.hash)
+    }
+}
+
+impl FromStr for Anchor {
+    type Err = String;
+
+    /// Reads `1234:6767a4…` as reports print it, or only the hash; at least 16 of its 64 characters.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no head of a journal, such as 1234:6767a4959fffd68d…");
+        let (seq, hash) = match text.split_once(':') {
+            Some((seq, hash)) => (Some(seq.parse().map_err(|_| wrong())?), hash),
+            None => (None, text),
+        };
+        let is_hash = (16..=64).contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_hash {
+            return Err(wrong());
+        }
+        Ok(Self { seq, hash: hash.to_ascii_lowercase() })
+    }
+}
+
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.seq {
+            Some(seq) => write!(f, "{seq}:{}", self.hash),
+            None => f.write_str(&self.hash),
+        }
+    }
+}
+
+/// An audit as it goes through the entries.
+pub(super) struct Reading<'a> {
+    pub(super) audit: Audit,
+    is_broken: bool,
+    anchors: Vec<&'a Anchor>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn of(anchors: &'a [Anchor], has_key: bool) -> Self {
+        Self { audit: Audit { has_key, ..Audit::default() }, is_broken: false, anchors: anchors.iter().collect() }
+    }
+
+    /// An entry was read, and it follows the one before.
+    pub(super) fn met(&mut self, entry: &Entry) {
+        self.audit.entries += 1;
+        self.audit.head = Some((entry.seq, entry.hash.clone()));
+        let before = self.anchors.len();
+        self.anchors.retain(|anchor| !anchor.names(entry.seq, &entry.hash));
+        self.audit.anchored += before - self.anchors.len();
+    }
+
+    /// A line was read that cannot stand where it does; `chain` is what it should have followed.
+    pub(super) fn broken(&mut self, place: String, what: &str, chain: &Chain, line: &[u8]) {
+        let (means, seq) = (meaning(chain, line), Some(chain.seq + 1));
+        self.audit.findings.push(Finding { place, seq, what: what.into(), means, next: RESTORE });
+        self.audit.unseen.push("the entries after the place where the chain breaks: nothing holds them to it".into());
+        self.is_broken = true;
+    }
+
+    /// What stands in the place of entries is not what it must be.
+    pub(super) fn broken_base(&mut self, place: String, what: String) {
+        let means = "what was kept of compacted entries is not what was made of them";
+        self.found(place, what, means, "restore bases/ from a copy");
+        self.is_broken = true;
+    }
+
+    pub(super) fn found(&mut self, place: String, what: String, means: &'static str, next: &'static str) {
+        self.audit.findings.push(Finding { place, seq: None, what, means, next });
+    }
+
+    /// All was read up to `chain`; entries up to `through` were compacted away.
+    pub(super) fn finish(mut self, place: &str, chain: &Chain, through: u64) -> Audit {
+        self.audit.seals = chain.seals;
+        let was_broken = self.is_broken;
+        if let (Some(unsealed), false) = (chain.lacks_seal(), was_broken) {
+            let means = "the whole chain may have been written anew by somebody without the key";
+            self.found(place.into(), unsealed.what.into(), means, unsealed.hint);
+        }
+        self.audit.chain_holds = !was_broken;
+        for anchor in std::mem::take(&mut self.anchors) {
+            match anchor.seq {
+                Some(seq) if seq <= through => {
+                    self.audit.unseen.push(format!("entry {seq} of anchor {anchor} was compacted away"));
+                }
+                _ if was_broken => self.audit.unseen.push(format!("anchor {anchor} was not met before the chain broke")),
+                Some(seq) if seq > chain.seq => {
+                    let what = format!("the chain ends at entry {}, and {anchor} was once its head", chain.seq);
+                    let means = "entries at its end were removed, or an older copy of the journal was put back";
+                    self.found(place.into(), what, means, RESTORE);
+                }
+                Some(_) | None => {
+                    let what = format!("no entry is the one of anchor {anchor}");
+                    let means = "the chain was written anew from that entry or before, or its end was removed";
+                    self.found(place.into(), what, means, RESTORE);
+                }
+            }
+        }
+        self.audit
+    }
+}
+
+impl Reading<'_> {
+    /// A kept set of previews was looked at.
+    pub(super) fn preview(&mut self, place: String, text: &str, sealer: Option<&Sealer>, next: &'static str) {
+        self.audit.previews += 1;
+        match sealer {
+            Some(sealer) if !is_sealed_by(text, sealer) => {
+                let what = "ISOBAR_KEY did not seal this set of previews".to_string();
+                self.found(place, what, "it was changed, or made without the key; nobody believes it", next);
+            }
+            None if !is_closed(text) => {
+                self.found(place, "it is not what its hash says".into(), "the set of previews was changed", next);
+            }
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// Checkpoints and bases that wait for the fold to reach them: where each stands, and its text.
+pub(super) struct Standing {
+    waiting: BTreeMap<u64, Vec<(String, String)>>,
+    /// What to do about one that is wrong.
+    remake: &'static str,
+}
+
+impl Standing {
+    pub(super) fn new(remake: &'static str) -> Self {
+        Self { waiting: BTreeMap::new(), remake }
+    }
+
+    pub(super) fn add(&mut self, seq: u64, place: String, text: String) {
+        self.waiting.entry(seq).or_default().push((place, text));
+    }
+
+    /// Holds what stands at `entry` against the fold up to there.
+    pub(super) fn pass(&mut self, entry: &Entry, history: &History, reading: &mut Reading<'_>) {
+        let Some(standing) = self.waiting.remove(&entry.seq) else { return };
+        let folded = json(&history.clone().resolved());
+        for (place, text) in standing {
+            let forged = "its history is not what the entries fold into: somebody made it up";
+            match Checkpoint::read(&text) {
+                Ok((read, _)) if read.seq != entry.seq || read.head != entry.hash || json(&read.history) != folded => {
+                    reading.found(place, format!("it is not the checkpoint of entry {}", entry.seq), forged, self.remake);
+                }
+                Ok(_) => reading.audit.checkpoints += 1,
+                Err(CheckpointFault::Schema(schema)) => {
+                    reading.audit.unseen.push(format!("{place} has schema {schema}; this version does not use it"));
+                }
+                Err(CheckpointFault::Broken(what)) => {
+                    reading.found(place, what, "it was changed after it was written", self.remake);
+                }
+            }
+        }
+    }
+
+    /// What stands behind the end of the chain.
+    pub(super) fn rest(self, chain: &Chain, reading: &mut Reading<'_>) {
+        if !reading.audit.findings.is_empty() {
+            return; // the fold did not come that far
+        }
+        for (seq, standing) in self.waiting {
+            for (place, _) in standing {
+                let what =
+                    format!("it stands at entry {seq}, and no group of the chain, which goes to {}, ends there", chain.seq);
+                let means = "entries at the end were removed, or somebody made the checkpoint up";
+                reading.found(place, what, means, "restore the journal from a copy, or delete that file");
+            }
+        }
+    }
+}
+
+fn json(history: &History) -> String {
+    serde_json::to_string(history).expect("a history holds only what JSON can")
+}
+
+/// What it means that `line` cannot follow `chain`.
+fn meaning(chain: &Chain, line: &[u8]) -> &'static str {
+    let entry = std::str::from_utf8(line).ok().and_then(|text| Entry::read(text).ok());
+    match entry {
+        None => "the line was changed after it was written",
+        Some(entry) if entry.seq > chain.seq + 1 => "entries before this line were removed or moved",
+        Some(entry) if entry.seq <= chain.seq => "the line was put in, stands twice, or was moved",
+        Some(entry) if entry.prev != chain.head => "this line, or one before it, was put here from another chain",
+        Some(entry) if entry.seal.is_none() && chain.seals != Seals::None => "somebody without the key wrote it",
+        Some(_) if chain.lacks > 0 => "a group of entries was taken apart",
+        Some(_) => "somebody without the key wrote it, or changed it",
+    }
+}
+
+/// Audits entries that a store has read and verified already.
+pub(super) fn audit_entries(entries: &[Entry], anchors: &[Anchor], place: &str) -> Audit {
+    let (mut reading, mut chain) = (Reading::of(anchors, false), Chain::empty());
+    for entry in entries {
+        if let Err(what) = chain.follow(entry) {
+            reading.broken(format!("{place} entry {}", entry.seq), &what, &chain.clone(), entry.line().as_bytes());
+            break;
+        }
+        reading.met(entry);
+    }
+    reading.finish(place, &chain, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_anchor_is_read_as_reports_print_it() {
+        let hash = "6767a4959fffd68d92e20bc25c896682afb2136db3d13dbbbc58b98cf72712b1";
+        for text in [hash.to_string(), format!("12:{hash}"), hash[..16].to_string()] {
+            assert_eq!(text.parse::<Anchor>().map(|anchor| anchor.to_string()), Ok(text));
+        }
+        for text in ["", "12", "12:", &hash[..15], "x:6767a4959fffd68d", "6767a4959fffd68g", &format!("{hash}0")] {
+            assert!(text.parse::<Anchor>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The lines of the files of entries, one after the other. Knows lines and the chain; not how their files came here.
+
+use super::fault::{broken, git_failed};
+use super::tree::part_path;
+use crate::journal::{Chain, Entry, Fault};
+use crate::store::StoreError;
+use git2::{Blob, Oid, Repository};
+use std::collections::VecDeque;
+
+/// A file of entries.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) first: u64,
+    pub(super) blob: Oid,
+    pub(super) size: usize,
+    /// The chain that its first entry follows.
+    pub(super) before: Chain,
+}
+
+/// Reads and verifies the lines of parts, one after the other; ends with the first fault.
+pub(super) struct Lines<'a> {
+    place: &'a str,
+    repository: &'a Repository,
+    waiting: VecDeque<(u64, Oid)>,
+    /// The part that is read, and from where.
+    open: Option<(Blob<'a>, usize)>,
+    done: Vec<Part>,
+    chain: Chain,
+    /// The line that was read last.
+    line: Vec<u8>,
+    fault: Option<StoreError>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(place: &'a str, repository: &'a Repository, parts: &[(u64, Oid)], chain: Chain) -> Self {
+        let waiting = parts.iter().copied().collect();
+        Self { place, repository, waiting, open: None, done: Vec::new(), chain, line: Vec::new(), fault: None }
+    }
+
+    /// The chain before the line that was read last, and that line.
+    pub(super) fn at(&self) -> (&Chain, &[u8]) {
+        (&self.chain, &self.line)
+    }
+
+    pub(super) fn end(self) -> Result<(Chain, Vec<Part>), StoreError> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => Ok((self.chain, self.done)),
+        }
+    }
+
+    fn read(&mut self) -> Result<Option<Entry>, StoreError> {
+        loop {
+            let Some((blob, at)) = &mut self.open else {
+                let Some((first, id)) = self.waiting.pop_front() else { return Ok(None) };
+                self.begin(first, id)?;
+                continue;
+            };
+            let rest = &blob.content()[*at..];
+            if rest.is_empty() {
+                self.open = None;
+                if !self.chain.is_whole() {
+                    return Err(broken(self.place, format!("the group of entry {} has no end", self.chain.seq)));
+                }
+                continue;
+            }
+            let path = || part_path(self.done.last().map_or(0, |part| part.first));
+            let says = |what: &str| broken(&format!("{}, {}", self.place, path()), what);
+            let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| says("the last line has no end"))?;
+            self.line.clear();
+            self.line.extend_from_slice(&rest[..end]);
+            let line = std::str::from_utf8(&rest[..end]).map_err(|_| says("a line is not text"))?;
+            let entry = self.chain.follow_line(line).map_err(|fault| match fault {
+                Fault::Newer(schema) => StoreError::Newer(schema),
+                Fault::Broken(what) => says(&what),
+            })?;
+            *at += end + 1;
+            return Ok(Some(entry));
+        }
+    }
+
+    fn begin(&mut self, first: u64, id: Oid) -> Result<(), StoreError> {
+        if first != self.chain.seq + 1 {
+            return Err(broken(self.place, format!("{} stands where entry {} must stand", part_path(first), self.chain.seq + 1)));
+        }
+        let blob = self.repository.find_blob(id).map_err(|error| git_failed(self.place, "reading entries", &error))?;
+        self.line.clear();
+        self.done.push(Part { first, blob: id, size: blob.size(), before: self.chain.clone() });
+        self.open = Some((blob, 0));
+        Ok(())
+    }
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        if self.fault.is_some() {
+            return None;
+        }
+        self.read().unwrap_or_else(|fault| {
+            self.fault = Some(fault);
+            None
+        })
+    }
+}

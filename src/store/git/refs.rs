@@ -1,0 +1,189 @@
+//! Changes refs of a repository on a disk of this machine: each is compared and changed under git's own lock of it, a file beside it.
+//!
+//! A process that is killed inside leaves that file behind, and nobody could ever change the ref again. So whoever changes refs from
+//! here takes turns, by a lock that the system lets go with the process, and says before what it is about to change. Whose turn it is
+//! and finds such words of somebody else knows that he died, and which lock is his.
+
+use super::wire::{Old, Update};
+use git2::{ErrorClass, ErrorCode, Repository, Signature};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Somebody whose turn takes longer was stopped; who goes on without a turn takes nobody's lock away.
+const TURN_MAX: Duration = Duration::from_secs(2);
+const TURN_POLL: Duration = Duration::from_millis(1);
+
+/// Git makes a lock and writes to it at once: one that stays empty for so long is that of a dead process.
+const EMPTY_MAX: Duration = Duration::from_millis(50);
+
+/// Changes a ref that is what `update` says, or fails with an error that is [`is_lost`].
+pub(super) fn change(repository: &Repository, update: &Update<'_>) -> Result<(), git2::Error> {
+    let turn = Turn::take(repository.commondir());
+    if let Some(turn) = &turn {
+        turn.clear();
+        turn.announce(update);
+    }
+    let changed = set(repository, update);
+    if let Some(turn) = &turn {
+        turn.end();
+    }
+    changed
+}
+
+/// Somebody changed the ref since we looked, or is about to.
+pub(super) fn is_lost(error: &git2::Error) -> bool {
+    [ErrorCode::Modified, ErrorCode::Exists, ErrorCode::Locked].contains(&error.code())
+}
+
+/// Without git's lock two could make the same ref at once, each finding none, and one of them be lost.
+fn set(repository: &Repository, update: &Update<'_>) -> Result<(), git2::Error> {
+    let mut change = repository.transaction()?;
+    change.lock_ref(update.reference)?;
+    let now = match repository.refname_to_id(update.reference) {
+        Ok(id) => Some(id),
+        Err(error) if error.code() == ErrorCode::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    match (update.new, update.old) {
+        (Some(_), Old::Just(old)) if now != old => {
+            return Err(git2::Error::new(ErrorCode::Modified, ErrorClass::Reference, "somebody else was first"));
+        }
+        (Some(new), Old::Just(_) | Old::Any) => change.set_target(update.reference, new, Some(&nobody()?), "isobar")?,
+        (None, Old::Just(_) | Old::Any) if now.is_none() => return Ok(()),
+        (None, Old::Just(_) | Old::Any) => change.remove(update.reference)?,
+    }
+    change.commit()
+}
+
+/// Whom the log of a ref names, where one is kept: the journal itself says who.
+fn nobody() -> Result<Signature<'static>, git2::Error> {
+    Signature::new("isobar", "isobar@localhost", &git2::Time::new(0, 0))
+}
+
+/// The turn of this process in one repository. What cannot be written is left out: the change itself tells that better.
+struct Turn {
+    dir: PathBuf,
+    _lock: File,
+}
+
+impl Turn {
+    fn take(dir: &Path) -> Option<Self> {
+        fs::create_dir_all(dir.join("isobar")).ok()?;
+        let lock = File::create(dir.join("isobar/turn")).ok()?;
+        let until = Instant::now() + TURN_MAX;
+        while lock.try_lock().is_err() {
+            if Instant::now() >= until {
+                return None;
+            }
+            std::thread::sleep(TURN_POLL);
+        }
+        Some(Self { dir: dir.into(), _lock: lock })
+    }
+
+    /// What is about to be changed, and to what.
+    fn words(&self) -> PathBuf {
+        self.dir.join("isobar/changes")
+    }
+
+    fn announce(&self, update: &Update<'_>) {
+        let new = update.new.map(|new| new.to_string()).unwrap_or_default();
+        let _left_out = fs::write(self.words(), format!("{}\n{new}\n", update.reference));
+    }
+
+    fn end(&self) {
+        let _left_out = fs::remove_file(self.words());
+    }
+
+    /// Removes the lock of somebody who died in his turn: it holds what he said, or nothing yet.
+    fn clear(&self) {
+        let Ok(words) = fs::read_to_string(self.words()) else { return };
+        let mut lines = words.lines();
+        let (Some(reference), new) = (lines.next(), lines.next().unwrap_or_default()) else { return };
+        let lock = self.dir.join(format!("{reference}.lock"));
+        let held = || fs::read_to_string(&lock).ok();
+        let is_his = match held() {
+            Some(text) if text.is_empty() => {
+                std::thread::sleep(EMPTY_MAX);
+                held().is_some_and(|text| text.is_empty())
+            }
+            Some(text) => text.trim_end() == new,
+            None => false,
+        };
+        if is_his {
+            let _left_out = fs::remove_file(&lock);
+        }
+        self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::git::wire::Old;
+    use git2::Oid;
+    use std::sync::Barrier;
+
+    const REF: &str = "refs/isobar/journal";
+
+    fn commit(repository: &Repository, text: &str) -> Oid {
+        let tree = repository.treebuilder(None).and_then(|tree| tree.write()).and_then(|id| repository.find_tree(id));
+        let (tree, who) = (tree.expect("it has room"), nobody().expect("a name"));
+        repository.commit(None, &who, &who, text, &tree, &[]).expect("it has room")
+    }
+
+    fn bare() -> (tempfile::TempDir, Repository) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let repository = Repository::init_bare(dir.path()).expect("it has room");
+        (dir, repository)
+    }
+
+    #[test]
+    fn what_a_killed_process_locked_is_free_and_what_others_lock_is_not() {
+        for (is_marked, text, is_free) in
+            [(true, "", true), (true, "ours", true), (true, "another", false), (false, "ours", false)]
+        {
+            let (dir, repository) = bare();
+            let new = commit(&repository, "new");
+            let lock = dir.path().join("refs/isobar/journal.lock");
+            fs::create_dir_all(lock.parent().expect("it is below")).expect("it has room");
+            fs::write(&lock, text.replace("ours", &format!("{new}\n"))).expect("it has room");
+            if is_marked {
+                fs::create_dir_all(dir.path().join("isobar")).expect("it has room");
+                fs::write(dir.path().join("isobar/changes"), format!("{REF}\n{new}\n")).expect("it has room");
+            }
+            let changed = change(&repository, &Update { reference: REF, new: Some(new), old: Old::Just(None) });
+            assert_eq!(changed.is_ok(), is_free, "{is_marked} {text}: {changed:?}");
+            assert_eq!(lock.exists(), !is_free);
+            assert!(changed.err().is_none_or(|error| is_lost(&error)), "it may be free later");
+        }
+    }
+
+    /// Makes a ref out of nothing in many repositories, each time by two at once.
+    #[test]
+    fn of_two_who_make_the_same_ref_at_once_one_comes_too_late() {
+        let (dir, _) = bare();
+        let (rounds, both) = (3_000, Barrier::new(2));
+        let make = |text: &str| -> Vec<bool> {
+            let repository = Repository::open(dir.path()).expect("it is there");
+            let new = commit(&repository, text);
+            let round = |nth: usize| {
+                let reference = format!("refs/isobar/{nth}");
+                both.wait();
+                match change(&repository, &Update { reference: &reference, new: Some(new), old: Old::Just(None) }) {
+                    Ok(()) => true,
+                    Err(error) if is_lost(&error) => false,
+                    Err(error) => panic!("{error}"),
+                }
+            };
+            (0..rounds).map(round).collect()
+        };
+        let (one, other) = std::thread::scope(|scope| {
+            let one = scope.spawn(|| make("one"));
+            let other = make("other");
+            (one.join().expect("it ends"), other)
+        });
+        let made: Vec<usize> = one.iter().zip(&other).map(|(one, other)| usize::from(*one) + usize::from(*other)).collect();
+        assert_eq!(made, vec![1; rounds]);
+    }
+}

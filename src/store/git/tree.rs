@@ -1,0 +1,88 @@
+//! The names in the tree of a tip. Knows what stands where; not what is in it.
+
+use super::fault::{broken, git_failed};
+use super::known::Tip;
+use crate::store::StoreError;
+use git2::{Oid, Repository, Tree};
+use std::collections::BTreeMap;
+
+/// Begins the names of the directories of entries, one for a million; one directory less is one object less for every push.
+const ENTRIES: &str = "entries-";
+
+/// The names in the tree of a tip.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// The files of entries, by the entry that each begins with.
+    pub(super) parts: Vec<(u64, Oid)>,
+    /// The history up to an entry, so that reading begins there.
+    pub(super) checkpoints: BTreeMap<u64, Oid>,
+    /// The same, where the entries were compacted away.
+    pub(super) bases: BTreeMap<u64, Oid>,
+    pub(super) leases: BTreeMap<u64, Oid>,
+    pub(super) epoch: u64,
+}
+
+/// Where the file that begins with entry `first` stands in the tree.
+pub(super) fn part_path(first: u64) -> String {
+    format!("{ENTRIES}{:06}/{first:012}.jsonl", first / 1_000_000)
+}
+
+pub(super) fn checkpoint_path(seq: u64) -> String {
+    format!("checkpoints/{seq:012}.json")
+}
+
+pub(super) fn base_path(seq: u64) -> String {
+    format!("bases/{seq:012}.json")
+}
+
+impl Contents {
+    pub(super) fn read(place: &str, repository: &Repository, tip: Tip) -> Result<Self, StoreError> {
+        let Some(tip) = tip else { return Ok(Self::default()) };
+        let failed = |error: git2::Error| git_failed(place, "reading the journal's commit", &error);
+        let tree = repository.find_commit(tip).and_then(|commit| commit.tree()).map_err(failed)?;
+        let mut contents = Self::default();
+        for dir in tree.iter().filter(|dir| dir.name().is_ok_and(|name| name.starts_with(ENTRIES))) {
+            let dir = repository.find_tree(dir.id()).map_err(failed)?;
+            contents.parts.extend(numbered(place, &dir, ".jsonl", "the entries")?);
+        }
+        let below = |name: &str, suffix: &str| -> Result<BTreeMap<u64, Oid>, StoreError> {
+            let Some(dir) = tree.get_name(name) else { return Ok(BTreeMap::new()) };
+            let dir = repository.find_tree(dir.id()).map_err(failed)?;
+            Ok(numbered(place, &dir, suffix, &format!("the {name}"))?.into_iter().collect())
+        };
+        contents.checkpoints = below("checkpoints", ".json")?;
+        contents.bases = below("bases", ".json")?;
+        contents.leases = below("leases", ".json")?;
+        if let Some(epoch) = tree.get_name("epoch") {
+            let blob = repository.find_blob(epoch.id()).map_err(failed)?;
+            let number = std::str::from_utf8(blob.content()).ok().and_then(|text| text.trim().parse().ok());
+            contents.epoch = number.ok_or_else(|| broken(place, "its epoch must hold the number of the last lease"))?;
+        }
+        Ok(contents)
+    }
+
+    /// The first entry that is there.
+    pub(super) fn first(&self) -> u64 {
+        self.parts.first().map_or(1, |(first, _)| *first)
+    }
+
+    /// The files with the entries after `seq`.
+    pub(super) fn after(&self, seq: u64) -> &[(u64, Oid)] {
+        &self.parts[self.parts.partition_point(|(first, _)| *first <= seq)..]
+    }
+
+    /// A file begins, or would begin, with the entry after `seq`.
+    pub(super) fn breaks_at(&self, seq: u64) -> bool {
+        self.after(seq).first().is_none_or(|(first, _)| *first == seq + 1)
+    }
+}
+
+fn numbered(place: &str, dir: &Tree<'_>, suffix: &str, among: &str) -> Result<Vec<(u64, Oid)>, StoreError> {
+    let number = |name: &str| name.strip_suffix(suffix)?.parse().ok();
+    dir.iter()
+        .map(|file| {
+            let seq = file.name().ok().and_then(number);
+            Ok((seq.ok_or_else(|| broken(place, format!("a file among {among} is none of ours")))?, file.id()))
+        })
+        .collect()
+}
