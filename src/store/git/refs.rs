@@ -170,7 +170,7 @@ mod tests {
             let round = |nth: usize| {
                 let reference = format!("refs/isobar/{nth}");
                 both.wait();
-                match change(&repository, &Update { reference: &reference, new: Some(new), old: Old::Just(None) }) {
+                match set(&repository, &Update { reference: &reference, new: Some(new), old: Old::Just(None) }) {
                     Ok(()) => true,
                     Err(error) if is_lost(&error) => false,
                     Err(error) => panic!("{error}"),
