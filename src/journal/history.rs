@@ -6,7 +6,7 @@ use super::record::{Marks, Record, Run};
 use super::{Drifted, Entry, Event};
 use crate::change::{Digest, Extent};
 use crate::review::User;
-use crate::rollout::{Progress, StepEvent};
+use crate::rollout::{Progress, Rollout, StepEvent};
 use crate::stack::{RegionId, TargetId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -30,11 +30,11 @@ pub struct History {
     first_commit: Option<Arc<str>>,
     trusted_commit: Option<Arc<str>>,
     rollouts_begun: usize,
-    /// When that was settled, counted over all events.
-    trusted_at: u64,
-    /// How much the changes were that rules counted, by when they were planned: each at least what was planned after it, so that
-    /// there are few. Empty once nothing was left behind.
-    counted: Vec<(u64, Extent)>,
+    /// The counted change that a target is a part of, by its commit, and how much of earlier ones was brought that left the target
+    /// behind: from the plan until the target is there, or was settled.
+    parts: BTreeMap<TargetId, (Arc<str>, Extent)>,
+    /// How much of each such change was brought.
+    brought: BTreeMap<Arc<str>, Extent>,
     /// The entry folded last, and whether one before it was not.
     seq: u64,
     misses: bool,
@@ -77,11 +77,12 @@ impl History {
         Some((self.seq, self.head.as_ref()?))
     }
 
-    /// How much the change was that left `target` behind, as far as rules counted it: what is left of a change is judged as a part
-    /// of it, whatever was merged since. Nothing once the target was where the repository wants it.
+    /// How much was brought of the changes that left `target` behind, as far as rules count them: what is left of a change is judged
+    /// together with that, whatever was merged since, and wherever the target was brought or put back to meanwhile. Nothing once it was
+    /// settled.
     pub fn left_by(&self, target: &TargetId) -> Extent {
-        let level = self.target(target).filter(|record| record.commit.is_some()).map_or(self.trusted_at, |record| record.level);
-        self.counted.iter().find(|(planned, _)| *planned > level).map(|(_, whole)| *whole).unwrap_or_default()
+        let Some((commit, before)) = self.parts.get(target) else { return Extent::default() };
+        before.plus(self.brought.get(commit).copied().unwrap_or_default())
     }
 
     /// Folds one entry in, and may be asked right away.
@@ -212,19 +213,22 @@ impl History {
                 if let Some((_, run)) = self.runs.iter_mut().rev().find(|(id, _)| *id == entry.run) {
                     run.planned += 1;
                 }
-                if let Some(whole) = rollout.whole {
-                    self.count(whole);
-                }
+                self.count(rollout);
                 self.rollouts.plan(rollout);
             }
             Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),
             Event::Step { rollout, step } => self.step(rollout, step, entry.at_ms),
             Event::Applied { target, intent, commit, digest, changes } => {
+                if self.parts.get(target).is_some_and(|(wanted, _)| wanted == commit) {
+                    self.parts.remove(target);
+                    let brought = self.brought.entry(commit.clone()).or_default();
+                    *brought = brought.plus(Extent::of_applied(changes));
+                }
                 let (commit, now) = (self.share(commit), self.marks.now);
                 let run = self.runs.iter().rev().find(|(id, _)| *id == entry.run).map(|(_, run)| run.clone());
                 let record = self.reach(target);
                 record.apply(*intent, commit, digest, changes, run.as_ref(), entry.at_ms);
-                (record.arrived, record.level) = (now, now);
+                record.arrived = now;
                 if !changes.is_empty() {
                     record.changed = now;
                 }
@@ -252,10 +256,16 @@ impl History {
         }
     }
 
-    fn count(&mut self, whole: Extent) {
-        self.counted.iter_mut().for_each(|(_, earlier)| *earlier = earlier.at_least(whole));
-        self.counted.retain(|(_, earlier)| *earlier != whole);
-        self.counted.push((self.marks.now, whole));
+    /// Every target of the change is a part of it, whether this rollout brings it or leaves it out.
+    fn count(&mut self, rollout: &Rollout) {
+        let Some(beside) = &rollout.beside else { return };
+        let planned = rollout.waves.iter().flat_map(|wave| &wave.targets).map(|planned| &planned.target);
+        for target in planned.chain(beside) {
+            if self.parts.get(target).is_none_or(|(commit, _)| *commit != rollout.commit) {
+                let before = self.left_by(target);
+                self.parts.insert(target.clone(), (rollout.commit.clone(), before));
+            }
+        }
     }
 
     fn step(&mut self, rollout: &str, step: &StepEvent, at_ms: u64) {
@@ -264,11 +274,8 @@ impl History {
             StepEvent::Finished { target, outcome } => {
                 let (planned, now) = (self.rollouts.planned(rollout, target), self.marks.now);
                 let record = self.reach(target);
-                if outcome.is_reached() {
-                    record.level = now;
-                    if record.started {
-                        record.changed = now; // also by a start whose end was never recorded
-                    }
+                if record.started && outcome.is_reached() {
+                    record.changed = now; // also by a start whose end was never recorded
                 }
                 record.finish(outcome, planned, at_ms);
             }
@@ -296,19 +303,20 @@ impl History {
         }
         if scope.is_none() && !left_new {
             self.trusted_commit = Some(commit.clone());
-            self.trusted_at = self.marks.now;
         }
-        if scope.is_none() && behind.is_empty() {
-            self.counted.clear();
-        }
-        let now = self.marks.now;
+        let behind: BTreeSet<&TargetId> = behind.iter().collect();
         match scope {
-            None => self.marks.settled = Some((self.marks.now, commit)),
+            None => {
+                self.parts.retain(|target, _| behind.contains(target));
+                let wanted: BTreeSet<&Arc<str>> = self.parts.values().map(|(commit, _)| commit).collect();
+                self.brought.retain(|commit, _| wanted.contains(commit));
+                self.marks.settled = Some((self.marks.now, commit));
+            }
             Some(scope) => {
-                let behind: BTreeSet<&TargetId> = behind.iter().collect();
                 for target in scope.iter().filter(|target| !behind.contains(target)) {
+                    self.parts.remove(target);
                     if let Some(record) = self.known(target) {
-                        record.settle(&commit, now);
+                        record.settle(&commit);
                     }
                 }
             }

@@ -41,7 +41,9 @@ fn event(chance: &mut Chance, targets: &[&str], rollouts: &[&str], commits: &[&s
         1 | 2 => match planned(rollout, commit, &chance.some(targets)) {
             Event::Planned { rollout } => {
                 let whole = Extent { targets: 9, ..Extent::default() };
-                Event::Planned { rollout: Rollout { whole: (chance.below(2) == 0).then_some(whole), ..rollout } }
+                Event::Planned {
+                    rollout: Rollout { whole: (chance.below(2) == 0).then_some(whole), beside: Some(vec![]), ..rollout },
+                }
             }
             other => other,
         },
@@ -157,14 +159,14 @@ pub(in crate::journal) fn assert_same(one: &History, other: &History, said: &str
             first_commit,
             trusted_commit,
             rollouts_begun,
-            trusted_at,
-            counted,
+            parts,
+            brought,
             seq,
             misses,
             head,
             commit: _, // only shares its text
         } = history;
-        let commits = (last_commit, first_commit, trusted_commit, trusted_at, counted);
+        let commits = (last_commit, first_commit, trusted_commit, parts, brought);
         let place = (seq, misses, head, rollouts_begun);
         (targets, marks, rollouts.facts(), runs, paused, holds, commits, place)
     }
@@ -232,7 +234,7 @@ fn two_runs_at_once_number_their_rollouts_apart() {
         chain.seal(event, &run.into(), 1)
     };
     let (one, two) = (begin(&mut chain, "one"), begin(&mut chain, "two"));
-    let rollout = Rollout { id: "c1-1".into(), commit: "c1".into(), waves: vec![], whole: None };
+    let rollout = Rollout { id: "c1-1".into(), commit: "c1".into(), waves: vec![], whole: None, beside: None };
     let planned = chain.seal(Event::Planned { rollout }, &"one".into(), 1);
     let numbers = |entries: &[&Entry]| {
         let history = History::of(entries.iter().map(|entry| (*entry).clone()));
@@ -271,34 +273,53 @@ fn planned(rollout: &str, commit: &str, targets: &[&str]) -> Event {
         bake_secs: 0,
         progress_deadline_secs: None,
     };
-    Event::Planned { rollout: Rollout { id: rollout.into(), commit: commit.into(), waves: vec![wave], whole: None } }
+    Event::Planned {
+        rollout: Rollout { id: rollout.into(), commit: commit.into(), waves: vec![wave], whole: None, beside: None },
+    }
 }
 
-fn counted(rollout: &str, targets: u64, planned_targets: &[&str]) -> Event {
-    let Event::Planned { mut rollout } = planned(rollout, "c1", planned_targets) else { unreachable!("it is planned") };
-    rollout.whole = Some(Extent { targets, ..Extent::default() });
+fn counted(rollout: &str, commit: &str, targets: &[&str], beside: &[&str]) -> Event {
+    let Event::Planned { mut rollout } = planned(rollout, commit, targets) else { unreachable!("it is planned") };
+    rollout.beside = Some(beside.iter().map(|target| id(target)).collect());
     Event::Planned { rollout }
 }
 
+/// An apply that creates something.
+fn brought(target: &str, commit: &str) -> Event {
+    let change = ChangeMark {
+        address: "a.yaml".into(),
+        kind: "document".into(),
+        action: Action::Create,
+        before: None,
+        after: Some(Digest::of_bytes(b"a")),
+        holes: vec![],
+    };
+    let Event::Applied { target, intent, commit, digest, .. } = applied(target, commit) else { unreachable!("it is applied") };
+    Event::Applied { target, intent, commit, digest, changes: vec![change] }
+}
+
 #[test]
-fn what_is_left_of_a_change_stays_a_part_of_it_until_it_arrives() {
-    let left = |history: &History, target: &str| history.left_by(&id(target)).targets;
+fn what_is_left_of_a_change_counts_with_what_was_brought_of_it_until_it_arrives() {
+    let left = |events: &[Event]| {
+        let history = history(events.to_vec());
+        ["a", "b", "c", "new"].map(|stack| history.left_by(&id(&format!("{stack}@prod/x"))).targets)
+    };
     let mut events = vec![
-        applied("a@prod/x", "c0"),
-        applied("b@prod/x", "c0"),
         settled("c0", None, &[]),
-        counted("r1", 40, &["a@prod/x"]),
-        applied("a@prod/x", "c1"),
-        settled("c1", None, &["b@prod/x"]),
+        counted("r1", "c1", &["a@prod/x", "c@prod/x"], &["b@prod/x"]),
+        settled("c1", None, &["a@prod/x", "b@prod/x", "c@prod/x"]),
     ];
-    let first = history(events.clone());
-    assert_eq!(["a", "b", "new"].map(|stack| left(&first, &format!("{stack}@prod/x"))), [0, 40, 0]);
-    events.extend([counted("r2", 3, &["a@prod/x"]), settled("c2", None, &["b@prod/x", "new@prod/x"])]);
-    let second = history(events.clone());
-    assert_eq!(["a", "b", "new"].map(|stack| left(&second, &format!("{stack}@prod/x"))), [0, 40, 3]);
+    assert_eq!(left(&events), [0, 0, 0, 0], "nothing was brought");
+    events.extend([brought("a@prod/x", "c1"), brought("c@prod/x", "c1")]);
+    assert_eq!(left(&events), [0, 2, 0, 0]);
+    events.extend([brought("b@prod/x", "c0"), settled("c1", Some(&["b@prod/x"]), &["b@prod/x"])]);
+    assert_eq!(left(&events), [0, 2, 0, 0], "it was put back, or brought to an older commit");
+    events.extend([counted("r2", "c2", &["new@prod/x"], &["b@prod/x"]), settled("c2", None, &["b@prod/x", "new@prod/x"])]);
+    assert_eq!(left(&events), [0, 2, 0, 0], "what is new is a part of what it came with");
+    events.push(brought("new@prod/x", "c2"));
+    assert_eq!(left(&events), [0, 3, 0, 0]);
     events.push(settled("c3", None, &[]));
-    let third = history(events);
-    assert_eq!(["a", "b", "new"].map(|stack| left(&third, &format!("{stack}@prod/x"))), [0, 0, 0]);
+    assert_eq!(left(&events), [0, 0, 0, 0]);
 }
 
 fn commits(history: &History) -> Vec<(String, Option<&str>)> {
