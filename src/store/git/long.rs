@@ -144,6 +144,25 @@ async fn old_files_go_and_what_they_said_stays_and_is_proven() {
     assert!(!audit.chain_holds && audit.findings[0].place.contains("bases"), "{audit:?}");
 }
 
+/// Files of about one size become one file, but not one that goes with the same push.
+#[tokio::test]
+async fn a_journal_of_a_few_entries_is_compacted_too() {
+    let dir = origin();
+    let store = small(at(dir.path()), None);
+    grow(&store, 0..3).await;
+    assert_eq!((names(dir.path(), "entries-000000").len(), names(dir.path(), "checkpoints").len()), (2, 0));
+    let first = Event::Paused { by: User("ann".into()), reason: "y".repeat(900).into() };
+    let gone = store.compact(9, vec![first], &"run".into(), 10).await.expect("it can");
+    assert_eq!((gone.segments, gone.through), (1, 2));
+    for store in [&store, &small(at(dir.path()), None)] {
+        assert_eq!(store.history().await.expect("whole").holds(0).len(), 2);
+        assert_eq!(store.read().await.map(|entries| entries.iter().map(|entry| entry.seq).collect()), Ok(vec![3, 4, 5]));
+        assert_eq!(store.audit(&[]).await.map(|audit| audit.findings), Ok(vec![]));
+    }
+    grow(&store, 10..14).await;
+    assert_eq!(small(at(dir.path()), None).read().await.map(|entries| entries.len()), Ok(7));
+}
+
 #[tokio::test]
 async fn nothing_is_compacted_where_nothing_is_old() {
     let dir = origin();
