@@ -2,7 +2,7 @@
 
 use super::audit::{self, Anchor, Audit, Compacted};
 use crate::change::{BarePreview, Extent, Preview, Unseen};
-use crate::journal::{Entry, Event, History, Unsealed};
+use crate::journal::{CHECKPOINT_SCHEMA, CheckpointFault, Entry, Event, History, Unsealed};
 use crate::stack::TargetId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,6 +33,16 @@ pub enum StoreError {
     Newer(u32),
     #[error("{what}")]
     Io { what: String, hint: Option<String> },
+}
+
+impl StoreError {
+    /// Why what stands in the place of compacted entries cannot be read: no copy helps where a newer version wrote it.
+    pub(super) fn of_base(place: String, fault: CheckpointFault) -> Self {
+        match fault {
+            CheckpointFault::Schema(schema) if schema > CHECKPOINT_SCHEMA => Self::Newer(schema),
+            CheckpointFault::Schema(_) | CheckpointFault::Broken(_) => Self::Broken { place, what: fault.to_string() },
+        }
+    }
 }
 
 impl From<Unsealed> for StoreError {

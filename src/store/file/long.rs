@@ -269,6 +269,22 @@ async fn a_made_up_base_is_no_base() {
     }
 }
 
+#[tokio::test]
+async fn what_a_newer_version_kept_of_compacted_entries_is_not_called_broken() {
+    let dir = temporary();
+    let store = small(dir.path(), None);
+    grow(&store, 0, 20).await;
+    let gone = store.compact(10, vec![], &run(), 99).await.expect("it can");
+    let path = dir.path().join("bases").join(format!("{:012}.json", gone.through));
+    let text = format!("{{\"schema\":{},\"history\":\"another shape\"}}", CHECKPOINT_SCHEMA + 1);
+    std::fs::write(&path, crate::journal::close(&text, None)).expect("it has room");
+    std::fs::remove_dir_all(dir.path().join("checkpoints")).expect("they are there");
+
+    let newer = StoreError::Newer(CHECKPOINT_SCHEMA + 1);
+    assert_eq!(holds(&small(dir.path(), None)).await, Err(newer.clone()));
+    assert_eq!(small(dir.path(), None).audit(&[]).await, Err(newer));
+}
+
 /// How many steps a [`mortal`] pen goes before the process dies. For one test at a time: whoever sets it holds the lock.
 static STEPS_LEFT: AtomicUsize = AtomicUsize::new(0);
 static MORTAL: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

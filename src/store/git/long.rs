@@ -3,7 +3,7 @@
 use super::tests::{at, origin};
 use super::*;
 use crate::change::Digest;
-use crate::journal::{Sealer, is_sealed_by};
+use crate::journal::{CHECKPOINT_SCHEMA, Sealer, is_sealed_by};
 use crate::review::User;
 use crate::store::places::{site, tip};
 use std::path::Path;
@@ -161,6 +161,24 @@ async fn a_journal_of_a_few_entries_is_compacted_too() {
     }
     grow(&store, 10..14).await;
     assert_eq!(small(at(dir.path()), None).read().await.map(|entries| entries.len()), Ok(7));
+}
+
+#[tokio::test]
+async fn what_a_newer_version_kept_of_compacted_entries_is_not_called_broken() {
+    let dir = origin();
+    let store = small(at(dir.path()), None);
+    grow(&store, 0..30).await;
+    store.compact(20, vec![], &"run".into(), 31).await.expect("it can");
+    for (name, _) in names(dir.path(), "bases") {
+        let text = format!("{{\"schema\":{},\"history\":\"another shape\"}}", CHECKPOINT_SCHEMA + 1);
+        put(dir.path(), &format!("bases/{name}"), &crate::journal::close(&text, None));
+    }
+    for (name, _) in names(dir.path(), "checkpoints") {
+        put(dir.path(), &format!("checkpoints/{name}"), "none");
+    }
+    let newer = StoreError::Newer(CHECKPOINT_SCHEMA + 1);
+    assert_eq!(small(at(dir.path()), None).history().await.err(), Some(newer.clone()));
+    assert_eq!(small(at(dir.path()), None).audit(&[]).await, Err(newer));
 }
 
 #[tokio::test]
