@@ -269,7 +269,6 @@ async fn tampered(rounds: usize, seed: u64, key: Option<Key>, is_told: bool, is_
     found
 }
 
-#[allow(clippy::print_stdout)] // docs name the command that prints it
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_random_tampering_is_found_with_the_key_and_an_anchor() {
     let wanted: usize = std::env::var("ISOBAR_TAMPERINGS").map_or(600, |wanted| wanted.parse().expect("a number"));
