@@ -128,7 +128,7 @@ pub async fn compact(world: &World, before: &str, as_json: bool) -> Result<Exit,
 }
 
 fn count_entries(number: u64) -> String {
-    format!("{number} {}", if number == 1 { "entry" } else { "entries" })
+    verify::count_of(number, "entry", "entries")
 }
 
 fn say(world: &World, as_json: bool, done: &str, text: &str) {
