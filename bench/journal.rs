@@ -183,7 +183,7 @@ async fn write(store: &dyn Store, ids: &[TargetId], apply: usize) -> Done<()> {
         bake_secs: 0,
         progress_deadline_secs: None,
     };
-    let plan = Rollout { id: rollout.clone(), commit: commit.clone(), waves: vec![wave], whole: None };
+    let plan = Rollout { id: rollout.clone(), commit: commit.clone(), waves: vec![wave], whole: None, beside: None };
     let by = User("ada".into());
     let begin = Event::RunStarted { verb: Verb::Apply, commit: commit.clone(), by: by.clone(), pull_request: Some(apply as u64) };
     store.append(vec![begin, Event::Planned { rollout: plan }], &run, at_ms, Some(&lease)).await?;

@@ -1,6 +1,6 @@
 //! How much a change is, counted over many targets.
 
-use super::{Action, Preview, Unseen};
+use super::{Action, ChangeMark, Preview, Unseen};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -28,6 +28,23 @@ impl Extent {
         let seen = Self::of(answers.iter().flatten().map(|preview| &**preview));
         let unseen = answers.iter().filter(|answer| answer.is_err()).count();
         Self { targets: seen.targets + unseen as u64, ..seen }
+    }
+
+    /// What was done to one target: nothing, when there are no changes.
+    pub fn of_applied(changes: &[ChangeMark]) -> Self {
+        let mut tally = Self { targets: u64::from(!changes.is_empty()), ..Self::default() };
+        changes.iter().for_each(|change| tally.add(change.action));
+        tally
+    }
+
+    /// Returns the sum of each count.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            targets: self.targets + other.targets,
+            changes: self.changes + other.changes,
+            replaces: self.replaces + other.replaces,
+            deletes: self.deletes + other.deletes,
+        }
     }
 
     /// Returns the greater of each count.

@@ -9,6 +9,7 @@ pub use verify::verify;
 use super::control::{operator, parse_time};
 use super::say::count;
 use super::tell;
+use crate::change::Key;
 use crate::exit::{Exit, Failure};
 use crate::journal::{Chain, Entry, Event, Sealer, Seals, Verb};
 use crate::store::Anchor;
@@ -19,11 +20,25 @@ use std::sync::{Arc, Mutex};
 /// The key that sealed the journal before `ISOBAR_KEY` does.
 const KEY_BEFORE: &str = "ISOBAR_KEY_BEFORE";
 
+/// Audits of a journal that others write to meanwhile, before a key begins in it.
+const AUDITS_MAX: u32 = 5;
+
 /// Begins to seal the journal with `ISOBAR_KEY`: the first key of a journal without one, or the next.
 pub async fn seal(world: &World, anchors: &[Anchor], as_json: bool) -> Result<Exit, Failure> {
     let Some(key) = &world.key else {
         return Err(Failure::usage("ISOBAR_KEY is not set", "export ISOBAR_KEY=\"$(openssl rand -hex 32)\" and keep it"));
     };
+    for _ in 0..AUDITS_MAX {
+        if let Some(exit) = seal_once(world, key, anchors, as_json).await? {
+            return Ok(exit);
+        }
+    }
+    let what = format!("others wrote to the journal {AUDITS_MAX} times while it was audited; no key began");
+    Err(Failure::World(what, Some("run the same command again when no run is under way: isobar status shows who writes".into())))
+}
+
+/// The same, once; `None` when somebody wrote to the journal after the audit: nobody vouches for what was not looked at.
+async fn seal_once(world: &World, key: &Key, anchors: &[Anchor], as_json: bool) -> Result<Option<Exit>, Failure> {
     let audit = world.store.audit(anchors).await?;
     if !audit.chain_holds || audit.anchored < anchors.len() {
         let what = "the journal is not what was written, so no key may vouch for it";
@@ -32,7 +47,7 @@ pub async fn seal(world: &World, anchors: &[Anchor], as_json: bool) -> Result<Ex
     match audit.seals {
         Seals::Checked => {
             say(world, as_json, "sealed", "ISOBAR_KEY seals this journal already");
-            return Ok(Exit::Clean);
+            return Ok(Some(Exit::Clean));
         }
         Seals::Unchecked if !is_head(anchors, audit.head.as_ref()) => check_key_before(world).await?,
         Seals::Unchecked | Seals::None => {}
@@ -40,14 +55,14 @@ pub async fn seal(world: &World, anchors: &[Anchor], as_json: bool) -> Result<Ex
 
     let began = Event::KeyBegan { key: Sealer::of_journal(key).id().clone(), by: operator(world) };
     let at_ms = world.clock.now_ms();
-    let entries = world.store.append(vec![began], &world.run, at_ms, None).await?;
+    let entries = world.store.append_after(audit.head.as_ref(), vec![began], &world.run, at_ms).await?;
+    let Some(Entry { seq, .. }) = entries.last() else { return Ok(None) };
 
-    let seq = entries.last().map_or(0, |entry| entry.seq);
     let what =
         format!("from entry {seq} on ISOBAR_KEY seals the journal; it vouches for the {} before", count_entries(audit.entries));
     say(world, as_json, "sealed", &what);
     world.terminal.note("set the same key for everybody who writes; previews that were shown before must be shown again");
-    Ok(Exit::Clean)
+    Ok(Some(Exit::Clean))
 }
 
 /// Somebody vouches for the newest entry itself, and so for all before it.
@@ -66,7 +81,7 @@ async fn check_key_before(world: &World) -> Result<(), Failure> {
     let Some(before) = world.secrets([&name]).remove(&name) else {
         return refuse("the journal is sealed by another key".into());
     };
-    let sealer = Sealer::of_journal(&crate::change::Key::new(before.as_bytes()));
+    let sealer = Sealer::of_journal(&Key::new(before.as_bytes()));
     let reading: Arc<Mutex<(Option<Chain>, Option<String>)>> = Arc::default();
     let shared = reading.clone();
     let take = move |entry: Entry| {
@@ -113,7 +128,7 @@ pub async fn compact(world: &World, before: &str, as_json: bool) -> Result<Exit,
 }
 
 fn count_entries(number: u64) -> String {
-    format!("{number} {}", if number == 1 { "entry" } else { "entries" })
+    verify::count_of(number, "entry", "entries")
 }
 
 fn say(world: &World, as_json: bool, done: &str, text: &str) {

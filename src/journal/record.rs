@@ -42,8 +42,6 @@ pub struct Record {
     /// The event with which it last changed, and the last at which it was what its definition and its dependencies' outputs make.
     pub(super) changed: u64,
     pub(super) arrived: u64,
-    /// The last event at which it was where the repository wanted it.
-    pub(super) level: u64,
     /// The newest clearance: digest of the preview, and people.
     last_cleared: Option<(Digest, Vec<User>)>,
     /// Somebody said resume since it failed.
@@ -129,7 +127,6 @@ impl Record {
             begun: None,
             changed: 0,
             arrived: 0,
-            level: 0,
             last_cleared: None,
             resumed: false,
             seen: marks.now,
@@ -150,7 +147,7 @@ impl Record {
         if let Some((at, commit)) = &marks.settled
             && *at > self.seen
         {
-            self.settle(commit, *at);
+            self.settle(commit);
         }
         if let Some((at, at_ms)) = marks.checked
             && at > self.seen
@@ -163,10 +160,9 @@ impl Record {
         self.seen = marks.now;
     }
 
-    pub(super) fn settle(&mut self, commit: &Arc<str>, at: u64) {
+    pub(super) fn settle(&mut self, commit: &Arc<str>) {
         if self.state == State::Applied {
             self.commit = Some(commit.clone());
-            self.level = at;
         }
     }
 

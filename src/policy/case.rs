@@ -10,7 +10,7 @@ pub(super) struct Case<'a> {
     pub(super) subject: &'a Subject<'a>,
     /// What is judged, as a whole.
     pub(super) change: Extent,
-    /// The change as a whole: that, or what left the target behind.
+    /// The change as a whole: that, with what was brought before of the change that left the target behind.
     pub(super) whole: Extent,
     pub(super) now_ms: u64,
 }

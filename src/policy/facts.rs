@@ -52,7 +52,7 @@ pub struct Past {
     /// What a target that was never applied was shown as before anybody could preview it, where the fleet says
     /// `first_apply: covered`: whoever approved that approved its first apply, as long as it only creates.
     pub promise: Option<Digest>,
-    /// How much the change was that left it behind: what is left counts as a part of that.
+    /// How much was brought of the changes that left it behind: what is left counts together with that.
     pub left_by: Extent,
 }
 

@@ -23,11 +23,7 @@ enum Ruling {
 
 /// Judges every subject, in the order given. Rules, approvals, freezes and clearances of the past; nothing else.
 pub fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
-    let bench = Bench {
-        facts,
-        votes: Votes::of(facts),
-        whole: Extent::of(facts.subjects.iter().map(|subject| subject.preview)).at_least(facts.planned),
-    };
+    let bench = Bench { facts, votes: Votes::of(facts), now: Extent::of(facts.subjects.iter().map(|subject| subject.preview)) };
     facts.subjects.iter().map(|subject| bench.verdict(subject)).collect()
 }
 
@@ -35,7 +31,8 @@ pub fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
 struct Bench<'a> {
     facts: &'a Facts<'a>,
     votes: Votes<'a>,
-    whole: Extent,
+    /// What is judged.
+    now: Extent,
 }
 
 impl Bench<'_> {
@@ -69,8 +66,9 @@ impl Bench<'_> {
     }
 
     fn rule_by(&self, policy: &Policy, subject: &Subject<'_>, digest: &Digest) -> Ruling {
-        let whole = self.whole.at_least(subject.past.left_by);
-        let case = Case { subject, change: self.whole, whole, now_ms: self.facts.now_ms };
+        let change = self.now.at_least(self.facts.planned);
+        let whole = self.now.plus(subject.past.left_by).at_least(change);
+        let case = Case { subject, change, whole, now_ms: self.facts.now_ms };
         let (mut denials, mut waits, mut asks) = (Vec::new(), Vec::new(), Vec::new());
         for (name, finding) in policy.findings(&case) {
             match finding {

@@ -26,7 +26,7 @@ impl Rollout {
         let needs = |target: &TargetId| graph.dependencies(target);
         let users = |target: &TargetId| graph_before.map_or(&[] as &[_], |before| before.dependents(target));
         let waves = waves(settings, &targets, &Order::of(&targets, needs, users)?)?;
-        Ok(Self { id, commit, waves, whole: None })
+        Ok(Self { id, commit, waves, whole: None, beside: None })
     }
 }
 

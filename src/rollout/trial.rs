@@ -92,7 +92,7 @@ pub(super) fn plan(settings: &Settings, targets: &[&str], needs: Needs<'_>) -> R
         map.get(target).cloned().unwrap_or_default().leak() as &[_]
     };
     let order = Order::of(&targets, |target| of(&down, target), |target| of(&up, target))?;
-    Ok(Rollout { id: "r1".into(), commit: "c1".into(), waves: waves(settings, &targets, &order)?, whole: None })
+    Ok(Rollout { id: "r1".into(), commit: "c1".into(), waves: waves(settings, &targets, &order)?, whole: None, beside: None })
 }
 
 /// Clears every target that is asked about.

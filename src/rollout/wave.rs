@@ -46,6 +46,9 @@ pub struct Rollout {
     /// What the whole change was when it was planned, where a rule counts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole: Option<Extent>,
+    /// The other targets of that change, which this rollout leaves out; `None` where it brings no change, or nothing counts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Vec<TargetId>>,
 }
 
 /// Why no plan can be made, with the way out.

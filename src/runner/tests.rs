@@ -290,7 +290,7 @@ fn rollout(targets: &[TargetId]) -> Rollout {
         bake_secs: 0,
         progress_deadline_secs: None,
     };
-    Rollout { id: "r1".into(), commit: "c1".into(), waves: vec![wave], whole: None }
+    Rollout { id: "r1".into(), commit: "c1".into(), waves: vec![wave], whole: None, beside: None }
 }
 
 /// Policy's own word, with nothing declared on a laptop.

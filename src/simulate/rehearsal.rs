@@ -25,6 +25,13 @@ const VERSION: u64 = 1;
 /// Says of a target and the number of its wave whether it fails.
 pub type Fails = dyn Fn(&TargetId, usize) -> bool + Send + Sync;
 
+/// What people do to it.
+enum Act {
+    Kill,
+    Pause,
+    Resume,
+}
+
 /// What is played. Times are milliseconds since it begins.
 pub struct Rehearsal<'a> {
     pub targets: Vec<Target>,
@@ -173,18 +180,16 @@ impl Stage<'_> {
 
     /// What people do to it, each at its time.
     async fn people(&self) {
-        let mut acts: Vec<(u64, u8)> = [self.rehearsal.kill_at_ms, self.rehearsal.pause_at_ms, self.rehearsal.resume_at_ms]
-            .into_iter()
-            .zip(0..)
-            .filter_map(|(at_ms, act)| Some((at_ms?, act)))
-            .collect();
-        acts.sort_unstable();
+        let Rehearsal { kill_at_ms, pause_at_ms, resume_at_ms, .. } = &self.rehearsal;
+        let acts = [(kill_at_ms, Act::Kill), (pause_at_ms, Act::Pause), (resume_at_ms, Act::Resume)];
+        let mut acts: Vec<(u64, Act)> = acts.into_iter().filter_map(|(at_ms, act)| Some((*at_ms.as_ref()?, act))).collect();
+        acts.sort_by_key(|(at_ms, _)| *at_ms); // of one time, in the order above
         for (at_ms, act) in acts {
             self.clock.sleep_until(at_ms).await;
             match act {
-                0 => self.kill(),
-                1 => self.say(vec![Event::Paused { by: somebody(), reason: "as asked".into() }]).await,
-                _ => self.resume().await,
+                Act::Kill => self.kill(),
+                Act::Pause => self.say(vec![Event::Paused { by: somebody(), reason: "as asked".into() }]).await,
+                Act::Resume => self.resume().await,
             }
         }
         std::future::pending().await

@@ -151,7 +151,9 @@ impl<'a> Fields<'a> {
 
     /// Returns the value of `key` and marks the key as known.
     pub fn get(&mut self, key: &'static str) -> Option<&'a Node> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key); // some are asked for twice, and told once
+        }
         self.entries.iter().find(|(name, ..)| &**name == key).map(|(_, _, node)| node)
     }
 

@@ -510,6 +510,23 @@ async fn a_journal_without_seals_is_refused_by_whoever_has_a_key_until_it_begins
 }
 
 #[tokio::test]
+async fn what_may_only_follow_one_entry_follows_no_other() {
+    for place in places() {
+        let (store, other) = (place.open(), place.open());
+        let began = store.append_after(None, vec![paused("a")], &run("one"), 7).await.expect("it has room");
+        let head = began.last().map(|entry| (entry.seq, entry.hash.clone()));
+        other.append(vec![paused("b")], &run("two"), 8, None).await.expect("it has room");
+        for late in [None, head.as_ref()] {
+            let said = store.append_after(late, vec![paused("late")], &run("one"), 9).await;
+            assert_eq!(said, Ok(vec![]), "{}", place.name);
+        }
+        let head = store.audit(&[]).await.expect("readable").head;
+        store.append_after(head.as_ref(), vec![paused("c")], &run("one"), 10).await.expect("it has room");
+        assert_eq!(reasons(&place.open().read().await.expect("whole")), ["a", "b", "c"], "{}", place.name);
+    }
+}
+
+#[tokio::test]
 async fn an_audit_meets_the_head_that_was_there_and_misses_one_that_never_was() {
     for place in places() {
         let store = place.open();

@@ -1,8 +1,8 @@
 //! What a store must do. The contract tests are one list for every store.
 
 use super::audit::{self, Anchor, Audit, Compacted};
-use crate::change::{BarePreview, Extent, Preview, Unseen};
-use crate::journal::{Entry, Event, History, Unsealed};
+use crate::change::{BarePreview, Digest, Extent, Preview, Unseen};
+use crate::journal::{CHECKPOINT_SCHEMA, CheckpointFault, Entry, Event, History, Unsealed};
 use crate::stack::TargetId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,6 +33,16 @@ pub enum StoreError {
     Newer(u32),
     #[error("{what}")]
     Io { what: String, hint: Option<String> },
+}
+
+impl StoreError {
+    /// Why what stands in the place of compacted entries cannot be read: no copy helps where a newer version wrote it.
+    pub(super) fn of_base(place: String, fault: CheckpointFault) -> Self {
+        match fault {
+            CheckpointFault::Schema(schema) if schema > CHECKPOINT_SCHEMA => Self::Newer(schema),
+            CheckpointFault::Schema(_) | CheckpointFault::Broken(_) => Self::Broken { place, what: fault.to_string() },
+        }
+    }
 }
 
 impl From<Unsealed> for StoreError {
@@ -189,6 +199,20 @@ pub trait Store: Send + Sync {
         at_ms: u64,
         lease: Option<&'a Lease>,
     ) -> Boxed<'a, Result<Vec<Entry>, StoreError>>;
+
+    /// Appends `events`, which no lease is needed for, if the newest entry is still `head`, which is `None` where there is none yet.
+    /// Returns no entries when it is another by now. Only a journal that can be sealed does this.
+    fn append_after<'a>(
+        &'a self,
+        _head: Option<&'a (u64, Digest)>,
+        _events: Vec<Event>,
+        _run: &'a Arc<str>,
+        _at_ms: u64,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        let what = format!("the journal at {} cannot be sealed", self.place());
+        let hint = "keep it in a directory or in git: `journal:` in isobar.yaml";
+        Box::pin(async { Err(StoreError::Io { what, hint: Some(hint.into()) }) })
+    }
 
     /// Takes all of `targets`, or none and says who has one.
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>>;

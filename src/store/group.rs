@@ -1,7 +1,8 @@
 //! What every store does with appends: many that wait are one write, and each is answered alone. Knows no place.
 
 use super::{Lease, StoreError};
-use crate::journal::{Entry, Event};
+use crate::change::Digest;
+use crate::journal::{Chain, Entry, Event};
 use crate::stack::TargetId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,10 +15,28 @@ pub(super) struct Group<Claim> {
     pub(super) at_ms: u64,
     /// And the target to name when it does not.
     pub(super) claim: Option<(Claim, TargetId)>,
+    /// What the newest entry must be, where only that will do: number and hash.
+    pub(super) after: Option<(u64, Digest)>,
     pub(super) answer: oneshot::Sender<Result<Vec<Entry>, StoreError>>,
 }
 
+impl<Claim> Group<Claim> {
+    /// It may not stand after `chain`: somebody appended meanwhile.
+    pub(super) fn comes_late(&self, chain: &Chain) -> bool {
+        self.after.as_ref().is_some_and(|(seq, hash)| (chain.seq, &chain.head) != (*seq, hash))
+    }
+}
+
+/// What the newest entry is where `head` was found, also when there was none.
+pub(super) fn head_of(head: Option<&(u64, Digest)>) -> (u64, Digest) {
+    let Chain { seq, head: none, .. } = Chain::empty();
+    head.cloned().unwrap_or((seq, none))
+}
+
 pub(super) type Answer = (oneshot::Sender<Result<Vec<Entry>, StoreError>>, Result<Vec<Entry>, StoreError>);
+
+/// Where who asked waits for what became of a group.
+pub(super) type Answered = oneshot::Receiver<Result<Vec<Entry>, StoreError>>;
 
 /// Who asked may have gone; the entries are written all the same.
 pub(super) fn answer_all(answers: impl IntoIterator<Item = Answer>) {

@@ -48,9 +48,9 @@ mod tests {
 
     #[test]
     fn a_repository_is_on_this_disk_or_elsewhere() {
-        let at = |remote| Location::of(remote, Path::new("/root"));
-        assert_eq!(at("../x.git"), Location::Disk("/root/../x.git".into()));
-        assert_eq!(at("./a:b"), Location::Disk("/root/./a:b".into()));
+        let at = |remote| Location::of(remote, Path::new("/fleet"));
+        assert_eq!(at("../x.git"), Location::Disk("/fleet/../x.git".into()));
+        assert_eq!(at("./a:b"), Location::Disk("/fleet/./a:b".into()));
         assert_eq!(at("file:///srv/x.git"), Location::Disk("/srv/x.git".into()));
         assert_eq!(at("host:x.git").shown(), "host:x.git");
         assert_eq!(at("https://ann:secret@host/x.git").shown(), "https://host/x.git");

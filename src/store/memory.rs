@@ -1,7 +1,7 @@
 //! A journal in this process's memory, for worlds that are made up: the same order, groups, epochs and fences as on disk, and
 //! nothing of it is left. Several runs may share it; which of them lives is said by [`MemoryStore::end`].
 
-use super::group::{holds_nothing, lives_on};
+use super::group::{covered, holds_nothing, lives_on};
 use super::sets::text;
 use super::{Boxed, Held, Holder, Lease, Reader, Store, StoreError, Stored};
 use crate::journal::{Chain, Entry, Event, History};
@@ -47,12 +47,9 @@ impl MemoryStore {
 impl Shelf {
     /// Entries about a target need a lease that covers it, and whoever shows a lease must still have it.
     fn check(&self, events: &[Event], lease: Option<&Lease>) -> Result<(), StoreError> {
-        let mut targets = events.iter().filter_map(Event::target);
-        if let Some(target) = targets.clone().find(|target| !lease.is_some_and(|lease| lease.covers(target))) {
-            return Err(StoreError::Fenced(target.clone()));
-        }
-        let Some((first, epoch)) = lease.and_then(|lease| lease.epochs.iter().next()) else { return Ok(()) };
-        if self.leases.contains_key(epoch) { Ok(()) } else { Err(StoreError::Fenced(targets.next().unwrap_or(first).clone())) }
+        let Some(named) = covered(events, lease)? else { return Ok(()) };
+        let is_ours = lease.and_then(|lease| lease.epochs.values().next()).is_none_or(|epoch| self.leases.contains_key(epoch));
+        if is_ours { Ok(()) } else { Err(StoreError::Fenced(named.clone())) }
     }
 
     fn acquire(&mut self, targets: &[TargetId], holder: Holder) -> Result<Lease, StoreError> {

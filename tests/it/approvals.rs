@@ -178,7 +178,7 @@ fn of_two_merges_the_approved_one_arrives_and_the_other_waits() {
     fleet.checkout("main").merge("one");
     fleet.version(2, 3);
 
-    let ran = fleet.isobar("apply --json").ends(3);
+    let ran = fleet.isobar("apply --json").ends(3).says("1 target was brought to").says("which is cleared");
     assert_eq!(fleet.versions(), "prod/a 2", "{}", ran.stdout);
     assert_eq!(ran.states(), "waiting app@prod/a");
     fleet.approved_apply("carol").ends(0);

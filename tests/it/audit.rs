@@ -2,8 +2,17 @@
 //! can do.
 
 use crate::support::{APPROVALS, Ran, Sandbox, app};
+use isobar::command;
+use isobar::exit::{Exit, Failure};
+use isobar::journal::{Entry, Event};
+use isobar::review::User;
+use isobar::stack::TargetId;
+use isobar::store::{Anchor, Audit, Boxed, FileStore, Held, Holder, Lease, Reader, Store, StoreError, Stored};
+use isobar::world::{Environment, Stop, Terminal};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn journal(fleet: &Sandbox) -> PathBuf {
     fleet.root().join(".isobar/journal/entries.jsonl")
@@ -215,4 +224,121 @@ fn a_line_is_checked_with_the_commands_that_the_docs_show() {
     let ran = fleet.finish(fleet.command("/bin/sh").args(["-c", hash]).arg(journal(&fleet)));
     let said = ran.stdout.split_whitespace().next().unwrap_or_default().to_string();
     assert_eq!(Some(&*said), fleet.journal_lines()[0]["hash"].as_str());
+}
+
+/// A journal to which somebody without the key writes right after each of the first `times` audits.
+struct Overtaken {
+    journal: Arc<dyn Store>,
+    other: FileStore,
+    times: usize,
+    audits: AtomicUsize,
+}
+
+impl Store for Overtaken {
+    fn audit<'a>(&'a self, anchors: &'a [Anchor]) -> Boxed<'a, Result<Audit, StoreError>> {
+        Box::pin(async move {
+            let audit = self.journal.audit(anchors).await?;
+            if self.audits.fetch_add(1, Ordering::SeqCst) < self.times {
+                let event = Event::Paused { by: User("eve".into()), reason: "nobody looked at this".into() };
+                self.other.append(vec![event], &"other".into(), 7, None).await?;
+            }
+            Ok(audit)
+        })
+    }
+
+    fn place(&self) -> String {
+        self.journal.place()
+    }
+
+    fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        self.journal.read()
+    }
+
+    fn append<'a>(
+        &'a self,
+        events: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+        lease: Option<&'a Lease>,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        self.journal.append(events, run, at_ms, lease)
+    }
+
+    fn append_after<'a>(
+        &'a self,
+        head: Option<&'a (u64, isobar::change::Digest)>,
+        events: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        self.journal.append_after(head, events, run, at_ms)
+    }
+
+    fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
+        self.journal.acquire(targets, holder)
+    }
+
+    fn release<'a>(&'a self, lease: Lease) -> Boxed<'a, Result<(), StoreError>> {
+        self.journal.release(lease)
+    }
+
+    fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>> {
+        self.journal.holders()
+    }
+
+    fn free<'a>(
+        &'a self,
+        of: &'a str,
+        event: Event,
+        run: &'a Arc<str>,
+        at_ms: u64,
+    ) -> Boxed<'a, Result<Vec<TargetId>, StoreError>> {
+        self.journal.free(of, event, run, at_ms)
+    }
+
+    fn may_append<'a>(&'a self) -> Boxed<'a, Result<(), StoreError>> {
+        self.journal.may_append()
+    }
+
+    fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>> {
+        self.journal.save(stored)
+    }
+
+    fn saved_as<'a>(&'a self, read: Reader) -> Boxed<'a, Result<Vec<Stored>, StoreError>> {
+        self.journal.saved_as(read)
+    }
+}
+
+#[test]
+fn a_key_vouches_for_no_entry_that_came_after_the_audit() {
+    for (times, audits) in [(0, 1), (1, 2), (4, 5), (99, 5)] {
+        let fleet = app("prod/a", "");
+        fleet.isobar("apply").ends(0);
+        let variables = [
+            ("ISOBAR_NOW_MS".to_string(), fleet.now_ms().to_string()),
+            ("ISOBAR_KEY".to_string(), "a key of thirty-two characters!!".to_string()),
+        ];
+        let environment = Environment { variables: variables.into(), ..Environment::default() };
+        let terminal = Terminal::new(&environment, true, true).hushed();
+        let reviews = fleet.outside("home/.local/state/reviews.jsonl").into();
+        let root = fleet.root();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let opened = command::open(&root, Some(reviews), environment, terminal, Stop::default());
+        let mut world = runtime.block_on(opened).expect("a world");
+        let other = FileStore::open(root.join(".isobar/journal")).expect("it is there");
+        let overtaken = Arc::new(Overtaken { journal: world.store.clone(), other, times, audits: AtomicUsize::new(0) });
+        world.store = overtaken.clone();
+
+        let sealed = runtime.block_on(command::audit::seal(&world, &[], false));
+        assert_eq!(overtaken.audits.load(Ordering::SeqCst), audits, "{times}: each is looked at before a key vouches for it");
+        let entries = runtime.block_on(overtaken.other.read()).expect("it is whole");
+        let began = entries.iter().filter(|entry| matches!(entry.event, Event::KeyBegan { .. })).count();
+        match sealed {
+            Ok(exit) => assert_eq!((exit, began, times < audits), (Exit::Clean, 1, true)),
+            Err(Failure::World(what, Some(_))) => {
+                assert_eq!((what.contains("while it was audited"), began, times), (true, 0, 99), "{what}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

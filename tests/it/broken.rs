@@ -630,3 +630,13 @@ fn on_github_actions_each_mistake_is_an_annotation() {
     fleet.file("app/stack.yaml", "where: all\nwhat: 1\n");
     fleet.isobar("check").ends(65).says("::error file=app/stack.yaml,line=2");
 }
+
+#[test]
+fn a_key_that_is_like_none_is_told_which_there_are_each_once() {
+    let fleet = app("prod/a", "zzqqxx: 1");
+    let ran = fleet.isobar("check").ends(65);
+    let known = ran.stderr.split(" knows ").nth(1).and_then(|rest| rest.lines().next()).expect("the keys").split(", ");
+    let known: Vec<&str> = known.collect();
+    let distinct: std::collections::BTreeSet<&&str> = known.iter().collect();
+    assert!(known.contains(&"regions") && distinct.len() == known.len(), "{known:?}");
+}

@@ -232,6 +232,25 @@ fn what_a_run_on_another_machine_held_is_freed_by_the_word_of_somebody() {
 }
 
 #[test]
+fn a_run_that_is_refused_leaves_no_lease_that_nobody_could_prove_to_be_over() {
+    let (fleet, bare) = published("");
+    fleet.branch("old").checkout("main").version(1, 2);
+    fleet.isobar("apply").ends(0);
+    let leases = || {
+        let repository = Repository::open_bare(&bare).expect("it was made");
+        let tip = repository.refname_to_id("refs/isobar/journal").and_then(|tip| repository.find_commit(tip)).expect("a journal");
+        let tree = tip.tree().expect("a tree");
+        let dir = tree.get_name("leases").and_then(|dir| repository.find_tree(dir.id()).ok());
+        dir.map_or(0, |leases| leases.len())
+    };
+    assert_eq!(leases(), 0);
+    fleet.checkout("old").isobar("apply").ends(1).says("older code is never put over newer");
+    assert_eq!(leases(), 0, "an older head");
+    fleet.checkout("main").isobar("apply --review ada=approve@00000000").ends(64).says("nothing was shown yet");
+    assert_eq!(leases(), 0, "a decision about nothing");
+}
+
+#[test]
 fn a_push_that_finds_no_room_leaves_the_journal_as_it_was() {
     let (fleet, bare) = published("");
     fleet.isobar("apply").ends(0);

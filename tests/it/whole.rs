@@ -72,6 +72,35 @@ fn what_is_left_of_a_change_is_a_part_of_it_whatever_was_merged_since() {
 }
 
 #[test]
+fn what_was_denied_and_reverted_counts_no_more() {
+    let fleet = app("prod/a prod/b prod/c", "policy: [{ rule: limit, changes_max: 3 }]");
+    fleet.isobar("apply").ends(0);
+    fleet.version(1, 2);
+    fleet.file("app/templates/second.yaml.j2", "kind: second\n").commit("One more");
+    fleet.isobar("apply").ends(3).says("the whole change would make 6 changes, and the limit is 3");
+    fleet.remove("app/templates/second.yaml.j2").commit("Revert it");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2, prod/c 2");
+}
+
+#[test]
+fn what_is_left_is_a_part_of_its_change_also_when_it_was_put_back_meanwhile() {
+    let more = "rollout: { prod: { profile: instant, after: staging } }\n\
+        policy: [{ rule: limit, when: { environment: prod }, targets_max: 2 }]";
+    let fleet = app("staging/a staging/b prod/a", &more.replace("targets_max: 2", "targets_max: 9"));
+    fleet.isobar("apply").ends(0);
+    fleet.edit("isobar.yaml", "targets_max: 9", "targets_max: 2").commit("Two at once");
+    fleet.isobar("apply").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3).says("would touch 3 targets, and the limit is 2");
+    assert_eq!(fleet.versions(), "staging/a 2, staging/b 2, prod/a 1");
+    fleet.edit("live/prod/a/app/app.yaml", "version: 1", "version: by hand");
+    fleet.isobar("drift --fix app@prod/a");
+    fleet.file("NOTES.md", "nothing of the fleet\n").commit("Notes");
+    fleet.isobar("apply").ends(3).says("it is left of a change that would touch 3 targets, and the limit is 2");
+}
+
+#[test]
 fn what_is_new_is_not_judged_as_a_part_of_what_was_left() {
     let fleet = wide("");
     fleet.version(1, 2);

@@ -69,7 +69,7 @@ fn seals(audit: &Audit) -> String {
     }
 }
 
-fn count_of(number: u64, one: &str, many: &str) -> String {
+pub(super) fn count_of(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 

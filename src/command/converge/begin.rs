@@ -34,22 +34,20 @@ impl Converge<'_> {
 
         let work = work.only(|id| free.contains(id));
         let counts = self.court.counts_targets(&work, &self.history())?;
-        let whole = match counts {
-            true => {
-                let all = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
-                Some(self.count(&all).await)
-            }
-            false => {
-                self.whole.clear();
-                None
-            }
-        };
+        let (mut whole, mut beside) = (None, None);
+        self.whole.clear();
+        if counts {
+            let all = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
+            whole = Some(self.count(&all).await);
+            let others = all.pending.iter().map(|pending| &pending.target.id).filter(|id| work.get(id).is_none());
+            beside = Some(others.cloned().collect());
+        }
         if self.world.stop.is_asked() {
             self.done.interrupted = true;
             return Ok(false); // what was counted may be but a part
         }
         let mut rollout = self.plan(head, &self.order.head, &work)?;
-        rollout.whole = whole;
+        (rollout.whole, rollout.beside) = (whole, beside);
         self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
         let went_back = self.drive(Progress::new(rollout), work).await?;
         // A target that was brought to an older commit may go on to the head: once around again.

@@ -8,7 +8,7 @@ use crate::command::pending::Work;
 use crate::command::standing::Standing;
 use crate::exit::Failure;
 use crate::policy::Answer;
-use crate::rollout::Progress;
+use crate::rollout::{Outcome, Progress};
 use crate::runner::{MakeJob, Moment};
 use crate::stack::{Known, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,9 @@ impl Converge<'_> {
         let wanted: BTreeSet<&TargetId> = targets.iter().collect();
         let part = work.pending.iter().filter(|pending| wanted.contains(&pending.target.id)).cloned().collect();
         let part = Work::of(part, Vec::new(), None);
-        let mut round = Round { run: self, work, part, progress, make, cleared: Cleared::default() };
+        let is_to_come = |id: &TargetId| !progress.outcome(id).is_some_and(Outcome::is_reached);
+        let beside = self.whole.iter().filter(|preview| is_to_come(&preview.target)).cloned().collect();
+        let mut round = Round { run: self, work, part, progress, make, beside, cleared: Cleared::default() };
 
         let fresh = round.look(targets).await;
         let holed = round.holed(&fresh).await?;

@@ -5,12 +5,13 @@ use super::watch::{ask, signs, tell};
 use super::{Converge, End};
 use crate::change::Unseen;
 use crate::command::pending::Work;
+use crate::command::say::count;
 use crate::command::scene::Scene;
 use crate::engine::Job;
 use crate::exit::Failure;
 use crate::journal::{Entry, Event};
 use crate::review::CommitSha;
-use crate::rollout::{Gate, Progress};
+use crate::rollout::{Gate, Outcome, Progress};
 use crate::runner::{Drive, Halt, Moment, Ready, STOP_PATIENCE, Signs};
 use crate::stack::{Known, TargetId};
 use crate::store::{Boxed, StoreError};
@@ -72,8 +73,25 @@ impl Converge<'_> {
             }
         };
         self.finish(&progress, halt, granted.ends, &work);
+        let older = std::mem::take(&mut *older.lock());
+        self.say_brought_to_older(&progress, &older);
         self.done.rollouts.push(progress);
-        Ok(std::mem::take(&mut *older.lock()).into_keys().collect())
+        Ok(older.into_keys().collect())
+    }
+
+    /// The rows tell what the head waits for; that something arrived all the same is told beside them.
+    fn say_brought_to_older(&mut self, progress: &Progress, older: &BTreeMap<TargetId, Arc<Scene>>) {
+        let mut arrived: BTreeMap<CommitSha, usize> = BTreeMap::new();
+        let reached = older.iter().filter(|(id, _)| progress.outcome(id) == Some(&Outcome::Applied));
+        for commit in reached.filter_map(|(_, scene)| scene.snapshot.commit.clone()) {
+            *arrived.entry(commit).or_default() += 1;
+        }
+        for (commit, number) in arrived {
+            let targets = count(number, "target was", "targets were");
+            self.done
+                .notes
+                .push(format!("{targets} brought to {}, which is cleared; what came after it is told by itself", commit.short()));
+        }
     }
 
     /// Journals what a round of clearing decided, as one group, and folds it in.

@@ -78,13 +78,13 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     let holder = holder(world);
     let since_ms = holder.since_ms;
     let lease = world.store.acquire(&wanted, holder).await.map_err(|error| say_held(error, since_ms))?;
-    let history = world.store.history().await?; // again: nobody else writes about these targets now
-    admit::never_older(world, scenes, &history, &order.head, &head_scene)?;
-
-    let mut court = Court::open(world, scenes, Some(order.head.clone()), None, order.reviews).await?;
-    let is_selected = |id: &TargetId| head_scene.fleet.target(id).is_none_or(|target| order.selector.matches(target));
-    let shown = court.shown_last(is_selected);
-    court.take(order.reviews, shown).await?;
+    let (history, court) = match admitted(world, scenes, &order, &head_scene).await {
+        Ok(admitted) => admitted,
+        Err(refused) => {
+            give_back(world, lease).await;
+            return Err(refused);
+        }
+    };
     let mut run = Converge {
         world,
         scenes,
@@ -99,16 +99,43 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     let ran = run.run(&head_scene).await;
 
     let Converge { lease, history, court, order, mut done, .. } = run;
-    match ran {
-        Ok(()) if !done.given_up => world.store.release(lease).await?,
+    let history = history.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let is_unknown = |id: &TargetId| matches!(history.target(id).map(|record| &record.state), Some(State::Unknown { .. }));
+    match done.given_up || ran.is_err() && wanted.iter().any(is_unknown) {
+        false => give_back(world, lease).await,
         // Something may still be at work that cannot be stopped: the lease ends with the process, and not before.
-        Ok(()) | Err(_) => std::mem::forget(lease),
+        true => std::mem::forget(lease),
     }
     ran?;
     keep_waiting(world, &order.head, &court, &done).await;
-    done.history = history.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.history = history;
     done.head_scene = Some(head_scene);
     Ok(done)
+}
+
+/// What is known once nobody else writes about these targets, when the head may be brought.
+async fn admitted<'a>(
+    world: &'a World,
+    scenes: &'a Scenes<'a>,
+    order: &Order<'a>,
+    head_scene: &Arc<Scene>,
+) -> Result<(History, Court<'a>), Failure> {
+    let history = world.store.history().await?;
+    admit::never_older(world, scenes, &history, &order.head, head_scene)?;
+    let mut court = Court::open(world, scenes, Some(order.head.clone()), None, order.reviews).await?;
+    let is_selected = |id: &TargetId| head_scene.fleet.target(id).is_none_or(|target| order.selector.matches(target));
+    let shown = court.shown_last(is_selected);
+    court.take(order.reviews, shown).await?;
+    Ok((history, court))
+}
+
+/// Gives the lease back. When that fails, what was done is told all the same, and how the targets become free.
+async fn give_back(world: &World, lease: Lease) {
+    if let Err(error) = world.store.release(lease).await {
+        let run = &world.run;
+        let hint = format!("isobar recover --release {run} --reason \"it has ended\" frees what this run held");
+        world.terminal.complain(&format!("the lease could not be given back: {error}\n  hint: {hint}"));
+    }
 }
 
 fn holder(world: &World) -> Holder {

@@ -36,13 +36,15 @@ pub(super) struct Round<'a> {
     pub(super) part: Work,
     pub(super) progress: &'a Progress,
     pub(super) make: &'a MakeJob<'a>,
+    /// The rest of a change that rules count, as far as it is still to come: what was brought of it, history counts.
+    pub(super) beside: Vec<Arc<Preview>>,
     pub(super) cleared: Cleared,
 }
 
 impl Round<'_> {
     /// Asks about a part of what the rollout was planned with.
     pub(super) fn asked<'p>(&'p self, previews: &'p [Arc<Preview>], holed: &'p BTreeMap<TargetId, Preview>) -> Asked<'p> {
-        Asked { previews, holed, beside: &self.run.whole, planned: self.whole() }
+        Asked { previews, holed, beside: &self.beside, planned: self.whole() }
     }
 
     pub(super) fn whole(&self) -> Extent {

@@ -145,9 +145,9 @@ impl<'a> Court<'a> {
         }
         let asked_for: BTreeSet<&TargetId> = previews.iter().map(|preview| &preview.target).collect();
         let others = || beside.iter().filter(|preview| !asked_for.contains(&preview.target));
-        let left_by = previews.iter().map(|preview| history.left_by(&preview.target));
-        let now = Extent::of(previews.iter().chain(others()).map(|preview| &**preview)).at_least(*planned);
-        let now = left_by.fold(now, Extent::at_least);
+        let now = Extent::of(previews.iter().chain(others()).map(|preview| &**preview));
+        let left_by = previews.iter().map(|preview| history.left_by(&preview.target)).fold(Extent::default(), Extent::at_least);
+        let now = now.plus(left_by).at_least(*planned);
         for (authority, since, members) in &benches {
             let mine: BTreeSet<&TargetId> = members.iter().map(|preview| &preview.target).collect();
             let mut subjects = Vec::new();

@@ -31,9 +31,9 @@ pub(super) fn forecast(played: &Rehearsed, targets: &[Target], request: &Request
         fold.entry(&entry.event, entry.at_ms / 1_000);
     }
     fold.told_killed(u64::MAX);
-    let steps = played.entries.iter().filter_map(|entry| match &entry.event {
-        Event::Step { step, .. } => Some((step, entry.at_ms)),
-        _ => None, // only steps make the rollout what it is
+    let steps = played.entries.iter().filter_map(|entry| {
+        let Event::Step { step, .. } = &entry.event else { return None }; // only steps make the rollout what it is
+        Some((step, entry.at_ms))
     });
     let progress = Progress::replay(played.rollout.clone(), steps);
     let (end, end_secs) = fold.end(&progress);

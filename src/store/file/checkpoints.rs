@@ -69,7 +69,7 @@ impl Start {
         for (seq, path) in numbered(&bases_dir(dir))?.into_iter().filter(|(seq, _)| none.files.follow(*seq)) {
             let Some(text) = read_text(&path)? else { continue };
             let broken = |what: String| StoreError::Broken { place: path.display().to_string(), what };
-            let (read, hash) = Checkpoint::read(&text).map_err(|fault| broken(fault.to_string()))?;
+            let (read, hash) = Checkpoint::read(&text).map_err(|fault| StoreError::of_base(path.display().to_string(), fault))?;
             if read.seq != seq {
                 return Err(broken("it stands elsewhere than its name says".into()));
             }

@@ -1,7 +1,8 @@
 //! Lets old segments go and keeps what proves them: the history they fold into, and each one's first and last hash.
 //!
 //! The order is what keeps it safe. The base is written; an entry names its hash, so the chain vouches for it; only then is
-//! anything removed. Killed in between, the segments are still there or the base counts, and the next compaction goes on.
+//! anything removed: other bases first, because one of them may be what a death left before any entry named it, and a reader who finds
+//! a gap begins at a base. Killed in between, the segments are still there or the base counts, and the next compaction goes on.
 
 use super::checkpoints::{Start, bases_dir, checkpoints_dir, file_at, numbered};
 use super::disk;
@@ -91,14 +92,17 @@ impl Shelf {
         Ok((Checkpoint::of(&chain, history.resolved()).instead_of(dropped), compacted))
     }
 
-    /// Removes what the base at `through` stands for: segments oldest first, then what else stood before it.
+    /// Removes what the base at `through` stands for. Of the other bases the oldest goes last: it is the one that counts until then.
     fn forget(&self, through: u64, files: &Files) -> Result<(), StoreError> {
+        let dir = bases_dir(&self.dir);
+        for (_, path) in numbered(&dir)?.into_iter().rev().filter(|(seq, _)| *seq != through) {
+            (self.pen.remove)(&path)?;
+        }
+        disk::sync_dir(&dir)?; // they stay gone before any segment goes
         for segment in files.segments.iter().filter(|segment| segment.last <= through) {
             (self.pen.remove)(&segment.path)?;
         }
-        let checkpoints = numbered(&checkpoints_dir(&self.dir))?.into_iter().filter(|(seq, _)| *seq <= through);
-        let bases = numbered(&bases_dir(&self.dir))?.into_iter().filter(|(seq, _)| *seq != through);
-        for (_, path) in checkpoints.chain(bases) {
+        for (_, path) in numbered(&checkpoints_dir(&self.dir))?.into_iter().filter(|(seq, _)| *seq <= through) {
             (self.pen.remove)(&path)?;
         }
         Ok(())

@@ -8,6 +8,7 @@ use crate::review::User;
 use crate::stack::RegionId;
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::AtomicUsize;
 use tempfile::TempDir;
 
 /// Bytes after which a tail is closed here: after every third entry or so.
@@ -269,26 +270,49 @@ async fn a_made_up_base_is_no_base() {
 }
 
 #[tokio::test]
-async fn a_death_while_entries_are_compacted_loses_nothing() {
-    use std::sync::atomic::AtomicUsize;
-    static LEFT: AtomicUsize = AtomicUsize::new(0);
+async fn what_a_newer_version_kept_of_compacted_entries_is_not_called_broken() {
+    let dir = temporary();
+    let store = small(dir.path(), None);
+    grow(&store, 0, 20).await;
+    let gone = store.compact(10, vec![], &run(), 99).await.expect("it can");
+    let path = dir.path().join("bases").join(format!("{:012}.json", gone.through));
+    let text = format!("{{\"schema\":{},\"history\":\"another shape\"}}", CHECKPOINT_SCHEMA + 1);
+    std::fs::write(&path, crate::journal::close(&text, None)).expect("it has room");
+    std::fs::remove_dir_all(dir.path().join("checkpoints")).expect("they are there");
+
+    let newer = StoreError::Newer(CHECKPOINT_SCHEMA + 1);
+    assert_eq!(holds(&small(dir.path(), None)).await, Err(newer.clone()));
+    assert_eq!(small(dir.path(), None).audit(&[]).await, Err(newer));
+}
+
+/// How many steps a [`mortal`] pen goes before the process dies. For one test at a time: whoever sets it holds the lock.
+static STEPS_LEFT: AtomicUsize = AtomicUsize::new(0);
+static MORTAL: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+fn mortal() -> Pen {
     fn died(path: &Path) -> StoreError {
         disk::failed("removing", path, &io::Error::other("died"))
     }
     fn step() -> bool {
-        LEFT.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+        STEPS_LEFT.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
     }
-    let pen = Pen {
+    Pen {
         replace: |path, bytes| if step() { (Pen::default().replace)(path, bytes) } else { Err(died(path)) },
         write: |file, bytes, at| if step() { (Pen::default().write)(file, bytes, at) } else { Err(io::Error::other("died")) },
         remove: |path| if step() { (Pen::default().remove)(path) } else { Err(died(path)) },
         ..Pen::default()
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_death_while_entries_are_compacted_loses_nothing() {
+    let _mortal = MORTAL.lock().await;
+    let pen = mortal();
     let mut finished = false;
     for steps in 0..20 {
         let dir = temporary();
         grow(&small(dir.path(), None), 0, 20).await;
-        LEFT.store(steps, Ordering::SeqCst);
+        STEPS_LEFT.store(steps, Ordering::SeqCst);
         finished = with(dir.path(), pen, None).compact(12, vec![], &run(), 99).await.is_ok();
         for from_base in [false, true] {
             if from_base {
@@ -306,6 +330,51 @@ async fn a_death_while_entries_are_compacted_loses_nothing() {
         is_sound(&again).await;
     }
     assert!(finished, "the last round met no death");
+}
+
+/// The first leaves a base that no entry names; whatever the second leaves, nobody may begin at that one.
+#[tokio::test]
+async fn two_deaths_while_entries_are_compacted_lose_nothing() {
+    let _mortal = MORTAL.lock().await;
+    for (is_compacted, one, two) in [(false, 8, 14), (false, 14, 8), (true, 10, 14)] {
+        let once = temporary();
+        grow(&small(once.path(), None), 0, 20).await;
+        if is_compacted {
+            small(once.path(), None).compact(6, vec![], &run(), 99).await.expect("it can");
+        }
+        let bases = names(once.path(), "bases").len();
+        STEPS_LEFT.store(1, Ordering::SeqCst);
+        assert!(with(once.path(), mortal(), None).compact(one, vec![], &run(), 99).await.is_err());
+        assert_eq!(names(once.path(), "bases").len(), bases + 1, "one that no entry names");
+
+        let mut finished = false;
+        for steps in 0..24 {
+            let dir = temporary();
+            for (path, bytes) in files(once.path()) {
+                let path = dir.path().join(path);
+                std::fs::create_dir_all(path.parent().expect("it is below")).expect("it has room");
+                std::fs::write(path, bytes).expect("it has room");
+            }
+            STEPS_LEFT.store(steps, Ordering::SeqCst);
+            finished = with(dir.path(), mortal(), None).compact(two, vec![], &run(), 99).await.is_ok();
+            let at = format!("{one} and {two} after {steps} steps");
+            for from_base in [false, true] {
+                if from_base {
+                    let _ = std::fs::remove_dir_all(dir.path().join("checkpoints"));
+                }
+                assert_eq!(holds(&small(dir.path(), None)).await, Ok(20), "{at}");
+            }
+            is_sound(&small(dir.path(), None)).await;
+            let again = small(dir.path(), None);
+            again.compact(two, vec![], &run(), 99).await.unwrap_or_else(|error| panic!("{at}: {error}"));
+            assert_eq!((holds(&again).await, names(dir.path(), "bases").len()), (Ok(20), 1), "{at}");
+            is_sound(&again).await;
+            if finished {
+                break;
+            }
+        }
+        assert!(finished, "the last round met no death");
+    }
 }
 
 #[tokio::test]

@@ -29,9 +29,9 @@ mod tampered;
 #[cfg(test)]
 mod tests;
 
-use super::group::{Group, answer_all, blocking, covered, held, holds_nothing, interrupted, lives_on};
+use super::group::{Answered, Group, answer_all, blocking, covered, head_of, held, holds_nothing, interrupted, lives_on};
 use super::{Anchor, Audit, Boxed, Compacted, Held, Holder, Lease, Reader, Store, StoreError, Stored, Take};
-use crate::change::Key;
+use crate::change::{Digest, Key};
 use crate::journal::{Chain, Checkpoint, Entry, Event, History, Sealer};
 use crate::stack::TargetId;
 use checkpoints::Start;
@@ -109,6 +109,17 @@ impl FileStore {
         Self { shelf: Arc::new(Shelf { dir, pen, segment_bytes, sealer, preview_sealer, is_late, folded, entries, waiting }) }
     }
 
+    /// Writes `group` with all that wait, and waits for its answer.
+    async fn write(&self, group: Group<Claim>, answered: Answered) -> Result<Vec<Entry>, StoreError> {
+        held(&self.shelf.waiting).push(group);
+        self.blocking(|shelf| {
+            shelf.write_waiting();
+            Ok(())
+        })
+        .await?;
+        answered.await.unwrap_or_else(|_| Err(interrupted()))
+    }
+
     /// Runs `work` where waiting for a disk or a lock holds nobody up.
     async fn blocking<T: Send + 'static>(
         &self,
@@ -180,13 +191,21 @@ impl Store for FileStore {
             }
             let claim = self.shelf.claim(&events, lease)?;
             let (answer, answered) = oneshot::channel();
-            held(&self.shelf.waiting).push(Group { events, run: run.clone(), at_ms, claim, answer });
-            self.blocking(|shelf| {
-                shelf.write_waiting();
-                Ok(())
-            })
-            .await?;
-            answered.await.unwrap_or_else(|_| Err(interrupted()))
+            self.write(Group { events, run: run.clone(), at_ms, claim, after: None, answer }, answered).await
+        })
+    }
+
+    fn append_after<'a>(
+        &'a self,
+        head: Option<&'a (u64, Digest)>,
+        events: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async move {
+            let (claim, after) = (self.shelf.claim(&events, None)?, Some(head_of(head)));
+            let (answer, answered) = oneshot::channel();
+            self.write(Group { events, run: run.clone(), at_ms, claim, after, answer }, answered).await
         })
     }
 
@@ -328,6 +347,10 @@ impl Shelf {
         let mut chain = end.chain.clone();
         let (mut answers, mut sealed, mut begins) = (Vec::new(), Vec::new(), false);
         for group in groups {
+            if group.comes_late(&chain) {
+                answer_all([(group.answer, Ok(Vec::new()))]);
+                continue;
+            }
             let fenced = group.claim.filter(|(claim, _)| !claim.is_ours()).map(|(_, target)| StoreError::Fenced(target));
             if let Some(refused) = fenced.or_else(|| chain.refuses(&group.events).map(Into::into)) {
                 answer_all([(group.answer, Err(refused))]);

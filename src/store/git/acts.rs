@@ -31,7 +31,9 @@ impl Desk {
                 if !group.claim.as_ref().is_none_or(is_ours) {
                     continue;
                 }
-                if let Some(unsealed) = change.chain.refuses(&group.events) {
+                if group.comes_late(&change.chain) {
+                    sealed.insert(nth, Ok(Vec::new()));
+                } else if let Some(unsealed) = change.chain.refuses(&group.events) {
                     sealed.insert(nth, Err(unsealed.into()));
                 } else {
                     let entries = change.chain.seal_group(group.events.clone(), &group.run, group.at_ms);

@@ -48,6 +48,7 @@ pub(super) struct Desk {
     is_durable: bool,
     /// Bytes of entries after the newest checkpoint at which the next one is made.
     pub(super) segment_bytes: usize,
+    pub(super) pushes_max: u32,
 }
 
 /// What is to be done on the tip as it is now.
@@ -87,6 +88,7 @@ impl Desk {
             around,
             is_durable: false,
             segment_bytes: SEGMENT_BYTES,
+            pushes_max: PUSHES_MAX,
         })
     }
 
@@ -140,7 +142,8 @@ impl Desk {
         (self.known.tried, self.known.arrived) = (Vec::new(), None);
         let mut doubts = 0;
         let mut doubt: Option<StoreError> = None;
-        for push in 0..PUSHES_MAX {
+        let mut lock = None;
+        for push in 0..self.pushes_max {
             if push > 0 {
                 std::thread::sleep(pause(push, self.known.chain.seq));
             }
@@ -165,7 +168,7 @@ impl Desk {
                     draft.adopt(&mut self.known);
                     return Ok(value);
                 }
-                Pushed::Lost => {}
+                Pushed::Lost(in_the_way) => lock = in_the_way,
                 Pushed::Unsure(error) if doubts < DOUBTS_MAX => {
                     doubts += 1;
                     doubt = Some(error);
@@ -173,7 +176,24 @@ impl Desk {
                 Pushed::Unsure(error) => return Err(in_doubt(error)),
             }
         }
-        Err(doubt.map_or_else(|| crowded(&self.place), in_doubt))
+        Err(doubt.map_or_else(|| self.crowded(lock.as_deref()), in_doubt))
+    }
+    /// Every push came too late. `lock` is the file that the last of them met.
+    fn crowded(&self, lock: Option<&Path>) -> StoreError {
+        let (place, times) = (&self.place, self.pushes_max);
+        let Some(lock) = lock else {
+            return StoreError::Io {
+                what: format!("somebody else was first {times} times in a row at {place}; nothing was journalled"),
+                hint: Some("run the same command again; many runs at once are better one after the other".into()),
+            };
+        };
+        let lock = lock.display();
+        StoreError::Io {
+            what: format!("the ref stays locked at {place}, by the file {lock}; nothing was journalled"),
+            hint: Some(format!(
+                "when no isobar and no git works there, a process died: delete {lock} and run the same command again"
+            )),
+        }
     }
 }
 
@@ -193,11 +213,4 @@ fn pause(push: u32, seq: u64) -> Duration {
     let part = u32::from_str_radix(&salt.as_str()[..4], 16).unwrap_or_default();
     let whole = (PAUSE_FIRST * 2_u32.pow(push.min(10))).min(PAUSE_MAX);
     whole / 2 + whole / 2 * part / 0x1_0000
-}
-
-fn crowded(place: &str) -> StoreError {
-    StoreError::Io {
-        what: format!("somebody else was first {PUSHES_MAX} times in a row at {place}; nothing was journalled"),
-        hint: Some("run the same command again; many runs at once are better one after the other".into()),
-    }
 }

@@ -170,9 +170,10 @@ fn append(
     let mut text: Vec<u8> = entries.iter().flat_map(|entry| [entry.line(), "\n".into()].concat().into_bytes()).collect();
     let (mut first, mut before) = (first.seq, known.chain.clone());
     let (shut, is_shut_now) = (known.shut(), change.checkpoint.is_some());
+    let goes = |part: &Part| change.base.as_ref().is_some_and(|base| base.files.contains(&part.first));
     let grows = |last: &Part, text: &[u8]| {
         let (size, whole) = (last.size, last.size + text.len());
-        last.first > shut && if is_shut_now { whole <= SHUT_MAX } else { size <= text.len() && whole <= PART_MAX }
+        last.first > shut && !goes(last) && if is_shut_now { whole <= SHUT_MAX } else { size <= text.len() && whole <= PART_MAX }
     };
     while let Some(last) = parts.pop_if(|last| grows(last, &text)) {
         if first != entries[0].seq {

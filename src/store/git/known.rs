@@ -72,10 +72,12 @@ impl Start {
         let chain = Chain::empty().sealed_by(sealer.cloned());
         let none = Self { chain, history: History::default(), base: None, dropped: Vec::new(), is_late: false };
         let Some((first, _)) = contents.parts.first().filter(|(first, _)| *first > 1) else { return Ok(none) };
-        let says = |what: String| broken(&format!("{place}, bases"), what);
+        let at = format!("{place}, bases");
+        let says = |what: String| broken(&at, what);
         let base = contents.bases.get(&(first - 1));
         let base = base.ok_or_else(|| says(format!("nothing stands for the entries before {first}")))?;
-        let (read, hash) = Checkpoint::read(&text(place, repository, *base)?).map_err(|fault| says(fault.to_string()))?;
+        let (read, hash) =
+            Checkpoint::read(&text(place, repository, *base)?).map_err(|fault| StoreError::of_base(at.clone(), fault))?;
         if read.seq != first - 1 {
             return Err(says("it stands elsewhere than its name says".into()));
         }

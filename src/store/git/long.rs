@@ -3,7 +3,7 @@
 use super::tests::{at, origin};
 use super::*;
 use crate::change::Digest;
-use crate::journal::{Sealer, is_sealed_by};
+use crate::journal::{CHECKPOINT_SCHEMA, Sealer, is_sealed_by};
 use crate::review::User;
 use crate::store::places::{site, tip};
 use std::path::Path;
@@ -142,6 +142,43 @@ async fn old_files_go_and_what_they_said_stays_and_is_proven() {
     put(dir.path(), &format!("bases/{name}"), &crate::journal::close("{\"schema\":1}", None));
     let audit = small(at(dir.path()), Some(&key)).audit(&[]).await.expect("readable");
     assert!(!audit.chain_holds && audit.findings[0].place.contains("bases"), "{audit:?}");
+}
+
+/// Files of about one size become one file, but not one that goes with the same push.
+#[tokio::test]
+async fn a_journal_of_a_few_entries_is_compacted_too() {
+    let dir = origin();
+    let store = small(at(dir.path()), None);
+    grow(&store, 0..3).await;
+    assert_eq!((names(dir.path(), "entries-000000").len(), names(dir.path(), "checkpoints").len()), (2, 0));
+    let first = Event::Paused { by: User("ann".into()), reason: "y".repeat(900).into() };
+    let gone = store.compact(9, vec![first], &"run".into(), 10).await.expect("it can");
+    assert_eq!((gone.segments, gone.through), (1, 2));
+    for store in [&store, &small(at(dir.path()), None)] {
+        assert_eq!(store.history().await.expect("whole").holds(0).len(), 2);
+        assert_eq!(store.read().await.map(|entries| entries.iter().map(|entry| entry.seq).collect()), Ok(vec![3, 4, 5]));
+        assert_eq!(store.audit(&[]).await.map(|audit| audit.findings), Ok(vec![]));
+    }
+    grow(&store, 10..14).await;
+    assert_eq!(small(at(dir.path()), None).read().await.map(|entries| entries.len()), Ok(7));
+}
+
+#[tokio::test]
+async fn what_a_newer_version_kept_of_compacted_entries_is_not_called_broken() {
+    let dir = origin();
+    let store = small(at(dir.path()), None);
+    grow(&store, 0..30).await;
+    store.compact(20, vec![], &"run".into(), 31).await.expect("it can");
+    for (name, _) in names(dir.path(), "bases") {
+        let text = format!("{{\"schema\":{},\"history\":\"another shape\"}}", CHECKPOINT_SCHEMA + 1);
+        put(dir.path(), &format!("bases/{name}"), &crate::journal::close(&text, None));
+    }
+    for (name, _) in names(dir.path(), "checkpoints") {
+        put(dir.path(), &format!("checkpoints/{name}"), "none");
+    }
+    let newer = StoreError::Newer(CHECKPOINT_SCHEMA + 1);
+    assert_eq!(small(at(dir.path()), None).history().await.err(), Some(newer.clone()));
+    assert_eq!(small(at(dir.path()), None).audit(&[]).await, Err(newer));
 }
 
 #[tokio::test]

@@ -26,10 +26,10 @@ mod tests;
 mod tree;
 mod wire;
 
-use super::group::{Group, answer_sealed, blocking, covered, held, interrupted};
+use super::group::{Answered, Group, answer_sealed, blocking, covered, head_of, held, interrupted};
 use super::life::Life;
 use super::{Anchor, Audit, Boxed, Compacted, Held, Holder, Lease, Location, Reader, Store, StoreError, Stored, Take};
-use crate::change::Key;
+use crate::change::{Digest, Key};
 use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
 use desk::{Around, Desk};
@@ -99,6 +99,18 @@ impl GitStore {
     ) -> Result<T, StoreError> {
         let bench = self.bench.clone();
         blocking(move || bench.at_desk(work)).await
+    }
+
+    /// Pushes `group` with all that wait, and waits for its answer.
+    async fn write(&self, group: Group<u64>, answered: Answered) -> Result<Vec<Entry>, StoreError> {
+        held(&self.bench.waiting).push(group);
+        let bench = self.bench.clone();
+        blocking(move || {
+            bench.write_waiting();
+            Ok(())
+        })
+        .await?;
+        answered.await.unwrap_or_else(|_| Err(interrupted()))
     }
 
     /// The same, with the newest tip.
@@ -172,14 +184,22 @@ impl Store for GitStore {
             let named = covered(&events, lease)?.cloned();
             let claim = lease.and_then(|lease| lease.epochs.values().next().copied()).zip(named);
             let (answer, answered) = oneshot::channel();
-            held(&self.bench.waiting).push(Group { events, run: run.clone(), at_ms, claim, answer });
-            let bench = self.bench.clone();
-            blocking(move || {
-                bench.write_waiting();
-                Ok(())
-            })
-            .await?;
-            answered.await.unwrap_or_else(|_| Err(interrupted()))
+            self.write(Group { events, run: run.clone(), at_ms, claim, after: None, answer }, answered).await
+        })
+    }
+
+    fn append_after<'a>(
+        &'a self,
+        head: Option<&'a (u64, Digest)>,
+        events: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async move {
+            covered(&events, None)?;
+            let after = Some(head_of(head));
+            let (answer, answered) = oneshot::channel();
+            self.write(Group { events, run: run.clone(), at_ms, claim: None, after, answer }, answered).await
         })
     }
 

@@ -53,7 +53,7 @@ pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
         }
     }
     match desk.wire.push(&desk.place, &desk.repository, &updates)? {
-        Pushed::Done | Pushed::Lost => Ok(()), // somebody else wrote the very same set, or let the same one go
+        Pushed::Done | Pushed::Lost(_) => Ok(()), // somebody else wrote the very same set, or let the same one go
         Pushed::Unsure(error) => Err(error),
     }
 }

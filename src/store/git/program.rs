@@ -163,7 +163,7 @@ impl Program {
             return Ok(());
         }
         match self.not_pushed(place, &exit)? {
-            Pushed::Done | Pushed::Lost => Ok(()), // it was let in
+            Pushed::Done | Pushed::Lost(_) => Ok(()), // it was let in
             Pushed::Unsure(error) => Err(error),
         }
     }
@@ -202,7 +202,7 @@ impl Program {
             hint: Some(hint.into()),
         };
         if refused.is_some_and(is_late) {
-            return Ok(Pushed::Lost);
+            return Ok(Pushed::Lost(None));
         }
         if refused.is_some_and(|line| line.contains("[remote rejected]")) {
             return Err(error(

@@ -6,7 +6,7 @@
 
 use super::wire::{Old, Update};
 use git2::{ErrorClass, ErrorCode, Repository, Signature};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,15 @@ pub(super) fn change(repository: &Repository, update: &Update<'_>) -> Result<(),
 /// Somebody changed the ref since we looked, or is about to.
 pub(super) fn is_lost(error: &git2::Error) -> bool {
     [ErrorCode::Modified, ErrorCode::Exists, ErrorCode::Locked].contains(&error.code())
+}
+
+/// The file that stood in the way of a change: git's lock of the ref, of somebody who changes it or died.
+pub(super) fn lock_in_the_way(repository: &Repository, reference: &str, error: &git2::Error) -> Option<PathBuf> {
+    (error.code() == ErrorCode::Locked).then(|| lock_of(repository.commondir(), reference))
+}
+
+fn lock_of(dir: &Path, reference: &str) -> PathBuf {
+    dir.join(format!("{reference}.lock"))
 }
 
 /// Without git's lock two could make the same ref at once, each finding none, and one of them be lost.
@@ -70,7 +79,7 @@ struct Turn {
 impl Turn {
     fn take(dir: &Path) -> Option<Self> {
         fs::create_dir_all(dir.join("isobar")).ok()?;
-        let lock = File::create(dir.join("isobar/turn")).ok()?;
+        let lock = open_turn(&dir.join("isobar/turn"))?;
         let until = Instant::now() + TURN_MAX;
         while lock.try_lock().is_err() {
             if Instant::now() >= until {
@@ -100,7 +109,7 @@ impl Turn {
         let Ok(words) = fs::read_to_string(self.words()) else { return };
         let mut lines = words.lines();
         let (Some(reference), new) = (lines.next(), lines.next().unwrap_or_default()) else { return };
-        let lock = self.dir.join(format!("{reference}.lock"));
+        let lock = lock_of(&self.dir, reference);
         let held = || fs::read_to_string(&lock).ok();
         let is_his = match held() {
             Some(text) if text.is_empty() => {
@@ -117,11 +126,18 @@ impl Turn {
     }
 }
 
+/// Where several users share a repository it may be another's, whose file we may read and not write: that is enough to lock it.
+fn open_turn(path: &Path) -> Option<File> {
+    let made = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    made.or_else(|_| File::open(path)).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::git::wire::Old;
     use git2::Oid;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::sync::Barrier;
 
     const REF: &str = "refs/isobar/journal";
@@ -159,6 +175,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_turn_can_be_taken_where_the_file_of_it_may_only_be_read() {
+        let (dir, repository) = bare();
+        let new = commit(&repository, "new");
+        let lock = lock_of(dir.path(), REF);
+        let turn = dir.path().join("isobar/turn");
+        for file in [&lock, &turn] {
+            fs::create_dir_all(file.parent().expect("it is below")).expect("it has room");
+        }
+        fs::write(&turn, "another's").expect("it has room");
+        fs::set_permissions(&turn, fs::Permissions::from_mode(0o444)).expect("it is ours");
+        fs::write(&lock, "").expect("it has room");
+        fs::write(dir.path().join("isobar/changes"), format!("{REF}\n{new}\n")).expect("it has room");
+        change(&repository, &Update { reference: REF, new: Some(new), old: Old::Just(None) }).expect("he died in his turn");
+        assert_eq!(fs::read_to_string(turn).expect("it is there"), "another's");
+    }
+
     /// Makes a ref out of nothing in many repositories, each time by two at once.
     #[test]
     fn of_two_who_make_the_same_ref_at_once_one_comes_too_late() {
@@ -170,7 +203,7 @@ mod tests {
             let round = |nth: usize| {
                 let reference = format!("refs/isobar/{nth}");
                 both.wait();
-                match change(&repository, &Update { reference: &reference, new: Some(new), old: Old::Just(None) }) {
+                match set(&repository, &Update { reference: &reference, new: Some(new), old: Old::Just(None) }) {
                     Ok(()) => true,
                     Err(error) if is_lost(&error) => false,
                     Err(error) => panic!("{error}"),

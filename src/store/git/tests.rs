@@ -344,3 +344,26 @@ async fn without_git_a_journal_elsewhere_says_what_is_missing() {
         "{refused:?}"
     );
 }
+
+/// Nobody said that he died, so nobody takes it away; but whoever is kept out learns what stands in the way.
+#[tokio::test]
+async fn a_lock_that_nobody_takes_away_is_named_with_what_to_do() {
+    let dir = origin();
+    append(&open(dir.path()), "a").await.expect("it has room");
+    let lock = dir.path().join("deep/origin.git").join(format!("{}.lock", at(dir.path()).reference));
+    std::fs::write(&lock, "").expect("it has room");
+    let store = open(dir.path());
+    store.looking(|_| Ok(())).await.expect("it is there");
+    held(&store.bench.desk).as_mut().expect("it looked").pushes_max = 3;
+    match append(&store, "b").await {
+        Err(StoreError::Io { what, hint: Some(hint) }) => {
+            let name = lock.display().to_string();
+            assert!(what.contains(&name) && what.ends_with("nothing was journalled"), "{what}");
+            assert!(hint.contains(&format!("delete {name}")), "{hint}");
+        }
+        other => panic!("{other:?}"),
+    }
+    std::fs::remove_file(lock).expect("it is there");
+    append(&store, "b").await.expect("it is free");
+    assert_eq!(reasons(dir.path()).await, ["a", "b"]);
+}

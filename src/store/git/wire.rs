@@ -32,8 +32,8 @@ pub(super) enum Old {
 #[derive(Debug)]
 pub(super) enum Pushed {
     Done,
-    /// Somebody else was first: nothing was changed.
-    Lost,
+    /// Somebody else was first: nothing was changed. The file is git's lock of the ref, where that was in the way.
+    Lost(Option<PathBuf>),
     /// The answer was lost.
     Unsure(StoreError),
 }
@@ -88,7 +88,9 @@ impl Wire {
                 for update in updates {
                     match refs::change(repository, update) {
                         Ok(()) => {}
-                        Err(error) if refs::is_lost(&error) => return Ok(Pushed::Lost),
+                        Err(error) if refs::is_lost(&error) => {
+                            return Ok(Pushed::Lost(refs::lock_in_the_way(repository, update.reference, &error)));
+                        }
                         Err(error) => return Err(git_failed(place, "changing the ref", &error)),
                     }
                 }

@@ -14,6 +14,9 @@ use std::sync::Arc;
 impl Desk {
     /// Returns the sealed entries of each group whose lease was its own, or why nothing may be written for want of the key.
     pub(super) fn append(&mut self, groups: &[Group<u64>]) -> Result<Appended, StoreError> {
+        if groups.iter().any(|group| group.after.is_some()) {
+            self.look()?; // what it must follow may be newer than what we know
+        }
         self.change(|desk| {
             let mut change = Change::on(&desk.book);
             let mut sealed = Appended::new();
@@ -21,7 +24,9 @@ impl Desk {
                 if !group.claim.as_ref().is_none_or(|(epoch, _)| desk.book.leases.contains_key(epoch)) {
                     continue;
                 }
-                if let Some(unsealed) = change.chain.refuses(&group.events) {
+                if group.comes_late(&change.chain) {
+                    sealed.insert(nth, Ok(Vec::new()));
+                } else if let Some(unsealed) = change.chain.refuses(&group.events) {
                     sealed.insert(nth, Err(unsealed.into()));
                 } else {
                     let entries = change.chain.seal_group(group.events.clone(), &group.run, group.at_ms);
