@@ -298,7 +298,7 @@ async fn what_is_found_without_a_key_or_an_anchor_is_what_the_docs_say() {
     ];
     for (is_sealed, is_told, is_anchored, unseen) in cases {
         let key = is_sealed.then(|| Key::new(b"k"));
-        let found = tampered(300, 3, key, is_told, is_anchored).await;
+        let found = tampered(150, 3, key, is_told, is_anchored).await;
         for (way, (done, found)) in found {
             let is_certain = !unseen.contains(&way);
             assert_eq!(found == done, is_certain, "{way:?}: {found} of {done} with key {is_told}, anchor {is_anchored}");

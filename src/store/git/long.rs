@@ -27,11 +27,14 @@ fn far(dir: &Path, clone: &str, key: Option<&Key>) -> GitStore {
 }
 
 /// Held regions: something of them all is left in history.
+/// A few entries at a time, for each push takes its time.
 async fn grow(store: &GitStore, numbers: std::ops::Range<u64>) {
-    for at in numbers {
+    let event = |at: &u64| {
         let region = format!("prod/r{:02}", at % 7).parse().expect("a region");
-        let event = Event::Held { region, until_ms: Some(at), reason: "x".repeat(200).into(), by: User("ann".into()) };
-        store.append(vec![event], &"run".into(), at, None).await.expect("it has room");
+        Event::Held { region, until_ms: Some(*at), reason: "x".repeat(200).into(), by: User("ann".into()) }
+    };
+    for few in numbers.collect::<Vec<_>>().chunks(3) {
+        store.append(few.iter().map(event).collect(), &"run".into(), few[0], None).await.expect("it has room");
     }
 }
 
@@ -149,7 +152,9 @@ async fn old_files_go_and_what_they_said_stays_and_is_proven() {
 async fn a_journal_of_a_few_entries_is_compacted_too() {
     let dir = origin();
     let store = small(at(dir.path()), None);
-    grow(&store, 0..3).await;
+    for at in 0..3 {
+        grow(&store, at..at + 1).await;
+    }
     assert_eq!((names(dir.path(), "entries-000000").len(), names(dir.path(), "checkpoints").len()), (2, 0));
     let first = Event::Paused { by: User("ann".into()), reason: "y".repeat(900).into() };
     let gone = store.compact(9, vec![first], &"run".into(), 10).await.expect("it can");
