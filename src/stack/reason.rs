@@ -12,7 +12,7 @@ pub struct Uses {
     /// Dotted names read in templates: `vars.owner`, `region.vars.cidr`, `inputs.id`; `vars` alone means all of them.
     pub names: BTreeSet<Arc<str>>,
     /// Those that are read in every rendering, and where: an error where a target has no such value.
-    pub certain: BTreeSet<(Site, Arc<str>)>,
+    pub certain: BTreeMap<Arc<str>, BTreeSet<Site>>,
 }
 
 /// One side of a comparison.

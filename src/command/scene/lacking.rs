@@ -23,16 +23,18 @@ impl<'f> Lacking<'f> {
     pub(super) fn look(&mut self, target: &'f Target, resolved: &Resolved, uses: &Uses, may_change: &dyn Fn(&To) -> bool) {
         let of = target.stack.definition();
         *self.looked_at.entry(of).or_default() += 1;
-        for (site, name) in &uses.certain {
+        for (name, sites) in &uses.certain {
             let Some((step, known)) = resolved.lacks(name).filter(|_| !reference(name).is_some_and(|to| may_change(&to))) else {
                 continue;
             };
-            let missing = self.missing.entry((site.clone(), name.clone())).or_insert_with(|| Missing {
-                of,
-                targets: Vec::new(),
-                near: did_you_mean(step, known),
-            });
-            missing.targets.push(target.id.to_string().into());
+            for site in sites {
+                let missing = self.missing.entry((site.clone(), name.clone())).or_insert_with(|| Missing {
+                    of,
+                    targets: Vec::new(),
+                    near: did_you_mean(step, known.iter().copied()),
+                });
+                missing.targets.push(target.id.to_string().into());
+            }
         }
     }
 

@@ -51,17 +51,18 @@ pub(super) fn uses(stack: &Stack, sources: &Sources) -> Uses {
 }
 
 /// Returns what the documents read whatever their values are, and what they include for certain; in each template where it is first.
-fn certain(sources: &Sources, dir: &str, templates: &Templates<'_>) -> BTreeSet<(Site, Arc<str>)> {
+fn certain(sources: &Sources, dir: &str, templates: &Templates<'_>) -> BTreeMap<Arc<str>, BTreeSet<Site>> {
     let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
     let documents = layout::below(sources, dir).filter(|source| !layout::is_partial(&source.path[dir.len() + 1..]));
     let mut next: Vec<String> = documents.map(|source| source.path.to_string()).collect();
-    let (mut found, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let (mut found, mut seen) = (BTreeMap::<_, BTreeSet<_>>::new(), BTreeSet::new());
     while let Some(path) = next.pop() {
         let Some(trace) = templates.get(path.as_str()).filter(|_| seen.insert(path.clone())) else { continue };
         next.extend(trace.certain.includes.iter().filter_map(|name| template::included(dir, name)));
         let is_given = |name: &str| ROOTS.contains(&name) && !assigned.contains(name);
-        let given = trace.certain.names.iter().filter(|(name, _)| is_given(name.split('.').next().unwrap_or_default()));
-        found.extend(given.map(|(name, at)| (Site::new(path.as_str(), at.0, at.1), name.as_str().into())));
+        for (name, at) in trace.certain.names.iter().filter(|(name, _)| is_given(name.split('.').next().unwrap_or_default())) {
+            found.entry(name.as_str().into()).or_default().insert(Site::new(path.as_str(), at.0, at.1));
+        }
     }
     found
 }
