@@ -351,6 +351,9 @@ pub(super) struct ExportArgs {
     /// How rows are written
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: ExportFormat,
+    /// Print JSON, one object a line: the same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub(super) json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -46,7 +46,7 @@ const JSON: &str = "
 ## JSON
 
 `--json` prints one line of JSON to standard output, whatever happens; what is said on the way goes to standard error. The key `schema` names
-its form. Within a version of a form keys are only ever added.
+its form. Within a version of a form keys are only ever added. `audit export` alone prints one line a row, whose keys are [the columns](journal.md#for-an-auditor).
 
 | `schema` | printed by |
 | --- | --- |

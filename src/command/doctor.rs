@@ -12,28 +12,55 @@ use std::fmt::Write as _;
 
 /// One thing that was looked at.
 struct Finding {
-    good: bool,
+    mark: Mark,
     what: String,
     /// The command or the line that mends it; or what is lost without it.
     mend: Option<String>,
 }
 
+/// What to think of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Good,
+    /// Nothing is wrong, and it is good to know.
+    Note,
+    Bad,
+}
+
 pub async fn run(world: &World, selector: &Selector, as_json: bool) -> Result<Exit, Failure> {
     let findings = examine(world, selector).await?;
-    let bad = findings.iter().any(|finding| !finding.good);
+    let bad = findings.iter().any(|finding| finding.mark == Mark::Bad);
     if as_json {
-        let list = findings.iter().map(|finding| json!({ "good": finding.good, "what": finding.what, "mend": finding.mend }));
+        let list = findings.iter().map(|finding| json!({ "good": finding.mark != Mark::Bad, "mark": finding.mark.name(), "what": finding.what, "mend": finding.mend }));
         tell::json(world, "doctor", json!({ "findings": list.collect::<Vec<_>>() }));
     } else {
         let mut text = String::new();
         for finding in &findings {
-            let _ = writeln!(text, "{} {}", if finding.good { "✓" } else { "!" }, finding.what);
+            let _ = writeln!(text, "{} {}", finding.mark.sign(), finding.what);
             finding.mend.iter().for_each(|mend| text.push_str(&format!("    {mend}\n")));
         }
         text.push_str(if bad { "\nmend what is marked with !, then isobar check\n" } else { "\nnothing is missing\n" });
         world.terminal.say(&text);
     }
     Ok(if bad { Exit::Negative } else { Exit::Clean })
+}
+
+impl Mark {
+    fn name(self) -> &'static str {
+        match self {
+            Mark::Good => "good",
+            Mark::Note => "note",
+            Mark::Bad => "bad",
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Mark::Good => "✓",
+            Mark::Note => "·",
+            Mark::Bad => "!",
+        }
+    }
 }
 
 async fn examine(world: &World, selector: &Selector) -> Result<Vec<Finding>, Failure> {
@@ -49,11 +76,10 @@ async fn examine(world: &World, selector: &Selector) -> Result<Vec<Finding>, Fai
     findings.extend(fleet(world, selector)?);
     findings.push(match world.store.history().await {
         Ok(history) => {
-            let (entries, targets) = (history.head().map_or(0, |(seq, _)| seq), history.targets().count());
+            let entries = usize::try_from(history.head().map_or(0, |(seq, _)| seq)).unwrap_or(usize::MAX);
+            let (entries, targets) = (count(entries, "entry", "entries"), count(history.targets().count(), "target", "targets"));
             let place = world.store.place();
-            good(format!(
-                "the journal at {place} has {entries} entries about {targets} targets; isobar audit verify proves all of it"
-            ))
+            good(format!("the journal at {place} has {entries} about {targets}; isobar audit verify proves all of it"))
         }
         Err(StoreError::Io { what, hint: Some(hint) }) => bad(what, Some(hint)),
         Err(error) => {
@@ -74,7 +100,7 @@ async fn examine(world: &World, selector: &Selector) -> Result<Vec<Finding>, Fai
         Err(error) => bad(error.to_string(), error.hint),
     });
     findings.push(Finding {
-        good: true,
+        mark: Mark::Note,
         what: "who can write to the journal and to the reviews could forge who approved what, and what was applied".into(),
         mend: Some(match world.key {
             Some(_) => "ISOBAR_KEY seals the journal, so only who has the key can write it anew; reviews on this machine are not sealed: let only the runner write to them",
@@ -84,7 +110,7 @@ async fn examine(world: &World, selector: &Selector) -> Result<Vec<Finding>, Fai
     findings.push(match world.key {
         Some(_) => good("ISOBAR_KEY is set: digests of sensitive values are keyed, journal and stored previews are sealed"),
         None => Finding {
-            good: true,
+            mark: Mark::Note,
             what: "ISOBAR_KEY is not set".into(),
             mend: Some("without it nobody can tell a journal that was written anew, and no approval can be bound to a sensitive value, so a target that changes one waits; export ISOBAR_KEY=\"$(openssl rand -hex 32)\" and keep it".into()),
         },
@@ -115,21 +141,21 @@ fn fleet(world: &World, selector: &Selector) -> Result<Vec<Finding>, Failure> {
     };
     let fleet = &scene.fleet;
     let mut findings = vec![good(format!(
-        "{} stacks in {} regions make {} targets",
-        fleet.stacks.len(),
-        fleet.regions.len(),
-        fleet.targets().len()
+        "{} in {} make {}",
+        count(fleet.stacks.len(), "stack", "stacks"),
+        count(fleet.regions.len(), "region", "regions"),
+        count(fleet.targets().len(), "target", "targets")
     ))];
     findings.push(match scene.policy {
         Some(_) => good("a policy is declared"),
         None => Finding {
-            good: true,
+            mark: Mark::Note,
             what: "no policy is declared".into(),
             mend: Some("on a laptop everything is cleared; add policy: to isobar.yaml to ask for approvals".into()),
         },
     });
     findings.extend(scene.warnings.iter().map(|warning| Finding {
-        good: true,
+        mark: Mark::Note,
         what: match &warning.site {
             Some(site) => format!("{site}: {}", warning.what),
             None => warning.what.clone(),
@@ -145,9 +171,9 @@ fn fleet(world: &World, selector: &Selector) -> Result<Vec<Finding>, Failure> {
 }
 
 fn good(what: impl Into<String>) -> Finding {
-    Finding { good: true, what: what.into(), mend: None }
+    Finding { mark: Mark::Good, what: what.into(), mend: None }
 }
 
 fn bad(what: impl Into<String>, mend: Option<String>) -> Finding {
-    Finding { good: false, what: what.into(), mend }
+    Finding { mark: Mark::Bad, what: what.into(), mend }
 }

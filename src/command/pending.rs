@@ -131,20 +131,22 @@ pub(crate) fn since_applied(
 /// move (`was:`), never a destroy.
 pub(crate) fn refuse_taken(world: &World, work: &Work, after: &Scene) -> Result<(), Failure> {
     let destroys = work.pending.iter().filter(|pending| pending.intent == Intent::Destroy);
-    let gone: BTreeMap<String, &Target> =
-        destroys.filter_map(|pending| Some((pending.scene.identity(world, &pending.target)?, &pending.target))).collect();
+    let at = |pending: &'_ Pending| pending.scene.identity(world, &pending.target);
+    let gone: BTreeMap<String, (&Target, &Scene)> =
+        destroys.filter_map(|pending| Some((at(pending)?, (&pending.target, &*pending.scene)))).collect();
     if gone.is_empty() {
         return Ok(());
     }
     let (mut mistakes, mut said) = (Mistakes::default(), BTreeSet::new());
     for target in after.fleet.targets() {
         let Some(identity) = after.identity(world, target) else { continue };
-        let Some(old) = gone.get(&identity) else { continue };
+        let Some((old, scene)) = gone.get(&identity) else { continue };
         let (from, to) = (&old.id.stack, &target.id.stack);
         if !said.insert((from, to)) {
             continue; // the same in every region
         }
-        let what = format!("{} would be destroyed, and {} is the same thing: {identity}", old.id, target.id);
+        let place = scene.masks_of(world, old).redact(&identity);
+        let what = format!("{} would be destroyed, and {} is the same thing: {place}", old.id, target.id);
         let entry = if target.stack.instance.is_some() { " in its entry of instances" } else { "" };
         let hint = if from == to {
             "give it another destination; or remove the old one, apply, and add the new one".to_string()
@@ -171,9 +173,11 @@ pub(crate) fn refuse_moved(
         let old = names(target).filter(is_there).find_map(|id| Some((history.defined_at(&id)?.clone(), id)));
         let Some((commit, old_id)) = old else { continue };
         let before = scenes.at(&CommitSha(commit))?;
-        let place = |scene: &Scene, id: &TargetId| scene.identity(world, scene.fleet.target(id)?);
-        let (Some(old), Some(new)) = (place(&before, &old_id), place(&pending.scene, &target.id)) else { continue };
+        let Some(old_target) = before.fleet.target(&old_id) else { continue };
+        let places = (before.identity(world, old_target), pending.scene.identity(world, target));
+        let (Some(old), Some(new)) = places else { continue };
         if old != new && said.insert(target.stack.definition().clone()) {
+            let old = before.masks_of(world, old_target).redact(&old);
             let what = format!("{} would leave what it published behind: it is at {old}, and {new} is another place", target.id);
             let hint = "keep the place; or take it out, apply (that removes it there), and bring it back with the other";
             mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));

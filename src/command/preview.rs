@@ -174,6 +174,10 @@ fn waves(after: &Scene, work: &Work, answers: &[Result<Arc<Preview>, Unseen>]) -
 }
 
 fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
+    let is_denied = |verdict: &Verdict| matches!(verdict.answer, Answer::Deny);
+    if !verdicts.is_empty() && verdicts.values().all(is_denied) {
+        return vec!["isobar preview  (again, once the change, or the policy that denies it, is another)".into()];
+    }
     let mut next: Vec<Arc<str>> = Vec::new();
     if !view.dirty.is_empty() {
         next.push("git add -A && git commit -m \"…\"".into());

@@ -1,5 +1,7 @@
 //! One side of a comparison, gathered: the fleet of a snapshot, what its stacks read, and how to make a target's job of it.
 
+mod hidden;
+mod lacking;
 mod targets;
 
 use crate::change::{Digest, Intent, Unseen, UnseenReason};
@@ -17,7 +19,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use targets::sound;
+use targets::trusted;
 
 /// The fleet's file.
 pub(crate) const FLEET: &str = "isobar.yaml";
@@ -73,18 +75,25 @@ impl Scene {
         let mut warnings = Mistakes::default();
         warnings.extend(unread(&snapshot));
         fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
-        warnings.quote(|path| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes));
         let graph = Graph::of(&fleet);
         let resolver = Resolver::new(fleet.clone());
         let root = Arc::new(world.workspace.root().to_path_buf());
-        let scene = Self { snapshot, fleet, graph, policy, settings, strict, warnings, sources, uses, resolver, root };
+        let mut scene = Self { snapshot, fleet, graph, policy, settings, strict, warnings, sources, uses, resolver, root };
         if mistakes.is_empty() {
+            if !scene.warnings.is_empty() {
+                let masks = scene.masks(world);
+                let text_of = |path: &str| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes);
+                scene.warnings.quote_masked(text_of, &|text| masks.redact(text));
+            }
             return Ok(scene);
         }
-        let sound = sound(&scene.fleet, &mistakes);
-        mistakes.extend(scene.mistakes_of_targets(world, |target| sound.contains(&target.stack.name)));
-        mistakes.extend(scene.strict);
-        Err(quoted(mistakes, &definitions, &scene.sources))
+        let trusted = trusted(&scene.fleet, &mistakes);
+        let of_targets = scene.mistakes_of_targets(world, |target| trusted.get(&target.stack.name).copied());
+        let mistaken: BTreeSet<Site> = mistakes.iter().filter_map(|mistake| mistake.site.clone()).collect();
+        let is_news = |mistake: &Mistake| mistake.site.as_ref().is_none_or(|site| !mistaken.contains(site));
+        mistakes.extend(of_targets.into_iter().filter(is_news));
+        mistakes.extend(scene.strict.clone());
+        Err(scene.quoted(world, mistakes, &definitions))
     }
 
     pub(crate) fn side(&self) -> Side<'_> {
@@ -101,7 +110,8 @@ impl Scene {
         let unseen = |reason| Unseen::new(target.id.clone(), reason);
         let resolved = self.resolver.resolve(target, known).map_err(|mut mistakes| {
             let texts = |path: &str| self.sources.values().find_map(|sources| sources.get(path)).map(|source| &*source.bytes);
-            mistakes.quote(texts);
+            let masks = self.masks_of(world, target);
+            mistakes.quote_masked(texts, &|text| masks.redact(text));
             let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             unseen(UnseenReason::Definition(told.join("\n").into()))
         })?;
@@ -157,6 +167,16 @@ impl Scene {
         let values = secrets.iter().flat_map(|(name, value)| [&**name, &**value]);
         let parts: Vec<&str> = std::iter::once(given.as_str()).chain(values).collect();
         world.key.as_ref().map(|key| key.digest(&format!("promise {}", target.id), &parts))
+    }
+
+    /// Fails with mistakes, each with its line, and with nothing that is sensitive.
+    fn quoted(&self, world: &World, mut mistakes: Mistakes, definitions: &[Source]) -> Failure {
+        let defined = |path: &str| definitions.iter().find(|source| &*source.path == path);
+        let read = |path: &str| self.sources.values().find_map(|sources| sources.get(path));
+        let masks = self.masks(world);
+        let text_of = |path: &str| defined(path).or_else(|| read(path)).map(|source| &*source.bytes);
+        mistakes.quote_masked(text_of, &|text| masks.redact(text));
+        Failure::Definitions(mistakes)
     }
 
     /// Directories of the working tree that engines publish to: not part of what is committed.
@@ -275,11 +295,4 @@ fn read_into(world: &World, snapshot: &Snapshot, paths: Vec<Arc<str>>, found: &m
         }
     }
     Ok(())
-}
-
-fn quoted(mut mistakes: Mistakes, definitions: &[Source], sources: &BTreeMap<StackName, Arc<Sources>>) -> Failure {
-    let defined = |path: &str| definitions.iter().find(|source| &*source.path == path);
-    let read = |path: &str| sources.values().find_map(|sources| sources.get(path));
-    mistakes.quote(|path| defined(path).or_else(|| read(path)).map(|source| &*source.bytes));
-    Failure::Definitions(mistakes)
 }

@@ -32,7 +32,7 @@ impl<'a> Known<'a> {
     }
 
     pub(super) fn check_environment(&self, name: &str, node: &Node, mistakes: &mut Mistakes) {
-        if !self.unread.region_ids && !self.environments.contains(name) {
+        if !self.unread.may_have(name) && !self.environments.contains(name) {
             unknown("environment", name, &self.environments, node, mistakes);
         }
     }

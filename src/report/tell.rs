@@ -124,12 +124,7 @@ pub(super) fn counts_line(report: &Report, counts: &Counts) -> String {
         ", ",
     );
     let future = matches!(report.told, Told::Preview | Told::Judge | Told::Drift);
-    let action = |(number, verb): (usize, &str)| match (number, future) {
-        (0, _) => String::new(),
-        (_, true) => format!("{} to {verb}", thousands(number)),
-        (_, false) => format!("{} {verb}", thousands(number)),
-    };
-    let actions = joined(actions(counts).into_iter().map(action), ", ");
+    let actions = joined(actions(counts).into_iter().map(|(number, verb)| to_do(number, verb)), ", ");
     let planned = if future || actions.is_empty() { actions } else { format!("planned: {actions}") };
     let extent = format!("{} ({}, {})", counted(counts.targets, "target"), counted(stacks, "stack"), counted(regions, "region"));
     joined([if states.is_empty() { extent } else { format!("{extent}: {states}") }, planned], " · ")

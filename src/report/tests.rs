@@ -141,7 +141,7 @@ fn a_stopped_apply_as_a_comment() {
 <!-- isobar:v1 key=local head=4be1d70aa0c8e1f2d3b4a5968778695a4b3c2d1e -->
 ### 1 of 3 applied, 1 failed, 1 not started
 
-4 targets (1 stack, 4 regions): 1 unchanged, 1 applied, 1 failed, 1 not started · planned: 3 create  
+4 targets (1 stack, 4 regions): 1 unchanged, 1 applied, 1 failed, 1 not started · planned: 3 to create  
 Applied 4be1d70 on main c01fa22 · 2026-11-02 14:02 UTC · 4 of 4 targets
 
 - ✗ **failed** dns in prod/b-1: disk full  

@@ -2,7 +2,7 @@
 
 use super::measure::{Share, read_secs, read_share};
 use super::{Gate, gate};
-use crate::stack::{Fields, Fleet, Kind, Mistake, Mistakes, Node, Region, RegionId, did_you_mean};
+use crate::stack::{Fields, Fleet, Kind, Mistake, Mistakes, Node, Region, RegionId, Unread, did_you_mean};
 use globset::{Glob, GlobBuilder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -58,12 +58,12 @@ impl Settings {
     /// Reads the fleet's `rollout` section; an environment it does not name is `instant`. Every mistake at once: unknown
     /// environments and profiles, circles in `after`, waves that match no region, regions in no wave.
     pub fn read(fleet: &Fleet, mistakes: &mut Mistakes) -> Self {
-        Self::of(&fleet.regions, fleet.unread.region_ids, fleet.rollout.as_ref(), mistakes)
+        Self::of(&fleet.regions, &fleet.unread, fleet.rollout.as_ref(), mistakes)
     }
 
-    /// Like [`Settings::read`]. Where some region `is_unread`, no environment is unknown.
-    pub(super) fn of(regions: &[Arc<Region>], is_unread: bool, section: Option<&Node>, mistakes: &mut Mistakes) -> Self {
-        let mut reader = Reader { regions, is_unread, environments: environments(regions), mistakes };
+    /// Like [`Settings::read`]. An environment that an `unread` region may be in is not unknown.
+    pub(super) fn of(regions: &[Arc<Region>], unread: &Unread, section: Option<&Node>, mistakes: &mut Mistakes) -> Self {
+        let mut reader = Reader { regions, unread, environments: environments(regions), mistakes };
         let paces = section.map(|section| reader.paces(section)).unwrap_or_default();
         let order = in_order(&reader.environments, &paces);
         Self { order, paces }
@@ -104,7 +104,7 @@ impl WaveSettings {
 /// Reads the section against the regions of the fleet.
 struct Reader<'a> {
     regions: &'a [Arc<Region>],
-    is_unread: bool,
+    unread: &'a Unread,
     environments: Vec<Arc<str>>,
     mistakes: &'a mut Mistakes,
 }
@@ -122,7 +122,7 @@ impl Reader<'_> {
         };
         let mut paces = BTreeMap::new();
         for (name, site, node) in entries {
-            if !self.is_unread && !self.environments.contains(name) {
+            if !self.unread.may_have(name) && !self.environments.contains(name) {
                 let hint = did_you_mean(name, self.environments.iter().map(|name| &**name))
                     .unwrap_or_else(|| format!("the fleet's regions are in {}", self.environments.join(", ")));
                 self.mistakes.push(Mistake::at(site, format!("unknown environment {name:?} in \"rollout\"")).hint(hint));
@@ -180,7 +180,7 @@ impl Reader<'_> {
 
     fn known(&mut self, name: &str, node: &Node) -> Option<Arc<str>> {
         let found = self.environments.iter().find(|environment| &***environment == name).cloned();
-        let found = found.or_else(|| self.is_unread.then(|| name.into()));
+        let found = found.or_else(|| self.unread.may_have(name).then(|| name.into()));
         if found.is_none() {
             let hint = did_you_mean(name, self.environments.iter().map(|name| &**name))
                 .unwrap_or_else(|| format!("the fleet's regions are in {}", self.environments.join(", ")));
@@ -232,7 +232,7 @@ impl Reader<'_> {
             self.mistakes.push(Mistake::at(&node.site, what).hint("such as name: canary"));
         }
         let here = |region: &&Arc<Region>| region.id.environment() == environment;
-        if !self.is_unread && !self.regions.iter().filter(here).any(|region| wave.matches(&region.id)) {
+        if !self.unread.may_have(environment) && !self.regions.iter().filter(here).any(|region| wave.matches(&region.id)) {
             let names: Vec<_> = self.regions.iter().filter(here).map(|region| region.id.name()).collect();
             let what = format!("wave {name:?} matches no region of {environment}");
             self.mistakes.push(Mistake::at(&node.site, what).hint(format!("its regions are {}", names.join(", "))));
@@ -331,7 +331,7 @@ mod tests {
 
     fn read(text: &str) -> (Settings, Vec<String>) {
         let mut mistakes = Mistakes::default();
-        let settings = Settings::of(&regions(&FLEET), false, Some(&node(text)), &mut mistakes);
+        let settings = Settings::of(&regions(&FLEET), &Unread::default(), Some(&node(text)), &mut mistakes);
         (settings, mistakes.iter().map(ToString::to_string).collect())
     }
 
@@ -355,7 +355,7 @@ mod tests {
     fn environments_come_after_those_they_name_and_else_as_in_the_file() {
         let (settings, _) = read("staging: { after: prod }");
         assert_eq!(settings.order, ["prod".into(), "staging".into()]);
-        let nothing = Settings::of(&regions(&FLEET), false, None, &mut Mistakes::default());
+        let nothing = Settings::of(&regions(&FLEET), &Unread::default(), None, &mut Mistakes::default());
         assert_eq!(nothing.order, ["staging".into(), "prod".into()]);
     }
 

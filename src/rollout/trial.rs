@@ -60,7 +60,7 @@ pub(super) fn regions(ids: &[&str]) -> Vec<Arc<Region>> {
 
 pub(super) fn settings(text: &str, ids: &[&str]) -> Settings {
     let mut mistakes = Mistakes::default();
-    let settings = Settings::of(&regions(ids), false, Some(&node(text)), &mut mistakes);
+    let settings = Settings::of(&regions(ids), &crate::stack::Unread::default(), Some(&node(text)), &mut mistakes);
     assert!(mistakes.is_empty(), "{mistakes:?}");
     settings
 }

@@ -80,10 +80,15 @@ struct At {
 }
 
 impl Rehearsal<'_> {
+    /// The rollout that is played.
+    pub fn plan(&self) -> Result<Rollout, PlanError> {
+        let targets: Vec<&Target> = self.targets.iter().collect();
+        Rollout::plan("rehearsal".into(), COMMIT.into(), self.settings, weighed(&targets), self.graph, None)
+    }
+
     /// Plays it to where it goes no further by itself.
     pub fn play(self) -> Result<Rehearsed, PlanError> {
-        let targets: Vec<&Target> = self.targets.iter().collect();
-        let rollout = Rollout::plan("rehearsal".into(), COMMIT.into(), self.settings, weighed(&targets), self.graph, None)?;
+        let rollout = self.plan()?;
         let clock = Clock::at(0);
         let stage = Stage {
             targets: self.targets.iter().map(|target| (target.id.clone(), MadeUp::target(target))).collect(),

@@ -50,14 +50,13 @@ pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> FleetFile {
     let mut unread = Unread::default();
     let regions = regions(&mut fields, &mut unread);
     let mut strict = Mistakes::default();
-    let environments = regions.iter().map(|region| Arc::from(region.id.environment())).collect();
-    let environments = (!unread.region_ids).then_some(environments);
-    let clouds = regions.iter().chain(&unread.regions).filter_map(|region| region.cloud.clone()).collect();
-    let clouds = (!unread.clouds).then_some(clouds);
+    let environments = regions.iter().map(|region| Arc::from(region.id.environment()));
+    let environments = environments.chain(unread.environments().into_iter().map(Arc::from)).collect();
+    let clouds: BTreeSet<Arc<str>> = regions.iter().chain(&unread.regions).filter_map(|region| region.cloud.clone()).collect();
     let mut file = FleetFile {
         vars: vars(fields.get("vars"), fields.mistakes()),
-        environment_vars: layers(&mut fields, "environments", "an environment", environments, &mut unread),
-        cloud_vars: layers(&mut fields, "clouds", "a cloud", clouds, &mut unread),
+        environment_vars: layers(&mut fields, "environments", "an environment", &environments, &mut unread),
+        cloud_vars: layers(&mut fields, "clouds", "a cloud", &clouds, &mut unread),
         teams: teams(&mut fields, &mut strict),
         first_apply: first_apply(&mut fields),
         policy: fields.get("policy").cloned(),
@@ -133,17 +132,18 @@ fn region((id, site, node): &Entry, unread: &mut Unread, mistakes: &mut Mistakes
     }
 }
 
-/// Reads the vars of named layers; a name that is not `known` is a mistake, unless nobody knows them all.
+/// Reads the vars of named layers; a name that is not `known` is a mistake, unless it may be that of a region that is `unread`.
 fn layers(
     fields: &mut Fields<'_>,
     key: &'static str,
     what: &str,
-    known: Option<BTreeSet<Arc<str>>>,
+    known: &BTreeSet<Arc<str>>,
     unread: &mut Unread,
 ) -> BTreeMap<Arc<str>, Vars> {
     let mut layers = BTreeMap::new();
     for (name, site, node) in entries(fields, key) {
-        if let Some(known) = known.as_ref().filter(|known| !known.contains(name)) {
+        let may_be_unread = if key == "clouds" { unread.clouds } else { unread.may_have(name) };
+        if !known.contains(name) && !may_be_unread {
             let near = did_you_mean(name, known.iter().map(|known| &**known));
             let hint = near.unwrap_or_else(|| "remove it, or add the region first".into());
             fields.mistakes().push(Mistake::at(site, format!("no region is in {name:?}")).hint(hint));

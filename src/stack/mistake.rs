@@ -14,7 +14,15 @@ pub struct Mistake {
     /// What to do next.
     pub hint: Option<String>,
     /// The line at `site`, filled in by [`Mistakes::quote`].
-    pub line: Option<Arc<str>>,
+    pub line: Option<Quote>,
+}
+
+/// A line as it is shown: cut around the place where it is long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    pub text: Arc<str>,
+    /// The character of `text` that is meant, from 0; it may be the one behind the last.
+    pub caret: usize,
 }
 
 impl Mistake {
@@ -35,8 +43,11 @@ impl Mistake {
 /// How many mistakes of one file are told.
 pub(super) const TOLD_MAX: usize = 100;
 
-/// How many characters of a line are quoted; a mistake further to the right is told without its line.
+/// How many characters of a line are quoted.
 const QUOTED_MAX: usize = 160;
+
+/// Where a line is cut, so many characters before the place stay.
+const BEFORE: usize = 60;
 
 /// Every mistake found, in the order of file and line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +83,11 @@ impl Mistakes {
     /// Sorts by place and fills in each mistake's line from `text_of(path)`. Of one file the first 100
     /// stay; the last of them says that there are more.
     pub fn quote<'a>(&mut self, text_of: impl Fn(&str) -> Option<&'a [u8]>) {
+        self.quote_masked(text_of, &str::to_string);
+    }
+
+    /// Like [`Mistakes::quote`]; all that is told goes through `mask`, which takes out what nobody may see.
+    pub fn quote_masked<'a>(&mut self, text_of: impl Fn(&str) -> Option<&'a [u8]>, mask: &dyn Fn(&str) -> String) {
         self.0.sort_by(|a, b| a.site.cmp(&b.site).then_with(|| a.what.cmp(&b.what)));
         self.0.dedup();
         let mut told = Vec::new();
@@ -83,9 +99,10 @@ impl Mistakes {
             for mistake in of_file.iter().take(TOLD_MAX) {
                 let line = mistake.site.as_ref().and_then(|site| {
                     let nth = (site.line as usize).checked_sub(1)?;
-                    quotable(lines.get(nth)?, site.column)
+                    quotable(lines.get(nth)?, site.column, mask)
                 });
-                told.push(Mistake { line: line.or(mistake.line.clone()), ..mistake.clone() });
+                let (what, hint) = (mask(&mistake.what), mistake.hint.as_deref().map(mask));
+                told.push(Mistake { site: mistake.site.clone(), what, hint, line: line.or(mistake.line.clone()) });
             }
             if let Some(last) = told.last_mut().filter(|_| of_file.len() > TOLD_MAX) {
                 let hint = last.hint.take().map(|hint| format!("{hint}; "));
@@ -119,9 +136,10 @@ impl fmt::Display for Mistake {
         if let (Some(line), Some(site)) = (&self.line, &self.site) {
             let number = site.line.to_string();
             let pad = " ".repeat(number.len());
-            let indent: String =
-                line.chars().take(site.column.saturating_sub(1) as usize).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            write!(f, "\n {pad} |\n {number} | {line}\n {pad} | {indent}^")?;
+            let Quote { text, caret } = line;
+            let blanks = text.chars().chain(std::iter::repeat(' ')).take(*caret);
+            let indent: String = blanks.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            write!(f, "\n {pad} |\n {number} | {text}\n {pad} | {indent}^")?;
         }
         match &self.hint {
             Some(hint) => write!(f, "\n  hint: {}", unbroken(hint)),
@@ -134,19 +152,42 @@ fn path_of(mistake: &Mistake) -> Option<&str> {
     mistake.site.as_ref().map(|site| &*site.path)
 }
 
-/// Returns what is shown of a line: no longer than a reader wants, and nothing that could command a terminal.
-fn quotable(line: &[u8], column: u32) -> Option<Arc<str>> {
-    if column as usize > QUOTED_MAX {
-        return None;
-    }
-    let line = String::from_utf8_lossy(&line[..line.len().min(QUOTED_MAX * 4)]);
+/// Returns what is shown of a line: no longer than a reader wants, nothing that could command a terminal, and nothing masked.
+fn quotable(line: &[u8], column: u32, mask: &dyn Fn(&str) -> String) -> Option<Quote> {
+    let line = String::from_utf8_lossy(line);
     let line = line.strip_prefix('\u{FEFF}').unwrap_or(&line).trim_end();
-    let inert = |c: char| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c };
     if line.is_empty() {
         return None;
     }
-    Some(line.chars().take(QUOTED_MAX).map(inert).collect::<String>().into())
+    let before = line.char_indices().nth(column.saturating_sub(1) as usize).map_or(line, |(at, _)| &line[..at]);
+    let beyond = (column.saturating_sub(1) as usize).saturating_sub(line.chars().count());
+    let (before, masked) = (mask(before), mask(line));
+    // Where the place is in the midst of what is masked, it is where that begins.
+    let caret = before.chars().zip(masked.chars()).take_while(|(one, other)| one == other).count();
+    let inert = |c: char| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c };
+    let shown: Vec<char> = masked.chars().map(inert).collect();
+    let (text, caret) = around(&shown, caret);
+    Some(Quote { text: text.into(), caret: caret + beyond.min(BEFORE) })
 }
+
+/// Cuts a long line, so that the character at `caret` is in it; says where it is then.
+fn around(line: &[char], caret: usize) -> (String, usize) {
+    if line.len() <= QUOTED_MAX {
+        return (line.iter().collect(), caret);
+    }
+    let from = if caret < QUOTED_MAX - 1 { 0 } else { (caret - BEFORE).min(line.len() - QUOTED_MAX) };
+    let mut cut: Vec<char> = line[from..].iter().take(QUOTED_MAX).copied().collect();
+    if from > 0 {
+        cut[0] = CUT;
+    }
+    if from + QUOTED_MAX < line.len() {
+        cut[QUOTED_MAX - 1] = CUT;
+    }
+    (cut.into_iter().collect(), caret - from)
+}
+
+/// Stands where a line was cut.
+const CUT: char = '…';
 
 /// Returns "did you mean …" when one of `known` is close to `word`.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
@@ -200,11 +241,44 @@ mod tests {
         assert_eq!(last.as_deref(), Some("this file has more mistakes than are told"));
     }
 
+    fn quoted(line: &str, column: u32) -> (String, usize) {
+        let quote = quotable(line.as_bytes(), column, &str::to_string).expect("there is something to quote");
+        (quote.text.to_string(), quote.caret)
+    }
+
     #[test]
-    fn a_quoted_line_can_neither_command_a_terminal_nor_fill_it() {
-        assert_eq!(quotable(b"a: \x1b[31mred", 4).as_deref(), Some("a: \u{FFFD}[31mred"));
-        assert_eq!(quotable(&[b'x'; 5000], 7).map(|line| line.len()), Some(QUOTED_MAX));
-        assert_eq!(quotable(&[b'x'; 5000], 4000), None);
+    fn a_quoted_line_can_not_command_a_terminal() {
+        assert_eq!(quoted("a: \x1b[31mred", 4), ("a: \u{FFFD}[31mred".into(), 3));
+        assert_eq!(quotable(b" \t", 1, &str::to_string), None);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_place() {
+        for (marked, cut_before, cut_after) in [(7, false, true), (157, false, true), (158, false, true), (160, true, true)] {
+            let line: String = (0..5000).map(|at| if at == marked { 'X' } else { 'x' }).collect();
+            let (text, caret) = quoted(&line, marked as u32 + 1);
+            assert_eq!(text.chars().count(), QUOTED_MAX);
+            assert_eq!(text.chars().nth(caret), Some('X'), "{marked}");
+            assert_eq!((text.starts_with('…'), text.ends_with('…')), (cut_before, cut_after), "{marked}");
+        }
+        let (text, caret) = quoted(&format!("{}X", "x".repeat(4999)), 5000);
+        assert_eq!((text.chars().nth(caret), text.starts_with('…'), caret), (Some('X'), true, QUOTED_MAX - 1));
+        assert_eq!(quoted(&"x".repeat(5000), 9000).1, QUOTED_MAX + BEFORE, "beyond the end it is behind the last");
+        assert_eq!(quoted("abc", 4), ("abc".into(), 3));
+    }
+
+    #[test]
+    fn what_is_masked_is_neither_told_nor_quoted_and_the_place_stays() {
+        let mask = |text: &str| text.replace("hunter2", "‹pw›");
+        let mut mistakes = Mistakes::default();
+        for (column, what) in [(1, "hunter2 is wrong"), (7, "in the midst"), (15, "behind")] {
+            mistakes.push(Mistake::at(&Site::new("a.yaml", 1, column), what).hint("not hunter2"));
+        }
+        mistakes.quote_masked(|_| Some(b"{pw: hunter2, x: 1}\n"), &mask);
+        let quotes: Vec<_> = mistakes.iter().filter_map(|mistake| mistake.line.clone()).collect();
+        assert!(quotes.iter().all(|quote| &*quote.text == "{pw: ‹pw›, x: 1}"), "{quotes:?}");
+        assert_eq!(quotes.iter().map(|quote| quote.caret).collect::<Vec<_>>(), [0, 5, 11]);
+        assert!(mistakes.iter().all(|mistake| !mistake.to_string().contains("hunter2")));
     }
 
     #[test]

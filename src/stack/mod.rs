@@ -51,7 +51,7 @@ pub use graph::Graph;
 pub use graph_text::Level;
 pub use journal_place::{GitPlace, JournalPlace};
 pub use mark::{Hole, Part, has_marks, holes, is_mark_character, mark_hole, mark_secret, show_marks, split_marks};
-pub use mistake::{Mistake, Mistakes, did_you_mean};
+pub use mistake::{Mistake, Mistakes, Quote, did_you_mean};
 pub use name::{RegionId, StackName, TargetId};
 pub use node::{Fields, Kind, Node};
 pub use reason::{Reason, Side, Uses};

@@ -74,6 +74,11 @@ impl TargetId {
     }
 }
 
+/// Says whether `part` can be part of a name.
+pub(super) fn is_name(part: &str) -> bool {
+    fault(part).is_none()
+}
+
 /// Says why `part` can't be part of a name, or nothing.
 fn fault(part: &str) -> Option<String> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';

@@ -305,6 +305,14 @@ impl<'a> Fields<'a> {
         self.tell_missing(&meant);
     }
 
+    /// Returns `key`, or the unknown key by which it is probably meant. Every other key must have been asked for.
+    pub(super) fn meant_by(&self, key: &str) -> Arc<str> {
+        let hint = super::did_you_mean(key, [key]);
+        let is_meant = |name: &&Arc<str>| super::did_you_mean(name, self.known.iter().copied()) == hint;
+        let slip = self.unknown().map(|(name, _)| name).find(is_meant).filter(|_| self.key_site(key).is_none());
+        slip.cloned().unwrap_or_else(|| key.into())
+    }
+
     fn unknown(&self) -> impl Iterator<Item = (&'a Arc<str>, &'a Site)> {
         self.entries.iter().filter(|(name, ..)| !self.known.contains(&&**name)).map(|(name, site, _)| (name, site))
     }

@@ -118,8 +118,10 @@ impl Term {
             let near = did_you_mean(text, known.iter().copied()).unwrap_or_else(|| listing(&known));
             mistakes.push(Mistake::at(site, what).hint(format!("{near} regions are listed in isobar.yaml")));
         };
-        for wanted in self.environment.iter().flatten().filter(|_| !unread.region_ids) {
-            let known: BTreeSet<_> = regions.iter().map(|region| region.id.environment()).collect();
+        let unread_environments = unread.environments();
+        for wanted in self.environment.iter().flatten().filter(|(text, _)| !unread.may_have(text)) {
+            let known = regions.iter().map(|region| region.id.environment());
+            let known: BTreeSet<_> = known.chain(unread_environments.iter().map(String::as_str)).collect();
             if !known.contains(&*wanted.0) {
                 unknown(format!("unknown environment {:?}", wanted.0), wanted, known);
             }

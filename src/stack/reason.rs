@@ -11,6 +11,8 @@ pub struct Uses {
     pub files: BTreeSet<Arc<str>>,
     /// Dotted names read in templates: `vars.owner`, `region.vars.cidr`, `inputs.id`; `vars` alone means all of them.
     pub names: BTreeSet<Arc<str>>,
+    /// Those that are read in every rendering, and where: an error where a target has no such value.
+    pub certain: BTreeMap<Arc<str>, BTreeSet<Site>>,
 }
 
 /// One side of a comparison.

@@ -66,6 +66,18 @@ impl<F: Borrow<Fleet>> Resolver<F> {
         mistakes.or(Resolved { inputs, vars, region: shared.region.clone(), section, outputs })
     }
 
+    /// Returns the sensitive inputs of `target` that can be filled in; what is wrong with others plays no part.
+    pub fn sensitive(&self, target: &Target) -> Vec<(Arc<str>, Value)> {
+        let none = Shared { region: Value::Null, vars: Merged::new() };
+        let shared = self.shared(&target.region.id).unwrap_or(&none);
+        let mut vars = shared.vars.clone();
+        lay_stack(&mut vars, &target.stack);
+        let (region, vars, known) = (&shared.region, &vars, &Known::default());
+        let scope = Scope { resolver: self, target, known, region, vars, inputs: BTreeMap::new() };
+        let inputs = target.stack.inputs.iter().filter(|(name, ..)| target.stack.sensitive.contains(name));
+        inputs.map(|input| scope.input(input, &mut Mistakes::default())).map(|(name, input)| (name, input.value)).collect()
+    }
+
     /// Returns what the stacks of region `id` share, or nothing when the fleet has no such region.
     pub(super) fn shared(&self, id: &RegionId) -> Option<&Shared> {
         let fleet = self.fleet.borrow();

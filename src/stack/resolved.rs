@@ -58,6 +58,32 @@ impl Resolved {
         }
     }
 
+    /// Returns the step at which the dotted `name` leads nowhere, and what there is instead. `None` where it leads to a value, or may once
+    /// outputs and secrets are known.
+    pub fn lacks<'a>(&'a self, name: &'a str) -> Option<(&'a str, Vec<&'a str>)> {
+        let mut steps = name.split('.');
+        let root = match steps.next()? {
+            "vars" => Some(&self.vars),
+            "inputs" => Some(&self.inputs),
+            "region" => None,
+            _ => return None,
+        };
+        let mut here = match root {
+            Some(map) => {
+                let step = steps.next()?;
+                let Some(traced) = map.get(step) else { return Some((step, map.keys().map(|key| &**key).collect())) };
+                &traced.value
+            }
+            None => &self.region,
+        };
+        for step in steps {
+            let Value::Object(map) = here else { return None }; // a mark may be anything yet
+            let Some(value) = map.get(step) else { return Some((step, map.keys().map(String::as_str).collect())) };
+            here = value;
+        }
+        None
+    }
+
     fn each_mark(&self, see: &mut dyn FnMut(Part<'_>)) {
         self.inputs.values().for_each(|input| marks_in(&input.value, see));
         marks_in(&self.section.to_value(), see);
@@ -83,6 +109,26 @@ pub(super) fn below<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_name_that_leads_nowhere_is_told_by_its_step() {
+        let site = super::super::Site::new("isobar.yaml", 1, 1);
+        let traced = |value| Traced { value, site: site.clone(), layer: None, over: Vec::new(), sensitive: false };
+        let resolved = Resolved {
+            inputs: BTreeMap::from([("id".into(), traced(json!(super::super::mark_hole("base.outputs.id"))))]),
+            vars: BTreeMap::from([("net".into(), traced(json!({ "cidr": "10.0.0.0/8", "zones": ["a"] })))]),
+            region: json!({ "id": "prod/a", "vars": {} }),
+            section: Node::from_value(&json!({}), &site),
+            outputs: BTreeMap::new(),
+        };
+        assert_eq!(resolved.lacks("vars.nte"), Some(("nte", vec!["net"])));
+        assert_eq!(resolved.lacks("vars.net.cdir"), Some(("cdir", vec!["cidr", "zones"])));
+        assert_eq!(resolved.lacks("region.vars.cidr"), Some(("cidr", vec![])));
+        assert_eq!(resolved.lacks("inputs.name"), Some(("name", vec!["id"])));
+        for there in ["vars", "vars.net", "vars.net.cidr", "vars.net.zones.7", "inputs.id.x", "region.id", "stack.nme"] {
+            assert_eq!(resolved.lacks(there), None, "{there}");
+        }
+    }
 
     #[test]
     fn names_are_found_with_dots_in_their_keys() {

@@ -51,7 +51,7 @@ impl Sample {
     /// Says what an engine traced of `stack`.
     pub(super) fn uses(mut self, stack: &str, files: &[&str], names: &[&str]) -> Self {
         let all = |texts: &[&str]| texts.iter().map(|text| (*text).into()).collect();
-        self.uses.insert(stack.parse().expect("a name"), Uses { files: all(files), names: all(names) });
+        self.uses.insert(stack.parse().expect("a name"), Uses { files: all(files), names: all(names), ..Uses::default() });
         self
     }
 

@@ -1,5 +1,6 @@
 //! What mistakes left unread. A name that nothing has may stand there: nothing is said of it before that mistake is mended.
 
+use super::name::is_name;
 use super::{Kind, Node, Region};
 use std::sync::Arc;
 
@@ -25,6 +26,20 @@ pub struct Unread {
 }
 
 impl Unread {
+    /// Says whether some region whose id could not be read may be in `environment`. Where none of its names is one, it may be any.
+    pub fn may_have(&self, environment: &str) -> bool {
+        let known = self.environments();
+        self.region_ids
+            && (known.is_empty() || known.len() < self.regions.len() || known.iter().any(|known| known == environment))
+    }
+
+    /// Returns the environments that regions are probably in whose ids could not be read: what was written in capitals is meant in
+    /// small letters.
+    pub fn environments(&self) -> Vec<String> {
+        let written = self.regions.iter().filter_map(|region| region.id.as_str().split_once('/'));
+        written.map(|(environment, _)| environment.to_lowercase()).filter(|environment| is_name(environment)).collect()
+    }
+
     /// Of a fleet file that says nothing.
     pub(super) fn all() -> Self {
         Self {

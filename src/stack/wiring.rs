@@ -33,9 +33,10 @@ fn dependency(node: &Node, mistakes: &mut Mistakes) -> Option<Dependency> {
             fields.need("stack", "stack: dns");
             fields.text("stack");
             fields.text("region");
+            let (stack, region) = (fields.meant_by("stack"), fields.meant_by("region"));
             fields.finish();
-            let text_of = |key| node.get(key).and_then(|node| Some((node.as_str()?, node)));
-            (text_of("stack"), text_of("region"))
+            let text_of = |key: &str| node.get(key).and_then(|node| Some((node.as_str()?, node)));
+            (text_of(&stack), text_of(&region))
         }
         Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::List(_) | Kind::Secret(_) => {
             let what = format!("a dependency must be a stack's name or a map, and this is {}", node.kind_name());

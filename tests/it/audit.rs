@@ -128,7 +128,7 @@ fn a_key_begins_late_and_is_followed_by_another() {
     fleet.version(2, 3);
     fleet.isobar("apply").ends(0);
     assert_eq!(fleet.versions(), "prod/a 3");
-    fleet.isobar("doctor").says("entries about 1 targets").says("are sealed");
+    fleet.isobar("doctor").says("entries about 1 target;").says("are sealed");
 }
 
 #[test]
@@ -181,6 +181,8 @@ fn an_auditor_reads_who_approved_what_by_which_policy() {
     assert!(rows[2]["why"].as_str().is_some_and(|why| !why.is_empty()));
     assert!(rows[0]["approved_because"].as_str().is_some_and(|why| why.contains("bob")), "{}", rows[0]);
 
+    assert_eq!(fleet.isobar("audit export --json").ends(0).stdout, exported, "--json is what every verb has");
+    fleet.isobar("audit export --json --format csv").ends(64);
     let csv = fleet.isobar("audit export --format csv").ends(0).stdout;
     assert!(csv.starts_with("ended,started,target,outcome,why,intent,changes,"), "{csv}");
     assert!(csv.contains(",app@prod/a,applied,,converge,create app.yaml - -> "), "{csv}");

@@ -342,6 +342,7 @@ const OF_ALL_FILES: &[Told] = &[
         )],
         &[
             "isobar.yaml:2:12: bad region id",
+            "isobar.yaml:3:27: unknown environment \"stagin\" in \"after\"",
             "isobar.yaml:3:44: unknown rollout profile \"standrad\"",
             "isobar.yaml:3:65: unknown rollout profile \"instnt\"",
             "isobar.yaml:5:45: unknown key \"cuont\"",
@@ -420,6 +421,106 @@ const OF_ALL_FILES: &[Told] = &[
             "app/stack.yaml:2:1: unknown key \"lables\"",
             "other/stack.yaml:2:15: region.vars has no \"y\" in prod/b",
             "third/stack.yaml:2:49: third@prod/a and third@prod/b are the same thing",
+        ],
+    ),
+    // A destination that leaves the repository, and one that two targets have, beside what else is wrong in their files.
+    (
+        &[
+            (
+                "app/stack.yaml",
+                "where: all\nlables: {}\ninputs: { x: \"${{ vars.zz }}\" }\ndocuments: { source: ./templates, destination: \"file:../live/${{ region.id }}\" }\n",
+            ),
+            ("other/stack.yaml", "where: all\nwach: x\ndocuments: { source: ./templates, destination: file:./live/other }\n"),
+            (
+                "third/stack.yaml",
+                "where: all\nwath: x\ndocuments: { source: ./templates, destination: \"file:./live/${{ region.id }}/${{ region.vars.up }}\" }\n",
+            ),
+            ("third/templates/a", "a\n"),
+            (
+                "isobar.yaml",
+                "version: 1\nregions: { prod/a: { vars: { up: x } }, prod/b: { vars: { up: ../../.. } } }\ntaems: {}\n",
+            ),
+        ],
+        &[
+            "app/stack.yaml:2:1: unknown key \"lables\"",
+            "app/stack.yaml:3:15: undefined vars.zz",
+            "app/stack.yaml:4:49: destination \"file:../live/${{ region.id }}\" leads out",
+            "isobar.yaml:3:1: unknown key \"taems\"",
+            "other/stack.yaml:2:1: unknown key \"wach\"",
+            "other/stack.yaml:3:48: other@prod/a and other@prod/b are the same thing",
+            "third/stack.yaml:2:1: unknown key \"wath\"",
+            "third/stack.yaml:3:49: destination \"file:./live/prod/b/../../..\" is the repository itself",
+        ],
+    ),
+    // What decides where something goes may be what is misspelt: then nothing is said of where it goes.
+    (
+        &[
+            ("isobar.yaml", "version: 1\nregions: { prod/a: {}, prod/b: { vras: { dir: b } } }\nvars: { dir: a }\n"),
+            ("app/stack.yaml", "where: all\ndocuments: { source: ./templates, destination: \"file:./live/${{ vars.dir }}\" }\n"),
+            (
+                "other/stack.yaml",
+                "nmae: x\nwhere: all\ndocuments: { source: ./templates, destination: \"file:./live/${{ stack.name }}\" }\n",
+            ),
+        ],
+        &["isobar.yaml:2:34: unknown key \"vras\"", "other/stack.yaml:1:1: unknown key \"nmae\""],
+    ),
+    // What every rendering reads and some region lacks is known without rendering; what is asked for first, or in a loop, is not told.
+    (
+        &[
+            (
+                "isobar.yaml",
+                "version: 1\nregions: { prod/a: { vars: { zone: a } }, prod/b: {} }\nvars: { owner: ann, net: { cidr: x } }\n",
+            ),
+            (
+                "app/templates/app.yaml.j2",
+                "{{ vars.onwer }}\n  b: {{ region.vars.zone|upper }}{% include '_p' %}\n{% if vars.size is defined %}{{ vars.size }}{% endif %}{{ vars.x|default(1) }}\n{% for one in [] %}{{ vars.y }}{% endfor %}{% include '_q' ignore missing %}\n",
+            ),
+            ("app/templates/_p", "{{ vars.net.cdir }}\n"),
+            ("app/templates/_q", "{{ vars.q }}\n"),
+            ("app/templates/_r", "{{ vars.r }}\n"),
+            ("other/templates/other.txt", "{% set vars = {'x': 1} %}{{ vars.x }}\n"),
+        ],
+        &[
+            "app/templates/_p:1:4: undefined vars.net.cdir",
+            "app/templates/app.yaml.j2:1:4: undefined vars.onwer",
+            "app/templates/app.yaml.j2:2:9: undefined region.vars.zone in app@prod/b",
+        ],
+    ),
+    // Beside other mistakes too, unless one of those may be why it is missing.
+    (
+        &[
+            ("app/stack.yaml", "where: all\nlables: {}\nDOCUMENTS"),
+            ("app/templates/app.yaml.j2", "{{ vars.nope }}\n"),
+            (
+                "other/stack.yaml",
+                "where: all\nvras: { nope: 1 }\ninpust: { nope: 1 }\ndocuments: { source: ./templates, destination: \"file:./live/${{ region.id }}/other\" }\n",
+            ),
+            ("other/templates/other.txt", "{{ vars.nope }}{{ inputs.nope }}\n"),
+        ],
+        &[
+            "app/stack.yaml:2:1: unknown key \"lables\"",
+            "app/templates/app.yaml.j2:1:4: undefined vars.nope",
+            "other/stack.yaml:2:1: unknown key \"vras\"",
+            "other/stack.yaml:3:1: unknown key \"inpust\"",
+        ],
+    ),
+    // A file that is no YAML stands alone with that, and hides nothing of the others.
+    (
+        &[
+            ("app/stack.yaml", "where: [\nlables: {}\n"),
+            ("isobar.yaml", "version: 1\nregions: { prod/a: {}, prod/b: {} }\nrollout: { prd: instant }\n"),
+            (
+                "other/stack.yaml",
+                "where: all\nwach: x\ndepends_on: app\ndocuments: { source: ./templates, destination: file:./live/other }\n",
+            ),
+            ("other/templates/other.txt", "{{ region.nme }}\n"),
+        ],
+        &[
+            "app/stack.yaml:1:8: not readable as YAML",
+            "isobar.yaml:3:12: unknown environment \"prd\"",
+            "other/stack.yaml:2:1: unknown key \"wach\"",
+            "other/stack.yaml:4:48: other@prod/a and other@prod/b are the same thing",
+            "other/templates/other.txt:1:4: unknown name region.nme",
         ],
     ),
     // A cloud and labels that can't be read, and what names them.

@@ -350,3 +350,19 @@ fn what_was_published_and_every_path_to_a_person_is_free_of_escape_codes() {
         fleet.isobar(line).keeps_quiet_about("\u{1b}");
     }
 }
+
+#[test]
+fn doctor_marks_what_is_only_a_note_as_one_and_counts_in_words() {
+    let fleet = app("prod/a", "");
+    let ran = fleet.isobar("doctor").ends(0).says("✓ 1 stack in 1 region make 1 target\n").says("· no policy is declared\n");
+    assert!(
+        ran.stdout.contains("\n· ISOBAR_KEY is not set\n") && ran.stdout.contains("has 0 entries about 0 targets;"),
+        "{}",
+        ran.stdout
+    );
+    let json = fleet.isobar("doctor --json").ends(0).json();
+    let marks =
+        json["findings"].as_array().into_iter().flatten().map(|finding| (finding["mark"].as_str(), finding["good"].as_bool()));
+    let marks: std::collections::BTreeSet<_> = marks.collect();
+    assert_eq!(marks, [(Some("good"), Some(true)), (Some("note"), Some(true))].into());
+}

@@ -146,3 +146,14 @@ fn a_fleet_that_does_not_exist_says_how_to_begin() {
     nothing.isobar("preview").ends(65).says("isobar init");
     Sandbox::empty().isobar("preview").ends(1).says("nothing is committed yet");
 }
+
+#[test]
+fn what_policy_denies_altogether_is_not_told_to_be_applied_next() {
+    let fleet = app("prod/a prod/b", "policy: [{ rule: deny, message: not now, when: { region: prod/a } }]");
+    fleet.isobar("preview").ends(0).says("1 denied").says("\n  isobar apply\n");
+    let ran = fleet
+        .isobar("preview @prod/a")
+        .ends(0)
+        .says("\nNext\n  isobar preview  (again, once the change, or the policy that denies it, is another)\n");
+    assert!(!ran.stdout.contains("\n  isobar apply"), "{}", ran.stdout);
+}

@@ -167,3 +167,33 @@ fn our_own_key_is_not_said_even_by_who_types_it() {
     let ran = fleet.isobar("pause --reason a-key-of-thirty-two-characters!!").ends(0);
     ran.says("secret ISOBAR_KEY").keeps_quiet_about("a-key-of-thirty-two");
 }
+
+#[test]
+fn a_sensitive_value_that_stands_elsewhere_too_is_told_in_no_mistake() {
+    let fleet = fleet().env("ISOBAR_KEY", "a key of thirty-two characters!!");
+    fleet.edit("isobar.yaml", "version: 1", &format!("version: 1\nvars: {{ dir: {PEPPER}, zone: {PEPPER} }}"));
+    let stack = |destination: &str| {
+        format!(
+            "where: all\ninputs: {{ pepper: {PEPPER}, token: !secret LOGIN_TOKEN }}\nsensitive: pepper\ndocuments: {{ source: ./templates, destination: \"{destination}\" }}\n"
+        )
+    };
+    fleet.file("hot/stack.yaml", &stack("file:live/${{ vars.dir }}")).file("hot/templates/a", "a\n");
+    let unseen = |ran: &crate::support::Ran, what: &str| {
+        let all = told(&fleet, ran);
+        assert!(!all.contains(PEPPER) && !all.contains(CANARY), "{what}: {all}");
+    };
+    let ran = fleet.isobar("check").ends(65).says("are the same thing: file:live/‹secret inputs.pepper›");
+    unseen(&ran, "two of one place");
+    unseen(&fleet.isobar("check --json").ends(65), "in JSON");
+
+    fleet.file("hot/stack.yaml", &stack("file:live/${{ region.id }}/${{ vars.dir }}").replace("sensitive:", "zz: 1\nsensitive:"));
+    fleet.edit("hot/stack.yaml", "token:", "tok en:").edit("hot/stack.yaml", "where: all", "where: { environment: prd }");
+    let ran = fleet.isobar("check").ends(65).says("inputs: { pepper: ‹secret inputs.pepper›, tok en:");
+    unseen(&ran, "in the line that is quoted");
+
+    fleet.file("hot/stack.yaml", &stack("file:live/${{ region.id }}/${{ vars.dir }}")).commit("Hot");
+    fleet.isobar("apply").ends(0);
+    fleet.file("hot/stack.yaml", &stack("file:live/${{ region.id }}/new-${{ vars.dir }}")).commit("Elsewhere");
+    let ran = fleet.isobar("preview").ends(65).says("‹secret inputs.pepper› is another place");
+    unseen(&ran, "another place");
+}

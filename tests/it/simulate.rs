@@ -43,8 +43,8 @@ fn failures_beyond_the_tolerance_stop_it_and_the_blast_is_told() {
                     4 of 5 targets begun, in 4 of 5 regions, 63 % of the weight\nprod 2: rest: 2 of 3 targets failed, 1 may\n";
     assert!(two.stdout.starts_with(headline), "{}", two.stdout);
 
-    let elsewhere = fleet.isobar("simulate --fail prod/c@wave1").ends(0);
-    assert!(elsewhere.stdout.contains("would be done after 22 min\n"), "it is in wave 3: {}", elsewhere.stdout);
+    let unreached = fleet.isobar("simulate --fail staging/a --fail prod/c@wave3").ends(0);
+    assert!(unreached.stdout.starts_with("The rollout would stop"), "wave 3 is there, and not reached: {}", unreached.stdout);
 }
 
 #[test]
@@ -136,6 +136,21 @@ fn what_is_asked_of_nobody_is_a_usage_error_with_a_way_out() {
     for wrong in ["--fail prod/a@wave0", "--slow prod/a", "--apply 5", "--kill-at soon", "--fail 0%"] {
         fleet.isobar(&format!("simulate {wrong}")).ends(64);
     }
+}
+
+#[test]
+fn a_wave_that_never_comes_is_a_usage_error_that_names_those_there_are() {
+    let fleet = Sandbox::fleet("waves");
+    let all = "there is @wave1 (staging), @wave2 (prod 1: canary), @wave3 (prod 2: rest)";
+    for (wrong, what, hint) in [
+        ("prod/c@wave1", "prod/c is in no wave 1", "there is @wave3 (prod 2: rest)"),
+        ("app@prod/c@wave9", "app@prod/c is in no wave 9", "there is @wave3 (prod 2: rest)"),
+        ("prod/*@wave1", "prod/* is in no wave 1", "there is @wave2 (prod 1: canary), @wave3 (prod 2: rest)"),
+        ("5%@wave4", "5% is in no wave 4", all),
+    ] {
+        fleet.isobar(&format!("simulate --fail {wrong}")).ends(64).says(what).says(hint);
+    }
+    fleet.isobar("simulate --fail 5%@wave1").ends(0);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What only the values of single targets tell: each is resolved once, with nothing known of other stacks.
 
-use super::{Scene, definitions, quoted};
+use super::hidden::Hidden;
+use super::lacking::Lacking;
+use super::{Scene, definitions};
+use crate::change::Redactor;
 use crate::command::apart::{self, Owner, Place};
 use crate::exit::Failure;
 use crate::stack::{
@@ -8,6 +11,7 @@ use crate::stack::{
 };
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 impl Scene {
     /// Asks of new definitions what history is not asked. Resolves every target once: mistakes of single regions, and two targets
@@ -19,21 +23,25 @@ impl Scene {
     /// The same, of the targets of `selector` only.
     pub(crate) fn check_selected(&self, world: &World, selector: &Selector) -> Result<(), Failure> {
         let mut mistakes = self.strict.clone();
-        mistakes.extend(self.mistakes_of_targets(world, |target| selector.matches(target)));
+        mistakes.extend(self.mistakes_of_targets(world, |target| selector.matches(target).then_some(Trust::Whole)));
         self.refuse(world, mistakes)
     }
 
-    /// Resolves every target that is `chosen`.
-    pub(super) fn mistakes_of_targets(&self, world: &World, chosen: impl Fn(&Target) -> bool) -> Mistakes {
+    /// Resolves every target, and tells as much of it as is `trusted`.
+    pub(super) fn mistakes_of_targets(&self, world: &World, trusted: impl Fn(&Target) -> Option<Trust>) -> Mistakes {
         let mut mistakes = Mistakes::default();
         let mut owners: BTreeMap<String, &Target> = BTreeMap::new();
         let mut mistaken: BTreeSet<&StackName> = BTreeSet::new();
-        for target in self.fleet.targets().iter().filter(|target| chosen(target)) {
+        let mut lacking = Lacking::default();
+        for (target, trust) in self.fleet.targets().iter().filter_map(|target| Some((target, trusted(target)?))) {
             let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
             let Some(sources) = self.sources.get(target.stack.definition()) else { continue };
             match self.resolver.resolve(target, &Known::default()) {
-                Err(found) => mistakes.extend(found),
+                Err(found) => mistakes.extend(found.into_iter().filter(|_| trust == Trust::Whole)),
                 Ok(resolved) => {
+                    let may_change = |to: &To| may_change(&self.fleet, &target.stack, to);
+                    let uses = self.uses.get(target.stack.definition());
+                    uses.iter().for_each(|uses| lacking.look(target, &resolved, uses, &may_change));
                     let mut own = Mistakes::default();
                     engine.check_target(&target.stack, sources, &resolved, &mut own);
                     if !own.is_empty() {
@@ -52,8 +60,32 @@ impl Scene {
                 }
             }
         }
+        mistakes.extend(lacking.into_mistakes());
         apart::check(self.places(world, &owners), &mut mistakes);
         mistakes
+    }
+
+    /// What nobody may see in what is told of this fleet: the values of its sensitive inputs, wherever else they stand.
+    pub(super) fn masks(&self, world: &World) -> Redactor {
+        let mut hidden = Hidden::default();
+        for stack in &self.fleet.stacks {
+            hidden.take_written(stack); // a mistake may leave it without a target
+        }
+        self.fleet.targets().iter().for_each(|target| self.hide(target, &mut hidden));
+        hidden.redactor(world)
+    }
+
+    /// The same of one target.
+    pub(crate) fn masks_of(&self, world: &World, target: &Target) -> Redactor {
+        let mut hidden = Hidden::default();
+        self.hide(target, &mut hidden);
+        hidden.redactor(world)
+    }
+
+    fn hide(&self, target: &Target, hidden: &mut Hidden) {
+        if !target.stack.sensitive.is_empty() {
+            self.resolver.sensitive(target).iter().for_each(|(name, value)| hidden.take(&format!("inputs.{name}").into(), value));
+        }
     }
 
     /// What must lie apart: destinations, whose owners are given, what stacks read, and the journal.
@@ -86,30 +118,61 @@ impl Scene {
             return Ok(());
         }
         let definitions = definitions(world, &self.snapshot)?;
-        Err(quoted(mistakes, &definitions, &self.sources))
+        Err(self.quoted(world, mistakes, &definitions))
     }
 }
 
-/// Returns the stacks of whose targets can be said what is wrong with them, in spite of `mistakes`: nothing is wrong with their own
-/// definitions, nor with those whose outputs they use, and no value may be missing only because of a mistake.
-pub(super) fn sound<'f>(fleet: &'f Fleet, mistakes: &Mistakes) -> BTreeSet<&'f StackName> {
-    let unread = &fleet.unread;
-    if unread.region_ids || unread.clouds || unread.labels || unread.vars {
-        return BTreeSet::new();
-    }
+/// How much can be said of a target in spite of mistakes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// All that is wrong with it.
+    Whole,
+    /// What is wrong with values that could be filled in; one that could not may be missing only because of a mistake.
+    Filled,
+}
+
+/// Returns the stacks of whose targets can be said what is wrong with them, in spite of `mistakes`. All, where nothing is wrong with
+/// their own definitions, nor with those whose outputs they use. Nothing, where a value may be another once a mistake is mended.
+pub(super) fn trusted<'f>(fleet: &'f Fleet, mistakes: &Mistakes) -> BTreeMap<&'f StackName, Trust> {
     let mistaken: BTreeSet<&str> = mistakes.iter().filter_map(|mistake| Some(&*mistake.site.as_ref()?.path)).collect();
     let is_right = |stack: &Stack| !mistaken.contains(&*stack.site.path);
-    let uses = |stack: &Stack| {
-        let outputs = stack.outputs.values().map(|from| match from {
-            OutputFrom::Value(node) | OutputFrom::Engine(node) => node,
-        });
-        let nodes = stack.inputs.iter().map(|(.., node)| node).chain([&stack.section]).chain(outputs);
-        nodes.flat_map(references_in).collect::<Vec<_>>()
-    };
     let is_there = |reference: &Reference| match &reference.to {
         To::Output { stack, .. } => stack.parse().ok().and_then(|name| fleet.stack(&name)).is_some_and(|stack| is_right(stack)),
         To::Region(_) | To::StackName | To::InstanceName | To::Vars(_) | To::Input(_) => true,
     };
-    let stacks = fleet.stacks.iter().filter(|stack| is_right(stack) && uses(stack).iter().all(is_there));
-    stacks.map(|stack| &stack.name).collect()
+    let trust = |stack: &'f Arc<Stack>| {
+        let uses = references(stack);
+        if uses.iter().any(|reference| may_change(fleet, stack, &reference.to)) {
+            return None;
+        }
+        let is_whole = is_right(stack) && uses.iter().all(is_there);
+        Some((&stack.name, if is_whole { Trust::Whole } else { Trust::Filled }))
+    };
+    fleet.stacks.iter().filter_map(trust).collect()
+}
+
+/// Says whether a mistake left unread what a reference leads to.
+fn may_change(fleet: &Fleet, stack: &Stack, to: &To) -> bool {
+    let (of_fleet, own) = (&fleet.unread, &stack.unread);
+    match to {
+        To::Vars(_) => of_fleet.vars || own.vars,
+        To::Region(path) => match path.first().map(|key| &**key) {
+            Some("cloud") => of_fleet.clouds,
+            Some("labels") => of_fleet.labels,
+            Some("vars") => of_fleet.region_vars,
+            Some(_) | None => false,
+        },
+        // One that could not be read, or that two stacks have, is that of no stack.
+        To::StackName => own.name || stack.name.as_str().parse::<StackName>().is_err(),
+        To::InstanceName => own.name || own.instances,
+        To::Input(_) => own.inputs,
+        To::Output { .. } => false, // a hole, whatever it leads to
+    }
+}
+
+fn references(stack: &Stack) -> Vec<Reference> {
+    let outputs = stack.outputs.values().map(|from| match from {
+        OutputFrom::Value(node) | OutputFrom::Engine(node) => node,
+    });
+    stack.inputs.iter().map(|(.., node)| node).chain([&stack.section]).chain(outputs).flat_map(references_in).collect()
 }

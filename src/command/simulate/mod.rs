@@ -9,11 +9,12 @@ use super::scene::{Scene, Scenes};
 use super::{tell, view};
 use crate::exit::{Exit, Failure};
 use crate::report;
+use crate::rollout::{Rollout, Wave};
 use crate::simulate::{Rehearsal, is_chosen};
 use crate::stack::{RegionId, Selector, Target, TargetId};
 use crate::world::World;
 use ask::Who;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     super::must_match(&request.selector, &scene.fleet)?;
     let targets: Vec<Target> = scene.fleet.targets().iter().filter(|target| request.selector.matches(target)).cloned().collect();
     let rehearsal = rehearsal(request, &scene, targets)?;
+    let rollout = rehearsal.plan().map_err(|error| Failure::World(error.0, None))?;
+    check_waves(request, &rollout, &rehearsal.targets)?;
 
     let targets = rehearsal.targets.clone();
     // A runtime of its own in a thread of its own: the play has its own time, and blocks while it is played.
@@ -129,25 +132,53 @@ fn apply_secs(request: &Request, targets: &[Target]) -> Result<BTreeMap<TargetId
     Ok(secs)
 }
 
+/// Refuses a wave in which none of those is that are told to fail in it. One that is there and not reached is no slip: the forecast says
+/// where it ends.
+fn check_waves(request: &Request, rollout: &Rollout, targets: &[Target]) -> Result<(), Failure> {
+    for fail in &request.fail {
+        let Some(number) = fail.wave else { continue };
+        let chosen: BTreeSet<&TargetId> = chosen(fail, request.seed, targets)?.iter().map(|target| &target.id).collect();
+        let has = |wave: &Wave| wave.targets.iter().any(|planned| chosen.contains(&planned.target));
+        let is_there = match fail.who {
+            Who::Share(_) => number <= rollout.waves.len(), // which targets it falls on is chance
+            Who::Region(_) | Who::Target(_) => rollout.waves.get(number - 1).is_some_and(has),
+        };
+        if !is_there {
+            let numbered = || (1..).zip(&rollout.waves);
+            let named = |(number, wave): (usize, &Wave)| format!("@wave{number} ({})", wave.name);
+            let own: Vec<String> = numbered().filter(|(_, wave)| has(wave)).map(named).collect();
+            let own = if own.is_empty() { numbered().map(named).collect() } else { own };
+            return Err(Failure::usage(format!("{} is in no wave {number}", fail.who), format!("there is {}", own.join(", "))));
+        }
+    }
+    Ok(())
+}
+
+/// Whom `fail` means.
+fn chosen<'t>(fail: &Fail, seed: u64, targets: &'t [Target]) -> Result<Vec<&'t Target>, Failure> {
+    let selector = match &fail.who {
+        Who::Share(_) => None,
+        Who::Region(region) => Some(Selector::parse(&[], std::slice::from_ref(region), &[])),
+        Who::Target(target) => Some(Selector::parse(std::slice::from_ref(target), &[], &[])),
+    };
+    let selector = selector.transpose().map_err(|why| Failure::usage(why, "isobar list shows every target"))?;
+    let is_chosen = |target: &&Target| match (&selector, &fail.who) {
+        (Some(selector), _) => selector.matches(target),
+        (None, Who::Share(share)) => is_chosen(seed, &target.id, share * 100),
+        (None, Who::Region(_) | Who::Target(_)) => false,
+    };
+    let matched: Vec<&Target> = targets.iter().filter(is_chosen).collect();
+    if matched.is_empty() && selector.is_some() {
+        return Err(Failure::usage(format!("{} matches no selected target", fail.who), "isobar list shows them all"));
+    }
+    Ok(matched)
+}
+
 /// The targets that fail, each with the waves in which they do; any wave where none is named.
 fn fails(request: &Request, targets: &[Target]) -> Result<BTreeMap<TargetId, Vec<Option<usize>>>, Failure> {
     let mut fails: BTreeMap<TargetId, Vec<Option<usize>>> = BTreeMap::new();
     for fail in &request.fail {
-        let selector = match &fail.who {
-            Who::Share(_) => None,
-            Who::Region(region) => Some(Selector::parse(&[], std::slice::from_ref(region), &[])),
-            Who::Target(target) => Some(Selector::parse(std::slice::from_ref(target), &[], &[])),
-        };
-        let selector = selector.transpose().map_err(|why| Failure::usage(why, "isobar list shows every target"))?;
-        let chosen = |target: &&Target| match (&selector, &fail.who) {
-            (Some(selector), _) => selector.matches(target),
-            (None, Who::Share(share)) => is_chosen(request.seed, &target.id, share * 100),
-            (None, Who::Region(_) | Who::Target(_)) => false,
-        };
-        let matched: Vec<&Target> = targets.iter().filter(chosen).collect();
-        if matched.is_empty() && selector.is_some() {
-            return Err(Failure::usage(format!("{} matches no selected target", fail.who), "isobar list shows them all"));
-        }
+        let matched = chosen(fail, request.seed, targets)?;
         matched.into_iter().for_each(|target| fails.entry(target.id.clone()).or_default().push(fail.wave));
     }
     Ok(fails)

@@ -43,7 +43,28 @@ pub(super) fn uses(stack: &Stack, sources: &Sources) -> Uses {
     let included = templates.values().flat_map(|trace| includes(&dir, trace)).filter_map(|(path, _)| path);
     let files = layout::below(sources, &dir).map(|source| source.path.clone());
     let names = templates.values().flat_map(|trace| trace.names.keys());
-    Uses { files: files.chain(included.map(Arc::from)).collect(), names: names.map(|name| Arc::from(name.as_str())).collect() }
+    Uses {
+        files: files.chain(included.map(Arc::from)).collect(),
+        names: names.map(|name| Arc::from(name.as_str())).collect(),
+        certain: certain(sources, &dir, &templates),
+    }
+}
+
+/// Returns what the documents read whatever their values are, and what they include for certain; in each template where it is first.
+fn certain(sources: &Sources, dir: &str, templates: &Templates<'_>) -> BTreeMap<Arc<str>, BTreeSet<Site>> {
+    let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
+    let documents = layout::below(sources, dir).filter(|source| !layout::is_partial(&source.path[dir.len() + 1..]));
+    let mut next: Vec<String> = documents.map(|source| source.path.to_string()).collect();
+    let (mut found, mut seen) = (BTreeMap::<_, BTreeSet<_>>::new(), BTreeSet::new());
+    while let Some(path) = next.pop() {
+        let Some(trace) = templates.get(path.as_str()).filter(|_| seen.insert(path.clone())) else { continue };
+        next.extend(trace.certain.includes.iter().filter_map(|name| template::included(dir, name)));
+        let is_given = |name: &str| ROOTS.contains(&name) && !assigned.contains(name);
+        for (name, at) in trace.certain.names.iter().filter(|(name, _)| is_given(name.split('.').next().unwrap_or_default())) {
+            found.entry(name.as_str().into()).or_default().insert(Site::new(path.as_str(), at.0, at.1));
+        }
+    }
+    found
 }
 
 /// Returns what to read for `stack` before anything is known of its templates. The directory itself is asked for as a file
@@ -57,8 +78,11 @@ pub(super) fn reads(stack: &Stack) -> Vec<Arc<str>> {
 
 /// Returns the included files that `sources` does not hold yet, sorted.
 pub(super) fn reads_more(stack: &Stack, sources: &Sources) -> Vec<Arc<str>> {
-    let used = uses(stack, sources).files;
-    used.into_iter().filter(|path| !sources.contains_key(path)).collect()
+    let Some(dir) = Section::source(&stack.section, &stack.dir, &mut Mistakes::default()) else { return Vec::new() };
+    let templates = templates(sources, &dir, &mut Mistakes::default());
+    let included = templates.values().flat_map(|trace| includes(&dir, trace)).filter_map(|(path, _)| path);
+    let more: BTreeSet<Arc<str>> = included.map(Arc::from).filter(|path| !sources.contains_key(path)).collect();
+    more.into_iter().collect()
 }
 
 /// What was traced in each template, by repository path: those below `dir` and all that they include.

@@ -38,12 +38,23 @@ impl Destination {
     }
 }
 
-/// Reports a destination that has none of our schemes, where the rest is not filled in yet.
-pub(super) fn check_scheme(text: &str, node: &Node, mistakes: &mut Mistakes) {
+/// Reports a destination that is wrong whatever its expressions are: by its scheme, or by what stands before the first of them.
+pub(super) fn check_beginning(text: &str, node: &Node, mistakes: &mut Mistakes) {
     let known = std::iter::once("file:").chain(Address::EXAMPLES.iter().map(|(scheme, _)| *scheme));
     if !known.into_iter().any(|scheme| text.starts_with(scheme)) {
         mistakes.push(no_scheme().at(text, node));
+        return;
     }
+    let plain = text.split("${{").next().unwrap_or_default();
+    let Some((beginning, _)) = plain.rsplit_once('/') else { return };
+    let wrong = match (beginning.strip_prefix("file:"), Address::parse(beginning)) {
+        (Some(_), _) if plain.starts_with("file:/") => folder("/", None).err(),
+        (Some(dir), _) if path::normalise("", dir).is_some_and(|dir| dir.is_empty()) => None,
+        (Some(dir), _) => folder(dir, None).err(),
+        (None, Some(Ok(address))) => objects(address).err(),
+        (None, Some(Err(_)) | None) => None, // the name of a bucket may go on
+    };
+    mistakes.extend(wrong.map(|wrong| wrong.at(text, node)));
 }
 
 /// Returns the destination of a section whose expressions are filled in; `None` when it is not known or not right.

@@ -45,7 +45,7 @@ impl<'s> Layout<'s> {
     }
 
     fn add(&mut self, source: &'s Source, below: &str, mistakes: &mut Mistakes) {
-        if !refuse_kind(source, mistakes) || below.split('/').any(|part| part.starts_with('_')) {
+        if !refuse_kind(source, mistakes) || is_partial(below) {
             return;
         }
         let document = below.strip_suffix(".j2").unwrap_or(below);
@@ -69,6 +69,11 @@ impl<'s> Layout<'s> {
             }
         }
     }
+}
+
+/// Says whether the source at `path` in its directory is read by others only.
+pub(super) fn is_partial(path: &str) -> bool {
+    path.split('/').any(|part| part.starts_with('_'))
 }
 
 /// Returns the sources below directory `dir`, sorted by path.

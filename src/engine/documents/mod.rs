@@ -1,5 +1,6 @@
 //! The embedded engine: renders a stack's templates for one region and publishes them to its destination.
 
+mod certain;
 mod check;
 mod circle;
 mod compare;

@@ -30,7 +30,7 @@ impl Section {
     pub(super) fn source(node: &Node, dir: &str, mistakes: &mut Mistakes) -> Option<Arc<str>> {
         let written = Written::read(node, dir, mistakes);
         match written.destination.map(|node| (node, node.as_str())) {
-            Some((node, Some(text))) if text.contains("${{") => destination::check_scheme(text, node, mistakes),
+            Some((node, Some(text))) if text.contains("${{") => destination::check_beginning(text, node, mistakes),
             Some((node, _)) => drop(Destination::read(node, written.source.as_deref(), mistakes)),
             None => {}
         };
@@ -206,6 +206,38 @@ mod tests {
         let mut mistakes = Mistakes::default();
         let source = Section::source(&node("./templates", "file:live/${{ region.id }}"), "network", &mut mistakes);
         assert_eq!((source, mistakes.len()), (Some("network/templates".into()), 0));
+    }
+
+    #[test]
+    fn a_destination_that_is_wrong_whatever_its_expressions_are_is_told_before_they_are_filled_in() {
+        let told = |destination: &str| {
+            let mut mistakes = Mistakes::default();
+            Section::source(&node("./templates", destination), "network", &mut mistakes);
+            mistakes.iter().map(|mistake| mistake.what.clone()).collect::<Vec<_>>()
+        };
+        for (destination, why) in [
+            ("file:../../live/${{ region.id }}", "leads out of the repository"),
+            ("file:live/../../${{ region.id }}", "leads out of the repository"),
+            ("file:/live/${{ region.id }}", "is absolute"),
+            ("file:/${{ region.id }}", "is absolute"),
+            ("file:.git/${{ region.id }}", "belongs to git"),
+            ("s3://bucket/../${{ region.id }}", "leads out of the bucket"),
+            ("live/${{ region.id }}", "has no scheme we know"),
+        ] {
+            let told = told(destination);
+            assert!(told.len() == 1 && told[0].contains(why), "{destination}: {told:?}");
+        }
+        for fine in [
+            "file:${{ region.id }}/live",
+            "file:./${{ region.id }}",
+            "file:live/${{ region.name }}/../x",
+            "file:live/a${{ region.name }}",
+            "az://account/${{ region.name }}/live",
+            "s3://Docs-${{ region.name }}/live",
+            "s3://docs/${{ region.name }}",
+        ] {
+            assert!(told(fine).is_empty(), "{fine}: {:?}", told(fine));
+        }
     }
 
     #[test]

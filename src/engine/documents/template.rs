@@ -1,5 +1,6 @@
 //! What a template says before it is rendered: its syntax, what it includes and which names it reads. No value is known here.
 
+use super::certain::Certain;
 use super::path;
 use super::vocabulary::Word;
 use crate::stack::unbroken;
@@ -117,6 +118,7 @@ pub(super) struct Trace {
     pub(super) assigned: BTreeSet<String>,
     /// Filters, tests and methods, with where each is used first.
     pub(super) words: BTreeMap<(Word, String), At>,
+    pub(super) certain: Certain,
 }
 
 /// One `include`, `import` or `extends`.
@@ -131,7 +133,7 @@ pub(super) struct Include {
 
 impl Trace {
     pub(super) fn of(template: &Stmt<'_>) -> Self {
-        let mut trace = Self::default();
+        let mut trace = Self { certain: Certain::of(template), ..Self::default() };
         trace.statement(template);
         trace
     }
@@ -239,7 +241,7 @@ impl Trace {
 
     fn expression(&mut self, expr: &Expr<'_>) {
         if let Some(name) = dotted(expr) {
-            return self.read(name, at(expr.span()));
+            return self.read(name, begin(expr));
         }
         match expr {
             Expr::Var(_) | Expr::Const(_) => {}
@@ -314,7 +316,7 @@ pub(super) fn argument<'e, 'a>(arg: &'e CallArg<'a>) -> &'e Expr<'a> {
 
 /// Returns `a.b.c` for a variable and the constant keys below it; a key with a dot in it ends the name one step earlier, so
 /// that a name never says more than the template does.
-fn dotted(expr: &Expr<'_>) -> Option<String> {
+pub(super) fn dotted(expr: &Expr<'_>) -> Option<String> {
     match expr {
         Expr::Var(var) => Some(var.id.to_string()),
         Expr::GetAttr(it) => Some(format!("{}.{}", dotted(&it.expr)?, it.name)),
@@ -325,6 +327,15 @@ fn dotted(expr: &Expr<'_>) -> Option<String> {
             Some(if key.contains('.') { base } else { format!("{base}.{key}") })
         }
         _ => None, // anything else is computed, and its parts are read one by one
+    }
+}
+
+/// Returns where a dotted name begins; the span of one with many steps is that of the last.
+pub(super) fn begin(expr: &Expr<'_>) -> At {
+    match expr {
+        Expr::GetAttr(it) => begin(&it.expr),
+        Expr::GetItem(it) => begin(&it.expr),
+        other => at(other.span()),
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) enum Word {
     Method,
 }
 
-const FILTERS: [&str; 48] = [
+pub(super) const FILTERS: [&str; 48] = [
     "abs",
     "attr",
     "batch",
