@@ -137,12 +137,13 @@ impl Converge<'_> {
         Ok(rollout)
     }
 
-    /// Refuses a first run whose gates could only say no before it leaves a trace: from then on the commit before it would speak for
-    /// ever.
-    pub(super) fn refuse_gates_of_first(&self, head: &Arc<Scene>) -> Result<(), Failure> {
+    /// Refuses a first run for which nobody speaks, or whose gates could only say no, before it leaves a trace: from then on it would
+    /// be so for ever.
+    pub(super) fn refuse_first(&self, head: &Arc<Scene>) -> Result<(), Failure> {
         if self.history().first_commit().is_some() {
             return Ok(());
         }
+        self.court.beginning(&self.history())?;
         let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
         gate::refuse_missing(self.world, self.settings(head, &work)?.gates())
     }

@@ -164,7 +164,7 @@ async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: 
 impl Converge<'_> {
     async fn run(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
         let paused = paused(&self.history());
-        self.refuse_gates_of_first(head)?;
+        self.refuse_first(head)?;
         self.announce().await?;
         self.go_on(head).await?;
         match (self.order.aim.clone(), &paused) {
