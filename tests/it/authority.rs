@@ -249,3 +249,21 @@ fn a_limit_counts_what_earlier_waves_brought_and_what_was_not_selected() {
     fleet.isobar("tick").ends(3).says(denied);
     assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
 }
+
+#[test]
+fn a_label_that_leaves_in_one_merge_guards_the_next_until_an_apply_comes_between() {
+    let more = "  prod/b: { labels: { tier: one } }\nteams: { sre: [sue] }\n\
+        policy: [{ rule: approvals, when: { labels: { tier: one } }, require: [{ team: sre }] }]";
+    for between in [false, true] {
+        let fleet = app("prod/a", more);
+        fleet.isobar("preview").ends(0);
+        fleet.isobar("apply --review sue=approve").ends(0);
+        fleet.edit("isobar.yaml", "  prod/b: { labels: { tier: one } }\n", "  prod/b: {}\n").commit("No label");
+        if between {
+            fleet.isobar("apply").ends(0);
+        }
+        fleet.version(1, 2);
+        let ran = fleet.isobar("apply");
+        let _told = if between { ran.ends(0) } else { ran.ends(3).says("missing 1 of sre (sue)") };
+    }
+}
