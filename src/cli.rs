@@ -123,7 +123,11 @@ async fn act(cli: Cli, environment: Environment, terminal: Terminal, stop: Stop)
         Verb::Fleet(verb) => verb,
         Verb::Alone(verb) => return alone(verb, &here, &environment, &terminal).await,
     };
-    let world = command::open(&here, cli.reviews, environment, terminal, stop).await?;
+    let given_up = match &*verb {
+        FleetVerb::Recover(args) => args.give_up.clone(),
+        _ => None,
+    };
+    let world = command::open_giving_up(given_up.as_deref(), &here, cli.reviews, environment, terminal, stop).await?;
     let exit = of_fleet(&world, *verb).await?;
     Ok(world.stop.asked().map_or(exit, Exit::Interrupted))
 }
@@ -178,8 +182,12 @@ async fn of_fleet(world: &World, verb: FleetVerb) -> Result<Exit, Failure> {
         FleetVerb::Why(args) => command::why::run(world, &args.target, args.base.as_deref(), args.json).await,
         FleetVerb::Recover(args) => {
             let (selector, form) = args.tell.read()?;
-            let release = args.release.zip(args.reason);
-            command::recover::run(world, &command::recover::Request { selector, form, release }).await
+            let word = match (args.release, args.give_up, args.reason) {
+                (Some(run), _, Some(reason)) => Some(command::recover::Word::Release { run, reason }),
+                (None, Some(place), Some(reason)) => Some(command::recover::Word::GiveUp { place, reason }),
+                (_, _, _) => None,
+            };
+            command::recover::run(world, &command::recover::Request { selector, form, word }).await
         }
         FleetVerb::Pause(args) => command::control::pause(world, &args.reason, args.json).await,
         FleetVerb::Resume(args) => command::control::resume(world, args.json).await,

@@ -11,11 +11,19 @@ use std::time::Duration;
 /// Characters of a gate's own words that we repeat.
 const WORDS_MAX: usize = 300;
 
+/// Where a program runs, and with what.
+pub struct Stand<'a> {
+    pub root: &'a Path,
+    pub environment: &'a BTreeMap<OsString, OsString>,
+    /// Where the program lies, when that is not where the gate says.
+    pub program: Option<&'a Path>,
+}
+
 /// Returns `Ok` when the gate holds, else why not.
-pub async fn ask(gate: &Gate, root: &Path, environment: &BTreeMap<OsString, OsString>) -> Result<(), String> {
+pub async fn ask(gate: &Gate, stand: Stand<'_>) -> Result<(), String> {
     match gate {
         Gate::Http { url, timeout_secs } => get(url, Duration::from_secs(*timeout_secs)).await,
-        Gate::Command { argv, timeout_secs } => call(argv, Duration::from_secs(*timeout_secs), root, environment).await,
+        Gate::Command { argv, timeout_secs, .. } => call(argv, Duration::from_secs(*timeout_secs), stand).await,
     }
 }
 
@@ -40,20 +48,18 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), root_cause)
 }
 
-async fn call(
-    argv: &[Arc<str>],
-    deadline: Duration,
-    root: &Path,
-    environment: &BTreeMap<OsString, OsString>,
-) -> Result<(), String> {
-    let argv: Vec<OsString> = argv.iter().map(|part| OsString::from(&**part)).collect();
-    let said = argv.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ");
-    let command = Command { argv: &argv, env: environment, dir: root, deadline, mask: &|text| text.to_string() };
+async fn call(argv: &[Arc<str>], deadline: Duration, stand: Stand<'_>) -> Result<(), String> {
+    let said = argv.join(" ");
+    let mut argv: Vec<OsString> = argv.iter().map(|part| OsString::from(&**part)).collect();
+    if let (Some(elsewhere), Some(program)) = (stand.program, argv.first_mut()) {
+        *program = elsewhere.into();
+    }
+    let command = Command { argv: &argv, env: stand.environment, dir: stand.root, deadline, mask: &|text| text.to_string() };
     match run(command, std::future::pending()).await {
         Ok(exit) if exit.is_success() => Ok(()),
         Ok(exit) if exit.timed_out => Err(format!("{said} did not end within {} s", deadline.as_secs())),
         Ok(exit) => Err(format!("{said} {}: {}", ended(&exit), last_words(&exit.stderr, &exit.stdout))),
-        Err(error) => Err(format!("{error}: {}", error.source)),
+        Err(error) => Err(format!("starting {said}: {}", error.source)),
     }
 }
 

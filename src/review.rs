@@ -1,6 +1,7 @@
 //! Who said what: commits, pull requests and approvals, as plain facts that a host gathered.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -40,6 +41,29 @@ pub struct Approval {
     pub digests: Vec<Arc<str>>,
     /// Milliseconds since 1970.
     pub at_ms: u64,
+}
+
+impl User {
+    /// Returns what people are told apart by: hosts do not tell case apart.
+    pub fn login(&self) -> String {
+        self.0.trim().to_lowercase()
+    }
+}
+
+/// Returns the latest decision of each person about each digest, as far as one still is; `given` stand in the order in which they
+/// were given, and no clock says otherwise.
+pub fn latest(given: Vec<Approval>) -> Vec<Approval> {
+    let mut decided = BTreeSet::new();
+    let mut kept: Vec<Approval> = Vec::new();
+    for mut approval in given.into_iter().rev() {
+        let by = approval.by.login();
+        approval.digests.retain(|digest| decided.insert((by.clone(), digest.clone())));
+        if !approval.digests.is_empty() {
+            kept.push(approval);
+        }
+    }
+    kept.reverse();
+    kept
 }
 
 impl CommitSha {

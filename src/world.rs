@@ -132,8 +132,13 @@ pub fn reviews_path(environment: &Environment, root: &Path) -> PathBuf {
     if let Some(path) = environment.get("ISOBAR_REVIEWS") {
         return path.into();
     }
+    repository_dir(environment, root).join("reviews.jsonl")
+}
+
+/// Returns where this user keeps what is about one repository.
+pub fn repository_dir(environment: &Environment, root: &Path) -> PathBuf {
     let repository = crate::change::Digest::of("repository", &[&root.to_string_lossy()]);
-    state_dir(environment).join(repository.short()).join("reviews.jsonl")
+    state_dir(environment).join(repository.short())
 }
 
 /// Returns where this user keeps what must outlive a run, outside of every repository.

@@ -278,10 +278,13 @@ pub(super) struct RecoverArgs {
     #[command(flatten)]
     pub(super) tell: Tell,
     /// First take from this run what it holds: only when you know that it has ended, which cannot be proven from here
-    #[arg(long, value_name = "RUN", requires = "reason")]
+    #[arg(long, value_name = "RUN", requires = "reason", group = "word")]
     pub(super) release: Option<String>,
-    /// How you know that it has ended; the journal keeps it
-    #[arg(long, value_name = "TEXT", requires = "release", value_parser = reason)]
+    /// First give up this place of the journal, as `journal:` once named it: only when it is gone for good, with what it held
+    #[arg(long, value_name = "PLACE", requires = "reason", group = "word")]
+    pub(super) give_up: Option<String>,
+    /// How you know that it has ended, or is gone; the journal keeps it
+    #[arg(long, value_name = "TEXT", requires = "word", value_parser = reason)]
     pub(super) reason: Option<String>,
 }
 

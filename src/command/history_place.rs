@@ -3,20 +3,33 @@
 
 use super::scene::FLEET;
 use crate::bucket::{Access, Address, Buckets};
+use crate::change::Digest;
 use crate::exit::Failure;
 use crate::stack::{GitPlace, JournalPlace, Mistake, Mistakes, Node};
 use crate::store::{FileStore, GitSite, GitStore, Location, ObjectSite, ObjectStore, Store};
 use crate::workspace::{Snapshot, Workspace};
-use crate::world::{Environment, state_dir};
+use crate::world::{Environment, repository_dir, state_dir};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where the journal is unless the fleet says otherwise, from the root.
 pub(super) const DIRECTORY: &str = ".isobar/journal";
 
-/// Opens the journal.
-pub(super) async fn open(workspace: &Workspace, environment: &Environment) -> Result<Arc<dyn Store>, Failure> {
+/// A place that cannot be looked at, and why.
+struct Gone {
+    place: JournalPlace,
+    what: String,
+    hint: Option<String>,
+}
+
+/// Opens the journal. A place that cannot be looked at stops every command, because history may lie there: unless somebody gave it up
+/// before, or this run gives it up.
+pub(super) async fn open(
+    workspace: &Workspace,
+    environment: &Environment,
+    given_up: Option<&str>,
+) -> Result<Arc<dyn Store>, Failure> {
     let named = named(workspace)?;
     let mut places = BTreeSet::from([named.clone(), JournalPlace::Directory(DIRECTORY.into())]);
     if let JournalPlace::Git(_) = named {
@@ -27,7 +40,7 @@ pub(super) async fn open(workspace: &Workspace, environment: &Environment) -> Re
     }
     let directories = filled_directories(workspace, &places);
     let is_only = |place: &JournalPlace| *place == named || matches!(place, JournalPlace::Directory(_));
-    if directories.is_empty() && places.iter().all(is_only) {
+    if given_up.is_none() && directories.is_empty() && places.iter().all(is_only) {
         return deep_enough(workspace, &named, store(workspace, environment, &named).await?).await; // nobody else need be asked
     }
 
@@ -35,33 +48,119 @@ pub(super) async fn open(workspace: &Workspace, environment: &Environment) -> Re
     for dir in directories {
         filled.push((dir.display().to_string(), Arc::new(FileStore::open(dir.clone())?.sealed_by(environment.key().as_ref()))));
     }
+    let mut gone = Vec::new();
     for place in &places {
-        match place {
-            JournalPlace::Directory(_) => {}
-            JournalPlace::Git(place) => {
-                let journal = git(workspace, environment, place).await?;
-                if !journal.is_empty().await? {
-                    filled.push((journal.place(), Arc::new(journal)));
-                }
-            }
-            JournalPlace::Objects(url) => {
-                let journal = objects(environment, url)?;
-                if !journal.is_empty().await? {
-                    filled.push((journal.place(), Arc::new(journal)));
-                }
-            }
+        match look(workspace, environment, place).await {
+            Ok(Some(journal)) => filled.push((journal.place(), journal)),
+            Ok(None) => {}
+            Err(Failure::World(what, hint)) if *place != named => gone.push(Gone { place: place.clone(), what, hint }),
+            Err(failure) => return Err(failure),
         }
     }
     filled.sort_by(|one, other| one.0.cmp(&other.0));
     filled.dedup_by(|one, other| one.0 == other.0); // the same place, named in two ways
-    match filled.as_slice() {
-        [] => deep_enough(workspace, &named, store(workspace, environment, &named).await?).await,
-        [(_, store)] => Ok(store.clone()),
+    let journal = match filled.as_slice() {
+        [] => store(workspace, environment, &named).await?,
+        [(_, store)] => store.clone(),
         [(one, _), (other, _), ..] => {
             let what = format!("history lies in two places: {one} and {other}");
-            Err(Failure::usage(what, "keep the one that is true and move the other out of the repository"))
+            return Err(Failure::usage(what, "keep the one that is true and move the other out of the repository"));
         }
+    };
+    if let Some(text) = given_up {
+        let place = parse(text)?;
+        may_be_given_up(&place, &named, &places, &gone)?;
+        gone.retain(|gone| gone.place != place);
     }
+    for gone in gone {
+        pass_over(workspace, environment, &*journal, gone).await?;
+    }
+    if filled.is_empty() { deep_enough(workspace, &named, journal).await } else { Ok(journal) }
+}
+
+/// Opens a place that is no directory; `None` when it holds nothing.
+async fn look(workspace: &Workspace, environment: &Environment, place: &JournalPlace) -> Result<Option<Arc<dyn Store>>, Failure> {
+    Ok(match place {
+        JournalPlace::Directory(_) => None,
+        JournalPlace::Git(place) => {
+            let journal = git(workspace, environment, place).await?;
+            if journal.is_empty().await? { None } else { Some(Arc::new(journal)) }
+        }
+        JournalPlace::Objects(url) => {
+            let journal = objects(environment, url)?;
+            if journal.is_empty().await? { None } else { Some(Arc::new(journal)) }
+        }
+    })
+}
+
+/// Goes on without a place, where the journal says that it was given up and that word is proven: whoever could write another
+/// journal, and name it in a change, could write the word as well. It is proven by the key, or by somebody who gave the word here.
+async fn pass_over(workspace: &Workspace, environment: &Environment, journal: &dyn Store, gone: Gone) -> Result<(), Failure> {
+    let Gone { place, what, hint } = gone;
+    let command = format!("isobar recover --give-up {place} --reason \"…\"");
+    let history = journal.history().await?;
+    let Some(given) = history.given_up().get(place.to_string().as_str()) else {
+        let mend = hint.map_or_else(String::new, |hint| format!("{hint}; "));
+        let what = format!("history may lie at {place}, which a commit names, and it cannot be looked at: {what}");
+        return Err(Failure::World(what, Some(format!("{mend}when it is gone for good: {command}"))));
+    };
+    let is_witnessed = witnessed(environment, workspace.root()).lines().any(|line| *line == *given.entry.as_str());
+    if is_witnessed || (environment.key().is_some() && journal.may_append().await.is_ok()) {
+        return Ok(());
+    }
+    let what =
+        format!("{} says that {place} was given up by {}, and nothing proves that here: {what}", journal.place(), given.by);
+    Err(Failure::World(what, Some(format!("set the ISOBAR_KEY that seals the journal, or say so on this machine: {command}"))))
+}
+
+/// Only what history may lie in, and nobody can look at, is given up.
+fn may_be_given_up(
+    place: &JournalPlace,
+    named: &JournalPlace,
+    places: &BTreeSet<JournalPlace>,
+    gone: &[Gone],
+) -> Result<(), Failure> {
+    let far = || places.iter().filter(|place| !matches!(place, JournalPlace::Directory(_))).map(ToString::to_string);
+    if place == named {
+        let hint = "name another place in `journal:` first, and commit that";
+        return Err(Failure::usage(format!("{place} is where the journal is"), hint));
+    }
+    if !places.contains(place) {
+        let named: Vec<String> = far().collect();
+        let hint =
+            if named.is_empty() { "nothing needs to be given up".into() } else { format!("named are {}", named.join(", ")) };
+        return Err(Failure::usage(format!("no commit names {place} as a place of the journal"), hint));
+    }
+    if gone.iter().any(|gone| gone.place == *place) {
+        return Ok(());
+    }
+    let hint = "only a place that is gone is given up; what it holds, if anything, counts";
+    Err(Failure::usage(format!("{place} can be looked at"), hint))
+}
+
+/// Returns a place as `journal:` would say it.
+pub(super) fn spelled(text: &str) -> Result<String, Failure> {
+    Ok(parse(text)?.to_string())
+}
+
+fn parse(text: &str) -> Result<JournalPlace, Failure> {
+    JournalPlace::parse(text).map_err(|(what, hint)| Failure::usage(what, hint))
+}
+
+/// Notes on this machine, outside of the repository, that somebody here gave the word which that entry holds.
+pub(super) fn witness(environment: &Environment, root: &Path, entry: &Digest) -> Result<(), Failure> {
+    let (path, mut words) = (witness_path(environment, root), witnessed(environment, root));
+    words.push_str(&format!("{}\n", entry.as_str()));
+    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, words));
+    written.map_err(|error| Failure::World(format!("writing {}: {error}", path.display()), None))
+}
+
+fn witnessed(environment: &Environment, root: &Path) -> String {
+    std::fs::read_to_string(witness_path(environment, root)).unwrap_or_default()
+}
+
+fn witness_path(environment: &Environment, root: &Path) -> PathBuf {
+    repository_dir(environment, root).join("given-up")
 }
 
 /// A clone that lacks older commits cannot tell whether the line once named another place: there no history is begun.

@@ -85,8 +85,20 @@ pub async fn open(
     terminal: Terminal,
     stop: Stop,
 ) -> Result<World, Failure> {
+    open_giving_up(None, here, reviews, environment, terminal, stop).await
+}
+
+/// The same, for a run that gives up a place of the journal which cannot be looked at.
+pub async fn open_giving_up(
+    place: Option<&str>,
+    here: &Path,
+    reviews: Option<PathBuf>,
+    environment: Environment,
+    terminal: Terminal,
+    stop: Stop,
+) -> Result<World, Failure> {
     let workspace = Workspace::open(here)?;
-    let store = history_place::open(&workspace, &environment).await?;
+    let store = history_place::open(&workspace, &environment, place).await?;
     let reviews = reviews.unwrap_or_else(|| reviews_path(&environment, workspace.root()));
     Ok(World::build(workspace, store, reviews, environment, terminal, stop))
 }

@@ -1,7 +1,9 @@
 //! `isobar recover`: explains every unknown outcome, looks again, and closes it or goes on with it. Safe to repeat.
 
 use super::account;
+use super::control::operator;
 use super::converge::{Aim, Order, converge};
+use super::history_place;
 use super::say::{count, say_time};
 use super::scene::Scenes;
 use super::tell::{self, Form};
@@ -18,13 +20,24 @@ use std::collections::BTreeSet;
 pub struct Request {
     pub selector: Selector,
     pub form: Form,
-    /// First take from this run what it holds, and why one may.
-    pub release: Option<(String, String)>,
+    /// What somebody who knows says first.
+    pub word: Option<Word>,
+}
+
+/// What cannot be proven from here, and is done on somebody's word.
+#[derive(Clone, Debug)]
+pub enum Word {
+    /// That run has ended: take from it what it holds.
+    Release { run: String, reason: String },
+    /// That place of the journal is gone for good.
+    GiveUp { place: String, reason: String },
 }
 
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
-    if let Some((of, reason)) = &request.release {
-        release(world, of, reason).await?;
+    match &request.word {
+        Some(Word::Release { run, reason }) => release(world, run, reason).await?,
+        Some(Word::GiveUp { place, reason }) => give_up(world, place, reason).await?,
+        None => {}
     }
     let scenes = Scenes::new(world);
     let head = world.workspace.head()?;
@@ -67,6 +80,25 @@ async fn release(world: &World, of: &str, reason: &str) -> Result<(), Failure> {
     let event = Event::Freed { of: of.into(), by, reason: reason.into() };
     let freed = world.store.free(of, event, &world.run, world.clock.now_ms()).await?;
     world.terminal.note(&format!("{} taken from run {of}, and journalled", count(freed.len(), "target was", "targets were")));
+    Ok(())
+}
+
+/// Notes in the journal that a place is gone, which this run could not open, and on this machine that somebody here said so.
+async fn give_up(world: &World, place: &str, reason: &str) -> Result<(), Failure> {
+    let place = history_place::spelled(place)?;
+    let mut history = world.store.history().await?;
+    if !history.given_up().contains_key(&*place) {
+        let by = operator(world);
+        let commit = world.workspace.head()?.0;
+        let begun = Event::RunStarted { verb: Verb::Recover, commit, by: by.clone(), pull_request: None };
+        let event = Event::GivenUp { place: place.as_str().into(), by, reason: reason.into() };
+        let entries = world.store.append(vec![begun, event], &world.run, world.clock.now_ms(), None).await?;
+        entries.iter().for_each(|entry| history.record(entry));
+    }
+    if let Some(given) = history.given_up().get(&*place) {
+        history_place::witness(&world.environment, world.workspace.root(), &given.entry)?;
+    }
+    world.terminal.note(&format!("{place} is given up, and that is journalled at {}", world.store.place()));
     Ok(())
 }
 

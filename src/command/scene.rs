@@ -9,7 +9,7 @@ use crate::engine::{Engine, Job, Sources};
 use crate::exit::Failure;
 use crate::policy::{Policy, absent};
 use crate::review::CommitSha;
-use crate::rollout::Settings;
+use crate::rollout::{Settings, programs};
 use crate::stack::{
     Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Site, Source, Stack, StackName, Target, TargetId, Uses,
 };
@@ -72,6 +72,7 @@ impl Scene {
         }
         let policy = fleet.policy.as_ref().map(|section| Policy::read(section, &fleet, &mut mistakes));
         let settings = Settings::read(&fleet, &mut mistakes);
+        strict.extend(missing_programs(world, &snapshot, &fleet));
         let mut warnings = Mistakes::default();
         warnings.extend(unread(&snapshot));
         fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
@@ -240,6 +241,16 @@ fn misnamed<'a>(snapshot: &'a Snapshot, stack: &'a Stack, reads: &'a [Arc<str>])
 fn misnamed_stacks(snapshot: &Snapshot) -> impl Iterator<Item = Mistake> {
     let stacks = snapshot.listing.misnamed().iter().filter(|path| path.ends_with("/stack.yaml"));
     stacks.map(|path| not_utf8(path, "which defines a stack"))
+}
+
+/// Programs of the repository that gates name, and that cannot be run.
+fn missing_programs<'a>(world: &'a World, snapshot: &'a Snapshot, fleet: &'a Fleet) -> impl Iterator<Item = Mistake> + 'a {
+    let programs = fleet.rollout.as_ref().map(programs).unwrap_or_default();
+    programs.into_iter().filter_map(|(path, site)| {
+        let error = world.workspace.program(snapshot, &path).err()?;
+        let mistake = Mistake::at(site, error.what);
+        Some(error.hint.into_iter().fold(mistake, |mistake, hint| mistake.hint(hint)))
+    })
 }
 
 /// Files that are named nearly as a definition is, and not read.

@@ -7,7 +7,7 @@ use super::tell;
 use crate::exit::{Exit, Failure};
 use crate::journal::{History, Record, State};
 use crate::policy::{Answer, Verdict};
-use crate::report::{self, RolloutLine, Status, StatusRow, WaveLine};
+use crate::report::{self, GivenUpLine, RolloutLine, Status, StatusRow, WaveLine};
 use crate::review::CommitSha;
 use crate::rollout::{Ending, Now, Outcome, Progress, Todo};
 use crate::stack::{Selector, TargetId};
@@ -49,6 +49,16 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
             .holds(now_ms)
             .into_iter()
             .map(|hold| (hold.region.as_str().into(), hold.until_ms, hold.reason.clone()))
+            .collect(),
+        given_up: history
+            .given_up()
+            .iter()
+            .map(|(place, given)| GivenUpLine {
+                place: place.clone(),
+                by: given.by.0.clone(),
+                at_ms: given.at_ms,
+                reason: given.reason.clone(),
+            })
             .collect(),
         leases: holders.into_iter().map(|(holder, targets)| (holder.run, holder.since_ms, targets.len())).collect(),
     };

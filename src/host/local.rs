@@ -4,8 +4,7 @@
 //! may be the rejection that took an approval back.
 
 use super::{Boxed, Host, HostError};
-use crate::review::{Approval, CommitSha, Decision, PullRequest};
-use std::collections::BTreeSet;
+use crate::review::{Approval, CommitSha, Decision, PullRequest, latest};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -166,21 +165,6 @@ impl LocalConfig {
     fn failed(&self, doing: &str, error: &io::Error) -> HostError {
         refused(format!("{doing} {}: {error}", self.reviews.display()), "see who owns that path and whether its disk has room")
     }
-}
-
-/// Returns the latest decision of each person about each digest, as far as a line still is one.
-fn latest(given: Vec<Approval>) -> Vec<Approval> {
-    let mut decided = BTreeSet::new();
-    let mut kept: Vec<Approval> = Vec::new();
-    for mut approval in given.into_iter().rev() {
-        let by = approval.by.0.to_ascii_lowercase();
-        approval.digests.retain(|digest| decided.insert((by.clone(), digest.clone())));
-        if !approval.digests.is_empty() {
-            kept.push(approval);
-        }
-    }
-    kept.reverse();
-    kept
 }
 
 fn fault(approval: &Approval) -> Option<&'static str> {

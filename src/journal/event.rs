@@ -143,6 +143,12 @@ pub enum Event {
         by: User,
         reason: Arc<str>,
     },
+    /// Somebody said that a place which `journal:` once named is gone for good, with whatever history it held.
+    GivenUp {
+        place: Arc<str>,
+        by: User,
+        reason: Arc<str>,
+    },
 }
 
 /// One event in its place in the chain.
@@ -223,7 +229,7 @@ impl Event {
             | Event::Settled { .. }
             | Event::DriftChecked { .. } => None,
             Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } => None,
-            Event::KeyBegan { .. } | Event::Compacted { .. } | Event::Freed { .. } => None,
+            Event::KeyBegan { .. } | Event::Compacted { .. } | Event::Freed { .. } | Event::GivenUp { .. } => None,
         }
     }
 }

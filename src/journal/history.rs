@@ -29,6 +29,9 @@ pub struct History {
     last_commit: Option<Arc<str>>,
     first_commit: Option<Arc<str>>,
     trusted_commit: Option<Arc<str>>,
+    /// Places that are gone for good, as `journal:` named them. No reader without this member ever met the event.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    given_up: BTreeMap<Arc<str>, GivenUp>,
     rollouts_begun: usize,
     /// The counted change that a target is a part of, by its commit, and how much of earlier ones was brought that left the target
     /// behind: from the plan until the target is there, or was settled.
@@ -51,6 +54,16 @@ pub struct Hold {
     pub until_ms: Option<u64>,
     pub reason: Arc<str>,
     pub by: User,
+}
+
+/// Who gave a place of the journal up, and by which entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GivenUp {
+    pub by: User,
+    pub reason: Arc<str>,
+    pub at_ms: u64,
+    /// The hash of the entry.
+    pub entry: Digest,
 }
 
 impl History {
@@ -93,7 +106,7 @@ impl History {
             Event::RunStarted { .. } | Event::Cleared { .. } | Event::Planned { .. } | Event::Step { .. } => {}
             Event::Superseded { .. } | Event::Applied { .. } | Event::Recovered { .. } => {}
             Event::Paused { .. } | Event::Held { .. } | Event::Released { .. } | Event::Freed { .. } => {}
-            Event::KeyBegan { .. } | Event::Compacted { .. } => {}
+            Event::KeyBegan { .. } | Event::Compacted { .. } | Event::GivenUp { .. } => {}
         }
     }
 
@@ -147,6 +160,11 @@ impl History {
     /// The commit of the very first run.
     pub fn first_commit(&self) -> Option<&Arc<str>> {
         self.first_commit.as_ref()
+    }
+
+    /// Places of the journal that somebody gave up, as `journal:` named them.
+    pub fn given_up(&self) -> &BTreeMap<Arc<str>, GivenUp> {
+        &self.given_up
     }
 
     /// How many rollouts were ever planned.
@@ -247,6 +265,10 @@ impl History {
                 self.holds.remove(region);
             }
             Event::Freed { of: _, by: _, reason: _ } => {}
+            Event::GivenUp { place, by, reason } => {
+                let (by, reason, at_ms, entry) = (by.clone(), reason.clone(), entry.at_ms, entry.hash.clone());
+                self.given_up.entry(place.clone()).or_insert(GivenUp { by, reason, at_ms, entry });
+            }
             Event::DriftChecked { commit: _, scope, found, unchecked } => {
                 self.check_drift(scope.as_deref(), found, unchecked, entry.at_ms);
             }

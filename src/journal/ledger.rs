@@ -93,7 +93,7 @@ impl Ledger {
             Event::Recovered { untouched: true, .. } => {} // its failure stands in the same group
             Event::Planned { .. } | Event::Superseded { .. } | Event::Settled { .. } | Event::DriftChecked { .. } => {}
             Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } => {}
-            Event::KeyBegan { .. } | Event::Compacted { .. } | Event::Freed { .. } => {}
+            Event::KeyBegan { .. } | Event::Compacted { .. } | Event::Freed { .. } | Event::GivenUp { .. } => {}
         }
         if entry.more == 0 { std::mem::take(&mut self.ended) } else { Vec::new() }
     }

@@ -14,7 +14,7 @@ mod seal;
 pub use checkpoint::{CHECKPOINT_SCHEMA, Checkpoint, CheckpointFault, Dropped};
 pub use class::Class;
 pub use event::{Chain, Drifted, Entry, Event, Fault, SCHEMA, Seals, Verb};
-pub use history::{History, Hold};
+pub use history::{GivenUp, History, Hold};
 pub use ledger::{Became, Ledger, Row};
 pub use record::{DriftNote, Left, Record, State};
 pub use schema::schema;

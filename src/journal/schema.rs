@@ -112,6 +112,11 @@ const EVENTS: &[(&str, &str, &[Member])] = &[
         "Somebody said that a run had ended, and took from it what it held.",
         &[("of", "text", "The run."), ("by", "text", "Who said so."), ("reason", "text", "Why.")],
     ),
+    (
+        "given_up",
+        "Somebody said that a place of the journal is gone for good.",
+        &[("place", "text", "As `journal:` named it."), ("by", "text", "Who said so."), ("reason", "text", "Why.")],
+    ),
 ];
 
 /// Returns the JSON Schema of a line of the journal.

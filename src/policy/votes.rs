@@ -24,10 +24,7 @@ impl<'a> Votes<'a> {
         let mut ballots: BTreeMap<&str, BTreeMap<String, &Approval>> = BTreeMap::new();
         for approval in facts.approvals {
             for digest in &approval.digests {
-                let latest = ballots.entry(digest).or_default().entry(login(&approval.by)).or_insert(approval);
-                if wins(approval, latest) {
-                    *latest = approval;
-                }
+                ballots.entry(digest).or_default().insert(login(&approval.by), approval); // the later one stays
             }
         }
         Self { ballots, barred, unknown_hand }
@@ -66,13 +63,7 @@ impl<'a> Votes<'a> {
     }
 }
 
-/// The later decision wins; of two at once, the rejection.
-fn wins(new: &Approval, old: &Approval) -> bool {
-    let weight = |approval: &Approval| (approval.at_ms, approval.decision == Decision::Reject);
-    weight(new) > weight(old)
-}
-
-/// What people are told apart by: hosts do not tell case apart.
+/// What people are told apart by.
 pub(super) fn login(user: &User) -> String {
-    user.0.trim().to_lowercase()
+    user.login()
 }

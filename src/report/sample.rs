@@ -458,6 +458,7 @@ pub(super) fn status() -> Status {
         ],
         paused: None,
         holds: vec![("prod/ap-east-2".into(), Some(AT_MS + 86_400_000), "a storm <b>and</b> no power".into())],
+        given_up: Vec::new(),
         leases: vec![("run 1234567.1".into(), AT_MS - 60_000, 20)],
     }
 }

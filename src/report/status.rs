@@ -18,6 +18,8 @@ pub struct Status {
     pub paused: Option<Arc<str>>,
     /// Region, until, reason.
     pub holds: Vec<(Arc<str>, Option<u64>, Arc<str>)>,
+    /// Places of the journal that are gone for good.
+    pub given_up: Vec<GivenUpLine>,
     /// Who writes now: run, since, number of targets.
     pub leases: Vec<(Arc<str>, u64, usize)>,
 }
@@ -39,6 +41,16 @@ pub struct StatusRow {
     pub drift_checked_at_ms: Option<u64>,
     /// What it waits for, since when, who can unblock it.
     pub waits: Option<Arc<str>>,
+}
+
+/// A place of the journal that somebody gave up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GivenUpLine {
+    /// As `journal:` named it.
+    pub place: Arc<str>,
+    pub by: Arc<str>,
+    pub at_ms: u64,
+    pub reason: Arc<str>,
 }
 
 /// One rollout now.

@@ -323,6 +323,7 @@ fn hostile_status() -> Status {
     let hostile = || std::sync::Arc::from(sample::HOSTILE);
     status.paused = Some(hostile());
     status.holds.push((hostile(), None, hostile()));
+    status.given_up.push(super::GivenUpLine { place: hostile(), by: hostile(), at_ms: 0, reason: hostile() });
     status.leases.push((hostile(), 0, 1));
     status.rollouts[0].id = hostile();
     status.rollouts[0].state = hostile();

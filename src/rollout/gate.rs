@@ -1,7 +1,7 @@
 //! What must hold before a wave counts as verified.
 
 use super::measure::read_secs;
-use crate::stack::{Fields, Kind, Mistake, Mistakes, Node};
+use crate::stack::{Fields, Kind, Mistake, Mistakes, Node, Site};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,13 @@ pub enum Gate {
     /// A GET that must answer with a status of 200 to 299.
     Http { url: Arc<str>, timeout_secs: u64 },
     /// A program that must exit with 0; an argument vector, no shell. Runs in the repository's root.
-    Command { argv: Vec<Arc<str>>, timeout_secs: u64 },
+    Command {
+        argv: Vec<Arc<str>>,
+        timeout_secs: u64,
+        /// Whose file the program is, where it is one of the repository: the commit that the gate was read from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<Arc<str>>,
+    },
 }
 
 /// Seconds that an `http` gate waits unless it says otherwise.
@@ -29,6 +35,60 @@ impl fmt::Display for Gate {
             Gate::Http { url, .. } => write!(f, "GET {url}"),
             Gate::Command { argv, .. } => f.write_str(&argv.join(" ")),
         }
+    }
+}
+
+impl Gate {
+    /// Returns the path of the program where it is a file of the repository: one that is named with a slash, and not from the root of
+    /// the machine.
+    pub fn file(&self) -> Option<String> {
+        match self {
+            Gate::Http { .. } => None,
+            Gate::Command { argv, .. } => argv.first().and_then(|program| file(program)?),
+        }
+    }
+
+    /// Returns the same gate with the commit that it was read from.
+    pub(super) fn read_at(self, at: &Arc<str>) -> Self {
+        match self {
+            Gate::Command { argv, timeout_secs, .. } if file(argv.first().map_or("", |it| it)).is_some() => {
+                Gate::Command { argv, timeout_secs, commit: Some(at.clone()) }
+            }
+            Gate::Http { .. } | Gate::Command { .. } => self,
+        }
+    }
+}
+
+/// Where in the repository a program lies; `None` for one that is found elsewhere, `Some(None)` for one that leads out.
+fn file(program: &str) -> Option<Option<String>> {
+    if program.starts_with('/') || !program.contains('/') {
+        return None;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in program.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.pop().is_none() => return Some(None),
+            ".." => {}
+            part => parts.push(part),
+        }
+    }
+    Some(Some(parts.join("/")))
+}
+
+/// Returns the programs of the repository that gates of a fleet's `rollout` section name, each where it is named.
+pub fn programs(section: &Node) -> Vec<(String, &Site)> {
+    let Kind::Map(paces) = &section.kind else { return Vec::new() };
+    let limits = paces.iter().flat_map(|(_, _, pace)| [pace].into_iter().chain(list(pace, "waves")));
+    let programs = limits.flat_map(|limits| list(limits, "gates")).filter_map(|gate| list(gate, "command").first());
+    programs.filter_map(|program| Some((file(program.as_str()?)??, &program.site))).collect()
+}
+
+/// The list below `key`; nothing when there is none.
+fn list<'a>(node: &'a Node, key: &str) -> &'a [Node] {
+    match node.get(key).map(|node| &node.kind) {
+        Some(Kind::List(items)) => items,
+        _ => &[],
     }
 }
 
@@ -86,5 +146,10 @@ fn command(argv: &[Node], timeout_secs: Option<u64>, node: &Node, mistakes: &mut
             }
         }
     }
-    Some(Gate::Command { argv: words, timeout_secs: timeout_secs.unwrap_or(COMMAND_SECS) })
+    if words.first().and_then(|program| file(program)) == Some(None) {
+        let what = format!("the program of a gate, {:?}, leads out of the repository", words[0]);
+        mistakes
+            .push(Mistake::at(&argv[0].site, what).hint("name a program elsewhere by its whole path, or by its name in PATH"));
+    }
+    Some(Gate::Command { argv: words, timeout_secs: timeout_secs.unwrap_or(COMMAND_SECS), commit: None })
 }

@@ -19,7 +19,7 @@ mod walk;
 mod wave;
 mod words;
 
-pub use gate::Gate;
+pub use gate::{Gate, programs};
 pub use next::{Now, Step, Todo};
 pub use outcome::{Ending, Outcome};
 pub use progress::{Progress, StepEvent};

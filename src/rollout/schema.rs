@@ -93,7 +93,7 @@ fn gate() -> Value {
                 "pattern": "^https?://"
             },
             "command": {
-                "description": "A program and its arguments; no shell. It must exit with 0.",
+                "description": "A program and its arguments; no shell. It must exit with 0. Runs in the root of the repository; a path of the repository, such as ./smoke-test, is the file of the commit before the change.",
                 "examples": [["./smoke-test", "prod"]],
                 "type": "array",
                 "items": { "type": "string" },

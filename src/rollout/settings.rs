@@ -69,6 +69,24 @@ impl Settings {
         Self { order, paces }
     }
 
+    /// Says at which commit the section was read: there lie the programs of the repository that its gates name.
+    pub fn read_at(mut self, commit: &Arc<str>) -> Self {
+        for pace in self.paces.values_mut() {
+            let of_waves = pace.waves.iter_mut().flatten().map(|wave| &mut wave.limits);
+            for gates in [&mut pace.limits].into_iter().chain(of_waves).filter_map(|limits| limits.gates.as_mut()) {
+                *gates = gates.drain(..).map(|gate| gate.read_at(commit)).collect();
+            }
+        }
+        self
+    }
+
+    /// Returns every gate of every environment and wave.
+    pub fn gates(&self) -> impl Iterator<Item = &Gate> {
+        let waves = self.paces.values().flat_map(|pace| pace.waves.iter().flatten().map(|wave| &wave.limits));
+        let limits = self.paces.values().map(|pace| &pace.limits).chain(waves);
+        limits.flat_map(|limits| limits.gates.iter().flatten())
+    }
+
     /// Takes over the environments that only `newer` has, and with them its order where this one has no say.
     pub fn with_new_of(mut self, newer: &Settings) -> Self {
         let known: BTreeSet<Arc<str>> = self.order.iter().cloned().collect();
@@ -366,7 +384,28 @@ mod tests {
         assert_eq!(mistakes, Vec::<String>::new());
         let gates = settings.pace("prod").and_then(|pace| pace.limits.gates.clone()).unwrap_or_default();
         assert_eq!(gates[0], Gate::Http { url: "https://x/health".into(), timeout_secs: 10 });
-        assert_eq!(gates[1], Gate::Command { argv: vec!["./smoke".into(), "prod".into()], timeout_secs: 30 });
+        let argv = vec!["./smoke".into(), "prod".into()];
+        assert_eq!(gates[1], Gate::Command { argv: argv.clone(), timeout_secs: 30, commit: None });
+        assert_eq!(gates[1].clone().read_at(&"c1".into()), Gate::Command { argv, timeout_secs: 30, commit: Some("c1".into()) });
+    }
+
+    #[test]
+    fn a_gates_program_is_of_the_repository_when_it_is_a_path_and_not_from_the_root_of_the_machine() {
+        let file = |program: &str| {
+            let argv = vec![program.into()];
+            let gate = Gate::Command { argv, timeout_secs: 1, commit: None }.read_at(&"c1".into());
+            let at = matches!(&gate, Gate::Command { commit: Some(_), .. });
+            (gate.file().unwrap_or_default(), at)
+        };
+        assert_eq!(file("./smoke"), ("smoke".into(), true));
+        assert_eq!(file("ops/./a/../smoke"), ("ops/smoke".into(), true));
+        assert_eq!((file("smoke"), file("/bin/smoke")), ((String::new(), false), (String::new(), false)));
+        mistaken(
+            "prod: { gates: [{ command: [ops/../../smoke] }] }",
+            &[
+                "isobar.yaml:3:1: the program of a gate, \"ops/../../smoke\", leads out of the repository\n  hint: name a program elsewhere by its whole path, or by its name in PATH",
+            ],
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What `journal:` may say: the one place that reads it. Lexical, as everything here.
 
+use std::fmt;
 use std::sync::Arc;
 
 /// The ref of a journal in git, unless the place names another.
@@ -34,6 +35,20 @@ pub struct GitPlace {
 impl Default for GitPlace {
     fn default() -> Self {
         Self { remote: None, reference: REFERENCE.into() }
+    }
+}
+
+/// As `journal:` would say it.
+impl fmt::Display for JournalPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JournalPlace::Directory(dir) => write!(f, "file:{dir}"),
+            JournalPlace::Git(place) if *place == GitPlace::default() => f.write_str("git"),
+            JournalPlace::Git(GitPlace { remote, reference }) => {
+                write!(f, "git:{}#{reference}", remote.as_deref().unwrap_or_default())
+            }
+            JournalPlace::Objects(url) => f.write_str(url),
+        }
     }
 }
 

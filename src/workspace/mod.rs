@@ -3,6 +3,7 @@
 
 mod history;
 mod people;
+mod program;
 mod scratch;
 mod snapshot;
 

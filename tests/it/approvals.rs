@@ -378,3 +378,14 @@ fn each_target_arrives_at_the_newest_commit_that_is_cleared_for_it() {
     let looks = ran.stderr.lines().filter(|line| line.contains("looking at an older commit")).count();
     assert!((1..=4).contains(&looks), "two rounds, two commits each at most: {looks}\n{}", ran.stderr);
 }
+
+#[test]
+fn the_decision_given_last_counts_whatever_the_clock_says_for_the_run_that_takes_it_and_for_the_next() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.isobar("preview --review bob=approve").ends(0);
+    fleet.set_now_ms(fleet.now_ms() - 600_000); // a machine whose clock is behind
+    fleet.isobar("judge --review bob=reject").ends(3).says("rejected by bob");
+    fleet.isobar("apply").ends(3).says("rejected by bob");
+    fleet.run(&["judge", "--review", "bob=reject", "--review", "bob=approve"]).ends(0);
+    fleet.isobar("apply").ends(0);
+}

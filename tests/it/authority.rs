@@ -48,6 +48,26 @@ fn a_fleet_whose_first_commits_had_mistakes_is_judged_by_the_newest_one_before_i
 }
 
 #[test]
+fn who_spoke_before_is_not_hidden_behind_many_commits_with_mistakes() {
+    let fleet = app("prod/a", APPROVALS);
+    let text = std::fs::read_to_string(fleet.root().join("isobar.yaml")).expect("the fleet");
+    for number in 0..50 {
+        fleet.file("isobar.yaml", &format!("version: one # {number}\n")).commit("Broken");
+    }
+    let mine = text.split("teams:").next().expect("a beginning");
+    let head = fleet.file("isobar.yaml", mine).commit("No policy");
+    let refused = fleet.isobar("apply").ends(1);
+    let refused =
+        refused.says("none of the 50 commits before it can be read").says("isobar.yaml:1:1: ").says("hint: commit a fleet");
+    assert!(!refused.stderr.contains(&head[..7]), "{}", refused.stderr);
+    assert_eq!((fleet.versions(), fleet.journal_lines().len()), ("prod/a -".into(), 0));
+
+    fleet.file("isobar.yaml", &text).commit("The policy again");
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+}
+
+#[test]
 fn a_co_author_may_not_approve() {
     let fleet = app("prod/a", &APPROVALS.replace("carol", "Carol Jones"));
     fleet
@@ -228,4 +248,22 @@ fn a_limit_counts_what_earlier_waves_brought_and_what_was_not_selected() {
     fleet.pass_secs(16 * 60);
     fleet.isobar("tick").ends(3).says(denied);
     assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
+}
+
+#[test]
+fn a_label_that_leaves_in_one_merge_guards_the_next_until_an_apply_comes_between() {
+    let more = "  prod/b: { labels: { tier: one } }\nteams: { sre: [sue] }\n\
+        policy: [{ rule: approvals, when: { labels: { tier: one } }, require: [{ team: sre }] }]";
+    for between in [false, true] {
+        let fleet = app("prod/a", more);
+        fleet.isobar("preview").ends(0);
+        fleet.isobar("apply --review sue=approve").ends(0);
+        fleet.edit("isobar.yaml", "  prod/b: { labels: { tier: one } }\n", "  prod/b: {}\n").commit("No label");
+        if between {
+            fleet.isobar("apply").ends(0);
+        }
+        fleet.version(1, 2);
+        let ran = fleet.isobar("apply");
+        let _told = if between { ran.ends(0) } else { ran.ends(3).says("missing 1 of sre (sue)") };
+    }
 }

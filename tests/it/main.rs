@@ -17,6 +17,7 @@ mod drift;
 mod fleets;
 mod forward;
 mod git_journal;
+mod given_up;
 mod holes;
 mod house;
 mod instances;

@@ -165,6 +165,75 @@ fn a_failing_command_gate_stops_and_resume_asks_it_again() {
     assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
 }
 
+/// A fleet of two waves whose first is followed by a gate that is a program of the repository.
+fn with_program_gate(program: &str, text: &str) -> Sandbox {
+    let waves =
+        format!("waves: [{{ name: first, regions: a, gates: [{{ command: [{program}] }}] }}, {{ name: rest, regions: \"*\" }}]");
+    let fleet = app("prod/a prod/b", &format!("rollout: {{ prod: {{ {waves} }} }}"));
+    fleet.program_file(program, text).commit("A gate");
+    fleet
+}
+
+#[test]
+fn a_change_that_brings_another_program_for_its_gate_is_asked_about_by_the_program_before_it() {
+    let fleet = with_program_gate("./ops/smoke", "#!/bin/sh\nexit 0\n");
+    fleet.pass_secs(1).file("README.md", "words\n").commit("Words");
+    fleet.isobar("apply").ends(0);
+
+    fleet.file("ops/smoke", "#!/bin/sh\ntouch live/mine-ran\nexit 1\n").version(1, 2);
+    fleet.isobar("apply").ends(0).says("gate passed: ./ops/smoke");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+    assert_eq!(fleet.live("live").get("mine-ran"), None);
+
+    fleet.version(2, 3);
+    fleet.isobar("apply").ends(1).says("gate failed: ./ops/smoke: ./ops/smoke exited with 1");
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 2");
+}
+
+#[test]
+fn a_gates_program_finds_what_lies_beside_it_and_runs_in_the_root_of_the_repository() {
+    let text = "#!/bin/sh\n. \"$(dirname \"$0\")/lib/words\"\ntest -f isobar.yaml && test \"$said\" = old\n";
+    for (program, lib, beyond) in [("./ops/smoke", "ops/lib/words", true), ("ops/../smoke", "lib/words", false)] {
+        let fleet = with_program_gate(program, text);
+        fleet.file("ops/.keep", "").file(lib, "said=old\n").commit("Words");
+        fleet.pass_secs(1).file("README.md", "words\n").commit("More words");
+        let ran = fleet.isobar("apply");
+        // The root is the whole repository: a program there comes with the files beside it, and with no directory.
+        let _told = if beyond { ran.ends(0) } else { ran.ends(1).says("lib/words") };
+        assert_eq!(std::fs::read_dir(fleet.outside("tmp")).expect("it was made").count(), 0);
+    }
+    let fleet = with_program_gate("./smoke", &text.replace("/lib/", "/"));
+    fleet.file("words", "said=old\n").commit("Words");
+    fleet.file("words", "said=new\n").commit("Newer words");
+    fleet.isobar("apply").ends(0).says("gate passed: ./smoke");
+    assert_eq!(std::fs::read_dir(fleet.outside("tmp")).expect("it was made").count(), 0);
+}
+
+#[test]
+fn a_gate_whose_program_is_not_in_the_commit_that_speaks_begins_no_rollout() {
+    let fleet = with_program_gate("./ops/smoke", "#!/bin/sh\nexit 0\n");
+    // The first commit names the program and does not have it.
+    let refused = fleet.isobar("apply").ends(1);
+    refused.says("is not in").says("ops/smoke").says("hint: ");
+    assert_eq!((fleet.events("planned").len(), fleet.versions()), (0, "prod/a -, prod/b -".into()));
+    fleet.file("README.md", "words\n").commit("Words");
+    fleet.isobar("apply").ends(0).says("gate passed");
+}
+
+#[test]
+fn a_gates_program_that_is_missing_or_no_program_is_a_mistake_of_the_fleet() {
+    let fleet = with_program_gate("./ops/smoke", "#!/bin/sh\nexit 0\n");
+    fleet.isobar("check").ends(0);
+    fleet.remove("ops/smoke");
+    fleet.isobar("check").ends(65).says("isobar.yaml:6:").says("the gate's program \"ops/smoke\" is not in the repository");
+    fleet.commit("No gate");
+    fleet.isobar("apply").ends(65).says("the gate's program \"ops/smoke\" is not in ");
+    fleet.file("ops/smoke", "#!/bin/sh\nexit 0\n");
+    fleet.isobar("check").ends(65).says("may not be run").says("chmod +x ops/smoke");
+    fleet.edit("isobar.yaml", "./ops/smoke", "../ops/smoke");
+    fleet.isobar("check").ends(65).says("leads out of the repository");
+}
+
 /// Answers so many requests with a status, on a port of its own; returns the port.
 fn answers(status: &'static str, requests: usize) -> (u16, std::thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -239,7 +239,11 @@ impl Checker {
             }
             Event::Settled { behind, .. } => self.settled(behind, reality),
             Event::RunStarted { .. } | Event::Superseded { .. } | Event::DriftChecked { .. } => {}
-            Event::Recovered { .. } | Event::Freed { .. } | Event::KeyBegan { .. } | Event::Compacted { .. } => {}
+            Event::Recovered { .. }
+            | Event::Freed { .. }
+            | Event::GivenUp { .. }
+            | Event::KeyBegan { .. }
+            | Event::Compacted { .. } => {}
         }
     }
 

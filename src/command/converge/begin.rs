@@ -1,7 +1,7 @@
 //! Beginning rollouts: of what was merged, or to put back what drifted.
 
 use super::watch::paused;
-use super::{Converge, End, EndState};
+use super::{Converge, End, EndState, gate};
 use crate::change::{Extent, Intent};
 use crate::command::look::look;
 use crate::command::pending::{Pending, Work, refuse_moved, refuse_taken, since_applied};
@@ -132,7 +132,20 @@ impl Converge<'_> {
         let before = work.before.as_ref().map(|scene| &scene.graph);
         let settings = self.settings(head, work)?;
         let plan = Rollout::plan(id, commit.0.clone(), &settings, weighed.collect(), graph, before);
-        plan.map_err(|error| Failure::World(error.0, None))
+        let rollout = plan.map_err(|error| Failure::World(error.0, None))?;
+        gate::refuse_missing(self.world, rollout.waves.iter().flat_map(|wave| &wave.gates))?;
+        Ok(rollout)
+    }
+
+    /// Refuses a first run for which nobody speaks, or whose gates could only say no, before it leaves a trace: from then on it would
+    /// be so for ever.
+    pub(super) fn refuse_first(&self, head: &Arc<Scene>) -> Result<(), Failure> {
+        if self.history().first_commit().is_some() {
+            return Ok(());
+        }
+        self.court.beginning(&self.history())?;
+        let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
+        gate::refuse_missing(self.world, self.settings(head, &work)?.gates())
     }
 
     /// How the rollout goes: as the commit before the change says, so that no change removes its own canary or brings its own
@@ -144,7 +157,11 @@ impl Converge<'_> {
             (None, Some(first)) => self.court.authority(&first.target.id, work, &self.history())?,
             (None, None) => head.clone(),
         };
-        Ok(authority.settings.clone().with_new_of(&head.settings))
+        let settings = |scene: &Scene| match &scene.snapshot.commit {
+            Some(commit) => scene.settings.clone().read_at(&commit.0),
+            None => scene.settings.clone(), // never brought anywhere
+        };
+        Ok(settings(&authority).with_new_of(&settings(head)))
     }
 
     /// It arrived in this run with an earlier rollout, and the head wants more of it. What did not arrive is not tried twice.

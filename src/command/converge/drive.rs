@@ -1,7 +1,8 @@
 //! Drives one rollout until nothing of it can begin: the runner starts and records, a round of clearing decides.
 
+use super::gate::ask;
 use super::round::{Cleared, gone};
-use super::watch::{ask, signs, tell};
+use super::watch::{signs, tell};
 use super::{Converge, End};
 use crate::change::Unseen;
 use crate::command::pending::Work;

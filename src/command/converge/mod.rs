@@ -6,6 +6,7 @@ mod begin;
 mod clear;
 mod drive;
 mod end;
+mod gate;
 mod held;
 mod older;
 mod open;
@@ -163,6 +164,7 @@ async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: 
 impl Converge<'_> {
     async fn run(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
         let paused = paused(&self.history());
+        self.refuse_first(head)?;
         self.announce().await?;
         self.go_on(head).await?;
         match (self.order.aim.clone(), &paused) {

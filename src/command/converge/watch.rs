@@ -5,7 +5,6 @@ use crate::change::inert;
 use crate::command::say::say_until;
 use crate::diagnosis;
 use crate::journal::{History, Hold};
-use crate::probe;
 use crate::rollout::{Gate, Outcome, Progress};
 use crate::runner::{Moment, Signs};
 use crate::store::StoreError;
@@ -74,11 +73,4 @@ fn say_gate(gate: &Gate) -> String {
         Gate::Http { url, .. } => url.to_string(),
         Gate::Command { argv, .. } => argv.join(" "),
     }
-}
-
-/// Asks a gate. It sees what a shell would need to find programs, and nothing secret.
-pub(super) async fn ask(world: &World, gate: Gate) -> Result<(), String> {
-    let seen = ["PATH", "HOME", "LANG", "TMPDIR"].iter();
-    let environment = seen.filter_map(|name| Some((name.into(), world.environment.get(name)?.into()))).collect();
-    probe::ask(&gate, world.workspace.root(), &environment).await
 }

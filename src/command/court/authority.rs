@@ -7,7 +7,7 @@ use crate::exit::Failure;
 use crate::journal::History;
 use crate::policy::Policy;
 use crate::review::{CommitSha, PullRequest, User};
-use crate::stack::TargetId;
+use crate::stack::{Mistakes, TargetId};
 use std::sync::Arc;
 
 /// Commits before the first run that are read at most to find one without a mistake.
@@ -48,8 +48,9 @@ impl Court<'_> {
     }
 
     /// The fleet from before the first run, or that of the first run itself; looked up once, as every new target asks. One that
-    /// cannot be read says nothing: then the one before it speaks, and where there never was a readable one, nobody does.
-    fn beginning(&self, history: &History) -> Result<Option<Arc<Scene>>, Failure> {
+    /// cannot be read says nothing: then the one before it speaks, and where there never was a readable one, nobody does. Where
+    /// we would have to look further to know that, nobody is let in.
+    pub(crate) fn beginning(&self, history: &History) -> Result<Option<Arc<Scene>>, Failure> {
         let first = history.first_commit().cloned().map(CommitSha);
         let mut known = self.beginning.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(scene) = known.get(&first) {
@@ -60,16 +61,26 @@ impl Court<'_> {
         let back = |steps: usize| workspace.commit(&format!("{}~{steps}", run.as_ref()?)).ok(); // the first commit of all has none before
         let has_fleet = |commit: &CommitSha| workspace.at(&commit.0).is_ok_and(|snapshot| snapshot.listing.get(FLEET).is_some());
         let before = (1..=BROKEN_COMMITS_MAX).map_while(back).take_while(has_fleet);
-        let mut found = None;
-        for commit in before.chain(first.clone().filter(has_fleet)) {
+        let (mut found, mut broken) = (None, Vec::new());
+        for commit in before {
             match self.scenes.at(&commit) {
                 Ok(scene) => {
                     found = Some(scene);
                     break;
                 }
-                Err(Failure::Definitions(_)) => {}
+                Err(Failure::Definitions(mistakes)) => broken.push((commit, mistakes)),
                 Err(other) => return Err(other),
             }
+        }
+        if let (None, Some((commit, mistakes)), BROKEN_COMMITS_MAX) = (&found, broken.first(), broken.len()) {
+            return Err(nobody_speaks(commit, mistakes));
+        }
+        if found.is_none() {
+            found = match first.as_ref().filter(|commit| has_fleet(commit)).map(|commit| self.scenes.at(commit)) {
+                Some(Ok(scene)) => Some(scene),
+                Some(Err(Failure::Definitions(_))) | None => None,
+                Some(Err(other)) => return Err(other),
+            };
         }
         known.insert(first, found.clone());
         Ok(found)
@@ -94,4 +105,16 @@ impl Court<'_> {
             }
         }
     }
+}
+
+/// So many commits hide whoever spoke before them.
+fn nobody_speaks(commit: &CommitSha, mistakes: &Mistakes) -> Failure {
+    let first = mistakes.iter().next().map(ToString::to_string).unwrap_or_default();
+    let first = first.lines().next().unwrap_or_default();
+    let what = format!(
+        "nobody speaks for a fleet that was never applied: none of the {BROKEN_COMMITS_MAX} commits before it can be read, such as {}: {first}",
+        commit.short()
+    );
+    let hint = "commit a fleet without mistakes, with the policy that is to judge what follows, and have it reviewed: it speaks for the commit after it";
+    Failure::World(what, Some(hint.into()))
 }

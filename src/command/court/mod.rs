@@ -13,7 +13,7 @@ use crate::change::{ChangeMark, Digest, Extent, Preview, Unseen, UnseenReason, b
 use crate::exit::Failure;
 use crate::journal::History;
 use crate::policy::{Facts, Past, Subject, Verdict, judge};
-use crate::review::{Approval, CommitSha, PullRequest, User};
+use crate::review::{Approval, CommitSha, PullRequest, User, latest};
 use crate::stack::{FirstApply, StackName, Target, TargetId};
 use crate::store::Stored;
 use crate::world::World;
@@ -127,6 +127,7 @@ impl<'a> Court<'a> {
             self.reviewed.extend(approval.digests.iter().cloned());
             self.approvals.push(approval);
         }
+        self.approvals = latest(std::mem::take(&mut self.approvals));
         Ok(())
     }
 

@@ -124,7 +124,7 @@ impl<'a> Fold<'a> {
             }
             Event::Cleared { .. } | Event::Superseded { .. } | Event::Applied { .. } | Event::Settled { .. } => {}
             Event::Released { .. } | Event::Freed { .. } | Event::DriftChecked { .. } | Event::Recovered { .. } => {}
-            Event::KeyBegan { .. } | Event::Compacted { .. } => {}
+            Event::KeyBegan { .. } | Event::Compacted { .. } | Event::GivenUp { .. } => {}
         }
     }
 

@@ -86,7 +86,7 @@ fn event(chance: &mut Chance, targets: &[&str], rollouts: &[&str], commits: &[&s
             Event::DriftChecked { commit: commit.into(), scope, found, unchecked }
         }
         16 => Event::Recovered { target: id(target), how: "looked".into(), untouched: chance.below(2) == 0 },
-        _ => match chance.below(8) {
+        _ => match chance.below(9) {
             0 => Event::Paused { by: user("ann"), reason: "lunch".into() },
             1 => Event::Resumed { by: user("ann") },
             2 => {
@@ -96,6 +96,7 @@ fn event(chance: &mut Chance, targets: &[&str], rollouts: &[&str], commits: &[&s
             3 => Event::Released { region: "prod/x".parse().expect("a region"), by: user("ann") },
             4 => Event::Freed { of: "run-1".into(), by: user("ann"), reason: "its job was cancelled".into() },
             5 => Event::KeyBegan { key: digest, by: user("ann") },
+            7 => Event::GivenUp { place: "git:#refs/isobar/old".into(), by: user("ann"), reason: "it is gone".into() },
             6 => Event::Compacted { through: 1, head: digest.clone(), base: digest },
             _ => Event::Superseded { rollout: rollout.into(), commit: commit.into() },
         },
@@ -135,13 +136,14 @@ fn kind(event: &Event) -> usize {
         Event::KeyBegan { .. } => 23,
         Event::Compacted { .. } => 24,
         Event::Freed { .. } => 25,
+        Event::GivenUp { .. } => 26,
     }
 }
 
 #[test]
 fn a_random_story_tells_of_every_kind_of_event() {
     let told: BTreeSet<usize> = events(&mut Chance(5), 1_000).iter().map(kind).collect();
-    assert_eq!(told, (0..=25).collect());
+    assert_eq!(told, (0..=26).collect());
 }
 
 /// Holds two histories against each other, member by member: a new one must be kept in checkpoints, or shown here to be no
@@ -164,10 +166,11 @@ pub(in crate::journal) fn assert_same(one: &History, other: &History, said: &str
             seq,
             misses,
             head,
+            given_up,
             commit: _, // only shares its text
         } = history;
         let commits = (last_commit, first_commit, trusted_commit, parts, brought);
-        let place = (seq, misses, head, rollouts_begun);
+        let place = (seq, misses, head, rollouts_begun, given_up);
         (targets, marks, rollouts.facts(), runs, paused, holds, commits, place)
     }
     assert_eq!(known(one), known(other), "{said}");

@@ -117,6 +117,10 @@ fn stops(status: &Status) -> String {
         let end = until_ms.map_or_else(|| "until released".into(), |at_ms| format!("until {}", until(at_ms)));
         lines.push(format!("<li><b>{} is held</b> {end}: {}</li>\n", escaped(region), escaped(reason)));
     }
+    for given in &status.given_up {
+        let (place, by, reason) = (escaped(&given.place), escaped(&given.by), escaped(&given.reason));
+        lines.push(format!("<li><b>The journal at {place} was given up</b> by {by} {}: {reason}</li>\n", time(given.at_ms)));
+    }
     for (run, since, targets) in &status.leases {
         lines.push(format!("<li><b>{} writes</b> {} since {}</li>\n", escaped(run), counted(*targets, "target"), time(*since)));
     }

@@ -1,7 +1,7 @@
 //! A status' keys.
 
 use super::super::text::status_headline;
-use super::super::{RolloutLine, Status, StatusRow};
+use super::super::{GivenUpLine, RolloutLine, Status, StatusRow};
 use super::SCHEMA_ID;
 use super::report::{JournalJson, WaveJson};
 use schemars::JsonSchema;
@@ -35,6 +35,9 @@ pub(super) struct StatusJson<'a> {
     paused: Option<&'a str>,
     /// Regions that are held.
     holds: Vec<HoldJson<'a>>,
+    /// Places of the journal that somebody gave up; absent when there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    given_up: Vec<GivenUpJson<'a>>,
     /// Who writes now.
     leases: Vec<LeaseJson<'a>>,
 }
@@ -100,6 +103,26 @@ struct HoldJson<'a> {
     reason: &'a str,
 }
 
+/// A place of the journal that is gone for good.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "GivenUp", deny_unknown_fields)]
+struct GivenUpJson<'a> {
+    /// As `journal:` named it.
+    place: &'a str,
+    /// Who said so.
+    by: &'a str,
+    /// When.
+    at_ms: u64,
+    /// Why.
+    reason: &'a str,
+}
+
+impl<'a> GivenUpJson<'a> {
+    fn of(line: &'a GivenUpLine) -> Self {
+        Self { place: &line.place, by: &line.by, at_ms: line.at_ms, reason: &line.reason }
+    }
+}
+
 /// A run that may write.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Lease", deny_unknown_fields)]
@@ -144,6 +167,7 @@ impl<'a> StatusJson<'a> {
             rollouts: status.rollouts.iter().map(rollout).collect(),
             paused: status.paused.as_deref(),
             holds: status.holds.iter().map(|(region, until, reason)| HoldJson { region, until_ms: *until, reason }).collect(),
+            given_up: status.given_up.iter().map(GivenUpJson::of).collect(),
             leases: status
                 .leases
                 .iter()

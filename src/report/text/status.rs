@@ -1,7 +1,7 @@
 //! What runs where, as a table: what needs attention first, targets that are alike in one line.
 
 use super::super::words::{Extent, counted, joined, one_line, short, thousands, time, until};
-use super::super::{Status, StatusRow};
+use super::super::{GivenUpLine, Status, StatusRow};
 use super::Style;
 use super::ink::{Ink, Paper};
 use crate::stack::TargetId;
@@ -33,6 +33,13 @@ fn stops(paper: &mut Paper, status: &Status) {
     for (region, until_ms, reason) in &status.holds {
         let end = until_ms.map_or_else(|| "until released".into(), |at_ms| format!("until {}", until(at_ms)));
         paper.line(Ink::Warn, &format!("  {} {end}: {}", one_line(region), one_line(reason)));
+    }
+    if !status.given_up.is_empty() {
+        paper.title("Journal places given up");
+    }
+    for GivenUpLine { place, by, at_ms, reason } in &status.given_up {
+        let line = format!("  {} by {} {}: {}", one_line(place), one_line(by), time(*at_ms), one_line(reason));
+        paper.line(Ink::Warn, &line);
     }
     if !status.leases.is_empty() {
         paper.title("Writing now");

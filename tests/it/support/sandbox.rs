@@ -155,6 +155,15 @@ impl Sandbox {
         self
     }
 
+    /// Writes a program of the worktree: a file that may be run.
+    pub(crate) fn program_file(&self, path: &str, text: &str) -> &Self {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        self.file(path, text);
+        fs::set_permissions(self.root().join(path), fs::Permissions::from_mode(0o755)).expect("it was just written");
+        self
+    }
+
     /// Replaces the only `from` in a file of the worktree.
     pub(crate) fn edit(&self, path: &str, from: &str, to: &str) -> &Self {
         let text = fs::read_to_string(self.root().join(path)).unwrap_or_else(|error| panic!("reading {path}: {error}"));

@@ -1,0 +1,74 @@
+//! A place of the journal that is gone: it stops every command, because history may lie there, until somebody who knows gives it up.
+
+use crate::support::{APPROVALS, Sandbox, app};
+
+const PLACE: &str = "git:../state.git#refs/isobar/journal";
+
+/// A fleet whose history lay in another repository, and that now names a directory again.
+fn moved(fleet: Sandbox) -> Sandbox {
+    git2::Repository::init_bare(fleet.outside("state.git")).expect("the directory is new");
+    fleet.edit("isobar.yaml", "journal: file:.isobar/journal", "journal: git:../state.git").commit("In another repository");
+    fleet.approved_apply("bob").ends(0);
+    fleet.edit("isobar.yaml", "journal: git:../state.git", "journal: file:.isobar/journal").commit("In a directory");
+    fleet
+}
+
+fn gone(fleet: Sandbox) -> Sandbox {
+    let fleet = moved(fleet);
+    std::fs::remove_dir_all(fleet.outside("state.git")).expect("it was made");
+    fleet
+}
+
+fn give_up(fleet: &Sandbox, place: &str) -> crate::support::Ran {
+    fleet.run(&["recover", "--give-up", place, "--reason", "its disk is lost"])
+}
+
+#[test]
+fn a_place_of_the_journal_that_is_gone_stops_every_command_until_it_is_given_up() {
+    let fleet = gone(app("prod/a", APPROVALS));
+    let command = format!("isobar recover --give-up {PLACE} --reason");
+    fleet.isobar("status").ends(1).says(&format!("history may lie at {PLACE}")).says(&command);
+    fleet.isobar("apply").ends(1).says(&command);
+
+    give_up(&fleet, PLACE).ends(0).says(&format!("{PLACE} is given up"));
+    let given = &fleet.events("given_up")[0];
+    assert_eq!((given["place"].as_str(), given["by"].as_str()), (Some(PLACE), Some("ada")));
+    fleet.isobar("status").ends(0).says("Journal places given up").says("its disk is lost").says(PLACE);
+    assert_eq!(fleet.isobar("status --json").json()["given_up"][0]["place"], PLACE);
+    // The history is lost, and the policy before the run that gave it up still asks.
+    fleet.isobar("preview").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+}
+
+#[test]
+fn only_a_place_that_is_named_and_cannot_be_looked_at_is_given_up_and_one_that_comes_back_counts() {
+    let fleet = moved(app("prod/a", APPROVALS));
+    give_up(&fleet, PLACE).ends(64).says("can be looked at");
+    give_up(&fleet, "file:.isobar/journal").ends(64).says("is where the journal is");
+    give_up(&fleet, "git:#refs/isobar/other").ends(64).says("no commit names git:#refs/isobar/other").says(PLACE);
+    fleet.run(&["recover", "--give-up", PLACE]).ends(64).says("--reason");
+
+    let (here, away) = (fleet.outside("state.git"), fleet.outside("away.git"));
+    std::fs::rename(&here, &away).expect("it can be moved");
+    give_up(&fleet, PLACE).ends(0);
+    std::fs::rename(&away, &here).expect("it can be moved back");
+    fleet.isobar("status").ends(64).says("history lies in two places");
+}
+
+#[test]
+fn the_word_that_a_place_is_given_up_needs_a_witness_here_or_the_key() {
+    let fleet = gone(app("prod/a", APPROVALS));
+    give_up(&fleet, PLACE).ends(0);
+    let elsewhere = fleet.twin();
+    elsewhere.isobar("status").ends(1).says("nothing proves that here").says("isobar recover --give-up");
+    give_up(&elsewhere, PLACE).ends(0);
+    elsewhere.isobar("status").ends(0);
+    assert_eq!(elsewhere.events("given_up").len(), 1);
+
+    let fleet = gone(app("prod/a", APPROVALS).env("ISOBAR_KEY", "0123456789abcdef0123456789abcdef"));
+    give_up(&fleet, PLACE).ends(0);
+    let mut elsewhere = fleet.twin();
+    elsewhere.isobar("status").ends(0);
+    elsewhere.without_env("ISOBAR_KEY").isobar("status").ends(1).says("nothing proves that here");
+}
