@@ -58,3 +58,7 @@ pub mod runner;
 pub mod simulate;
 /// The hands given to a command, built once.
 pub mod world;
+
+#[cfg(test)]
+#[path = "../tests/it/support/scratch.rs"]
+mod scratch;

@@ -16,7 +16,7 @@ fn places() -> Vec<Place> {
 }
 
 fn local() -> Place {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = crate::scratch::dir();
     let worktree = dir.path().join("tree");
     std::fs::create_dir(&worktree).expect("it has room");
     let config = LocalConfig { reviews: dir.path().join("reviews.jsonl"), worktree, on_actions: false, change: change() };

@@ -218,7 +218,7 @@ mod tests {
 
     /// A work tree `tree`, and a host whose reviews are at `reviews` beside or in it.
     fn local(reviews: &str, on_actions: bool) -> (TempDir, Local) {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = crate::scratch::dir();
         std::fs::create_dir(dir.path().join("tree")).expect("it has room");
         let change = PullRequest { number: None, title: "wider".into(), author: user("ann"), committers: vec![user("cem")] };
         let (reviews, worktree) = (dir.path().join(reviews), dir.path().join("tree"));

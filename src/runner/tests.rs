@@ -202,7 +202,7 @@ fn outputs_are_asked_at_once_as_far_as_the_bound_allows() {
 #[test]
 fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
     let (stuck, quick) = (id("stuck@prod/a"), id("quick@prod/a"));
-    let dir = tempfile::TempDir::new().expect("a temporary directory");
+    let dir = crate::scratch::dir();
     let store = FileStore::open(dir.path().join("journal")).expect("a journal");
     let (engines, stop, run_id) = (Doll::engines(1), Stop::default(), Arc::from("run-1"));
     let mut progress = Progress::new(rollout(&[stuck.clone(), quick.clone()]));

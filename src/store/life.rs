@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn here() -> (tempfile::TempDir, Here) {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = crate::scratch::dir();
         let here = Here::new(dir.path().join("locks"));
         (dir, here)
     }

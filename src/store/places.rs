@@ -47,7 +47,7 @@ pub(super) enum Forbid {
 
 impl Place {
     fn new(name: &'static str, open: Open) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = crate::scratch::dir();
         git2::Repository::init_bare(dir.path().join("deep/origin.git")).expect("it has room");
         let forbid = Forbid::Modes(&["origin.git/objects", "origin.git/refs", "origin.git/refs/isobar"]);
         Self { name, dir, open, unwritable: unwritable_git, take_away: take_away_git, damage: damage_git, groups: 5, forbid }
@@ -55,7 +55,7 @@ impl Place {
 
     /// What a bucket needs to be found again stands in a file: other processes must reach the same emulator.
     fn in_bucket(cloud: &Cloud) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = crate::scratch::dir();
         fs::create_dir(dir.path().join("deep")).expect("it has room");
         let prefix = dir.path().file_name().expect("it has a name").to_string_lossy().trim_start_matches('.').to_string();
         let mut lines = vec![format!("{}/journals/{prefix}", cloud.url)];
@@ -139,7 +139,7 @@ impl Place {
 pub(super) fn places() -> Vec<Place> {
     let file = Place {
         name: "file",
-        dir: tempfile::tempdir().expect("a temporary directory"),
+        dir: crate::scratch::dir(),
         open: open_file,
         unwritable: |_| Arc::new(FileStore::open(PathBuf::from("/sys/isobar-journal")).expect("nothing there")),
         take_away: take_away_file,

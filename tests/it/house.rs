@@ -59,7 +59,8 @@ impl File {
         let room = self.room();
         let inside = mentions(&self.path, &self.text).into_iter().filter(|mention| mention.inside);
         let named = inside.filter_map(|mention| Some((mention.path.first()?.clone(), mention)));
-        named.filter(|(to, _)| *to != room && room != "lib").map(|(to, mention)| (mention, to)).collect()
+        let is_room = |to: &str| to != "scratch"; // there is none of it but in tests
+        named.filter(|(to, _)| *to != room && room != "lib" && is_room(to)).map(|(to, mention)| (mention, to)).collect()
     }
 }
 

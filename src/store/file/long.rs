@@ -5,18 +5,14 @@ use super::disk::Pen;
 use super::*;
 use crate::journal::CHECKPOINT_SCHEMA;
 use crate::review::User;
+use crate::scratch;
 use crate::stack::RegionId;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::AtomicUsize;
-use tempfile::TempDir;
 
 /// Bytes after which a tail is closed here: after every third entry or so.
 const SMALL: u64 = 600;
-
-fn temporary() -> TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
 
 fn key(text: &str) -> Key {
     Key::new(text.as_bytes())
@@ -85,7 +81,7 @@ async fn is_sound(store: &FileStore) {
 
 #[tokio::test]
 async fn a_long_tail_is_closed_and_reading_begins_at_the_checkpoint() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let store = small(dir.path(), None);
     grow(&store, 0, 20).await;
     let segments = names(dir.path(), "segments");
@@ -110,7 +106,7 @@ async fn a_checkpoint_that_cannot_be_used_is_made_anew() {
     let newer = |_: &str| crate::journal::close(&format!(r#"{{"schema":{},"history":9}}"#, CHECKPOINT_SCHEMA + 1), None);
     let cut = |text: &str| text[..text.len() / 2].to_string();
     for (nth, spoil) in [&forge as &dyn Fn(&str) -> String, &newer, &cut, &|_: &str| String::new()].into_iter().enumerate() {
-        let dir = temporary();
+        let dir = scratch::dir();
         grow(&small(dir.path(), None), 0, 20).await;
         for name in names(dir.path(), "checkpoints") {
             let path = dir.path().join("checkpoints").join(name);
@@ -127,7 +123,7 @@ async fn a_checkpoint_that_cannot_be_used_is_made_anew() {
         let text = std::fs::read_to_string(dir.path().join("checkpoints").join(newest)).expect("text");
         assert!(Checkpoint::read(&text).is_ok(), "the next writer does: spoilt {nth}");
     }
-    let dir = temporary();
+    let dir = scratch::dir();
     grow(&small(dir.path(), None), 0, 20).await;
     std::fs::remove_dir_all(dir.path().join("checkpoints")).expect("it is there");
     assert_eq!(holds(&small(dir.path(), None)).await, Ok(20));
@@ -136,7 +132,7 @@ async fn a_checkpoint_that_cannot_be_used_is_made_anew() {
 
 #[tokio::test]
 async fn two_processes_close_each_others_tails_and_lose_nothing() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let (one, two) = (small(dir.path(), None), small(dir.path(), None));
     for nth in 0..30 {
         let store = if nth % 7 < 3 { &one } else { &two };
@@ -148,7 +144,7 @@ async fn two_processes_close_each_others_tails_and_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_reader_never_misses_what_is_closed_while_it_reads() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let writer = small(dir.path(), None);
     grow(&writer, 0, 1).await;
     let task = tokio::spawn(async move { grow(&writer, 1, 60).await });
@@ -189,7 +185,7 @@ async fn a_death_while_a_segment_is_closed_loses_nothing() {
     ];
     for (nth, pen) in pens.into_iter().enumerate() {
         for at in 1..12 {
-            let dir = temporary();
+            let dir = scratch::dir();
             grow(&small(dir.path(), None), 0, at).await;
             grow(&with(dir.path(), pen, None), at, at + 3).await; // whatever fails, the entries are safe
             assert_eq!(holds(&small(dir.path(), None)).await, Ok(at as usize + 3), "pen {nth} at {at}");
@@ -203,7 +199,7 @@ async fn a_death_while_a_segment_is_closed_loses_nothing() {
 
 #[tokio::test]
 async fn compacted_entries_are_gone_and_what_they_folded_into_is_proven() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let store = small(dir.path(), Some(&key("k")));
     grow(&store, 0, 20).await;
     let anchors: Vec<Anchor> = store
@@ -250,7 +246,7 @@ async fn compacted_entries_are_gone_and_what_they_folded_into_is_proven() {
 #[tokio::test]
 async fn a_made_up_base_is_no_base() {
     for key in [None, Some(key("k"))] {
-        let dir = temporary();
+        let dir = scratch::dir();
         let store = small(dir.path(), key.as_ref());
         grow(&store, 0, 20).await;
         let gone = store.compact(10, vec![], &run(), 99).await.expect("it can");
@@ -271,7 +267,7 @@ async fn a_made_up_base_is_no_base() {
 
 #[tokio::test]
 async fn what_a_newer_version_kept_of_compacted_entries_is_not_called_broken() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let store = small(dir.path(), None);
     grow(&store, 0, 20).await;
     let gone = store.compact(10, vec![], &run(), 99).await.expect("it can");
@@ -310,7 +306,7 @@ async fn a_death_while_entries_are_compacted_loses_nothing() {
     let pen = mortal();
     let mut finished = false;
     for steps in 0..20 {
-        let dir = temporary();
+        let dir = scratch::dir();
         grow(&small(dir.path(), None), 0, 20).await;
         STEPS_LEFT.store(steps, Ordering::SeqCst);
         finished = with(dir.path(), pen, None).compact(12, vec![], &run(), 99).await.is_ok();
@@ -337,7 +333,7 @@ async fn a_death_while_entries_are_compacted_loses_nothing() {
 async fn two_deaths_while_entries_are_compacted_lose_nothing() {
     let _mortal = MORTAL.lock().await;
     for (is_compacted, one, two) in [(false, 8, 14), (false, 14, 8), (true, 10, 14)] {
-        let once = temporary();
+        let once = scratch::dir();
         grow(&small(once.path(), None), 0, 20).await;
         if is_compacted {
             small(once.path(), None).compact(6, vec![], &run(), 99).await.expect("it can");
@@ -349,7 +345,7 @@ async fn two_deaths_while_entries_are_compacted_lose_nothing() {
 
         let mut finished = false;
         for steps in 0..24 {
-            let dir = temporary();
+            let dir = scratch::dir();
             for (path, bytes) in files(once.path()) {
                 let path = dir.path().join(path);
                 std::fs::create_dir_all(path.parent().expect("it is below")).expect("it has room");
@@ -379,7 +375,7 @@ async fn two_deaths_while_entries_are_compacted_lose_nothing() {
 
 #[tokio::test]
 async fn a_key_that_begins_late_or_follows_another_vouches_for_all_before() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let (one, two) = (key("one"), key("two"));
     grow(&small(dir.path(), None), 0, 8).await;
 
@@ -410,7 +406,7 @@ async fn a_key_that_begins_late_or_follows_another_vouches_for_all_before() {
 
 #[tokio::test]
 async fn a_base_made_under_one_key_is_good_under_the_next() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let (one, two) = (key("one"), key("two"));
     let store = small(dir.path(), Some(&one));
     grow(&store, 0, 20).await;
@@ -425,7 +421,7 @@ async fn a_base_made_under_one_key_is_good_under_the_next() {
 #[tokio::test]
 async fn with_a_key_only_sealed_previews_are_believed() {
     use crate::change::{Unseen, UnseenReason};
-    let dir = temporary();
+    let dir = scratch::dir();
     let unseen = Unseen::new("a@prod/x".parse().expect("a target"), UnseenReason::Cancelled);
     let set =
         |at_ms| Stored { head: None, base: "".into(), at_ms, first_ms: at_ms, whole: None, previews: vec![Err(unseen.clone())] };

@@ -70,7 +70,7 @@ struct Victim {
 impl Victim {
     async fn new(key: Option<Key>) -> Self {
         use crate::change::{Unseen, UnseenReason};
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = crate::scratch::dir();
         let store = small(dir.path(), key.as_ref());
         let unseen = Unseen::new("a@prod/x".parse().expect("a target"), UnseenReason::Cancelled);
         let set = Stored { head: None, base: "".into(), at_ms: 7, first_ms: 7, whole: None, previews: vec![Err(unseen)] };

@@ -5,14 +5,10 @@ use super::*;
 use crate::change::{Unseen, UnseenReason};
 use crate::journal::SCHEMA;
 use crate::review::User;
+use crate::scratch;
 use std::io;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
-use tempfile::TempDir;
-
-fn temporary() -> TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
 
 fn open(dir: &Path) -> FileStore {
     FileStore::open(dir.to_path_buf()).expect("a directory or nothing")
@@ -54,7 +50,7 @@ fn mode(path: PathBuf) -> u32 {
 
 #[tokio::test]
 async fn a_group_torn_at_any_byte_is_no_group() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let (whole, begins) = two_groups(dir.path()).await;
     for cut in begins..whole.len() {
         put(dir.path(), &whole[..cut]);
@@ -69,7 +65,7 @@ async fn a_group_torn_at_any_byte_is_no_group() {
 
 #[tokio::test]
 async fn a_rest_that_a_lost_disk_cache_left_as_zeros_is_torn_too() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let (whole, begins) = two_groups(dir.path()).await;
     put(dir.path(), &[&whole[..begins + 40], [0; 4096].as_slice()].concat());
     assert_eq!(append(&open(dir.path()), &["next"]).await, Ok(1));
@@ -78,7 +74,7 @@ async fn a_rest_that_a_lost_disk_cache_left_as_zeros_is_torn_too() {
 
 #[tokio::test]
 async fn a_changed_byte_anywhere_breaks_the_journal() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let (whole, begins) = two_groups(dir.path()).await;
     for at in 0..whole.len() {
         for flip in [1 << (at % 8), 0x20 >> (at % 3)] {
@@ -105,7 +101,7 @@ async fn a_changed_byte_anywhere_breaks_the_journal() {
 
 #[tokio::test]
 async fn a_broken_line_is_named() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let (whole, begins) = two_groups(dir.path()).await;
     let changed = String::from_utf8(whole).expect("it is text").replace("näher", "ferner");
     put(dir.path(), changed.as_bytes());
@@ -121,7 +117,7 @@ async fn a_broken_line_is_named() {
 
 #[tokio::test]
 async fn a_newer_schema_is_refused_by_readers_and_writers() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let (mut text, _) = two_groups(dir.path()).await;
     text.extend(format!("{{\"schema\":{},\"event\":\"unheard of\"}}\n", SCHEMA + 1).bytes());
     put(dir.path(), &text);
@@ -131,7 +127,7 @@ async fn a_newer_schema_is_refused_by_readers_and_writers() {
 
 #[tokio::test]
 async fn a_journal_that_lost_entries_while_we_ran_is_broken() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let store = open(dir.path());
     append(&store, &["a"]).await.expect("it has room");
     let one = text(dir.path());
@@ -153,7 +149,7 @@ async fn a_disk_that_fails_leaves_the_journal_as_it_was() {
     let sound = Pen::default();
     let pens = [Pen { write: half, ..sound }, Pen { sync: unsynced, ..sound }];
     for (pen, said) in pens.into_iter().zip([full().to_string(), "input/output error".into()]) {
-        let dir = temporary();
+        let dir = scratch::dir();
         let (before, _) = two_groups(dir.path()).await;
         let store = FileStore::with_pen(dir.path().to_path_buf(), pen, SEGMENT_BYTES).expect("a directory");
         let refused = append(&store, &["x", "y"]).await;
@@ -171,7 +167,7 @@ async fn what_a_failed_cut_left_is_no_group_and_is_cut_later() {
         Err(io::Error::other("input/output error"))
     }
     let pen = Pen { write: half, truncate: |_, _| Err(io::Error::other("input/output error")), ..Pen::default() };
-    let dir = temporary();
+    let dir = scratch::dir();
     two_groups(dir.path()).await;
     let store = FileStore::with_pen(dir.path().to_path_buf(), pen, SEGMENT_BYTES).expect("a directory");
     let refused = append(&store, &["x", "y"]).await;
@@ -182,7 +178,7 @@ async fn what_a_failed_cut_left_is_no_group_and_is_cut_later() {
 
 #[tokio::test]
 async fn the_journal_is_its_owners_alone_and_never_dirties_a_work_tree() {
-    let root = temporary();
+    let root = scratch::dir();
     let dir = root.path().join(".isobar/journal");
     let store = open(&dir);
     append(&store, &["a"]).await.expect("it has room");
@@ -198,7 +194,7 @@ async fn the_journal_is_its_owners_alone_and_never_dirties_a_work_tree() {
 
 #[tokio::test]
 async fn a_lease_file_that_a_crash_left_half_written_holds_nothing() {
-    let dir = temporary();
+    let dir = scratch::dir();
     std::fs::create_dir(dir.path().join("leases")).expect("it has room");
     std::fs::write(dir.path().join("leases/41.json"), "{\"epoch\":41,\"hol").expect("it has room");
     let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5, job: None };
@@ -211,7 +207,7 @@ async fn a_lease_file_that_a_crash_left_half_written_holds_nothing() {
 
 #[tokio::test]
 async fn an_epoch_that_cannot_be_read_is_never_guessed() {
-    let dir = temporary();
+    let dir = scratch::dir();
     std::fs::write(dir.path().join("epoch"), "many\n").expect("it has room");
     let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5, job: None };
     let refused = open(dir.path()).acquire(&["a@prod/x".parse().expect("a target")], holder).await;
@@ -220,7 +216,7 @@ async fn an_epoch_that_cannot_be_read_is_never_guessed() {
 
 #[tokio::test]
 async fn a_file_in_the_place_of_the_journal_is_refused_at_once() {
-    let dir = temporary();
+    let dir = scratch::dir();
     std::fs::write(dir.path().join("journal"), "").expect("it has room");
     let refused = FileStore::open(dir.path().join("journal")).map(|store| store.place());
     assert!(matches!(refused, Err(StoreError::Io { hint: Some(_), .. })), "{refused:?}");
@@ -228,7 +224,7 @@ async fn a_file_in_the_place_of_the_journal_is_refused_at_once() {
 
 #[tokio::test]
 async fn fifty_sets_of_previews_are_kept_and_the_oldest_goes() {
-    let dir = temporary();
+    let dir = scratch::dir();
     let store = open(dir.path());
     for at_ms in 0..55 {
         let unseen = Unseen::new("a@prod/x".parse().expect("a target"), UnseenReason::Cancelled);
@@ -243,7 +239,7 @@ async fn fifty_sets_of_previews_are_kept_and_the_oldest_goes() {
 
 #[tokio::test]
 async fn a_set_of_previews_that_cannot_be_read_says_what_to_do() {
-    let dir = temporary();
+    let dir = scratch::dir();
     std::fs::create_dir(dir.path().join("previews")).expect("it has room");
     std::fs::write(dir.path().join("previews/c1.json"), "{}").expect("it has room");
     let refused = open(dir.path()).saved().await;

@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn bare() -> (tempfile::TempDir, Repository) {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = crate::scratch::dir();
         let repository = Repository::init_bare(dir.path()).expect("it has room");
         (dir, repository)
     }

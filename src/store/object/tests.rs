@@ -23,7 +23,7 @@ impl Shelf {
         let google = Google::start();
         let cloud = google.cloud();
         let buckets = Buckets::new(Access::of(|name| cloud.variables.get(name).map(String::as_str)));
-        Self { google, buckets, dir: tempfile::tempdir().expect("a temporary directory") }
+        Self { google, buckets, dir: crate::scratch::dir() }
     }
 
     /// Opens the journal as another process would.

@@ -4,6 +4,7 @@ mod child;
 pub(crate) mod cloud;
 mod git_server;
 mod sandbox;
+mod scratch;
 mod story;
 mod tree;
 

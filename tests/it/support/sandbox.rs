@@ -1,7 +1,7 @@
 //! A real git repository in a directory of its own, and the built program run in it with a closed environment. Needs no git
 //! on the machine; reads nothing of the person who runs the tests.
 
-use super::tree;
+use super::{scratch, tree};
 use git2::build::CheckoutBuilder;
 use git2::{IndexAddOption, Oid, Repository, RepositoryInitOptions, Signature, Time};
 use std::cell::Cell;
@@ -38,7 +38,7 @@ pub(crate) struct Ran {
 impl Sandbox {
     /// Returns an empty repository on branch `main`, without a commit.
     pub(crate) fn empty() -> Self {
-        let dir = TempDir::new().expect("a temporary directory can be made");
+        let dir = scratch::dir();
         for name in ["repo", "home", "tmp"] {
             fs::create_dir(dir.path().join(name)).expect("the directory is new");
         }
@@ -76,7 +76,7 @@ impl Sandbox {
 
     /// Returns a copy of all that is on disk: for stories that go on from one point in many ways.
     pub(crate) fn twin(&self) -> Self {
-        let dir = TempDir::new().expect("a temporary directory can be made");
+        let dir = scratch::dir();
         copy(self.dir.path(), dir.path());
         let repo = Repository::open(dir.path().join("repo")).expect("a copy of a repository is one");
         Self { dir, repo, now_ms: self.now_ms.clone(), author: self.author.clone(), env: self.env.clone() }

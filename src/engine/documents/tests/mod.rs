@@ -110,7 +110,7 @@ impl Bench {
     }
 
     pub(super) fn on(ground: &Ground, files: &[(&str, &str)]) -> Self {
-        let root = temporary();
+        let root = crate::scratch::dir();
         let mut bench = Self { job: job(root.path().into()), root, ground: ground.fresh() };
         bench.section(&json!({ "source": "./t", "destination": bench.url("live/prod/eu/network") }));
         files.iter().for_each(|(path, text)| bench.add(&format!("network/{path}"), text.as_bytes()));
@@ -308,12 +308,6 @@ impl Bench {
     pub(super) fn job(&self) -> Job {
         self.job.clone()
     }
-}
-
-/// Returns a directory in memory where there is one: the tests apply hundreds of times, and each waits for the disk.
-pub(super) fn temporary() -> TempDir {
-    let made = tempfile::tempdir_in("/dev/shm").or_else(|_| TempDir::new());
-    made.expect("a temporary directory can be made")
 }
 
 fn gather(root: &Path, below: &str, found: &mut BTreeMap<String, String>) {

@@ -55,7 +55,7 @@ fn reality_that_moved_since_the_preview_is_left_alone() {
 #[test]
 fn symlinks_are_never_followed() {
     let bench = Bench::new(&[("t/a", "a\n"), ("t/sub/b", "b\n")]);
-    let elsewhere = temporary();
+    let elsewhere = crate::scratch::dir();
     std::fs::create_dir_all(bench.place("")).expect("the destination can be made");
     symlink(elsewhere.path(), bench.place("sub")).expect("a link can be made");
     assert!(bench.refusal().contains("live/prod/eu/network/sub is a symlink"), "{}", bench.refusal());
