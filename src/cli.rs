@@ -64,6 +64,8 @@ const STOP_DEADLINE: Duration = Duration::from_millis(6_500);
 const _: () = assert!(STOP_PATIENCE.as_millis() < STOP_DEADLINE.as_millis());
 /// For the last words of a run that did not end by itself: the pipe it hangs on may be the one they go to.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+/// How long a shard waits for others that write nothing.
+const SILENCE_MAX: Duration = Duration::from_secs(15 * 60);
 /// Bytes of stack, as the first thread of a program has.
 const STACK: usize = 8 * 1024 * 1024;
 
@@ -224,7 +226,9 @@ fn preview(args: PreviewArgs) -> Result<command::preview::Request, Failure> {
 
 fn apply(args: ApplyArgs) -> Result<command::apply::Request, Failure> {
     let (selector, form, reviews) = args.decide.read()?;
-    Ok(command::apply::Request { selector, form, reviews, parallel: args.parallel.unwrap_or(0) })
+    let patience = args.wait.unwrap_or(SILENCE_MAX);
+    let sharing = args.shard.map(|shard| command::Sharing { shard, patience });
+    Ok(command::apply::Request { selector, form, reviews, parallel: args.parallel.unwrap_or(0), sharing })
 }
 
 fn simulate(args: SimulateArgs) -> Result<command::simulate::Request, Failure> {

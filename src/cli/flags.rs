@@ -1,10 +1,11 @@
 //! The command line as types: verbs, their flags, and what the help says of them.
 
 use crate::command::simulate::{ApplyTime, Fail, Slow, Span};
-use crate::command::{Anchor, Form, Review, Selector};
+use crate::command::{Anchor, Form, Review, Selector, Shard};
 use crate::exit::{CODES, Failure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Keeps every region of a fleet equal to what the repository says.
 #[derive(Parser, Debug)]
@@ -159,6 +160,12 @@ pub(super) struct ApplyArgs {
     /// Targets in flight at most, below what the rollout allows
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(super) parallel: Option<usize>,
+    /// One of several processes that bring the same together, such as 2/4
+    #[arg(long, value_name = "K/N")]
+    pub(super) shard: Option<Shard>,
+    /// How long a shard waits for others that write nothing; 15m unless said otherwise
+    #[arg(long, value_name = "TIME", requires = "shard", value_parser = patience)]
+    pub(super) wait: Option<Duration>,
 }
 
 #[derive(Args, Debug)]
@@ -440,6 +447,14 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("at least one at once, or nothing would ever begin; leave the flag out for the default".into()),
         Ok(number) => Ok(number),
         Err(_) => Err("a whole number, at least 1".into()),
+    }
+}
+
+/// A shard may also wait for nobody.
+fn patience(text: &str) -> Result<Duration, String> {
+    match text {
+        "0s" => Ok(Duration::ZERO),
+        _ => text.parse().map(|Span(secs)| Duration::from_secs(secs)),
     }
 }
 

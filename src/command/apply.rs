@@ -1,7 +1,7 @@
 //! `isobar apply` and `isobar tick`: brings targets to the head of the code, in waves, as far as policy clears.
 
 use super::account;
-use super::converge::{Aim, Order, converge};
+use super::converge::{Aim, Order, Sharing, converge};
 use super::court::Review;
 use super::say::short;
 use super::scene::Scenes;
@@ -22,6 +22,8 @@ pub struct Request {
     pub reviews: Vec<Review>,
     /// Targets in flight at most; 0 for what the rollout says.
     pub parallel: usize,
+    /// Other processes bring the same with this one.
+    pub sharing: Option<Sharing>,
 }
 
 /// Applies what the head says.
@@ -46,6 +48,7 @@ async fn bring(world: &World, request: &Request, verb: Verb, aim: Aim, told: Tol
         reviews: &request.reviews,
         aim,
         parallel: request.parallel,
+        sharing: request.sharing,
     };
     let done = converge(world, &scenes, order).await?;
 

@@ -117,6 +117,7 @@ async fn fix(
         reviews: &request.reviews,
         aim: Aim::PutBack(repairable(drift)),
         parallel: request.parallel,
+        sharing: None,
     };
     let done = converge(world, scenes, order).await?;
     let mut report = account::compose(world, &done, Told::Apply, &head.0);

@@ -31,9 +31,11 @@ mod standing;
 mod tell;
 mod view;
 
+pub use crate::rollout::Shard;
 pub use crate::runner::STOP_PATIENCE;
 pub use crate::stack::Selector;
 pub use crate::store::Anchor;
+pub use converge::Sharing;
 pub use court::Review;
 pub use tell::{Form, say_failure, say_written};
 

@@ -11,6 +11,7 @@ mod plan;
 mod progress;
 mod schema;
 mod settings;
+mod shard;
 mod slice;
 #[cfg(test)]
 mod trial;
@@ -25,5 +26,6 @@ pub use outcome::{Ending, Outcome};
 pub use progress::{Progress, StepEvent};
 pub use schema::schema;
 pub use settings::Settings;
+pub use shard::{SHARDS_MAX, Shard};
 pub use wave::{PlanError, Planned, Rollout, Wave};
 pub use words::{WaveState, WaveView};

@@ -2,15 +2,15 @@
 //! [`Step`], which holds a clearance.
 
 use super::{MakeJob, Moment, say_unseen};
-use crate::change::{Applied, Intent, Preview};
+use crate::change::{Applied, Digest, Intent, Preview};
 use crate::engine::{Engines, Failure};
 use crate::journal::{Entry, Event};
-use crate::rollout::{Ending, Gate, Now, Outcome, Progress, Step, StepEvent, Todo};
+use crate::rollout::{Ending, Gate, Now, Outcome, Progress, Rollout, Step, StepEvent, Todo};
 use crate::stack::{Known, RegionId, TargetId};
 use crate::stop::Stop;
 use crate::store::{Boxed, Lease, Store, StoreError};
 use futures::FutureExt as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,22 @@ use tokio::task::JoinSet;
 
 /// What is in flight when we are told to stop may finish within this time; what is left of 7 s is for the journal and the report.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What became of a rollout that several processes drive, since the last time somebody asked.
+#[derive(Default)]
+pub struct News {
+    /// Its steps in the order of the journal, our own among them, each with its time.
+    pub steps: Vec<(StepEvent, u64)>,
+    /// The newest entry by then.
+    pub head: Option<(u64, Digest)>,
+    /// Targets that others write about.
+    pub elsewhere: BTreeSet<TargetId>,
+    /// More than steps: a newer rollout took targets over, or this one is no more. The journal has it anew.
+    pub is_stale: bool,
+}
+
+/// Asks for [`News`].
+pub type Ask<'a> = dyn Fn() -> Boxed<'a, Result<News, StoreError>> + Sync + 'a;
 
 /// What people say to a rollout that runs.
 pub struct Signs {
@@ -46,6 +62,8 @@ pub struct Drive<'a> {
     pub watch: &'a (dyn Fn(Moment<'_>) + Sync),
     /// Takes each group as it was sealed, so that the caller's history stays current.
     pub sealed: &'a (dyn Fn(&[Entry]) + Sync),
+    /// Where other processes drive the same rollout: the lease is on a part of it, and nothing is decided but on the newest entry.
+    pub others: Option<&'a Ask<'a>>,
 }
 
 /// What is ready to be applied: the preview that was cleared, and at which commit.
@@ -59,6 +77,10 @@ pub struct Ready {
 pub enum Halt {
     /// These targets must be previewed and judged now.
     NeedsClearance(Vec<TargetId>),
+    /// These targets must be leased first.
+    NeedsLease(Vec<TargetId>),
+    /// Others are at work, and there is nothing that we could do meanwhile.
+    Others,
     /// Nothing may begin before then.
     Wait {
         until_ms: u64,
@@ -95,28 +117,36 @@ impl Drive<'_> {
         known: &Known,
     ) -> Result<Halt, StoreError> {
         let mut flying: JoinSet<Landed> = JoinSet::new();
+        let (mut news, mut is_stale) = (News::default(), false);
         loop {
+            if let Some(ask) = self.others {
+                news = ask().await?;
+                news.steps.iter().for_each(|(step, at_ms)| progress.record(step, *at_ms));
+                is_stale |= news.is_stale;
+            }
             let ms = (self.now_ms)();
             let signs = (self.signs)(ms).await?;
-            if signs.resumes > progress.resumes() {
+            if is_stale || signs.resumes > progress.resumes() {
                 match self.land(progress, &mut flying, ready).await? {
                     Landing::Empty => return Ok(Halt::Resumed),
                     Landing::Recorded => continue,
                     Landing::GivenUp => return Ok(Halt::GivenUp),
                 }
             }
-            let todos = progress.next(&Now { ms, paused: signs.paused.as_deref(), held: &signs.held });
-            let work = Work::of(todos);
+            let (paused, held, elsewhere) = (signs.paused.as_deref(), &signs.held, &news.elsewhere);
+            let todos = progress.next(&Now { ms, paused, held, elsewhere });
+            let is_leased = |target: &TargetId| self.others.is_none() || self.lease.covers(target);
+            let work = Work::of(todos, progress.rollout(), is_leased);
             let stopped = self.stop.is_asked();
 
             if !work.records.is_empty() {
-                self.record(progress, work.records).await?;
+                self.record(progress, work.records, &news).await?;
                 continue;
             }
             let room = if self.parallel == 0 { usize::MAX } else { self.parallel.saturating_sub(flying.len()) };
             if !stopped && room > 0 && !work.steps.is_empty() {
                 let steps = work.steps.into_iter().take(room).collect();
-                self.start(progress, steps, ready, make, known, &mut flying).await?;
+                self.start(progress, steps, ready, make, known, &mut flying, &news).await?;
                 continue;
             }
             match self.land(progress, &mut flying, ready).await? {
@@ -136,8 +166,10 @@ impl Drive<'_> {
     }
 
     /// Appends the steps as one group and folds them in.
-    async fn record(&self, progress: &mut Progress, steps: Vec<StepEvent>) -> Result<(), StoreError> {
-        self.append(progress, steps.clone(), Vec::new()).await?;
+    async fn record(&self, progress: &mut Progress, steps: Vec<StepEvent>, news: &News) -> Result<(), StoreError> {
+        if !self.decide(progress, steps.clone(), news).await? {
+            return Ok(());
+        }
         for step in &steps {
             if let StepEvent::Finished { target, outcome } = step {
                 (self.watch)(Moment::Finished(target, outcome));
@@ -146,14 +178,26 @@ impl Drive<'_> {
         Ok(())
     }
 
+    /// Appends what follows from all that is known, as one group. False when others wrote since: then it must be decided anew.
+    async fn decide(&self, progress: &mut Progress, steps: Vec<StepEvent>, news: &News) -> Result<bool, StoreError> {
+        if self.others.is_none() {
+            return self.append(progress, steps, Vec::new()).await.map(|()| true);
+        }
+        let rollout = &progress.rollout().id;
+        let events = steps.into_iter().map(|step| Event::Step { rollout: rollout.clone(), step }).collect();
+        let at_ms = (self.now_ms)();
+        let sealed = self.store.append_after(news.head.as_ref(), events, self.run, at_ms, Some(self.lease)).await?;
+        Ok(!sealed.is_empty())
+    }
+
     async fn append(&self, progress: &mut Progress, steps: Vec<StepEvent>, more: Vec<Event>) -> Result<(), StoreError> {
         let at_ms = (self.now_ms)();
         let rollout = progress.rollout().id.clone();
         let events = steps.iter().map(|step| Event::Step { rollout: rollout.clone(), step: step.clone() }).chain(more);
         let sealed = self.store.append(events.collect(), self.run, at_ms, Some(self.lease)).await?;
         tracing::debug!(rollout = %rollout, entries = sealed.len(), "journalled a group");
-        for step in &steps {
-            progress.record(step, at_ms);
+        if self.others.is_none() {
+            steps.iter().for_each(|step| progress.record(step, at_ms)); // else they come back as news, in their order
         }
         (self.sealed)(&sealed);
         Ok(())
@@ -167,9 +211,12 @@ impl Drive<'_> {
         make: &MakeJob<'_>,
         known: &Known,
         flying: &mut JoinSet<Landed>,
+        news: &News,
     ) -> Result<(), StoreError> {
         let started = steps.iter().map(|step| StepEvent::Started { target: step.clearance.target().clone() });
-        self.append(progress, started.collect(), Vec::new()).await?;
+        if !self.decide(progress, started.collect(), news).await? {
+            return Ok(());
+        }
         for step in steps {
             let target = step.clearance.target().clone();
             (self.watch)(Moment::Started(&target));
@@ -294,18 +341,31 @@ struct Work {
 }
 
 impl Work {
-    fn of(todos: Vec<Todo>) -> Self {
+    /// What is not leased must be before anything is done about it; the gates of a wave go with its first target.
+    fn of(todos: Vec<Todo>, rollout: &Rollout, is_leased: impl Fn(&TargetId) -> bool) -> Self {
         let (mut records, mut steps, mut gate) = (Vec::new(), Vec::new(), None);
-        let (mut needs, mut wait, mut paused, mut over) = (Vec::new(), None, None, None);
+        let (mut needs, mut unleased, mut wait, mut paused, mut over) = (Vec::new(), Vec::new(), None, None, None);
+        let mut is_elsewhere = false;
         for todo in todos {
             match todo {
+                Todo::Record(StepEvent::Finished { target, .. }) if !is_leased(&target) => unleased.push(target),
                 Todo::Record(step) => records.push(step),
                 Todo::Apply(step) => steps.push(step),
-                Todo::Ask { wave, index, gate: asked } => gate = gate.or(Some((wave, index, asked))),
-                Todo::NeedsClearance { targets, .. } => needs.extend(targets),
+                Todo::Ask { wave, index, gate: asked } => {
+                    let first = rollout.waves.get(wave).and_then(|wave| wave.targets.first()).map(|planned| &planned.target);
+                    match first.filter(|first| !is_leased(first)) {
+                        Some(first) => unleased.push(first.clone()),
+                        None => gate = gate.or(Some((wave, index, asked))),
+                    }
+                }
+                Todo::NeedsClearance { targets, .. } => {
+                    let (leased, rest): (Vec<_>, Vec<_>) = targets.into_iter().partition(&is_leased);
+                    needs.extend(leased);
+                    unleased.extend(rest);
+                }
                 Todo::Wait { until_ms, why, .. } => wait = wait.filter(|(until, _)| *until <= until_ms).or(Some((until_ms, why))),
                 Todo::Paused { why } => paused = Some(why),
-                Todo::InFlight => {}
+                Todo::InFlight => is_elsewhere = true, // none of ours is, once we are asked
                 Todo::Over(ending) => over = Some(ending),
             }
         }
@@ -314,6 +374,8 @@ impl Work {
             (true, Some(why), ..) => Halt::Paused(why),
             (true, None, Some((until_ms, why)), _) => Halt::Wait { until_ms, why },
             (true, None, None, Some(ending)) => Halt::Over(ending),
+            (true, None, None, None) if !unleased.is_empty() => Halt::NeedsLease(unleased),
+            (true, None, None, None) if is_elsewhere => Halt::Others,
             (true, None, None, None) => Halt::Interrupted,
         };
         Self { records, steps, gate, halt }

@@ -6,7 +6,7 @@ mod look;
 #[cfg(test)]
 mod tests;
 
-pub use drive::{Drive, Halt, Ready, STOP_PATIENCE, Signs};
+pub use drive::{Ask, Drive, Halt, News, Ready, STOP_PATIENCE, Signs};
 pub use look::Looks;
 
 use crate::change::{Unseen, UnseenReason, say_missing};

@@ -142,6 +142,7 @@ impl Holding<'_> {
             patience: &|| Box::pin(self.out_of_patience()),
             watch: run.watch,
             sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.history().record(entry)),
+            others: None,
         };
         let mut ready: BTreeMap<TargetId, Ready> = BTreeMap::new();
         let halt = loop {

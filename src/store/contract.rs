@@ -100,6 +100,10 @@ impl Lease {
         &self.run
     }
 
+    pub fn targets(&self) -> impl Iterator<Item = &TargetId> {
+        self.epochs.keys()
+    }
+
     pub fn covers(&self, target: &TargetId) -> bool {
         self.epochs.contains_key(target)
     }

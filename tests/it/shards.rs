@@ -1,0 +1,157 @@
+//! Several processes bring one rollout together: each target once, waves and tolerance over all of them, and nobody is waited for who
+//! died.
+
+use crate::support::{Sandbox, app};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Child, Stdio};
+
+/// Two stacks of which one needs the other, in ten regions and two waves.
+fn fleet(more: &str) -> Sandbox {
+    let regions: Vec<String> = (0..10).map(|nth| format!("prod/r{nth}")).collect();
+    let waves = "waves: [{ name: first, regions: [r0, r1, r2] }, { name: rest, regions: \"*\" }]";
+    let fleet = app(&regions.join(" "), &format!("rollout: {{ prod: {{ {waves}, {more} }} }}"));
+    fleet.stack("web", "depends_on: [app]").file("web/templates/web.txt", "web 1\n");
+    fleet.stack("api", "").file("api/templates/api.txt", "api 1\n").commit("More");
+    fleet
+}
+
+/// Starts so many shards at once.
+fn start(fleet: &Sandbox, of: usize, more: &[&str]) -> Vec<Child> {
+    let shards = 1..=of;
+    let start = |nth: usize| {
+        let shard = format!("{nth}/{of}");
+        let mut program = fleet.program();
+        program.args(["apply", "--json", "--shard", &shard]).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
+        program.spawn().expect("the program starts")
+    };
+    shards.map(start).collect()
+}
+
+/// Waits for all, and returns how each ended, with what it said.
+fn join(children: Vec<Child>) -> Vec<(i32, Value, String)> {
+    let end = |child: Child| {
+        let output = child.wait_with_output().expect("it is our child");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().unwrap_or(-1), serde_json::from_slice(&output.stdout).unwrap_or_default(), said)
+    };
+    children.into_iter().map(end).collect()
+}
+
+/// How often each target was started, by the journal.
+fn starts(fleet: &Sandbox) -> BTreeMap<String, usize> {
+    let mut starts = BTreeMap::new();
+    for target in steps(fleet, "started") {
+        *starts.entry(target).or_default() += 1;
+    }
+    starts
+}
+
+fn steps(fleet: &Sandbox, step: &str) -> Vec<String> {
+    let entries = fleet.events("step").into_iter().filter(|entry| entry["step"]["step"] == step);
+    entries.map(|entry| entry["step"]["target"].as_str().unwrap_or_default().to_string()).collect()
+}
+
+#[test]
+fn three_processes_bring_each_target_once_and_no_wave_begins_before_the_one_before_it() {
+    let fleet = fleet("max_parallel: 4");
+    for (code, report, said) in join(start(&fleet, 3, &[])) {
+        assert_eq!(code, 0, "{said}");
+        let states: BTreeSet<&str> =
+            report["targets"].as_array().expect("targets").iter().flat_map(|row| row["state"].as_str()).collect();
+        assert!(states.is_subset(&BTreeSet::from(["applied", "unchanged"])), "{report}");
+    }
+    assert_eq!(starts(&fleet).len(), 30);
+    assert!(starts(&fleet).values().all(|times| *times == 1), "{:?}", starts(&fleet));
+    assert_eq!(fleet.events("planned").len(), 1, "one of them plans, the others join");
+
+    let (mut in_flight, mut most, mut verified) = (0, 0, false);
+    for entry in fleet.events("step") {
+        let (step, target) =
+            (entry["step"]["step"].as_str().unwrap_or_default(), entry["step"]["target"].as_str().unwrap_or_default());
+        let is_first = ["r0", "r1", "r2"].iter().any(|region| target.ends_with(region));
+        match step {
+            "started" => {
+                assert_eq!(verified, !is_first, "{target}");
+                in_flight += 1;
+                most = most.max(in_flight);
+            }
+            "finished" => in_flight -= 1,
+            "verified" => verified = true,
+            _ => {}
+        }
+    }
+    assert!(most <= 4, "{most} at once, and the wave allows 4");
+    let runs: BTreeSet<String> = fleet.events("applied").iter().map(|entry| entry["run"].to_string()).collect();
+    assert!(runs.len() > 1, "one of them did it all");
+    fleet.isobar("drift").ends(0);
+    fleet.isobar("audit verify").ends(0);
+}
+
+#[test]
+fn a_breach_that_one_sees_stops_all() {
+    let fleet = fleet("max_parallel: 1");
+    fleet.block("prod/r0").block("prod/r1").block("prod/r2");
+    for (code, _, said) in join(start(&fleet, 3, &[])) {
+        assert_eq!(code, 1, "{said}");
+    }
+    let failed: Vec<String> = fleet
+        .events("step")
+        .iter()
+        .filter(|entry| entry["step"]["outcome"].to_string().contains("failed"))
+        .map(|entry| entry["step"]["target"].to_string())
+        .collect();
+    assert_eq!(failed.len(), 1, "no failure is tolerated, so nothing starts after the first: {failed:?}");
+    assert!(starts(&fleet).keys().all(|target| ["r0", "r1", "r2"].iter().any(|region| target.ends_with(region))));
+    fleet.isobar("status").ends(0).says("stopped");
+}
+
+#[test]
+fn what_a_shard_left_that_died_is_done_by_the_others() {
+    // The first process that asks the gate of the first wave is killed by it; whoever is left asks it again.
+    let gate = "gates: [{ command: [sh, -c, \"mkdir killed 2> /dev/null || exit 0; kill -9 $PPID\"] }]";
+    let fleet = fleet(gate);
+    fleet.edit(".gitignore", "/live/", "/live/\n/killed").commit("Ignore");
+    let ended = join(start(&fleet, 3, &[]));
+    let mut codes: Vec<i32> = ended.iter().map(|(code, ..)| *code).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [-1, 0, 0], "{ended:?}");
+    assert_eq!(fleet.applied().len(), 30);
+    fleet.isobar("drift").ends(0);
+}
+
+#[test]
+fn a_target_that_was_in_flight_when_its_shard_died_is_looked_at_by_another() {
+    let fleet = fleet("max_parallel: 2");
+    fleet.isobar("apply").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    fleet.cut_journal_after("started"); // as if the machine had been lost right then
+    for (code, _, said) in join(start(&fleet, 2, &[])) {
+        assert_eq!(code, 0, "{said}");
+    }
+    fleet.isobar("status").ends(0).keeps_quiet_about("unknown");
+    fleet.isobar("drift").ends(0);
+}
+
+#[test]
+fn one_shard_alone_does_what_the_others_never_came_for() {
+    let fleet = fleet("max_parallel: 4");
+    let ended = fleet.isobar("apply --json --shard 2/8").ends(0);
+    assert!(ended.states().starts_with("applied "), "{}", ended.states());
+    assert_eq!(starts(&fleet).len(), 30);
+    fleet.isobar("apply --shard 1/8").ends(0).says("Nothing to apply");
+}
+
+#[test]
+fn a_shard_waits_for_others_so_long_and_no_longer() {
+    let gate = "gates: [{ command: [sh, -c, \"touch asked; exec sleep 60\"] }]";
+    let fleet = fleet(gate);
+    fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("Ignore");
+    let mut first = fleet.start(&["apply"]);
+    fleet.await_file("asked", &mut first);
+    let late = fleet.isobar("apply --shard 1/2 --wait 0s").ends(1).says("isobar status");
+    assert!(late.stdout.contains("wrote nothing for too long"), "{}", late.stdout);
+    first.kill().expect("it is our child");
+    first.wait().expect("it is our child");
+}
