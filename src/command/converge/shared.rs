@@ -83,9 +83,9 @@ impl Shared {
 }
 
 impl Converge<'_> {
-    /// Folds into history what was appended since, by whomever.
-    pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
-        let Some(shared) = &self.shared else { return Ok(()) };
+    /// Folds into history what was appended since, by whomever; false when that was nothing but others who came.
+    pub(super) async fn catch_up(&self) -> Result<bool, StoreError> {
+        let Some(shared) = &self.shared else { return Ok(false) };
         let head = head(&self.history());
         let fresh = self.world.store.since(head.as_ref()).await?;
         let mut history = self.history();
@@ -93,7 +93,7 @@ impl Converge<'_> {
             history.record(entry);
             shared.meet(&entry.event, entry.at_ms);
         }
-        Ok(())
+        Ok(fresh.iter().any(|entry| !matches!(entry.event, Event::RunStarted { .. })))
     }
 
     /// What became of `rollout` since the last time, and who is at it.
@@ -195,9 +195,7 @@ impl Converge<'_> {
                 self.catch_up().await?;
                 return Ok(true);
             }
-            let others = self.world.store.since(known.as_ref()).await?;
-            self.catch_up().await?;
-            if others.iter().any(|entry| !matches!(entry.event, Event::RunStarted { .. })) {
+            if self.catch_up().await? {
                 return Ok(false);
             }
         }
