@@ -168,6 +168,11 @@ async fn of_fleet(world: &World, verb: FleetVerb) -> Result<Exit, Failure> {
             let request = command::list::Request { selector, json, changed: args.changed, base: args.base, head: args.head };
             command::list::run(world, &request).await
         }
+        FleetVerb::Matrix(args) => {
+            let (selector, json) = args.select.read()?;
+            let request = command::matrix::Request { selector, json, base: args.base, head: args.head, shards: args.shards };
+            command::matrix::run(world, &request).await
+        }
         FleetVerb::Graph(args) => {
             let drawing = match args.format {
                 DrawingArg::Text => command::graph::Drawing::Text,

@@ -1,7 +1,7 @@
 //! The command line as types: verbs, their flags, and what the help says of them.
 
 use crate::command::simulate::{ApplyTime, Fail, Slow, Span};
-use crate::command::{Anchor, Form, Review, Selector, Shard};
+use crate::command::{Anchor, Form, Review, SHARDS_MAX, Selector, Shard};
 use crate::exit::{CODES, Failure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -54,6 +54,8 @@ pub(super) enum FleetVerb {
     Status(StatusArgs),
     /// The targets, or with --changed those that a change touches
     List(ListArgs),
+    /// The shards for what is to be done, as the matrix of a GitHub workflow
+    Matrix(MatrixArgs),
     /// Which stack waits for which, as text, DOT or Mermaid
     Graph(GraphArgs),
     /// Why a target is touched or not, where its values come from, what it waits for
@@ -236,6 +238,21 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "REV")]
     pub(super) base: Option<String>,
     /// List this revision, merged into --base
+    #[arg(long, value_name = "REV")]
+    pub(super) head: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct MatrixArgs {
+    #[command(flatten)]
+    pub(super) select: Select,
+    /// At most so many shards; one for 200 targets unless said otherwise
+    #[arg(long, value_name = "N", value_parser = shards)]
+    pub(super) shards: Option<usize>,
+    /// Compare with this revision instead of what was applied
+    #[arg(long, value_name = "REV")]
+    pub(super) base: Option<String>,
+    /// Shards for this revision, merged into --base
     #[arg(long, value_name = "REV")]
     pub(super) head: Option<String>,
 }
@@ -448,6 +465,11 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(number) => Ok(number),
         Err(_) => Err("a whole number, at least 1".into()),
     }
+}
+
+fn shards(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=SHARDS_MAX).contains(number));
+    number.ok_or_else(|| format!("a whole number from 1 to {SHARDS_MAX}, the jobs that a matrix may have"))
 }
 
 /// A shard may also wait for nobody.

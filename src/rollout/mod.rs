@@ -26,6 +26,6 @@ pub use outcome::{Ending, Outcome};
 pub use progress::{Progress, StepEvent};
 pub use schema::schema;
 pub use settings::Settings;
-pub use shard::{SHARDS_MAX, Shard};
+pub use shard::{SHARDS_MAX, Shard, shards_for};
 pub use wave::{PlanError, Planned, Rollout, Wave};
 pub use words::{WaveState, WaveView};

@@ -15,6 +15,8 @@ pub struct Shard {
 pub const SHARDS_MAX: usize = 256;
 /// Targets that a shard takes at once: enough to keep a runner busy, few enough that what it holds when it is lost is little.
 const BITE_MAX: usize = 64;
+/// Targets for which one more shard is worth a runner of its own.
+const WORTH_A_SHARD: usize = 200;
 
 impl Shard {
     /// Returns the `nth` shard of `of`, counted from 1; `None` when there is none.
@@ -30,6 +32,12 @@ impl Shard {
         let size = (end - begin).clamp(1, BITE_MAX);
         offered.iter().skip(begin).take(size).cloned().collect()
     }
+}
+
+/// How many shards `targets` are worth, of at most `most`; none where there is nothing to do.
+pub fn shards_for(targets: usize, most: Option<usize>) -> usize {
+    let worth = most.map_or_else(|| targets.div_ceil(WORTH_A_SHARD), |most| most.min(targets));
+    worth.min(SHARDS_MAX)
 }
 
 impl fmt::Display for Shard {
@@ -74,6 +82,12 @@ mod tests {
             let taken: BTreeSet<_> = bites.iter().collect();
             assert_eq!((bites.len(), taken.len()), (count, count), "{count} over {of}");
         }
+    }
+
+    #[test]
+    fn there_are_as_many_shards_as_there_is_work_for_and_none_for_nothing() {
+        assert_eq!([0, 1, 200, 201, 10_000, 1_000_000].map(|targets| shards_for(targets, None)), [0, 1, 1, 2, 50, 256]);
+        assert_eq!([0, 3, 30].map(|targets| shards_for(targets, Some(8))), [0, 3, 8]);
     }
 
     #[test]

@@ -158,3 +158,30 @@ fn a_shard_waits_for_others_so_long_and_no_longer() {
     first.kill().expect("it is our child");
     first.wait().expect("it is our child");
 }
+
+#[test]
+fn a_matrix_has_the_shards_that_a_workflow_starts_and_none_when_there_is_nothing_to_do() {
+    let fleet = fleet("max_parallel: 4");
+    let all = fleet.isobar("matrix --shards 3").ends(0);
+    assert_eq!(all.stdout, "{\"include\":[{\"shard\":\"1/3\"},{\"shard\":\"2/3\"},{\"shard\":\"3/3\"}]}\n");
+    assert_eq!(fleet.isobar("matrix").ends(0).json()["include"].as_array().map(Vec::len), Some(1), "30 targets are not many");
+    let json = fleet.isobar("matrix api@prod/r1 api@prod/r2 --shards 3 --json").ends(0).json();
+    assert_eq!((&json["shards"], &json["targets"]), (&2.into(), &2.into()), "no more than there are targets");
+
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.isobar("matrix --shards 3").ends(0).stdout, "{\"include\":[]}\n");
+    fleet.isobar("matrix --shards 257").ends(64).says("256");
+    fleet.isobar("matrix nobody").ends(64);
+}
+
+#[test]
+fn shards_meet_in_a_journal_in_git_too() {
+    let fleet = app("prod/a prod/b prod/c prod/d", "");
+    fleet.edit("isobar.yaml", "journal: file:.isobar/journal", "journal: git").commit("In git");
+    for (code, said) in join(start(&fleet, 2, &[])) {
+        assert_eq!(code, 0, "{said:?}");
+    }
+    let rows = fleet.isobar("audit export").ends(0);
+    assert_eq!(rows.stdout.lines().count(), 4, "each target once: {}", rows.stdout);
+    fleet.isobar("drift").ends(0);
+}
