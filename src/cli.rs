@@ -217,6 +217,8 @@ async fn of_fleet(world: &World, verb: FleetVerb) -> Result<Exit, Failure> {
 
 fn preview(args: PreviewArgs) -> Result<command::preview::Request, Failure> {
     let (selector, form, reviews) = args.decide.read()?;
+    let part = args.shard.zip(args.part).map(|(shard, path)| command::Parting::Write(shard, path));
+    let parting = part.or(args.parts.map(command::Parting::Read));
     Ok(command::preview::Request {
         selector,
         form,
@@ -226,6 +228,7 @@ fn preview(args: PreviewArgs) -> Result<command::preview::Request, Failure> {
         reviews,
         exit_code: args.exit_code,
         parallel: args.parallel.unwrap_or(0),
+        parting,
     })
 }
 

@@ -153,6 +153,15 @@ pub(super) struct PreviewArgs {
     /// Previews at once
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(super) parallel: Option<usize>,
+    /// Preview one part of the change, such as the second of four
+    #[arg(long, value_name = "K/N", requires = "part")]
+    pub(super) shard: Option<Shard>,
+    /// The file that a shard's part is written to; nothing is judged
+    #[arg(long, value_name = "FILE", requires = "shard", conflicts_with = "review")]
+    pub(super) part: Option<PathBuf>,
+    /// Preview nothing, and judge the parts in this directory as one: what none tells of is unseen
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["shard", "part"])]
+    pub(super) parts: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

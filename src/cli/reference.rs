@@ -53,6 +53,7 @@ its form. Within a version of a form keys are only ever added.
 | `urn:isobar:schema:report:v1` | preview, judge, apply, tick, drift, recover, status, simulate; `told` says which. `isobar schema report` prints its JSON Schema |
 | `urn:isobar:schema:list:v1` | list |
 | `urn:isobar:schema:matrix:v1` | matrix; without `--json` it prints what stands under `matrix` alone |
+| `urn:isobar:schema:part:v1` | preview with `--shard`; the files of parts as well |
 | `urn:isobar:schema:graph:v1` | graph |
 | `urn:isobar:schema:why:v1` | why |
 | `urn:isobar:schema:check:v1` | check, when there is no mistake |

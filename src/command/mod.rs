@@ -25,6 +25,7 @@ mod converge;
 mod court;
 mod history_place;
 mod look;
+mod parts;
 mod pending;
 mod say;
 mod scene;
@@ -38,6 +39,7 @@ pub use crate::stack::Selector;
 pub use crate::store::Anchor;
 pub use converge::Sharing;
 pub use court::Review;
+pub use parts::Parting;
 pub use tell::{Form, say_failure, say_written};
 
 use crate::exit::Failure;

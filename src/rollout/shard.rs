@@ -2,6 +2,7 @@
 
 use crate::stack::TargetId;
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// `2/4`: the second of four.
@@ -27,10 +28,13 @@ impl Shard {
     /// Returns what this shard takes next of all that is on offer, some of it at least: its own part first, so that shards seldom
     /// want the same, and never more than a fair share, so that whoever comes late finds something to do.
     pub fn bite(self, offered: &[TargetId]) -> Vec<TargetId> {
-        let begin_of = |nth: usize| offered.len() * nth / self.of;
-        let (begin, end) = (begin_of(self.nth - 1), begin_of(self.nth));
-        let size = (end - begin).clamp(1, BITE_MAX);
-        offered.iter().skip(begin).take(size).cloned().collect()
+        let piece = self.piece(offered.len());
+        offered.iter().skip(piece.start).take(piece.len().clamp(1, BITE_MAX)).cloned().collect()
+    }
+
+    /// Returns this shard's own part of a list of `all`: those of all shards are the list.
+    pub fn piece(self, all: usize) -> Range<usize> {
+        all * (self.nth - 1) / self.of..all * self.nth / self.of
     }
 }
 

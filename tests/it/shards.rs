@@ -6,10 +6,10 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Stdio};
 
-/// Two stacks of which one needs the other, in ten regions and two waves.
-fn fleet(more: &str) -> Sandbox {
-    let regions: Vec<String> = (0..10).map(|nth| format!("prod/r{nth}")).collect();
-    let waves = "waves: [{ name: first, regions: [r0, r1, r2] }, { name: rest, regions: \"*\" }]";
+/// Three stacks of which one needs another, in so many regions and two waves.
+fn fleet(regions: usize, more: &str) -> Sandbox {
+    let regions: Vec<String> = (0..regions).map(|nth| format!("prod/r{nth}")).collect();
+    let waves = "waves: [{ name: first, regions: [r0, r1] }, { name: rest, regions: \"*\" }]";
     let fleet = app(&regions.join(" "), &format!("rollout: {{ prod: {{ {waves}, {more} }} }}"));
     fleet.stack("web", "depends_on: [app]").file("web/templates/web.txt", "web 1\n");
     fleet.stack("api", "").file("api/templates/api.txt", "api 1\n").commit("More");
@@ -59,7 +59,7 @@ fn steps(fleet: &Sandbox, step: &str) -> Vec<String> {
 
 #[test]
 fn three_processes_bring_each_target_once_and_no_wave_begins_before_the_one_before_it() {
-    let fleet = fleet("max_parallel: 4");
+    let fleet = fleet(10, "max_parallel: 4");
     for (code, said) in join(start(&fleet, 3, &[])) {
         assert_eq!(code, 0, "{said:?}");
         assert!(said.contains("applied") || said.contains("unchanged"), "{said:?}");
@@ -72,7 +72,7 @@ fn three_processes_bring_each_target_once_and_no_wave_begins_before_the_one_befo
     for entry in fleet.events("step") {
         let (step, target) =
             (entry["step"]["step"].as_str().unwrap_or_default(), entry["step"]["target"].as_str().unwrap_or_default());
-        let is_first = ["r0", "r1", "r2"].iter().any(|region| target.ends_with(region));
+        let is_first = ["r0", "r1"].iter().any(|region| target.ends_with(region));
         match step {
             "started" => {
                 assert_eq!(verified, !is_first, "{target}");
@@ -93,8 +93,8 @@ fn three_processes_bring_each_target_once_and_no_wave_begins_before_the_one_befo
 
 #[test]
 fn a_breach_that_one_sees_stops_all() {
-    let fleet = fleet("max_parallel: 1");
-    fleet.block("prod/r0").block("prod/r1").block("prod/r2");
+    let fleet = fleet(4, "max_parallel: 1");
+    fleet.block("prod/r0").block("prod/r1");
     for (code, said) in join(start(&fleet, 3, &[])) {
         assert_eq!(code, 1, "{said:?}");
     }
@@ -105,7 +105,7 @@ fn a_breach_that_one_sees_stops_all() {
         .map(|entry| entry["step"]["target"].to_string())
         .collect();
     assert_eq!(failed.len(), 1, "no failure is tolerated, so nothing starts after the first: {failed:?}");
-    assert!(starts(&fleet).keys().all(|target| ["r0", "r1", "r2"].iter().any(|region| target.ends_with(region))));
+    assert!(starts(&fleet).keys().all(|target| ["r0", "r1"].iter().any(|region| target.ends_with(region))));
     fleet.isobar("status").ends(0).says("stopped");
 }
 
@@ -113,19 +113,19 @@ fn a_breach_that_one_sees_stops_all() {
 fn what_a_shard_left_that_died_is_done_by_the_others() {
     // The first process that asks the gate of the first wave is killed by it; whoever is left asks it again.
     let gate = "gates: [{ command: [sh, -c, \"mkdir killed 2> /dev/null || exit 0; kill -9 $PPID\"] }]";
-    let fleet = fleet(gate);
+    let fleet = fleet(4, gate);
     fleet.edit(".gitignore", "/live/", "/live/\n/killed").commit("Ignore");
     let ended = join(start(&fleet, 3, &[]));
     let mut codes: Vec<i32> = ended.iter().map(|(code, ..)| *code).collect();
     codes.sort_unstable();
     assert_eq!(codes, [-1, 0, 0], "{ended:?}");
-    assert_eq!(fleet.applied().len(), 30);
+    assert_eq!(fleet.applied().len(), 12);
     fleet.isobar("drift").ends(0);
 }
 
 #[test]
 fn a_target_that_was_in_flight_when_its_shard_died_is_looked_at_by_another() {
-    let fleet = fleet("max_parallel: 2");
+    let fleet = fleet(4, "max_parallel: 2");
     fleet.isobar("apply").ends(0);
     fleet.version(1, 2);
     fleet.isobar("apply").ends(0);
@@ -139,17 +139,17 @@ fn a_target_that_was_in_flight_when_its_shard_died_is_looked_at_by_another() {
 
 #[test]
 fn one_shard_alone_does_what_the_others_never_came_for() {
-    let fleet = fleet("max_parallel: 4");
+    let fleet = fleet(4, "max_parallel: 4");
     let ended = fleet.isobar("apply --json --shard 2/8").ends(0);
     assert!(ended.states().starts_with("applied "), "{}", ended.states());
-    assert_eq!(starts(&fleet).len(), 30);
+    assert_eq!(starts(&fleet).len(), 12);
     fleet.isobar("apply --shard 1/8").ends(0).says("Nothing to apply");
 }
 
 #[test]
 fn a_shard_waits_for_others_so_long_and_no_longer() {
     let gate = "gates: [{ command: [sh, -c, \"touch asked; exec sleep 60\"] }]";
-    let fleet = fleet(gate);
+    let fleet = fleet(4, gate);
     fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("Ignore");
     let mut first = fleet.start(&["apply"]);
     fleet.await_file("asked", &mut first);
@@ -161,10 +161,10 @@ fn a_shard_waits_for_others_so_long_and_no_longer() {
 
 #[test]
 fn a_matrix_has_the_shards_that_a_workflow_starts_and_none_when_there_is_nothing_to_do() {
-    let fleet = fleet("max_parallel: 4");
+    let fleet = fleet(4, "max_parallel: 4");
     let all = fleet.isobar("matrix --shards 3").ends(0);
     assert_eq!(all.stdout, "{\"include\":[{\"shard\":\"1/3\"},{\"shard\":\"2/3\"},{\"shard\":\"3/3\"}]}\n");
-    assert_eq!(fleet.isobar("matrix").ends(0).json()["include"].as_array().map(Vec::len), Some(1), "30 targets are not many");
+    assert_eq!(fleet.isobar("matrix").ends(0).json()["include"].as_array().map(Vec::len), Some(1), "12 targets are not many");
     let json = fleet.isobar("matrix api@prod/r1 api@prod/r2 --shards 3 --json").ends(0).json();
     assert_eq!((&json["shards"], &json["targets"]), (&2.into(), &2.into()), "no more than there are targets");
 
@@ -184,4 +184,75 @@ fn shards_meet_in_a_journal_in_git_too() {
     let rows = fleet.isobar("audit export").ends(0);
     assert_eq!(rows.stdout.lines().count(), 4, "each target once: {}", rows.stdout);
     fleet.isobar("drift").ends(0);
+}
+
+/// Previews so many parts into a directory beside the repository, as jobs of a workflow do; returns it.
+fn parts(fleet: &Sandbox, of: usize) -> String {
+    let dir = fleet.outside("parts");
+    std::fs::create_dir_all(&dir).expect("a directory beside the repository");
+    for nth in 1..=of {
+        fleet.isobar(&format!("preview --shard {nth}/{of} --part {dir}/{nth}.json")).ends(0).says("written to");
+    }
+    dir
+}
+
+/// What a report says, without the time.
+fn timeless(report: &str) -> Value {
+    let mut report: Value = serde_json::from_str(report).expect("a report");
+    report["at_ms"].take();
+    report
+}
+
+#[test]
+fn a_preview_of_parts_says_what_one_process_would_say() {
+    let fleet = fleet(4, "max_parallel: 4");
+    let one = fleet.isobar("preview --json").ends(0);
+    let dir = parts(&fleet, 4);
+    assert_eq!(timeless(&fleet.isobar(&format!("preview --parts {dir} --json")).ends(0).stdout), timeless(&one.stdout));
+}
+
+#[test]
+fn what_uses_an_output_of_another_part_is_previewed_with_it() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.stack("app", "outputs: { address: '10.0.0.1' }");
+    fleet.stack("web", "inputs: { address: \"${{ stacks[\\\"app\\\"].outputs.address }}\" }");
+    fleet.file("web/templates/web.txt.j2", "{{ inputs.address }}\n").commit("Web");
+    let one = fleet.isobar("preview --json").ends(0);
+    assert!(one.stdout.contains("10.0.0.1"), "{}", one.stdout);
+    let dir = parts(&fleet, 4);
+    assert_eq!(timeless(&fleet.isobar(&format!("preview --parts {dir} --json")).ends(0).stdout), timeless(&one.stdout));
+}
+
+#[test]
+fn the_targets_of_a_lost_part_are_unseen_and_nothing_is_green() {
+    let fleet = fleet(4, "max_parallel: 4");
+    let dir = parts(&fleet, 3);
+    std::fs::remove_file(format!("{dir}/2.json")).expect("it was written");
+    let ran = fleet.isobar(&format!("preview --parts {dir} --json")).ends(1);
+    let counts = &ran.json()["counts"];
+    assert_eq!((&counts["unseen"], &counts["create"]), (&4.into(), &8.into()), "{counts}");
+    assert!(ran.why("api@prod/r2").contains("no part tells of it"), "{}", ran.stdout);
+    fleet.isobar("judge").ends(1);
+}
+
+#[test]
+fn a_part_counts_for_the_commit_that_it_is_of_and_as_it_was_written() {
+    let mut fleet = fleet(4, "max_parallel: 4").env("ISOBAR_KEY", "a key");
+    let dir = parts(&fleet, 2);
+    let (first, other) = (format!("{dir}/1.json"), fleet.outside("other"));
+    let text = std::fs::read_to_string(&first).expect("it was written");
+    std::fs::write(&first, text.replace("api 1", "api 2")).expect("it can be changed");
+    fleet.isobar(&format!("preview --parts {dir}")).ends(1).says("was not sealed with ISOBAR_KEY");
+    fleet.without_env("ISOBAR_KEY");
+    fleet.isobar(&format!("preview --parts {dir}")).ends(1).says("is not what a shard wrote");
+
+    std::fs::write(&first, text).expect("it can be changed");
+    fleet.version(1, 2);
+    fleet.isobar(&format!("preview --parts {dir}")).ends(64).says("preview all parts again");
+    fleet
+        .file("dirty.txt", "x\n")
+        .isobar(&format!("preview --shard 1/2 --part {other}"))
+        .ends(64)
+        .says("not committed: dirty.txt");
+    fleet.isobar("preview --shard 1/2").ends(64);
 }
