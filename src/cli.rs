@@ -236,7 +236,14 @@ fn apply(args: ApplyArgs) -> Result<command::apply::Request, Failure> {
     let (selector, form, reviews) = args.decide.read()?;
     let patience = args.wait.unwrap_or(SILENCE_MAX);
     let sharing = args.shard.map(|shard| command::Sharing { shard, patience });
-    Ok(command::apply::Request { selector, form, reviews, parallel: args.parallel.unwrap_or(0), sharing })
+    Ok(command::apply::Request {
+        selector,
+        form,
+        reviews,
+        parallel: args.parallel.unwrap_or(0),
+        sharing,
+        time_left: args.time_left,
+    })
 }
 
 fn simulate(args: SimulateArgs) -> Result<command::simulate::Request, Failure> {

@@ -177,6 +177,9 @@ pub(super) struct ApplyArgs {
     /// How long a shard waits for others that write nothing; 15m unless said otherwise
     #[arg(long, value_name = "TIME", requires = "shard", value_parser = patience)]
     pub(super) wait: Option<Duration>,
+    /// How much is left of the job: nothing begins that usually takes longer
+    #[arg(long, value_name = "TIME", env = "ISOBAR_TIME_LEFT", value_parser = patience)]
+    pub(super) time_left: Option<Duration>,
 }
 
 #[derive(Args, Debug)]

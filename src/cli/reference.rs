@@ -84,6 +84,7 @@ const ENVIRONMENT: &str = "
 | `ISOBAR_KEY` | Keys the digests of sensitive values, so that an approval can be bound to them, and [seals the journal](journal.md#seals); any text that is hard to guess |
 | `ISOBAR_KEY_BEFORE` | The key that sealed the journal before `ISOBAR_KEY`, for `isobar audit seal` |
 | `ISOBAR_REVIEWS` | The file of local reviews, instead of one below `XDG_STATE_HOME` |
+| `ISOBAR_TIME_LEFT` | How much is left of the job, such as `50m`, for [apply and tick](shards.md#the-end-of-a-job) |
 | `ISOBAR_LOG` | What happens inside, to standard error: `info`, `debug`, or a filter by room |
 | `ISOBAR_NOW_MS` | The time, in milliseconds since 1970, for tests |
 | `GITHUB_TOKEN` | Reaches a journal in git on `GITHUB_SERVER_URL` (https://github.com), where the checkout keeps no credentials |

@@ -13,6 +13,7 @@ use crate::report::Told;
 use crate::review::CommitSha;
 use crate::stack::Selector;
 use crate::world::World;
+use std::time::Duration;
 
 /// What to apply.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Request {
     pub parallel: usize,
     /// Other processes bring the same with this one.
     pub sharing: Option<Sharing>,
+    /// How much is left of the job that this run is a part of.
+    pub time_left: Option<Duration>,
 }
 
 /// Applies what the head says.
@@ -37,6 +40,8 @@ pub async fn tick(world: &World, request: &Request) -> Result<Exit, Failure> {
 }
 
 async fn bring(world: &World, request: &Request, verb: Verb, aim: Aim, told: Told) -> Result<Exit, Failure> {
+    let left_ms = |left: Duration| u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    let until_ms = request.time_left.map(|left| world.clock.now_ms().saturating_add(left_ms(left)));
     let scenes = Scenes::new(world);
     let head = world.workspace.head()?;
     super::must_match(&request.selector, &scenes.at(&head)?.fleet)?;
@@ -49,6 +54,7 @@ async fn bring(world: &World, request: &Request, verb: Verb, aim: Aim, told: Tol
         aim,
         parallel: request.parallel,
         sharing: request.sharing,
+        until_ms,
     };
     let done = converge(world, &scenes, order).await?;
 

@@ -64,6 +64,8 @@ pub struct Drive<'a> {
     pub sealed: &'a (dyn Fn(&[Entry]) + Sync),
     /// Where other processes drive the same rollout: the lease is on a part of it, and nothing is decided but on the newest entry.
     pub others: Option<&'a Ask<'a>>,
+    /// Says whether a target may still begin at a time: what usually takes longer than is left does not.
+    pub fits: &'a (dyn Fn(&TargetId, u64) -> bool + Sync),
 }
 
 /// What is ready to be applied: the preview that was cleared, and at which commit.
@@ -79,6 +81,8 @@ pub enum Halt {
     NeedsClearance(Vec<TargetId>),
     /// These targets must be leased first.
     NeedsLease(Vec<TargetId>),
+    /// What may begin would usually take longer than the time that is left.
+    Late,
     /// Others are at work, and there is nothing that we could do meanwhile.
     Others,
     /// Nothing may begin before then.
@@ -136,7 +140,7 @@ impl Drive<'_> {
             let (paused, held, elsewhere) = (signs.paused.as_deref(), &signs.held, &news.elsewhere);
             let todos = progress.next(&Now { ms, paused, held, elsewhere });
             let is_leased = |target: &TargetId| self.others.is_none() || self.lease.covers(target);
-            let work = Work::of(todos, progress.rollout(), is_leased);
+            let work = Work::of(todos, progress.rollout(), is_leased, |target| (self.fits)(target, ms));
             let stopped = self.stop.is_asked();
 
             if !work.records.is_empty() {
@@ -342,15 +346,17 @@ struct Work {
 
 impl Work {
     /// What is not leased must be before anything is done about it; the gates of a wave go with its first target.
-    fn of(todos: Vec<Todo>, rollout: &Rollout, is_leased: impl Fn(&TargetId) -> bool) -> Self {
+    /// Nothing is previewed that could not begin any more.
+    fn of(todos: Vec<Todo>, rollout: &Rollout, is_leased: impl Fn(&TargetId) -> bool, fits: impl Fn(&TargetId) -> bool) -> Self {
         let (mut records, mut steps, mut gate) = (Vec::new(), Vec::new(), None);
         let (mut needs, mut unleased, mut wait, mut paused, mut over) = (Vec::new(), Vec::new(), None, None, None);
-        let mut is_elsewhere = false;
+        let (mut is_elsewhere, mut is_late) = (false, false);
         for todo in todos {
             match todo {
                 Todo::Record(StepEvent::Finished { target, .. }) if !is_leased(&target) => unleased.push(target),
                 Todo::Record(step) => records.push(step),
-                Todo::Apply(step) => steps.push(step),
+                Todo::Apply(step) if fits(step.clearance.target()) => steps.push(step),
+                Todo::Apply(_) => is_late = true,
                 Todo::Ask { wave, index, gate: asked } => {
                     let first = rollout.waves.get(wave).and_then(|wave| wave.targets.first()).map(|planned| &planned.target);
                     match first.filter(|first| !is_leased(first)) {
@@ -359,6 +365,8 @@ impl Work {
                     }
                 }
                 Todo::NeedsClearance { targets, .. } => {
+                    let (targets, late): (Vec<_>, Vec<_>) = targets.into_iter().partition(&fits);
+                    is_late |= !late.is_empty();
                     let (leased, rest): (Vec<_>, Vec<_>) = targets.into_iter().partition(&is_leased);
                     needs.extend(leased);
                     unleased.extend(rest);
@@ -375,6 +383,7 @@ impl Work {
             (true, None, Some((until_ms, why)), _) => Halt::Wait { until_ms, why },
             (true, None, None, Some(ending)) => Halt::Over(ending),
             (true, None, None, None) if !unleased.is_empty() => Halt::NeedsLease(unleased),
+            (true, None, None, None) if is_late => Halt::Late,
             (true, None, None, None) if is_elsewhere => Halt::Others,
             (true, None, None, None) => Halt::Interrupted,
         };

@@ -143,6 +143,7 @@ impl Holding<'_> {
             watch: run.watch,
             sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.history().record(entry)),
             others: None,
+            fits: &|_, _| true,
         };
         let mut ready: BTreeMap<TargetId, Ready> = BTreeMap::new();
         let halt = loop {

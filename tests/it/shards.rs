@@ -2,6 +2,9 @@
 //! died.
 
 use crate::support::{Sandbox, app};
+use isobar::journal::Event;
+use isobar::rollout::{Outcome, StepEvent};
+use isobar::store::{FileStore, Holder, Store as _};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Stdio};
@@ -255,4 +258,47 @@ fn a_part_counts_for_the_commit_that_it_is_of_and_as_it_was_written() {
         .ends(64)
         .says("not committed: dirty.txt");
     fleet.isobar("preview --shard 1/2").ends(64);
+}
+
+/// Notes an apply of a target in the journal that took so many seconds.
+fn took(fleet: &Sandbox, target: &str, secs: u64) {
+    let (run, at_ms) = ("long".into(), fleet.now_ms());
+    let target: isobar::stack::TargetId = target.parse().expect("a target");
+    let step = |step| vec![Event::Step { rollout: "long".into(), step }];
+    let work = async {
+        let store = FileStore::open(fleet.root().join(".isobar/journal")).expect("a journal");
+        let holder = Holder { run: "long".into(), host: "here".into(), pid: std::process::id(), since_ms: at_ms, job: None };
+        let lease = store.acquire(std::slice::from_ref(&target), holder).await.expect("nobody has it");
+        let started = step(StepEvent::Started { target: target.clone() });
+        store.append(started, &run, at_ms, Some(&lease)).await.expect("it has room");
+        let finished = step(StepEvent::Finished { target: target.clone(), outcome: Outcome::Applied });
+        store.append(finished, &run, at_ms + secs * 1_000, Some(&lease)).await.expect("it has room");
+        store.release(lease).await.expect("it is ours");
+    };
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work);
+}
+
+#[test]
+fn nothing_begins_that_usually_takes_longer_than_what_is_left_of_the_job() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.stack("web", "").file("web/templates/web.txt", "web 1\n").commit("Web");
+    fleet.isobar("apply").ends(0);
+    took(&fleet, "app@prod/a", 600);
+    fleet.file("web/templates/web.txt", "web 2\n");
+    fleet.version(1, 2);
+
+    let ran = fleet.isobar("apply --time-left 5m --json").ends(0).says("isobar tick");
+    assert_eq!(ran.states(), "applied web@prod/a web@prod/b; not_started app@prod/a app@prod/b");
+    assert!(ran.why("app@prod/b").contains("it usually takes longer than the time that is left"), "{}", ran.stdout);
+    fleet.isobar("tick --time-left 11m").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+}
+
+#[test]
+fn a_shard_whose_job_is_over_begins_nothing_and_waits_for_nobody() {
+    let fleet = fleet(4, "max_parallel: 4");
+    fleet.isobar("apply --shard 1/2 --time-left 0s").ends(0).says("isobar tick");
+    assert_eq!(starts(&fleet).len(), 0);
+    fleet.isobar("tick").ends(0);
+    assert_eq!(starts(&fleet).len(), 12);
 }

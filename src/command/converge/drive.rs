@@ -50,7 +50,7 @@ impl Converge<'_> {
                 halt => break halt,
             };
             if !goes_on {
-                break Halt::Others;
+                break if self.is_late() { Halt::Late } else { Halt::Others };
             }
         };
         if !matches!(halt, Halt::GivenUp) {
@@ -90,6 +90,7 @@ impl Converge<'_> {
             watch: &|moment: Moment<'_>| tell(world, bar, &moment),
             sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.sealed(entry)),
             others: self.shared.is_some().then_some(&others),
+            fits: &|target: &TargetId, now_ms: u64| self.fits(target, now_ms),
         };
 
         loop {
@@ -108,6 +109,13 @@ impl Converge<'_> {
                 halt => return Ok(halt),
             }
         }
+    }
+
+    /// As much of the job is left as this target usually takes.
+    fn fits(&self, target: &TargetId, now_ms: u64) -> bool {
+        let Some(until_ms) = self.order.until_ms else { return true };
+        let usual_ms = self.history().usual().p90_ms(target).unwrap_or_default();
+        now_ms < until_ms && usual_ms <= until_ms - now_ms
     }
 
     /// Keeps history current; what is read in the order of the journal is met there.

@@ -44,6 +44,8 @@ pub(crate) struct Order<'a> {
     pub(crate) parallel: usize,
     /// Other processes bring the same with us.
     pub(crate) sharing: Option<Sharing>,
+    /// When the job ends that this run is a part of.
+    pub(crate) until_ms: Option<u64>,
 }
 
 /// What a run is for.

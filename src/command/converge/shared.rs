@@ -149,6 +149,9 @@ impl Converge<'_> {
     /// Waits a little; false when nobody wrote for so long that nobody may come.
     pub(super) async fn wait_for_others(&self) -> Result<bool, Failure> {
         let Some(shared) = &self.shared else { return Ok(false) };
+        if self.is_late() {
+            return Ok(false);
+        }
         let head = head(&self.history()).map_or(0, |(seq, _)| seq);
         let Some(pause) = shared.pause(head) else { return Ok(false) };
         tokio::select! {
@@ -157,6 +160,11 @@ impl Converge<'_> {
         }
         self.catch_up().await?;
         Ok(true)
+    }
+
+    /// The job's time is over.
+    pub(super) fn is_late(&self) -> bool {
+        self.order.until_ms.is_some_and(|until_ms| until_ms <= self.world.clock.now_ms())
     }
 
     /// Somebody else writes about one of `targets`: nothing is planned over what may be under way.
