@@ -149,8 +149,11 @@ impl Drive<'_> {
             }
             let room = if self.parallel == 0 { usize::MAX } else { self.parallel.saturating_sub(flying.len()) };
             if !stopped && room > 0 && !work.steps.is_empty() {
-                let steps = work.steps.into_iter().take(room).collect();
-                self.start(progress, steps, ready, make, known, &mut flying, &news).await?;
+                let steps: Vec<Step> = work.steps.into_iter().take(room).collect();
+                let started = steps.iter().map(|step| StepEvent::Started { target: step.clearance.target().clone() });
+                if self.decide(progress, started.collect(), &news).await? {
+                    self.start(steps, ready, make, known, &mut flying);
+                }
                 continue;
             }
             match self.land(progress, &mut flying, ready).await? {
@@ -207,26 +210,20 @@ impl Drive<'_> {
         Ok(())
     }
 
-    async fn start(
+    /// Begins what was announced.
+    fn start(
         &self,
-        progress: &mut Progress,
         steps: Vec<Step>,
         ready: &BTreeMap<TargetId, Ready>,
         make: &MakeJob<'_>,
         known: &Known,
         flying: &mut JoinSet<Landed>,
-        news: &News,
-    ) -> Result<(), StoreError> {
-        let started = steps.iter().map(|step| StepEvent::Started { target: step.clearance.target().clone() });
-        if !self.decide(progress, started.collect(), news).await? {
-            return Ok(());
-        }
+    ) {
         for step in steps {
             let target = step.clearance.target().clone();
             (self.watch)(Moment::Started(&target));
             self.fly(step, target, ready, make, known, flying);
         }
-        Ok(())
     }
 
     fn fly(
