@@ -13,6 +13,7 @@ mod schema;
 mod settings;
 mod shard;
 mod slice;
+mod slots;
 #[cfg(test)]
 mod trial;
 #[cfg(test)]
@@ -27,5 +28,6 @@ pub use progress::{Progress, StepEvent};
 pub use schema::schema;
 pub use settings::Settings;
 pub use shard::{SHARDS_MAX, Shard, shards_for};
+pub use slots::{Pool, Slots, slots_schema};
 pub use wave::{PlanError, Planned, Rollout, Wave};
 pub use words::{WaveState, WaveView};

@@ -5,7 +5,7 @@ use super::{MakeJob, Moment, say_unseen};
 use crate::change::{Applied, Digest, Intent, Preview};
 use crate::engine::{Engines, Failure};
 use crate::journal::{Entry, Event};
-use crate::rollout::{Ending, Gate, Now, Outcome, Progress, Rollout, Step, StepEvent, Todo};
+use crate::rollout::{Ending, Gate, Now, Outcome, Pool, Progress, Rollout, Step, StepEvent, Todo};
 use crate::stack::{Known, RegionId, TargetId};
 use crate::stop::Stop;
 use crate::store::{Boxed, Lease, Store, StoreError};
@@ -28,6 +28,8 @@ pub struct News {
     pub head: Option<(u64, Digest)>,
     /// Targets that others write about.
     pub elsewhere: BTreeSet<TargetId>,
+    /// Those of them that they have in flight, of whatever rollout.
+    pub in_flight: Vec<TargetId>,
     /// More than steps: a newer rollout took targets over, or this one is no more. The journal has it anew.
     pub is_stale: bool,
 }
@@ -66,6 +68,8 @@ pub struct Drive<'a> {
     pub others: Option<&'a Ask<'a>>,
     /// Says whether a target may still begin at a time: what usually takes longer than is left does not.
     pub fits: &'a (dyn Fn(&TargetId, u64) -> bool + Sync),
+    /// Pools that a target needs a slot of while it is in flight.
+    pub pools: &'a (dyn Fn(&TargetId) -> Vec<Pool> + Sync),
 }
 
 /// What is ready to be applied: the preview that was cleared, and at which commit.
@@ -109,6 +113,13 @@ enum Landing {
     GivenUp,
 }
 
+/// What this process has in flight.
+#[derive(Default)]
+struct Flight {
+    tasks: JoinSet<Landed>,
+    targets: BTreeSet<TargetId>,
+}
+
 type Landed = (TargetId, Intent, Arc<str>, Result<Applied, Failure>);
 
 impl Drive<'_> {
@@ -120,7 +131,7 @@ impl Drive<'_> {
         make: &MakeJob<'_>,
         known: &Known,
     ) -> Result<Halt, StoreError> {
-        let mut flying: JoinSet<Landed> = JoinSet::new();
+        let mut flying = Flight::default();
         let (mut news, mut is_stale) = (News::default(), false);
         loop {
             if let Some(ask) = self.others {
@@ -140,14 +151,15 @@ impl Drive<'_> {
             let (paused, held, elsewhere) = (signs.paused.as_deref(), &signs.held, &news.elsewhere);
             let todos = progress.next(&Now { ms, paused, held, elsewhere });
             let is_leased = |target: &TargetId| self.others.is_none() || self.lease.covers(target);
-            let work = Work::of(todos, progress.rollout(), is_leased, |target| (self.fits)(target, ms));
+            let mut work = Work::of(todos, progress.rollout(), is_leased, |target| (self.fits)(target, ms));
+            self.keep_to_slots(&mut work, &flying, &news);
             let stopped = self.stop.is_asked();
 
             if !work.records.is_empty() {
                 self.record(progress, work.records, &news).await?;
                 continue;
             }
-            let room = if self.parallel == 0 { usize::MAX } else { self.parallel.saturating_sub(flying.len()) };
+            let room = if self.parallel == 0 { usize::MAX } else { self.parallel.saturating_sub(flying.tasks.len()) };
             if !stopped && room > 0 && !work.steps.is_empty() {
                 let steps: Vec<Step> = work.steps.into_iter().take(room).collect();
                 let started = steps.iter().map(|step| StepEvent::Started { target: step.clearance.target().clone() });
@@ -170,6 +182,22 @@ impl Drive<'_> {
             }
             return Ok(work.halt);
         }
+    }
+
+    /// Takes out of the work what no slot is free for, now that we and others have something in flight.
+    fn keep_to_slots(&self, work: &mut Work, flying: &Flight, news: &News) {
+        let mut taken: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        for pool in flying.targets.iter().chain(&news.in_flight).flat_map(|target| (self.pools)(target)) {
+            *taken.entry(pool.name).or_default() += 1;
+        }
+        work.steps.retain(|step| {
+            let pools = (self.pools)(step.clearance.target());
+            let is_free = pools.iter().all(|pool| taken.get(&pool.name).is_none_or(|taken| *taken < pool.slots));
+            if is_free {
+                pools.into_iter().for_each(|pool| *taken.entry(pool.name).or_default() += 1);
+            }
+            is_free
+        });
     }
 
     /// Appends the steps as one group and folds them in.
@@ -211,14 +239,7 @@ impl Drive<'_> {
     }
 
     /// Begins what was announced.
-    fn start(
-        &self,
-        steps: Vec<Step>,
-        ready: &BTreeMap<TargetId, Ready>,
-        make: &MakeJob<'_>,
-        known: &Known,
-        flying: &mut JoinSet<Landed>,
-    ) {
+    fn start(&self, steps: Vec<Step>, ready: &BTreeMap<TargetId, Ready>, make: &MakeJob<'_>, known: &Known, flying: &mut Flight) {
         for step in steps {
             let target = step.clearance.target().clone();
             (self.watch)(Moment::Started(&target));
@@ -233,19 +254,20 @@ impl Drive<'_> {
         ready: &BTreeMap<TargetId, Ready>,
         make: &MakeJob<'_>,
         known: &Known,
-        flying: &mut JoinSet<Landed>,
+        flying: &mut Flight,
     ) {
         let intent = step.clearance.intent();
+        flying.targets.insert(target.clone());
         let untouched = |text: &str| Err(Failure { text: text.into(), untouched: true });
         let Some(ready) = ready.get(&target).filter(|ready| ready.preview.digest() == *step.clearance.digest()) else {
             let lost = untouched("the clearance is for another preview");
-            flying.spawn(async move { (target, intent, Arc::from(""), lost) });
+            flying.tasks.spawn(async move { (target, intent, Arc::from(""), lost) });
             return;
         };
         let (preview, commit) = (ready.preview.clone(), ready.commit.clone());
         let job = make(&target, known);
         let engine = self.engines.get(&preview.engine).cloned();
-        flying.spawn(async move {
+        flying.tasks.spawn(async move {
             let result = match (job, engine) {
                 (Ok(job), Some(engine)) => {
                     let applied = AssertUnwindSafe(engine.apply(&job, &preview)).catch_unwind().await;
@@ -264,23 +286,24 @@ impl Drive<'_> {
     async fn land(
         &self,
         progress: &mut Progress,
-        flying: &mut JoinSet<Landed>,
+        flying: &mut Flight,
         ready: &BTreeMap<TargetId, Ready>,
     ) -> Result<Landing, StoreError> {
-        if flying.is_empty() {
+        if flying.tasks.is_empty() {
             return Ok(Landing::Empty);
         }
         let mut landed = Vec::new();
         tokio::select! {
             biased;
-            first = flying.join_next() => landed.extend(first),
+            first = flying.tasks.join_next() => landed.extend(first),
             () = (self.patience)() => return Ok(Landing::GivenUp),
         }
-        while let Some(more) = flying.try_join_next() {
+        while let Some(more) = flying.tasks.try_join_next() {
             landed.push(more);
         }
         let (mut steps, mut events) = (Vec::new(), Vec::new());
         for (target, intent, commit, result) in landed.into_iter().flatten() {
+            flying.targets.remove(&target);
             let outcome = match result {
                 Ok(applied) => {
                     if let Some(ready) = ready.get(&target) {
@@ -381,7 +404,7 @@ impl Work {
             (true, None, None, Some(ending)) => Halt::Over(ending),
             (true, None, None, None) if !unleased.is_empty() => Halt::NeedsLease(unleased),
             (true, None, None, None) if is_late => Halt::Late,
-            (true, None, None, None) if is_elsewhere => Halt::Others,
+            (true, None, None, None) if is_elsewhere || !steps.is_empty() => Halt::Others, // or no slot is free
             (true, None, None, None) => Halt::Interrupted,
         };
         Self { records, steps, gate, halt }

@@ -230,6 +230,7 @@ fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
             sealed: &|_| (),
             others: None,
             fits: &|_, _| true,
+            pools: &|_| Vec::new(),
         };
         let ready =
             [&stuck, &quick].map(|target| (target.clone(), Ready { preview: Arc::new(preview(target)), commit: "c1".into() }));
@@ -273,6 +274,7 @@ fn a_rollout_that_somebody_resumed_meanwhile_starts_nothing_by_what_was_known_be
             sealed: &|_| (),
             others: None,
             fits: &|_, _| true,
+            pools: &|_| Vec::new(),
         };
         let ready = BTreeMap::from([(quick.clone(), Ready { preview: Arc::new(preview(&quick)), commit: "c1".into() })]);
         drive.drive(&mut progress, &ready, &job, &Known::default()).await

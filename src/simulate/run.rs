@@ -144,6 +144,7 @@ impl Holding<'_> {
             sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.history().record(entry)),
             others: None,
             fits: &|_, _| true,
+            pools: &|_| Vec::new(),
         };
         let mut ready: BTreeMap<TargetId, Ready> = BTreeMap::new();
         let halt = loop {

@@ -260,6 +260,45 @@ fn a_part_counts_for_the_commit_that_it_is_of_and_as_it_was_written() {
     fleet.isobar("preview --shard 1/2").ends(64);
 }
 
+/// The most that were in flight at once of targets that `is_meant`, by the journal.
+fn most_at_once(fleet: &Sandbox, is_meant: impl Fn(&str) -> bool) -> usize {
+    let (mut in_flight, mut most) = (0, 0);
+    for entry in fleet.events("step") {
+        match (entry["step"]["step"].as_str(), entry["step"]["target"].as_str()) {
+            (Some("started"), Some(target)) if is_meant(target) => in_flight += 1,
+            (Some("finished"), Some(target)) if is_meant(target) => in_flight -= 1,
+            _ => {}
+        }
+        most = most.max(in_flight);
+    }
+    most
+}
+
+#[test]
+fn slots_of_an_account_hold_for_one_process_and_over_all_shards() {
+    let slots = "slots: [{ per: account, count: 2 }, { per: [account, engine], count: 1 }, { per: engine, count: 3 }]";
+    let begin = app("prod/a prod/b prod/c prod/d", slots);
+    for (region, account) in [("a", "one"), ("b", "one"), ("c", "one"), ("d", "two")] {
+        begin.edit(
+            "isobar.yaml",
+            &format!("prod/{region}: {{}}"),
+            &format!("prod/{region}: {{ labels: {{ account: {account} }} }}"),
+        );
+    }
+    begin.stack("web", "").file("web/templates/web.txt", "web 1\n").commit("Accounts");
+    let of_one = |target: &str| !target.ends_with("prod/d");
+    for shards in [0, 2] {
+        let fleet = begin.twin();
+        match shards {
+            0 => drop(fleet.isobar("apply").ends(0)),
+            of => join(start(&fleet, of, &[])).into_iter().for_each(|(code, said)| assert_eq!(code, 0, "{said:?}")),
+        }
+        assert_eq!(starts(&fleet).len(), 8);
+        assert_eq!(most_at_once(&fleet, of_one), 1, "{shards} shards");
+        assert!(most_at_once(&fleet, |_| true) <= 2, "{shards} shards");
+    }
+}
+
 /// Notes an apply of a target in the journal that took so many seconds.
 fn took(fleet: &Sandbox, target: &str, secs: u64) {
     let (run, at_ms) = ("long".into(), fleet.now_ms());

@@ -11,7 +11,7 @@ use crate::engine::Job;
 use crate::exit::Failure;
 use crate::journal::{Entry, Event};
 use crate::review::CommitSha;
-use crate::rollout::{Gate, Outcome, Progress};
+use crate::rollout::{Gate, Outcome, Pool, Progress};
 use crate::runner::{Drive, Halt, Moment, News, Ready, STOP_PATIENCE, Signs};
 use crate::stack::{Known, TargetId};
 use crate::store::{Boxed, StoreError};
@@ -91,6 +91,7 @@ impl Converge<'_> {
             sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.sealed(entry)),
             others: self.shared.is_some().then_some(&others),
             fits: &|target: &TargetId, now_ms: u64| self.fits(target, now_ms),
+            pools: &|target: &TargetId| self.pools(target),
         };
 
         loop {
@@ -109,6 +110,13 @@ impl Converge<'_> {
                 halt => return Ok(halt),
             }
         }
+    }
+
+    /// The slots that a target needs: what it is, the head says; one that the head has no more, the commit before.
+    fn pools(&self, target: &TargetId) -> Vec<Pool> {
+        let [before, head] = &self.slots;
+        let target = head.fleet.target(target).or_else(|| before.fleet.target(target));
+        target.map(|target| before.slots.pools(target)).unwrap_or_default()
     }
 
     /// As much of the job is left as this target usually takes.

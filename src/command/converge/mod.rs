@@ -73,6 +73,8 @@ pub(crate) struct Converge<'a> {
     shared: Option<Shared>,
     /// Rollouts that this run met.
     met: BTreeSet<Arc<str>>,
+    /// Who says how many targets may be in flight at once, as for policy: what was brought last; and what is to be brought.
+    slots: [Arc<Scene>; 2],
     /// Where the fleet as a whole had been brought when this run began.
     settled_at: Option<Arc<str>>,
     /// Every change of the rollout as it looked when it was planned, where a rule counts them.
@@ -102,6 +104,8 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         }
     };
     let (order_sharing, settled_at) = (order.sharing, history.last_commit().cloned());
+    let trusted = history.trusted_commit().and_then(|commit| scenes.at(&CommitSha(commit.clone())).ok());
+    let slots = [trusted.unwrap_or_else(|| head_scene.clone()), head_scene.clone()];
     let mut run = Converge {
         world,
         scenes,
@@ -113,6 +117,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         shared: order_sharing.map(Shared::new),
         met: BTreeSet::new(),
         settled_at,
+        slots,
         whole: Vec::new(),
         done: Converged::default(),
     };

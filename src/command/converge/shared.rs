@@ -103,7 +103,9 @@ impl Converge<'_> {
         let Unread { steps, is_stale } = shared.read();
         let steps = steps.into_iter().filter(|(of, ..)| **of == *rollout).map(|(_, step, at_ms)| (step, at_ms)).collect();
         let head = head(&self.history());
-        Ok(News { steps, head, elsewhere: self.elsewhere().await?, is_stale })
+        let elsewhere = self.elsewhere().await?;
+        let in_flight = elsewhere.iter().filter(|target| self.is_unknown(target)).cloned().collect();
+        Ok(News { steps, head, elsewhere, in_flight, is_stale })
     }
 
     /// Targets that other runs write about. Asked after the journal: what was started by then is held, or its run is gone.
