@@ -103,7 +103,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
             return Err(refused);
         }
     };
-    let (order_sharing, settled_at) = (order.sharing, history.last_commit().cloned());
+    let (shared, settled_at) = (order.sharing.map(Shared::new), history.last_commit().cloned());
     let trusted = history.trusted_commit().and_then(|commit| scenes.at(&CommitSha(commit.clone())).ok());
     let slots = [trusted.unwrap_or_else(|| head_scene.clone()), head_scene.clone()];
     let mut run = Converge {
@@ -114,7 +114,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         lease,
         history: Mutex::new(history),
         court,
-        shared: order_sharing.map(Shared::new),
+        shared,
         met: BTreeSet::new(),
         settled_at,
         slots,
@@ -254,7 +254,7 @@ impl Converge<'_> {
             self.catch_up().await?;
             let settled = self.settled(head)?;
             // As long as others are at work, it is for the last of them to say.
-            if self.is_anything_written_elsewhere().await? || self.append_on_newest(settled).await? {
+            if !self.elsewhere().await?.is_empty() || self.append_on_newest(settled).await? {
                 return Ok(());
             }
         }

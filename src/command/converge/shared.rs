@@ -25,7 +25,7 @@ pub struct Sharing {
     pub patience: Duration,
 }
 
-/// What a shard knows besides history.
+/// What a shard knows besides history. What it decides, it decides on one entry after the other, as the journal has them.
 pub(super) struct Shared {
     sharing: Sharing,
     unread: Mutex<Unread>,
@@ -109,7 +109,7 @@ impl Converge<'_> {
     }
 
     /// Targets that other runs write about. Asked after the journal: what was started by then is held, or its run is gone.
-    async fn elsewhere(&self) -> Result<BTreeSet<TargetId>, StoreError> {
+    pub(super) async fn elsewhere(&self) -> Result<BTreeSet<TargetId>, StoreError> {
         let holders = self.world.store.holders().await?;
         let others = holders.into_iter().filter(|(holder, _)| holder.run != self.world.run);
         Ok(others.flat_map(|(_, targets)| targets).collect())
@@ -176,11 +176,6 @@ impl Converge<'_> {
         }
         let elsewhere = self.elsewhere().await?;
         Ok(targets.iter().any(|target| elsewhere.contains(target)))
-    }
-
-    /// Others are at work.
-    pub(super) async fn is_anything_written_elsewhere(&self) -> Result<bool, Failure> {
-        Ok(!self.elsewhere().await?.is_empty())
     }
 
     /// Journals a plan and returns what is to be driven; nothing when others did something meanwhile that it knows nothing of.
