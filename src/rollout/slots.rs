@@ -44,6 +44,11 @@ impl Slots {
         Self(items.iter().filter_map(|item| bound(item, fleet, mistakes)).collect())
     }
 
+    /// Nothing is bounded.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns the pools that a target needs a slot of. A region without a label that a bound names is not bound by it.
     pub fn pools(&self, target: &Target) -> Vec<Pool> {
         let pool = |bound: &Bound| {

@@ -46,7 +46,7 @@ impl Converge<'_> {
         let halt = loop {
             let goes_on = match self.leg(&mut progress, &work, &older, &mut granted, &bar).await? {
                 Halt::NeedsLease(targets) => self.take_bite(&mut progress, &targets).await?,
-                Halt::Others => self.wait_for_others().await?,
+                Halt::Others => self.asks_who_writes() || self.wait_for_others().await?,
                 halt => break halt,
             };
             if !goes_on {

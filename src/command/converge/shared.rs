@@ -4,13 +4,13 @@
 
 use super::{Converge, give_back, holder};
 use crate::exit::Failure;
-use crate::journal::{Event, History};
+use crate::journal::{Entry, Event, History};
 use crate::rollout::{Progress, Rollout, Shard, StepEvent};
 use crate::runner::News;
 use crate::stack::TargetId;
 use crate::store::StoreError;
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -29,7 +29,21 @@ pub struct Sharing {
 pub(super) struct Shared {
     sharing: Sharing,
     unread: Mutex<Unread>,
+    others: Mutex<Others>,
     silence: Mutex<Silence>,
+}
+
+/// What others are at, as far as it was asked and read. Who writes is asked rarely: what is started since counts as theirs until then.
+#[derive(Default)]
+struct Others {
+    /// Leased when it was asked last.
+    held: BTreeSet<TargetId>,
+    /// Started by others, without an outcome that was read.
+    started: BTreeSet<TargetId>,
+    /// It was asked when the newest news were told.
+    is_fresh: bool,
+    /// It is not to be asked for the next news.
+    is_enough: bool,
 }
 
 /// What was folded into history and not yet into the rollout that is driven.
@@ -50,13 +64,25 @@ struct Silence {
 impl Shared {
     pub(super) fn new(sharing: Sharing) -> Self {
         let silence = Silence { since: Instant::now(), head: 0, looks: 0 };
-        Self { sharing, unread: Mutex::default(), silence: Mutex::new(silence) }
+        Self { sharing, unread: Mutex::default(), others: Mutex::default(), silence: Mutex::new(silence) }
     }
 
-    fn meet(&self, event: &Event, at_ms: u64) {
+    fn others(&self) -> MutexGuard<'_, Others> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn meet(&self, Entry { event, run, at_ms, .. }: &Entry, own: &Arc<str>) {
+        if let Event::Step { step: StepEvent::Started { target }, .. } = event
+            && run != own
+        {
+            self.others().started.insert(target.clone());
+        }
+        if let Event::Step { step: StepEvent::Finished { target, .. }, .. } = event {
+            self.others().started.remove(target);
+        }
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Step { rollout, step } => unread.steps.push_back((rollout.clone(), step.clone(), at_ms)),
+            Event::Step { rollout, step } => unread.steps.push_back((rollout.clone(), step.clone(), *at_ms)),
             Event::Planned { .. } | Event::Superseded { .. } => unread.is_stale = true,
             Event::RunStarted { .. } | Event::Cleared { .. } | Event::Applied { .. } | Event::Recovered { .. } => {}
             Event::Settled { .. } | Event::DriftChecked { .. } | Event::Paused { .. } | Event::Resumed { .. } => {}
@@ -91,7 +117,7 @@ impl Converge<'_> {
         let mut history = self.history();
         for entry in &fresh {
             history.record(entry);
-            shared.meet(&entry.event, entry.at_ms);
+            shared.meet(entry, &self.world.run);
         }
         Ok(fresh.iter().any(|entry| !matches!(entry.event, Event::RunStarted { .. })))
     }
@@ -103,8 +129,18 @@ impl Converge<'_> {
         let Unread { steps, is_stale } = shared.read();
         let steps = steps.into_iter().filter(|(of, ..)| **of == *rollout).map(|(_, step, at_ms)| (step, at_ms)).collect();
         let head = head(&self.history());
-        let elsewhere = self.elsewhere().await?;
-        let in_flight = elsewhere.iter().filter(|target| self.is_unknown(target)).cloned().collect();
+        if !shared.others().is_enough {
+            let held = self.elsewhere().await?;
+            let mut others = shared.others();
+            others.started.retain(|target| held.contains(target)); // the others are gone, and what they started is unknown
+            (others.held, others.is_fresh, others.is_enough) = (held, true, true);
+        } else {
+            shared.others().is_fresh = false;
+        }
+        let others = shared.others();
+        let elsewhere: BTreeSet<TargetId> = others.held.union(&others.started).cloned().collect();
+        let is_counted = !self.slots[0].slots.is_empty();
+        let in_flight = elsewhere.iter().filter(|target| is_counted && self.is_unknown(target)).cloned().collect();
         Ok(News { steps, head, elsewhere, in_flight, is_stale })
     }
 
@@ -113,6 +149,14 @@ impl Converge<'_> {
         let holders = self.world.store.holders().await?;
         let others = holders.into_iter().filter(|(holder, _)| holder.run != self.world.run);
         Ok(others.flat_map(|(_, targets)| targets).collect())
+    }
+
+    /// Has it asked who writes, when the newest news were told without; false when there is nothing more to ask.
+    pub(super) fn asks_who_writes(&self) -> bool {
+        let Some(shared) = &self.shared else { return false };
+        let mut others = shared.others();
+        others.is_enough = false;
+        !others.is_fresh
     }
 
     /// The rollout as history has it by now; what was read of it until then is in there.
@@ -126,6 +170,9 @@ impl Converge<'_> {
         let Some(shard) = self.shared.as_ref().map(|shared| shared.sharing.shard) else { return Ok(false) };
         if self.lease.targets().any(|target| progress.contains(target) && progress.outcome(target).is_none()) {
             return self.wait_for_others().await;
+        }
+        if self.asks_who_writes() {
+            return Ok(true);
         }
         self.let_go(progress).await?;
         match self.world.store.acquire(&shard.bite(offered), holder(self.world)).await {
@@ -161,6 +208,7 @@ impl Converge<'_> {
             () = self.world.stop.wait() => {}
         }
         self.catch_up().await?;
+        shared.others().is_enough = false;
         Ok(true)
     }
 
