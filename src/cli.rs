@@ -64,6 +64,8 @@ const STOP_DEADLINE: Duration = Duration::from_millis(6_500);
 const _: () = assert!(STOP_PATIENCE.as_millis() < STOP_DEADLINE.as_millis());
 /// For the last words of a run that did not end by itself: the pipe it hangs on may be the one they go to.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+/// How long a shard waits for others that write nothing.
+const SILENCE_MAX: Duration = Duration::from_secs(15 * 60);
 /// Bytes of stack, as the first thread of a program has.
 const STACK: usize = 8 * 1024 * 1024;
 
@@ -170,6 +172,11 @@ async fn of_fleet(world: &World, verb: FleetVerb) -> Result<Exit, Failure> {
             let request = command::list::Request { selector, json, changed: args.changed, base: args.base, head: args.head };
             command::list::run(world, &request).await
         }
+        FleetVerb::Matrix(args) => {
+            let (selector, json) = args.select.read()?;
+            let request = command::matrix::Request { selector, json, base: args.base, head: args.head, shards: args.shards };
+            command::matrix::run(world, &request).await
+        }
         FleetVerb::Graph(args) => {
             let drawing = match args.format {
                 DrawingArg::Text => command::graph::Drawing::Text,
@@ -218,6 +225,8 @@ async fn of_fleet(world: &World, verb: FleetVerb) -> Result<Exit, Failure> {
 
 fn preview(args: PreviewArgs) -> Result<command::preview::Request, Failure> {
     let (selector, form, reviews) = args.decide.read()?;
+    let part = args.shard.zip(args.part).map(|(shard, path)| command::Parting::Write(shard, path));
+    let parting = part.or(args.parts.map(command::Parting::Read));
     Ok(command::preview::Request {
         selector,
         form,
@@ -227,12 +236,22 @@ fn preview(args: PreviewArgs) -> Result<command::preview::Request, Failure> {
         reviews,
         exit_code: args.exit_code,
         parallel: args.parallel.unwrap_or(0),
+        parting,
     })
 }
 
 fn apply(args: ApplyArgs) -> Result<command::apply::Request, Failure> {
     let (selector, form, reviews) = args.decide.read()?;
-    Ok(command::apply::Request { selector, form, reviews, parallel: args.parallel.unwrap_or(0) })
+    let patience = args.wait.unwrap_or(SILENCE_MAX);
+    let sharing = args.shard.map(|shard| command::Sharing { shard, patience });
+    Ok(command::apply::Request {
+        selector,
+        form,
+        reviews,
+        parallel: args.parallel.unwrap_or(0),
+        sharing,
+        time_left: args.time_left,
+    })
 }
 
 fn simulate(args: SimulateArgs) -> Result<command::simulate::Request, Failure> {

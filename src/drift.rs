@@ -171,6 +171,7 @@ fn words(reason: &UnseenReason) -> Arc<str> {
         UnseenReason::SecretMissing { name, site } => say_missing(name, site.as_ref()).into(),
         UnseenReason::Definition(text) | UnseenReason::Engine(text) => text.clone(),
         UnseenReason::Cancelled => "we were told to stop before we came to it".into(),
+        UnseenReason::Lost => "no part tells of it: its shard was lost, or looked at something else".into(),
     }
 }
 

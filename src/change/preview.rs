@@ -117,6 +117,8 @@ pub enum UnseenReason {
     Engine(Arc<str>),
     /// We were told to stop before we came to it.
     Cancelled,
+    /// The shard that was to look at it brought nothing.
+    Lost,
 }
 
 /// Says that a secret is not set, and where it is asked for.

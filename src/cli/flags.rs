@@ -1,10 +1,11 @@
 //! The command line as types: verbs, their flags, and what the help says of them.
 
 use crate::command::simulate::{ApplyTime, Fail, Slow, Span};
-use crate::command::{Anchor, Form, Review, Selector};
+use crate::command::{Anchor, Form, Review, SHARDS_MAX, Selector, Shard};
 use crate::exit::{CODES, Failure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Keeps every region of a fleet equal to what the repository says.
 #[derive(Parser, Debug)]
@@ -53,6 +54,8 @@ pub(super) enum FleetVerb {
     Status(StatusArgs),
     /// The targets, or with --changed those that a change touches
     List(ListArgs),
+    /// The shards for what is to be done, as the matrix of a GitHub workflow
+    Matrix(MatrixArgs),
     /// Which stack waits for which, as text, DOT or Mermaid
     Graph(GraphArgs),
     /// Why a target is touched or not, where its values come from, what it waits for
@@ -150,6 +153,15 @@ pub(super) struct PreviewArgs {
     /// Previews at once
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(super) parallel: Option<usize>,
+    /// Preview one part of the change, such as the second of four
+    #[arg(long, value_name = "K/N", requires = "part")]
+    pub(super) shard: Option<Shard>,
+    /// The file that a shard's part is written to; nothing is judged
+    #[arg(long, value_name = "FILE", requires = "shard", conflicts_with = "review")]
+    pub(super) part: Option<PathBuf>,
+    /// Preview nothing, and judge the parts in this directory as one: what none tells of is unseen
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["shard", "part"])]
+    pub(super) parts: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -159,6 +171,15 @@ pub(super) struct ApplyArgs {
     /// Targets in flight at most, below what the rollout allows
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(super) parallel: Option<usize>,
+    /// One of several processes that bring the same together, such as 2/4
+    #[arg(long, value_name = "K/N")]
+    pub(super) shard: Option<Shard>,
+    /// How long a shard waits for others that write nothing; 15m unless said otherwise
+    #[arg(long, value_name = "TIME", requires = "shard", value_parser = patience)]
+    pub(super) wait: Option<Duration>,
+    /// How much is left of the job: nothing begins that usually takes longer
+    #[arg(long, value_name = "TIME", env = "ISOBAR_TIME_LEFT", value_parser = patience)]
+    pub(super) time_left: Option<Duration>,
 }
 
 #[derive(Args, Debug)]
@@ -229,6 +250,21 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "REV")]
     pub(super) base: Option<String>,
     /// List this revision, merged into --base
+    #[arg(long, value_name = "REV")]
+    pub(super) head: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct MatrixArgs {
+    #[command(flatten)]
+    pub(super) select: Select,
+    /// At most so many shards; one for 200 targets unless said otherwise
+    #[arg(long, value_name = "N", value_parser = shards)]
+    pub(super) shards: Option<usize>,
+    /// Compare with this revision instead of what was applied
+    #[arg(long, value_name = "REV")]
+    pub(super) base: Option<String>,
+    /// Shards for this revision, merged into --base
     #[arg(long, value_name = "REV")]
     pub(super) head: Option<String>,
 }
@@ -446,6 +482,19 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("at least one at once, or nothing would ever begin; leave the flag out for the default".into()),
         Ok(number) => Ok(number),
         Err(_) => Err("a whole number, at least 1".into()),
+    }
+}
+
+fn shards(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=SHARDS_MAX).contains(number));
+    number.ok_or_else(|| format!("a whole number from 1 to {SHARDS_MAX}, the jobs that a matrix may have"))
+}
+
+/// A shard may also wait for nobody.
+fn patience(text: &str) -> Result<Duration, String> {
+    match text {
+        "0s" => Ok(Duration::ZERO),
+        _ => text.parse().map(|Span(secs)| Duration::from_secs(secs)),
     }
 }
 

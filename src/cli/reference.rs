@@ -52,6 +52,8 @@ its form. Within a version of a form keys are only ever added. `audit export` al
 | --- | --- |
 | `urn:isobar:schema:report:v1` | preview, judge, apply, tick, drift, recover, status, simulate; `told` says which. `isobar schema report` prints its JSON Schema |
 | `urn:isobar:schema:list:v1` | list |
+| `urn:isobar:schema:matrix:v1` | matrix; without `--json` it prints what stands under `matrix` alone |
+| `urn:isobar:schema:part:v1` | preview with `--shard`; the files of parts as well |
 | `urn:isobar:schema:graph:v1` | graph |
 | `urn:isobar:schema:why:v1` | why |
 | `urn:isobar:schema:check:v1` | check, when there is no mistake |
@@ -82,6 +84,7 @@ const ENVIRONMENT: &str = "
 | `ISOBAR_KEY` | Keys the digests of sensitive values, so that an approval can be bound to them, and [seals the journal](journal.md#seals); any text that is hard to guess |
 | `ISOBAR_KEY_BEFORE` | The key that sealed the journal before `ISOBAR_KEY`, for `isobar audit seal` |
 | `ISOBAR_REVIEWS` | The file of local reviews, instead of one below `XDG_STATE_HOME` |
+| `ISOBAR_TIME_LEFT` | How much is left of the job, such as `50m`, for [apply and tick](shards.md#the-end-of-a-job) |
 | `ISOBAR_LOG` | What happens inside, to standard error: `info`, `debug`, or a filter by room |
 | `ISOBAR_NOW_MS` | The time, in milliseconds since 1970, for tests |
 | `GITHUB_TOKEN` | Reaches a journal in git on `GITHUB_SERVER_URL` (https://github.com), where the checkout keeps no credentials |

@@ -1,7 +1,7 @@
 //! `isobar apply` and `isobar tick`: brings targets to the head of the code, in waves, as far as policy clears.
 
 use super::account;
-use super::converge::{Aim, Order, converge};
+use super::converge::{Aim, Order, Sharing, converge};
 use super::court::Review;
 use super::say::short;
 use super::scene::Scenes;
@@ -13,6 +13,7 @@ use crate::report::Told;
 use crate::review::CommitSha;
 use crate::stack::Selector;
 use crate::world::World;
+use std::time::Duration;
 
 /// What to apply.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,10 @@ pub struct Request {
     pub reviews: Vec<Review>,
     /// Targets in flight at most; 0 for what the rollout says.
     pub parallel: usize,
+    /// Other processes bring the same with this one.
+    pub sharing: Option<Sharing>,
+    /// How much is left of the job that this run is a part of.
+    pub time_left: Option<Duration>,
 }
 
 /// Applies what the head says.
@@ -35,6 +40,8 @@ pub async fn tick(world: &World, request: &Request) -> Result<Exit, Failure> {
 }
 
 async fn bring(world: &World, request: &Request, verb: Verb, aim: Aim, told: Told) -> Result<Exit, Failure> {
+    let left_ms = |left: Duration| u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    let until_ms = request.time_left.map(|left| world.clock.now_ms().saturating_add(left_ms(left)));
     let scenes = Scenes::new(world);
     let head = world.workspace.head()?;
     super::must_match(&request.selector, &scenes.at(&head)?.fleet)?;
@@ -46,6 +53,8 @@ async fn bring(world: &World, request: &Request, verb: Verb, aim: Aim, told: Tol
         reviews: &request.reviews,
         aim,
         parallel: request.parallel,
+        sharing: request.sharing,
+        until_ms,
     };
     let done = converge(world, &scenes, order).await?;
 

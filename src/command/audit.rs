@@ -55,7 +55,7 @@ async fn seal_once(world: &World, key: &Key, anchors: &[Anchor], as_json: bool) 
 
     let began = Event::KeyBegan { key: Sealer::of_journal(key).id().clone(), by: operator(world) };
     let at_ms = world.clock.now_ms();
-    let entries = world.store.append_after(audit.head.as_ref(), vec![began], &world.run, at_ms).await?;
+    let entries = world.store.append_after(audit.head.as_ref(), vec![began], &world.run, at_ms, None).await?;
     let Some(Entry { seq, .. }) = entries.last() else { return Ok(None) };
 
     let what =

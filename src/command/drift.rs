@@ -117,6 +117,8 @@ async fn fix(
         reviews: &request.reviews,
         aim: Aim::PutBack(repairable(drift)),
         parallel: request.parallel,
+        sharing: None,
+        until_ms: None,
     };
     let done = converge(world, scenes, order).await?;
     let mut report = account::compose(world, &done, Told::Apply, &head.0);

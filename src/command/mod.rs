@@ -11,6 +11,7 @@ pub mod graph;
 pub mod init;
 pub mod judge;
 pub mod list;
+pub mod matrix;
 pub mod preview;
 pub mod recover;
 pub mod schema;
@@ -24,6 +25,7 @@ mod converge;
 mod court;
 mod history_place;
 mod look;
+mod parts;
 mod pending;
 mod say;
 mod scene;
@@ -31,10 +33,13 @@ mod standing;
 mod tell;
 mod view;
 
+pub use crate::rollout::{SHARDS_MAX, Shard};
 pub use crate::runner::STOP_PATIENCE;
 pub use crate::stack::Selector;
 pub use crate::store::Anchor;
+pub use converge::Sharing;
 pub use court::Review;
+pub use parts::Parting;
 pub use tell::{Form, say_failure, say_written};
 
 use crate::exit::Failure;
@@ -53,6 +58,7 @@ pub const VERBS: &[(&str, &str)] = &[
     ("simulate", "how a rollout would go: waves, bakes, failures, on a clock of its own; touches nothing"),
     ("status", "what runs where: revision, when, by whom, drift, and what waits for what"),
     ("list", "the targets, or with --changed those that a change touches"),
+    ("matrix", "the shards for what is to be done, as the matrix of a GitHub workflow"),
     ("graph", "which stack waits for which, as text, DOT or Mermaid"),
     ("why", "why a target is touched or not, where its values come from, what it waits for"),
     ("recover", "explains every unknown outcome and closes it by a fresh preview"),

@@ -2,6 +2,7 @@
 
 use super::court::{Asked, Court, Review, digests};
 use super::look::{keep, look, looks};
+use super::parts::{self, Parting};
 use super::pending::{self, Work, since_applied};
 use super::say::{count, some};
 use super::scene::{Scene, Scenes};
@@ -13,7 +14,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
 use crate::report::{Report, Told};
-use crate::rollout::Rollout;
+use crate::rollout::{Rollout, Shard};
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ pub struct Request {
     pub exit_code: bool,
     /// Previews at once; 0 for the default.
     pub parallel: usize,
+    /// Several processes look, each at a part.
+    pub parting: Option<Parting>,
 }
 
 /// What one preview looks at: a head, beside its base and what was applied.
@@ -58,7 +61,20 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let work = sight.select(&request.selector)?;
     pending::refuse_taken(world, &work, &after)?;
     pending::refuse_moved(world, &scenes, &history, &work, &after)?;
-    let answers = sight.look(&work).await;
+    let base: Arc<str> = view.base.as_ref().map_or_else(|| "".into(), |base| base.0.clone());
+    let answers = match &request.parting {
+        None => sight.look(&work).await,
+        Some(parting) => {
+            let Some(head) = &view.head else { return Err(uncommitted(&view)) };
+            match parting {
+                Parting::Write(shard, path) => {
+                    let answers = sight.look_at_part(work, *shard).await;
+                    return parts::write(world, (*shard, path), (head, base), answers, request.form.json);
+                }
+                Parting::Read(dir) => parts::read(world, dir, head, &base, &work)?,
+            }
+        }
+    };
 
     let previews: Vec<Arc<Preview>> = answers.iter().flatten().cloned().collect();
     let seen = Extent::of_answers(&answers);
@@ -66,8 +82,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         true => Some(seen),
         false => sight.whole(&work).await?,
     };
-    let base = view.base.as_ref().map(|base| base.0.clone());
-    keep(world, view.head.as_ref(), base, whole, answers.clone()).await; // first shown, then decided about
+    keep(world, view.head.as_ref(), Some(base), whole, answers.clone()).await; // first shown, then decided about
     let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone(), &request.reviews).await?;
     court.take(&request.reviews, digests(&answers)).await?;
     let verdicts =
@@ -113,6 +128,17 @@ impl Sight<'_> {
         look(self.world, work, &standing, looks(self.world, self.request.parallel)).await
     }
 
+    /// Looks at the part of a shard, and at what that needs to be seen before it, which others answer for.
+    async fn look_at_part(&self, work: Work, shard: Shard) -> parts::Answers {
+        let (own, seen) = parts::part_of(&work, shard);
+        let mut answers = self.look(&work.only(|target| seen.contains(target))).await;
+        answers.retain(|answer| match answer {
+            Ok(preview) => own.contains(&preview.target),
+            Err(unseen) => own.contains(&unseen.target),
+        });
+        answers
+    }
+
     /// How much the whole change is of which only a part was selected, where a rule counts it: what is approved bit by bit is
     /// approved as a bit of that.
     async fn whole(&self, work: &Work) -> Result<Option<Extent>, Failure> {
@@ -151,6 +177,12 @@ impl Sight<'_> {
         report.next.extend(next(view, verdicts));
         report
     }
+}
+
+/// Two processes never see the same uncommitted tree for sure.
+fn uncommitted(view: &View) -> Failure {
+    let what = format!("{} not committed: {}", count(view.dirty.len(), "file is", "files are"), some(&view.dirty));
+    Failure::usage(what, "shards preview what is committed: git add -A && git commit -m \"…\"")
 }
 
 fn nothing(view: &View) -> String {

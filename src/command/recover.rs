@@ -65,8 +65,16 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         ));
     }
 
-    let order =
-        Order { verb: Verb::Recover, head: head.clone(), selector: &request.selector, reviews: &[], aim: Aim::GoOn, parallel: 0 };
+    let order = Order {
+        verb: Verb::Recover,
+        head: head.clone(),
+        selector: &request.selector,
+        reviews: &[],
+        aim: Aim::GoOn,
+        parallel: 0,
+        sharing: None,
+        until_ms: None,
+    };
     let done = converge(world, &scenes, order).await?;
 
     let report = account::compose(world, &done, Told::Recover, &head.0);

@@ -9,7 +9,7 @@ use crate::engine::{Engine, Job, Sources};
 use crate::exit::Failure;
 use crate::policy::{Policy, absent};
 use crate::review::CommitSha;
-use crate::rollout::{Settings, programs};
+use crate::rollout::{Settings, Slots, programs};
 use crate::stack::{
     Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Site, Source, Stack, StackName, Target, TargetId, Uses,
 };
@@ -32,6 +32,7 @@ pub(crate) struct Scene {
     /// `None`: the fleet declares no policy.
     pub(crate) policy: Option<Policy>,
     pub(crate) settings: Settings,
+    pub(crate) slots: Slots,
     /// Mistakes that only what is about to be applied must be free of.
     strict: Mistakes,
     /// What may be meant, and is worth a second look.
@@ -73,13 +74,14 @@ impl Scene {
         let policy = fleet.policy.as_ref().map(|section| Policy::read(section, &fleet, &mut mistakes));
         let settings = Settings::read(&fleet, &mut mistakes);
         strict.extend(missing_programs(world, &snapshot, &fleet));
+        let slots = Slots::read(&fleet, &mut mistakes);
         let mut warnings = Mistakes::default();
         warnings.extend(unread(&snapshot));
         fleet.policy.iter().for_each(|section| absent(section, &fleet, &mut strict, &mut warnings));
         let graph = Graph::of(&fleet);
         let resolver = Resolver::new(fleet.clone());
         let root = Arc::new(world.workspace.root().to_path_buf());
-        let mut scene = Self { snapshot, fleet, graph, policy, settings, strict, warnings, sources, uses, resolver, root };
+        let mut scene = Self { snapshot, fleet, graph, policy, settings, slots, strict, warnings, sources, uses, resolver, root };
         if mistakes.is_empty() {
             if !scene.warnings.is_empty() {
                 let masks = scene.masks(world);

@@ -23,7 +23,8 @@ pub fn schema(which: Which) -> Result<Value, Failure> {
     let engines = crate::engine::all(&Buckets::default());
     let engines: Vec<(&str, Value)> = engines.iter().map(|engine| (engine.name(), engine.schema())).collect();
     let (policy, rollout) = (crate::policy::schema(), crate::rollout::schema());
-    let parts = Parts { engines: &engines, policy: Some(policy), rollout: Some(rollout) };
+    let parts =
+        Parts { engines: &engines, policy: Some(policy), rollout: Some(rollout), slots: Some(crate::rollout::slots_schema()) };
     let found = match which {
         Which::Fleet => crate::stack::json_schema("isobar", &parts),
         Which::Stack => crate::stack::json_schema("stack", &parts),

@@ -129,7 +129,8 @@ pub(crate) fn rows(
                 | UnseenReason::SecretMissing { .. }
                 | UnseenReason::Definition(_)
                 | UnseenReason::Engine(_)
-                | UnseenReason::Cancelled => RowState::Unseen(say_unseen(&unseen.reason).into()),
+                | UnseenReason::Cancelled
+                | UnseenReason::Lost => RowState::Unseen(say_unseen(&unseen.reason).into()),
             },
             preview: None,
             verdict: None,

@@ -12,7 +12,9 @@ use crate::change::Digest;
 use serde::{Deserialize, Serialize};
 
 /// The version of the checkpoints we write. A later version must read those that stand for compacted entries.
-pub const CHECKPOINT_SCHEMA: u32 = 1;
+pub const CHECKPOINT_SCHEMA: u32 = 2;
+/// The oldest that may still stand for compacted entries. Before 2 nothing was known of how long applies take.
+const OLDEST_SCHEMA: u32 = 1;
 
 /// The history up to the entry `seq`, a group's last.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,7 +86,7 @@ impl Checkpoint {
         let hash = closed(text).map(|closed| closed.hash);
         let hash = hash.ok_or_else(|| CheckpointFault::Broken("it is not what its hash says".into()))?;
         let Versioned { schema } = serde_json::from_str(text).map_err(broken)?;
-        if schema != CHECKPOINT_SCHEMA {
+        if !(OLDEST_SCHEMA..=CHECKPOINT_SCHEMA).contains(&schema) {
             return Err(CheckpointFault::Schema(schema));
         }
         let read: Self = serde_json::from_str(text).map_err(broken)?;
@@ -98,6 +100,7 @@ impl Checkpoint {
     pub fn read_sealed(text: &str, sealer: Option<&Sealer>) -> Result<Self, CheckpointFault> {
         let (read, _) = Self::read(text)?;
         match sealer {
+            _ if read.schema != CHECKPOINT_SCHEMA => Err(CheckpointFault::Schema(read.schema)), // it can be made anew
             Some(sealer) if !is_sealed_by(text, sealer) => Err(CheckpointFault::Broken("ISOBAR_KEY did not seal it".into())),
             Some(_) | None => Ok(read),
         }
@@ -192,8 +195,23 @@ mod tests {
             let Ok(changed) = String::from_utf8(changed) else { continue };
             assert!(Checkpoint::read(&changed).is_err(), "byte {at}");
         }
-        let newer = close(r#"{"schema":2,"history":"another shape"}"#, None);
-        assert_eq!(Checkpoint::read(&newer).err(), Some(CheckpointFault::Schema(2)));
+        let newer = close(r#"{"schema":3,"history":"another shape"}"#, None);
+        assert_eq!(Checkpoint::read(&newer).err(), Some(CheckpointFault::Schema(3)));
+    }
+
+    #[test]
+    fn what_an_older_version_kept_of_compacted_entries_is_read_and_its_shortcuts_are_made_anew() {
+        let (entries, chain) = story(1, 40);
+        let text = Checkpoint::of(&chain, History::of(entries)).text(None);
+        let mut older: Value = serde_json::from_str(&text).expect("JSON");
+        older["schema"] = 1.into();
+        for (of, member) in [("", "hash"), ("history", "usual")] {
+            let object = if of.is_empty() { &mut older } else { &mut older[of] };
+            object.as_object_mut().and_then(|object| object.remove(member)).expect("it is there");
+        }
+        let older = close(&older.to_string(), None);
+        assert!(Checkpoint::read(&older).is_ok_and(|(read, _)| read.seq == chain.seq));
+        assert_eq!(Checkpoint::read_sealed(&older, None).err(), Some(CheckpointFault::Schema(1)));
     }
 
     #[test]
@@ -221,6 +239,6 @@ mod tests {
         let (entries, chain) = story(7, 60);
         let text = Checkpoint::of(&chain, History::of(entries)).text(None);
         let digest = Digest::of_bytes(text.as_bytes());
-        assert_eq!((CHECKPOINT_SCHEMA, digest.short()), (1, "a12c5676a1c4"));
+        assert_eq!((CHECKPOINT_SCHEMA, digest.short()), (2, "ab8ca8760295"));
     }
 }

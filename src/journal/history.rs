@@ -3,6 +3,7 @@
 
 use super::open::OpenRollouts;
 use super::record::{Marks, Record, Run};
+use super::usual::Usual;
 use super::{Drifted, Entry, Event};
 use crate::change::{Digest, Extent};
 use crate::review::User;
@@ -38,6 +39,9 @@ pub struct History {
     parts: BTreeMap<TargetId, (Arc<str>, Extent)>,
     /// How much of each such change was brought.
     brought: BTreeMap<Arc<str>, Extent>,
+    /// How long applies take.
+    #[serde(default)]
+    usual: Usual,
     /// The entry folded last, and whether one before it was not.
     seq: u64,
     misses: bool,
@@ -196,6 +200,11 @@ impl History {
         self.holds.values().filter(|hold| hold.until_ms.is_none_or(|until_ms| now_ms < until_ms)).collect()
     }
 
+    /// How long applies usually take.
+    pub fn usual(&self) -> &Usual {
+        &self.usual
+    }
+
     /// Others wrote between the entries that were folded: what they said is not known here.
     pub fn misses_entries(&self) -> bool {
         self.misses
@@ -235,7 +244,10 @@ impl History {
                 self.rollouts.plan(rollout);
             }
             Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),
-            Event::Step { rollout, step } => self.step(rollout, step, entry.at_ms),
+            Event::Step { rollout, step } => {
+                self.usual.meet(step, &entry.run, entry.at_ms);
+                self.step(rollout, step, entry.at_ms);
+            }
             Event::Applied { target, intent, commit, digest, changes } => {
                 if self.parts.get(target).is_some_and(|(wanted, _)| wanted == commit) {
                     self.parts.remove(target);

@@ -10,6 +10,7 @@ mod open;
 mod record;
 mod schema;
 mod seal;
+mod usual;
 
 pub use checkpoint::{CHECKPOINT_SCHEMA, Checkpoint, CheckpointFault, Dropped};
 pub use class::Class;
@@ -19,3 +20,4 @@ pub use ledger::{Became, Ledger, Row};
 pub use record::{DriftNote, Left, Record, State};
 pub use schema::schema;
 pub use seal::{Sealer, Unsealed, close, is_closed, is_sealed, is_sealed_by};
+pub use usual::Usual;

@@ -11,7 +11,9 @@ mod plan;
 mod progress;
 mod schema;
 mod settings;
+mod shard;
 mod slice;
+mod slots;
 #[cfg(test)]
 mod trial;
 #[cfg(test)]
@@ -25,5 +27,7 @@ pub use outcome::{Ending, Outcome};
 pub use progress::{Progress, StepEvent};
 pub use schema::schema;
 pub use settings::Settings;
+pub use shard::{SHARDS_MAX, Shard, shards_for};
+pub use slots::{Pool, Slots, slots_schema};
 pub use wave::{PlanError, Planned, Rollout, Wave};
 pub use words::{WaveState, WaveView};

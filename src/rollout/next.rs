@@ -5,7 +5,7 @@ use super::words::moment;
 use super::{Ending, Gate, Outcome, Progress, StepEvent};
 use crate::policy::Clearance;
 use crate::stack::{RegionId, TargetId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What the rollout must know besides its events.
@@ -17,6 +17,8 @@ pub struct Now<'a> {
     pub paused: Option<&'a str>,
     /// Regions to skip, each with "until 14:00 UTC: power works".
     pub held: &'a BTreeMap<RegionId, String>,
+    /// Targets that other processes write about: nothing of them is offered, and those that were started are in flight there.
+    pub elsewhere: &'a BTreeSet<TargetId>,
 }
 
 /// The permission to start one target: made by [`Progress::next`] from a clearance.
@@ -59,11 +61,12 @@ pub enum Todo {
 }
 
 static NO_HOLDS: BTreeMap<RegionId, String> = BTreeMap::new();
+static NOBODY_ELSE: BTreeSet<TargetId> = BTreeSet::new();
 
 impl Now<'static> {
-    /// Returns the time alone: nothing is paused or held.
+    /// Returns the time alone: nothing is paused or held, and nobody else is at work.
     pub fn at(ms: u64) -> Self {
-        Self { ms, paused: None, held: &NO_HOLDS }
+        Self { ms, paused: None, held: &NO_HOLDS, elsewhere: &NOBODY_ELSE }
     }
 }
 
@@ -73,7 +76,8 @@ impl Progress {
     /// A breached wave starts nothing new and lets nothing after it open. Waves that do not wait for it go on; the rollout is
     /// `Stopped` when only the breach is left.
     pub fn next(&self, now: &Now<'_>) -> Vec<Todo> {
-        let in_flight: usize = self.runs.iter().map(|run| run.in_flight).sum();
+        let elsewhere = self.in_flight_elsewhere(now);
+        let in_flight = self.runs.iter().map(|run| run.in_flight).sum::<usize>() + elsewhere.iter().sum::<usize>();
         match self.ending() {
             Some(Ending::Stopped(_)) if in_flight > 0 => return vec![Todo::InFlight],
             Some(ending) => return vec![Todo::Over(ending)],
@@ -87,8 +91,8 @@ impl Progress {
             match self.breach(wave, now.ms) {
                 Some(why) => breaches.push(why),
                 None => {
-                    busy += self.runs[wave].in_flight;
-                    self.offers(wave, now, &mut todos);
+                    let withheld = self.offers(wave, now, elsewhere[wave], &mut todos);
+                    busy += self.runs[wave].in_flight + elsewhere[wave] + withheld;
                 }
             }
         }
@@ -132,7 +136,8 @@ impl Progress {
         let run = &self.runs[wave];
         let bakes = run.touched && !run.awaited_by.is_empty();
         let bake_ms = if bakes { self.rollout.waves[wave].bake_secs.saturating_mul(1_000) } else { 0 };
-        run.verified_at.map(|verified| verified.saturating_add(bake_ms))
+        // Without a bake it is done whatever the clock of whoever verified it said.
+        run.verified_at.map(|verified| if bake_ms == 0 { 0 } else { verified.saturating_add(bake_ms) })
     }
 
     /// Why nothing more may start in an open wave.
@@ -160,14 +165,27 @@ impl Progress {
         run.ended == run.len && is_asked
     }
 
-    fn offers(&self, wave: usize, now: &Now<'_>, todos: &mut Vec<Todo>) {
+    /// How many targets of each wave others have in flight.
+    fn in_flight_elsewhere(&self, now: &Now<'_>) -> Vec<usize> {
+        let mut flying = vec![0; self.runs.len()];
+        let slots = now.elsewhere.iter().filter_map(|target| Some(&self.slots[self.slot(target)?]));
+        slots.filter(|slot| slot.phase == Phase::Unknown).for_each(|slot| flying[slot.wave] += 1);
+        flying
+    }
+
+    /// Offers what may begin in an open wave, of which others have `elsewhere` targets in flight; returns how much is withheld
+    /// because they are at it.
+    fn offers(&self, wave: usize, now: &Now<'_>, elsewhere: usize, todos: &mut Vec<Todo>) -> usize {
         let run = &self.runs[wave];
+        let is_elsewhere = |slot: &usize| !now.elsewhere.is_empty() && now.elsewhere.contains(self.target(*slot));
         let skip = |slot: usize, outcome| Todo::Record(StepEvent::Finished { target: self.target(slot).clone(), outcome });
         let hold = |slot: &usize| now.held.get(&self.target(*slot).region);
 
-        todos.extend(run.doomed.iter().map(|slot| skip(*slot, Outcome::Skipped(self.doom(*slot)))));
+        let mut withheld = run.doomed.iter().chain(&run.ready).filter(|slot| is_elsewhere(slot)).count();
+        let doomed = run.doomed.iter().filter(|slot| !is_elsewhere(slot));
+        todos.extend(doomed.map(|slot| skip(*slot, Outcome::Skipped(self.doom(*slot)))));
         let mut asked = Vec::new();
-        for slot in &run.ready {
+        for slot in run.ready.iter().filter(|slot| !is_elsewhere(slot)) {
             match hold(slot) {
                 // A preview changes nothing, and what is unknown must not be told as skipped.
                 Some(how_long) if self.slots[*slot].phase == Phase::Waiting => todos.push(skip(*slot, Outcome::held(how_long))),
@@ -177,7 +195,7 @@ impl Progress {
         if !asked.is_empty() {
             todos.push(Todo::NeedsClearance { wave, targets: asked });
         }
-        let mut free = self.rollout.waves[wave].max_parallel.max(1).saturating_sub(run.in_flight);
+        let mut free = self.rollout.waves[wave].max_parallel.max(1).saturating_sub(run.in_flight + elsewhere);
         for (slot, clearance) in &run.cleared {
             if free == 0 {
                 break;
@@ -191,8 +209,14 @@ impl Progress {
             }
         }
         if run.ended == run.len {
-            todos.extend(self.verification(wave));
+            // Who writes about the first target of a wave asks its gates.
+            let verification = self.verification(wave);
+            let is_asked =
+                verification.iter().any(|todo| matches!(todo, Todo::Ask { .. })) && run.len > 0 && is_elsewhere(&run.first);
+            withheld += usize::from(is_asked);
+            todos.extend(verification.into_iter().filter(|_| !is_asked));
         }
+        withheld
     }
 
     /// All targets of the wave have outcomes: its gates are asked, unless nothing was reached that they could tell about.
@@ -385,7 +409,7 @@ mod tests {
     fn a_held_region_is_skipped_and_its_stacks_go_on_elsewhere() {
         let held = BTreeMap::from([(id("a@staging/us").region, "until 14:00 UTC: power works".to_string())]);
         let mut progress = progress("prod: { after: staging }", &["a@staging/us", "a@prod/us"], &[]);
-        let now = Now { ms: 0, paused: None, held: &held };
+        let now = Now { held: &held, ..Now::at(0) };
         assert_eq!(offers(&mut progress, &now), ["skip a@staging/us: region held until 14:00 UTC: power works"]);
         record(&mut progress, &[finished("a@staging/us", Outcome::held("until 14:00 UTC: power works"))]);
         record(&mut progress, &[StepEvent::Verified { wave: 0 }]);
@@ -395,8 +419,7 @@ mod tests {
     #[test]
     fn nothing_begins_while_paused() {
         let mut progress = progress("{}", &["a@prod/us"], &[]);
-        let held = BTreeMap::new();
-        let now = Now { ms: 0, paused: Some("paused by alice: incident; `isobar resume`"), held: &held };
+        let now = Now { paused: Some("paused by alice: incident; `isobar resume`"), ..Now::at(0) };
         assert_eq!(offers(&mut progress, &now), ["paused by alice: incident; `isobar resume`"]);
     }
 
@@ -422,6 +445,14 @@ mod tests {
         expect(&mut progress, 0, &["gate GET https://x/health"]);
         record(&mut progress, &[StepEvent::GateFailed { wave: 0, gate: 0, why: "status 503".into() }]);
         expect(&mut progress, 0, &["stop: staging: gate GET https://x/health failed: status 503"]);
+    }
+
+    #[test]
+    fn where_nothing_bakes_the_next_wave_opens_by_any_clock() {
+        let mut progress = progress("prod: { after: staging }", &["a@staging/us", "a@prod/us"], &[]);
+        record(&mut progress, &[started("a@staging/us"), finished("a@staging/us", Outcome::Applied)]);
+        progress.record(&StepEvent::Verified { wave: 0 }, 60_000);
+        expect(&mut progress, 59_000, &["ask a@prod/us"]);
     }
 
     #[test]
@@ -488,7 +519,63 @@ mod tests {
         let mut progress = progress("{}", &["a@prod/us"], &[]);
         record(&mut progress, &[started("a@prod/us")]);
         let held = BTreeMap::from([(id("a@prod/us").region, "until released".to_string())]);
-        assert_eq!(offers(&mut progress, &Now { ms: 0, paused: None, held: &held }), ["ask a@prod/us"]);
+        assert_eq!(offers(&mut progress, &Now { held: &held, ..Now::at(0) }), ["ask a@prod/us"]);
+    }
+
+    /// What is offered while others write about `elsewhere`.
+    #[track_caller]
+    fn expect_beside(progress: &mut Progress, elsewhere: &[&str], expected: &[&str]) {
+        let elsewhere = elsewhere.iter().copied().map(id).collect();
+        assert_eq!(offers(progress, &Now { elsewhere: &elsewhere, ..Now::at(0) }), expected);
+    }
+
+    #[test]
+    fn what_others_write_about_is_not_offered_and_what_they_started_takes_a_place() {
+        let targets = ["a@prod/us", "b@prod/us", "c@prod/us", "d@prod/us"];
+        let mut progress = progress("prod: { max_parallel: 2 }", &targets, &[]);
+        expect_beside(&mut progress, &["a@prod/us", "b@prod/us"], &["ask c@prod/us d@prod/us"]);
+        expect_beside(&mut progress, &["a@prod/us", "b@prod/us"], &["apply c@prod/us", "apply d@prod/us"]);
+        record(&mut progress, &[started("a@prod/us")]);
+        expect_beside(&mut progress, &["a@prod/us", "b@prod/us"], &["apply c@prod/us"]);
+        record(&mut progress, &[started("b@prod/us")]);
+        expect_beside(&mut progress, &["a@prod/us", "b@prod/us"], &["in flight"]);
+        record(&mut progress, &[finished("a@prod/us", Outcome::Applied)]);
+        expect_beside(&mut progress, &["b@prod/us"], &["apply c@prod/us"]);
+    }
+
+    #[test]
+    fn what_others_started_is_asked_about_once_they_are_gone() {
+        let mut progress = progress("prod: { max_parallel: 1 }", &["a@prod/us"], &[]);
+        record(&mut progress, &[started("a@prod/us")]);
+        expect_beside(&mut progress, &["a@prod/us"], &["in flight"]);
+        expect_beside(&mut progress, &[], &["ask a@prod/us"]);
+    }
+
+    #[test]
+    fn a_rollout_of_which_others_do_the_rest_neither_stops_nor_is_over() {
+        let mut progress = progress("prod: { failure_tolerance: 0 }", &["a@prod/us", "b@prod/us"], &[]);
+        expect_beside(&mut progress, &["a@prod/us", "b@prod/us"], &["in flight"]);
+        record(&mut progress, &[started("a@prod/us"), started("b@prod/us"), finished("a@prod/us", failed())]);
+        expect_beside(&mut progress, &["b@prod/us"], &["stop: prod: 1 of 2 targets failed, 0 may"]);
+        record(&mut progress, &[StepEvent::Stopped { why: "1 failed".into() }]);
+        expect_beside(&mut progress, &["b@prod/us"], &["in flight"]);
+    }
+
+    #[test]
+    fn one_of_many_asks_the_gates_of_a_wave() {
+        let mut progress = progress("prod: { gates: [{ command: [./smoke] }] }", &["a@prod/us", "b@prod/us"], &[]);
+        record(&mut progress, &[finished("a@prod/us", Outcome::Applied), finished("b@prod/us", Outcome::Applied)]);
+        expect_beside(&mut progress, &["a@prod/us"], &["in flight"]);
+        expect_beside(&mut progress, &["b@prod/us"], &["gate ./smoke"]);
+    }
+
+    #[test]
+    fn a_permission_that_is_given_back_is_asked_for_again() {
+        let mut progress = progress("prod: { max_parallel: 1 }", &["a@prod/us", "b@prod/us"], &[]);
+        expect(&mut progress, 0, &["ask a@prod/us b@prod/us"]);
+        record(&mut progress, &[started("a@prod/us"), finished("a@prod/us", Outcome::Applied)]);
+        progress.give_clearances_back();
+        expect(&mut progress, 0, &["ask b@prod/us"]);
     }
 
     #[test]

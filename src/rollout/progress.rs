@@ -142,6 +142,13 @@ impl Progress {
         }
     }
 
+    /// Gives permissions back that were not used, because others may use them now: whoever begins asks again.
+    pub fn give_clearances_back(&mut self) {
+        for run in &mut self.runs {
+            run.ready.extend(std::mem::take(&mut run.cleared).into_keys());
+        }
+    }
+
     /// Leaves `target` to the newer rollout `to`, for good.
     pub fn give_up(&mut self, target: &TargetId, to: &str) {
         if let Some(slot) = self.slot(target) {

@@ -52,7 +52,7 @@ impl Walk {
             if self.trouble(20) {
                 held.insert(id("x@e0/r0").region, "until released: a test".to_string());
             }
-            let todos = self.progress.next(&Now { ms: self.now_ms, paused: None, held: &held });
+            let todos = self.progress.next(&Now { held: &held, ..Now::at(self.now_ms) });
             assert!(!todos.is_empty(), "nothing to do and not over");
             for todo in todos {
                 if let Some(ending) = self.follow(todo) {

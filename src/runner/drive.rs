@@ -2,15 +2,15 @@
 //! [`Step`], which holds a clearance.
 
 use super::{MakeJob, Moment, say_unseen};
-use crate::change::{Applied, Intent, Preview};
+use crate::change::{Applied, Digest, Intent, Preview};
 use crate::engine::{Engines, Failure};
 use crate::journal::{Entry, Event};
-use crate::rollout::{Ending, Gate, Now, Outcome, Progress, Step, StepEvent, Todo};
+use crate::rollout::{Ending, Gate, Now, Outcome, Pool, Progress, Rollout, Step, StepEvent, Todo};
 use crate::stack::{Known, RegionId, TargetId};
 use crate::stop::Stop;
 use crate::store::{Boxed, Lease, Store, StoreError};
 use futures::FutureExt as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,24 @@ use tokio::task::JoinSet;
 
 /// What is in flight when we are told to stop may finish within this time; what is left of 7 s is for the journal and the report.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What became of a rollout that several processes drive, since the last time somebody asked.
+#[derive(Default)]
+pub struct News {
+    /// Its steps in the order of the journal, our own among them, each with its time.
+    pub steps: Vec<(StepEvent, u64)>,
+    /// The newest entry by then.
+    pub head: Option<(u64, Digest)>,
+    /// Targets that others write about.
+    pub elsewhere: BTreeSet<TargetId>,
+    /// Those of them that they have in flight, of whatever rollout.
+    pub in_flight: Vec<TargetId>,
+    /// More than steps: a newer rollout took targets over, or this one is no more. The journal has it anew.
+    pub is_stale: bool,
+}
+
+/// Asks for [`News`].
+pub type Ask<'a> = dyn Fn() -> Boxed<'a, Result<News, StoreError>> + Sync + 'a;
 
 /// What people say to a rollout that runs.
 pub struct Signs {
@@ -46,6 +64,12 @@ pub struct Drive<'a> {
     pub watch: &'a (dyn Fn(Moment<'_>) + Sync),
     /// Takes each group as it was sealed, so that the caller's history stays current.
     pub sealed: &'a (dyn Fn(&[Entry]) + Sync),
+    /// Where other processes drive the same rollout: the lease is on a part of it, and nothing is decided but on the newest entry.
+    pub others: Option<&'a Ask<'a>>,
+    /// Says whether a target may still begin at a time: what usually takes longer than is left does not.
+    pub fits: &'a (dyn Fn(&TargetId, u64) -> bool + Sync),
+    /// Pools that a target needs a slot of while it is in flight.
+    pub pools: &'a (dyn Fn(&TargetId) -> Vec<Pool> + Sync),
 }
 
 /// What is ready to be applied: the preview that was cleared, and at which commit.
@@ -59,6 +83,12 @@ pub struct Ready {
 pub enum Halt {
     /// These targets must be previewed and judged now.
     NeedsClearance(Vec<TargetId>),
+    /// These targets must be leased first.
+    NeedsLease(Vec<TargetId>),
+    /// What may begin would usually take longer than the time that is left.
+    Late,
+    /// Others are at work, and there is nothing that we could do meanwhile.
+    Others,
     /// Nothing may begin before then.
     Wait {
         until_ms: u64,
@@ -83,6 +113,13 @@ enum Landing {
     GivenUp,
 }
 
+/// What this process has in flight.
+#[derive(Default)]
+struct Flight {
+    tasks: JoinSet<Landed>,
+    targets: BTreeSet<TargetId>,
+}
+
 type Landed = (TargetId, Intent, Arc<str>, Result<Applied, Failure>);
 
 impl Drive<'_> {
@@ -94,29 +131,41 @@ impl Drive<'_> {
         make: &MakeJob<'_>,
         known: &Known,
     ) -> Result<Halt, StoreError> {
-        let mut flying: JoinSet<Landed> = JoinSet::new();
+        let mut flying = Flight::default();
+        let (mut news, mut is_stale) = (News::default(), false);
         loop {
+            if let Some(ask) = self.others {
+                news = ask().await?;
+                news.steps.iter().for_each(|(step, at_ms)| progress.record(step, *at_ms));
+                is_stale |= news.is_stale;
+            }
             let ms = (self.now_ms)();
             let signs = (self.signs)(ms).await?;
-            if signs.resumes > progress.resumes() {
+            if is_stale || signs.resumes > progress.resumes() {
                 match self.land(progress, &mut flying, ready).await? {
                     Landing::Empty => return Ok(Halt::Resumed),
                     Landing::Recorded => continue,
                     Landing::GivenUp => return Ok(Halt::GivenUp),
                 }
             }
-            let todos = progress.next(&Now { ms, paused: signs.paused.as_deref(), held: &signs.held });
-            let work = Work::of(todos);
+            let (paused, held, elsewhere) = (signs.paused.as_deref(), &signs.held, &news.elsewhere);
+            let todos = progress.next(&Now { ms, paused, held, elsewhere });
+            let is_leased = |target: &TargetId| self.others.is_none() || self.lease.covers(target);
+            let mut work = Work::of(todos, progress.rollout(), is_leased, |target| (self.fits)(target, ms));
+            self.keep_to_slots(&mut work, &flying, &news);
             let stopped = self.stop.is_asked();
 
             if !work.records.is_empty() {
-                self.record(progress, work.records).await?;
+                self.record(progress, work.records, &news).await?;
                 continue;
             }
-            let room = if self.parallel == 0 { usize::MAX } else { self.parallel.saturating_sub(flying.len()) };
+            let room = if self.parallel == 0 { usize::MAX } else { self.parallel.saturating_sub(flying.tasks.len()) };
             if !stopped && room > 0 && !work.steps.is_empty() {
-                let steps = work.steps.into_iter().take(room).collect();
-                self.start(progress, steps, ready, make, known, &mut flying).await?;
+                let steps: Vec<Step> = work.steps.into_iter().take(room).collect();
+                let started = steps.iter().map(|step| StepEvent::Started { target: step.clearance.target().clone() });
+                if self.decide(progress, started.collect(), &news).await? {
+                    self.start(steps, ready, make, known, &mut flying);
+                }
                 continue;
             }
             match self.land(progress, &mut flying, ready).await? {
@@ -135,9 +184,27 @@ impl Drive<'_> {
         }
     }
 
+    /// Takes out of the work what no slot is free for, now that we and others have something in flight.
+    fn keep_to_slots(&self, work: &mut Work, flying: &Flight, news: &News) {
+        let mut taken: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        for pool in flying.targets.iter().chain(&news.in_flight).flat_map(|target| (self.pools)(target)) {
+            *taken.entry(pool.name).or_default() += 1;
+        }
+        work.steps.retain(|step| {
+            let pools = (self.pools)(step.clearance.target());
+            let is_free = pools.iter().all(|pool| taken.get(&pool.name).is_none_or(|taken| *taken < pool.slots));
+            if is_free {
+                pools.into_iter().for_each(|pool| *taken.entry(pool.name).or_default() += 1);
+            }
+            is_free
+        });
+    }
+
     /// Appends the steps as one group and folds them in.
-    async fn record(&self, progress: &mut Progress, steps: Vec<StepEvent>) -> Result<(), StoreError> {
-        self.append(progress, steps.clone(), Vec::new()).await?;
+    async fn record(&self, progress: &mut Progress, steps: Vec<StepEvent>, news: &News) -> Result<(), StoreError> {
+        if !self.decide(progress, steps.clone(), news).await? {
+            return Ok(());
+        }
         for step in &steps {
             if let StepEvent::Finished { target, outcome } = step {
                 (self.watch)(Moment::Finished(target, outcome));
@@ -146,36 +213,38 @@ impl Drive<'_> {
         Ok(())
     }
 
+    /// Appends what follows from all that is known, as one group. False when others wrote since: then it must be decided anew.
+    async fn decide(&self, progress: &mut Progress, steps: Vec<StepEvent>, news: &News) -> Result<bool, StoreError> {
+        if self.others.is_none() {
+            return self.append(progress, steps, Vec::new()).await.map(|()| true);
+        }
+        let rollout = &progress.rollout().id;
+        let events = steps.into_iter().map(|step| Event::Step { rollout: rollout.clone(), step }).collect();
+        let at_ms = (self.now_ms)();
+        let sealed = self.store.append_after(news.head.as_ref(), events, self.run, at_ms, Some(self.lease)).await?;
+        Ok(!sealed.is_empty())
+    }
+
     async fn append(&self, progress: &mut Progress, steps: Vec<StepEvent>, more: Vec<Event>) -> Result<(), StoreError> {
         let at_ms = (self.now_ms)();
         let rollout = progress.rollout().id.clone();
         let events = steps.iter().map(|step| Event::Step { rollout: rollout.clone(), step: step.clone() }).chain(more);
         let sealed = self.store.append(events.collect(), self.run, at_ms, Some(self.lease)).await?;
         tracing::debug!(rollout = %rollout, entries = sealed.len(), "journalled a group");
-        for step in &steps {
-            progress.record(step, at_ms);
+        if self.others.is_none() {
+            steps.iter().for_each(|step| progress.record(step, at_ms)); // else they come back as news, in their order
         }
         (self.sealed)(&sealed);
         Ok(())
     }
 
-    async fn start(
-        &self,
-        progress: &mut Progress,
-        steps: Vec<Step>,
-        ready: &BTreeMap<TargetId, Ready>,
-        make: &MakeJob<'_>,
-        known: &Known,
-        flying: &mut JoinSet<Landed>,
-    ) -> Result<(), StoreError> {
-        let started = steps.iter().map(|step| StepEvent::Started { target: step.clearance.target().clone() });
-        self.append(progress, started.collect(), Vec::new()).await?;
+    /// Begins what was announced.
+    fn start(&self, steps: Vec<Step>, ready: &BTreeMap<TargetId, Ready>, make: &MakeJob<'_>, known: &Known, flying: &mut Flight) {
         for step in steps {
             let target = step.clearance.target().clone();
             (self.watch)(Moment::Started(&target));
             self.fly(step, target, ready, make, known, flying);
         }
-        Ok(())
     }
 
     fn fly(
@@ -185,19 +254,20 @@ impl Drive<'_> {
         ready: &BTreeMap<TargetId, Ready>,
         make: &MakeJob<'_>,
         known: &Known,
-        flying: &mut JoinSet<Landed>,
+        flying: &mut Flight,
     ) {
         let intent = step.clearance.intent();
+        flying.targets.insert(target.clone());
         let untouched = |text: &str| Err(Failure { text: text.into(), untouched: true });
         let Some(ready) = ready.get(&target).filter(|ready| ready.preview.digest() == *step.clearance.digest()) else {
             let lost = untouched("the clearance is for another preview");
-            flying.spawn(async move { (target, intent, Arc::from(""), lost) });
+            flying.tasks.spawn(async move { (target, intent, Arc::from(""), lost) });
             return;
         };
         let (preview, commit) = (ready.preview.clone(), ready.commit.clone());
         let job = make(&target, known);
         let engine = self.engines.get(&preview.engine).cloned();
-        flying.spawn(async move {
+        flying.tasks.spawn(async move {
             let result = match (job, engine) {
                 (Ok(job), Some(engine)) => {
                     let applied = AssertUnwindSafe(engine.apply(&job, &preview)).catch_unwind().await;
@@ -216,23 +286,24 @@ impl Drive<'_> {
     async fn land(
         &self,
         progress: &mut Progress,
-        flying: &mut JoinSet<Landed>,
+        flying: &mut Flight,
         ready: &BTreeMap<TargetId, Ready>,
     ) -> Result<Landing, StoreError> {
-        if flying.is_empty() {
+        if flying.tasks.is_empty() {
             return Ok(Landing::Empty);
         }
         let mut landed = Vec::new();
         tokio::select! {
             biased;
-            first = flying.join_next() => landed.extend(first),
+            first = flying.tasks.join_next() => landed.extend(first),
             () = (self.patience)() => return Ok(Landing::GivenUp),
         }
-        while let Some(more) = flying.try_join_next() {
+        while let Some(more) = flying.tasks.try_join_next() {
             landed.push(more);
         }
         let (mut steps, mut events) = (Vec::new(), Vec::new());
         for (target, intent, commit, result) in landed.into_iter().flatten() {
+            flying.targets.remove(&target);
             let outcome = match result {
                 Ok(applied) => {
                     if let Some(ready) = ready.get(&target) {
@@ -294,18 +365,35 @@ struct Work {
 }
 
 impl Work {
-    fn of(todos: Vec<Todo>) -> Self {
+    /// What is not leased must be before anything is done about it; the gates of a wave go with its first target.
+    /// Nothing is previewed that could not begin any more.
+    fn of(todos: Vec<Todo>, rollout: &Rollout, is_leased: impl Fn(&TargetId) -> bool, fits: impl Fn(&TargetId) -> bool) -> Self {
         let (mut records, mut steps, mut gate) = (Vec::new(), Vec::new(), None);
-        let (mut needs, mut wait, mut paused, mut over) = (Vec::new(), None, None, None);
+        let (mut needs, mut unleased, mut wait, mut paused, mut over) = (Vec::new(), Vec::new(), None, None, None);
+        let (mut is_elsewhere, mut is_late) = (false, false);
         for todo in todos {
             match todo {
+                Todo::Record(StepEvent::Finished { target, .. }) if !is_leased(&target) => unleased.push(target),
                 Todo::Record(step) => records.push(step),
-                Todo::Apply(step) => steps.push(step),
-                Todo::Ask { wave, index, gate: asked } => gate = gate.or(Some((wave, index, asked))),
-                Todo::NeedsClearance { targets, .. } => needs.extend(targets),
+                Todo::Apply(step) if fits(step.clearance.target()) => steps.push(step),
+                Todo::Apply(_) => is_late = true,
+                Todo::Ask { wave, index, gate: asked } => {
+                    let first = rollout.waves.get(wave).and_then(|wave| wave.targets.first()).map(|planned| &planned.target);
+                    match first.filter(|first| !is_leased(first)) {
+                        Some(first) => unleased.push(first.clone()),
+                        None => gate = gate.or(Some((wave, index, asked))),
+                    }
+                }
+                Todo::NeedsClearance { targets, .. } => {
+                    let (targets, late): (Vec<_>, Vec<_>) = targets.into_iter().partition(&fits);
+                    is_late |= !late.is_empty();
+                    let (leased, rest): (Vec<_>, Vec<_>) = targets.into_iter().partition(&is_leased);
+                    needs.extend(leased);
+                    unleased.extend(rest);
+                }
                 Todo::Wait { until_ms, why, .. } => wait = wait.filter(|(until, _)| *until <= until_ms).or(Some((until_ms, why))),
                 Todo::Paused { why } => paused = Some(why),
-                Todo::InFlight => {}
+                Todo::InFlight => is_elsewhere = true, // none of ours is, once we are asked
                 Todo::Over(ending) => over = Some(ending),
             }
         }
@@ -314,6 +402,9 @@ impl Work {
             (true, Some(why), ..) => Halt::Paused(why),
             (true, None, Some((until_ms, why)), _) => Halt::Wait { until_ms, why },
             (true, None, None, Some(ending)) => Halt::Over(ending),
+            (true, None, None, None) if !unleased.is_empty() => Halt::NeedsLease(unleased),
+            (true, None, None, None) if is_late => Halt::Late,
+            (true, None, None, None) if is_elsewhere || !steps.is_empty() => Halt::Others, // or no slot is free
             (true, None, None, None) => Halt::Interrupted,
         };
         Self { records, steps, gate, halt }

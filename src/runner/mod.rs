@@ -6,7 +6,7 @@ mod look;
 #[cfg(test)]
 mod tests;
 
-pub use drive::{Drive, Halt, Ready, STOP_PATIENCE, Signs};
+pub use drive::{Ask, Drive, Halt, News, Ready, STOP_PATIENCE, Signs};
 pub use look::Looks;
 
 use crate::change::{Unseen, UnseenReason, say_missing};
@@ -39,5 +39,6 @@ pub fn say_unseen(reason: &UnseenReason) -> String {
         UnseenReason::Definition(text) => text.to_string(),
         UnseenReason::Engine(text) => diagnosis::explain("", text).sentence.to_string(),
         UnseenReason::Cancelled => "we were told to stop before we came to it".into(),
+        UnseenReason::Lost => "no part tells of it: its shard was lost, or looked at something else".into(),
     }
 }

@@ -142,6 +142,9 @@ impl Holding<'_> {
             patience: &|| Box::pin(self.out_of_patience()),
             watch: run.watch,
             sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.history().record(entry)),
+            others: None,
+            fits: &|_, _| true,
+            pools: &|_| Vec::new(),
         };
         let mut ready: BTreeMap<TargetId, Ready> = BTreeMap::new();
         let halt = loop {

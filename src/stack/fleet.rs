@@ -24,9 +24,10 @@ pub struct Fleet {
     /// Team name to its members' logins; what the local host goes by.
     pub teams: BTreeMap<Arc<str>, Vec<Arc<str>>>,
     pub first_apply: FirstApply,
-    /// The `policy`, `rollout` and `journal` sections, unread; `None` where the key is absent.
+    /// The `policy`, `rollout`, `slots` and `journal` sections, unread; `None` where the key is absent.
     pub policy: Option<Node>,
     pub rollout: Option<Node>,
+    pub slots: Option<Node>,
     pub journal: Option<(Arc<str>, Site)>,
     /// Mistakes with which a fleet can still be read. Only one that is about to be applied must be free of them: whoever judges it
     /// reads older ones too, and those can't be mended any more.
@@ -96,6 +97,7 @@ impl Fleet {
             first_apply,
             policy,
             rollout,
+            slots,
             journal,
             strict,
             unread,
@@ -121,6 +123,7 @@ impl Fleet {
             first_apply,
             policy,
             rollout,
+            slots,
             journal,
             strict,
             unread,

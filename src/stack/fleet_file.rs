@@ -1,4 +1,4 @@
-//! `isobar.yaml`, read: regions, layers of vars, teams; policy and rollout are kept unread.
+//! `isobar.yaml`, read: regions, layers of vars, teams; policy, rollout and slots are kept unread.
 
 use super::expression::check_expressions;
 use super::node::A_MAP;
@@ -24,6 +24,7 @@ pub(super) struct FleetFile {
     pub(super) first_apply: FirstApply,
     pub(super) policy: Option<Node>,
     pub(super) rollout: Option<Node>,
+    pub(super) slots: Option<Node>,
     pub(super) journal: Option<(Arc<str>, Site)>,
     /// See [`super::Fleet::strict`].
     pub(super) strict: Mistakes,
@@ -61,6 +62,7 @@ pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> FleetFile {
         first_apply: first_apply(&mut fields),
         policy: fields.get("policy").cloned(),
         rollout: fields.get("rollout").cloned(),
+        slots: fields.get("slots").cloned(),
         journal: journal(&mut fields, &mut strict),
         regions,
         strict,

@@ -12,6 +12,7 @@ pub struct Parts<'a> {
     pub engines: &'a [(&'a str, Value)],
     pub policy: Option<Value>,
     pub rollout: Option<Value>,
+    pub slots: Option<Value>,
 }
 
 /// Returns the schema of `file`: `isobar` or `stack`.
@@ -69,6 +70,7 @@ fn fleet(parts: &Parts<'_>) -> Value {
         ),
         ("policy", about("Rules that decide who must approve what.", unread(&parts.policy))),
         ("rollout", about("In what order and how fast each environment is applied.", unread(&parts.rollout))),
+        ("slots", about("How many targets may be in flight at once that share something.", unread(&parts.slots))),
         (
             "journal",
             such_as(
@@ -340,7 +342,7 @@ mod tests {
 
     fn schema(file: &str) -> Value {
         let engines = [("documents", json!({ "type": "object" }))];
-        json_schema(file, &Parts { engines: &engines, policy: None, rollout: None }).expect("one of the two files")
+        json_schema(file, &Parts { engines: &engines, policy: None, rollout: None, slots: None }).expect("one of the two files")
     }
 
     /// Asks a reader which keys it knows, by giving it one that it can't know.

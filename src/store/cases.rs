@@ -513,16 +513,54 @@ async fn a_journal_without_seals_is_refused_by_whoever_has_a_key_until_it_begins
 async fn what_may_only_follow_one_entry_follows_no_other() {
     for place in places() {
         let (store, other) = (place.open(), place.open());
-        let began = store.append_after(None, vec![paused("a")], &run("one"), 7).await.expect("it has room");
+        let began = store.append_after(None, vec![paused("a")], &run("one"), 7, None).await.expect("it has room");
         let head = began.last().map(|entry| (entry.seq, entry.hash.clone()));
         other.append(vec![paused("b")], &run("two"), 8, None).await.expect("it has room");
         for late in [None, head.as_ref()] {
-            let said = store.append_after(late, vec![paused("late")], &run("one"), 9).await;
+            let said = store.append_after(late, vec![paused("late")], &run("one"), 9, None).await;
             assert_eq!(said, Ok(vec![]), "{}", place.name);
         }
         let head = store.audit(&[]).await.expect("readable").head;
-        store.append_after(head.as_ref(), vec![paused("c")], &run("one"), 10).await.expect("it has room");
+        store.append_after(head.as_ref(), vec![paused("c")], &run("one"), 10, None).await.expect("it has room");
         assert_eq!(reasons(&place.open().read().await.expect("whole")), ["a", "b", "c"], "{}", place.name);
+    }
+}
+
+#[tokio::test]
+async fn what_follows_one_entry_and_is_about_a_target_needs_its_lease_as_well() {
+    for place in places() {
+        let (store, other) = (place.open(), place.open());
+        let lease = store.acquire(&ids(&["a@prod/x"]), holder("one")).await.expect("nobody has it");
+        let begun = other.append(vec![paused("a")], &run("two"), 7, None).await.expect("it has room");
+        let head = begun.last().map(|entry| (entry.seq, entry.hash.clone()));
+
+        let late = store.append_after(None, vec![started("a@prod/x")], &run("one"), 8, Some(&lease)).await;
+        assert_eq!(late, Ok(vec![]), "{}", place.name);
+        let bare = store.append_after(head.as_ref(), vec![started("a@prod/x")], &run("one"), 8, None).await;
+        assert_eq!(bare, Err(StoreError::Fenced(id("a@prod/x"))), "{}", place.name);
+        let in_time = store.append_after(head.as_ref(), vec![started("a@prod/x")], &run("one"), 8, Some(&lease)).await;
+        assert_eq!(in_time.map(|entries| entries.len()), Ok(1), "{}", place.name);
+        assert_eq!(place.open().read().await.map(|entries| entries.len()), Ok(2), "{}", place.name);
+    }
+}
+
+#[tokio::test]
+async fn who_follows_the_journal_meets_each_entry_once_whoever_wrote_it() {
+    for place in places() {
+        let (store, other) = (place.open(), place.open());
+        let mut met = store.since(None).await.expect("there is nothing yet");
+        assert_eq!(met, []);
+        for nth in 0..4 {
+            let writer = if nth % 2 == 0 { &store } else { &other };
+            writer.append(vec![paused(&format!("{nth}")), paused("more")], &run("one"), 7, None).await.expect("it has room");
+            let head = met.last().map(|entry| (entry.seq, entry.hash.clone()));
+            met.extend(store.since(head.as_ref()).await.expect("it is whole"));
+            let head = met.last().map(|entry| (entry.seq, entry.hash.clone()));
+            assert_eq!(store.since(head.as_ref()).await, Ok(vec![]), "{}", place.name);
+        }
+        assert_eq!(met, place.open().read().await.expect("it is whole"), "{}", place.name);
+        let first = met.first().map(|entry| (entry.seq, entry.hash.clone()));
+        assert_eq!(place.open().since(first.as_ref()).await.expect("it is whole"), met[1..], "{}", place.name);
     }
 }
 

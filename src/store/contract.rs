@@ -100,6 +100,10 @@ impl Lease {
         &self.run
     }
 
+    pub fn targets(&self) -> impl Iterator<Item = &TargetId> {
+        self.epochs.keys()
+    }
+
     pub fn covers(&self, target: &TargetId) -> bool {
         self.epochs.contains_key(target)
     }
@@ -200,19 +204,23 @@ pub trait Store: Send + Sync {
         lease: Option<&'a Lease>,
     ) -> Boxed<'a, Result<Vec<Entry>, StoreError>>;
 
-    /// Appends `events`, which no lease is needed for, if the newest entry is still `head`, which is `None` where there is none yet.
-    /// Returns no entries when it is another by now. Only a journal that can be sealed does this.
+    /// Every entry after `head`, which is `None` for the beginning, oldest first; a store that can does so without reading those
+    /// before it again.
+    fn since<'a>(&'a self, head: Option<&'a (u64, Digest)>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        let known = head.map_or(0, |(seq, _)| *seq);
+        Box::pin(async move { Ok(self.read().await?.into_iter().filter(|entry| entry.seq > known).collect()) })
+    }
+
+    /// The same as [`Store::append`], if the newest entry is still `head`, which is `None` where there is none yet. Returns no
+    /// entries when it is another by now: what was decided may not be so any more.
     fn append_after<'a>(
         &'a self,
-        _head: Option<&'a (u64, Digest)>,
-        _events: Vec<Event>,
-        _run: &'a Arc<str>,
-        _at_ms: u64,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        let what = format!("the journal at {} cannot be sealed", self.place());
-        let hint = "keep it in a directory or in git: `journal:` in isobar.yaml";
-        Box::pin(async { Err(StoreError::Io { what, hint: Some(hint.into()) }) })
-    }
+        head: Option<&'a (u64, Digest)>,
+        events: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+        lease: Option<&'a Lease>,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>>;
 
     /// Takes all of `targets`, or none and says who has one.
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>>;

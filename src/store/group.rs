@@ -4,7 +4,7 @@ use super::{Lease, StoreError};
 use crate::change::Digest;
 use crate::journal::{Chain, Entry, Event};
 use crate::stack::TargetId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
@@ -31,6 +31,29 @@ impl<Claim> Group<Claim> {
 pub(super) fn head_of(head: Option<&(u64, Digest)>) -> (u64, Digest) {
     let Chain { seq, head: none, .. } = Chain::empty();
     head.cloned().unwrap_or((seq, none))
+}
+
+/// The newest entries that this process met, for whoever follows the journal: reading it again is reading all of it.
+#[derive(Default)]
+pub(super) struct Recent(VecDeque<Entry>);
+
+/// Some megabytes; who comes later than that reads all of it.
+const RECENT_MAX: usize = 4096;
+
+impl Recent {
+    pub(super) fn met(&mut self, entries: &[Entry]) {
+        self.0.extend(entries.iter().cloned());
+        self.0.drain(..self.0.len().saturating_sub(RECENT_MAX));
+    }
+
+    /// The entries after `known` up to `newest`; `None` when they are not all here.
+    pub(super) fn since(&self, known: u64, newest: u64) -> Option<Vec<Entry>> {
+        if known >= newest {
+            return Some(Vec::new());
+        }
+        let has_all = self.0.front().is_some_and(|first| first.seq <= known + 1);
+        has_all.then(|| self.0.iter().filter(|entry| entry.seq > known).cloned().collect())
+    }
 }
 
 pub(super) type Answer = (oneshot::Sender<Result<Vec<Entry>, StoreError>>, Result<Vec<Entry>, StoreError>);
@@ -72,6 +95,12 @@ pub(super) fn covered<'a>(events: &'a [Event], lease: Option<&'a Lease>) -> Resu
         return Err(StoreError::Fenced(target.clone()));
     }
     Ok(lease.and_then(|lease| targets.next().or(lease.epochs.keys().next())))
+}
+
+/// What shows that a lease is ours where epochs say so: its own, and the target to name when it is not.
+pub(super) fn claim(events: &[Event], lease: Option<&Lease>) -> Result<Option<(u64, TargetId)>, StoreError> {
+    let named = covered(events, lease)?.cloned();
+    Ok(lease.and_then(|lease| lease.epochs.values().next().copied()).zip(named))
 }
 
 /// Whoever panicked with the lock left what it guards as it was.

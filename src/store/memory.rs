@@ -1,9 +1,10 @@
 //! A journal in this process's memory, for worlds that are made up: the same order, groups, epochs and fences as on disk, and
 //! nothing of it is left. Several runs may share it; which of them lives is said by [`MemoryStore::end`].
 
-use super::group::{covered, holds_nothing, lives_on};
+use super::group::{covered, head_of, holds_nothing, lives_on};
 use super::sets::text;
 use super::{Boxed, Held, Holder, Lease, Reader, Store, StoreError, Stored};
+use crate::change::Digest;
 use crate::journal::{Chain, Entry, Event, History};
 use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,31 @@ impl Store for MemoryStore {
 
     fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
         Box::pin(async { Ok(History::of(self.lock().entries.iter().cloned())) })
+    }
+
+    fn since<'a>(&'a self, head: Option<&'a (u64, Digest)>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        let known = head.map_or(0, |(seq, _)| usize::try_from(*seq).unwrap_or(usize::MAX));
+        Box::pin(async move { Ok(self.lock().entries.iter().skip(known).cloned().collect()) })
+    }
+
+    fn append_after<'a>(
+        &'a self,
+        head: Option<&'a (u64, Digest)>,
+        events: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+        lease: Option<&'a Lease>,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async move {
+            let mut shelf = self.lock();
+            shelf.check(&events, lease)?;
+            if (shelf.chain.seq, shelf.chain.head.clone()) != head_of(head) {
+                return Ok(Vec::new());
+            }
+            let sealed = shelf.chain.seal_group(events, run, at_ms);
+            shelf.entries.extend(sealed.iter().cloned());
+            Ok(sealed)
+        })
     }
 
     fn append<'a>(

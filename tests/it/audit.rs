@@ -272,8 +272,9 @@ impl Store for Overtaken {
         events: Vec<Event>,
         run: &'a Arc<str>,
         at_ms: u64,
+        lease: Option<&'a Lease>,
     ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        self.journal.append_after(head, events, run, at_ms)
+        self.journal.append_after(head, events, run, at_ms, lease)
     }
 
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {

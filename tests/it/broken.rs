@@ -201,6 +201,14 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
         "FLEETrollout: { prod: standrad }\n",
         "isobar.yaml:4:18: unknown rollout profile \"standrad\"",
     ),
+    (
+        "slots per a label of nobody",
+        "isobar.yaml",
+        "FLEETslots: [{ per: acount, count: 2 }]\n",
+        "isobar.yaml:4:16: no region has the label \"acount\"",
+    ),
+    ("slots that nobody could have", "isobar.yaml", "FLEETslots: [{ per: engine, count: 0 }]\n", "isobar.yaml:4:"),
+    ("slots without a number", "isobar.yaml", "FLEETslots: [{ per: engine }]\n", "isobar.yaml:4:"),
     ("a rollout of an unknown environment", "isobar.yaml", "FLEETrollout: { prd: instant }\n", "isobar.yaml:4:"),
     (
         "environments in a circle",

@@ -39,6 +39,7 @@ fn every_other_verb_prints_one_line_of_json() {
         "list --json",
         "list --changed --json",
         "graph --json",
+        "matrix --json",
         "why app@prod/a --json",
         "check --json",
         "doctor --json",
@@ -61,6 +62,7 @@ fn every_json_names_its_form_in_one_style() {
         ("status", "report"),
         ("list", "list"),
         ("graph", "graph"),
+        ("matrix", "matrix"),
         ("why app@prod/a", "why"),
         ("check", "check"),
         ("doctor", "doctor"),
@@ -117,7 +119,9 @@ fn with_json_every_verb_tells_its_mistakes_and_failures_as_json() {
     let good = std::fs::read_to_string(fleet.root().join("isobar.yaml")).expect("there is a fleet");
     fleet.file("isobar.yaml", &format!("{good}polcy: []\nrollot: {{}}\n")).commit("Mistakes");
     let site = good.lines().count() + 1;
-    for line in ["preview", "judge", "apply", "tick", "drift", "status", "list", "graph", "why app@prod/a", "recover", "check"] {
+    for line in
+        ["preview", "judge", "apply", "tick", "drift", "status", "list", "graph", "matrix", "why app@prod/a", "recover", "check"]
+    {
         let ran = fleet.isobar(&format!("{line} --json"));
         if line == "judge" {
             assert_eq!((ran.code, &ran.json()["what"]), (64, &"no preview was shown yet".into()), "{}", ran.stdout);

@@ -28,6 +28,7 @@ mod preview;
 mod recover;
 mod rollout;
 mod secrets;
+mod shards;
 mod signals;
 mod simulate;
 mod simulation;

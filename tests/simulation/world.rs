@@ -554,6 +554,17 @@ impl Store for Wire {
         Box::pin(self.write(events, run, at_ms, lease))
     }
 
+    fn append_after<'a>(
+        &'a self,
+        head: Option<&'a (u64, isobar::change::Digest)>,
+        events: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+        lease: Option<&'a Lease>,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        self.sim.store.append_after(head, events, run, at_ms, lease)
+    }
+
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
         Box::pin(async move {
             self.step().await;

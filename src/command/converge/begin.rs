@@ -31,6 +31,14 @@ impl Converge<'_> {
         if free.is_empty() || self.done.interrupted {
             return Ok(false);
         }
+        if self.is_written_elsewhere(&free).await? {
+            let is_worth_it = self.wait_for_others().await?;
+            if !is_worth_it {
+                free.iter().for_each(|id| self.not_begun(id, "another run writes about it: isobar status"));
+            }
+            self.done.interrupted |= self.world.stop.is_asked();
+            return Ok(is_worth_it);
+        }
 
         let work = work.only(|id| free.contains(id));
         let counts = self.court.counts_targets(&work, &self.history())?;
@@ -48,8 +56,9 @@ impl Converge<'_> {
         }
         let mut rollout = self.plan(head, &self.order.head, &work)?;
         (rollout.whole, rollout.beside) = (whole, beside);
-        self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
-        let went_back = self.drive(Progress::new(rollout), work).await?;
+        let Some(progress) = self.announce_plan(rollout).await? else { return Ok(true) }; // somebody was first
+        self.met.insert(progress.rollout().id.clone());
+        let went_back = self.drive(progress, work).await?;
         // A target that was brought to an older commit may go on to the head: once around again.
         Ok(!went_back.is_empty() && !self.done.interrupted)
     }

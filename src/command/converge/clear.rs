@@ -45,7 +45,7 @@ impl Converge<'_> {
     fn failed_alike(&self, preview: &Preview) -> Option<Arc<str>> {
         let history = self.history();
         let stuck = history.target(&preview.target).is_some_and(|record| record.is_stuck(&preview.digest()));
-        let same_head = history.last_commit() == Some(&self.order.head.0);
+        let same_head = self.settled_at.as_ref() == Some(&self.order.head.0);
         (stuck && same_head)
             .then(|| "failed before with the same changes; after mending the cause: isobar resume, then isobar apply".into())
     }

@@ -12,11 +12,11 @@ use crate::engine::Job;
 use crate::exit::Failure;
 use crate::journal::{Entry, Event};
 use crate::review::CommitSha;
-use crate::rollout::{Gate, Outcome, Progress};
-use crate::runner::{Drive, Halt, Moment, Ready, STOP_PATIENCE, Signs};
+use crate::rollout::{Gate, Outcome, Pool, Progress};
+use crate::runner::{Drive, Halt, Moment, News, Ready, STOP_PATIENCE, Signs};
 use crate::stack::{Known, TargetId};
 use crate::store::{Boxed, StoreError};
-use crate::world::World;
+use crate::world::{Bar, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -36,11 +36,47 @@ impl Converge<'_> {
     /// Drives one rollout until nothing of it can begin; returns the targets that were sent to an older commit than its own.
     pub(super) async fn drive(&mut self, mut progress: Progress, work: Work) -> Result<BTreeSet<TargetId>, Failure> {
         self.bringing = CommitSha(progress.rollout().commit.clone());
+        let (older, mut granted) = (Older::default(), Granted::default());
+        let bar = self.world.terminal.bar("applying", work.pending.len());
+        if self.shared.is_some() {
+            match self.anew(&progress.rollout().id) {
+                Some(anew) => progress = anew,
+                None => return Ok(BTreeSet::new()), // others brought it to its end
+            }
+        }
+        let halt = loop {
+            let goes_on = match self.leg(&mut progress, &work, &older, &mut granted, &bar).await? {
+                Halt::NeedsLease(targets) => self.take_bite(&mut progress, &targets).await?,
+                Halt::Others => self.asks_who_writes() || self.wait_for_others().await?,
+                halt => break halt,
+            };
+            if !goes_on {
+                break if self.is_late() { Halt::Late } else { Halt::Others };
+            }
+        };
+        if !matches!(halt, Halt::GivenUp) {
+            self.let_go(&mut progress).await?;
+        }
+        self.finish(&progress, halt, granted.ends, &work);
+        let older = std::mem::take(&mut *older.lock());
+        self.say_brought_to_older(&progress, &older);
+        self.done.rollouts.push(progress);
+        Ok(older.into_keys().collect())
+    }
+
+    /// Drives it under one lease.
+    async fn leg(
+        &self,
+        progress: &mut Progress,
+        work: &Work,
+        older: &Older,
+        granted: &mut Granted,
+        bar: &Bar,
+    ) -> Result<Halt, Failure> {
         let id = progress.rollout().id.clone();
         let (world, history) = (self.world, &self.history);
-        let (older, mut granted) = (Older::default(), Granted::default());
-        let make = |id: &TargetId, known: &Known| older.job(world, &work, id, known);
-        let bar = world.terminal.bar("applying", work.pending.len());
+        let make = |id: &TargetId, known: &Known| older.job(world, work, id, known);
+        let others = || -> Boxed<'_, Result<News, StoreError>> { Box::pin(self.news(&id)) };
         let drive = Drive {
             engines: &world.engines,
             store: &*world.store,
@@ -52,32 +88,50 @@ impl Converge<'_> {
             now_ms: &|| world.clock.now_ms(),
             stop: &world.stop,
             patience: &|| Box::pin(world.stop.wait_out(STOP_PATIENCE)),
-            watch: &|moment: Moment<'_>| tell(world, &bar, &moment),
-            sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.history().record(entry)),
+            watch: &|moment: Moment<'_>| tell(world, bar, &moment),
+            sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.sealed(entry)),
+            others: self.shared.is_some().then_some(&others),
+            fits: &|target: &TargetId, now_ms: u64| self.fits(target, now_ms),
+            pools: &|target: &TargetId| self.pools(target),
         };
 
-        let halt = loop {
-            let halt = drive.drive(&mut progress, &granted.ready, &make, &granted.known).await?;
-            match halt {
+        loop {
+            match drive.drive(progress, &granted.ready, &make, &granted.known).await? {
                 Halt::NeedsClearance(targets) => {
-                    let cleared = self.clear(&work, &targets, &progress, &make).await?;
-                    self.grant(cleared, &mut progress, &older, &mut granted).await?;
+                    let cleared = self.clear(work, &targets, progress, &make).await?;
+                    self.grant(cleared, progress, older, granted).await?;
                     if world.stop.is_asked() {
-                        break Halt::Interrupted;
+                        return Ok(Halt::Interrupted);
                     }
                 }
-                Halt::Resumed => match self.history().rollout(&id).cloned() {
-                    Some(anew) => progress = anew,
-                    None => break Halt::Resumed,
+                Halt::Resumed => match self.anew(&id) {
+                    Some(anew) => *progress = anew,
+                    None => return Ok(Halt::Resumed),
                 },
-                halt => break halt,
+                halt => return Ok(halt),
             }
-        };
-        self.finish(&progress, halt, granted.ends, &work);
-        let older = std::mem::take(&mut *older.lock());
-        self.say_brought_to_older(&progress, &older);
-        self.done.rollouts.push(progress);
-        Ok(older.into_keys().collect())
+        }
+    }
+
+    /// The slots that a target needs: what it is, the head says; one that the head has no more, the commit before.
+    fn pools(&self, target: &TargetId) -> Vec<Pool> {
+        let [before, head] = &self.slots;
+        let target = head.fleet.target(target).or_else(|| before.fleet.target(target));
+        target.map(|target| before.slots.pools(target)).unwrap_or_default()
+    }
+
+    /// As much of the job is left as this target usually takes.
+    fn fits(&self, target: &TargetId, now_ms: u64) -> bool {
+        let Some(until_ms) = self.order.until_ms else { return true };
+        let usual_ms = self.history().usual().p90_ms(target).unwrap_or_default();
+        now_ms < until_ms && usual_ms <= until_ms - now_ms
+    }
+
+    /// Keeps history current; what is read in the order of the journal is met there.
+    fn sealed(&self, entry: &Entry) {
+        if self.shared.is_none() {
+            self.history().record(entry);
+        }
     }
 
     /// The rows tell what the head waits for; that something arrived all the same is told beside them.

@@ -79,7 +79,19 @@ impl Converge<'_> {
     fn say_halt(&mut self, halt: &Halt) -> String {
         let next = &mut self.done.next;
         match halt {
-            Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) | Halt::Resumed => "its wave was not reached".into(),
+            Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) | Halt::NeedsLease(_) | Halt::Resumed => {
+                "its wave was not reached".into()
+            }
+            Halt::Late => {
+                let why = "it usually takes longer than the time that is left";
+                next.push("isobar tick  (goes on with what did not fit into the time that was left)".into());
+                self.done.wait = Some((self.world.clock.now_ms(), why.into()));
+                format!("{why}; isobar tick goes on")
+            }
+            Halt::Others => {
+                next.push("isobar status (who writes), and then isobar tick or isobar apply".into());
+                "another run has its wave, and wrote nothing for too long".into()
+            }
             Halt::Over(Ending::Stopped(why)) => {
                 next.push("isobar resume (after mending the cause), then isobar apply".into());
                 format!("the rollout stopped: {why}")

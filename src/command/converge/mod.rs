@@ -11,9 +11,11 @@ mod held;
 mod older;
 mod open;
 mod round;
+mod shared;
 mod watch;
 
 pub(crate) use end::{Converged, End, EndState};
+pub use shared::Sharing;
 
 use super::court::{Court, Review};
 use super::look::{keep, looks};
@@ -28,6 +30,7 @@ use crate::runner::Looks;
 use crate::stack::{Selector, TargetId};
 use crate::store::{Holder, Job, Lease};
 use crate::world::World;
+use shared::Shared;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use watch::paused;
@@ -40,6 +43,10 @@ pub(crate) struct Order<'a> {
     pub(crate) reviews: &'a [Review],
     pub(crate) aim: Aim,
     pub(crate) parallel: usize,
+    /// Other processes bring the same with us.
+    pub(crate) sharing: Option<Sharing>,
+    /// When the job ends that this run is a part of.
+    pub(crate) until_ms: Option<u64>,
 }
 
 /// What a run is for.
@@ -63,6 +70,14 @@ pub(crate) struct Converge<'a> {
     court: Court<'a>,
     /// The commit of the rollout that is driven now.
     bringing: CommitSha,
+    /// What is known of others, when they bring the same with us.
+    shared: Option<Shared>,
+    /// Rollouts that this run met.
+    met: BTreeSet<Arc<str>>,
+    /// Who says how many targets may be in flight at once, as for policy: what was brought last; and what is to be brought.
+    slots: [Arc<Scene>; 2],
+    /// Where the fleet as a whole had been brought when this run began.
+    settled_at: Option<Arc<str>>,
     /// Every change of the rollout as it looked when it was planned, where a rule counts them.
     whole: Vec<Arc<Preview>>,
     done: Converged,
@@ -75,7 +90,10 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     head_scene.check_targets(world)?;
     let before = world.store.history().await?;
 
-    let wanted = admit::lease_on(&before, &head_scene, order.selector);
+    let wanted = match order.sharing {
+        None => admit::lease_on(&before, &head_scene, order.selector),
+        Some(_) => Vec::new(), // bite by bite
+    };
     let holder = holder(world);
     let since_ms = holder.since_ms;
     let lease = world.store.acquire(&wanted, holder).await.map_err(|error| say_held(error, since_ms))?;
@@ -86,6 +104,9 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
             return Err(refused);
         }
     };
+    let (shared, settled_at) = (order.sharing.map(Shared::new), history.last_commit().cloned());
+    let trusted = history.trusted_commit().and_then(|commit| scenes.at(&CommitSha(commit.clone())).ok());
+    let slots = [trusted.unwrap_or_else(|| head_scene.clone()), head_scene.clone()];
     let mut run = Converge {
         world,
         scenes,
@@ -94,6 +115,10 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         lease,
         history: Mutex::new(history),
         court,
+        shared,
+        met: BTreeSet::new(),
+        settled_at,
+        slots,
         whole: Vec::new(),
         done: Converged::default(),
     };
@@ -102,7 +127,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     let Converge { lease, history, court, order, mut done, .. } = run;
     let history = history.into_inner().unwrap_or_else(PoisonError::into_inner);
     let is_unknown = |id: &TargetId| matches!(history.target(id).map(|record| &record.state), Some(State::Unknown { .. }));
-    match done.given_up || ran.is_err() && wanted.iter().any(is_unknown) {
+    match done.given_up || ran.is_err() && lease.targets().any(is_unknown) {
         false => give_back(world, lease).await,
         // Something may still be at work that cannot be stopped: the lease ends with the process, and not before.
         true => std::mem::forget(lease),
@@ -168,6 +193,7 @@ impl Converge<'_> {
         self.announce().await?;
         self.go_on(head).await?;
         match (self.order.aim.clone(), &paused) {
+            (Aim::Bring, None) if self.shared.is_some() => self.bring_together(head).await?,
             (Aim::PutBack(strayed), _) => self.put_back(head, &strayed, paused.as_deref()).await?,
             (Aim::Bring, None) => while self.begin(head).await? {},
             (Aim::Bring, Some(_)) | (Aim::GoOn, _) => self.begin_nothing(head, paused.as_deref())?,
@@ -188,6 +214,10 @@ impl Converge<'_> {
 
     async fn append(&self, events: Vec<Event>) -> Result<Vec<Entry>, Failure> {
         let sealed = self.world.store.append(events, &self.world.run, self.world.clock.now_ms(), Some(&self.lease)).await?;
+        if self.shared.is_some() {
+            self.catch_up().await?;
+            return Ok(sealed);
+        }
         let mut history = self.history();
         sealed.iter().for_each(|entry| history.record(entry));
         Ok(sealed)
@@ -203,9 +233,36 @@ impl Converge<'_> {
         matches!(self.history().target(target).map(|record| &record.state), Some(State::Unknown { .. }))
     }
 
+    /// Begins what nobody began and goes on with what others did, until there is nothing more.
+    async fn bring_together(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
+        loop {
+            self.catch_up().await?;
+            admit::never_older(self.world, self.scenes, &self.history(), &self.order.head, head)?;
+            self.go_on(head).await?;
+            if !self.begin(head).await? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Journals where the fleet is now: every selected target is what the head says, except those that still have something to
     /// do. That is asked of history again: a target without an end is behind, never done.
     async fn settle(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
+        if self.shared.is_none() {
+            let settled = self.settled(head)?;
+            return self.append(vec![settled]).await.map(drop);
+        }
+        loop {
+            self.catch_up().await?;
+            let settled = self.settled(head)?;
+            // As long as others are at work, it is for the last of them to say.
+            if !self.elsewhere().await?.is_empty() || self.append_on_newest(settled).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn settled(&mut self, head: &Arc<Scene>) -> Result<Event, Failure> {
         let left = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
         let (left, is_part) = match &self.order.aim {
             Aim::PutBack(strayed) => (left.only(|id| strayed.contains(id)), true),
@@ -220,6 +277,6 @@ impl Converge<'_> {
         }
         let behind = left.pending.iter().flat_map(|pending| names(&pending.target)).collect();
         let scope = is_part.then(|| self.done.selected.iter().filter(|id| head.fleet.target(id).is_some()).cloned().collect());
-        self.append(vec![Event::Settled { commit: self.order.head.0.clone(), scope, behind }]).await.map(drop)
+        Ok(Event::Settled { commit: self.order.head.0.clone(), scope, behind })
     }
 }

@@ -18,6 +18,9 @@ impl Converge<'_> {
     pub(super) async fn go_on(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
         let open: Vec<Progress> = self.history().rollouts().cloned().collect();
         for progress in open {
+            if !self.met.insert(progress.rollout().id.clone()) {
+                continue;
+            }
             let commit = CommitSha(progress.rollout().commit.clone());
             let stopped = match progress.ending() {
                 Some(Ending::Complete) => continue,

@@ -64,7 +64,7 @@ impl Round<'_> {
     pub(super) fn not_seen(&mut self, unseen: Unseen) {
         let said: Arc<str> = say_unseen(&unseen.reason).into();
         let (outcome, end) = match &unseen.reason {
-            UnseenReason::Cancelled => return, // asked again by the next run
+            UnseenReason::Cancelled | UnseenReason::Lost => return, // asked again by the next run
             UnseenReason::Needs(_) | UnseenReason::Conflict(_) => (Outcome::Skipped(said.clone()), EndState::Skipped(said)),
             UnseenReason::SecretMissing { .. } | UnseenReason::Definition(_) | UnseenReason::Engine(_) => {
                 (Outcome::Failed(said.clone()), EndState::Failed(said))

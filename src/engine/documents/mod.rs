@@ -199,5 +199,6 @@ fn reason_text(reason: &UnseenReason) -> String {
         UnseenReason::SecretMissing { name, site } => say_missing(name, site.as_ref()),
         UnseenReason::Definition(text) | UnseenReason::Engine(text) => text.to_string(),
         UnseenReason::Cancelled => "cancelled".into(),
+        UnseenReason::Lost => "lost".into(),
     }
 }

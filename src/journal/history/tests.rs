@@ -163,6 +163,7 @@ pub(in crate::journal) fn assert_same(one: &History, other: &History, said: &str
             rollouts_begun,
             parts,
             brought,
+            usual,
             seq,
             misses,
             head,
@@ -171,7 +172,7 @@ pub(in crate::journal) fn assert_same(one: &History, other: &History, said: &str
         } = history;
         let commits = (last_commit, first_commit, trusted_commit, parts, brought);
         let place = (seq, misses, head, rollouts_begun, given_up);
-        (targets, marks, rollouts.facts(), runs, paused, holds, commits, place)
+        (targets, marks, rollouts.facts(), runs, (paused, holds, usual), commits, place)
     }
     assert_eq!(known(one), known(other), "{said}");
 }

@@ -49,6 +49,9 @@ use tokio::sync::oneshot;
 /// Bytes of the tail at which it is closed: the most that a reader folds who begins at a checkpoint.
 const SEGMENT_BYTES: u64 = 16 << 20;
 
+/// Why a reader without the lock reads once more.
+const CLOSED_MEANWHILE: &str = "a segment was closed meanwhile";
+
 /// A directory with `entries.jsonl`, `lock`, `leases/` and `previews/`.
 pub struct FileStore {
     shelf: Arc<Shelf>,
@@ -67,6 +70,8 @@ struct Shelf {
     /// What a reader without the lock folded up to the newest segment, so that the writer need not fold it again under the lock.
     folded: Mutex<Option<(Chain, History)>>,
     entries: Mutex<Entries>,
+    /// Where the last reader came to, so that whoever follows reads on from there.
+    followed: Mutex<Option<End>>,
     /// Groups that wait for the next write, in the order in which they came.
     waiting: Mutex<Vec<Group<Claim>>>,
 }
@@ -105,8 +110,9 @@ impl FileStore {
     fn new(dir: PathBuf, pen: Pen, segment_bytes: u64, key: Option<&Key>) -> Self {
         let (sealer, preview_sealer) = (key.map(Sealer::of_journal), key.map(Sealer::of_previews));
         let entries = Mutex::new(Entries::new(dir.clone(), pen, sealer.clone()));
-        let (waiting, is_late, folded) = (Mutex::default(), AtomicBool::new(false), Mutex::default());
-        Self { shelf: Arc::new(Shelf { dir, pen, segment_bytes, sealer, preview_sealer, is_late, folded, entries, waiting }) }
+        let (waiting, is_late, folded, followed) = (Mutex::default(), AtomicBool::new(false), Mutex::default(), Mutex::default());
+        let shelf = Shelf { dir, pen, segment_bytes, sealer, preview_sealer, is_late, folded, entries, followed, waiting };
+        Self { shelf: Arc::new(shelf) }
     }
 
     /// Writes `group` with all that wait, and waits for its answer.
@@ -162,6 +168,11 @@ impl Store for FileStore {
         }))
     }
 
+    fn since<'a>(&'a self, head: Option<&'a (u64, Digest)>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        let known = head.map_or(0, |(seq, _)| *seq);
+        Box::pin(self.blocking(move |shelf| shelf.read(|shelf| shelf.since(known))))
+    }
+
     fn audit<'a>(&'a self, anchors: &'a [Anchor]) -> Boxed<'a, Result<Audit, StoreError>> {
         let anchors = anchors.to_vec();
         Box::pin(self.blocking(move |shelf| shelf.audit(&anchors)))
@@ -201,9 +212,10 @@ impl Store for FileStore {
         events: Vec<Event>,
         run: &'a Arc<str>,
         at_ms: u64,
+        lease: Option<&'a Lease>,
     ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
         Box::pin(async move {
-            let (claim, after) = (self.shelf.claim(&events, None)?, Some(head_of(head)));
+            let (claim, after) = (self.shelf.claim(&events, lease)?, Some(head_of(head)));
             let (answer, answered) = oneshot::channel();
             self.write(Group { events, run: run.clone(), at_ms, claim, after, answer }, answered).await
         })
@@ -313,16 +325,43 @@ impl Shelf {
         let segment = scan.closed().cloned();
         let end = scan.end()?;
         if Files::list(&self.dir)?.closed() != closed {
-            let what = "a segment was closed meanwhile".into();
-            return Err(StoreError::Broken { place: self.dir.display().to_string(), what });
+            return Err(StoreError::Broken { place: self.dir.display().to_string(), what: CLOSED_MEANWHILE.into() });
         }
         match end.chain.lacks_seal() {
             Some(unsealed) => Err(unsealed.into()),
             None => {
+                *held(&self.followed) = Some(end.clone());
                 held(&self.entries).has_verified(end);
                 Ok((taken, segment))
             }
         }
+    }
+
+    /// Every entry after `known`. Who read up to there reads on; anybody else begins at the first.
+    fn since(&self, known: u64) -> Result<Vec<Entry>, StoreError> {
+        let files = Files::list(&self.dir)?;
+        let closed = files.closed();
+        let followed = held(&self.followed).clone().filter(|end| end.chain.seq == known && files.follow(end.base));
+        let mut scan = match followed {
+            Some(end) => Scan::over(files.after(end.base), end, None),
+            None => Start::first(&self.dir, self.sealer.as_ref())?.scan(),
+        };
+        let mut entries = Vec::new();
+        for entry in scan.by_ref() {
+            let entry = entry?;
+            if entry.seq > known {
+                entries.push(entry);
+            }
+        }
+        let end = scan.end()?;
+        if Files::list(&self.dir)?.closed() != closed {
+            return Err(StoreError::Broken { place: self.dir.display().to_string(), what: CLOSED_MEANWHILE.into() });
+        }
+        if let Some(unsealed) = end.chain.lacks_seal() {
+            return Err(unsealed.into());
+        }
+        *held(&self.followed) = Some(end);
+        Ok(entries)
     }
 
     /// Entries about a target need a lease that covers it; that it is still ours is asked when they are written.

@@ -20,6 +20,7 @@ use super::wire::Wire;
 use crate::change::Digest;
 use crate::journal::{Chain, Checkpoint, Dropped, Entry, Event, History, Sealer};
 use crate::store::StoreError;
+use crate::store::group::Recent;
 use git2::{Oid, Repository};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub(super) struct Known {
     pub(super) parts: Vec<Part>,
     pub(super) chain: Chain,
     pub(super) history: History,
+    pub(super) recent: Recent,
     pub(super) checkpoints: BTreeSet<u64>,
     /// The checkpoints that are there are of no use to us.
     pub(super) is_late: bool,
@@ -127,6 +129,7 @@ impl Known {
             closed: Vec::new(),
             parts: Vec::new(),
             history: History::default(),
+            recent: Recent::default(),
             checkpoints: BTreeSet::new(),
             is_late: false,
             leases: BTreeMap::new(),
@@ -174,6 +177,7 @@ impl Known {
                 entries.filter(|entry| entry.seq > known).collect::<Vec<_>>()
             })?;
             fresh.iter().for_each(|entry| self.history.record(entry));
+            self.recent.met(&fresh);
             self.parts.truncate(same);
             self.parts.extend(parts);
             self.chain = chain;
@@ -193,6 +197,7 @@ impl Known {
             let (history, chain, parts) =
                 self.read_on(wire, repository, own, start.chain, start.base, |entries| history.and(entries))?;
             (self.history, self.chain, self.parts, self.closed, self.is_late) = (history, chain, parts, closed, is_late);
+            self.recent = Recent::default(); // what came between was not kept
         }
         self.checkpoints = contents.checkpoints.into_keys().collect();
         (self.leases, self.epoch, self.looked) = (contents.leases, contents.epoch, Some(tip));
@@ -258,6 +263,7 @@ impl Known {
     /// Takes over what we made ourselves, on top of what is known.
     pub(super) fn adopt(&mut self, commit: Oid, parts: Vec<Part>, chain: Chain, entries: &[Entry]) {
         entries.iter().for_each(|entry| self.history.record(entry));
+        self.recent.met(entries);
         (self.looked, self.parts, self.chain) = (Some(Some(commit)), parts, chain);
     }
 }

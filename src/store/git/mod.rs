@@ -26,7 +26,7 @@ mod tests;
 mod tree;
 mod wire;
 
-use super::group::{Answered, Group, answer_sealed, blocking, covered, head_of, held, interrupted};
+use super::group::{Answered, Group, answer_sealed, blocking, claim, head_of, held, interrupted};
 use super::life::Life;
 use super::{Anchor, Audit, Boxed, Compacted, Held, Holder, Lease, Location, Reader, Store, StoreError, Stored, Take};
 use crate::change::{Digest, Key};
@@ -151,6 +151,20 @@ impl Store for GitStore {
         }))
     }
 
+    fn since<'a>(&'a self, head: Option<&'a (u64, Digest)>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        let known = head.map_or(0, |(seq, _)| *seq);
+        Box::pin(self.looking(move |desk| {
+            desk.known.is_believed()?;
+            if let Some(entries) = desk.known.recent.since(known, desk.known.chain.seq) {
+                return Ok(entries);
+            }
+            let mut entries = Vec::new();
+            let take = &mut |entry: Entry| entries.extend(Some(entry).filter(|entry| entry.seq > known));
+            desk.known.each(&desk.wire, &desk.repository, take)?;
+            Ok(entries)
+        }))
+    }
+
     fn audit<'a>(&'a self, anchors: &'a [Anchor]) -> Boxed<'a, Result<Audit, StoreError>> {
         let anchors = anchors.to_vec();
         Box::pin(self.working(move |desk| {
@@ -181,8 +195,7 @@ impl Store for GitStore {
             if events.is_empty() {
                 return Ok(Vec::new());
             }
-            let named = covered(&events, lease)?.cloned();
-            let claim = lease.and_then(|lease| lease.epochs.values().next().copied()).zip(named);
+            let claim = claim(&events, lease)?;
             let (answer, answered) = oneshot::channel();
             self.write(Group { events, run: run.clone(), at_ms, claim, after: None, answer }, answered).await
         })
@@ -194,12 +207,12 @@ impl Store for GitStore {
         events: Vec<Event>,
         run: &'a Arc<str>,
         at_ms: u64,
+        lease: Option<&'a Lease>,
     ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
         Box::pin(async move {
-            covered(&events, None)?;
-            let after = Some(head_of(head));
+            let (claim, after) = (claim(&events, lease)?, Some(head_of(head)));
             let (answer, answered) = oneshot::channel();
-            self.write(Group { events, run: run.clone(), at_ms, claim: None, after, answer }, answered).await
+            self.write(Group { events, run: run.clone(), at_ms, claim, after, answer }, answered).await
         })
     }
 

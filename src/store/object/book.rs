@@ -7,6 +7,7 @@ use crate::bucket::Version;
 use crate::change::Digest;
 use crate::journal::{Chain, Entry, Fault, History, Sealer};
 use crate::store::StoreError;
+use crate::store::group::Recent;
 use crate::store::leases::LeaseFile;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -59,6 +60,7 @@ pub(super) struct Book {
     pub(super) last: Digest,
     pub(super) chain: Chain,
     pub(super) history: History,
+    pub(super) recent: Recent,
     /// By epoch.
     pub(super) leases: BTreeMap<u64, LeaseFile>,
     pub(super) epoch: u64,
@@ -88,6 +90,7 @@ impl Book {
             chain: Chain::empty().sealed_by(sealer.clone()),
             sealer,
             history: History::default(),
+            recent: Recent::default(),
             leases: BTreeMap::new(),
             epoch: 0,
             contents,
@@ -136,6 +139,7 @@ impl Book {
             return Err(broken(&place, format!("the group of entry {} has no end", chain.seq)));
         }
         entries.iter().for_each(|entry| self.history.record(entry));
+        self.recent.met(&entries);
         self.leases.retain(|epoch, _| !head.ended.contains(epoch));
         if let Some(lease) = head.lease {
             self.epoch = lease.epoch;

@@ -28,7 +28,7 @@ mod tampered;
 #[cfg(test)]
 mod tests;
 
-use super::group::{Answered, Group, answer_sealed, blocking, covered, head_of, held, interrupted};
+use super::group::{Answered, Group, answer_sealed, blocking, claim, head_of, held, interrupted};
 use super::life::Life;
 use super::{Anchor, Audit, Boxed, Compacted, Held, Holder, Lease, Reader, Store, StoreError, Stored, Take};
 use crate::bucket::{Address, Buckets, Fault};
@@ -137,6 +137,19 @@ impl Store for ObjectStore {
         Box::pin(self.looking(move |desk| desk.each(&mut take)))
     }
 
+    fn since<'a>(&'a self, head: Option<&'a (u64, Digest)>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        let known = head.map_or(0, |(seq, _)| *seq);
+        Box::pin(self.looking(move |desk| {
+            desk.book.is_believed()?;
+            if let Some(entries) = desk.book.recent.since(known, desk.book.chain.seq) {
+                return Ok(entries);
+            }
+            let mut entries = Vec::new();
+            desk.each(&mut |entry| entries.extend(Some(entry).filter(|entry| entry.seq > known)))?;
+            Ok(entries)
+        }))
+    }
+
     fn audit<'a>(&'a self, anchors: &'a [Anchor]) -> Boxed<'a, Result<Audit, StoreError>> {
         let anchors = anchors.to_vec();
         Box::pin(self.working(move |desk| audit::audit(desk, &anchors)))
@@ -160,8 +173,7 @@ impl Store for ObjectStore {
             if events.is_empty() {
                 return Ok(Vec::new());
             }
-            let named = covered(&events, lease)?.cloned();
-            let claim = lease.and_then(|lease| lease.epochs.values().next().copied()).zip(named);
+            let claim = claim(&events, lease)?;
             let (answer, answered) = oneshot::channel();
             self.write(Group { events, run: run.clone(), at_ms, claim, after: None, answer }, answered).await
         })
@@ -173,12 +185,12 @@ impl Store for ObjectStore {
         events: Vec<Event>,
         run: &'a Arc<str>,
         at_ms: u64,
+        lease: Option<&'a Lease>,
     ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
         Box::pin(async move {
-            covered(&events, None)?;
-            let after = Some(head_of(head));
+            let (claim, after) = (claim(&events, lease)?, Some(head_of(head)));
             let (answer, answered) = oneshot::channel();
-            self.write(Group { events, run: run.clone(), at_ms, claim: None, after, answer }, answered).await
+            self.write(Group { events, run: run.clone(), at_ms, claim, after, answer }, answered).await
         })
     }
 

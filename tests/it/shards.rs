@@ -1,0 +1,343 @@
+//! Several processes bring one rollout together: each target once, waves and tolerance over all of them, and nobody is waited for who
+//! died.
+
+use crate::support::{Sandbox, app};
+use isobar::journal::Event;
+use isobar::rollout::{Outcome, StepEvent};
+use isobar::store::{FileStore, Holder, Store as _};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Child, Stdio};
+
+/// Three stacks of which one needs another, in so many regions and two waves.
+fn fleet(regions: usize, more: &str) -> Sandbox {
+    let regions: Vec<String> = (0..regions).map(|nth| format!("prod/r{nth}")).collect();
+    let waves = "waves: [{ name: first, regions: [r0, r1] }, { name: rest, regions: \"*\" }]";
+    let fleet = app(&regions.join(" "), &format!("rollout: {{ prod: {{ {waves}, {more} }} }}"));
+    fleet.stack("web", "depends_on: [app]").file("web/templates/web.txt", "web 1\n");
+    fleet.stack("api", "").file("api/templates/api.txt", "api 1\n").commit("More");
+    fleet
+}
+
+/// Starts so many shards at once.
+fn start(fleet: &Sandbox, of: usize, more: &[&str]) -> Vec<Child> {
+    let shards = 1..=of;
+    let start = |nth: usize| {
+        let shard = format!("{nth}/{of}");
+        let mut program = fleet.program();
+        program.args(["apply", "--json", "--shard", &shard]).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
+        program.spawn().expect("the program starts")
+    };
+    shards.map(start).collect()
+}
+
+/// Waits for all, and returns how each ended: its code, and the states that it told of its targets with their reasons.
+fn join(children: Vec<Child>) -> Vec<(i32, BTreeSet<String>)> {
+    let end = |child: Child| {
+        let output = child.wait_with_output().expect("it is our child");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let rows = report["targets"].as_array().cloned().unwrap_or_default();
+        let told = |row: &Value| [&row["state"], &row["why"]].iter().flat_map(|it| it.as_str()).collect::<Vec<_>>().join(": ");
+        let mut said: BTreeSet<String> = rows.iter().map(told).collect();
+        said.extend(report["notes"].as_array().into_iter().flatten().map(|note| note["text"].to_string()));
+        said.extend(report["error"].as_str().map(String::from));
+        (output.status.code().unwrap_or(-1), said)
+    };
+    children.into_iter().map(end).collect()
+}
+
+/// How often each target was started, by the journal.
+fn starts(fleet: &Sandbox) -> BTreeMap<String, usize> {
+    let mut starts = BTreeMap::new();
+    for target in steps(fleet, "started") {
+        *starts.entry(target).or_default() += 1;
+    }
+    starts
+}
+
+fn steps(fleet: &Sandbox, step: &str) -> Vec<String> {
+    let entries = fleet.events("step").into_iter().filter(|entry| entry["step"]["step"] == step);
+    entries.map(|entry| entry["step"]["target"].as_str().unwrap_or_default().to_string()).collect()
+}
+
+#[test]
+fn three_processes_bring_each_target_once_and_no_wave_begins_before_the_one_before_it() {
+    let fleet = fleet(10, "max_parallel: 4");
+    for (code, said) in join(start(&fleet, 3, &[])) {
+        assert_eq!(code, 0, "{said:?}");
+        assert!(said.contains("applied") || said.contains("unchanged"), "{said:?}");
+    }
+    assert_eq!(starts(&fleet).len(), 30);
+    assert!(starts(&fleet).values().all(|times| *times == 1), "{:?}", starts(&fleet));
+    assert_eq!(fleet.events("planned").len(), 1, "one of them plans, the others join");
+
+    let (mut in_flight, mut most, mut verified) = (0, 0, false);
+    for entry in fleet.events("step") {
+        let (step, target) =
+            (entry["step"]["step"].as_str().unwrap_or_default(), entry["step"]["target"].as_str().unwrap_or_default());
+        let is_first = ["r0", "r1"].iter().any(|region| target.ends_with(region));
+        match step {
+            "started" => {
+                assert_eq!(verified, !is_first, "{target}");
+                in_flight += 1;
+                most = most.max(in_flight);
+            }
+            "finished" => in_flight -= 1,
+            "verified" => verified = true,
+            _ => {}
+        }
+    }
+    assert!(most <= 4, "{most} at once, and the wave allows 4");
+    let runs: BTreeSet<String> = fleet.events("applied").iter().map(|entry| entry["run"].to_string()).collect();
+    assert!(runs.len() > 1, "one of them did it all");
+    fleet.isobar("drift").ends(0);
+    fleet.isobar("audit verify").ends(0);
+}
+
+#[test]
+fn a_breach_that_one_sees_stops_all() {
+    let fleet = fleet(4, "max_parallel: 1");
+    fleet.block("prod/r0").block("prod/r1");
+    for (code, said) in join(start(&fleet, 3, &[])) {
+        assert_eq!(code, 1, "{said:?}");
+    }
+    let failed: Vec<String> = fleet
+        .events("step")
+        .iter()
+        .filter(|entry| entry["step"]["outcome"].to_string().contains("failed"))
+        .map(|entry| entry["step"]["target"].to_string())
+        .collect();
+    assert_eq!(failed.len(), 1, "no failure is tolerated, so nothing starts after the first: {failed:?}");
+    assert!(starts(&fleet).keys().all(|target| ["r0", "r1"].iter().any(|region| target.ends_with(region))));
+    fleet.isobar("status").ends(0).says("stopped");
+}
+
+#[test]
+fn what_a_shard_left_that_died_is_done_by_the_others() {
+    // The first process that asks the gate of the first wave is killed by it; whoever is left asks it again.
+    let gate = "gates: [{ command: [sh, -c, \"mkdir killed 2> /dev/null || exit 0; kill -9 $PPID\"] }]";
+    let fleet = fleet(4, gate);
+    fleet.edit(".gitignore", "/live/", "/live/\n/killed").commit("Ignore");
+    let ended = join(start(&fleet, 3, &[]));
+    let mut codes: Vec<i32> = ended.iter().map(|(code, ..)| *code).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [-1, 0, 0], "{ended:?}");
+    assert_eq!(fleet.applied().len(), 12);
+    fleet.isobar("drift").ends(0);
+}
+
+#[test]
+fn a_target_that_was_in_flight_when_its_shard_died_is_looked_at_by_another() {
+    let fleet = fleet(4, "max_parallel: 2");
+    fleet.isobar("apply").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    fleet.cut_journal_after("started"); // as if the machine had been lost right then
+    for (code, said) in join(start(&fleet, 2, &[])) {
+        assert_eq!(code, 0, "{said:?}");
+    }
+    fleet.isobar("status").ends(0).keeps_quiet_about("unknown");
+    fleet.isobar("drift").ends(0);
+}
+
+#[test]
+fn one_shard_alone_does_what_the_others_never_came_for() {
+    let fleet = fleet(4, "max_parallel: 4");
+    let ended = fleet.isobar("apply --json --shard 2/8").ends(0);
+    assert!(ended.states().starts_with("applied "), "{}", ended.states());
+    assert_eq!(starts(&fleet).len(), 12);
+    fleet.isobar("apply --shard 1/8").ends(0).says("Nothing to apply");
+}
+
+#[test]
+fn a_shard_waits_for_others_so_long_and_no_longer() {
+    let gate = "gates: [{ command: [sh, -c, \"touch asked; exec sleep 60\"] }]";
+    let fleet = fleet(4, gate);
+    fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("Ignore");
+    let mut first = fleet.start(&["apply"]);
+    fleet.await_file("asked", &mut first);
+    let late = fleet.isobar("apply --shard 1/2 --wait 0s").ends(1).says("isobar status");
+    assert!(late.stdout.contains("wrote nothing for too long"), "{}", late.stdout);
+    first.kill().expect("it is our child");
+    first.wait().expect("it is our child");
+}
+
+#[test]
+fn a_matrix_has_the_shards_that_a_workflow_starts_and_none_when_there_is_nothing_to_do() {
+    let fleet = fleet(4, "max_parallel: 4");
+    let all = fleet.isobar("matrix --shards 3").ends(0);
+    assert_eq!(all.stdout, "{\"include\":[{\"shard\":\"1/3\"},{\"shard\":\"2/3\"},{\"shard\":\"3/3\"}]}\n");
+    assert_eq!(fleet.isobar("matrix").ends(0).json()["include"].as_array().map(Vec::len), Some(1), "12 targets are not many");
+    let json = fleet.isobar("matrix api@prod/r1 api@prod/r2 --shards 3 --json").ends(0).json();
+    assert_eq!((&json["shards"], &json["targets"]), (&2.into(), &2.into()), "no more than there are targets");
+
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.isobar("matrix --shards 3").ends(0).stdout, "{\"include\":[]}\n");
+    fleet.isobar("matrix --shards 257").ends(64).says("256");
+    fleet.isobar("matrix nobody").ends(64);
+}
+
+#[test]
+fn shards_meet_in_a_journal_in_git_too() {
+    let fleet = app("prod/a prod/b prod/c prod/d", "");
+    fleet.edit("isobar.yaml", "journal: file:.isobar/journal", "journal: git").commit("In git");
+    for (code, said) in join(start(&fleet, 2, &[])) {
+        assert_eq!(code, 0, "{said:?}");
+    }
+    let rows = fleet.isobar("audit export").ends(0);
+    assert_eq!(rows.stdout.lines().count(), 4, "each target once: {}", rows.stdout);
+    fleet.isobar("drift").ends(0);
+}
+
+/// Previews so many parts into a directory beside the repository, as jobs of a workflow do; returns it.
+fn parts(fleet: &Sandbox, of: usize) -> String {
+    let dir = fleet.outside("parts");
+    std::fs::create_dir_all(&dir).expect("a directory beside the repository");
+    for nth in 1..=of {
+        fleet.isobar(&format!("preview --shard {nth}/{of} --part {dir}/{nth}.json")).ends(0).says("written to");
+    }
+    dir
+}
+
+/// What a report says, without the time.
+fn timeless(report: &str) -> Value {
+    let mut report: Value = serde_json::from_str(report).expect("a report");
+    report["at_ms"].take();
+    report
+}
+
+#[test]
+fn a_preview_of_parts_says_what_one_process_would_say() {
+    let fleet = fleet(4, "max_parallel: 4");
+    let one = fleet.isobar("preview --json").ends(0);
+    let dir = parts(&fleet, 4);
+    assert_eq!(timeless(&fleet.isobar(&format!("preview --parts {dir} --json")).ends(0).stdout), timeless(&one.stdout));
+}
+
+#[test]
+fn what_uses_an_output_of_another_part_is_previewed_with_it() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.stack("app", "outputs: { address: '10.0.0.1' }");
+    fleet.stack("web", "inputs: { address: \"${{ stacks[\\\"app\\\"].outputs.address }}\" }");
+    fleet.file("web/templates/web.txt.j2", "{{ inputs.address }}\n").commit("Web");
+    let one = fleet.isobar("preview --json").ends(0);
+    assert!(one.stdout.contains("10.0.0.1"), "{}", one.stdout);
+    let dir = parts(&fleet, 4);
+    assert_eq!(timeless(&fleet.isobar(&format!("preview --parts {dir} --json")).ends(0).stdout), timeless(&one.stdout));
+}
+
+#[test]
+fn the_targets_of_a_lost_part_are_unseen_and_nothing_is_green() {
+    let fleet = fleet(4, "max_parallel: 4");
+    let dir = parts(&fleet, 3);
+    std::fs::remove_file(format!("{dir}/2.json")).expect("it was written");
+    let ran = fleet.isobar(&format!("preview --parts {dir} --json")).ends(1);
+    let counts = &ran.json()["counts"];
+    assert_eq!((&counts["unseen"], &counts["create"]), (&4.into(), &8.into()), "{counts}");
+    assert!(ran.why("api@prod/r2").contains("no part tells of it"), "{}", ran.stdout);
+    fleet.isobar("judge").ends(1);
+}
+
+#[test]
+fn a_part_counts_for_the_commit_that_it_is_of_and_as_it_was_written() {
+    let mut fleet = fleet(4, "max_parallel: 4").env("ISOBAR_KEY", "a key");
+    let dir = parts(&fleet, 2);
+    let (first, other) = (format!("{dir}/1.json"), fleet.outside("other"));
+    let text = std::fs::read_to_string(&first).expect("it was written");
+    std::fs::write(&first, text.replace("api 1", "api 2")).expect("it can be changed");
+    fleet.isobar(&format!("preview --parts {dir}")).ends(1).says("was not sealed with ISOBAR_KEY");
+    fleet.without_env("ISOBAR_KEY");
+    fleet.isobar(&format!("preview --parts {dir}")).ends(1).says("is not what a shard wrote");
+
+    std::fs::write(&first, text).expect("it can be changed");
+    fleet.version(1, 2);
+    fleet.isobar(&format!("preview --parts {dir}")).ends(64).says("preview all parts again");
+    fleet
+        .file("dirty.txt", "x\n")
+        .isobar(&format!("preview --shard 1/2 --part {other}"))
+        .ends(64)
+        .says("not committed: dirty.txt");
+    fleet.isobar("preview --shard 1/2").ends(64);
+}
+
+/// The most that were in flight at once of targets that `is_meant`, by the journal.
+fn most_at_once(fleet: &Sandbox, is_meant: impl Fn(&str) -> bool) -> usize {
+    let (mut in_flight, mut most) = (0, 0);
+    for entry in fleet.events("step") {
+        match (entry["step"]["step"].as_str(), entry["step"]["target"].as_str()) {
+            (Some("started"), Some(target)) if is_meant(target) => in_flight += 1,
+            (Some("finished"), Some(target)) if is_meant(target) => in_flight -= 1,
+            _ => {}
+        }
+        most = most.max(in_flight);
+    }
+    most
+}
+
+#[test]
+fn slots_of_an_account_hold_for_one_process_and_over_all_shards() {
+    let slots = "slots: [{ per: account, count: 2 }, { per: [account, engine], count: 1 }, { per: engine, count: 3 }]";
+    let begin = app("prod/a prod/b prod/c prod/d", slots);
+    for (region, account) in [("a", "one"), ("b", "one"), ("c", "one"), ("d", "two")] {
+        begin.edit(
+            "isobar.yaml",
+            &format!("prod/{region}: {{}}"),
+            &format!("prod/{region}: {{ labels: {{ account: {account} }} }}"),
+        );
+    }
+    begin.stack("web", "").file("web/templates/web.txt", "web 1\n").commit("Accounts");
+    let of_one = |target: &str| !target.ends_with("prod/d");
+    for shards in [0, 2] {
+        let fleet = begin.twin();
+        match shards {
+            0 => drop(fleet.isobar("apply").ends(0)),
+            of => join(start(&fleet, of, &[])).into_iter().for_each(|(code, said)| assert_eq!(code, 0, "{said:?}")),
+        }
+        assert_eq!(starts(&fleet).len(), 8);
+        assert_eq!(most_at_once(&fleet, of_one), 1, "{shards} shards");
+        assert!(most_at_once(&fleet, |_| true) <= 2, "{shards} shards");
+    }
+}
+
+/// Notes an apply of a target in the journal that took so many seconds.
+fn took(fleet: &Sandbox, target: &str, secs: u64) {
+    let (run, at_ms) = ("long".into(), fleet.now_ms());
+    let target: isobar::stack::TargetId = target.parse().expect("a target");
+    let step = |step| vec![Event::Step { rollout: "long".into(), step }];
+    let work = async {
+        let store = FileStore::open(fleet.root().join(".isobar/journal")).expect("a journal");
+        let holder = Holder { run: "long".into(), host: "here".into(), pid: std::process::id(), since_ms: at_ms, job: None };
+        let lease = store.acquire(std::slice::from_ref(&target), holder).await.expect("nobody has it");
+        let started = step(StepEvent::Started { target: target.clone() });
+        store.append(started, &run, at_ms, Some(&lease)).await.expect("it has room");
+        let finished = step(StepEvent::Finished { target: target.clone(), outcome: Outcome::Applied });
+        store.append(finished, &run, at_ms + secs * 1_000, Some(&lease)).await.expect("it has room");
+        store.release(lease).await.expect("it is ours");
+    };
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work);
+}
+
+#[test]
+fn nothing_begins_that_usually_takes_longer_than_what_is_left_of_the_job() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.stack("web", "").file("web/templates/web.txt", "web 1\n").commit("Web");
+    fleet.isobar("apply").ends(0);
+    took(&fleet, "app@prod/a", 600);
+    fleet.file("web/templates/web.txt", "web 2\n");
+    fleet.version(1, 2);
+
+    let ran = fleet.isobar("apply --time-left 5m --json").ends(0).says("isobar tick");
+    assert_eq!(ran.states(), "applied web@prod/a web@prod/b; not_started app@prod/a app@prod/b");
+    assert!(ran.why("app@prod/b").contains("it usually takes longer than the time that is left"), "{}", ran.stdout);
+    fleet.isobar("tick --time-left 11m").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+}
+
+#[test]
+fn a_shard_whose_job_is_over_begins_nothing_and_waits_for_nobody() {
+    let fleet = fleet(4, "max_parallel: 4");
+    fleet.isobar("apply --shard 1/2 --time-left 0s").ends(0).says("isobar tick");
+    assert_eq!(starts(&fleet).len(), 0);
+    fleet.isobar("tick").ends(0);
+    assert_eq!(starts(&fleet).len(), 12);
+}
