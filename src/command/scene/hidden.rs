@@ -45,7 +45,7 @@ impl Hidden {
     }
 
     pub(super) fn redactor(self, world: &World) -> Redactor {
-        let secrets = world.secrets(&self.secrets).into_iter();
-        Redactor::new(secrets.chain(self.values.into_iter().map(|(value, name)| (name, value))).collect())
+        let values: Vec<_> = self.values.into_iter().map(|(value, name)| (name, value)).collect();
+        Redactor::with_written(world.secrets(&self.secrets).into_iter().collect(), &values)
     }
 }
