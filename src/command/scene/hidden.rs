@@ -18,7 +18,7 @@ pub(super) struct Hidden {
 impl Hidden {
     /// Takes what a definition writes itself; expressions are for whoever can fill them in.
     pub(super) fn take_written(&mut self, stack: &Stack) {
-        for (name, _, node) in stack.inputs.iter().filter(|(name, ..)| stack.sensitive.contains(name)) {
+        for (name, _, node) in stack.inputs.iter().filter(|(name, ..)| stack.may_be_sensitive(name)) {
             self.take(&format!("inputs.{name}").into(), &node.to_value());
         }
     }
