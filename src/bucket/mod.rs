@@ -212,8 +212,9 @@ impl Bucket {
         }
     }
 
+    /// Asks for the object itself: an answer to HEAD has no body, and so no word for what is absent.
     async fn is_gone(&self, path: &Path) -> bool {
-        self.store.head(path).await.is_err_and(|error| Asked::from(error).is_absent())
+        self.read(path, 0).await.is_err_and(|asked| asked.is_absent())
     }
 
     fn path(&self, key: &str) -> Result<Path, Fault> {

@@ -107,8 +107,10 @@ impl Asked {
         self.status == Some(412) || (self.status == Some(409) && !self.may_pass && self.what.contains("AlreadyExists"))
     }
 
+    /// Only a service's own word says that there is no such object. Another 404 comes from a web server that knows nothing of objects,
+    /// and a journal that stands elsewhere would be taken for an empty one.
     pub(super) fn is_absent(&self) -> bool {
-        self.status == Some(404) && !matches!(self.what.as_str(), "NoSuchBucket" | "ContainerNotFound")
+        self.status == Some(404) && matches!(self.what.as_str(), "NoSuchKey" | "BlobNotFound")
     }
 
     /// Tells it: `writing s3://docs/a: 403 AccessDenied; …`.
@@ -132,7 +134,17 @@ impl Asked {
 
     fn hint(&self, container: &Container) -> String {
         match (self.status, container.service) {
-            (Some(404), _) => format!("there is no {container}; create it first"),
+            (Some(404), _) if matches!(self.what.as_str(), "NoSuchBucket" | "ContainerNotFound") => {
+                format!("there is no {container}; create it first")
+            }
+            (Some(404), service) => {
+                let endpoint = match service {
+                    Service::S3 => "AWS_ENDPOINT_URL",
+                    Service::Google => "GOOGLE_BASE_URL",
+                    Service::Azure => "AZURE_STORAGE_ENDPOINT",
+                };
+                format!("an object store says more about what it does not have: is {endpoint} right?")
+            }
             (Some(301 | 307 | 308), Service::S3) => "set AWS_REGION to the region of the bucket".into(),
             (Some(401), _) => "the credentials in the environment are not accepted".into(),
             (Some(FULL), _) => format!("there is no room left in {container}"),

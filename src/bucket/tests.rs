@@ -195,6 +195,24 @@ async fn a_container_that_does_not_exist_is_no_empty_one() {
 }
 
 #[tokio::test]
+async fn an_object_is_absent_only_where_the_service_says_so() {
+    let (google, bucket) = own();
+    let version = bucket.put("a", b"one", None).await.expect("nobody has it");
+    google.be_elsewhere();
+    let told = [
+        ("reading", bucket.get("a", 10).await.map(|_| ())),
+        ("listing", bucket.list("a", 10).await.map(|_| ())),
+        ("writing", bucket.put("a", b"two", Some(&version)).await.map(|_| ())),
+        ("deleting", bucket.delete("a", &version).await),
+    ];
+    for (doing, told) in told {
+        let told = told.expect_err("nobody said that it is absent").to_string();
+        let hint = "404; an object store says more about what it does not have: is GOOGLE_BASE_URL right?";
+        assert_eq!(told, format!("{doing} gs://isobar-tests/a: {hint}"));
+    }
+}
+
+#[tokio::test]
 async fn nothing_that_is_said_holds_a_credential() {
     let nowhere = [
         ("s3://docs", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY"),

@@ -1,6 +1,7 @@
 //! Keeping secrets in and hostile text inert. Knows the values it was given, in the forms in which tools print them, and
 //! what a runner or a terminal would obey; not where a text comes from or goes to.
 
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,14 +9,15 @@ use std::sync::Arc;
 /// Replaces known secret values and their encoded forms in any text that leaves.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    /// What to look for, and whose it is; the longest first.
-    needles: Vec<Needle>,
+    /// `None` where nothing is to be found. A text is gone through once, however many there are.
+    search: Option<AhoCorasick>,
+    /// In the order of the search's patterns.
+    needles: Arc<[Needle]>,
 }
 
-#[derive(Clone)]
+/// What to look for, and whose it is.
 struct Needle {
     name: Arc<str>,
-    form: Arc<str>,
     /// Found only where no letter or digit touches it.
     whole_word: bool,
 }
@@ -29,16 +31,30 @@ const LINE_MIN: usize = 8;
 impl Redactor {
     /// Takes each secret's name and value; values shorter than four characters are masked only as whole words.
     pub fn new(secrets: Vec<(Arc<str>, Arc<str>)>) -> Self {
-        let mut needles: Vec<Needle> = Vec::new();
-        for (name, value) in &secrets {
-            let whole_word = value.chars().count() < SHORT;
-            let forms = if whole_word { vec![value.to_string()] } else { forms(value) };
-            let needle = |form: String| Needle { name: name.clone(), form: form.into(), whole_word };
-            needles.extend(forms.into_iter().filter(|form| !form.is_empty()).map(needle));
+        Self::with_written(secrets, &[])
+    }
+
+    /// Takes secrets, and beside them values that are masked only as a definition or a message writes them: there may be ten thousand.
+    pub fn with_written(secrets: Vec<(Arc<str>, Arc<str>)>, written: &[(Arc<str>, Arc<str>)]) -> Self {
+        let forms_of = |pairs: &[(Arc<str>, Arc<str>)], forms: fn(&str) -> Vec<String>| -> Vec<(String, Needle)> {
+            let needles = pairs.iter().flat_map(|(name, value)| {
+                let whole_word = value.chars().count() < SHORT;
+                let forms = if whole_word { vec![value.to_string()] } else { forms(value) };
+                forms.into_iter().map(move |form| (form, Needle { name: name.clone(), whole_word }))
+            });
+            needles.filter(|(form, _)| !form.is_empty()).collect()
+        };
+        let mut found = forms_of(&secrets, forms);
+        found.extend(forms_of(written, written_forms));
+        found.sort_by(|(a, first), (b, second)| (a, &first.name).cmp(&(b, &second.name)));
+        found.dedup_by(|(a, _), (b, _)| a == b);
+        let (forms, needles): (Vec<String>, Vec<Needle>) = found.into_iter().unzip();
+        if forms.is_empty() {
+            return Self::default();
         }
-        needles.sort_by(|a, b| b.form.len().cmp(&a.form.len()).then_with(|| (&a.form, &a.name).cmp(&(&b.form, &b.name))));
-        needles.dedup_by(|a, b| a.form == b.form);
-        Self { needles }
+        // Quickly built: most of them look at a few short texts.
+        let search = AhoCorasickBuilder::new().kind(Some(AhoCorasickKind::NoncontiguousNFA)).prefilter(false).build(forms);
+        Self { search: Some(search.expect("what is hidden is far below two thousand million bytes")), needles: needles.into() }
     }
 
     /// Returns `text` with every known secret replaced by `‹secret NAME›`.
@@ -58,13 +74,12 @@ impl Redactor {
 
     /// Says whether `text` holds a known secret.
     pub fn finds_in(&self, text: &str) -> bool {
-        self.needles.iter().any(|needle| needle.matches(text).next().is_some())
+        self.matches(text).next().is_some()
     }
 
     /// Returns where secrets stand; overlapping ones are one, named by the first and longest of them.
-    fn find(&self, text: &str) -> Vec<(Range<usize>, &str)> {
-        let mut found: Vec<(Range<usize>, &str)> =
-            self.needles.iter().flat_map(|needle| needle.matches(text).map(|range| (range, &*needle.name))).collect();
+    fn find<'a>(&'a self, text: &'a str) -> Vec<(Range<usize>, &'a str)> {
+        let mut found: Vec<(Range<usize>, &str)> = self.matches(text).collect();
         found.sort_by_key(|(range, _)| (range.start, usize::MAX - range.end));
         let mut merged: Vec<(Range<usize>, &str)> = Vec::new();
         for (range, name) in found {
@@ -75,6 +90,16 @@ impl Redactor {
         }
         merged
     }
+
+    fn matches<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (Range<usize>, &'a str)> {
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        let found = self.search.iter().flat_map(move |search| search.find_overlapping_iter(text));
+        found.filter_map(move |found| {
+            let needle = &self.needles[found.pattern().as_usize()];
+            let is_part = || text[..found.start()].ends_with(word) || text[found.end()..].starts_with(word);
+            (!needle.whole_word || !is_part()).then(|| (found.range(), &*needle.name))
+        })
+    }
 }
 
 /// Never shows the secrets.
@@ -84,22 +109,27 @@ impl fmt::Debug for Redactor {
     }
 }
 
-impl Needle {
-    fn matches<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
-        let word = |c: char| c.is_alphanumeric() || c == '_';
-        text.match_indices(&*self.form).map(|(at, form)| at..at + form.len()).filter(move |range| {
-            !self.whole_word || !(text[..range.start].ends_with(word) || text[range.end..].starts_with(word))
-        })
-    }
-}
-
-/// Returns the forms in which `value` may be printed: as it is, its long lines, JSON, percent, hex and base64.
-fn forms(value: &str) -> Vec<String> {
+/// Returns the forms in which `value` is written in a definition or a message: as it is, its long lines, JSON, and as we quote it.
+fn written_forms(value: &str) -> Vec<String> {
     let mut forms = vec![value.to_string()];
     forms.extend(value.lines().map(str::trim).filter(|line| line.len() >= LINE_MIN && *line != value).map(str::to_string));
-    let json = serde_json::Value::from(value).to_string();
-    let inner = &json[1..json.len() - 1]; // without the quotes that every JSON text has
-    forms.extend([inner.to_string(), inner.replace('/', "\\/")]);
+    forms.extend([json(value), unquoted(&format!("{value:?}"))]);
+    forms
+}
+
+fn json(value: &str) -> String {
+    unquoted(&serde_json::Value::from(value).to_string())
+}
+
+/// Takes away the quotes at both ends, which every text in JSON has, and in our messages.
+fn unquoted(text: &str) -> String {
+    text[1..text.len() - 1].into()
+}
+
+/// Returns the forms in which `value` may be printed: as it is written, and percent, hex and base64.
+fn forms(value: &str) -> Vec<String> {
+    let mut forms = written_forms(value);
+    forms.push(json(value).replace('/', "\\/"));
     let percent = |kept: &[u8], digits: &str| -> String { value.bytes().map(|byte| escaped(byte, kept, digits)).collect() };
     for kept in [&b"-_.~"[..], b"-_.!~*'()", b"-_.~/"] {
         forms.extend([percent(kept, UPPER), percent(kept, LOWER), percent(kept, UPPER).replace("%20", "+")]);
@@ -234,6 +264,19 @@ mod tests {
         let redactor = Redactor::new(vec![("A".into(), "abcdef".into()), ("B".into(), "defghi".into())]);
         assert_eq!(redactor.redact("-abcdefghi-"), "-‹secret A›-");
         assert_eq!(format!("{redactor:?}"), "Redactor(…)");
+    }
+
+    #[test]
+    fn ten_thousand_written_values_are_each_found_as_they_are_written() {
+        let pairs: Vec<(Arc<str>, Arc<str>)> =
+            (0..10_000).map(|n| (format!("K{n}").into(), format!("value \"{n:05}\"").into())).collect();
+        let redactor = Redactor::with_written(vec![("DB".into(), "hunter2!".into())], &pairs);
+        for n in (0..10_000).step_by(10) {
+            assert_eq!(redactor.redact(&format!("a value \"{n:05}\"")), format!("a ‹secret K{n}›"));
+            assert_eq!(redactor.redact(&format!("{:?}", format!("value \"{n:05}\"!"))), format!("\"‹secret K{n}›!\""));
+        }
+        assert_eq!(redactor.redact("68756e7465723221"), "‹secret DB›");
+        assert!(redactor.finds_in("value \"09999\"") && !redactor.finds_in("value \"10000\""));
     }
 
     #[test]

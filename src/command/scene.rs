@@ -11,7 +11,7 @@ use crate::policy::{Policy, absent};
 use crate::review::CommitSha;
 use crate::rollout::{Settings, Slots, programs};
 use crate::stack::{
-    Fleet, Graph, Known, Mistake, Mistakes, Resolver, Side, Site, Source, Stack, StackName, Target, TargetId, Uses,
+    Fleet, Graph, Known, Mistake, Mistakes, Quiet, Resolver, Side, Site, Source, Stack, StackName, Target, TargetId, Uses,
 };
 use crate::workspace::Snapshot;
 use crate::world::World;
@@ -86,7 +86,7 @@ impl Scene {
             if !scene.warnings.is_empty() {
                 let masks = scene.masks(world);
                 let text_of = |path: &str| definitions.iter().find(|source| &*source.path == path).map(|source| &*source.bytes);
-                scene.warnings.quote_masked(text_of, &|text| masks.redact(text));
+                scene.warnings.quote_masked(text_of, &Quiet::of(&definitions), &|text| masks.redact(text));
             }
             return Ok(scene);
         }
@@ -112,9 +112,8 @@ impl Scene {
     pub(crate) fn job(&self, world: &World, target: &Target, intent: Intent, known: &Known) -> Result<Job, Unseen> {
         let unseen = |reason| Unseen::new(target.id.clone(), reason);
         let resolved = self.resolver.resolve(target, known).map_err(|mut mistakes| {
-            let texts = |path: &str| self.sources.values().find_map(|sources| sources.get(path)).map(|source| &*source.bytes);
-            let masks = self.masks_of(world, target);
-            mistakes.quote_masked(texts, &|text| masks.redact(text));
+            let masks = self.masks_of(world, target); // without lines: what is unseen is told in one
+            mistakes.quote_masked(|_| None, &Quiet::default(), &|text| masks.redact(text));
             let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             unseen(UnseenReason::Definition(told.join("\n").into()))
         })?;
@@ -178,7 +177,7 @@ impl Scene {
         let read = |path: &str| self.sources.values().find_map(|sources| sources.get(path));
         let masks = self.masks(world);
         let text_of = |path: &str| defined(path).or_else(|| read(path)).map(|source| &*source.bytes);
-        mistakes.quote_masked(text_of, &|text| masks.redact(text));
+        mistakes.quote_masked(text_of, &Quiet::of(definitions), &|text| masks.redact(text));
         Failure::Definitions(mistakes)
     }
 

@@ -5,7 +5,7 @@ use super::open::OpenRollouts;
 use super::record::{Marks, Record, Run};
 use super::usual::Usual;
 use super::{Drifted, Entry, Event};
-use crate::change::{Digest, Extent};
+use crate::change::{ChangeMark, Digest, Extent};
 use crate::review::User;
 use crate::rollout::{Progress, Rollout, StepEvent};
 use crate::stack::{RegionId, TargetId};
@@ -218,16 +218,8 @@ impl History {
         self.marks.now += 1;
         match &entry.event {
             Event::RunStarted { verb: _, commit, by, pull_request } => {
-                if self.first_commit.is_none() && !commit.is_empty() {
-                    self.first_commit = Some(commit.clone());
-                }
-                self.runs.push_back((
-                    entry.run.clone(),
-                    Run { by: by.clone(), pull_request: *pull_request, seq: entry.seq, planned: 0 },
-                ));
-                if self.runs.len() > RUNS_MAX {
-                    self.runs.pop_front();
-                }
+                let run = Run { by: by.clone(), pull_request: *pull_request, seq: entry.seq, planned: 0 };
+                self.start(entry, commit, run);
             }
             Event::Cleared { target, commit, digest, changes, by, why: _, authority: _ } => {
                 let commit = self.share(commit);
@@ -236,10 +228,10 @@ impl History {
                 record.sent = Some(commit);
             }
             Event::Planned { rollout } => {
-                self.rollouts_begun += 1;
                 if let Some((_, run)) = self.runs.iter_mut().rev().find(|(id, _)| *id == entry.run) {
                     run.planned += 1;
                 }
+                self.rollouts_begun += 1;
                 self.count(rollout);
                 self.rollouts.plan(rollout);
             }
@@ -249,11 +241,7 @@ impl History {
                 self.step(rollout, step, entry.at_ms);
             }
             Event::Applied { target, intent, commit, digest, changes } => {
-                if self.parts.get(target).is_some_and(|(wanted, _)| wanted == commit) {
-                    self.parts.remove(target);
-                    let brought = self.brought.entry(commit.clone()).or_default();
-                    *brought = brought.plus(Extent::of_applied(changes));
-                }
+                self.bring(target, commit, changes);
                 let (commit, now) = (self.share(commit), self.marks.now);
                 let run = self.runs.iter().rev().find(|(id, _)| *id == entry.run).map(|(_, run)| run.clone());
                 let record = self.reach(target);
@@ -287,6 +275,26 @@ impl History {
             Event::Recovered { target, how: _, untouched: false } => self.reach(target).recover(),
             Event::Recovered { target, how: _, untouched: true } => self.reach(target).take_start_back(),
             Event::KeyBegan { .. } | Event::Compacted { .. } => {}
+        }
+    }
+
+    /// Only the last runs are known.
+    fn start(&mut self, entry: &Entry, commit: &Arc<str>, run: Run) {
+        if self.first_commit.is_none() && !commit.is_empty() {
+            self.first_commit = Some(commit.clone());
+        }
+        self.runs.push_back((entry.run.clone(), run));
+        if self.runs.len() > RUNS_MAX {
+            self.runs.pop_front();
+        }
+    }
+
+    /// Counts what an apply brought of the change that its target is a part of.
+    fn bring(&mut self, target: &TargetId, commit: &Arc<str>, changes: &[ChangeMark]) {
+        if self.parts.get(target).is_some_and(|(wanted, _)| wanted == commit) {
+            self.parts.remove(target);
+            let brought = self.brought.entry(commit.clone()).or_default();
+            *brought = brought.plus(Extent::of_applied(changes));
         }
     }
 

@@ -54,6 +54,11 @@ pub struct Instance {
 }
 
 impl Stack {
+    /// Says whether an input is never shown; each may be, where a mistake leaves open which are.
+    pub fn may_be_sensitive(&self, input: &Arc<str>) -> bool {
+        self.unread.sensitive || self.sensitive.contains(input)
+    }
+
     /// Returns the name of its definition: its own, or of an instance the name that all instances share.
     pub fn definition(&self) -> &StackName {
         self.instance.as_ref().map_or(&self.name, |instance| &instance.of)

@@ -58,7 +58,9 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
     let (was, was_sites) = was(&mut fields).into_iter().unzip();
     let inputs = inputs(&mut fields);
     let uses_of_inputs = inputs.iter().flat_map(|(_, _, node)| check_expressions(node, fields.mistakes())).collect();
+    let before = fields.mistakes().len();
     let secret = fields.texts("sensitive").unwrap_or_default();
+    let lacks_sensitive = fields.mistakes().len() > before;
     let secret = secret.into_iter().map(|(name, node)| (Arc::from(name), node.site.clone())).collect();
     let outputs = outputs(&mut fields);
     let watch = watch(&mut fields);
@@ -74,7 +76,9 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
     unread.inputs |= is_no_map(node.get("inputs"));
     unread.outputs |= is_no_map(node.get("outputs"));
     unread.labels |= lacks_labels;
+    let before = mistakes.len();
     let sensitive = sensitive(&inputs, secret, unread.inputs, mistakes);
+    unread.sensitive |= lacks_sensitive || mistakes.len() > before;
 
     // A path with a dot in it is no name, and so nobody else's.
     let (name, site) = named.unwrap_or_else(|| (StackName::unread(&node.site.path), node.site.clone()));

@@ -5,7 +5,7 @@ use super::{Kind, Mistake, Mistakes, Node, Site};
 use serde_json::Value;
 use std::sync::Arc;
 
-const OPEN: &str = "${{";
+pub(super) const OPEN: &str = "${{";
 
 /// Replaces each expression in `node` by what `lookup` says. A text that is nothing but one expression takes the value's
 /// type; every filled value keeps the site where its expression stands. What can't be looked up is a mistake there.

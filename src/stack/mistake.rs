@@ -1,6 +1,6 @@
 //! What is wrong in a definition: where, the line itself, and what to do next. All mistakes of all files are told at once.
 
-use super::{Site, unbroken};
+use super::{Quiet, Site, unbroken};
 use std::fmt;
 use std::sync::Arc;
 
@@ -83,11 +83,12 @@ impl Mistakes {
     /// Sorts by place and fills in each mistake's line from `text_of(path)`. Of one file the first 100
     /// stay; the last of them says that there are more.
     pub fn quote<'a>(&mut self, text_of: impl Fn(&str) -> Option<&'a [u8]>) {
-        self.quote_masked(text_of, &str::to_string);
+        self.quote_masked(text_of, &Quiet::default(), &str::to_string);
     }
 
-    /// Like [`Mistakes::quote`]; all that is told goes through `mask`, which takes out what nobody may see.
-    pub fn quote_masked<'a>(&mut self, text_of: impl Fn(&str) -> Option<&'a [u8]>, mask: &dyn Fn(&str) -> String) {
+    /// Like [`Mistakes::quote`], but for the lines that are `quiet`; all that is told goes through `mask`, which takes out what nobody
+    /// may see.
+    pub fn quote_masked<'a>(&mut self, text_of: impl Fn(&str) -> Option<&'a [u8]>, quiet: &Quiet, mask: &dyn Fn(&str) -> String) {
         self.0.sort_by(|a, b| a.site.cmp(&b.site).then_with(|| a.what.cmp(&b.what)));
         self.0.dedup();
         let mut told = Vec::new();
@@ -97,7 +98,7 @@ impl Mistakes {
                 None => Vec::new(),
             };
             for mistake in of_file.iter().take(TOLD_MAX) {
-                let line = mistake.site.as_ref().and_then(|site| {
+                let line = mistake.site.as_ref().filter(|site| !quiet.hides(site)).and_then(|site| {
                     let nth = (site.line as usize).checked_sub(1)?;
                     quotable(lines.get(nth)?, site.column, mask)
                 });
@@ -274,7 +275,7 @@ mod tests {
         for (column, what) in [(1, "hunter2 is wrong"), (7, "in the midst"), (15, "behind")] {
             mistakes.push(Mistake::at(&Site::new("a.yaml", 1, column), what).hint("not hunter2"));
         }
-        mistakes.quote_masked(|_| Some(b"{pw: hunter2, x: 1}\n"), &mask);
+        mistakes.quote_masked(|_| Some(b"{pw: hunter2, x: 1}\n"), &Quiet::default(), &mask);
         let quotes: Vec<_> = mistakes.iter().filter_map(|mistake| mistake.line.clone()).collect();
         assert!(quotes.iter().all(|quote| &*quote.text == "{pw: ‹pw›, x: 1}"), "{quotes:?}");
         assert_eq!(quotes.iter().map(|quote| quote.caret).collect::<Vec<_>>(), [0, 5, 11]);

@@ -20,6 +20,7 @@ mod mistake;
 mod name;
 mod node;
 mod place;
+mod quiet;
 mod reason;
 mod reference;
 mod region;
@@ -54,6 +55,7 @@ pub use mark::{Hole, Part, has_marks, holes, is_mark_character, mark_hole, mark_
 pub use mistake::{Mistake, Mistakes, Quote, did_you_mean};
 pub use name::{RegionId, StackName, TargetId};
 pub use node::{Fields, Kind, Node};
+pub use quiet::Quiet;
 pub use reason::{Reason, Side, Uses};
 pub use reference::{Reference, To};
 pub use region::Region;

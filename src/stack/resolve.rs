@@ -74,7 +74,7 @@ impl<F: Borrow<Fleet>> Resolver<F> {
         lay_stack(&mut vars, &target.stack);
         let (region, vars, known) = (&shared.region, &vars, &Known::default());
         let scope = Scope { resolver: self, target, known, region, vars, inputs: BTreeMap::new() };
-        let inputs = target.stack.inputs.iter().filter(|(name, ..)| target.stack.sensitive.contains(name));
+        let inputs = target.stack.inputs.iter().filter(|(name, ..)| target.stack.may_be_sensitive(name));
         inputs.map(|input| scope.input(input, &mut Mistakes::default())).map(|(name, input)| (name, input.value)).collect()
     }
 

@@ -64,6 +64,8 @@ pub struct UnreadKeys {
     pub outputs: bool,
     pub labels: bool,
     pub vars: bool,
+    /// Which inputs are sensitive is not known.
+    pub sensitive: bool,
 }
 
 impl UnreadKeys {
@@ -78,6 +80,7 @@ impl UnreadKeys {
             outputs: has("outputs"),
             labels: has("labels"),
             vars: has("vars"),
+            sensitive: has("sensitive"),
         }
     }
 }

@@ -102,6 +102,17 @@ fn what_one_clone_applied_another_sees() {
 }
 
 #[test]
+fn a_web_server_that_knows_no_buckets_is_no_empty_journal() {
+    let server = google::Google::start();
+    let fleet = Fleet::new(&server.cloud(), "");
+    fleet.sandbox.isobar("apply").ends(0);
+    server.be_elsewhere();
+    let hint = "404; an object store says more about what it does not have: is GOOGLE_BASE_URL right?";
+    fleet.sandbox.isobar("status").ends(1).says(hint);
+    fleet.sandbox.isobar("apply").ends(1).says(hint);
+}
+
+#[test]
 fn previews_and_approvals_go_along() {
     let fleet = Fleet::new(&google(), APPROVALS);
     fleet.sandbox.isobar("preview").ends(0);

@@ -188,12 +188,45 @@ fn a_sensitive_value_that_stands_elsewhere_too_is_told_in_no_mistake() {
 
     fleet.file("hot/stack.yaml", &stack("file:live/${{ region.id }}/${{ vars.dir }}").replace("sensitive:", "zz: 1\nsensitive:"));
     fleet.edit("hot/stack.yaml", "token:", "tok en:").edit("hot/stack.yaml", "where: all", "where: { environment: prd }");
-    let ran = fleet.isobar("check").ends(65).says("inputs: { pepper: ‹secret inputs.pepper›, tok en:");
-    unseen(&ran, "in the line that is quoted");
+    let ran = fleet.isobar("check").ends(65).says("hot/stack.yaml:2:").says("hot/stack.yaml:3:1: unknown key \"zz\"");
+    unseen(&ran, "in the line of a mistake");
 
     fleet.file("hot/stack.yaml", &stack("file:live/${{ region.id }}/${{ vars.dir }}")).commit("Hot");
     fleet.isobar("apply").ends(0);
     fleet.file("hot/stack.yaml", &stack("file:live/${{ region.id }}/new-${{ vars.dir }}")).commit("Elsewhere");
     let ran = fleet.isobar("preview").ends(65).says("‹secret inputs.pepper› is another place");
     unseen(&ran, "another place");
+}
+
+/// Each told the value, or a half of it, in the line of a mistake or beside it.
+#[test]
+fn a_sensitive_value_is_in_no_line_however_it_is_written_or_declared() {
+    let fleet = fleet();
+    let hot = |inputs: &str, more: &str| {
+        fleet.file("hot/templates/a", "a\n");
+        fleet.file("hot/stack.yaml", &format!("where: all\ninputs: {inputs}\n{more}\ndocuments: {{ source: ./templates }}\n"));
+        let ran = fleet.isobar("check").ends(65);
+        for half in ["quote-hunter", "paprika", "of-prod"] {
+            assert!(!told(&fleet, &ran).contains(half), "{inputs} {more}:\n{}", ran.stderr);
+        }
+        ran
+    };
+    hot("{ pepper: 'paprika''quote-hunter', tok en: 1, a: '${{ vras.x }}' }", "sensitive: pepper");
+    hot("{ pepper: \"paprika\n  of-prod ${{ vras.x }}\" }", "sensitive: pepper");
+    hot("{ pepper: paprika-of-prod ]", "sensitive: pepper").says("hot/stack.yaml:").says("not readable as YAML");
+    hot("{ pepper: paprika-of-prod, a: '${{ vras.x }}' }", "sensitve: pepper").says("did you mean \"sensitive\"?");
+    hot("{ pepper: paprika-of-prod, a: '${{ vras.x }}' }", "sensitive: peper").says("did you mean \"pepper\"?");
+    let destination = "sensitive: peper\nlabels: { a: paprika-of-prod, b: 1 }";
+    hot("{ pepper: paprika-of-prod }", destination).says("labels: { a: ‹secret inputs.pepper›, b: 1 }");
+
+    fleet.edit("isobar.yaml", "version: 1", "version: 1\nvars: { pw: paprika-of-prod, 7: { }, '': 1 }");
+    let stack =
+        "where: { environment: prdo }\ninputs: { pw: '${{ vars.pw }}' }\nsensitive: pw\nlabels: { a: paprika-of-prod, b: 1 }\n";
+    fleet.file("hot/stack.yaml", &format!("{stack}documents: {{ source: ./templates }}\n"));
+    let ran = fleet
+        .isobar("check")
+        .ends(65)
+        .says("isobar.yaml:3:38: a key is empty\n  hint")
+        .says("labels: { a: ‹secret inputs.pw›, b: 1 }");
+    assert!(!told(&fleet, &ran).contains("paprika-of"), "{}", ran.stderr);
 }

@@ -18,7 +18,7 @@ pub(super) struct Hidden {
 impl Hidden {
     /// Takes what a definition writes itself; expressions are for whoever can fill them in.
     pub(super) fn take_written(&mut self, stack: &Stack) {
-        for (name, _, node) in stack.inputs.iter().filter(|(name, ..)| stack.sensitive.contains(name)) {
+        for (name, _, node) in stack.inputs.iter().filter(|(name, ..)| stack.may_be_sensitive(name)) {
             self.take(&format!("inputs.{name}").into(), &node.to_value());
         }
     }
@@ -45,7 +45,7 @@ impl Hidden {
     }
 
     pub(super) fn redactor(self, world: &World) -> Redactor {
-        let secrets = world.secrets(&self.secrets).into_iter();
-        Redactor::new(secrets.chain(self.values.into_iter().map(|(value, name)| (name, value))).collect())
+        let values: Vec<_> = self.values.into_iter().map(|(value, name)| (name, value)).collect();
+        Redactor::with_written(world.secrets(&self.secrets).into_iter().collect(), &values)
     }
 }

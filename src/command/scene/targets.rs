@@ -7,7 +7,7 @@ use crate::change::Redactor;
 use crate::command::apart::{self, Owner, Place};
 use crate::exit::Failure;
 use crate::stack::{
-    Fleet, Known, Mistake, Mistakes, OutputFrom, Reference, Selector, Stack, StackName, Target, To, references_in,
+    Fleet, Known, Mistake, Mistakes, OutputFrom, Reference, Selector, Stack, StackName, Target, TargetId, To, references_in,
 };
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,10 +69,22 @@ impl Scene {
     pub(super) fn masks(&self, world: &World) -> Redactor {
         let mut hidden = Hidden::default();
         for stack in &self.fleet.stacks {
-            hidden.take_written(stack); // a mistake may leave it without a target
+            hidden.take_written(stack);
+            if stack.regions.is_empty() {
+                self.possible_targets(stack).for_each(|target| self.hide(&target, &mut hidden));
+            }
         }
         self.fleet.targets().iter().for_each(|target| self.hide(target, &mut hidden));
         hidden.redactor(world)
+    }
+
+    /// The targets of a stack that a mistake may have left without any.
+    fn possible_targets<'a>(&'a self, stack: &'a Arc<Stack>) -> impl Iterator<Item = Target> + 'a {
+        self.fleet.regions.iter().map(|region| Target {
+            id: TargetId::new(stack.name.clone(), region.id.clone()),
+            stack: stack.clone(),
+            region: region.clone(),
+        })
     }
 
     /// The same of one target.
@@ -83,7 +95,7 @@ impl Scene {
     }
 
     fn hide(&self, target: &Target, hidden: &mut Hidden) {
-        if !target.stack.sensitive.is_empty() {
+        if target.stack.unread.sensitive || !target.stack.sensitive.is_empty() {
             self.resolver.sensitive(target).iter().for_each(|(name, value)| hidden.take(&format!("inputs.{name}").into(), value));
         }
     }

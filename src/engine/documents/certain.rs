@@ -1,7 +1,7 @@
 //! What a template reads whatever its values are: nothing that a condition, a loop or a test for absence could pass by. A name that is
 //! not there is then an error in every rendering, and known to be one without any.
 
-use super::template::{At, argument, begin, dotted};
+use super::syntax::{At, argument, begin, dotted};
 use minijinja::machinery::ast::{BinOpKind, Expr, Stmt};
 use std::collections::BTreeMap;
 
@@ -100,12 +100,16 @@ impl Certain {
 
 #[cfg(test)]
 mod tests {
-    use super::super::template::parse;
     use super::super::vocabulary::FILTERS;
     use super::*;
 
+    fn certain(text: &str) -> Certain {
+        let syntax = minijinja::syntax::SyntaxConfig::default();
+        Certain::of(&minijinja::machinery::parse(text, "t/a", syntax).expect("the template is well formed"))
+    }
+
     fn names(text: &str) -> Vec<String> {
-        Certain::of(&parse("t/a", text).expect("the template is well formed")).names.into_keys().collect()
+        certain(text).names.into_keys().collect()
     }
 
     /// Renders as documents are, where `vars` has nothing.
@@ -183,7 +187,7 @@ mod tests {
 
     #[test]
     fn includes_are_followed_where_they_are_certain() {
-        let certain = |text: &str| Certain::of(&parse("t/a", text).expect("the template is well formed")).includes;
-        assert_eq!(certain("{% include 'a' %}{% if x %}{% include 'b' %}{% endif %}{% include 'c' ignore missing %}"), ["a"]);
+        let text = "{% include 'a' %}{% if x %}{% include 'b' %}{% endif %}{% include 'c' ignore missing %}";
+        assert_eq!(certain(text).includes, ["a"]);
     }
 }

@@ -6,7 +6,8 @@ use super::layout::{self, Layout};
 use super::outputs::{self, ReadBack};
 use super::render;
 use super::section::Section;
-use super::template::{self, At, BUILT_IN, Include, ROOTS, Trace};
+use super::syntax::At;
+use super::template::{self, BUILT_IN, Include, ROOTS, Trace};
 use super::values::Values;
 use super::vocabulary::Word;
 use crate::engine::Sources;
@@ -40,11 +41,10 @@ pub(super) fn uses(stack: &Stack, sources: &Sources) -> Uses {
     let mut ignored = Mistakes::default();
     let Some(dir) = Section::source(&stack.section, &stack.dir, &mut ignored) else { return Uses::default() };
     let templates = templates(sources, &dir, &mut ignored);
-    let included = templates.values().flat_map(|trace| includes(&dir, trace)).filter_map(|(path, _)| path);
     let files = layout::below(sources, &dir).map(|source| source.path.clone());
     let names = templates.values().flat_map(|trace| trace.names.keys());
     Uses {
-        files: files.chain(included.map(Arc::from)).collect(),
+        files: files.chain(included(&dir, &templates)).collect(),
         names: names.map(|name| Arc::from(name.as_str())).collect(),
         certain: certain(sources, &dir, &templates),
     }
@@ -80,9 +80,13 @@ pub(super) fn reads(stack: &Stack) -> Vec<Arc<str>> {
 pub(super) fn reads_more(stack: &Stack, sources: &Sources) -> Vec<Arc<str>> {
     let Some(dir) = Section::source(&stack.section, &stack.dir, &mut Mistakes::default()) else { return Vec::new() };
     let templates = templates(sources, &dir, &mut Mistakes::default());
-    let included = templates.values().flat_map(|trace| includes(&dir, trace)).filter_map(|(path, _)| path);
-    let more: BTreeSet<Arc<str>> = included.map(Arc::from).filter(|path| !sources.contains_key(path)).collect();
-    more.into_iter().collect()
+    included(&dir, &templates).into_iter().filter(|path| !sources.contains_key(path)).collect()
+}
+
+/// Returns the paths of all that is included by name.
+fn included(dir: &str, templates: &Templates<'_>) -> BTreeSet<Arc<str>> {
+    let paths = templates.values().flat_map(|trace| includes(dir, trace)).filter_map(|(path, _)| path);
+    paths.map(Arc::from).collect()
 }
 
 /// What was traced in each template, by repository path: those below `dir` and all that they include.

@@ -19,6 +19,7 @@ mod publish;
 mod render;
 mod section;
 mod show;
+mod syntax;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,11 @@
 
 use super::certain::Certain;
 use super::path;
+use super::syntax::{At, argument, at, begin, dotted};
 use super::vocabulary::Word;
 use crate::stack::unbroken;
 use minijinja::machinery::ast::{Call, CallArg, Expr, Macro, Stmt};
-use minijinja::machinery::{Span, Token, parse as parse_template, tokenize};
+use minijinja::machinery::{Token, parse as parse_template, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -102,9 +103,6 @@ pub(super) fn included(source: &str, name: &str) -> Option<String> {
         None => path::normalise(source, name).filter(|path| path::is_within(path, source)),
     }
 }
-
-/// Line and column, from 1.
-pub(super) type At = (u32, u32);
 
 /// What one template uses.
 #[derive(Debug, Default)]
@@ -306,41 +304,6 @@ impl Trace {
             self.others.entry(root.to_string()).or_insert(at);
         }
     }
-}
-
-pub(super) fn argument<'e, 'a>(arg: &'e CallArg<'a>) -> &'e Expr<'a> {
-    match arg {
-        CallArg::Pos(expr) | CallArg::Kwarg(_, expr) | CallArg::PosSplat(expr) | CallArg::KwargSplat(expr) => expr,
-    }
-}
-
-/// Returns `a.b.c` for a variable and the constant keys below it; a key with a dot in it ends the name one step earlier, so
-/// that a name never says more than the template does.
-pub(super) fn dotted(expr: &Expr<'_>) -> Option<String> {
-    match expr {
-        Expr::Var(var) => Some(var.id.to_string()),
-        Expr::GetAttr(it) => Some(format!("{}.{}", dotted(&it.expr)?, it.name)),
-        Expr::GetItem(it) => {
-            let key = it.subscript_expr.as_const()?;
-            let key = key.as_str().map(str::to_string).or_else(|| key.as_usize().map(|index| index.to_string()))?;
-            let base = dotted(&it.expr)?;
-            Some(if key.contains('.') { base } else { format!("{base}.{key}") })
-        }
-        _ => None, // anything else is computed, and its parts are read one by one
-    }
-}
-
-/// Returns where a dotted name begins; the span of one with many steps is that of the last.
-pub(super) fn begin(expr: &Expr<'_>) -> At {
-    match expr {
-        Expr::GetAttr(it) => begin(&it.expr),
-        Expr::GetItem(it) => begin(&it.expr),
-        other => at(other.span()),
-    }
-}
-
-fn at(span: Span) -> At {
-    (u32::from(span.start_line), u32::from(span.start_col) + 1)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What an expression hands on, and what it looks at.
 
-use super::super::template::argument;
+use super::super::syntax::argument;
 use super::flowing::Flowing;
 use super::{CALLER, DEPTH_MAX, Flow};
 use minijinja::machinery::ast::{BinOpKind, Call, CallArg, Expr, Filter};

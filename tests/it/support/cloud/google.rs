@@ -40,6 +40,7 @@ struct State {
     generations: u64,
     troubles: VecDeque<Trouble>,
     forgets_conditions: bool,
+    is_elsewhere: bool,
     requests: usize,
     is_silent: bool,
     /// Of paths that nobody may write to.
@@ -99,6 +100,11 @@ impl Google {
         self.state().forgets_conditions = true;
     }
 
+    /// Answers from now on as a web server does that knows nothing of buckets.
+    pub(crate) fn be_elsewhere(&self) {
+        self.state().is_elsewhere = true;
+    }
+
     /// Returns how many requests came so far.
     pub(crate) fn requests(&self) -> usize {
         self.state().requests
@@ -146,6 +152,9 @@ impl Google {
 impl State {
     fn answer(&mut self, request: &Request) -> Reply {
         self.requests += 1;
+        if self.is_elsewhere {
+            return Reply::Answer(Answer { status: 404, headers: vec![], body: b"<html>Not Found</html>".into() });
+        }
         if request.headers.get("authorization").map(String::as_str) != Some(&format!("Bearer {TOKEN}")) {
             return Reply::Answer(Answer::error(401, "AuthenticationRequired"));
         }
