@@ -6,7 +6,7 @@ use crate::bucket::{Access, Address, Buckets};
 use crate::change::Digest;
 use crate::exit::Failure;
 use crate::stack::{GitPlace, JournalPlace, Mistake, Mistakes, Node};
-use crate::store::{FileStore, GitSite, GitStore, Location, ObjectSite, ObjectStore, Store};
+use crate::store::{FileStore, GitSite, GitStore, Location, ObjectSite, ObjectStore, Store, StoreError};
 use crate::workspace::{Snapshot, Workspace};
 use crate::world::{Environment, repository_dir, state_dir};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,29 @@ struct Gone {
     place: JournalPlace,
     what: String,
     hint: Option<String>,
+}
+
+/// Why a place could not be opened.
+enum Fault {
+    /// Nobody can tell what lies there, or what lies there is no journal of ours.
+    Store(StoreError),
+    /// There is something to mend first.
+    Told(Failure),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Fault::Store(error)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Store(error) => error.into(),
+            Fault::Told(failure) => failure,
+        }
+    }
 }
 
 /// Opens the journal. A place that cannot be looked at stops every command, because history may lie there: unless somebody gave it up
@@ -53,8 +76,10 @@ pub(super) async fn open(
         match look(workspace, environment, place).await {
             Ok(Some(journal)) => filled.push((journal.place(), journal)),
             Ok(None) => {}
-            Err(Failure::World(what, hint)) if *place != named => gone.push(Gone { place: place.clone(), what, hint }),
-            Err(failure) => return Err(failure),
+            Err(Fault::Store(StoreError::Io { what, hint })) if *place != named => {
+                gone.push(Gone { place: place.clone(), what, hint });
+            }
+            Err(fault) => return Err(fault.into()),
         }
     }
     filled.sort_by(|one, other| one.0.cmp(&other.0));
@@ -79,18 +104,27 @@ pub(super) async fn open(
 }
 
 /// Opens a place that is no directory; `None` when it holds nothing.
-async fn look(workspace: &Workspace, environment: &Environment, place: &JournalPlace) -> Result<Option<Arc<dyn Store>>, Failure> {
-    Ok(match place {
-        JournalPlace::Directory(_) => None,
+async fn look(workspace: &Workspace, environment: &Environment, place: &JournalPlace) -> Result<Option<Arc<dyn Store>>, Fault> {
+    let (journal, is_empty): (Arc<dyn Store>, _) = match place {
+        JournalPlace::Directory(_) => return Ok(None),
         JournalPlace::Git(place) => {
             let journal = git(workspace, environment, place).await?;
-            if journal.is_empty().await? { None } else { Some(Arc::new(journal)) }
+            let is_empty = journal.is_empty().await;
+            (Arc::new(journal), is_empty)
         }
         JournalPlace::Objects(url) => {
             let journal = objects(environment, url)?;
-            if journal.is_empty().await? { None } else { Some(Arc::new(journal)) }
+            let is_empty = journal.is_empty().await;
+            (Arc::new(journal), is_empty)
         }
-    })
+    };
+    match is_empty {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(journal)),
+        // It is there, and says what is wrong with it to whoever reads it.
+        Err(StoreError::Broken { .. } | StoreError::Newer(_)) => Ok(Some(journal)),
+        Err(error @ (StoreError::Io { .. } | StoreError::Held { .. } | StoreError::Fenced(_))) => Err(error.into()),
+    }
 }
 
 /// Goes on without a place, where the journal says that it was given up and that word is proven: whoever could write another
@@ -98,14 +132,14 @@ async fn look(workspace: &Workspace, environment: &Environment, place: &JournalP
 async fn pass_over(workspace: &Workspace, environment: &Environment, journal: &dyn Store, gone: Gone) -> Result<(), Failure> {
     let Gone { place, what, hint } = gone;
     let command = format!("isobar recover --give-up {place} --reason \"…\"");
-    let history = journal.history().await?;
+    let history = journal.history().await?; // where there is a key, only a journal that it sealed
     let Some(given) = history.given_up().get(place.to_string().as_str()) else {
         let mend = hint.map_or_else(String::new, |hint| format!("{hint}; "));
         let what = format!("history may lie at {place}, which a commit names, and it cannot be looked at: {what}");
         return Err(Failure::World(what, Some(format!("{mend}when it is gone for good: {command}"))));
     };
     let is_witnessed = witnessed(environment, workspace.root()).lines().any(|line| *line == *given.entry.as_str());
-    if is_witnessed || (environment.key().is_some() && journal.may_append().await.is_ok()) {
+    if is_witnessed || environment.key().is_some() {
         return Ok(());
     }
     let what =
@@ -201,22 +235,22 @@ fn filled_directories(workspace: &Workspace, places: &BTreeSet<JournalPlace>) ->
 }
 
 /// Opens a prefix of a bucket, by the credentials of the environment.
-fn objects(environment: &Environment, url: &str) -> Result<ObjectStore, Failure> {
+fn objects(environment: &Environment, url: &str) -> Result<ObjectStore, Fault> {
     let hint = "name a bucket as its service does, in `journal:` of isobar.yaml";
     let address = match Address::parse(url) {
         Some(Ok(address)) => address,
-        Some(Err(flaw)) => return Err(Failure::usage(format!("journal {url:?}: {}", flaw.what), hint)),
-        None => return Err(Failure::usage(format!("journal {url:?} is in no bucket"), hint)),
+        Some(Err(flaw)) => return Err(Fault::Told(Failure::usage(format!("journal {url:?}: {}", flaw.what), hint))),
+        None => return Err(Fault::Told(Failure::usage(format!("journal {url:?} is in no bucket"), hint))),
     };
     let buckets = Buckets::new(Access::of(|name| environment.get(name)));
     let site = ObjectSite { address, buckets, locks: state_dir(environment).join("leases") };
     let hint = "set the credentials that the service needs, or another `journal:` in isobar.yaml";
-    let journal = ObjectStore::open(site).map_err(|fault| Failure::World(fault.to_string(), Some(hint.into())))?;
+    let journal = ObjectStore::open(site).map_err(|fault| StoreError::Io { what: fault.to_string(), hint: Some(hint.into()) })?;
     Ok(journal.sealed_by(environment.key().as_ref()))
 }
 
 /// Opens a ref. That of `origin` once there is an `origin`, unless the history was begun in this repository itself and is only there.
-async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace) -> Result<GitStore, Failure> {
+async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace) -> Result<GitStore, Fault> {
     let own = Location::Disk(workspace.shared_dir());
     let origin = workspace.origin().map(|origin| Location::of(&origin, workspace.root()));
     let at = |location: Location| {
@@ -238,7 +272,8 @@ async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace)
     if workspace.has_reference(&place.reference) && journal.is_empty().await? && !at(own).is_empty().await? {
         let reference = &place.reference;
         let what = format!("history lies in this repository itself ({reference}), and `journal:` now means that of origin");
-        return Err(Failure::usage(what, format!("git push origin {reference}:{reference} && git update-ref -d {reference}")));
+        let hint = format!("git push origin {reference}:{reference} && git update-ref -d {reference}");
+        return Err(Fault::Told(Failure::usage(what, hint)));
     }
     Ok(journal)
 }

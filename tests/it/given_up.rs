@@ -1,6 +1,9 @@
 //! A place of the journal that is gone: it stops every command, because history may lie there, until somebody who knows gives it up.
 
 use crate::support::{APPROVALS, Sandbox, app};
+use git2::{Oid, Repository};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 const PLACE: &str = "git:../state.git#refs/isobar/journal";
 
@@ -71,4 +74,48 @@ fn the_word_that_a_place_is_given_up_needs_a_witness_here_or_the_key() {
     let mut elsewhere = fleet.twin();
     elsewhere.isobar("status").ends(0);
     elsewhere.without_env("ISOBAR_KEY").isobar("status").ends(1).says("nothing proves that here");
+}
+
+/// The entries of the other repository, as git names them.
+fn entries(repository: &Repository) -> Oid {
+    let tip = repository.refname_to_id("refs/isobar/journal").and_then(|tip| repository.find_commit(tip)).expect("a journal");
+    let tree = tip.tree().expect("a tree");
+    tree.get_path(Path::new("entries-000000/000000000001.jsonl")).expect("entries").id()
+}
+
+/// Puts `text` in the place of the entries, as somebody would who may push.
+fn put_entries(repository: &Repository, text: &str) {
+    let tip = repository.refname_to_id("refs/isobar/journal").and_then(|tip| repository.find_commit(tip)).expect("a journal");
+    let blob = repository.blob(text.as_bytes()).expect("it has room");
+    let mut update = git2::build::TreeUpdateBuilder::new();
+    update.upsert("entries-000000/000000000001.jsonl", blob, git2::FileMode::Blob);
+    let tree = update.create_updated(repository, &tip.tree().expect("a tree")).and_then(|id| repository.find_tree(id));
+    let (who, tree) = (tip.author(), tree.expect("it has room"));
+    repository.commit(Some("refs/isobar/journal"), &who, &who, "Other", &tree, &[&tip]).expect("it has room");
+}
+
+#[test]
+fn a_journal_that_is_there_and_broken_or_newer_is_not_gone() {
+    let refused = |fleet: &Sandbox, what: &str| {
+        fleet.isobar("status").ends(1).says(what).keeps_quiet_about("--give-up");
+        give_up(fleet, PLACE).ends(64).says("can be looked at");
+        assert!(fleet.events("given_up").is_empty());
+    };
+    let fleet = moved(app("prod/a", APPROVALS));
+    let bare = Repository::open_bare(fleet.outside("state.git")).expect("it was made");
+    let blob = entries(&bare);
+    let text = String::from_utf8(bare.find_blob(blob).expect("entries").content().to_vec()).expect("text");
+    put_entries(&bare, &text.replacen("ada", "eve", 1));
+    refused(&fleet, "the journal is broken");
+    fleet.isobar("audit verify").ends(2).says("the line was changed after it was written");
+
+    put_entries(&bare, &text.replace("\"schema\":1", "\"schema\":99"));
+    refused(&fleet, "the journal has schema 99");
+
+    let fleet = moved(app("prod/a", APPROVALS));
+    let bare = Repository::open_bare(fleet.outside("state.git")).expect("it was made");
+    let hex = entries(&bare).to_string();
+    let object: PathBuf = bare.path().join("objects").join(&hex[..2]).join(&hex[2..]);
+    fs::remove_file(&object).and_then(|()| fs::write(&object, "no object")).expect("it lies loose");
+    refused(&fleet, "the journal is broken");
 }
