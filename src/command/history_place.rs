@@ -59,7 +59,7 @@ pub(super) async fn open(
         places.insert(JournalPlace::Git(GitPlace::default())); // a clone may be too shallow to tell that it was named
     }
     for snapshot in workspace.versions(FLEET)? {
-        places.extend(declared(workspace, &snapshot)?.and_then(Result::ok));
+        places.extend(declared(workspace, &snapshot, JournalPlace::parse_old)?.and_then(Result::ok));
     }
     let directories = filled_directories(workspace, &places);
     let is_only = |place: &JournalPlace| *place == named || matches!(place, JournalPlace::Directory(_));
@@ -131,7 +131,7 @@ async fn look(workspace: &Workspace, environment: &Environment, place: &JournalP
 /// journal, and name it in a change, could write the word as well. It is proven by the key, or by somebody who gave the word here.
 async fn pass_over(workspace: &Workspace, environment: &Environment, journal: &dyn Store, gone: Gone) -> Result<(), Failure> {
     let Gone { place, what, hint } = gone;
-    let command = format!("isobar recover --give-up {place} --reason \"…\"");
+    let command = format!("isobar recover --give-up {} --reason \"…\"", pasted(&place));
     let history = journal.history().await?; // where there is a key, only a journal that it sealed
     let Some(given) = history.given_up().get(place.to_string().as_str()) else {
         let mend = hint.map_or_else(String::new, |hint| format!("{hint}; "));
@@ -178,7 +178,14 @@ pub(super) fn spelled(text: &str) -> Result<String, Failure> {
 }
 
 fn parse(text: &str) -> Result<JournalPlace, Failure> {
-    JournalPlace::parse(text).map_err(|(what, hint)| Failure::usage(what, hint))
+    JournalPlace::parse_old(text).map_err(|(what, hint)| Failure::usage(what, hint))
+}
+
+/// Returns a place as a shell takes it: what an older commit said may hold anything.
+fn pasted(place: &JournalPlace) -> String {
+    let text = place.to_string();
+    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:#@%+,=".contains(c));
+    if is_plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Notes on this machine, outside of the repository, that somebody here gave the word which that entry holds.
@@ -203,7 +210,7 @@ async fn deep_enough(workspace: &Workspace, named: &JournalPlace, store: Arc<dyn
         JournalPlace::Directory(_) => false,
         JournalPlace::Git(_) | JournalPlace::Objects(_) => true,
     };
-    let begins = is_far && workspace.is_shallow() && store.history().await?.first_commit().is_none();
+    let begins = is_far && workspace.is_shallow() && store.history().await?.head().is_none();
     if !begins {
         return Ok(store);
     }
@@ -282,12 +289,12 @@ async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace)
 /// is committed.
 fn named(workspace: &Workspace) -> Result<JournalPlace, Failure> {
     let committed = match workspace.head() {
-        Ok(head) => declared(workspace, &workspace.at(&head.0)?)?,
+        Ok(head) => declared(workspace, &workspace.at(&head.0)?, JournalPlace::parse)?,
         Err(_) => None,
     };
     let said = match committed.filter(Result::is_ok) {
         Some(said) => Some(said),
-        None => declared(workspace, &workspace.worktree(&[".isobar".to_string()])?)?,
+        None => declared(workspace, &workspace.worktree(&[".isobar".to_string()])?, JournalPlace::parse)?,
     };
     said.unwrap_or_else(|| Ok(JournalPlace::Directory(DIRECTORY.into()))).map_err(|mistakes| Failure::Definitions(*mistakes))
 }
@@ -296,16 +303,40 @@ fn named(workspace: &Workspace) -> Result<JournalPlace, Failure> {
 /// YAML and was never applied.
 type Declared = Result<JournalPlace, Box<Mistakes>>;
 
-fn declared(workspace: &Workspace, snapshot: &Snapshot) -> Result<Option<Declared>, Failure> {
+/// How the text of `journal:` is read.
+type Parse = fn(&str) -> Result<JournalPlace, (String, &'static str)>;
+
+fn declared(workspace: &Workspace, snapshot: &Snapshot, parse: Parse) -> Result<Option<Declared>, Failure> {
     let Some(source) = workspace.read(snapshot, FLEET)? else { return Ok(None) };
     let Some(node) = Node::parse(FLEET, &source.bytes, &mut Mistakes::default()) else { return Ok(None) };
     let Some((text, journal)) = node.get("journal").and_then(|node| Some((node.as_str()?, node))) else {
         return Ok(Some(Ok(JournalPlace::Directory(DIRECTORY.into()))));
     };
-    Ok(Some(JournalPlace::parse(text).map_err(|(what, hint)| {
+    Ok(Some(parse(text).map_err(|(what, hint)| {
         let mut mistakes = Mistakes::default();
         mistakes.push(Mistake::at(&journal.site, what).hint(hint));
         mistakes.quote(|_| Some(&source.bytes));
         Box::new(mistakes)
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The two rooms that read names of buckets may not know each other.
+    #[test]
+    fn a_bucket_that_a_journal_may_name_is_one_that_a_service_may_have() {
+        let long = |length: usize| "a".repeat(length);
+        let names = ["a", "ab", "abc", "a-b", "a.b", "a_b", "a$b", "-ab", "ab-", ".ab", "$web", "$root", "$foo", "Abc"];
+        let names = names.map(String::from).into_iter().chain([24, 25, 63, 64, 222, 223].map(long));
+        for name in names {
+            for bucket in [format!("s3://{name}"), format!("gs://{name}"), format!("az://abc/{name}"), format!("az://{name}/abc")]
+            {
+                let may_name = JournalPlace::parse(&format!("{bucket}/journal")).is_ok();
+                let may_have = Address::parse(&format!("{bucket}/journal")).is_some_and(|address| address.is_ok());
+                assert_eq!(may_name, may_have, "{bucket}");
+            }
+        }
+    }
 }

@@ -119,3 +119,34 @@ fn a_journal_that_is_there_and_broken_or_newer_is_not_gone() {
     fs::remove_file(&object).and_then(|()| fs::write(&object, "no object")).expect("it lies loose");
     refused(&fleet, "the journal is broken");
 }
+
+#[test]
+fn a_command_to_paste_has_nothing_for_a_shell_in_it() {
+    let fleet = app("prod/a", APPROVALS);
+    let place = "git:../state$(touch${IFS}mine);'|`.git";
+    fleet.edit("isobar.yaml", "journal: file:.isobar/journal", &format!("journal: \"{place}\""));
+    fleet.isobar("check").ends(65).says("isobar.yaml:2:").says("holds a character");
+    fleet.commit("Elsewhere");
+    fleet.isobar("status").ends(65).says("holds a character");
+    fleet.edit("isobar.yaml", &format!("journal: \"{place}\""), "journal: file:.isobar/journal").commit("Here");
+
+    let quoted = place.replace('\'', r"'\''");
+    let command = format!("isobar recover --give-up '{quoted}#refs/isobar/journal' --reason");
+    fleet.isobar("status").ends(1).says(&command);
+    give_up(&fleet, place).ends(0);
+    fleet.isobar("status").ends(0);
+}
+
+#[test]
+fn a_place_that_no_bucket_can_have_holds_no_history() {
+    let fleet = app("prod/a", APPROVALS);
+    let mut now = "file:.isobar/journal";
+    for place in ["s3://a/x", "gs://a$b/x", "az://a/b/c", "az://ac-me/docs/x"] {
+        fleet.edit("isobar.yaml", &format!("journal: {now}"), &format!("journal: {place}"));
+        fleet.isobar("check").ends(65).says("isobar.yaml:2:").says("names no bucket");
+        fleet.commit("In a bucket");
+        now = place;
+    }
+    fleet.edit("isobar.yaml", &format!("journal: {now}"), "journal: file:.isobar/journal").commit("Here");
+    fleet.isobar("status").ends(0);
+}
