@@ -157,7 +157,8 @@ impl History {
         self.trusted_commit.as_ref()
     }
 
-    /// The commit of the very first run.
+    /// The commit of the very first run that may have brought something, or gave up the history of those that did. What people said before has no part in it: it was let in
+    /// without asking who speaks, and would have fixed that for ever.
     pub fn first_commit(&self) -> Option<&Arc<str>> {
         self.first_commit.as_ref()
     }
@@ -208,8 +209,8 @@ impl History {
         self.head = Some(entry.hash.clone());
         self.marks.now += 1;
         match &entry.event {
-            Event::RunStarted { verb: _, commit, by, pull_request } => {
-                if self.first_commit.is_none() && !commit.is_empty() {
+            Event::RunStarted { verb, commit, by, pull_request } => {
+                if self.first_commit.is_none() && !commit.is_empty() && verb.may_bring() {
                     self.first_commit = Some(commit.clone());
                 }
                 self.runs.push_back((

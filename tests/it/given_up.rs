@@ -38,8 +38,9 @@ fn a_place_of_the_journal_that_is_gone_stops_every_command_until_it_is_given_up(
     assert_eq!((given["place"].as_str(), given["by"].as_str()), (Some(PLACE), Some("ada")));
     fleet.isobar("status").ends(0).says("Journal places given up").says("its disk is lost").says(PLACE);
     assert_eq!(fleet.isobar("status --json").json()["given_up"][0]["place"], PLACE);
-    // The history is lost, and the policy before the run that gave it up still asks.
+    // The history is lost, and the policy before the run that gave it up still asks, also when a later one does not.
     fleet.isobar("preview").ends(0);
+    fleet.edit("isobar.yaml", "environment: prod }", "environment: prod, actions: delete }").commit("Nobody is asked");
     fleet.version(1, 2);
     fleet.isobar("apply").ends(3).says("missing 1 of platform");
 }
@@ -149,4 +150,18 @@ fn a_place_that_no_bucket_can_have_holds_no_history() {
     }
     fleet.edit("isobar.yaml", &format!("journal: {now}"), "journal: file:.isobar/journal").commit("Here");
     fleet.isobar("status").ends(0);
+}
+
+#[test]
+fn a_place_is_given_up_only_where_the_first_apply_after_it_could_begin() {
+    let fleet = app("prod/a", "rollout: { prod: { gates: [{ command: [./ops/smoke] }] } }");
+    fleet.edit("isobar.yaml", "journal: file:.isobar/journal", "journal: git:../state.git").commit("In another repository");
+    fleet.edit("isobar.yaml", "journal: git:../state.git", "journal: file:.isobar/journal");
+    fleet.program_file("ops/smoke", "#!/bin/sh\nexit 0\n").commit("In a directory, with the gate's program");
+    give_up(&fleet, PLACE).ends(1).says("\"ops/smoke\" is not in");
+    assert!(fleet.events("run_started").is_empty());
+
+    fleet.file("README.md", "words\n").commit("Words");
+    give_up(&fleet, PLACE).ends(0);
+    fleet.isobar("apply").ends(0);
 }
