@@ -6,7 +6,7 @@ use crate::bucket::{Access, Address, Buckets};
 use crate::change::Digest;
 use crate::exit::Failure;
 use crate::stack::{GitPlace, JournalPlace, Mistake, Mistakes, Node};
-use crate::store::{FileStore, GitSite, GitStore, Location, ObjectSite, ObjectStore, Store};
+use crate::store::{FileStore, GitSite, GitStore, Location, ObjectSite, ObjectStore, Store, StoreError};
 use crate::workspace::{Snapshot, Workspace};
 use crate::world::{Environment, repository_dir, state_dir};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,29 @@ struct Gone {
     hint: Option<String>,
 }
 
+/// Why a place could not be opened.
+enum Fault {
+    /// Nobody can tell what lies there, or what lies there is no journal of ours.
+    Store(StoreError),
+    /// There is something to mend first.
+    Told(Failure),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Fault::Store(error)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Store(error) => error.into(),
+            Fault::Told(failure) => failure,
+        }
+    }
+}
+
 /// Opens the journal. A place that cannot be looked at stops every command, because history may lie there: unless somebody gave it up
 /// before, or this run gives it up.
 pub(super) async fn open(
@@ -36,7 +59,7 @@ pub(super) async fn open(
         places.insert(JournalPlace::Git(GitPlace::default())); // a clone may be too shallow to tell that it was named
     }
     for snapshot in workspace.versions(FLEET)? {
-        places.extend(declared(workspace, &snapshot)?.and_then(Result::ok));
+        places.extend(declared(workspace, &snapshot, JournalPlace::parse_old)?.and_then(Result::ok));
     }
     let directories = filled_directories(workspace, &places);
     let is_only = |place: &JournalPlace| *place == named || matches!(place, JournalPlace::Directory(_));
@@ -53,8 +76,10 @@ pub(super) async fn open(
         match look(workspace, environment, place).await {
             Ok(Some(journal)) => filled.push((journal.place(), journal)),
             Ok(None) => {}
-            Err(Failure::World(what, hint)) if *place != named => gone.push(Gone { place: place.clone(), what, hint }),
-            Err(failure) => return Err(failure),
+            Err(Fault::Store(StoreError::Io { what, hint })) if *place != named => {
+                gone.push(Gone { place: place.clone(), what, hint });
+            }
+            Err(fault) => return Err(fault.into()),
         }
     }
     filled.sort_by(|one, other| one.0.cmp(&other.0));
@@ -79,33 +104,42 @@ pub(super) async fn open(
 }
 
 /// Opens a place that is no directory; `None` when it holds nothing.
-async fn look(workspace: &Workspace, environment: &Environment, place: &JournalPlace) -> Result<Option<Arc<dyn Store>>, Failure> {
-    Ok(match place {
-        JournalPlace::Directory(_) => None,
+async fn look(workspace: &Workspace, environment: &Environment, place: &JournalPlace) -> Result<Option<Arc<dyn Store>>, Fault> {
+    let (journal, is_empty): (Arc<dyn Store>, _) = match place {
+        JournalPlace::Directory(_) => return Ok(None),
         JournalPlace::Git(place) => {
             let journal = git(workspace, environment, place).await?;
-            if journal.is_empty().await? { None } else { Some(Arc::new(journal)) }
+            let is_empty = journal.is_empty().await;
+            (Arc::new(journal), is_empty)
         }
         JournalPlace::Objects(url) => {
             let journal = objects(environment, url)?;
-            if journal.is_empty().await? { None } else { Some(Arc::new(journal)) }
+            let is_empty = journal.is_empty().await;
+            (Arc::new(journal), is_empty)
         }
-    })
+    };
+    match is_empty {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(journal)),
+        // It is there, and says what is wrong with it to whoever reads it.
+        Err(StoreError::Broken { .. } | StoreError::Newer(_)) => Ok(Some(journal)),
+        Err(error @ (StoreError::Io { .. } | StoreError::Held { .. } | StoreError::Fenced(_))) => Err(error.into()),
+    }
 }
 
 /// Goes on without a place, where the journal says that it was given up and that word is proven: whoever could write another
 /// journal, and name it in a change, could write the word as well. It is proven by the key, or by somebody who gave the word here.
 async fn pass_over(workspace: &Workspace, environment: &Environment, journal: &dyn Store, gone: Gone) -> Result<(), Failure> {
     let Gone { place, what, hint } = gone;
-    let command = format!("isobar recover --give-up {place} --reason \"…\"");
-    let history = journal.history().await?;
+    let command = format!("isobar recover --give-up {} --reason \"…\"", pasted(&place));
+    let history = journal.history().await?; // where there is a key, only a journal that it sealed
     let Some(given) = history.given_up().get(place.to_string().as_str()) else {
         let mend = hint.map_or_else(String::new, |hint| format!("{hint}; "));
         let what = format!("history may lie at {place}, which a commit names, and it cannot be looked at: {what}");
         return Err(Failure::World(what, Some(format!("{mend}when it is gone for good: {command}"))));
     };
     let is_witnessed = witnessed(environment, workspace.root()).lines().any(|line| *line == *given.entry.as_str());
-    if is_witnessed || (environment.key().is_some() && journal.may_append().await.is_ok()) {
+    if is_witnessed || environment.key().is_some() {
         return Ok(());
     }
     let what =
@@ -144,7 +178,14 @@ pub(super) fn spelled(text: &str) -> Result<String, Failure> {
 }
 
 fn parse(text: &str) -> Result<JournalPlace, Failure> {
-    JournalPlace::parse(text).map_err(|(what, hint)| Failure::usage(what, hint))
+    JournalPlace::parse_old(text).map_err(|(what, hint)| Failure::usage(what, hint))
+}
+
+/// Returns a place as a shell takes it: what an older commit said may hold anything.
+fn pasted(place: &JournalPlace) -> String {
+    let text = place.to_string();
+    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:#@%+,=".contains(c));
+    if is_plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Notes on this machine, outside of the repository, that somebody here gave the word which that entry holds.
@@ -169,7 +210,7 @@ async fn deep_enough(workspace: &Workspace, named: &JournalPlace, store: Arc<dyn
         JournalPlace::Directory(_) => false,
         JournalPlace::Git(_) | JournalPlace::Objects(_) => true,
     };
-    let begins = is_far && workspace.is_shallow() && store.history().await?.first_commit().is_none();
+    let begins = is_far && workspace.is_shallow() && store.history().await?.head().is_none();
     if !begins {
         return Ok(store);
     }
@@ -201,22 +242,22 @@ fn filled_directories(workspace: &Workspace, places: &BTreeSet<JournalPlace>) ->
 }
 
 /// Opens a prefix of a bucket, by the credentials of the environment.
-fn objects(environment: &Environment, url: &str) -> Result<ObjectStore, Failure> {
+fn objects(environment: &Environment, url: &str) -> Result<ObjectStore, Fault> {
     let hint = "name a bucket as its service does, in `journal:` of isobar.yaml";
     let address = match Address::parse(url) {
         Some(Ok(address)) => address,
-        Some(Err(flaw)) => return Err(Failure::usage(format!("journal {url:?}: {}", flaw.what), hint)),
-        None => return Err(Failure::usage(format!("journal {url:?} is in no bucket"), hint)),
+        Some(Err(flaw)) => return Err(Fault::Told(Failure::usage(format!("journal {url:?}: {}", flaw.what), hint))),
+        None => return Err(Fault::Told(Failure::usage(format!("journal {url:?} is in no bucket"), hint))),
     };
     let buckets = Buckets::new(Access::of(|name| environment.get(name)));
     let site = ObjectSite { address, buckets, locks: state_dir(environment).join("leases") };
     let hint = "set the credentials that the service needs, or another `journal:` in isobar.yaml";
-    let journal = ObjectStore::open(site).map_err(|fault| Failure::World(fault.to_string(), Some(hint.into())))?;
+    let journal = ObjectStore::open(site).map_err(|fault| StoreError::Io { what: fault.to_string(), hint: Some(hint.into()) })?;
     Ok(journal.sealed_by(environment.key().as_ref()))
 }
 
 /// Opens a ref. That of `origin` once there is an `origin`, unless the history was begun in this repository itself and is only there.
-async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace) -> Result<GitStore, Failure> {
+async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace) -> Result<GitStore, Fault> {
     let own = Location::Disk(workspace.shared_dir());
     let origin = workspace.origin().map(|origin| Location::of(&origin, workspace.root()));
     let at = |location: Location| {
@@ -238,7 +279,8 @@ async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace)
     if workspace.has_reference(&place.reference) && journal.is_empty().await? && !at(own).is_empty().await? {
         let reference = &place.reference;
         let what = format!("history lies in this repository itself ({reference}), and `journal:` now means that of origin");
-        return Err(Failure::usage(what, format!("git push origin {reference}:{reference} && git update-ref -d {reference}")));
+        let hint = format!("git push origin {reference}:{reference} && git update-ref -d {reference}");
+        return Err(Fault::Told(Failure::usage(what, hint)));
     }
     Ok(journal)
 }
@@ -247,12 +289,12 @@ async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace)
 /// is committed.
 fn named(workspace: &Workspace) -> Result<JournalPlace, Failure> {
     let committed = match workspace.head() {
-        Ok(head) => declared(workspace, &workspace.at(&head.0)?)?,
+        Ok(head) => declared(workspace, &workspace.at(&head.0)?, JournalPlace::parse)?,
         Err(_) => None,
     };
     let said = match committed.filter(Result::is_ok) {
         Some(said) => Some(said),
-        None => declared(workspace, &workspace.worktree(&[".isobar".to_string()])?)?,
+        None => declared(workspace, &workspace.worktree(&[".isobar".to_string()])?, JournalPlace::parse)?,
     };
     said.unwrap_or_else(|| Ok(JournalPlace::Directory(DIRECTORY.into()))).map_err(|mistakes| Failure::Definitions(*mistakes))
 }
@@ -261,16 +303,40 @@ fn named(workspace: &Workspace) -> Result<JournalPlace, Failure> {
 /// YAML and was never applied.
 type Declared = Result<JournalPlace, Box<Mistakes>>;
 
-fn declared(workspace: &Workspace, snapshot: &Snapshot) -> Result<Option<Declared>, Failure> {
+/// How the text of `journal:` is read.
+type Parse = fn(&str) -> Result<JournalPlace, (String, &'static str)>;
+
+fn declared(workspace: &Workspace, snapshot: &Snapshot, parse: Parse) -> Result<Option<Declared>, Failure> {
     let Some(source) = workspace.read(snapshot, FLEET)? else { return Ok(None) };
     let Some(node) = Node::parse(FLEET, &source.bytes, &mut Mistakes::default()) else { return Ok(None) };
     let Some((text, journal)) = node.get("journal").and_then(|node| Some((node.as_str()?, node))) else {
         return Ok(Some(Ok(JournalPlace::Directory(DIRECTORY.into()))));
     };
-    Ok(Some(JournalPlace::parse(text).map_err(|(what, hint)| {
+    Ok(Some(parse(text).map_err(|(what, hint)| {
         let mut mistakes = Mistakes::default();
         mistakes.push(Mistake::at(&journal.site, what).hint(hint));
         mistakes.quote(|_| Some(&source.bytes));
         Box::new(mistakes)
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The two rooms that read names of buckets may not know each other.
+    #[test]
+    fn a_bucket_that_a_journal_may_name_is_one_that_a_service_may_have() {
+        let long = |length: usize| "a".repeat(length);
+        let names = ["a", "ab", "abc", "a-b", "a.b", "a_b", "a$b", "-ab", "ab-", ".ab", "$web", "$root", "$foo", "Abc"];
+        let names = names.map(String::from).into_iter().chain([24, 25, 63, 64, 222, 223].map(long));
+        for name in names {
+            for bucket in [format!("s3://{name}"), format!("gs://{name}"), format!("az://abc/{name}"), format!("az://{name}/abc")]
+            {
+                let may_name = JournalPlace::parse(&format!("{bucket}/journal")).is_ok();
+                let may_have = Address::parse(&format!("{bucket}/journal")).is_some_and(|address| address.is_ok());
+                assert_eq!(may_name, may_have, "{bucket}");
+            }
+        }
+    }
 }

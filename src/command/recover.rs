@@ -2,7 +2,8 @@
 
 use super::account;
 use super::control::operator;
-use super::converge::{Aim, Order, converge};
+use super::converge::{Aim, Order, converge, refuse_first};
+use super::court::Court;
 use super::history_place;
 use super::say::{count, say_time};
 use super::scene::Scenes;
@@ -96,8 +97,11 @@ async fn give_up(world: &World, place: &str, reason: &str) -> Result<(), Failure
     let place = history_place::spelled(place)?;
     let mut history = world.store.history().await?;
     if !history.given_up().contains_key(&*place) {
-        let by = operator(world);
-        let commit = world.workspace.head()?.0;
+        let (by, head, scenes) = (operator(world), world.workspace.head()?, Scenes::new(world));
+        let court = Court::open(world, &scenes, Some(head.clone()), None, &[]).await?;
+        // In a journal that begins with this, the commit before it speaks from now on.
+        refuse_first(world, &scenes, &court, &history, &scenes.at(&head)?, &Selector::default())?;
+        let commit = head.0;
         let begun = Event::RunStarted { verb: Verb::Recover, commit, by: by.clone(), pull_request: None };
         let event = Event::GivenUp { place: place.as_str().into(), by, reason: reason.into() };
         let entries = world.store.append(vec![begun, event], &world.run, world.clock.now_ms(), None).await?;

@@ -37,6 +37,16 @@ pub enum Verb {
     Audit,
 }
 
+impl Verb {
+    /// Says whether such a run may bring something, or takes the place of those that did: a recovery that gives a lost history up.
+    pub(super) fn may_bring(self) -> bool {
+        match self {
+            Verb::Apply | Verb::Tick | Verb::Drift | Verb::Recover => true,
+            Verb::Pause | Verb::Resume | Verb::Hold | Verb::Audit => false,
+        }
+    }
+}
+
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]

@@ -161,7 +161,8 @@ impl History {
         self.trusted_commit.as_ref()
     }
 
-    /// The commit of the very first run.
+    /// The commit of the very first run that may have brought something, or gave up the history of those that did. What people said before has no part in it: it was let in
+    /// without asking who speaks, and would have fixed that for ever.
     pub fn first_commit(&self) -> Option<&Arc<str>> {
         self.first_commit.as_ref()
     }
@@ -217,9 +218,9 @@ impl History {
         self.head = Some(entry.hash.clone());
         self.marks.now += 1;
         match &entry.event {
-            Event::RunStarted { verb: _, commit, by, pull_request } => {
+            Event::RunStarted { verb, commit, by, pull_request } => {
                 let run = Run { by: by.clone(), pull_request: *pull_request, seq: entry.seq, planned: 0 };
-                self.start(entry, commit, run);
+                self.start(entry, commit, run, verb.may_bring());
             }
             Event::Cleared { target, commit, digest, changes, by, why: _, authority: _ } => {
                 let commit = self.share(commit);
@@ -279,8 +280,8 @@ impl History {
     }
 
     /// Only the last runs are known.
-    fn start(&mut self, entry: &Entry, commit: &Arc<str>, run: Run) {
-        if self.first_commit.is_none() && !commit.is_empty() {
+    fn start(&mut self, entry: &Entry, commit: &Arc<str>, run: Run, may_bring: bool) {
+        if may_bring && self.first_commit.is_none() && !commit.is_empty() {
             self.first_commit = Some(commit.clone());
         }
         self.runs.push_back((entry.run.clone(), run));

@@ -9,6 +9,9 @@ const REFERENCE: &str = "refs/isobar/journal";
 /// Namespaces that people and tools look at, fetch and rewrite: no place for a journal.
 const PUBLIC: &[&str] = &["refs/heads/", "refs/tags/", "refs/remotes/", "refs/pull/", "refs/notes/", "refs/replace/"];
 
+/// What a shell reads as more than itself: a place stands in commands that people paste.
+const FOR_SHELLS: &str = "`$;&|<>(){}[]!*?'\"\\";
+
 const HINT: &str = "journal: file:.isobar/journal, journal: git, or journal: s3://bucket/journal";
 const BUCKET_HINT: &str = "such as s3://bucket/journal, gs://bucket/journal or az://account/container/journal";
 const GIT_HINT: &str = "such as git, git:#refs/isobar/prod, git:https://github.com/acme/state.git, git:git@github.com:acme/state.git or \
@@ -55,6 +58,20 @@ impl fmt::Display for JournalPlace {
 impl JournalPlace {
     /// Reads the text of `journal:`; else says what is wrong with it, and gives a hint.
     pub fn parse(text: &str) -> Result<Self, (String, &'static str)> {
+        let place = Self::parse_old(text)?;
+        let (free, hint) = match &place {
+            Self::Directory(_) => ("", HINT),
+            Self::Git(place) => (place.remote.as_deref().unwrap_or_default(), GIT_HINT),
+            Self::Objects(url) => (prefix(url), BUCKET_HINT),
+        };
+        match free.chars().find(|c| FOR_SHELLS.contains(*c)) {
+            Some(c) => Err((format!("journal {text:?} holds a character that shells read: {c}"), hint)),
+            None => Ok(place),
+        }
+    }
+
+    /// Reads what an older commit said, which was allowed more: history may lie there all the same.
+    pub fn parse_old(text: &str) -> Result<Self, (String, &'static str)> {
         let refuse = |(why, hint): (String, &'static str)| (format!("journal {text:?} {why}"), hint);
         match text.split_once(':') {
             Some(("file", dir)) => directory(dir).map(Self::Directory).map_err(|why| refuse((why.into(), HINT))),
@@ -112,10 +129,7 @@ fn objects(scheme: &str, place: &str) -> Result<String, &'static str> {
     }
     let mut parts: Vec<&str> = place.split('/').collect();
     let bucket: Vec<&str> = parts.drain(..parts.len().min(if scheme == "az" { 2 } else { 1 })).collect();
-    let is_name = |part: &&str| {
-        !part.is_empty() && part.chars().all(|c| c.is_ascii_digit() || c.is_ascii_lowercase() || "-._$".contains(c))
-    };
-    if !bucket.iter().all(is_name) || (scheme == "az" && bucket.len() < 2) {
+    if !is_bucket(scheme, &bucket) {
         return Err("names no bucket");
     }
     parts.retain(|part| !part.is_empty() && *part != ".");
@@ -126,6 +140,31 @@ fn objects(scheme: &str, place: &str) -> Result<String, &'static str> {
         return Err("names no prefix, and a journal has one of its own");
     }
     Ok(format!("{scheme}://{}/{}", bucket.join("/"), parts.join("/")))
+}
+
+/// By the rules of each service, as whoever asks it has them: in a place that no bucket can have nothing ever lay.
+fn is_bucket(scheme: &str, parts: &[&str]) -> bool {
+    let is_name = |name: &str, marks: &str, max: usize| {
+        let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        (3..=max).contains(&name.len())
+            && name.chars().all(|c| is_letter(c) || marks.contains(c))
+            && name.starts_with(is_letter)
+            && name.ends_with(is_letter)
+    };
+    match (scheme, parts) {
+        ("s3", [name]) => is_name(name, "-.", 63),
+        ("gs", [name]) => is_name(name, "-._", 222),
+        ("az", [account, container]) => {
+            is_name(account, "", 24) && (["$web", "$root"].contains(container) || is_name(container, "-", 63))
+        }
+        _ => false,
+    }
+}
+
+/// The part of a place in a bucket that people name as they like.
+fn prefix(url: &str) -> &str {
+    let parts = if url.starts_with("az:") { 5 } else { 4 }; // `az:`, nothing, the account and the container come before it
+    url.splitn(parts, '/').nth(parts - 1).unwrap_or_default()
 }
 
 /// By the rules of git-check-ref-format(1), and a little stricter.
@@ -203,9 +242,18 @@ mod tests {
             ("s3://bucket/journal", "s3://bucket/journal"),
             ("gs://bucket//a/./b/", "gs://bucket/a/b"),
             ("az://account/container/journal", "az://account/container/journal"),
+            ("az://account/$web/journal", "az://account/$web/journal"),
         ] {
             assert_eq!(JournalPlace::parse(text), Ok(JournalPlace::Objects(url.into())));
         }
+    }
+
+    #[test]
+    fn what_an_older_commit_said_may_hold_more() {
+        for text in ["git:../a$(b).git#refs/isobar/journal", "s3://bucket/a;b"] {
+            assert_eq!(JournalPlace::parse_old(text).map(|place| place.to_string()), Ok(text.into()));
+        }
+        assert!(JournalPlace::parse_old("s3://a/x").is_err(), "no bucket was ever named so");
     }
 
     #[test]
@@ -217,6 +265,11 @@ mod tests {
             ("s3:foo", "is no URL"),
             ("s3://", "names no bucket"),
             ("s3://Bucket/x", "names no bucket"),
+            ("s3://a/x", "names no bucket"),
+            ("gs://a$b/x", "names no bucket"),
+            ("az://ac-me/docs/x", "names no bucket"),
+            ("s3://bucket/a;b", "that shells read: ;"),
+            ("az://account/$web/a$b", "that shells read: $"),
             ("s3://bucket", "names no prefix"),
             ("gs://bucket/./", "names no prefix"),
             ("gs://bucket/../x", "holds \"..\""),
@@ -230,6 +283,8 @@ mod tests {
             ("git:--upload-pack=x", "names no git repository"),
             ("git:ext::sh", "names no git repository"),
             ("git:a b", "names no git repository"),
+            ("git:../a$(b).git", "that shells read: $"),
+            ("git:ann@host:a'b", "that shells read: '"),
             ("git:http://example.test/a", "can't be reached by http://"),
             ("git:https://", "can't be reached"),
             ("git:ssh://-o/x", "can't be reached"),

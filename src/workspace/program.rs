@@ -39,11 +39,18 @@ impl Workspace {
         let is_file = |leaf: &&Leaf| matches!(leaf.mode, Mode::File | Mode::Executable) && is_inside(leaf);
         let found: Vec<Leaf> =
             snapshot.listing.under(dir).iter().filter(is_beside).filter(is_file).take(FILES_MAX + 1).cloned().collect();
-        match found.len() > FILES_MAX {
-            true => failed(
-                format!("more than {FILES_MAX} files lie beside {path:?} in {at}"),
-                "give it a directory of its own".into(),
-            ),
+        let own = || "give it a directory of its own".to_string();
+        if found.len() > FILES_MAX {
+            return failed(format!("more than {FILES_MAX} files lie beside {path:?} in {at}"), own());
+        }
+        let mut bytes = 0;
+        for leaf in &found {
+            bytes += self.size(snapshot, leaf)?;
+        }
+        match bytes > BYTES_MAX {
+            true => {
+                failed(format!("{path:?} and what lies beside it in {at} are more than {} MiB", BYTES_MAX / 1024 / 1024), own())
+            }
             false => Ok(found),
         }
     }
@@ -56,19 +63,44 @@ impl Workspace {
             hint: Some("TMPDIR says where".into()),
         };
         let dir = tempfile::Builder::new().prefix("isobar-gate-").tempdir_in(place).map_err(failed)?;
-        let mut bytes = 0;
         for leaf in files {
             let Some(source) = self.read(snapshot, &leaf.path)? else { continue };
-            bytes += source.bytes.len();
-            if bytes > BYTES_MAX {
-                let what = format!("the files beside a program are more than {} MiB", BYTES_MAX / 1024 / 1024);
-                return Err(WorkspaceError { what, hint: Some("give it a directory of its own".into()) });
-            }
             let at = dir.path().join(&*leaf.path);
             at.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&at, &source.bytes)).map_err(failed)?;
             let mode = if leaf.mode == Mode::Executable { 0o700 } else { 0o600 };
             fs::set_permissions(&at, fs::Permissions::from_mode(mode)).map_err(failed)?;
         }
         Ok(dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use git2::{FileMode, Repository, Signature};
+
+    #[test]
+    fn files_that_are_too_many_bytes_are_told_before_any_is_laid_out() {
+        let dir = tempfile::tempdir().expect("a temporary directory can be made");
+        let repository = Repository::init(dir.path()).expect("the directory is new");
+        let (program, mebibyte) = (repository.blob(b"#!/bin/sh\n"), repository.blob(&vec![0; 1024 * 1024]));
+        let (program, mebibyte) = (program.expect("it has room"), mebibyte.expect("it has room"));
+        let commit = |mebibytes: usize| {
+            let mut update = git2::build::TreeUpdateBuilder::new();
+            update.upsert("ops/smoke", program, FileMode::BlobExecutable);
+            for number in 0..mebibytes {
+                update.upsert(format!("ops/{number}"), mebibyte, FileMode::Blob);
+            }
+            let empty = repository.treebuilder(None).and_then(|tree| tree.write()).and_then(|id| repository.find_tree(id));
+            let tree = update.create_updated(&repository, &empty.expect("a tree")).and_then(|id| repository.find_tree(id));
+            let who = Signature::now("ann", "ann@isobar.example").expect("a name");
+            repository.commit(None, &who, &who, "Files", &tree.expect("a tree"), &[]).expect("it has room").to_string()
+        };
+        let (fits, is_more) = (commit(63), commit(64));
+        let workspace = Workspace::open(dir.path()).expect("a repository");
+        let files = |commit: &str| workspace.at(commit).and_then(|snapshot| workspace.program(&snapshot, "ops/smoke"));
+        assert_eq!(files(&fits).map(|files| files.len()), Ok(64));
+        let told = files(&is_more).expect_err("64 MiB and a program");
+        assert!(told.what.contains("more than 64 MiB"), "{}", told.what);
     }
 }

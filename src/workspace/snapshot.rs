@@ -104,6 +104,17 @@ impl Workspace {
         };
         Ok(Some(Source { path: leaf.path.clone(), mode: leaf.mode, bytes }))
     }
+
+    /// Returns how many bytes a file of a snapshot has, without reading them.
+    pub(super) fn size(&self, snapshot: &Snapshot, leaf: &Leaf) -> Result<usize, WorkspaceError> {
+        if let Some(bytes) = snapshot.loose.get(&leaf.path) {
+            return Ok(bytes.len());
+        }
+        let id = Oid::from_str(&leaf.id.0).map_err(git("reading an object id"))?;
+        let header = |repository: &Repository| repository.odb().and_then(|odb| odb.read_header(id)).map(|(size, _)| size);
+        let found = header(&self.lock()).or_else(|_| header(&locked(&self.merges)));
+        found.map_err(|error| missing_object(&leaf.path, &error))
+    }
 }
 
 /// The files of a tree, being listed.

@@ -389,3 +389,21 @@ fn the_decision_given_last_counts_whatever_the_clock_says_for_the_run_that_takes
     fleet.run(&["judge", "--review", "bob=reject", "--review", "bob=approve"]).ends(0);
     fleet.isobar("apply").ends(0);
 }
+
+#[test]
+fn a_rejection_from_a_machine_whose_clock_is_behind_counts_after_an_apply() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.pass_secs(300).version(1, 2);
+    fleet.isobar("preview --review carol=approve").ends(0);
+    let now_ms = fleet.now_ms();
+    fleet.set_now_ms(now_ms - 600_000);
+    fleet.isobar("judge --review bob=reject").ends(3).says("rejected by bob");
+    fleet.set_now_ms(now_ms);
+    fleet.isobar("apply").ends(3).says("rejected by bob");
+    assert_eq!(fleet.versions(), "prod/a 1");
+
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2");
+}

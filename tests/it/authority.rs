@@ -62,8 +62,13 @@ fn who_spoke_before_is_not_hidden_behind_many_commits_with_mistakes() {
     assert!(!refused.stderr.contains(&head[..7]), "{}", refused.stderr);
     assert_eq!((fleet.versions(), fleet.journal_lines().len()), ("prod/a -".into(), 0));
 
+    fleet.isobar("pause --reason lunch").ends(0);
+    fleet.isobar("resume").ends(0);
     fleet.file("isobar.yaml", &text).commit("The policy again");
     fleet.version(1, 2);
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    fleet.file("isobar.yaml", mine).commit("No policy");
+    fleet.version(2, 3);
     fleet.isobar("apply").ends(3).says("missing 1 of platform");
 }
 

@@ -309,3 +309,19 @@ fn without_a_token_the_journal_says_what_to_give_it() {
     fleet.without_env("GITHUB_TOKEN");
     fleet.isobar("status").ends(1).says("GITHUB_TOKEN in the environment");
 }
+
+#[test]
+fn who_may_only_read_goes_on_without_a_place_that_was_given_up_by_the_key() {
+    let (fleet, bare) = published("");
+    let Some(server) = GitServer::start(bare.parent().expect("a directory"), AUTHORIZATION, Access::Read) else { return };
+    fleet.edit("isobar.yaml", "journal: git", "journal: git:../gone.git").commit("Elsewhere");
+    fleet.edit("isobar.yaml", "journal: git:../gone.git", "journal: git").commit("In origin again");
+    let fleet = fleet.env("ISOBAR_KEY", "0123456789abcdef0123456789abcdef");
+    fleet.run(&["recover", "--give-up", "git:../gone.git", "--reason", "its disk is lost"]).ends(0);
+
+    fleet.push_to(&bare);
+    let reader = Sandbox::clone_of(&bare).env("ISOBAR_KEY", "0123456789abcdef0123456789abcdef");
+    reader.set_origin(&format!("{}/origin.git", server.url()));
+    let reader = reader.env("GITHUB_TOKEN", TOKEN).env("GITHUB_SERVER_URL", server.url());
+    reader.isobar("status").ends(0).says("Journal places given up");
+}

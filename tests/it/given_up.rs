@@ -1,6 +1,9 @@
 //! A place of the journal that is gone: it stops every command, because history may lie there, until somebody who knows gives it up.
 
 use crate::support::{APPROVALS, Sandbox, app};
+use git2::{Oid, Repository};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 const PLACE: &str = "git:../state.git#refs/isobar/journal";
 
@@ -35,8 +38,9 @@ fn a_place_of_the_journal_that_is_gone_stops_every_command_until_it_is_given_up(
     assert_eq!((given["place"].as_str(), given["by"].as_str()), (Some(PLACE), Some("ada")));
     fleet.isobar("status").ends(0).says("Journal places given up").says("its disk is lost").says(PLACE);
     assert_eq!(fleet.isobar("status --json").json()["given_up"][0]["place"], PLACE);
-    // The history is lost, and the policy before the run that gave it up still asks.
+    // The history is lost, and the policy before the run that gave it up still asks, also when a later one does not.
     fleet.isobar("preview").ends(0);
+    fleet.edit("isobar.yaml", "environment: prod }", "environment: prod, actions: delete }").commit("Nobody is asked");
     fleet.version(1, 2);
     fleet.isobar("apply").ends(3).says("missing 1 of platform");
 }
@@ -71,4 +75,93 @@ fn the_word_that_a_place_is_given_up_needs_a_witness_here_or_the_key() {
     let mut elsewhere = fleet.twin();
     elsewhere.isobar("status").ends(0);
     elsewhere.without_env("ISOBAR_KEY").isobar("status").ends(1).says("nothing proves that here");
+}
+
+/// The entries of the other repository, as git names them.
+fn entries(repository: &Repository) -> Oid {
+    let tip = repository.refname_to_id("refs/isobar/journal").and_then(|tip| repository.find_commit(tip)).expect("a journal");
+    let tree = tip.tree().expect("a tree");
+    tree.get_path(Path::new("entries-000000/000000000001.jsonl")).expect("entries").id()
+}
+
+/// Puts `text` in the place of the entries, as somebody would who may push.
+fn put_entries(repository: &Repository, text: &str) {
+    let tip = repository.refname_to_id("refs/isobar/journal").and_then(|tip| repository.find_commit(tip)).expect("a journal");
+    let blob = repository.blob(text.as_bytes()).expect("it has room");
+    let mut update = git2::build::TreeUpdateBuilder::new();
+    update.upsert("entries-000000/000000000001.jsonl", blob, git2::FileMode::Blob);
+    let tree = update.create_updated(repository, &tip.tree().expect("a tree")).and_then(|id| repository.find_tree(id));
+    let (who, tree) = (tip.author(), tree.expect("it has room"));
+    repository.commit(Some("refs/isobar/journal"), &who, &who, "Other", &tree, &[&tip]).expect("it has room");
+}
+
+#[test]
+fn a_journal_that_is_there_and_broken_or_newer_is_not_gone() {
+    let refused = |fleet: &Sandbox, what: &str| {
+        fleet.isobar("status").ends(1).says(what).keeps_quiet_about("--give-up");
+        give_up(fleet, PLACE).ends(64).says("can be looked at");
+        assert!(fleet.events("given_up").is_empty());
+    };
+    let fleet = moved(app("prod/a", APPROVALS));
+    let bare = Repository::open_bare(fleet.outside("state.git")).expect("it was made");
+    let blob = entries(&bare);
+    let text = String::from_utf8(bare.find_blob(blob).expect("entries").content().to_vec()).expect("text");
+    put_entries(&bare, &text.replacen("ada", "eve", 1));
+    refused(&fleet, "the journal is broken");
+    fleet.isobar("audit verify").ends(2).says("the line was changed after it was written");
+
+    put_entries(&bare, &text.replace("\"schema\":1", "\"schema\":99"));
+    refused(&fleet, "the journal has schema 99");
+
+    let fleet = moved(app("prod/a", APPROVALS));
+    let bare = Repository::open_bare(fleet.outside("state.git")).expect("it was made");
+    let hex = entries(&bare).to_string();
+    let object: PathBuf = bare.path().join("objects").join(&hex[..2]).join(&hex[2..]);
+    fs::remove_file(&object).and_then(|()| fs::write(&object, "no object")).expect("it lies loose");
+    refused(&fleet, "the journal is broken");
+}
+
+#[test]
+fn a_command_to_paste_has_nothing_for_a_shell_in_it() {
+    let fleet = app("prod/a", APPROVALS);
+    let place = "git:../state$(touch${IFS}mine);'|`.git";
+    fleet.edit("isobar.yaml", "journal: file:.isobar/journal", &format!("journal: \"{place}\""));
+    fleet.isobar("check").ends(65).says("isobar.yaml:2:").says("holds a character");
+    fleet.commit("Elsewhere");
+    fleet.isobar("status").ends(65).says("holds a character");
+    fleet.edit("isobar.yaml", &format!("journal: \"{place}\""), "journal: file:.isobar/journal").commit("Here");
+
+    let quoted = place.replace('\'', r"'\''");
+    let command = format!("isobar recover --give-up '{quoted}#refs/isobar/journal' --reason");
+    fleet.isobar("status").ends(1).says(&command);
+    give_up(&fleet, place).ends(0);
+    fleet.isobar("status").ends(0);
+}
+
+#[test]
+fn a_place_that_no_bucket_can_have_holds_no_history() {
+    let fleet = app("prod/a", APPROVALS);
+    let mut now = "file:.isobar/journal";
+    for place in ["s3://a/x", "gs://a$b/x", "az://a/b/c", "az://ac-me/docs/x"] {
+        fleet.edit("isobar.yaml", &format!("journal: {now}"), &format!("journal: {place}"));
+        fleet.isobar("check").ends(65).says("isobar.yaml:2:").says("names no bucket");
+        fleet.commit("In a bucket");
+        now = place;
+    }
+    fleet.edit("isobar.yaml", &format!("journal: {now}"), "journal: file:.isobar/journal").commit("Here");
+    fleet.isobar("status").ends(0);
+}
+
+#[test]
+fn a_place_is_given_up_only_where_the_first_apply_after_it_could_begin() {
+    let fleet = app("prod/a", "rollout: { prod: { gates: [{ command: [./ops/smoke] }] } }");
+    fleet.edit("isobar.yaml", "journal: file:.isobar/journal", "journal: git:../state.git").commit("In another repository");
+    fleet.edit("isobar.yaml", "journal: git:../state.git", "journal: file:.isobar/journal");
+    fleet.program_file("ops/smoke", "#!/bin/sh\nexit 0\n").commit("In a directory, with the gate's program");
+    give_up(&fleet, PLACE).ends(1).says("\"ops/smoke\" is not in");
+    assert!(fleet.events("run_started").is_empty());
+
+    fleet.file("README.md", "words\n").commit("Words");
+    give_up(&fleet, PLACE).ends(0);
+    fleet.isobar("apply").ends(0);
 }

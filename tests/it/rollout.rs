@@ -221,6 +221,37 @@ fn a_gate_whose_program_is_not_in_the_commit_that_speaks_begins_no_rollout() {
 }
 
 #[test]
+fn what_is_said_before_the_first_apply_begins_no_history() {
+    for line in ["hold prod/b --reason launch", "pause --reason lunch", "audit compact --before 1d"] {
+        let fleet = with_program_gate("./ops/smoke", "#!/bin/sh\nexit 0\n");
+        fleet.isobar(line).ends(0);
+        fleet.isobar("resume").ends(0);
+        fleet.isobar("apply").ends(1).says("is not in"); // the commit before this one names it and does not have it
+        fleet.file("README.md", "words\n").commit("Words");
+        fleet.isobar("apply app@prod/a").ends(0);
+    }
+}
+
+#[test]
+fn a_first_run_of_one_environment_is_refused_for_the_gate_of_another_that_it_would_bar_for_ever() {
+    let gate = "rollout: { prod: { gates: [{ command: [./ops/smoke] }] } }";
+    let fleet = app("prod/a staging/a", gate);
+    fleet.program_file("ops/smoke", "#!/bin/sh\nexit 0\n").commit("A gate");
+    fleet.isobar("apply app@staging/a").ends(1).says("is not in");
+    fleet.file("README.md", "words\n").commit("Words");
+    fleet.isobar("apply app@staging/a").ends(0);
+    fleet.isobar("apply").ends(0);
+}
+
+#[test]
+fn a_gates_program_that_cannot_be_laid_out_says_what_to_do() {
+    let fleet = with_program_gate("./ops/smoke", "#!/bin/sh\nexit 0\n");
+    fleet.file("README.md", "words\n").commit("Words");
+    let fleet = fleet.env("TMPDIR", "/nonexistent");
+    fleet.isobar("apply").ends(1).says("laying out a program in /nonexistent").says("TMPDIR says where");
+}
+
+#[test]
 fn a_gates_program_that_is_missing_or_no_program_is_a_mistake_of_the_fleet() {
     let fleet = with_program_gate("./ops/smoke", "#!/bin/sh\nexit 0\n");
     fleet.isobar("check").ends(0);

@@ -3,15 +3,17 @@
 use super::watch::paused;
 use super::{Converge, End, EndState, gate};
 use crate::change::{Extent, Intent};
+use crate::command::court::Court;
 use crate::command::look::look;
 use crate::command::pending::{Pending, Work, refuse_moved, refuse_taken, since_applied};
-use crate::command::scene::Scene;
+use crate::command::scene::{Scene, Scenes};
 use crate::command::standing::Standing;
 use crate::exit::Failure;
-use crate::journal::Event;
+use crate::journal::{Event, History};
 use crate::review::CommitSha;
 use crate::rollout::{Progress, Rollout, Settings};
 use crate::stack::{Selector, TargetId};
+use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -139,38 +141,11 @@ impl Converge<'_> {
             Intent::Destroy => &head.graph,
         });
         let before = work.before.as_ref().map(|scene| &scene.graph);
-        let settings = self.settings(head, work)?;
+        let settings = settings(self.scenes, &self.court, &self.history(), head, work)?;
         let plan = Rollout::plan(id, commit.0.clone(), &settings, weighed.collect(), graph, before);
         let rollout = plan.map_err(|error| Failure::World(error.0, None))?;
         gate::refuse_missing(self.world, rollout.waves.iter().flat_map(|wave| &wave.gates))?;
         Ok(rollout)
-    }
-
-    /// Refuses a first run for which nobody speaks, or whose gates could only say no, before it leaves a trace: from then on it would
-    /// be so for ever.
-    pub(super) fn refuse_first(&self, head: &Arc<Scene>) -> Result<(), Failure> {
-        if self.history().first_commit().is_some() {
-            return Ok(());
-        }
-        self.court.beginning(&self.history())?;
-        let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
-        gate::refuse_missing(self.world, self.settings(head, &work)?.gates())
-    }
-
-    /// How the rollout goes: as the commit before the change says, so that no change removes its own canary or brings its own
-    /// gate. Environments that the change itself brings go by the change.
-    fn settings(&self, head: &Arc<Scene>, work: &Work) -> Result<Settings, Failure> {
-        let trusted = self.history().trusted_commit().cloned();
-        let authority = match (trusted, work.pending.first()) {
-            (Some(commit), _) => self.scenes.at(&CommitSha(commit))?,
-            (None, Some(first)) => self.court.authority(&first.target.id, work, &self.history())?,
-            (None, None) => head.clone(),
-        };
-        let settings = |scene: &Scene| match &scene.snapshot.commit {
-            Some(commit) => scene.settings.clone().read_at(&commit.0),
-            None => scene.settings.clone(), // never brought anywhere
-        };
-        Ok(settings(&authority).with_new_of(&settings(head)))
     }
 
     /// It arrived in this run with an earlier rollout, and the head wants more of it. What did not arrive is not tried twice.
@@ -179,4 +154,43 @@ impl Converge<'_> {
         self.done.ends.get(id).is_some_and(arrived)
             && self.history().commit_of(id).is_some_and(|commit| *commit != self.order.head.0)
     }
+}
+
+/// Refuses a first run for which nobody speaks, or whose gates could only say no, before it leaves a trace: from then on it would
+/// be so for ever. Of every environment, whatever part of the fleet is brought: what speaks for the rest is fixed with it.
+pub(in crate::command) fn refuse_first(
+    world: &World,
+    scenes: &Scenes<'_>,
+    court: &Court<'_>,
+    history: &History,
+    head: &Arc<Scene>,
+    selector: &Selector,
+) -> Result<(), Failure> {
+    if history.first_commit().is_some() {
+        return Ok(());
+    }
+    court.beginning(history)?;
+    let work = since_applied(scenes, history, head, selector)?;
+    gate::refuse_missing(world, settings(scenes, court, history, head, &work)?.gates())
+}
+
+/// How a rollout goes: as the commit before the change says, so that no change removes its own canary or brings its own gate.
+/// Environments that the change itself brings go by the change.
+fn settings(
+    scenes: &Scenes<'_>,
+    court: &Court<'_>,
+    history: &History,
+    head: &Arc<Scene>,
+    work: &Work,
+) -> Result<Settings, Failure> {
+    let authority = match (history.trusted_commit().cloned(), work.pending.first()) {
+        (Some(commit), _) => scenes.at(&CommitSha(commit))?,
+        (None, Some(first)) => court.authority(&first.target.id, work, history)?,
+        (None, None) => head.clone(),
+    };
+    let settings = |scene: &Scene| match &scene.snapshot.commit {
+        Some(commit) => scene.settings.clone().read_at(&commit.0),
+        None => scene.settings.clone(), // never brought anywhere
+    };
+    Ok(settings(&authority).with_new_of(&settings(head)))
 }

@@ -24,8 +24,9 @@ pub(super) fn refuse_missing<'g>(world: &World, gates: impl Iterator<Item = &'g 
 pub(super) async fn ask(world: &World, gate: Gate) -> Result<(), String> {
     let seen = ["PATH", "HOME", "LANG", "TMPDIR"].iter();
     let environment = seen.filter_map(|name| Some((name.into(), world.environment.get(name)?.into()))).collect();
+    let why = |WorkspaceError { what, hint }| hint.map_or(what.clone(), |hint| format!("{what}; {hint}"));
     let laid_out = match gate.file() {
-        Some(path) => Some(lay_out(world, &gate, &path).map_err(|error| error.what)?),
+        Some(path) => Some(lay_out(world, &gate, &path).map_err(why)?),
         None => None,
     };
     let program = laid_out.as_ref().map(|(_, program)| program.as_path());

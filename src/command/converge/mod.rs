@@ -14,6 +14,7 @@ mod round;
 mod shared;
 mod watch;
 
+pub(super) use begin::refuse_first;
 pub(crate) use end::{Converged, End, EndState};
 pub use shared::Sharing;
 
@@ -189,7 +190,7 @@ async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: 
 impl Converge<'_> {
     async fn run(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
         let paused = paused(&self.history());
-        self.refuse_first(head)?;
+        refuse_first(self.world, self.scenes, &self.court, &self.history(), head, self.order.selector)?;
         self.announce().await?;
         self.go_on(head).await?;
         match (self.order.aim.clone(), &paused) {

@@ -7,7 +7,7 @@ use crate::command::scene::Scene;
 use crate::exit::Failure;
 use crate::journal::History;
 use crate::policy::{Answer, Past, Subject};
-use crate::review::{Approval, CommitSha, PullRequest, User};
+use crate::review::{Approval, CommitSha, Decision, PullRequest, User};
 use crate::stack::{FirstApply, TargetId};
 use crate::store::Stored;
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,8 +164,9 @@ impl Court<'_> {
         Ok(change)
     }
 
-    /// Approvals that are not used up: given since the target was last brought anywhere, or of something shown that is merged
-    /// now and was not part of that. An old yes is not a yes to going back; an apply of nothing is no way there.
+    /// Decisions that are not used up. Every no still counts. A yes does when it was given since the target was last brought
+    /// anywhere, or is of something shown that is merged now and was not part of that: an old yes is not a yes to going back,
+    /// and an apply of nothing is no way there. So a clock that is wrong may cost a yes, and never a no.
     pub(super) fn fresh_approvals(&self, history: &History, subjects: &[Subject<'_>]) -> Result<Vec<Approval>, Failure> {
         if self.approvals.is_empty() {
             return Ok(Vec::new());
@@ -177,6 +178,10 @@ impl Court<'_> {
         let targets: BTreeMap<Arc<str>, TargetId> = judged.collect();
         let mut fresh = Vec::new();
         for approval in &self.approvals {
+            if approval.decision == Decision::Reject {
+                fresh.push(approval.clone());
+                continue;
+            }
             let mut digests = Vec::new();
             for digest in approval.digests.iter() {
                 let Some(target) = targets.get(digest) else { continue };

@@ -556,3 +556,12 @@ fn a_resumed_rollout_forgives_its_failures() {
     assert!(history.target(&id("a@prod/x")).is_some_and(|record| !record.is_stuck(&digest)));
     assert!(history.holder(&id("b@prod/x")).is_some(), "it goes on");
 }
+
+#[test]
+fn the_first_run_is_the_first_that_may_bring_something() {
+    let begun = |verb: Verb, commit: &str| Event::RunStarted { verb, commit: commit.into(), by: user("ann"), pull_request: None };
+    let said = [Verb::Pause, Verb::Resume, Verb::Hold, Verb::Audit].map(|verb| begun(verb, "c1"));
+    let brought = [begun(Verb::Apply, "c2"), begun(Verb::Apply, "c3")];
+    assert_eq!(history(said.to_vec()).first_commit(), None);
+    assert_eq!(history(said.into_iter().chain(brought).collect()).first_commit().map(|commit| &**commit), Some("c2"));
+}
