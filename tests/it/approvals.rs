@@ -389,3 +389,14 @@ fn the_decision_given_last_counts_whatever_the_clock_says_for_the_run_that_takes
     fleet.run(&["judge", "--review", "bob=reject", "--review", "bob=approve"]).ends(0);
     fleet.isobar("apply").ends(0);
 }
+
+#[test]
+fn a_review_is_checked_against_the_authors_of_what_is_judged_and_not_of_what_is_checked_out() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.branch("feature").version(1, 2);
+    let fleet = fleet.by("bob");
+    fleet.checkout("main").file("README.md", "hello\n").commit("Beside");
+    let view = "preview --base main --head feature --review";
+    fleet.isobar(&format!("{view} bob=approve")).ends(0).keeps_quiet_about("cannot approve").keeps_quiet_about("not cleared");
+    fleet.isobar(&format!("{view} ada=approve")).ends(1).says("ada made this change and cannot approve it");
+}
