@@ -13,7 +13,9 @@ mod open;
 mod round;
 mod watch;
 
+pub(crate) use admit::never_older;
 pub(crate) use end::{Converged, End, EndState};
+pub(crate) use watch::{paused, say_hold};
 
 use super::court::{Court, Review};
 use super::look::{keep, looks};
@@ -30,7 +32,6 @@ use crate::store::{Holder, Job, Lease};
 use crate::world::World;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use watch::paused;
 
 /// What to bring where.
 pub(crate) struct Order<'a> {
@@ -109,6 +110,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     }
     ran?;
     keep_waiting(world, &order.head, &court, &done).await;
+    done.puts_back = matches!(order.aim, Aim::PutBack(_));
     done.history = history;
     done.head_scene = Some(head_scene);
     Ok(done)
