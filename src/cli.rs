@@ -8,6 +8,7 @@ pub use reference::reference;
 use crate::command::{self, STOP_PATIENCE};
 use crate::exit::{Exit, Failure};
 use crate::world::{Environment, Stop, Terminal, World};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
 use flags::{
     AloneVerb, ApplyArgs, AuditVerb, Cli, DrawingArg, ExportFormat, FleetVerb, ManArgs, PreviewArgs, SchemaArg, SchemaArgs,
@@ -23,7 +24,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environm
     let as_json = arguments.iter().any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error, as_json, &environment),
+        Err(error) => return refuse(belonging(error), as_json, &environment),
     };
     trace(&environment);
     let terminal = Terminal::new(&environment, cli.quiet, cli.no_color);
@@ -43,8 +44,26 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environm
     }
 }
 
+/// Verbs that a tip names at most: a flag of more is no flag of theirs.
+const OWNERS_MAX: usize = 2;
+
+/// Tells of a flag that another verb has whose it is, in the place of a guess.
+fn belonging(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
+    let flag = flag.split('=').next().unwrap_or(flag).to_string();
+    let has =
+        |verb: &&clap::Command| verb.get_arguments().any(|it| it.get_long().is_some_and(|long| flag == format!("--{long}")));
+    let cli = Cli::command();
+    let owners: Vec<String> = cli.get_subcommands().filter(has).map(|verb| format!("isobar {}", verb.get_name())).collect();
+    if error.kind() == ErrorKind::UnknownArgument && (1..=OWNERS_MAX).contains(&owners.len()) {
+        let tip = format!("{flag} belongs to {}", owners.join(" and "));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
 /// Says why a command line makes no sense; help and the version are no refusals.
-fn refuse(error: &clap::Error, as_json: bool, environment: &Environment) -> u8 {
+fn refuse(error: clap::Error, as_json: bool, environment: &Environment) -> u8 {
     let _closed_pipe = error.print();
     if !error.use_stderr() {
         return 0;

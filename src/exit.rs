@@ -8,7 +8,7 @@ use crate::workspace::WorkspaceError;
 /// A command that did its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Nothing to do, or all good; a rollout that bakes and goes on with `tick` is good.
+    /// Nothing to do, or all good; a wait that somebody asked for is good: a bake, a hold, a pause.
     Clean,
     /// A clear answer that is not "clean": drift was found, doctor or an audit finds something, or with `--exit-code` something would change.
     Negative,
@@ -35,7 +35,7 @@ pub enum Failure {
 pub const CODES: &[(u8, &str)] = &[
     (
         0,
-        "nothing to do, or all good (a rollout that bakes is good: `isobar tick` goes on; so is a preview of what is not cleared yet)",
+        "nothing to do, or all good (a wait that somebody asked for is good: a bake, a hold, a pause; so is a preview of what is not cleared yet)",
     ),
     (1, "a target failed or is unknown, a rollout stopped, or the command could not do its work"),
     (

@@ -61,6 +61,12 @@ impl Environment {
         self.get("CI").is_some()
     }
 
+    /// Returns the time that is set for tests, in milliseconds since 1970; what is set and is no time is a slip.
+    pub fn now_ms(&self) -> Result<Option<u64>, String> {
+        let read = |text: &str| text.parse().map_err(|_| format!("ISOBAR_NOW_MS is {text:?}, and that is no time"));
+        self.get("ISOBAR_NOW_MS").map(read).transpose()
+    }
+
     /// Keys the digests of sensitive values, and seals the journal.
     pub fn key(&self) -> Option<Key> {
         self.get("ISOBAR_KEY").map(|text| Key::new(text.as_bytes()))
@@ -69,8 +75,8 @@ impl Environment {
 
 impl Clock {
     pub fn new(environment: &Environment) -> Self {
-        let fixed = environment.get("ISOBAR_NOW_MS").and_then(|text| text.parse().ok()).map(AtomicU64::new);
-        Self { fixed }
+        let fixed = environment.now_ms().ok().flatten(); // a slip was told before
+        Self { fixed: fixed.map(AtomicU64::new) }
     }
 
     pub fn now_ms(&self) -> u64 {

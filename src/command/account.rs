@@ -29,14 +29,12 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
         };
         let work = Work::of(report.rows.iter().filter_map(pending).collect(), Vec::new(), None);
         report.fold = tell::folded(&report.rows, &work);
-        if scene.policy.is_none() {
-            report.notes.push(tell::note("no policy declared: on a laptop everything is cleared"));
-        }
+        report.notes.extend(tell::undeclared(&report.rows, scene.policy.is_none()));
     }
     if done.ends.is_empty() {
         report.nothing = Some("every target is what the code says, as far as the journal knows".into());
     }
-    report.waves = done.rollouts.iter().flat_map(|progress| waves(progress, world.clock.now_ms())).collect();
+    report.waves = done.rollouts.iter().flat_map(|progress| waves(done, progress, world.clock.now_ms())).collect();
     if done.interrupted {
         report
             .waves
@@ -44,7 +42,11 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
             .filter(|wave| &*wave.state == "running")
             .for_each(|wave| wave.state = "stopped by a signal".into());
     }
-    report.stopped = done.interrupted.then(|| stopped(done, &report).into());
+    let gated = done.rollouts.iter().any(|progress| progress.ending().is_some() && progress.is_gated());
+    report.stopped = match done.interrupted {
+        true => Some(stopped(done, &report).into()),
+        false => gated.then(|| "stopped, a gate said no".into()), // which one, and why, the waves tell
+    };
     report.notes.extend(done.notes.iter().map(|text| tell::warning(text.as_str())));
     report.next = done.next.iter().map(|text| Arc::from(text.as_str())).collect();
     report.next.extend(approve(world, done));
@@ -69,9 +71,10 @@ fn approve(world: &World, done: &Converged) -> Vec<Arc<str>> {
     let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
     let waiting: Vec<&Preview> = done.ends.values().filter(waits).filter_map(|end| end.preview.as_deref()).collect();
     let bound: Vec<&Preview> = waiting.iter().copied().filter(|preview| preview.is_bound()).collect();
+    let verb = if done.puts_back { "isobar drift --fix" } else { "isobar apply" };
     let approve = match *bound {
-        [one] => format!("isobar apply --review NAME=approve@{}", one.digest().short()),
-        _ => "isobar apply --review NAME=approve  (approves all that is shown above)".into(),
+        [one] => format!("{verb} --review NAME=approve@{}", one.digest().short()),
+        _ => format!("{verb} --review NAME=approve  (approves all that is shown above)"),
     };
     tell::unlock(world, waiting, &approve)
 }
@@ -92,8 +95,12 @@ fn row(target: &crate::stack::TargetId, end: &End) -> Row {
     Row { target: target.clone(), state, preview: end.preview.clone(), verdict }
 }
 
-fn waves(progress: &Progress, now_ms: u64) -> Vec<WaveLine> {
-    let label = |name: &str| Arc::from(format!("{} {name}", short(&progress.rollout().commit)));
+/// The waves of one rollout, each with its commit; with the rollout's own id where several bring that commit.
+fn waves(done: &Converged, progress: &Progress, now_ms: u64) -> Vec<WaveLine> {
+    let rollout = progress.rollout();
+    let alike = done.rollouts.iter().filter(|other| other.rollout().commit == rollout.commit).count();
+    let whose = if alike > 1 { &rollout.id } else { short(&rollout.commit) };
+    let label = |name: &str| Arc::from(format!("{whose} {name}"));
     let say = |wave: crate::rollout::WaveView| {
         let state = wave.state.into();
         WaveLine { name: label(&wave.name), targets: wave.targets, done: wave.done, failed: wave.failed, state }
@@ -101,20 +108,21 @@ fn waves(progress: &Progress, now_ms: u64) -> Vec<WaveLine> {
     progress.wave_views(now_ms).into_iter().map(say).collect()
 }
 
-/// How the run ended, as an exit code tells it.
+/// How the run ended, as an exit code tells it. A wait that somebody asked for is good, however much it leaves: a bake, a region
+/// that is held, a pause. Any other reason leaves a target behind, however many arrived.
 pub(crate) fn exit(done: &Converged, report: &Report) -> Exit {
     let counts = report.counts();
     let stopped = done.rollouts.iter().any(|progress| matches!(progress.ending(), Some(crate::rollout::Ending::Stopped(_))));
     let accounted = counts.change == 0; // every row must have an end, not a wish
     let begins = report.told == Told::Apply; // a tick begins nothing, and that is well
-    // A region that somebody holds is skipped as was asked; any other reason leaves a target behind, however many arrived.
+    let waits = done.wait.is_some() || done.paused;
     let left = |end: &End| matches!(&end.outcome, EndState::Skipped(why) if !Outcome::Skipped(why.clone()).is_held());
     let skipped = done.ends.values().any(left);
     match (counts.failed + counts.unknown + counts.unseen, counts.denied + counts.waiting) {
         (1.., _) => Exit::Unfinished,
         (0, _) if stopped || !accounted => Exit::Unfinished,
         (0, 1..) => Exit::NotCleared,
-        (0, 0) if skipped || begins && counts.not_started > 0 && done.wait.is_none() => Exit::Unfinished,
+        (0, 0) if skipped || begins && counts.not_started > 0 && !waits => Exit::Unfinished,
         (0, 0) => Exit::Clean,
     }
 }

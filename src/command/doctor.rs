@@ -90,11 +90,14 @@ async fn examine(world: &World, selector: &Selector) -> Result<Vec<Finding>, Fai
             )
         }
     });
-    findings.push(match world.store.may_append().await {
+    let written = match world.store.may_append().await {
         Ok(()) => good("the journal can be written to"),
         Err(StoreError::Io { what, hint }) => bad(what, hint),
         Err(error) => bad(error.to_string(), None),
-    });
+    };
+    if findings.iter().all(|finding| finding.what != written.what) {
+        findings.push(written); // what keeps it from being read is told once
+    }
     findings.push(match world.host.approvals().await {
         Ok(approvals) => good(format!("reviews from the {} host can be read: {} so far", world.host.name(), approvals.len())),
         Err(error) => bad(error.to_string(), error.hint),

@@ -30,7 +30,7 @@ pub struct Request {
 
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
-    let After::Scene(scene) = view::open(world, &scenes, None, None)?.after else {
+    let After::Scene(scene) = view::open(world, &scenes, "graph", None, None)?.after else {
         return Err(Failure::World(
             "the head does not merge into its base".into(),
             Some("merge the base into the branch first".into()),

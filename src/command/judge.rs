@@ -1,6 +1,7 @@
 //! `isobar judge`: policy again on the previews that were shown last; starts no engine.
 
 use super::court::{Asked, Court, Review, digests};
+use super::outlook::{APPLY, foretell};
 use super::pending::{Pending, Work};
 use super::say::short;
 use super::scene::{Scene, Scenes};
@@ -36,7 +37,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     sitting.court.take(&request.reviews, digests(&shown)).await?;
     let verdicts = sitting.verdicts(&history)?;
     let not_yet = sitting.court.say_unseen_yet(&shown, &sitting.work, &history)?;
-    let Sitting { scene, work, .. } = sitting;
+    let Sitting { scene, work, base, .. } = sitting;
 
     // What needs an output that nobody has made yet is asked about when it can be seen: after the apply of what makes it.
     let is_blind = unseen.iter().any(|unseen| !matches!(unseen.reason, UnseenReason::Needs(_)));
@@ -57,8 +58,11 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
             let open = |row: &&Row| row.verdict.as_ref().is_some_and(|verdict| verdict.answer == "wait");
             tell::unlock(world, report.rows.iter().filter(open).filter_map(|row| row.preview.as_deref()), tell::APPROVE)
         }
-        (false, false) => vec!["isobar apply".into()],
+        (false, false) => vec![APPLY.into()],
     };
+    let head = stored.head.clone().map(CommitSha);
+    let appliable = head.as_ref().filter(|_| base.is_none()).map(|head| (head, &scene));
+    foretell(world, &scenes, &history, appliable, &mut report)?;
     tell::report(world, &report, &request.form)?;
     Ok(match (is_blind, waits) {
         (true, _) => Exit::Unfinished,

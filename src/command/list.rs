@@ -22,7 +22,7 @@ pub struct Request {
 
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
-    let view = view::open(world, &scenes, request.base.as_deref(), request.head.as_deref())?;
+    let view = view::open(world, &scenes, "list", request.base.as_deref(), request.head.as_deref())?;
     let after = match view.after {
         After::Scene(scene) => scene,
         After::Conflict(paths) => {

@@ -23,7 +23,7 @@ pub struct Request {
 
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
-    let view = view::open(world, &scenes, request.base.as_deref(), request.head.as_deref())?;
+    let view = view::open(world, &scenes, "matrix", request.base.as_deref(), request.head.as_deref())?;
     let targets = match (&view.after, &view.before) {
         (After::Conflict(_), _) => 1, // one preview says so
         (After::Scene(after), before) => {

@@ -25,6 +25,7 @@ mod converge;
 mod court;
 mod history_place;
 mod look;
+mod outlook;
 mod parts;
 mod pending;
 mod say;
@@ -103,6 +104,7 @@ pub async fn open_giving_up(
     terminal: Terminal,
     stop: Stop,
 ) -> Result<World, Failure> {
+    environment.now_ms().map_err(|what| Failure::usage(what, "milliseconds since 1970, such as 1795338000000; or unset it"))?;
     let workspace = Workspace::open(here)?;
     let store = history_place::open(&workspace, &environment, place).await?;
     let reviews = reviews.unwrap_or_else(|| reviews_path(&environment, workspace.root()));

@@ -2,6 +2,7 @@
 
 use super::court::{Asked, Court, Review, digests};
 use super::look::{keep, look, looks};
+use super::outlook::{APPLY, foretell};
 use super::parts::{self, Parting};
 use super::pending::{self, Work, since_applied};
 use super::say::{count, some};
@@ -50,7 +51,7 @@ struct Sight<'a> {
 
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
-    let view = view::open(world, &scenes, request.base.as_deref(), request.head.as_deref())?;
+    let view = view::open(world, &scenes, "preview", request.base.as_deref(), request.head.as_deref())?;
     let history = world.store.history().await?;
     let after = match &view.after {
         After::Scene(scene) => scene.clone(),
@@ -92,6 +93,8 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let mut report = sight.compose(&work, &answers, &verdicts);
     report.journal = tell::journal_head(&history);
     report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
+    let appliable = view.head.as_ref().filter(|_| view.base.is_none()).map(|head| (head, &after));
+    foretell(world, &scenes, &history, appliable, &mut report)?;
     tell::report(world, &report, &request.form)?;
     let exit = exit(&report, request.exit_code);
     say_uncleared(world, &verdicts, report.counts().waiting, exit);
@@ -167,9 +170,7 @@ impl Sight<'_> {
             let files = count(view.dirty.len(), "file is", "files are");
             report.notes.push(tell::warning(format!("{files} uncommitted: {}", some(&view.dirty))));
         }
-        if after.policy.is_none() {
-            report.notes.push(tell::note("no policy declared: on a laptop everything is cleared"));
-        }
+        report.notes.extend(tell::undeclared(&report.rows, after.policy.is_none()));
         report.waves = waves(after, work, answers).unwrap_or_default();
         let waits = |preview: &&Arc<Preview>| verdicts.get(&preview.target).is_some_and(|verdict| verdict.answer == Answer::Wait);
         let waiting = answers.iter().flatten().filter(waits).map(|preview| &**preview);
@@ -217,7 +218,7 @@ fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
     if view.base.is_some() {
         next.push("isobar apply  (after the merge)".into());
     } else if !verdicts.is_empty() {
-        next.push("isobar apply".into());
+        next.push(APPLY.into());
     }
     next
 }

@@ -1,5 +1,6 @@
 //! `isobar status`: what runs where, as text, JSON or one HTML page. Writes nothing but that page.
 
+use super::converge::{paused, say_hold};
 use super::pending::{Work, since_applied};
 use super::say::{say_time, short};
 use super::scene::Scenes;
@@ -44,7 +45,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         journal: tell::journal_head(&history),
         rows: rows(&history, &work, &verdicts, &scene.fleet, now_ms),
         rollouts: history.rollouts().map(|progress| rollout(&history, progress, now_ms)).collect(),
-        paused: history.paused().map(|(by, reason)| format!("paused by {by}: {reason}").into()),
+        paused: paused(&history).map(Arc::from),
         holds: history
             .holds(now_ms)
             .into_iter()
@@ -144,14 +145,21 @@ fn drift(history: &History, id: &TargetId) -> Arc<str> {
     }
 }
 
-/// What a target waits for, and who can unblock it: the rollout that holds it, or else what policy says now of what was
+/// What a target waits for, and who can unblock it: a hold of its region, the rollout that holds it, a pause, or else what policy says now of what was
 /// previewed, or else why it was left when it was tried last.
 fn waits(history: &History, id: &TargetId, is_pending: bool, verdict: Option<&Verdict>, now_ms: u64) -> Option<Arc<str>> {
+    let hold = history.holds(now_ms).into_iter().find(|hold| hold.region == id.region);
+    if let (true, Some(hold), None) = (is_pending, hold, history.paused()) {
+        return Some(format!("region held {}; isobar hold {} --release", say_hold(hold), hold.region).into());
+    }
     if let Some(holder) = history.holder(id) {
         let failed = matches!(holder.outcome(id), Some(Outcome::Failed(_)));
         let (own, rollout) = (if failed { "failed in" } else { "held by" }, holder.rollout());
         let stage = stage(history, holder, now_ms).0;
         return Some(format!("{own} rollout {} of {}: {stage}", rollout.id, short(&rollout.commit)).into());
+    }
+    if let (true, Some(why)) = (is_pending, paused(history)) {
+        return Some(format!("{why}; isobar resume").into());
     }
     let left = history.target(id).and_then(|record| record.left.as_ref()).filter(|_| is_pending);
     match (verdict.map(|verdict| (&verdict.answer, &verdict.sentence)), left) {

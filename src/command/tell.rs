@@ -6,7 +6,7 @@ use crate::change::{Fold, Names, Preview, Unseen, UnseenReason, fold};
 use crate::diagnosis;
 use crate::exit::Failure;
 use crate::journal::History;
-use crate::policy::{Answer, Verdict};
+use crate::policy::{Answer, UNDECLARED, Verdict};
 use crate::report::{self, Diffs, JournalHead, Note, Report, Row, RowState, VerdictLine, WaveLine};
 use crate::rollout::Rollout;
 use crate::runner::say_unseen;
@@ -88,6 +88,16 @@ pub(crate) fn note(text: impl Into<Arc<str>>) -> Note {
 
 pub(crate) fn warning(text: impl Into<Arc<str>>) -> Note {
     Note { warning: true, text: text.into() }
+}
+
+/// Says that nobody's policy judged, when that was so; where nothing was judged, that the head has none (`is_bare`).
+pub(crate) fn undeclared(rows: &[Row], is_bare: bool) -> Option<Note> {
+    let mut judged = rows.iter().filter_map(|row| row.verdict.as_ref()).peekable();
+    let is_so = match judged.peek() {
+        Some(_) => judged.any(|verdict| *verdict.sentence == *UNDECLARED),
+        None => is_bare,
+    };
+    is_so.then(|| note("no policy declared: on a laptop everything is cleared"))
 }
 
 /// What lets waiting targets go on: `approve`; or where no approval can be bound, first a key.

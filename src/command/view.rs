@@ -27,11 +27,18 @@ pub(crate) enum After {
 }
 
 /// Opens the sides. Without `head` and `base`: a branch is merged into the default branch; the default branch, and anything
-/// dirty, is looked at as it is.
-pub(crate) fn open(world: &World, scenes: &Scenes<'_>, base: Option<&str>, head: Option<&str>) -> Result<View, Failure> {
+/// dirty, is looked at as it is. `verb` is who asks.
+pub(crate) fn open(
+    world: &World,
+    scenes: &Scenes<'_>,
+    verb: &str,
+    base: Option<&str>,
+    head: Option<&str>,
+) -> Result<View, Failure> {
     let workspace = &world.workspace;
-    if let (None, Some(_)) = (base, head) {
-        return Err(Failure::usage("--head needs --base", "isobar preview --base main --head my-branch"));
+    if let (None, Some(head)) = (base, head) {
+        let base = workspace.default_branch().unwrap_or("main".into());
+        return Err(Failure::usage("--head needs --base", format!("isobar {verb} --base {base} --head {head}")));
     }
     let dirty = if head.is_none() { uncommitted(world)? } else { Vec::new() };
     let base = match base {

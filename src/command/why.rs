@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool) -> Result<Exit, Failure> {
     let id: TargetId = target.parse().map_err(|why: String| Failure::usage(why, "isobar why network@prod/eu-west-1"))?;
     let scenes = Scenes::new(world);
-    let view = view::open(world, &scenes, base, None)?;
+    let view = view::open(world, &scenes, "why", base, None)?;
     let After::Scene(scene) = view.after else {
         return Err(Failure::World(
             "the head does not merge into its base".into(),

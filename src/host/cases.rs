@@ -44,7 +44,7 @@ async fn decisions(place: &Place) -> Vec<(String, String, Decision)> {
 
 async fn record(place: &Place, reviews: impl IntoIterator<Item = Approval>) {
     for review in reviews {
-        (place.open)().record(&review).await.expect("it has room");
+        (place.open)().record(&review, &change()).await.expect("it has room");
     }
 }
 
@@ -90,8 +90,8 @@ async fn the_latest_decision_about_a_digest_counts_and_the_others_stay() {
 async fn a_review_of_nothing_or_by_nobody_is_refused() {
     for place in places() {
         let host = (place.open)();
-        assert!(host.record(&review("bob", Decision::Approve, &[], 5)).await.is_err());
-        assert!(host.record(&review(" ", Decision::Approve, &["d1"], 5)).await.is_err());
+        assert!(host.record(&review("bob", Decision::Approve, &[], 5), &change()).await.is_err());
+        assert!(host.record(&review(" ", Decision::Approve, &["d1"], 5), &change()).await.is_err());
         assert_eq!(host.approvals().await, Ok(vec![]));
     }
 }
@@ -99,7 +99,7 @@ async fn a_review_of_nothing_or_by_nobody_is_refused() {
 #[tokio::test]
 async fn the_author_never_approves() {
     for place in places() {
-        assert!((place.open)().record(&review("Ann", Decision::Approve, &["d1"], 5)).await.is_err());
+        assert!((place.open)().record(&review("Ann", Decision::Approve, &["d1"], 5), &change()).await.is_err());
         assert_eq!(decisions(&place).await, []);
     }
 }
@@ -111,7 +111,7 @@ async fn reviews_given_at_once_are_all_kept() {
             .map(|at| {
                 let host = (place.open)();
                 let given = review(&format!("u{at:02}"), Decision::Approve, &["d1"], 5);
-                tokio::spawn(async move { host.record(&given).await })
+                tokio::spawn(async move { host.record(&given, &change()).await })
             })
             .collect();
         for task in tasks {

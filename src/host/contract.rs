@@ -25,6 +25,6 @@ pub trait Host: Send + Sync {
     /// The latest decision of every reviewer about any preview. Unreadable is an error, never an empty list.
     fn approvals<'a>(&'a self) -> Boxed<'a, Result<Vec<Approval>, HostError>>;
 
-    /// Records a decision given on the command line.
-    fn record<'a>(&'a self, approval: &'a Approval) -> Boxed<'a, Result<(), HostError>>;
+    /// Records a decision given on the command line; whoever made the `change` that it is about cannot approve it.
+    fn record<'a>(&'a self, approval: &'a Approval, change: &'a PullRequest) -> Boxed<'a, Result<(), HostError>>;
 }

@@ -28,7 +28,7 @@ pub struct LocalConfig {
     pub worktree: PathBuf,
     /// We run on GitHub Actions, where anyone who can write a workflow could write the file.
     pub on_actions: bool,
-    /// What is under review: author and committers of its commits.
+    /// What is checked out: author and committers of its commit.
     pub change: PullRequest,
 }
 
@@ -67,9 +67,9 @@ impl Host for Local {
         Box::pin(self.blocking(|config| config.read().map(latest)))
     }
 
-    fn record<'a>(&'a self, approval: &'a Approval) -> Boxed<'a, Result<(), HostError>> {
-        let approval = approval.clone();
-        Box::pin(self.blocking(move |config| config.append(&approval)))
+    fn record<'a>(&'a self, approval: &'a Approval, change: &'a PullRequest) -> Boxed<'a, Result<(), HostError>> {
+        let (approval, change) = (approval.clone(), change.clone());
+        Box::pin(self.blocking(move |config| config.append(&approval, &change)))
     }
 }
 
@@ -108,13 +108,13 @@ impl LocalConfig {
     }
 
     /// Appends one decision, durably.
-    fn append(&self, approval: &Approval) -> Result<(), HostError> {
+    fn append(&self, approval: &Approval, change: &PullRequest) -> Result<(), HostError> {
         self.refuse_on_actions()?;
         self.refuse_in_the_tree()?;
         if let Some(why) = fault(approval) {
             return Err(refused(why, "name a person, and what was previewed"));
         }
-        let made = std::iter::once(&self.change.author).chain(&self.change.committers).any(|user| *user == approval.by);
+        let made = std::iter::once(&change.author).chain(&change.committers).any(|user| *user == approval.by);
         if made && approval.decision == Decision::Approve {
             return Err(refused(
                 format!("{} made this change and cannot approve it", approval.by),
@@ -220,9 +220,12 @@ mod tests {
     fn local(reviews: &str, on_actions: bool) -> (TempDir, Local) {
         let dir = crate::scratch::dir();
         std::fs::create_dir(dir.path().join("tree")).expect("it has room");
-        let change = PullRequest { number: None, title: "wider".into(), author: user("ann"), committers: vec![user("cem")] };
         let (reviews, worktree) = (dir.path().join(reviews), dir.path().join("tree"));
-        (dir, Local::new(LocalConfig { reviews, worktree, on_actions, change }))
+        (dir, Local::new(LocalConfig { reviews, worktree, on_actions, change: change() }))
+    }
+
+    fn change() -> PullRequest {
+        PullRequest { number: None, title: "wider".into(), author: user("ann"), committers: vec![user("cem")] }
     }
 
     fn said<T: std::fmt::Debug>(result: Result<T, HostError>) -> String {
@@ -236,12 +239,12 @@ mod tests {
         for reviews in ["tree/reviews.jsonl", "tree/new/reviews.jsonl", "tree/../tree/r.jsonl", "link/r.jsonl"] {
             let (dir, host) = local(reviews, false);
             symlink(dir.path().join("tree"), dir.path().join("link")).expect("it has room");
-            assert!(said(host.record(&review("bob", &["d1"])).await).contains("inside the work tree"), "{reviews}");
+            assert!(said(host.record(&review("bob", &["d1"]), &change()).await).contains("inside the work tree"), "{reviews}");
             assert!(said(host.approvals().await).contains("inside the work tree"), "{reviews}");
         }
         let (dir, host) = local("reviews.jsonl", false);
         symlink(dir.path().join("tree/hidden.jsonl"), dir.path().join("reviews.jsonl")).expect("it has room");
-        assert!(host.record(&review("bob", &["d1"])).await.is_err(), "a link to what is not there yet");
+        assert!(host.record(&review("bob", &["d1"]), &change()).await.is_err(), "a link to what is not there yet");
         assert!(!dir.path().join("tree/hidden.jsonl").exists());
     }
 
@@ -249,7 +252,7 @@ mod tests {
     async fn a_file_of_reviews_never_counts_on_github_actions() {
         let (dir, host) = local("reviews.jsonl", true);
         assert_eq!(host.approvals().await, Ok(vec![]), "there is none");
-        assert!(said(host.record(&review("bob", &["d1"])).await).contains("GitHub Actions"));
+        assert!(said(host.record(&review("bob", &["d1"]), &change()).await).contains("GitHub Actions"));
         assert!(!dir.path().join("reviews.jsonl").exists());
 
         std::fs::write(dir.path().join("reviews.jsonl"), "").expect("it has room");
@@ -260,10 +263,10 @@ mod tests {
     async fn who_made_the_change_cannot_approve_it_but_may_reject_it() {
         let (_dir, host) = local("reviews.jsonl", false);
         for maker in ["ANN", "cem"] {
-            assert!(said(host.record(&review(maker, &["d1"])).await).contains("cannot approve"));
+            assert!(said(host.record(&review(maker, &["d1"]), &change()).await).contains("cannot approve"));
         }
         let rejected = Approval { decision: Decision::Reject, ..review("ann", &["d1"]) };
-        assert_eq!(host.record(&rejected).await, Ok(()));
+        assert_eq!(host.record(&rejected, &change()).await, Ok(()));
     }
 
     #[tokio::test]
@@ -288,13 +291,13 @@ mod tests {
     async fn nothing_is_written_behind_a_torn_line() {
         let (dir, host) = local("reviews.jsonl", false);
         std::fs::write(dir.path().join("reviews.jsonl"), "{\"by\":\"bo").expect("it has room");
-        assert!(said(host.record(&review("bob", &["d1"])).await).contains("no end"));
+        assert!(said(host.record(&review("bob", &["d1"]), &change()).await).contains("no end"));
     }
 
     #[tokio::test]
     async fn the_file_is_its_owners_alone() {
         let (dir, host) = local("new/reviews.jsonl", false);
-        host.record(&review("bob", &["d1"])).await.expect("it has room");
+        host.record(&review("bob", &["d1"]), &change()).await.expect("it has room");
         let mode = |path: &str| dir.path().join(path).metadata().expect("it is there").permissions().mode() & 0o777;
         assert_eq!((mode("new/reviews.jsonl"), mode("new")), (0o600, 0o700));
     }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 const UNBOUND: &str = "changes a sensitive value, and without ISOBAR_KEY no approval can be bound to it";
 const NO_POLICY: &str = "no policy declared, and only on a laptop is that a yes: isobar.yaml needs policy:";
+/// Why everything is cleared on a laptop whose fleet declares no policy.
+pub const UNDECLARED: &str = "no policy declared";
 const NOT_ASKED: &str = "no rule asks for an approval of this";
 
 /// What became of one subject, with its sentence.
@@ -58,7 +60,7 @@ impl Bench<'_> {
             // A digest that does not stand for the content can be neither cleared nor covered, policy or not.
             None if !subject.preview.is_bound() => Ruling::Wait(UNBOUND.into()),
             None if self.facts.hosted => Ruling::Wait(NO_POLICY.into()),
-            None => Ruling::Clear(Vec::new(), "no policy declared".into()),
+            None => Ruling::Clear(Vec::new(), UNDECLARED.into()),
             // Zero rules evaluated is no: an empty policy is a mistake when it is read.
             Some(policy) if policy.is_empty() => Ruling::Deny("the policy holds no rule that could be read".into()),
             Some(policy) => self.rule_by(policy, subject, digest),

@@ -22,7 +22,7 @@ mod testing;
 
 pub use absent::absent;
 pub use facts::{Facts, Past, Subject};
-pub use judge::judge;
+pub use judge::{UNDECLARED, judge};
 pub use rule::{Policy, RULES, Rule};
 pub use schema::schema;
 pub use verdict::{Answer, Clearance, Verdict};

@@ -125,13 +125,7 @@ impl Forecast {
                 let (targets, waves) = (counted(self.whole.targets, "target"), counted(self.waves.len(), "wave"));
                 let failed = self.waves.iter().map(|wave| wave.failed).sum::<usize>();
                 let skipped = self.waves.iter().map(|wave| wave.skipped).sum::<usize>();
-                let left = match (failed, skipped) {
-                    (0, 0) => String::new(),
-                    (failed, 0) => format!(", {failed} failed"),
-                    (0, skipped) => format!(", {skipped} skipped"),
-                    (failed, skipped) => format!(", {failed} failed and {skipped} skipped"),
-                };
-                format!("{targets} in {waves} would be done after {after}{left}")
+                format!("{targets} in {waves} would be done after {after}{}", left_behind(failed, skipped))
             }
             ForecastEnd::Stopped(_) => format!("The rollout would stop after {after}: {}", self.blast()),
             ForecastEnd::Paused(_) => format!("The rollout would be paused at {after}: {}", self.blast()),
@@ -154,6 +148,16 @@ impl Forecast {
             ForecastEnd::Done => None,
             ForecastEnd::Stopped(why) | ForecastEnd::Paused(why) | ForecastEnd::Waits(why) => Some(why),
         }
+    }
+}
+
+/// What a rollout that is over did not bring: ", 1 failed and 2 skipped"; nothing when it brought all.
+pub fn left_behind(failed: usize, skipped: usize) -> String {
+    match (failed, skipped) {
+        (0, 0) => String::new(),
+        (failed, 0) => format!(", {failed} failed"),
+        (0, skipped) => format!(", {skipped} skipped"),
+        (failed, skipped) => format!(", {failed} failed and {skipped} skipped"),
     }
 }
 

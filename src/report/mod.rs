@@ -17,7 +17,9 @@ mod text;
 mod words;
 
 pub use annotation::{annotations, failures as failure_annotations, warnings as warning_annotations};
-pub use forecast::{Forecast, ForecastEnd, ForecastMoment, ForecastState, ForecastTarget, ForecastWave, Mood, Reach};
+pub use forecast::{
+    Forecast, ForecastEnd, ForecastMoment, ForecastState, ForecastTarget, ForecastWave, Mood, Reach, left_behind,
+};
 pub use html::{forecast_page, page};
 pub use json::{
     SCHEMA_ID, failure_json, forecast_json, report_json, report_json_text, schema as json_schema, schema_id, status_json,

@@ -282,11 +282,21 @@ impl Progress {
     fn missed_before(&self, slot: usize) -> Option<usize> {
         let ahead = &self.runs[self.slots[slot].wave].ahead;
         let missed = self.missed.get(&self.target(slot).stack)?;
-        let earlier = *missed.iter().find(|missed| ahead.contains(&self.slots[**missed].wave))?;
+        let bars = |missed: &&usize| ahead.contains(&self.slots[**missed].wave) && !self.is_tolerated(**missed, slot);
+        let earlier = *missed.iter().find(bars)?;
         match self.slots[earlier].blame {
             Some(Blame::Earlier(root)) => Some(root),
             Some(Blame::First(_)) | None => Some(earlier),
         }
+    }
+
+    /// What failed and was tolerated, or came after that, is no reason against the later waves of its environment: a wave that has
+    /// more failures is never verified.
+    fn is_tolerated(&self, earlier: usize, later: usize) -> bool {
+        let origin = self.origin(earlier);
+        let environment = |slot: usize| &self.rollout.waves[self.slots[slot].wave].environment;
+        let failed = matches!(self.slots[origin].phase, Phase::Ended(Outcome::Failed(_)));
+        failed && environment(origin) == environment(later)
     }
 
     pub(super) fn fail_gate(&mut self, wave: usize, gate: usize, why: &Arc<str>) {

@@ -117,6 +117,11 @@ impl Progress {
         open.filter_map(|wave| self.breach(wave, now_ms)).collect()
     }
 
+    /// Some gate said no, and nobody resumed since.
+    pub fn is_gated(&self) -> bool {
+        self.runs.iter().any(|run| run.gate_failed.is_some())
+    }
+
     /// When the next `tick` can go on, when nothing but bakes keeps the rollout.
     pub fn next_tick_ms(&self, now_ms: u64) -> Option<u64> {
         let until = |todo: &Todo| if let Todo::Wait { until_ms, .. } = todo { Some(*until_ms) } else { None };
@@ -414,6 +419,40 @@ mod tests {
         record(&mut progress, &[finished("a@staging/us", Outcome::held("until 14:00 UTC: power works"))]);
         record(&mut progress, &[StepEvent::Verified { wave: 0 }]);
         expect(&mut progress, 0, &["ask a@prod/us"]);
+    }
+
+    #[test]
+    fn what_depends_on_a_held_target_waits_with_it_and_its_stack_goes_on_elsewhere() {
+        let targets = ["a@prod/eu", "b@prod/eu", "c@prod/us", "a@prod/us", "b@prod/us"];
+        let needs = [("b@prod/eu", "a@prod/eu"), ("c@prod/us", "a@prod/eu"), ("b@prod/us", "a@prod/us")];
+        let waves = "prod: { waves: [{ name: first, regions: eu }, { name: rest, regions: '*' }] }";
+        let mut progress = progress(waves, &targets, &needs);
+        let hold = Outcome::held("until released: works");
+        record(&mut progress, &[finished("a@prod/eu", hold.clone())]);
+        expect(&mut progress, 0, &["skip b@prod/eu: region held until released: works"]);
+        record(&mut progress, &[finished("b@prod/eu", hold), StepEvent::Verified { wave: 0 }]);
+        let waits = "skip c@prod/us: region held: that of a@prod/eu, which comes first";
+        expect(&mut progress, 0, &[waits, "ask a@prod/us"]);
+        record(&mut progress, &[finished("a@prod/us", Outcome::Applied)]);
+        expect(&mut progress, 0, &[waits, "ask b@prod/us"]);
+    }
+
+    #[test]
+    fn a_tolerated_failure_lets_later_waves_go_on_but_no_other_environment() {
+        let targets = ["a@staging/us", "a@prod/us", "b@prod/us", "a@prod/eu", "b@prod/eu"];
+        let needs = [("b@prod/us", "a@prod/us"), ("b@prod/eu", "a@prod/eu")];
+        let waves = "failure_tolerance: 1, waves: [{ name: first, regions: us }, { name: rest, regions: '*' }]";
+        let mut prod = progress(&format!("prod: {{ {waves} }}"), &targets[1..], &needs);
+        let skipped = Outcome::Skipped("dependency a@prod/us failed".into());
+        record(&mut prod, &[finished("a@prod/us", failed()), finished("b@prod/us", skipped), StepEvent::Verified { wave: 0 }]);
+        expect(&mut prod, 0, &["ask a@prod/eu"]);
+        record(&mut prod, &[finished("a@prod/eu", Outcome::Applied)]);
+        expect(&mut prod, 0, &["ask b@prod/eu"]);
+
+        let text = "staging: { failure_tolerance: 1 }\nprod: { after: staging }";
+        let mut staged = progress(text, &targets[..2], &[]);
+        record(&mut staged, &[finished("a@staging/us", failed()), StepEvent::Verified { wave: 0 }]);
+        expect(&mut staged, 0, &["skip a@prod/us: a@staging/us, of an earlier wave, failed"]);
     }
 
     #[test]

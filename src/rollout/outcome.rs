@@ -1,5 +1,6 @@
 //! How a target and a rollout end.
 
+use crate::stack::TargetId;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -36,6 +37,16 @@ impl Outcome {
         Self::Skipped(format!("{HELD} {how_long}").into())
     }
 
+    /// Why `behind` is skipped, which had to come after the held target `first`: the hold itself in the same region, else whose it is.
+    pub(super) fn held_on(&self, first: &TargetId, behind: &TargetId) -> Arc<str> {
+        match self {
+            Self::Skipped(why) if first.region == behind.region => why.clone(),
+            Self::Applied | Self::Unchanged | Self::Failed(_) | Self::NotCleared(_) | Self::Skipped(_) => {
+                format!("{HELD}: that of {first}, which comes first").into()
+            }
+        }
+    }
+
     /// The target is what the rollout brings.
     pub fn is_reached(&self) -> bool {
         match self {
@@ -44,7 +55,8 @@ impl Outcome {
         }
     }
 
-    /// Skipped because its region is held: nothing is known against the change, so the stack goes on elsewhere.
+    /// Skipped because its region is held, or that of what comes before it: nothing is known against the change, so the stack goes
+    /// on elsewhere.
     pub fn is_held(&self) -> bool {
         matches!(self, Self::Skipped(why) if why.starts_with(HELD))
     }

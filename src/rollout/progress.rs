@@ -217,6 +217,11 @@ impl Progress {
             return "".into(); // only slots with a blame are doomed
         }
         let name = self.target(origin);
+        if let Phase::Ended(held) = &self.slots[origin].phase
+            && held.is_held()
+        {
+            return held.held_on(name, self.target(slot));
+        }
         let how = match &self.slots[origin].phase {
             Phase::Ended(Outcome::NotCleared(_)) => "was not cleared",
             Phase::Ended(Outcome::Skipped(_)) => "was skipped",
@@ -231,7 +236,7 @@ impl Progress {
     }
 
     /// The target at the end of a chain of blames; each was left before the one that it is blamed for.
-    fn origin(&self, mut slot: usize) -> usize {
+    pub(super) fn origin(&self, mut slot: usize) -> usize {
         while let Some(Blame::First(root) | Blame::Earlier(root)) = self.slots[slot].blame {
             slot = root;
         }

@@ -110,13 +110,16 @@ impl Workspace {
 pub(super) fn find_commit<'a>(repository: &'a Repository, rev: &str) -> Result<git2::Commit<'a>, WorkspaceError> {
     let found = repository.revparse_single(rev).and_then(|object| object.peel_to_commit());
     found.map_err(|error| WorkspaceError {
-        what: format!("no commit {rev:?} in this repository: {}", error.message()),
+        what: match error.code() {
+            git2::ErrorCode::NotFound => format!("no commit {rev:?} in this repository"),
+            _ => format!("no commit {rev:?} in this repository: {}", error.message()),
+        },
         hint: match (error.code(), rev) {
             (_, "HEAD") => Some("nothing is committed yet: git add -A && git commit -m \"First fleet\"".into()),
             _ if repository.is_shallow() => {
                 Some("this clone is shallow: git fetch --deepen=200 (or fetch-depth: 0 in actions/checkout)".into())
             }
-            _ => None,
+            _ => Some("git branch --all shows what is here; git fetch brings what is not".into()),
         },
     })
 }

@@ -407,3 +407,27 @@ fn a_rejection_from_a_machine_whose_clock_is_behind_counts_after_an_apply() {
     fleet.isobar("apply").ends(0);
     assert_eq!(fleet.versions(), "prod/a 2");
 }
+
+#[test]
+fn a_review_is_checked_against_the_authors_of_what_is_judged_and_not_of_what_is_checked_out() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.branch("feature").version(1, 2);
+    let fleet = fleet.by("bob");
+    fleet.checkout("main").file("README.md", "hello\n").commit("Beside");
+    let view = "preview --base main --head feature --review";
+    fleet.isobar(&format!("{view} bob=approve")).ends(0).keeps_quiet_about("cannot approve").keeps_quiet_about("not cleared");
+    fleet.isobar(&format!("{view} ada=approve")).ends(1).says("ada made this change and cannot approve it");
+}
+
+#[test]
+fn a_change_that_takes_the_policy_away_is_not_told_as_cleared_for_want_of_one() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.edit("isobar.yaml", APPROVALS, "").version(1, 2);
+    for (line, code) in [("preview", 0), ("apply", 3)] {
+        fleet.isobar(line).ends(code).says("missing 1 of platform").keeps_quiet_about("everything is cleared");
+    }
+    let bare = app("prod/a", "");
+    bare.isobar("preview").ends(0).says("no policy declared: on a laptop everything is cleared");
+    bare.isobar("apply").ends(0).says("no policy declared: on a laptop everything is cleared");
+}

@@ -370,3 +370,36 @@ fn doctor_marks_what_is_only_a_note_as_one_and_counts_in_words() {
     let marks: std::collections::BTreeSet<_> = marks.collect();
     assert_eq!(marks, [(Some("good"), Some(true)), (Some("note"), Some(true))].into());
 }
+
+#[test]
+fn slips_are_told_with_what_helps_and_of_the_verb_that_was_typed() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("tick --fix").ends(64).says("--fix belongs to isobar drift").keeps_quiet_about("-- --fix");
+    fleet.isobar("tick --fix --json").ends(64).says("--fix belongs to isobar drift");
+    fleet.isobar("tick --nonsense").ends(64).keeps_quiet_about("belongs to");
+    fleet.isobar("list --head main").ends(64).says("isobar list --base main --head main");
+    let ran = fleet.isobar("preview --base nosuch").ends(1).says("no commit \"nosuch\" in this repository\n").says("git fetch");
+    assert!(!ran.stderr.contains("revspec"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_time_that_is_none_is_a_slip_and_not_the_time_of_day() {
+    let fleet = app("prod/a", "").env("ISOBAR_NOW_MS", "abc");
+    fleet.isobar("status").ends(64).says("ISOBAR_NOW_MS is \"abc\"").says("milliseconds since 1970");
+}
+
+#[test]
+fn doctor_tells_a_journal_that_cannot_be_written_and_one_that_cannot_be_read_once() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    let entries = fleet.root().join(".isobar/journal/entries.jsonl");
+    std::fs::remove_file(&entries).expect("it was written");
+    std::os::unix::fs::symlink("/nowhere/at/all", &entries).expect("it has room");
+    fleet.isobar("doctor").ends(2).says("entries.jsonl: ").keeps_quiet_about("the journal can be written to");
+
+    let broken = app("prod/a", "");
+    broken.edit("isobar.yaml", "journal: file:.isobar/journal", "journal: git").commit("The journal goes along");
+    broken.set_origin("file:///nowhere/at/all");
+    let ran = broken.isobar("doctor").ends(2);
+    assert_eq!(ran.stdout.matches("opening the journal's repository").count(), 1, "{}", ran.stdout);
+}

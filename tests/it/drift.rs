@@ -71,10 +71,17 @@ fn an_unapproved_fix_changes_nothing() {
     fleet.approved_apply("bob").ends(0);
     fleet.file("live/prod/a/app/app.yaml", "by hand\n");
     fleet.isobar("drift").ends(2);
-    fleet.isobar("drift --fix").ends(3).says("missing 1 of platform");
+    let ran = fleet
+        .isobar("drift --fix")
+        .ends(3)
+        .says("missing 1 of platform")
+        .says("\nNext\n  isobar drift --fix --review NAME=approve@");
+    assert!(!ran.stdout.contains("isobar apply"), "an apply would not put it back: {}", ran.stdout);
     assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "by hand\n");
 
-    fleet.isobar("drift --fix --review carol=approve").ends(0);
+    let typed =
+        ran.stdout.lines().find_map(|line| line.trim().strip_prefix("isobar drift --fix --review NAME")).expect("it is told");
+    fleet.isobar(&format!("drift --fix --review carol{typed}")).ends(0);
     assert_eq!(fleet.versions(), "prod/a 1");
     fleet.isobar("drift").ends(0);
 }

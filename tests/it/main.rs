@@ -18,6 +18,7 @@ mod fleets;
 mod forward;
 mod git_journal;
 mod given_up;
+mod holds;
 mod holes;
 mod house;
 mod instances;

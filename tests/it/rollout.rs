@@ -312,9 +312,8 @@ fn an_http_gate_that_answers_ill_or_not_at_all_stops() {
 fn a_pause_starts_nothing_until_resume() {
     let fleet = app("prod/a", "");
     fleet.isobar("pause --reason lunch").ends(0);
-    let ran = fleet.isobar("apply --json").says("paused by ada: lunch");
+    let ran = fleet.isobar("apply --json").ends(0).says("paused by ada: lunch");
     assert_eq!((ran.states().as_str(), fleet.versions().as_str()), ("not_started app@prod/a", "prod/a -"));
-    assert_ne!(ran.code, 0, "nothing arrived");
     fleet.isobar("tick").says("paused by ada: lunch");
     fleet.isobar("status").ends(0).says("paused by ada: lunch");
     fleet.isobar("resume").ends(0);
@@ -334,7 +333,7 @@ fn interrupted_by(line: &str) -> Sandbox {
 #[test]
 fn a_pause_reaches_an_apply_that_runs() {
     let fleet = interrupted_by("pause --reason lunch");
-    let ran = fleet.isobar("apply --json").ends(1);
+    let ran = fleet.isobar("apply --json").ends(0);
     assert_eq!(ran.states(), "applied app@prod/a; not_started app@prod/b");
     assert!(ran.why("app@prod/b").contains("lunch"), "{}", ran.stdout);
     fleet.isobar("resume").ends(0);

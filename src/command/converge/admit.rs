@@ -38,7 +38,7 @@ pub(super) fn lease_on(history: &History, head: &Scene, selector: &Selector) -> 
 
 /// Newer code never goes below older: the head must hold the commit of every open rollout, and for each target that it would
 /// change what that target was brought to, or was begun with. A commit on another line that changed nothing of the target binds nobody.
-pub(super) fn never_older(
+pub(crate) fn never_older(
     world: &World,
     scenes: &Scenes<'_>,
     history: &History,

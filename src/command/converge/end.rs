@@ -13,6 +13,9 @@ use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// What tries again what failed.
+const RESUME: &str = "isobar resume (after mending the cause), then isobar apply";
+
 /// How each target came out, and what is left.
 #[derive(Default)]
 pub(crate) struct Converged {
@@ -26,6 +29,10 @@ pub(crate) struct Converged {
     /// When the next tick can go on, and why it waits.
     pub(crate) wait: Option<(u64, String)>,
     pub(crate) interrupted: bool,
+    /// Somebody paused: what was not begun waits as was asked.
+    pub(crate) paused: bool,
+    /// The run was to put back what drifted, and brings nothing else.
+    pub(crate) puts_back: bool,
     /// Something in flight did not come back in time, and may still be at work.
     pub(crate) given_up: bool,
     pub(crate) history: History,
@@ -58,6 +65,10 @@ impl Converge<'_> {
     /// Turns what the rollout says into ends.
     pub(super) fn finish(&mut self, progress: &Progress, halt: Halt, mut ends: BTreeMap<TargetId, End>, work: &Work) {
         let why_not = self.say_halt(&halt);
+        let [.., failed, _, _] = progress.counts();
+        if failed > 0 && matches!(halt, Halt::Over(Ending::Complete)) {
+            self.done.next.push(RESUME.into()); // tolerated, and not tried again before somebody says so
+        }
         let unknown: BTreeSet<TargetId> = progress.unknown().into_iter().collect();
         for pending in &work.pending {
             let id = &pending.target.id;
@@ -93,7 +104,7 @@ impl Converge<'_> {
                 "another run has its wave, and wrote nothing for too long".into()
             }
             Halt::Over(Ending::Stopped(why)) => {
-                next.push("isobar resume (after mending the cause), then isobar apply".into());
+                next.push(RESUME.into());
                 format!("the rollout stopped: {why}")
             }
             Halt::Wait { until_ms, why } => {

@@ -14,9 +14,11 @@ mod round;
 mod shared;
 mod watch;
 
+pub(crate) use admit::never_older;
 pub(super) use begin::refuse_first;
 pub(crate) use end::{Converged, End, EndState};
 pub use shared::Sharing;
+pub(crate) use watch::{paused, say_hold};
 
 use super::court::{Court, Review};
 use super::look::{keep, looks};
@@ -34,7 +36,6 @@ use crate::world::World;
 use shared::Shared;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use watch::paused;
 
 /// What to bring where.
 pub(crate) struct Order<'a> {
@@ -135,6 +136,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     }
     ran?;
     keep_waiting(world, &order.head, &court, &done).await;
+    done.puts_back = matches!(order.aim, Aim::PutBack(_));
     done.history = history;
     done.head_scene = Some(head_scene);
     Ok(done)

@@ -93,33 +93,35 @@ impl Converge<'_> {
     /// Only a run that is about all of a stopped rollout may take it back: what it freed would else wait for nobody.
     async fn stopped(&mut self, head: &Arc<Scene>, progress: Progress, why: &str, is_whole: bool) -> Result<(), Failure> {
         let id = progress.rollout().id.clone();
-        if is_whole && matches!(self.order.aim, Aim::Bring) && self.takes_back(head, &progress)? {
+        let is_newer = is_whole && matches!(self.order.aim, Aim::Bring) && *progress.rollout().commit != *self.order.head.0;
+        let has_left = unfinished(&progress).next().is_some();
+        let free = match (is_newer, has_left) {
+            (false, _) => None,
+            (true, false) => {
+                Some(format!("all of its targets were brought, so {} goes on in its place", self.order.head.short()))
+            }
+            (true, true) if self.takes_back(head, &progress)? => {
+                Some("the head takes back what it brought, so its targets are free".into())
+            }
+            (true, true) => None,
+        };
+        if let Some(free) = free {
             self.append(vec![Event::Superseded { rollout: id.clone(), commit: self.order.head.0.clone() }]).await?;
-            self.done
-                .notes
-                .push(format!("rollout {id} had stopped ({why}); the head takes back what it brought, so its targets are free"));
+            self.done.notes.push(format!("rollout {id} had stopped ({why}); {free}"));
             return Ok(());
         }
-        self.done
-            .notes
-            .push(format!("rollout {id} of {} is stopped: {why}; its targets wait", short(&progress.rollout().commit)));
+        let held = if has_left { "its targets wait" } else { "all of its targets were brought" };
+        self.done.notes.push(format!("rollout {id} of {} is stopped: {why}; {held}", short(&progress.rollout().commit)));
         self.done.next.push("isobar resume (then isobar apply), or revert the change and isobar apply".into());
         self.done.rollouts.push(progress);
         Ok(())
     }
 
-    /// Nothing that the stopped rollout had yet to bring is in the head: the targets it did not reach are what the head says.
+    /// Nothing that the stopped rollout had yet to bring is in the head: the targets it did not reach, and those that failed, are
+    /// what the head says.
     fn takes_back(&self, head: &Arc<Scene>, progress: &Progress) -> Result<bool, Failure> {
-        if *progress.rollout().commit == *self.order.head.0 {
-            return Ok(false);
-        }
         let work = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
-        let planned = progress.rollout().waves.iter().flat_map(|wave| &wave.targets);
-        let unreached = planned.filter(|planned| match progress.outcome(&planned.target) {
-            Some(Outcome::Applied | Outcome::Unchanged | Outcome::Failed(_)) => false,
-            Some(Outcome::NotCleared(_) | Outcome::Skipped(_)) | None => true,
-        });
-        let touched = unreached.filter_map(|planned| work.get(&planned.target)).any(|pending| !pending.reasons.is_empty());
+        let touched = unfinished(progress).filter_map(|id| work.get(id)).any(|pending| !pending.reasons.is_empty());
         Ok(!touched)
     }
 

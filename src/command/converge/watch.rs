@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 impl Converge<'_> {
     /// Says once why nothing begins, and what ends it.
     pub(super) fn say_paused(&mut self, why: &str) {
+        self.done.paused = true;
         if !self.done.notes.iter().any(|note| note == why) {
             self.done.notes.push(why.to_string());
             self.done.next.push("isobar resume".into());
@@ -30,17 +31,21 @@ pub(super) async fn signs(world: &World, history: &Mutex<History>, rollout: &str
         *lock() = fresh;
     }
     let history = lock();
-    let say = |hold: &Hold| match hold.until_ms {
-        Some(until) => format!("until {}: {}", say_until(until), hold.reason),
-        None => format!("until released: {}", hold.reason),
-    };
-    let held = history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), say(hold))).collect();
+    let held = history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), say_hold(hold))).collect();
     let resumes = history.rollout(rollout).map_or(0, Progress::resumes);
     Ok(Signs { paused: paused(&history), held, resumes })
 }
 
+/// How long a region is held, and why.
+pub(crate) fn say_hold(hold: &Hold) -> String {
+    match hold.until_ms {
+        Some(until) => format!("until {}: {}", say_until(until), hold.reason),
+        None => format!("until released: {}", hold.reason),
+    }
+}
+
 /// Who paused, and why.
-pub(super) fn paused(history: &History) -> Option<String> {
+pub(crate) fn paused(history: &History) -> Option<String> {
     history.paused().map(|(by, reason)| format!("paused by {by}: {reason}"))
 }
 

@@ -95,6 +95,13 @@ impl Court<'_> {
         }
     }
 
+    /// The people who made what is decided about: all of a pull request's, else those of the commit itself. What else a target
+    /// waits for is known when it is judged.
+    pub(super) fn made(&self) -> Result<PullRequest, Failure> {
+        let base = self.base.as_ref().and_then(|base| base.snapshot.commit.clone());
+        self.change(base.or(self.head.clone()).as_ref())
+    }
+
     /// The people behind what is judged: everybody who wrote or committed since then.
     pub(super) fn change(&self, since: Option<&CommitSha>) -> Result<PullRequest, Failure> {
         match &self.head {

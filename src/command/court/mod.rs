@@ -123,7 +123,7 @@ impl<'a> Court<'a> {
                 return Err(Failure::usage(what, "isobar preview shows the changes and their digests"));
             }
             let approval = Approval { by: review.by.clone(), decision: review.decision, digests, at_ms: self.now_ms };
-            self.world.host.record(&approval).await?;
+            self.world.host.record(&approval, &self.made()?).await?;
             self.reviewed.extend(approval.digests.iter().cloned());
             self.approvals.push(approval);
         }

@@ -3,7 +3,9 @@
 use super::{APPLY_SECS, Request, TICK_SECS};
 use crate::command::say::count;
 use crate::journal::{Event, Verb};
-use crate::report::{Forecast, ForecastEnd, ForecastMoment, ForecastState, ForecastTarget, ForecastWave, Mood, Reach};
+use crate::report::{
+    Forecast, ForecastEnd, ForecastMoment, ForecastState, ForecastTarget, ForecastWave, Mood, Reach, left_behind,
+};
 use crate::rollout::{Ending, Outcome, Progress, StepEvent, WaveState};
 use crate::simulate::Rehearsed;
 use crate::stack::{RegionId, Target, TargetId};
@@ -223,7 +225,12 @@ impl<'a> Fold<'a> {
             (None, None) => ForecastEnd::Waits("its targets wait for one another".into()),
         };
         if end == ForecastEnd::Done {
-            self.say(last, Mood::Good, "the rollout is complete");
+            match progress.counts() {
+                [_, _, 0, 0, _] => self.say(last, Mood::Good, "the rollout is complete"),
+                [_, _, failed, skipped, _] => {
+                    self.say(last, Mood::Waits, format!("the rollout is over{}", left_behind(failed, skipped)));
+                }
+            }
         }
         (end, last)
     }
