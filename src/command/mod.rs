@@ -45,9 +45,12 @@ pub use tell::{Form, say_failure, say_written};
 
 use crate::exit::Failure;
 use crate::stack::Fleet;
+use crate::store::FileStore;
 use crate::workspace::Workspace;
 use crate::world::{Environment, Stop, Terminal, World, reviews_path};
+use scene::Scene;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Every verb and what it does, in the order of the help and the docs.
 pub const VERBS: &[(&str, &str)] = &[
@@ -106,7 +109,20 @@ pub async fn open_giving_up(
 ) -> Result<World, Failure> {
     environment.now_ms().map_err(|what| Failure::usage(what, "milliseconds since 1970, such as 1795338000000; or unset it"))?;
     let workspace = Workspace::open(here)?;
-    let store = history_place::open(&workspace, &environment, place).await?;
     let reviews = reviews.unwrap_or_else(|| reviews_path(&environment, workspace.root()));
-    Ok(World::build(workspace, store, reviews, environment, terminal, stop))
+    match history_place::open(&workspace, &environment, place).await {
+        Ok(store) => Ok(World::build(workspace, store, reviews, environment, terminal, stop)),
+        Err(Failure::Definitions(of_journal)) => {
+            let store = Arc::new(FileStore::open(workspace.root().join(history_place::DIRECTORY))?);
+            let world = World::build(workspace, store, reviews, environment, terminal, stop);
+            Err(all_mistakes(&world).err().unwrap_or(Failure::Definitions(of_journal)))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Fails with every mistake of the working tree; a `journal:` that can't be read is one of perhaps many. History is not asked.
+fn all_mistakes(world: &World) -> Result<(), Failure> {
+    let snapshot = world.workspace.worktree(&[".isobar".to_string()])?;
+    Scene::open(world, snapshot)?.check_targets(world)
 }

@@ -1,11 +1,12 @@
 //! Which targets have something to do, and why: level-triggered, each from its own last applied commit to the head.
 
+use super::say::some;
 use super::scene::{Scene, Scenes};
 use crate::change::Intent;
 use crate::exit::Failure;
 use crate::journal::{History, Record, State};
 use crate::review::CommitSha;
-use crate::stack::{Mistake, Mistakes, Reason, Selection, Selector, Target, TargetId, users_of_outputs};
+use crate::stack::{Mistake, Mistakes, Reason, Selection, Selector, StackName, Target, TargetId, users_of_outputs};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -137,23 +138,23 @@ pub(crate) fn refuse_taken(world: &World, work: &Work, after: &Scene) -> Result<
     if gone.is_empty() {
         return Ok(());
     }
-    let (mut mistakes, mut said) = (Mistakes::default(), BTreeSet::new());
+    let mut taken: BTreeMap<(&StackName, &StackName), Vec<(&Target, String)>> = BTreeMap::new();
     for target in after.fleet.targets() {
         let Some(identity) = after.identity(world, target) else { continue };
         let Some((old, scene)) = gone.get(&identity) else { continue };
-        let (from, to) = (&old.id.stack, &target.id.stack);
-        if !said.insert((from, to)) {
-            continue; // the same in every region
-        }
         let place = scene.masks_of(world, old).redact(&identity);
         let what = format!("{} would be destroyed, and {} is the same thing: {place}", old.id, target.id);
-        let entry = if target.stack.instance.is_some() { " in its entry of instances" } else { "" };
+        taken.entry((&old.id.stack, &target.id.stack)).or_default().push((target, what));
+    }
+    let mut mistakes = Mistakes::default();
+    for ((from, to), told) in taken {
+        let entry = if told[0].0.stack.instance.is_some() { " in its entry of instances" } else { "" };
         let hint = if from == to {
             "give it another destination; or remove the old one, apply, and add the new one".to_string()
         } else {
             format!("if {from} was renamed, say so: was: [{from}]{entry}; else give {to} another destination")
         };
-        mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));
+        mistakes.push(once(world, &told).hint(hint));
     }
     after.refuse(world, mistakes)
 }
@@ -166,7 +167,7 @@ pub(crate) fn refuse_moved(
     work: &Work,
     after: &Scene,
 ) -> Result<(), Failure> {
-    let (mut mistakes, mut said) = (Mistakes::default(), BTreeSet::new());
+    let mut moved: BTreeMap<&StackName, Vec<(&Target, String)>> = BTreeMap::new();
     for pending in work.pending.iter().filter(|pending| pending.intent == Intent::Converge) {
         let target = &pending.target;
         let is_there = |id: &TargetId| history.target(id).is_some_and(exists);
@@ -176,14 +177,28 @@ pub(crate) fn refuse_moved(
         let Some(old_target) = before.fleet.target(&old_id) else { continue };
         let places = (before.identity(world, old_target), pending.scene.identity(world, target));
         let (Some(old), Some(new)) = places else { continue };
-        if old != new && said.insert(target.stack.definition().clone()) {
+        if old != new {
             let old = before.masks_of(world, old_target).redact(&old);
             let what = format!("{} would leave what it published behind: it is at {old}, and {new} is another place", target.id);
-            let hint = "keep the place; or take it out, apply (that removes it there), and bring it back with the other";
-            mistakes.push(Mistake::at(&target.stack.section.site, what).hint(hint));
+            moved.entry(target.stack.definition()).or_default().push((target, what));
         }
     }
+    let mut mistakes = Mistakes::default();
+    for told in moved.into_values() {
+        let hint = "keep the place; or take it out, apply (that removes it there), and bring it back with the other";
+        mistakes.push(once(world, &told).hint(hint));
+    }
     after.refuse(world, mistakes)
+}
+
+/// One mistake for all targets of a definition, where it says its place: what is said of the first, and which others it is true of.
+fn once(world: &World, told: &[(&Target, String)]) -> Mistake {
+    let (target, what) = &told[0];
+    let site =
+        world.engines.get(&target.stack.engine).map_or(&target.stack.section.site, |engine| engine.identity_site(&target.stack));
+    let others: Vec<Arc<str>> = told.iter().skip(1).map(|(target, _)| target.id.to_string().into()).collect();
+    let others = if others.is_empty() { String::new() } else { format!("; so it is with {}", some(&others)) };
+    Mistake::at(site, format!("{what}{others}"))
 }
 
 /// A target under its own name and under those it had.

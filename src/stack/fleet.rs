@@ -178,6 +178,11 @@ impl Fleet {
 fn read_fleet_file(definitions: &[Source], listing: &Listing, mistakes: &mut Mistakes) -> Option<FleetFile> {
     let Some(source) = definitions.iter().find(|source| &*source.path == fleet_file::PATH) else {
         let is_near = |leaf: &&Leaf| ["isobar.yml", ".isobar.yaml", "Isobar.yaml"].contains(&&*leaf.path);
+        if listing.leaves().iter().any(|leaf| leaf.path.starts_with("isobar.yaml/")) {
+            let what = "isobar.yaml is a directory, and must be a file";
+            mistakes.push(Mistake::nowhere(what).hint("rename the directory; `isobar init` writes the file"));
+            return None;
+        }
         let missing = Mistake::nowhere("there is no isobar.yaml at the root of the repository");
         mistakes.push(match listing.leaves().iter().find(is_near) {
             Some(leaf) => missing.hint(format!("rename {} to isobar.yaml", leaf.path)),

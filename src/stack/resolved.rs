@@ -1,6 +1,6 @@
 //! What one target is given, filled in; and what it still waits for.
 
-use super::mark::marks_in;
+use super::mark::{has_marks, marks_in};
 use super::resolve::all_of;
 use super::{Node, OutputFrom, Part, Traced};
 use serde_json::Value;
@@ -77,9 +77,15 @@ impl Resolved {
             None => &self.region,
         };
         for step in steps {
-            let Value::Object(map) = here else { return None }; // a mark may be anything yet
-            let Some(value) = map.get(step) else { return Some((step, map.keys().map(String::as_str).collect())) };
-            here = value;
+            here = match here {
+                Value::Object(map) => match map.get(step) {
+                    Some(value) => value,
+                    None => return Some((step, map.keys().map(String::as_str).collect())),
+                },
+                Value::Array(_) => return None,
+                Value::String(text) if has_marks(text) || step.parse::<usize>().is_ok() => return None, // a mark may be anything yet
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return Some((step, Vec::new())),
+            };
         }
         None
     }

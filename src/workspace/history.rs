@@ -4,7 +4,7 @@ use super::snapshot::mode_of;
 use super::{Snapshot, Workspace, WorkspaceError, git, sha};
 use crate::review::CommitSha;
 use crate::stack::{BlobId, Leaf, Listing};
-use git2::{Oid, Repository};
+use git2::{ObjectType, Oid, Repository};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Commits that [`Workspace::first_parents`] walks at most.
@@ -96,7 +96,7 @@ impl Workspace {
         for id in walk.take(VERSIONS_WALK_MAX) {
             let commit = id.and_then(|id| repository.find_commit(id)).map_err(git("walking the history"))?;
             let tree = commit.tree().map_err(git("reading the tree"))?;
-            let Some(entry) = tree.get_name(path) else { continue };
+            let Some(entry) = tree.get_name(path).filter(|entry| entry.kind() != Some(ObjectType::Tree)) else { continue };
             if seen.insert(entry.id()) {
                 let leaf = Leaf { path: path.into(), mode: mode_of(entry.filemode()), id: BlobId(entry.id().to_string().into()) };
                 let (commit, listing) = (Some(sha(commit.id())), Listing::new(vec![leaf]));

@@ -292,6 +292,44 @@ fn all_mistakes_are_told_at_once_with_line_and_hint() {
     assert_eq!(json["mistakes"].as_array().map(Vec::len), Some(4), "{json}");
 }
 
+#[test]
+fn a_journal_that_cannot_be_read_hides_no_other_mistake() {
+    for journal in ["file:../../outside", "nonsense:x", "7"] {
+        let fleet = good();
+        fleet.edit("isobar.yaml", "file:.isobar/journal", journal).edit("isobar.yaml", "version: 1", "version: 1\npolcy: []");
+        fleet.edit("app/stack.yaml", "where: all", "where: { environment: prodd }").commit("Three mistakes");
+        let ran = fleet.isobar("check").ends(65).says("isobar.yaml:4:10: ").says("unknown key \"polcy\"");
+        ran.says("unknown environment \"prodd\"").says("3 mistakes in the definitions");
+    }
+}
+
+#[test]
+fn two_stacks_with_one_name_are_one_mistake() {
+    let fleet = good();
+    fleet.edit("other/stack.yaml", "where: all", "name: app\nwhere: all");
+    fleet.edit("app/stack.yaml", "where: all", "where: all\noutputs: { id: x }");
+    fleet.stack("third", "inputs: { id: \"${{ stacks.app.outputs.id }}\" }").file("third/templates/a", "a\n").commit("Twins");
+    let ran = fleet.isobar("check").ends(65).says("two stacks are named \"app\"").says("1 mistake in the definitions");
+    ran.keeps_quiet_about("has no outputs there");
+}
+
+#[test]
+fn a_directory_in_the_place_of_the_fleet_file_is_said_in_plain_words() {
+    let fleet = good();
+    fleet.remove("isobar.yaml").file("isobar.yaml/x", "x\n");
+    fleet.isobar("check").ends(65).says("isobar.yaml is a directory, and must be a file");
+    fleet.commit("A directory");
+    fleet.isobar("check").ends(65).says("isobar.yaml is a directory, and must be a file").keeps_quiet_about("blobless");
+}
+
+#[test]
+fn an_undefined_value_of_a_region_is_set_where_regions_are() {
+    let fleet = good();
+    fleet.file("app/templates/app.yaml.j2", "{{ region.vars.x }}\n{{ region.labels.tier }}\n{{ vars.x }}\n");
+    let ran = fleet.isobar("check").ends(65).says("set it under vars of its regions in isobar.yaml");
+    ran.says("add the label to its regions in isobar.yaml").says("hint: set it under vars; or say");
+}
+
 /// Mistakes of one file, and no other file's: all of them in one round, and none that only follows from another.
 const AT_ONCE: &[(&str, &str, &[&str])] = &[
     (

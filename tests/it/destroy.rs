@@ -109,7 +109,9 @@ fn a_renamed_stack_without_was_is_an_error_and_never_a_destroy() {
             fleet
                 .isobar(line)
                 .ends(65)
+                .says("shop/stack.yaml:3:49: ")
                 .says("app@prod/a would be destroyed, and shop@prod/a is the same thing")
+                .says("; so it is with shop@prod/b")
                 .says("was: [app]");
         }
         assert_eq!(fleet.live("live/prod/a/app")["app.yaml"], "region: a\nversion: 1\n");
@@ -126,7 +128,7 @@ fn a_place_is_not_left_behind_with_what_was_published_there() {
     fleet.edit("app/stack.yaml", "}}/app", "}}/elsewhere").commit("Elsewhere");
     for verb in ["preview", "apply"] {
         let ran = fleet.isobar(verb).ends(65).says("would leave what it published behind: it is at file:live/prod/a/app");
-        ran.says("app/stack.yaml:3:");
+        ran.says("app/stack.yaml:3:49: ").says("; so it is with app@prod/b");
     }
     fleet.edit("app/stack.yaml", "where: all", "where: { region: prod/none }");
     fleet.edit("app/stack.yaml", "{ region: prod/none }", "{ region: prod/b }").edit("app/stack.yaml", "}}/elsewhere", "}}/app");
@@ -138,6 +140,18 @@ fn a_place_is_not_left_behind_with_what_was_published_there() {
     fleet.isobar("apply").ends(0);
     assert!(fleet.live("live/prod/a/elsewhere").contains_key("app.yaml"));
     assert!(!fleet.live("live/prod/b/app").contains_key("app.yaml"));
+}
+
+#[test]
+fn what_a_destroy_removed_and_git_tracks_is_told_with_the_way_out() {
+    let fleet = app("prod/a", "");
+    fleet.file(".gitignore", "/.isobar/\n").commit("Track live");
+    fleet.isobar("apply").ends(0);
+    fleet.commit("What was published");
+    fleet.stack("other", "").file("other/templates/o", "o\n").remove("app").commit("Another stack");
+    fleet.isobar("apply").ends(0);
+    let ran = fleet.isobar("apply").ends(64).says("not committed").says("git add -A && git commit");
+    ran.says("git rm -r --cached live/prod/a/app");
 }
 
 #[test]

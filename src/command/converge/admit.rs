@@ -13,6 +13,9 @@ use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// What lies in each destination of the tree beside its documents; a destroy takes it away too.
+const MANIFEST: &str = "/.isobar-manifest.json";
+
 /// An apply is of what is committed: anything else could not be reviewed.
 pub(super) fn clean(world: &World) -> Result<(), Failure> {
     let dirty = view::uncommitted(world)?;
@@ -20,10 +23,16 @@ pub(super) fn clean(world: &World) -> Result<(), Failure> {
         return Ok(());
     }
     let what = format!("{} not committed: {}", count(dirty.len(), "file is", "files are"), some(&dirty));
-    Err(Failure::usage(
-        what,
-        "apply takes what is committed: git add -A && git commit -m \"…\" (isobar preview shows it as it is)",
-    ))
+    let commit = "apply takes what is committed: git add -A && git commit -m \"…\" (isobar preview shows it as it is)";
+    let is_gone = |path: &&Arc<str>| !world.workspace.root().join(&***path).exists();
+    let left = dirty.iter().filter(is_gone).find_map(|path| path.strip_suffix(MANIFEST));
+    let hint = match left {
+        Some(dir) => {
+            format!("{commit}; what is published need not be tracked: git rm -r --cached {dir}, and list it in .gitignore")
+        }
+        None => commit.into(),
+    };
+    Err(Failure::usage(what, hint))
 }
 
 /// Every target this run may write about.

@@ -47,7 +47,13 @@ impl<'f> Lacking<'f> {
                 false => format!("undefined {name} in {}", some(&missing.targets)),
             };
             let hint = missing.near.unwrap_or_else(|| {
-                let place = if name.starts_with("inputs") { "declare it under inputs" } else { "set it under vars" };
+                let place = match name.split('.').take(2).collect::<Vec<_>>()[..] {
+                    ["inputs", ..] => "declare it under inputs",
+                    ["region", "vars"] => "set it under vars of its regions in isobar.yaml",
+                    ["region", "labels"] => "add the label to its regions in isobar.yaml",
+                    ["region", "cloud"] => "add cloud to its regions in isobar.yaml",
+                    _ => "set it under vars",
+                };
                 format!("{place}; or say what is printed without it: {{{{ {name}|default(…) }}}}")
             });
             Mistake::at(&site, what).hint(hint)

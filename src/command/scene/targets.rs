@@ -149,7 +149,9 @@ pub(super) fn trusted<'f>(fleet: &'f Fleet, mistakes: &Mistakes) -> BTreeMap<&'f
     let mistaken: BTreeSet<&str> = mistakes.iter().filter_map(|mistake| Some(&*mistake.site.as_ref()?.path)).collect();
     let is_right = |stack: &Stack| !mistaken.contains(&*stack.site.path);
     let is_there = |reference: &Reference| match &reference.to {
-        To::Output { stack, .. } => stack.parse().ok().and_then(|name| fleet.stack(&name)).is_some_and(|stack| is_right(stack)),
+        To::Output { stack, .. } => {
+            stack.parse().ok().and_then(|name| fleet.stack(&name)).is_some_and(|stack| is_right(stack) && !stack.unread.outputs)
+        }
         To::Region(_) | To::StackName | To::InstanceName | To::Vars(_) | To::Input(_) => true,
     };
     let trust = |stack: &'f Arc<Stack>| {

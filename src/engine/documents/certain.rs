@@ -1,7 +1,9 @@
 //! What a template reads whatever its values are: nothing that a condition, a loop or a test for absence could pass by. A name that is
 //! not there is then an error in every rendering, and known to be one without any.
 
+use super::bounds::GROWING;
 use super::syntax::{At, argument, begin, dotted};
+use super::template::Trace;
 use minijinja::machinery::ast::{BinOpKind, Expr, Stmt};
 use std::collections::BTreeMap;
 
@@ -12,11 +14,12 @@ pub(super) struct Certain {
     pub(super) names: BTreeMap<String, At>,
     /// Templates that it includes for certain, as written.
     pub(super) includes: Vec<String>,
+    /// Names that a `with` gives to what may be undefined, and nothing else gives a value to.
+    aliases: BTreeMap<String, (String, At)>,
 }
 
 /// Filters that take an undefined value, or may. All others refuse it.
-const TOLERANT: [&str; 12] =
-    ["attr", "chain", "d", "default", "e", "escape", "groupby", "join", "map", "pprint", "tojson", "zip"];
+const TOLERANT: [&str; 5] = ["attr", "d", "default", "groupby", "map"];
 
 impl Certain {
     pub(super) fn of(template: &Stmt<'_>) -> Self {
@@ -36,12 +39,18 @@ impl Certain {
     fn statement(&mut self, statement: &Stmt<'_>) -> bool {
         match statement {
             Stmt::Extends(_) => return false,
-            Stmt::EmitExpr(it) => self.used(&it.expr),
+            Stmt::EmitExpr(it) => self.printed(&it.expr),
             Stmt::ForLoop(it) => self.used(&it.iter),
             Stmt::IfCond(it) => self.used(&it.expr),
             Stmt::WithBlock(it) => {
-                it.assignments.iter().for_each(|(_, expr)| self.evaluated(expr));
-                return self.statements(&it.body);
+                let outer = self.aliases.clone();
+                for (target, expr) in &it.assignments {
+                    self.evaluated(expr);
+                    self.alias(target, expr, &it.body);
+                }
+                let goes_on = self.statements(&it.body);
+                self.aliases = outer;
+                return goes_on;
             }
             Stmt::Set(it) => self.evaluated(&it.expr),
             Stmt::SetBlock(it) => return self.statements(&it.body),
@@ -59,11 +68,53 @@ impl Certain {
         true
     }
 
-    /// Notes an expression whose value must be there: it is printed, asked for its truth, or gone through.
+    fn alias(&mut self, target: &Expr<'_>, expr: &Expr<'_>, body: &[Stmt<'_>]) {
+        let assigned = Trace::assigned_in(body);
+        let Expr::Var(var) = target else { return self.aliases.clear() };
+        match dotted(expr).map(|name| self.meant(name, begin(expr))).filter(|_| !assigned.contains(var.id)) {
+            Some(meant) => drop(self.aliases.insert(var.id.into(), meant)),
+            None => drop(self.aliases.remove(var.id)),
+        }
+    }
+
+    /// Returns what a dotted name stands for, and where that was said.
+    fn meant(&self, name: String, at: At) -> (String, At) {
+        let (root, below) = name.split_once('.').map_or((&*name, ""), |(root, _)| (root, &name[root.len()..]));
+        match self.aliases.get(root) {
+            Some((of, at)) => (format!("{of}{below}"), *at),
+            None => (name, at),
+        }
+    }
+
+    /// Notes an expression whose value must be there: it is printed, asked for its truth, gone through or looked into.
     fn used(&mut self, expr: &Expr<'_>) {
-        match dotted(expr) {
-            Some(name) => drop(self.names.entry(name).or_insert(begin(expr))),
-            None => self.evaluated(expr),
+        match (dotted(expr), expr) {
+            (Some(name), _) => {
+                let (name, at) = self.meant(name, begin(expr));
+                self.names.entry(name).or_insert(at);
+            }
+            (None, Expr::GetItem(it)) => {
+                self.used(&it.expr);
+                self.used(&it.subscript_expr);
+            }
+            (None, _) => self.evaluated(expr),
+        }
+    }
+
+    /// Notes what is printed: all that a list or a map holds must be there.
+    fn printed(&mut self, expr: &Expr<'_>) {
+        match expr {
+            Expr::List(it) => it.items.iter().for_each(|item| self.printed(item)),
+            Expr::Tuple(it) => it.items.iter().for_each(|item| self.printed(item)),
+            Expr::Map(it) => it.keys.iter().chain(&it.values).for_each(|item| self.printed(item)),
+            other => self.used(other),
+        }
+    }
+
+    /// Notes what is looked into: it must be there even where what is found in it need not.
+    fn entered(&mut self, expr: &Expr<'_>) {
+        if !matches!(expr, Expr::Var(var) if !self.aliases.contains_key(var.id)) {
+            self.used(expr);
         }
     }
 
@@ -86,14 +137,23 @@ impl Certain {
             Expr::Filter(it) => {
                 let takes_undefined = TOLERANT.contains(&it.name);
                 it.expr.iter().for_each(|subject| if takes_undefined { self.evaluated(subject) } else { self.used(subject) });
-                it.args.iter().for_each(|arg| self.evaluated(argument(arg)));
+                let refuses = GROWING.contains(&it.name);
+                it.args.iter().map(argument).for_each(|arg| if refuses { self.used(arg) } else { self.evaluated(arg) });
             }
             Expr::Test(it) => self.evaluated(&it.expr),
-            Expr::Call(it) => it.args.iter().for_each(|arg| self.evaluated(argument(arg))),
+            Expr::Call(it) => {
+                let refuses = matches!(&it.expr, Expr::Var(var) if var.id == "range");
+                it.args.iter().map(argument).for_each(|arg| if refuses { self.used(arg) } else { self.evaluated(arg) });
+            }
             Expr::List(it) => it.items.iter().for_each(|item| self.evaluated(item)),
             Expr::Tuple(it) => it.items.iter().for_each(|item| self.evaluated(item)),
             Expr::Map(it) => it.keys.iter().chain(&it.values).for_each(|item| self.evaluated(item)),
-            Expr::GetAttr(_) | Expr::GetItem(_) | Expr::Var(_) | Expr::Const(_) => {}
+            Expr::GetAttr(it) => self.entered(&it.expr),
+            Expr::GetItem(it) => {
+                self.entered(&it.expr);
+                self.evaluated(&it.subscript_expr);
+            }
+            Expr::Var(_) | Expr::Const(_) => {}
         }
     }
 }
@@ -112,11 +172,14 @@ mod tests {
         certain(text).names.into_keys().collect()
     }
 
-    /// Renders as documents are, where `vars` has nothing.
+    /// Renders as documents are, where `vars` has an owner and nothing else.
     fn renders(text: &str) -> Result<String, minijinja::Error> {
         let mut environment = minijinja::Environment::new();
+        let budget = super::super::bounds::Budget::default();
+        budget.install(&mut environment);
+        budget.refill();
         environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-        environment.render_str(text, minijinja::context! { vars => minijinja::context! {} })
+        environment.render_str(text, minijinja::context! { vars => minijinja::context! { owner => "ann" } })
     }
 
     #[test]
@@ -151,6 +214,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handed_on_or_looked_into_is_read_for_certain() {
+        for (text, name) in [
+            ("{% with w = vars.x %}{{ w }}{% endwith %}", "vars.x"),
+            ("{% with w = vars.x %}{% with v = w.y %}{{ v }}{% endwith %}{% endwith %}", "vars.x.y"),
+            ("{{ range(vars.x) }}", "vars.x"),
+            ("{{ '%s'|format(vars.x) }}", "vars.x"),
+            ("{{ 'a'|replace('a', vars.x) }}", "vars.x"),
+            ("{{ vars.x|tojson }}", "vars.x"),
+            ("{{ [1, {'a': vars.x.y}] }}", "vars.x.y"),
+            ("{{ vars.owner[vars.x] }}", "vars.x"),
+            ("{{ vars.owner.deep.deeper }}", "vars.owner.deep.deeper"),
+            ("{{ vars.x.a.b|default(1) }}", "vars.x.a"),
+            ("{{ vars.x.a is defined }}", "vars.x"),
+        ] {
+            assert!(names(text).contains(&name.to_string()), "{text}: {:?}", names(text));
+            assert!(renders(text).is_err(), "{text}");
+        }
+        for text in [
+            "{% with w = vars.x %}{{ w|default(1) }}{% endwith %}",
+            "{% with w = vars.x %}{% if true %}{% set w = 1 %}{% endif %}{{ w }}{% endwith %}",
+            "{% with w = vars.x %}{% with w = 1 %}{{ w }}{% endwith %}{% endwith %}",
+            "{{ vars.owner|default(vars.x) }}",
+        ] {
+            assert!(!names(text).contains(&"vars.x".to_string()), "{text}: {:?}", names(text));
+            assert!(renders(text).is_ok(), "{text}: {:?}", renders(text));
+        }
+    }
+
+    #[test]
     fn what_may_be_passed_by_is_not_certain() {
         for text in [
             "{% if vars.x is defined %}{{ vars.x }}{% endif %}",
@@ -169,7 +261,7 @@ mod tests {
             assert!(renders(text).is_ok(), "{text}: {:?}", renders(text));
         }
         assert_eq!(names("{{ vars.x }}{% extends 'a' %}"), [""; 0], "another template decides what is printed");
-        assert_eq!(names("{{ vars.items() }}{{ vars[vars.y] }}"), [""; 0], "what is called or computed is not known");
+        assert_eq!(names("{{ vars.items() }}{{ vars.x() }}"), [""; 0], "what is called is not known");
     }
 
     #[test]

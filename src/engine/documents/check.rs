@@ -197,10 +197,14 @@ fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &m
                 // A file shared between stacks may ask for an input, or an instance, that only some of them have.
                 "inputs" if is_own(path) && !stack.unread.inputs => &inputs,
                 "instance" if stack.instance.is_some() => &NAMED,
+                // Who asks whether there is one reads it only then, but for what is read for certain.
+                "instance" if trace.tested.contains(root) && !trace.certain.names.contains_key(name) => continue,
                 "instance" if is_own(path) && !stack.unread.instances && !assigned.contains(root) => {
                     let mistake = Mistake::at(&Site::new(*path, at.0, at.1), format!("{} has no instances", stack.name));
-                    mistakes
-                        .push(mistake.hint(format!("declare them under instances in {}, or write stack.name", stack.site.path)));
+                    mistakes.push(mistake.hint(format!(
+                        "declare them under instances in {}, write stack.name, or ask first: if instance is defined",
+                        stack.site.path
+                    )));
                     continue;
                 }
                 _ => continue,
@@ -354,6 +358,12 @@ mod tests {
         bench.add("shared/p", b"{{ instance.name if instance is defined else stack.name }}");
         assert_eq!(told(&bench), [""; 0]);
         bench.add("network/t/b", b"{{ instance.name }}");
+        assert_eq!(told(&bench).len(), 1);
+        bench.add("network/t/b", b"{{ instance.name|default('-') }}"); // what is not there can't be looked into
+        assert_eq!(told(&bench).len(), 1);
+        bench.add("network/t/b", b"{{ instance is defined }}{{ instance.name if instance is defined else '-' }}");
+        assert_eq!(told(&bench), [""; 0]);
+        bench.add("network/t/b", b"{{ instance is defined }}{{ instance.name }}");
         assert_eq!(told(&bench).len(), 1);
         bench.add("network/t/b", b"{% set instance = vars.owner %}{{ instance.name }}");
         assert_eq!(told(&bench), [""; 0]);

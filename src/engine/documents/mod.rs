@@ -1,5 +1,6 @@
 //! The embedded engine: renders a stack's templates for one region and publishes them to its destination.
 
+mod bounds;
 mod certain;
 mod check;
 mod circle;
@@ -8,6 +9,7 @@ mod destination;
 mod disk;
 mod flow;
 mod folder;
+mod guard;
 mod layout;
 mod look;
 mod manifest;

@@ -1,6 +1,8 @@
 //! From sources and values to documents, in memory. Knows templates; not what stands at the destination.
 
+use super::bounds::Budget;
 use super::flow;
+use super::guard::guarded;
 use super::layout::{self, Layout};
 use super::template::{self, SYNTAX, Trace, Wrong};
 use super::values::{Fault, Mark, Values, has_secrets, marks_in};
@@ -15,7 +17,7 @@ use std::io;
 use std::sync::Arc;
 
 /// Bytes of one rendered document; above it a template is more likely to run away than to be right.
-const BYTES_MAX: usize = 1024 * 1024;
+pub(super) const BYTES_MAX: usize = 1024 * 1024;
 
 /// Steps of one rendering. A loop that never ends stops here, on every machine at the same step.
 const STEPS_MAX: u64 = 2_000_000;
@@ -50,10 +52,10 @@ pub(super) enum Sensitive {
 pub(super) fn render(sources: &Sources, dir: &str, layout: &Layout<'_>, values: &Values) -> Result<Rendered, UnseenReason> {
     let redactor = Redactor::new(values.secrets());
     let told = |wrong: Wrong| UnseenReason::Engine(redactor.redact(&wrong.to_string()).into());
-    let environment = environment(sources, dir).map_err(told)?;
+    let (environment, budget) = environment(sources, dir).map_err(told)?;
     let looked_at = looked_at(sources, dir, layout, values).map_err(told)?;
     let marked = minijinja::Value::from(Serde(&values.marked));
-    let press = Press { environment, marked, values, redactor };
+    let press = Press { environment, budget, marked, values, redactor };
 
     let (mut rendered, mut wrong, mut needs, mut missing) = (Rendered::new(), Vec::new(), BTreeSet::new(), None);
     for (path, source) in &layout.documents {
@@ -80,11 +82,11 @@ pub(super) fn render(sources: &Sources, dir: &str, layout: &Layout<'_>, values: 
 
 /// Returns those documents of `layout` that would hold a sensitive value. No secret needs to be at hand: their marks are enough.
 pub(super) fn sensitive(sources: &Sources, dir: &str, layout: &Layout<'_>, values: &Values) -> BTreeSet<Arc<str>> {
-    let (Ok(environment), Ok(looked_at)) = (environment(sources, dir), looked_at(sources, dir, layout, values)) else {
+    let (Ok((environment, budget)), Ok(looked_at)) = (environment(sources, dir), looked_at(sources, dir, layout, values)) else {
         return BTreeSet::new(); // a template that can't be read is a mistake of its own
     };
     let marked = minijinja::Value::from(Serde(&values.marked));
-    let press = Press { environment, marked, values, redactor: Redactor::default() };
+    let press = Press { environment, budget, marked, values, redactor: Redactor::default() };
     let is_sensitive = |(path, source): &(&Arc<str>, &&Source)| {
         let looked_at = looked_at.get(*path).into_iter().flatten();
         looked_at.into_iter().any(|mark| matches!(mark, Mark::Secret(_)))
@@ -103,6 +105,7 @@ enum Stopped {
 /// What is shared between the documents of one target.
 struct Press<'s> {
     environment: Environment<'s>,
+    budget: Budget,
     marked: minijinja::Value,
     values: &'s Values,
     redactor: Redactor,
@@ -147,6 +150,7 @@ impl Press<'_> {
 
     fn run(&self, source: &Source, values: &minijinja::Value) -> Result<String, minijinja::Error> {
         let mut page = Page(Vec::new());
+        self.budget.refill();
         let template = self.environment.get_template(&source.path)?;
         template.render_captured_to(values.clone(), &mut page).map_err(|error| match page_is_full(&error) {
             true => {
@@ -189,12 +193,17 @@ fn page_is_full(error: &minijinja::Error) -> bool {
 }
 
 /// Returns what runs templates: strict, and without a way to the disk, the clock or the environment.
-fn environment<'s>(sources: &'s Sources, dir: &str) -> Result<Environment<'s>, Wrong> {
-    let mut environment = Environment::new();
+fn environment<'s>(sources: &'s Sources, dir: &str) -> Result<(Environment<'s>, Budget), Wrong> {
+    let (mut environment, budget) = (Environment::new(), Budget::default());
+    budget.install(&mut environment);
     environment.set_syntax(SYNTAX.clone());
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
-    environment.set_formatter(print);
+    let printed = budget.clone();
+    environment.set_formatter(move |out, state, value| {
+        printed.printed(value)?;
+        print(out, state, value)
+    });
     environment.set_fuel(Some(STEPS_MAX));
     environment.set_recursion_limit(NESTING_MAX);
     environment.remove_global("debug"); // prints every value, secrets too
@@ -203,10 +212,10 @@ fn environment<'s>(sources: &'s Sources, dir: &str) -> Result<Environment<'s>, W
     for (path, source) in sources {
         if let Some(text) = layout::text(source) {
             template::bound(path, text)?;
-            environment.add_template(path, text).map_err(|error| Wrong::of(path, &error))?;
+            environment.add_template_owned(&**path, guarded(text)).map_err(|error| Wrong::of(path, &error))?;
         }
     }
-    Ok(environment)
+    Ok((environment, budget))
 }
 
 /// Prints flags and nothing as YAML and JSON write them: documents are configuration, not Python.
@@ -369,6 +378,105 @@ mod tests {
         assert!(wrong("{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}").contains("steps"));
         assert!(wrong("{% for i in range(20000) %}{{ 'x' * 100 }}{% endfor %}").contains("more than 1048576 bytes"));
         assert!(wrong("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}").contains("recursion"));
+    }
+
+    #[test]
+    fn what_would_take_all_memory_is_an_error_with_its_line() {
+        let doubled =
+            |with: &str| format!("{{% set ns = namespace(s='x', l=[1]) %}}{{% for i in range(60) %}}{with}{{% endfor %}}");
+        let long = "x".repeat(9_000);
+        for text in [
+            "{{ '%9999999999d'|format(1) }}",
+            "{{ '%*d'|format(9999999999, 1) }}",
+            "{{ '%.2000000000f'|format(1.0) }}",
+            "{{ 'x\\nx'|indent(5000000000) }}",
+            "{{ 'x\\nx'|indent(width=5000000000) }}",
+            "{{ [1]|slice(2000000000)|list|length }}",
+            "{{ [1]|batch(2000000000, 0)|list|length }}",
+            "{% set a = 'x' * 1000000 %}{% set b = a|replace('x', a) %}{{ b|length }}",
+            "{{ {'a': 1}|tojson(indent=2000000000) }}",
+            "{{ {'a': 1}|tojson(2000000000) }}",
+            "{% set a = 'x' * 1000000 %}{{ ([a] * 100000)|join|length }}",
+            "{% set a = 'x' * 1000 %}{{ range(100000)|join(a)|length }}",
+            "{% set a = 'x' * 1000000 %}{{ ([a] * 100000)|sum(start='')|length }}",
+            "{% set a = 'x' * 1000000 %}{{ ([a] * 100000)|string|length }}",
+            "{{ 'x' * 100000000 }}",
+            "{{ ([1] * 100000000)|list|length }}",
+            "{{ ((1, 2) * 40000000)|length }}",
+            "{% macro m(s, n) %}{% if n %}{{ m(s ~ s, n - 1) }}{% endif %}{% endmacro %}{{ m('x' * 100000, 8) }}",
+            "{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}",
+            "{% set ns = namespace() %}{% set ns.a = ns %}{{ ns|tojson }}",
+            "{% set ns = namespace(l=[]) %}{% for i in range(100000) %}{% set ns.l = [ns.l] %}{% endfor %}",
+            &format!("{{% set a %}}{{% for i in range(100000) %}}{long}{{% endfor %}}{{% endset %}}"),
+            &doubled("{% set ns.s = ns.s ~ ns.s %}"),
+            &doubled("{% set ns.s = ns.s + ns.s %}"),
+            &doubled("{% set ns.s = ns.s * 2 %}"),
+            &doubled("{% set ns.s %}{{ ns.s }}{{ ns.s }}{% endset %}"),
+            &doubled("{% set ns.l = ns.l + ns.l %}"),
+            &doubled("{% set ns.l = ns.l|chain(ns.l)|list %}"),
+            &format!("{}{{{{ ns.l|tojson|length }}}}", doubled("{% set ns.l = [ns.l, ns.l] %}")),
+        ] {
+            let told = wrong(&format!("\n{text}"));
+            assert!(told.starts_with("network/t/a:2: "), "{text}: {told}");
+            assert!(
+                told.contains("the most that a template may hold")
+                    || told.contains("bytes in all")
+                    || told.contains("one inside the other"),
+                "{text}: {told}"
+            );
+        }
+    }
+
+    #[test]
+    fn guards_change_nothing_that_stays_small() {
+        for (text, with) in [
+            ("{{ 'a' ~ 1 ~ true ~ none }}", "a1TrueNone"),
+            ("{{ 1 + 2 * 3 - 4 ** 2 // 5 }}{{ -2 + 1 }}{{ 2 * -3 }}", "4-1-6"),
+            ("{{ 'a' + 'b' * 2 ~ [1, 'x'] }}", "abb[1, 'x']"),
+            ("{{ [1, 2][1] }}{{ {'a': 3}.a }}{{ {'a': 3}['a'] }}{{ (4, 5)[0] }}{{ [1] + [2] }}", "2334[1, 2]"),
+            ("{% set a, b = 1, (2, 3) %}{% set c, d = b %}{{ a }}{{ c ~ d }}", "123"),
+            (
+                "{% for k, v in {'a': 1}|items %}{{ k ~ v }}{% endfor %}{% for (a, b) in [(1, 2)] if a ~ b %}{{ a + b }}{% endfor %}",
+                "a13",
+            ),
+            (
+                "{% macro m(a, b='x' ~ 'y') %}{{ a ~ b }}{% endmacro %}{{ m(1) }}{% macro c(a, b) %}{{ a ~ b }}{{ caller() }}{% endmacro %}{% call c(2, b=3 * 2) %}!{% endcall %}",
+                "1xy26!",
+            ),
+            (
+                "{% with a = 1 + 1, b = [3] %}{{ a * b[0] }}{% endwith %}{{ 1 in [1] and not 2 in [1] }}{{ 1 is in [1] }}",
+                "6truetrue",
+            ),
+            ("{{ 'x' if 1 + 1 == 2 else 'y' ~ 'z' }}{{ 'abc'[0:1 + 1] }}{{ ('a' ~ 'b')|upper ~ 'c' }}", "xabABc"),
+            (
+                "{{ [3, 1]|sort|join('-') }}{{ 'a,b'|split(',')|last }}{{ '%05d %s'|format(7, 'x') }}{{ ['a']|map('upper')|join }}",
+                "1-3b00007 xA",
+            ),
+            ("{% for i in [1, 2] -%}  x{{ i }}  {%- endfor %}{{ [none, {'a': [1]}]|tojson(indent=2)|length }}", "x1x244"),
+        ] {
+            assert_eq!(one(text).as_deref(), Ok(with), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_undefined_value_inside_another_is_never_published() {
+        for text in [
+            "{{ [vars.nope] }}",
+            "{{ {'a': vars.nope} }}",
+            "{{ [[1, {'a': vars.nope}]] }}",
+            "{{ [vars.nope]|join(',') }}",
+            "{{ {'a': vars.nope}|tojson }}",
+            "{{ [vars.nope]|string }}",
+            "{{ 'a' ~ [vars.nope] }}",
+            "{{ '%s'|format([vars.nope]) }}",
+            "{% set a = [vars.nope] %}{{ a|pprint }}",
+            "{{ vars.nope|tojson }}",
+            "{{ vars.nope|join }}",
+        ] {
+            let told = wrong(&format!("\n{text}"));
+            assert!(told.starts_with("network/t/a:2: ") && told.contains("undefined"), "{text}: {told}");
+        }
+        assert_eq!(one("{{ [vars.nope, 'b']|select('defined')|first }}").as_deref(), Ok("b"));
     }
 
     #[test]

@@ -116,6 +116,8 @@ pub(super) struct Trace {
     pub(super) assigned: BTreeSet<String>,
     /// Filters, tests and methods, with where each is used first.
     pub(super) words: BTreeMap<(Word, String), At>,
+    /// Names that a test asks for.
+    pub(super) tested: BTreeSet<String>,
     pub(super) certain: Certain,
 }
 
@@ -134,6 +136,13 @@ impl Trace {
         let mut trace = Self { certain: Certain::of(template), ..Self::default() };
         trace.statement(template);
         trace
+    }
+
+    /// Returns the names that `body` gives a value to.
+    pub(super) fn assigned_in(body: &[Stmt<'_>]) -> BTreeSet<String> {
+        let mut trace = Self::default();
+        trace.statements(body);
+        trace.assigned
     }
 
     fn statements(&mut self, body: &[Stmt<'_>]) {
@@ -268,6 +277,7 @@ impl Trace {
             }
             Expr::Test(it) => {
                 self.words.entry((Word::Test, it.name.into())).or_insert(at(expr.span()));
+                self.tested.extend(dotted(&it.expr));
                 self.expression(&it.expr);
                 self.arguments(&it.args);
             }
