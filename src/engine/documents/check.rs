@@ -1,5 +1,6 @@
 //! Mistakes of a section and its templates, and what they read: from sources alone, before any value is known.
 
+use super::certain::Certain;
 use super::circle::{self, Includes};
 use super::destination;
 use super::layout::{self, Layout};
@@ -42,7 +43,7 @@ pub(super) fn uses(stack: &Stack, sources: &Sources) -> Uses {
     let Some(dir) = Section::source(&stack.section, &stack.dir, &mut ignored) else { return Uses::default() };
     let templates = templates(sources, &dir, &mut ignored);
     let files = layout::below(sources, &dir).map(|source| source.path.clone());
-    let names = templates.values().flat_map(|trace| trace.names.keys());
+    let names = templates.traces.values().flat_map(|trace| trace.names.keys());
     Uses {
         files: files.chain(included(&dir, &templates)).collect(),
         names: names.map(|name| Arc::from(name.as_str())).collect(),
@@ -52,15 +53,15 @@ pub(super) fn uses(stack: &Stack, sources: &Sources) -> Uses {
 
 /// Returns what the documents read whatever their values are, and what they include for certain; in each template where it is first.
 fn certain(sources: &Sources, dir: &str, templates: &Templates<'_>) -> BTreeMap<Arc<str>, BTreeSet<Site>> {
-    let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
+    let assigned: BTreeSet<&str> = templates.traces.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
     let documents = layout::below(sources, dir).filter(|source| !layout::is_partial(&source.path[dir.len() + 1..]));
     let mut next: Vec<String> = documents.map(|source| source.path.to_string()).collect();
     let (mut found, mut seen) = (BTreeMap::<_, BTreeSet<_>>::new(), BTreeSet::new());
     while let Some(path) = next.pop() {
-        let Some(trace) = templates.get(path.as_str()).filter(|_| seen.insert(path.clone())) else { continue };
-        next.extend(trace.certain.includes.iter().filter_map(|name| template::included(dir, name)));
+        let Some(certain) = templates.certain.get(path.as_str()).filter(|_| seen.insert(path.clone())) else { continue };
+        next.extend(certain.includes.iter().filter_map(|name| template::included(dir, name)));
         let is_given = |name: &str| ROOTS.contains(&name) && !assigned.contains(name);
-        for (name, at) in trace.certain.names.iter().filter(|(name, _)| is_given(name.split('.').next().unwrap_or_default())) {
+        for (name, at) in certain.names.iter().filter(|(name, _)| is_given(name.split('.').next().unwrap_or_default())) {
             found.entry(name.as_str().into()).or_default().insert(Site::new(path.as_str(), at.0, at.1));
         }
     }
@@ -85,15 +86,19 @@ pub(super) fn reads_more(stack: &Stack, sources: &Sources) -> Vec<Arc<str>> {
 
 /// Returns the paths of all that is included by name.
 fn included(dir: &str, templates: &Templates<'_>) -> BTreeSet<Arc<str>> {
-    let paths = templates.values().flat_map(|trace| includes(dir, trace)).filter_map(|(path, _)| path);
+    let paths = templates.traces.values().flat_map(|trace| includes(dir, trace)).filter_map(|(path, _)| path);
     paths.map(Arc::from).collect()
 }
 
-/// What was traced in each template, by repository path: those below `dir` and all that they include.
-type Templates<'s> = BTreeMap<&'s str, Trace>;
+/// What was found in each template, by repository path: those below `dir` and all that they include.
+#[derive(Default)]
+struct Templates<'s> {
+    traces: BTreeMap<&'s str, Trace>,
+    certain: BTreeMap<&'s str, Certain>,
+}
 
 fn templates<'s>(sources: &'s Sources, dir: &str, mistakes: &mut Mistakes) -> Templates<'s> {
-    let mut found = Templates::new();
+    let mut found = Templates::default();
     let mut next: Vec<&str> = layout::below(sources, dir).map(|source| &*source.path).collect();
     let mut seen = BTreeSet::new();
     while let Some(path) = next.pop() {
@@ -108,7 +113,8 @@ fn templates<'s>(sources: &'s Sources, dir: &str, mistakes: &mut Mistakes) -> Te
                 let trace = Trace::of(&template);
                 let included = includes(dir, &trace).filter_map(|(path, _)| path);
                 next.extend(included.filter_map(|path| sources.get_key_value(path.as_str())).map(|(path, _)| &**path));
-                found.insert(path, trace);
+                found.traces.insert(path, trace);
+                found.certain.insert(path, Certain::of(&template));
             }
             Err(wrong) => {
                 let site = Site::new(wrong.path, wrong.line, wrong.column);
@@ -128,7 +134,7 @@ fn includes<'t>(dir: &'t str, trace: &'t Trace) -> impl Iterator<Item = (Option<
 }
 
 fn check_includes(sources: &Sources, dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) {
-    for (path, trace) in templates {
+    for (path, trace) in &templates.traces {
         for (found, include) in includes(dir, trace) {
             let site = Site::new(*path, include.at.0, include.at.1);
             let name = include.name.as_deref().unwrap_or_default();
@@ -157,7 +163,7 @@ fn check_includes(sources: &Sources, dir: &str, templates: &Templates<'_>, mista
 /// Templates that include themselves. One that stops in time could be rendered, so history is not asked.
 fn check_circles(dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) {
     let of = |trace| includes(dir, trace).filter_map(|(path, include)| Some((path?, include.at))).collect();
-    let includes: Includes<'_, At> = templates.iter().map(|(path, trace)| (*path, of(trace))).collect();
+    let includes: Includes<'_, At> = templates.traces.iter().map(|(path, trace)| (*path, of(trace))).collect();
     for (around, at) in circle::circles(&includes) {
         let what = match around.as_slice() {
             [one, _] => format!("{one} includes itself"),
@@ -170,8 +176,8 @@ fn check_circles(dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) 
 
 /// Names that no template is given and none assigns. Where not all could be read, one of those may: then a slip is told only.
 fn check_others(templates: &Templates<'_>, is_whole: bool, mistakes: &mut Mistakes) {
-    let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
-    for (path, trace) in templates {
+    let assigned: BTreeSet<&str> = templates.traces.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
+    for (path, trace) in &templates.traces {
         let others =
             trace.others.iter().filter(|(name, _)| !assigned.contains(name.as_str()) && !BUILT_IN.contains(&name.as_str()));
         for (name, at) in others {
@@ -184,10 +190,10 @@ fn check_others(templates: &Templates<'_>, is_whole: bool, mistakes: &mut Mistak
 }
 
 fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) {
-    let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
+    let assigned: BTreeSet<&str> = templates.traces.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
     let is_own = |path: &str| path.starts_with(&format!("{dir}/"));
     let inputs: Vec<&str> = stack.inputs.iter().map(|(name, ..)| &**name).collect();
-    for (path, trace) in templates {
+    for (path, trace) in &templates.traces {
         for (name, at) in &trace.names {
             let mut steps = name.split('.');
             let (root, key) = (steps.next().unwrap_or_default(), steps.next());
@@ -198,7 +204,7 @@ fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &m
                 "inputs" if is_own(path) && !stack.unread.inputs => &inputs,
                 "instance" if stack.instance.is_some() => &NAMED,
                 // Who asks whether there is one reads it only then, but for what is read for certain.
-                "instance" if trace.tested.contains(root) && !trace.certain.names.contains_key(name) => continue,
+                "instance" if trace.tested.contains(root) && !templates.certain[path].names.contains_key(name) => continue,
                 "instance" if is_own(path) && !stack.unread.instances && !assigned.contains(root) => {
                     let mistake = Mistake::at(&Site::new(*path, at.0, at.1), format!("{} has no instances", stack.name));
                     mistakes.push(mistake.hint(format!(
@@ -221,8 +227,8 @@ fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &m
 
 /// Filters, tests and methods that no template knows.
 fn check_words(templates: &Templates<'_>, mistakes: &mut Mistakes) {
-    let assigned: BTreeSet<&str> = templates.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
-    for (path, trace) in templates {
+    let assigned: BTreeSet<&str> = templates.traces.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
+    for (path, trace) in &templates.traces {
         for ((word, name), at) in &trace.words {
             let root = name.split('.').next().unwrap_or_default();
             let is_own = *word == Word::Method && assigned.contains(root);

@@ -1,6 +1,5 @@
 //! What a template says before it is rendered: its syntax, what it includes and which names it reads. No value is known here.
 
-use super::certain::Certain;
 use super::path;
 use super::syntax::{At, argument, at, begin, dotted};
 use super::vocabulary::Word;
@@ -118,7 +117,6 @@ pub(super) struct Trace {
     pub(super) words: BTreeMap<(Word, String), At>,
     /// Names that a test asks for.
     pub(super) tested: BTreeSet<String>,
-    pub(super) certain: Certain,
 }
 
 /// One `include`, `import` or `extends`.
@@ -133,7 +131,7 @@ pub(super) struct Include {
 
 impl Trace {
     pub(super) fn of(template: &Stmt<'_>) -> Self {
-        let mut trace = Self { certain: Certain::of(template), ..Self::default() };
+        let mut trace = Self::default();
         trace.statement(template);
         trace
     }
