@@ -477,12 +477,27 @@ impl Course {
     fn missed_before(&self, at: usize, target: &TargetId) -> Option<TargetId> {
         let before = self.ahead[at].iter().flat_map(|wave| &self.rollout.waves[*wave].targets);
         let missed = |other: &&TargetId| {
-            // A held region holds up nobody else; but what a newer rollout took over, held or not, is not reached by this one.
-            let held = |outcome: &Outcome| outcome.is_held() && !self.taken.contains(*other);
-            let state = &self.state[*other];
-            other.stack == target.stack && matches!(state, At::Ended(outcome) if !outcome.is_reached() && !held(outcome))
+            // Passed over because its region was held: that holds up no other region, whoever brings it later.
+            let missed = |outcome: &Outcome| !outcome.is_reached() && !outcome.is_held();
+            other.stack == target.stack && matches!(&self.state[*other], At::Ended(outcome) if missed(outcome))
         };
-        before.map(|planned| &planned.target).find(missed).cloned()
+        let environment = |wave: usize| &self.rollout.waves[wave].environment;
+        let tolerated = |other: &TargetId| environment(self.wave_of[other]) == environment(at) && self.is_of_a_failure(other);
+        before.map(|planned| &planned.target).find(|other| missed(other) && !tolerated(other)).cloned()
+    }
+
+    /// It failed, or was skipped after something that failed. A wave with more failures than it tolerates is never verified, so
+    /// such a target of a wave that was is no reason against the later waves of its environment.
+    fn is_of_a_failure(&self, target: &TargetId) -> bool {
+        match &self.state[target] {
+            At::Ended(Outcome::Failed(_)) => true,
+            At::Ended(Outcome::Skipped(_)) => {
+                let wave = &self.rollout.waves[self.wave_of[target]];
+                let planned = wave.targets.iter().find(|planned| planned.target == *target).expect("it is in this wave");
+                planned.after.iter().any(|first| self.is_of_a_failure(first))
+            }
+            At::Waiting | At::Started(_) | At::Ended(_) => false,
+        }
     }
 
     fn is_breached(&self, at: usize, now_ms: u64) -> bool {
@@ -498,8 +513,9 @@ impl Course {
             part.passed.clear();
             for planned in &self.rollout.waves[at].targets {
                 let state = self.state.get_mut(&planned.target).expect("all targets are here");
-                if matches!(state, At::Ended(outcome) if !outcome.is_reached()) && !self.taken.contains(&planned.target) {
-                    *state = At::Waiting;
+                if matches!(state, At::Ended(outcome) if !outcome.is_reached()) {
+                    let taken = self.taken.contains(&planned.target);
+                    *state = if taken { At::Ended(Outcome::Skipped("a newer rollout has it".into())) } else { At::Waiting };
                 }
             }
         }
