@@ -33,8 +33,11 @@ impl Digest {
 
     fn hex(bytes: &[u8]) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let hex: String =
-            bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| DIGITS[nibble as usize] as char).collect();
+        let mut hex = String::with_capacity(2 * bytes.len());
+        for byte in bytes {
+            hex.push(DIGITS[usize::from(byte >> 4)] as char);
+            hex.push(DIGITS[usize::from(byte & 15)] as char);
+        }
         Self(hex.into())
     }
 
