@@ -1,11 +1,13 @@
 //! The account of a run that brought targets somewhere: the report of what became of each, and the exit.
 
-use super::converge::{Converged, End, EndState};
+use super::converge::{Converged, End, EndState, FAILED_BEFORE};
+use super::outlook::RESUME;
 use super::pending::{Pending, Work};
 use super::say::{count, short};
 use super::tell;
 use crate::change::Preview;
 use crate::exit::Exit;
+use crate::policy::{Answer, Verdict};
 use crate::report::{Report, Row, RowState, Told, WaveLine};
 use crate::rollout::{Outcome, Progress};
 use crate::world::World;
@@ -50,6 +52,8 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
     report.notes.extend(done.notes.iter().map(|text| tell::warning(text.as_str())));
     report.next = done.next.iter().map(|text| Arc::from(text.as_str())).collect();
     report.next.extend(approve(world, done));
+    let failed_before = |end: &End| matches!(&end.outcome, EndState::Skipped(why) if **why == *FAILED_BEFORE);
+    report.next.extend(done.ends.values().any(failed_before).then(|| RESUME.into()));
     let mut seen = std::collections::BTreeSet::new();
     report.next.retain(|line| seen.insert(line.clone()));
     report
@@ -69,14 +73,17 @@ fn stopped(done: &Converged, report: &Report) -> String {
 /// The one command that approves what waits.
 fn approve(world: &World, done: &Converged) -> Vec<Arc<str>> {
     let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
-    let waiting: Vec<&Preview> = done.ends.values().filter(waits).filter_map(|end| end.preview.as_deref()).collect();
-    let bound: Vec<&Preview> = waiting.iter().copied().filter(|preview| preview.is_bound()).collect();
+    let waiting = done.ends.values().filter(waits).filter_map(|end| Some((end.preview.as_deref()?, end.verdict.as_ref()?)));
+    let waiting: Vec<(&Preview, &Verdict)> = waiting.collect();
+    let is_asked = |verdict: &Verdict| verdict.answer == Answer::Wait { approval: true };
+    let asked = waiting.iter().filter(|(preview, verdict)| is_asked(verdict) && preview.is_bound());
+    let bound: Vec<&Preview> = asked.map(|(preview, _)| *preview).collect();
     let verb = if done.puts_back { "isobar drift --fix" } else { "isobar apply" };
     let approve = match *bound {
         [one] => format!("{verb} --review NAME=approve@{}", one.digest().short()),
         _ => format!("{verb} --review NAME=approve  (approves all that is shown above)"),
     };
-    tell::unlock(world, waiting, &approve)
+    tell::unlock(world, waiting, &approve, verb)
 }
 
 fn row(target: &crate::stack::TargetId, end: &End) -> Row {

@@ -10,7 +10,7 @@ use crate::change::{Extent, Intent, Preview, Unseen, UnseenReason};
 use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
-use crate::report::{Report, Row, Told};
+use crate::report::{Report, Told};
 use crate::review::CommitSha;
 use crate::stack::{Selector, TargetId};
 use crate::store::Stored;
@@ -31,6 +31,9 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let history = world.store.history().await?;
     let stored = latest(world).await?;
     let mut sitting = Sitting::open(world, &scenes, &history, &stored, &request.selector, &request.reviews).await?;
+    if sitting.work.pending.is_empty() {
+        super::must_match(&request.selector, &sitting.scene.fleet)?;
+    }
     let unseen = unseen(&stored, &sitting.scene, sitting.base.as_ref(), &request.selector);
 
     let shown: Vec<_> = sitting.previews.iter().cloned().map(Ok).chain(unseen.iter().cloned().map(Err)).collect();
@@ -55,8 +58,9 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     report.next = match (is_blind, waits) {
         (true, _) => vec!["isobar preview  (looks again at what could not be seen)".into()],
         (false, true) => {
-            let open = |row: &&Row| row.verdict.as_ref().is_some_and(|verdict| verdict.answer == "wait");
-            tell::unlock(world, report.rows.iter().filter(open).filter_map(|row| row.preview.as_deref()), tell::APPROVE)
+            let shown = report.rows.iter().filter_map(|row| row.preview.as_deref());
+            let judged = shown.filter_map(|preview| verdicts.get(&preview.target).map(|verdict| (preview, verdict)));
+            tell::unlock(world, judged, tell::APPROVE, APPLY)
         }
         (false, false) => vec![APPLY.into()],
     };
@@ -143,9 +147,14 @@ async fn latest(world: &World) -> Result<Stored, Failure> {
 /// Says so when what was shown last is not what is checked out. A pull request's view may be of any branch.
 fn other_head(world: &World, stored: &Stored) -> Option<String> {
     let (shown, head) = (stored.head.as_ref()?, world.workspace.head().ok()?);
-    let is_other = stored.base.is_empty() && **shown != *head.0;
-    is_other
-        .then(|| format!("this was shown of {}, and {} is checked out: isobar preview shows that", short(shown), head.short()))
+    let is_dirty = || world.workspace.worktree(&super::view::published(world)).is_ok_and(|tree| !tree.dirty.is_empty());
+    match stored.base.is_empty() {
+        true if **shown != *head.0 => {
+            Some(format!("this was shown of {}, and {} is checked out: isobar preview shows that", short(shown), head.short()))
+        }
+        true if is_dirty() => Some(format!("this was shown of {}; what is not committed is kept by no preview", short(shown))),
+        _ => None, // of a pull request, or of what is there
+    }
 }
 
 /// What was destroyed in a preview is defined by its base, or by the commit at which the target was last applied.

@@ -1,12 +1,15 @@
 //! What an apply of what is shown would meet: a pause, regions that are held, a newer commit that the head does not hold.
 
-use super::converge::{never_older, paused, say_hold};
+use super::converge::{older, paused, say_hold};
+use super::say::{count, short};
 use super::scene::{Scene, Scenes};
 use super::tell;
+use crate::change::Preview;
 use crate::exit::Failure;
 use crate::journal::History;
-use crate::report::{Report, RowState};
+use crate::report::{Report, Row, RowState};
 use crate::review::CommitSha;
+use crate::rollout::Ending;
 use crate::stack::RegionId;
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -14,6 +17,9 @@ use std::sync::Arc;
 
 /// The step that a preview ends with when everything may go ahead.
 pub(crate) const APPLY: &str = "isobar apply";
+
+/// The step when something stopped, or failed and is not tried again.
+pub(crate) const RESUME: &str = "isobar resume  (once the cause is mended; then isobar apply)";
 
 /// Notes in a report what an apply of it would meet, and puts what helps in the place of the apply. `head` is what could be applied
 /// as it is; `None` for a branch that is still to be merged, or an uncommitted tree.
@@ -41,15 +47,31 @@ pub(crate) fn foretell(
         notes.push(format!("{why}; nothing begins before isobar resume"));
         first = Some(vec!["isobar resume  (then isobar apply)".into()]);
     }
-    if let Some((head, scene)) = head {
-        match never_older(world, scenes, history, head, scene) {
-            Ok(()) => {}
-            Err(Failure::World(what, hint)) => {
-                notes.push(what);
-                first = Some(hint.into_iter().map(Arc::from).collect());
-            }
-            Err(other) => return Err(other),
+    for progress in history.rollouts() {
+        let Some(Ending::Stopped(why)) = progress.ending() else { continue };
+        let holds = |row: &Row| history.holder(&row.target).is_some_and(|holder| holder.rollout().id == progress.rollout().id);
+        if report.rows.iter().any(|row| would(&row.state) && holds(row)) {
+            let (id, commit) = (&progress.rollout().id, short(&progress.rollout().commit));
+            notes.push(format!("rollout {id} of {commit} is stopped: {why}; its targets wait"));
+            first = Some(vec![RESUME.into()]);
         }
+    }
+    let failed_alike = |row: &&Row| {
+        let stuck = |preview: &Arc<Preview>| history.target(&row.target).is_some_and(|record| record.is_stuck(&preview.digest()));
+        would(&row.state) && row.preview.as_ref().is_some_and(stuck)
+    };
+    if let (Some((head, _)), Some(settled)) = (head, history.last_commit())
+        && head.0 == *settled
+        && let stuck @ 1.. = report.rows.iter().filter(failed_alike).count()
+    {
+        notes.push(format!("{} failed before with the same changes", count(stuck, "target", "targets")));
+        first = Some(vec![RESUME.into()]);
+    }
+    if let Some((head, scene)) = head
+        && let Some(older) = older(world, scenes, history, head, scene)?
+    {
+        notes.push(older.what);
+        first = Some(vec![older.hint.into()]);
     }
     report.notes.extend(notes.into_iter().map(tell::warning));
     if let (Some(first), Some(at)) = (first, report.next.iter().position(|line| **line == *APPLY)) {

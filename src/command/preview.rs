@@ -1,5 +1,6 @@
 //! `isobar preview`: what would change, in every region, and what policy says of it. Changes nothing.
 
+use super::converge::settings;
 use super::court::{Asked, Court, Review, digests};
 use super::look::{keep, look, looks};
 use super::outlook::{APPLY, foretell};
@@ -15,7 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
 use crate::report::{Report, Told};
-use crate::rollout::{Rollout, Shard};
+use crate::rollout::{Rollout, Settings, Shard};
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -91,6 +92,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
     let mut report = sight.compose(&work, &answers, &verdicts);
+    report.waves = waves(&settings(&court, &history, &after, &work)?, &after, &work, &answers).unwrap_or_default();
     report.journal = tell::journal_head(&history);
     report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
     let appliable = view.head.as_ref().filter(|_| view.base.is_none()).map(|head| (head, &after));
@@ -171,11 +173,16 @@ impl Sight<'_> {
             report.notes.push(tell::warning(format!("{files} uncommitted: {}", some(&view.dirty))));
         }
         report.notes.extend(tell::undeclared(&report.rows, after.policy.is_none()));
-        report.waves = waves(after, work, answers).unwrap_or_default();
-        let waits = |preview: &&Arc<Preview>| verdicts.get(&preview.target).is_some_and(|verdict| verdict.answer == Answer::Wait);
-        let waiting = answers.iter().flatten().filter(waits).map(|preview| &**preview);
-        report.next = tell::unlock(self.world, waiting, tell::APPROVE);
-        report.next.extend(next(view, verdicts));
+        let shown = answers.iter().flatten();
+        let judged = shown.filter_map(|preview| verdicts.get(&preview.target).map(|verdict| (&**preview, verdict)));
+        // What is not committed is kept nowhere, so that nobody can approve it.
+        let approve = if report.dirty { PREVIEW_AGAIN } else { tell::APPROVE };
+        let unlock = tell::unlock(self.world, judged, approve, APPLY);
+        let (before, after) = if report.dirty { (next(view, verdicts), unlock) } else { (unlock, next(view, verdicts)) };
+        report.next = before.into_iter().chain(after).collect();
+        if report.next.iter().any(|line| line.starts_with(APPLY) && **line != *APPLY || **line == *PREVIEW_AGAIN) {
+            report.next.retain(|line| **line != *APPLY);
+        }
         report
     }
 }
@@ -186,6 +193,9 @@ fn uncommitted(view: &View) -> Failure {
     Failure::usage(what, "shards preview what is committed: git add -A && git commit -m \"…\"")
 }
 
+/// The step before an approval of what is not committed yet.
+const PREVIEW_AGAIN: &str = "isobar preview  (what is committed can be approved)";
+
 fn nothing(view: &View) -> String {
     match &view.base {
         Some(base) => format!("nothing that a target uses changed since {}", base.short()),
@@ -194,7 +204,12 @@ fn nothing(view: &View) -> String {
 }
 
 /// The rollout these changes would make.
-fn waves(after: &Scene, work: &Work, answers: &[Result<Arc<Preview>, Unseen>]) -> Option<Vec<crate::report::WaveLine>> {
+fn waves(
+    settings: &Settings,
+    after: &Scene,
+    work: &Work,
+    answers: &[Result<Arc<Preview>, Unseen>],
+) -> Option<Vec<crate::report::WaveLine>> {
     let changing = answers.iter().flatten().filter(|preview| !preview.is_empty()).filter_map(|preview| work.get(&preview.target));
     let targets: Vec<_> =
         changing.map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight)).collect();
@@ -202,7 +217,7 @@ fn waves(after: &Scene, work: &Work, answers: &[Result<Arc<Preview>, Unseen>]) -
         return None;
     }
     let before = work.before.as_ref().map(|scene| &scene.graph);
-    let rollout = Rollout::plan("forecast".into(), "".into(), &after.settings, targets, &after.graph, before);
+    let rollout = Rollout::plan("forecast".into(), "".into(), settings, targets, &after.graph, before);
     Some(tell::forecast(&rollout.ok()?))
 }
 

@@ -5,6 +5,7 @@ use super::control::operator;
 use super::converge::{Aim, Order, converge, refuse_first};
 use super::court::Court;
 use super::history_place;
+use super::must_match;
 use super::say::{count, say_time};
 use super::scene::Scenes;
 use super::tell::{self, Form};
@@ -45,6 +46,9 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scene = scenes.at(&head)?;
     let history = world.store.history().await?;
     let unknown = unknown(&history);
+    if unknown.iter().all(|(id, _)| scene.fleet.target(id).is_some()) {
+        must_match(&request.selector, &scene.fleet)?;
+    }
     let mine: BTreeSet<TargetId> = unknown
         .iter()
         .map(|(target, _)| target)

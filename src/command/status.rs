@@ -5,6 +5,8 @@ use super::pending::{Work, since_applied};
 use super::say::{say_time, short};
 use super::scene::Scenes;
 use super::tell;
+use crate::change::Digest;
+use crate::drift::Class;
 use crate::exit::{Exit, Failure};
 use crate::journal::{History, Record, State};
 use crate::policy::{Answer, Verdict};
@@ -99,7 +101,7 @@ fn rows(history: &History, work: &Work, verdicts: &Verdicts, fleet: &crate::stac
     let row = |(id, is_pending): (&TargetId, bool)| {
         let verdict = verdicts.get(id).filter(|_| is_pending);
         StatusRow {
-            waits: waits(history, id, is_pending, verdict, now_ms),
+            waits: since(history, id, waits(history, id, is_pending, verdict, now_ms)),
             ..row(history, id, is_pending, order.contains_key(id))
         }
     };
@@ -116,7 +118,7 @@ fn row(history: &History, id: &TargetId, is_pending: bool, is_defined: bool) -> 
         pull_request: record.and_then(|record| record.pull_request),
         by: record.map(|record| record.by.iter().map(|user| user.0.clone()).collect()).unwrap_or_default(),
         is_approved: record.is_some_and(|record| record.is_approved),
-        drift: drift(history, id),
+        drift: drift(history, id, is_pending),
         drift_checked_at_ms: record.and_then(|record| record.drift_checked_at_ms),
         waits: None,
     }
@@ -134,14 +136,16 @@ fn state(record: Option<&Record>, is_pending: bool, is_defined: bool) -> &'stati
     }
 }
 
-fn drift(history: &History, id: &TargetId) -> Arc<str> {
-    match history.target(id).and_then(|record| record.drift.as_ref()) {
-        Some(note) => {
-            let say = |(address, class): &(Arc<str>, crate::drift::Class)| format!("{}: {address}", class.name());
-            note.found.iter().map(say).collect::<Vec<_>>().join(", ").into()
-        }
-        None if history.target(id).is_some_and(|record| record.drift_checked_at_ms.is_some()) => "clean".into(),
-        None => "not checked".into(),
+/// A commit that was not applied is no drift of a target that is told to be behind.
+fn drift(history: &History, id: &TargetId, is_pending: bool) -> Arc<str> {
+    let told = |(_, class): &&(Arc<str>, Class)| !(is_pending && *class == Class::UnappliedCommit);
+    let found = history.target(id).and_then(|record| record.drift.as_ref()).map(|note| note.found.iter().filter(told));
+    let say = |(address, class): &(Arc<str>, Class)| format!("{}: {address}", class.name());
+    let found: Vec<String> = found.into_iter().flatten().map(say).collect();
+    match found.is_empty() {
+        false => found.join(", ").into(),
+        true if history.target(id).is_some_and(|record| record.drift_checked_at_ms.is_some()) => "clean".into(),
+        true => "not checked".into(),
     }
 }
 
@@ -163,12 +167,31 @@ fn waits(history: &History, id: &TargetId, is_pending: bool, verdict: Option<&Ve
     }
     let left = history.target(id).and_then(|record| record.left.as_ref()).filter(|_| is_pending);
     match (verdict.map(|verdict| (&verdict.answer, &verdict.sentence)), left) {
-        (Some((Answer::Wait, sentence)), _) => Some(sentence.as_str().into()),
+        (Some((Answer::Wait { .. }, sentence)), _) => Some(sentence.as_str().into()),
         (Some((Answer::Deny, sentence)), _) => Some(format!("denied: {sentence}").into()),
+        (Some((Answer::Clear(clearance), _)), Some(_)) if is_stuck(history, id, clearance.digest()) => {
+            Some("isobar resume; failed before with the same changes".into())
+        }
         (Some((Answer::Clear(_), sentence)), Some(_)) => Some(format!("isobar apply; cleared: {sentence}").into()),
         (None, Some(left)) => Some(format!("{} (tried {})", left.why, say_time(left.at_ms)).into()),
         (Some((Answer::Clear(_), _)) | None, None) => None, // nothing but an apply, as its state says
     }
+}
+
+/// Since when the outcome is unknown, before what it waits for.
+fn since(history: &History, id: &TargetId, waits: Option<Arc<str>>) -> Option<Arc<str>> {
+    match history.target(id).map(|record| &record.state) {
+        Some(State::Unknown { since_ms }) => {
+            let waits = waits.map(|waits| format!("; {waits}")).unwrap_or_default();
+            Some(format!("isobar recover; started {}, and its end was never told{waits}", say_time(*since_ms)).into())
+        }
+        Some(State::Never | State::Applied | State::Failed { .. } | State::Removed) | None => waits,
+    }
+}
+
+/// An apply would not try it again.
+fn is_stuck(history: &History, id: &TargetId, digest: &Digest) -> bool {
+    history.target(id).is_some_and(|record| record.is_stuck(digest))
 }
 
 fn rollout(history: &History, progress: &Progress, now_ms: u64) -> RolloutLine {

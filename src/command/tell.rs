@@ -100,11 +100,24 @@ pub(crate) fn undeclared(rows: &[Row], is_bare: bool) -> Option<Note> {
     is_so.then(|| note("no policy declared: on a laptop everything is cleared"))
 }
 
-/// What lets waiting targets go on: `approve`; or where no approval can be bound, first a key.
-pub(crate) fn unlock<'a>(world: &World, waiting: impl IntoIterator<Item = &'a Preview>, approve: &str) -> Vec<Arc<str>> {
-    let (bound, unbound): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|preview| preview.is_bound());
+/// What lets waiting targets go on: `approve`; where no approval can be bound, first a key; and where none is missing, `again`, later.
+pub(crate) fn unlock<'a>(
+    world: &World,
+    waiting: impl IntoIterator<Item = (&'a Preview, &'a Verdict)>,
+    approve: &str,
+    again: &str,
+) -> Vec<Arc<str>> {
+    let (mut bound, mut unbound, mut later) = (false, false, None);
+    for (preview, verdict) in waiting {
+        match verdict.answer {
+            _ if !preview.is_bound() => unbound = true,
+            Answer::Wait { approval: true } => bound = true,
+            Answer::Wait { approval: false } => later = later.or(Some(&verdict.sentence)),
+            Answer::Clear(_) | Answer::Deny => {}
+        }
+    }
     let mut next: Vec<Arc<str>> = Vec::new();
-    if !unbound.is_empty() {
+    if unbound {
         match world.key {
             Some(_) => next.push("isobar preview  (looks again, now with ISOBAR_KEY)".into()),
             None => {
@@ -113,8 +126,11 @@ pub(crate) fn unlock<'a>(world: &World, waiting: impl IntoIterator<Item = &'a Pr
             }
         }
     }
-    if !bound.is_empty() {
+    if bound {
         next.push(approve.into());
+    }
+    if let (true, Some(sentence)) = (next.is_empty(), later) {
+        next.push(format!("{again}  (later; no approval is missing: {sentence})").into());
     }
     next
 }
@@ -154,7 +170,7 @@ pub(crate) fn rows(
 pub(crate) fn verdict_line(verdict: &Verdict) -> VerdictLine {
     let answer = match verdict.answer {
         Answer::Clear(_) => "clear",
-        Answer::Wait => "wait",
+        Answer::Wait { .. } => "wait",
         Answer::Deny => "deny",
     };
     VerdictLine { answer, sentence: verdict.sentence.as_str().into(), digest: verdict.digest.as_str().into() }

@@ -19,6 +19,9 @@ const NOT_ASKED: &str = "no rule asks for an approval of this";
 /// What became of one subject, with its sentence.
 enum Ruling {
     Clear(Vec<User>, String),
+    /// For people.
+    Ask(String),
+    /// For something that no approval helps.
     Wait(String),
     Deny(String),
 }
@@ -46,7 +49,8 @@ impl Bench<'_> {
                 let why = sentence.as_str().into();
                 (Answer::Clear(Clearance::new(target, intent, digest.clone(), changes, by, why)), sentence)
             }
-            Ruling::Wait(sentence) => (Answer::Wait, sentence),
+            Ruling::Ask(sentence) => (Answer::Wait { approval: true }, sentence),
+            Ruling::Wait(sentence) => (Answer::Wait { approval: false }, sentence),
             Ruling::Deny(sentence) => (Answer::Deny, sentence),
         };
         Verdict { target: subject.target().clone(), digest, answer, sentence }
@@ -94,8 +98,9 @@ impl Bench<'_> {
         match self.ask_people(subject, digest, &asks) {
             ruling if waits.is_empty() => ruling,
             // What is still missing is told together with the window, so that nobody waits for it twice.
-            Ruling::Wait(missing) => Ruling::Wait(joined(waits.into_iter().chain([missing]).collect())),
+            Ruling::Ask(missing) => Ruling::Ask(joined(waits.into_iter().chain([missing]).collect())),
             Ruling::Clear(..) => Ruling::Wait(joined(waits)),
+            Ruling::Wait(sentence) => Ruling::Wait(joined(waits.into_iter().chain([sentence]).collect())),
             Ruling::Deny(sentence) => Ruling::Deny(sentence),
         }
     }
@@ -124,7 +129,7 @@ impl Bench<'_> {
         all.extend(sentences());
         all.extend(self.uncounted(digest));
         all.extend(self.outdated(subject, digest, &approvers));
-        Ruling::Wait(joined(all))
+        Ruling::Ask(joined(all))
     }
 
     /// People who approved this very preview, or the first apply that it is.
@@ -152,7 +157,7 @@ impl Bench<'_> {
         }
         let approvers = self.votes.approvers(digest);
         if approvers.is_empty() {
-            return Ruling::Wait(sentence);
+            return Ruling::Ask(sentence);
         }
         let sentence = format!("approved by {}, beyond what was cleared before", named(&approvers));
         Ruling::Clear(approvers.into_iter().cloned().collect(), sentence)

@@ -120,7 +120,7 @@ impl Stage {
                 assert_eq!(clearance.why(), verdict.sentence, "the journal keeps what was said");
                 format!("clear: {}", verdict.sentence)
             }
-            Answer::Wait => format!("wait: {}", verdict.sentence),
+            Answer::Wait { .. } => format!("wait: {}", verdict.sentence),
             Answer::Deny => format!("deny: {}", verdict.sentence),
         };
         self.verdicts().into_iter().map(said).collect()
@@ -134,7 +134,7 @@ impl Stage {
     pub(super) fn cleared_by(&self) -> Vec<String> {
         match self.verdicts().swap_remove(0).answer {
             Answer::Clear(clearance) => clearance.by().iter().map(ToString::to_string).collect(),
-            Answer::Wait | Answer::Deny => Vec::new(),
+            Answer::Wait { .. } | Answer::Deny => Vec::new(),
         }
     }
 }

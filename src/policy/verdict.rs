@@ -19,8 +19,10 @@ pub struct Verdict {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     Clear(Clearance),
-    /// Not yet: somebody must approve, or a window must open.
-    Wait,
+    /// Not yet: an approval is missing, or only a window must open, or a key or a policy must be set up.
+    Wait {
+        approval: bool,
+    },
     /// Never as it is.
     Deny,
 }

@@ -92,9 +92,10 @@ fn drift_headline(report: &Report, counts: &Counts) -> String {
     };
     let (behind, new) = (unapplied(false), unapplied(true));
     let checked = if drift.checked > 0 { drift.checked } else { counts.targets - unchecked.min(counts.targets) };
-    let found = match drifted {
-        0 => format!("No drift in {}", counted(checked, "target")),
-        _ => format!("Drift in {} of {}", thousands(drifted), counted(counts.targets, "target")),
+    let found = match (drifted, behind.max(new)) {
+        (0, 0) => format!("No drift in {}", counted(checked, "target")),
+        (0, _) => format!("Nothing was changed by hand in {}", counted(checked, "target")),
+        (1.., _) => format!("Drift in {} of {}", thousands(drifted), counted(counts.targets, "target")),
     };
     let some = |number: usize, text: &str| if number == 0 { String::new() } else { format!("{} {text}", thousands(number)) };
     let (behind, new) = (some(behind, "with a commit that was not applied"), some(new, "with a new value that was not applied"));

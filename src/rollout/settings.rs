@@ -99,6 +99,16 @@ impl Settings {
         self
     }
 
+    /// Lets `environment` roll out as `other` says, where it knows of it; what it comes after stays.
+    pub fn with_pace_of(mut self, environment: &str, other: &Settings) -> Self {
+        if let Some(known) = other.order.iter().find(|known| ***known == *environment) {
+            let pace = other.paces.get(known).cloned().unwrap_or_default();
+            let after = self.after(environment).to_vec();
+            self.paces.insert(known.clone(), Pace { after, ..pace });
+        }
+        self
+    }
+
     /// Returns how `environment` rolls out; one that nobody named is `instant`.
     pub(super) fn pace(&self, environment: &str) -> Option<&Pace> {
         self.paces.get(environment)

@@ -224,7 +224,7 @@ impl Holding<'_> {
                     ready.insert(target, Ready { preview, commit: commit.clone() });
                     clearances.push(clearance);
                 }
-                Answer::Wait | Answer::Deny => {
+                Answer::Wait { .. } | Answer::Deny => {
                     let outcome = Outcome::NotCleared(verdict.sentence.into());
                     steps.push(StepEvent::Finished { target, outcome });
                 }

@@ -7,7 +7,7 @@ use crate::stack::{BlobId, Leaf, Listing};
 use git2::{ObjectType, Oid, Repository};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Commits that [`Workspace::first_parents`] walks at most.
+/// Commits that [`Workspace::first_parents`] and [`Workspace::earlier_with`] walk at most.
 const WALK_MAX: usize = 10_000;
 
 /// Commits that [`Workspace::versions`] looks at, newest first: looking further would cost every command of an old monorepo.
@@ -83,6 +83,24 @@ impl Workspace {
             next = commit.parent(0).ok();
         }
         Ok(line)
+    }
+
+    /// Returns the commits before `new`, on its line of first parents, that hold a file at `path`; newest first, at most `max`.
+    pub fn earlier_with(&self, path: &str, new: &CommitSha, max: usize) -> Result<Vec<CommitSha>, WorkspaceError> {
+        let repository = self.lock();
+        let new = find_commit(&repository, &new.0)?;
+        let line = std::iter::successors(new.parent(0).ok(), |commit| commit.parent(0).ok()).take(WALK_MAX);
+        let mut found = Vec::new();
+        for commit in line {
+            let tree = commit.tree().map_err(git("reading the tree"))?;
+            if tree.get_name(path).is_some_and(|entry| entry.kind() != Some(ObjectType::Tree)) {
+                found.push(sha(commit.id()));
+            }
+            if found.len() == max {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Returns every version of the file `path` that the newest commits up to `HEAD` hold, each as a snapshot of that file alone.

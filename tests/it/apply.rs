@@ -91,8 +91,12 @@ fn what_failed_is_not_tried_again_unchanged_until_somebody_says_resume() {
     fleet.isobar("apply").ends(1);
     fleet.unblock("prod/a");
 
+    let resume = "isobar resume  (once the cause is mended; then isobar apply)";
+    fleet.isobar("preview").ends(0).says("1 target failed before with the same changes").says(resume);
     let ran = fleet.isobar("apply --json").ends(1);
     assert!(ran.why("app@prod/a").contains("failed before with the same changes"), "{}", ran.stdout);
+    assert_eq!(ran.json()["next"], serde_json::json!([resume]));
+    fleet.isobar("status").ends(0).says("isobar resume; failed before with the same changes");
     assert_eq!(fleet.versions(), "prod/a -, prod/b 1");
     fleet.isobar("resume").ends(0);
     fleet.isobar("apply").ends(0);

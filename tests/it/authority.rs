@@ -73,6 +73,52 @@ fn who_spoke_before_is_not_hidden_behind_many_commits_with_mistakes() {
 }
 
 #[test]
+fn who_spoke_before_is_not_hidden_behind_a_commit_without_a_fleet() {
+    let hide: [fn(&Sandbox); 2] = [
+        |_| {},
+        |fleet| {
+            fleet.file("isobar.yaml/a.txt", "no fleet\n");
+        },
+    ];
+    for hide in hide {
+        let fleet = app("prod/a", APPROVALS);
+        let text = std::fs::read_to_string(fleet.root().join("isobar.yaml")).expect("the fleet");
+        fleet.remove("isobar.yaml");
+        hide(&fleet);
+        fleet.commit("No fleet");
+        if fleet.root().join("isobar.yaml").exists() {
+            fleet.remove("isobar.yaml");
+        }
+        fleet.file("isobar.yaml", text.split("teams:").next().expect("a beginning")).commit("No policy");
+        fleet.isobar("preview").ends(0).says("missing 1 of platform");
+        fleet.isobar("apply").ends(3).says("missing 1 of platform");
+        assert_eq!(fleet.versions(), "prod/a -");
+    }
+}
+
+#[test]
+fn a_policy_that_no_apply_took_up_speaks_for_nobody() {
+    for between in [&["tick"] as &[&str], &["pause --reason lunch", "apply", "resume"]] {
+        let fleet = app("prod/a", APPROVALS);
+        fleet.approved_apply("bob").ends(0);
+        let text = std::fs::read_to_string(fleet.root().join("isobar.yaml")).expect("the fleet");
+        fleet.file("isobar.yaml", text.split("teams:").next().expect("a beginning")).commit("No policy");
+        between.iter().for_each(|line| drop(fleet.pass_secs(1).isobar(line).ends(0)));
+        fleet.version(1, 2);
+        fleet.pass_secs(1).isobar("apply").ends(3).says("missing 1 of platform");
+    }
+}
+
+#[test]
+fn where_no_approval_is_missing_none_is_asked_for() {
+    let fleet = app("prod/a", "policy: [{ rule: freeze, from: 2020-01-01, to: 2090-01-01, reason: winter }]");
+    for line in ["preview", "judge", "apply"] {
+        let ran = fleet.isobar(line).says("no approval is missing: frozen until 2090-01-01 00:00 UTC: winter");
+        assert!(!ran.stdout.contains("--review"), "{}", ran.stdout);
+    }
+}
+
+#[test]
 fn a_co_author_may_not_approve() {
     let fleet = app("prod/a", &APPROVALS.replace("carol", "Carol Jones"));
     fleet

@@ -188,7 +188,8 @@ fn a_selector_chooses_and_an_unknown_one_is_an_error() {
     assert_eq!(list("edge base@prod/*").len(), 6 + 4);
     assert_eq!(list("--region prod/*west*").len(), 6);
     assert_eq!(list("--label tier=one network"), ["network@prod/us-east-1", "network@prod/eu-west-1"]);
-    for line in ["list", "preview", "apply", "drift", "status", "tick"] {
+    fleet.isobar("preview").ends(0);
+    for line in ["list", "preview", "judge", "apply", "drift", "status", "tick", "recover"] {
         fleet.isobar(&format!("{line} netwrok@prod/*")).ends(64).says("\"netwrok@prod/*\" matches no target");
     }
     fleet.isobar("list Network!").ends(64).says("must look like");

@@ -51,7 +51,10 @@ fn a_commit_that_was_not_applied_is_a_class_of_its_own() {
     let fleet = app("prod/a", "");
     fleet.isobar("apply").ends(0);
     fleet.version(1, 2);
-    fleet.isobar("drift").ends(2).says("with a commit that was not applied").says("isobar apply");
+    let ran = fleet.isobar("drift").ends(2).says("with a commit that was not applied").says("isobar apply");
+    assert!(ran.stdout.starts_with("Nothing was changed by hand in 1 target"), "{}", ran.stdout);
+    let status = fleet.isobar("status").ends(0).says("1 behind");
+    assert!(!status.stdout.contains("drifted"), "{}", status.stdout);
 }
 
 #[test]

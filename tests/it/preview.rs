@@ -1,6 +1,6 @@
 //! What a preview shows, of which two sides, and what it never calls a green.
 
-use crate::support::{Sandbox, app};
+use crate::support::{APPROVALS, Sandbox, app};
 
 #[test]
 fn a_preview_changes_nothing_and_tells_what_would() {
@@ -156,4 +156,14 @@ fn what_policy_denies_altogether_is_not_told_to_be_applied_next() {
         .ends(0)
         .says("\nNext\n  isobar preview  (again, once the change, or the policy that denies it, is another)\n");
     assert!(!ran.stdout.contains("\n  isobar apply"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_not_committed_is_committed_and_shown_before_it_is_approved() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.edit("app/templates/app.yaml.j2", "version: 1", "version: 2");
+    let ran = fleet.isobar("preview").ends(0).says("isobar preview  (what is committed can be approved)");
+    assert!(!ran.stdout.contains("--review"), "{}", ran.stdout);
+    fleet.isobar("judge").says("what is not committed is kept by no preview");
 }

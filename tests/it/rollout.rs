@@ -191,6 +191,30 @@ fn a_change_that_brings_another_program_for_its_gate_is_asked_about_by_the_progr
 }
 
 #[test]
+fn a_change_that_waited_for_its_approval_is_rolled_out_as_the_commit_before_it_says() {
+    let other_program: fn(&Sandbox) = |fleet| {
+        fleet.file("ops/smoke", "#!/bin/sh\ntouch live/mine-ran\n");
+    };
+    let no_gate: fn(&Sandbox) = |fleet| {
+        fleet.edit("isobar.yaml", "gates: [{ command: [./ops/smoke] }]", "bake: 0s");
+    };
+    for change in [other_program, no_gate] {
+        let fleet = app("prod/a", &format!("{APPROVALS}\nrollout: {{ prod: {{ gates: [{{ command: [./ops/smoke] }}] }} }}"));
+        fleet.program_file("ops/smoke", "#!/bin/sh\nexit 0\n").commit("A gate");
+        fleet.file("README.md", "words\n").commit("Words");
+        fleet.approved_apply("bob").ends(0);
+
+        change(&fleet);
+        fleet.version(1, 2);
+        fleet.pass_secs(1).isobar("apply").ends(3);
+        fleet.pass_secs(1).isobar("tick");
+        fleet.pass_secs(1).isobar("apply --review bob=approve").ends(0).says("gate passed: ./ops/smoke");
+        assert_eq!(fleet.versions(), "prod/a 2");
+        assert_eq!(fleet.live("live").get("mine-ran"), None);
+    }
+}
+
+#[test]
 fn a_gates_program_finds_what_lies_beside_it_and_runs_in_the_root_of_the_repository() {
     let text = "#!/bin/sh\n. \"$(dirname \"$0\")/lib/words\"\ntest -f isobar.yaml && test \"$said\" = old\n";
     for (program, lib, beyond) in [("./ops/smoke", "ops/lib/words", true), ("ops/../smoke", "lib/words", false)] {

@@ -45,24 +45,48 @@ pub(super) fn lease_on(history: &History, head: &Scene, selector: &Selector) -> 
     wanted.into_iter().collect()
 }
 
-/// Newer code never goes below older: the head must hold the commit of every open rollout, and for each target that it would
-/// change what that target was brought to, or was begun with. A commit on another line that changed nothing of the target binds nobody.
-pub(crate) fn never_older(
+/// A head that an apply refuses, because it would put older code over newer.
+pub(crate) struct Older {
+    pub(crate) what: String,
+    pub(crate) hint: String,
+}
+
+impl Older {
+    fn than(head: &CommitSha, commit: &CommitSha) -> Self {
+        let (head, commit) = (head.short(), commit.short());
+        Self {
+            what: format!("{head} does not hold {commit}, which was applied: older code is never put over newer"),
+            hint: format!("check out a commit that holds it (git merge {commit}), or revert it with a new commit"),
+        }
+    }
+}
+
+/// Refuses a head that is older than what was applied.
+pub(super) fn never_older(
     world: &World,
     scenes: &Scenes<'_>,
     history: &History,
     head: &CommitSha,
     scene: &Arc<Scene>,
 ) -> Result<(), Failure> {
-    let refuse = |commit: &CommitSha| {
-        let (head, commit) = (head.short(), commit.short());
-        let what = format!("{head} does not hold {commit}, which was applied: older code is never put over newer");
-        let hint = format!("check out a commit that holds it (git merge {commit}), or revert it with a new commit");
-        Err(Failure::World(what, Some(hint)))
-    };
+    match older(world, scenes, history, head, scene)? {
+        Some(older) => Err(Failure::World(older.what, Some(older.hint))),
+        None => Ok(()),
+    }
+}
+
+/// Newer code never goes below older: the head must hold the commit of every open rollout, and for each target that it would
+/// change what that target was brought to, or was begun with. A commit on another line that changed nothing of the target binds nobody.
+pub(crate) fn older(
+    world: &World,
+    scenes: &Scenes<'_>,
+    history: &History,
+    head: &CommitSha,
+    scene: &Arc<Scene>,
+) -> Result<Option<Older>, Failure> {
     for commit in history.rollouts().map(|progress| CommitSha(progress.rollout().commit.clone())) {
         if !world.workspace.is_ancestor(&commit, head)? {
-            return refuse(&commit);
+            return Ok(Some(Older::than(head, &commit)));
         }
     }
 
@@ -81,8 +105,8 @@ pub(crate) fn never_older(
         let fork = scenes.at(&world.workspace.merge_base(&commit, head)?)?;
         let there = between(Some(&fork), &scenes.at(&commit)?, &Selector::default());
         if there.pending.iter().any(|pending| targets.contains(&pending.target.id)) {
-            return refuse(&commit);
+            return Ok(Some(Older::than(head, &commit)));
         }
     }
-    Ok(())
+    Ok(None)
 }

@@ -14,6 +14,10 @@ use crate::stack::{Known, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// Why a target is not tried again by itself.
+pub(crate) const FAILED_BEFORE: &str =
+    "failed before with the same changes; after mending the cause: isobar resume, then isobar apply";
+
 impl Converge<'_> {
     /// Previews targets afresh and judges them: the gate before every start. Told to stop, it decides no more, and what is left
     /// is asked again by the next run.
@@ -46,8 +50,7 @@ impl Converge<'_> {
         let history = self.history();
         let stuck = history.target(&preview.target).is_some_and(|record| record.is_stuck(&preview.digest()));
         let same_head = self.settled_at.as_ref() == Some(&self.order.head.0);
-        (stuck && same_head)
-            .then(|| "failed before with the same changes; after mending the cause: isobar resume, then isobar apply".into())
+        (stuck && same_head).then(|| FAILED_BEFORE.into())
     }
 }
 
@@ -109,7 +112,7 @@ impl Round<'_> {
                     let clearance = clearance.clone();
                     self.grant(clearance, preview, verdict, self.run.bringing.0.clone())?;
                 }
-                (None, Answer::Wait | Answer::Deny) => waiting.push(Waiting::new(preview, verdict)),
+                (None, Answer::Wait { .. } | Answer::Deny) => waiting.push(Waiting::new(preview, verdict)),
             }
         }
         Ok(waiting)

@@ -14,8 +14,9 @@ mod round;
 mod shared;
 mod watch;
 
-pub(crate) use admit::never_older;
-pub(super) use begin::refuse_first;
+pub(crate) use admit::older;
+pub(super) use begin::{refuse_first, settings};
+pub(super) use clear::FAILED_BEFORE;
 pub(crate) use end::{Converged, End, EndState};
 pub use shared::Sharing;
 pub(crate) use watch::{paused, say_hold};
@@ -192,6 +193,7 @@ async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: 
 impl Converge<'_> {
     async fn run(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
         let paused = paused(&self.history());
+        let (may_begin, taken_up) = (paused.is_none(), self.taken_up()?);
         refuse_first(self.world, self.scenes, &self.court, &self.history(), head, self.order.selector)?;
         self.announce().await?;
         self.go_on(head).await?;
@@ -204,7 +206,30 @@ impl Converge<'_> {
         if let Some(why) = paused {
             self.say_paused(&why);
         }
-        self.settle(head).await
+        // A run that may begin nothing does not take the head up: its policy speaks for nobody yet.
+        let at = match self.order.aim {
+            Aim::PutBack(_) => Some(head.clone()),
+            Aim::Bring if may_begin => Some(head.clone()),
+            Aim::Bring | Aim::GoOn if self.met.is_empty() => None, // and went on with nothing
+            Aim::Bring | Aim::GoOn => taken_up.map(|commit| self.scenes.at(&commit)).transpose()?,
+        };
+        match at {
+            Some(scene) => self.settle(&scene).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The newest commit that an apply took up before this run.
+    fn taken_up(&self) -> Result<Option<CommitSha>, Failure> {
+        let history = self.history();
+        let settled = history.last_commit().filter(|commit| self.world.workspace.commit(commit).is_ok());
+        let mut newest: Option<CommitSha> = None;
+        for commit in settled.into_iter().chain(history.rollouts().map(|progress| &progress.rollout().commit)) {
+            let commit = CommitSha(commit.clone());
+            let is_newer = newest.as_ref().map_or(Ok(true), |newest| self.world.workspace.is_ancestor(newest, &commit))?;
+            newest = if is_newer { Some(commit) } else { newest };
+        }
+        Ok(newest)
     }
 
     fn history(&self) -> MutexGuard<'_, History> {
@@ -248,16 +273,16 @@ impl Converge<'_> {
         }
     }
 
-    /// Journals where the fleet is now: every selected target is what the head says, except those that still have something to
+    /// Journals where the fleet is now: every selected target is what the scene says, except those that still have something to
     /// do. That is asked of history again: a target without an end is behind, never done.
-    async fn settle(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
+    async fn settle(&mut self, scene: &Arc<Scene>) -> Result<(), Failure> {
         if self.shared.is_none() {
-            let settled = self.settled(head)?;
+            let settled = self.settled(scene)?;
             return self.append(vec![settled]).await.map(drop);
         }
         loop {
             self.catch_up().await?;
-            let settled = self.settled(head)?;
+            let settled = self.settled(scene)?;
             // As long as others are at work, it is for the last of them to say.
             if !self.elsewhere().await?.is_empty() || self.append_on_newest(settled).await? {
                 return Ok(());
@@ -265,8 +290,8 @@ impl Converge<'_> {
         }
     }
 
-    fn settled(&mut self, head: &Arc<Scene>) -> Result<Event, Failure> {
-        let left = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
+    fn settled(&mut self, scene: &Arc<Scene>) -> Result<Event, Failure> {
+        let left = since_applied(self.scenes, &self.history(), scene, self.order.selector)?;
         let (left, is_part) = match &self.order.aim {
             Aim::PutBack(strayed) => (left.only(|id| strayed.contains(id)), true),
             Aim::Bring | Aim::GoOn => (left, !self.order.selector.is_empty()),
@@ -279,7 +304,8 @@ impl Converge<'_> {
             self.not_begun(&pending.target.id, &why);
         }
         let behind = left.pending.iter().flat_map(|pending| names(&pending.target)).collect();
-        let scope = is_part.then(|| self.done.selected.iter().filter(|id| head.fleet.target(id).is_some()).cloned().collect());
-        Ok(Event::Settled { commit: self.order.head.0.clone(), scope, behind })
+        let scope = is_part.then(|| self.done.selected.iter().filter(|id| scene.fleet.target(id).is_some()).cloned().collect());
+        let commit = scene.snapshot.commit.clone().unwrap_or_else(|| self.order.head.clone()).0;
+        Ok(Event::Settled { commit, scope, behind })
     }
 }

@@ -35,6 +35,22 @@ impl Court<'_> {
         }
     }
 
+    /// The one of several fleets that was there first. Of two on different lines neither was.
+    pub(crate) fn oldest<'s>(&self, scenes: impl Iterator<Item = &'s Arc<Scene>>) -> Result<Option<Arc<Scene>>, Failure> {
+        let mut oldest: Option<&Arc<Scene>> = None;
+        for scene in scenes {
+            let is_older = match (&scene.snapshot.commit, oldest.map(|oldest| &oldest.snapshot.commit)) {
+                (Some(commit), Some(Some(oldest))) => self.world.workspace.is_ancestor(commit, oldest)?,
+                (Some(_), Some(None) | None) | (None, None) => true,
+                (None, Some(_)) => false, // what is not committed is the newest of all
+            };
+            if is_older {
+                oldest = Some(scene);
+            }
+        }
+        Ok(oldest.cloned())
+    }
+
     /// Some policy that judges a pending target counts targets or changes: then the whole change matters, whatever part of it is
     /// looked at.
     pub(crate) fn counts_targets(&self, work: &Work, history: &History) -> Result<bool, Failure> {
@@ -47,9 +63,9 @@ impl Court<'_> {
         Ok(false)
     }
 
-    /// The fleet from before the first run, or that of the first run itself; looked up once, as every new target asks. One that
-    /// cannot be read says nothing: then the one before it speaks, and where there never was a readable one, nobody does. Where
-    /// we would have to look further to know that, nobody is let in.
+    /// The fleet from before the first run, or that of the first run itself; looked up once, as every new target asks. A commit
+    /// without a fleet, or with one that cannot be read, says nothing: then the one before it speaks, and where there never was
+    /// a readable one, nobody does. Where we would have to look further to know that, nobody is let in.
     pub(crate) fn beginning(&self, history: &History) -> Result<Option<Arc<Scene>>, Failure> {
         let first = history.first_commit().cloned().map(CommitSha);
         let mut known = self.beginning.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -58,9 +74,8 @@ impl Court<'_> {
         }
         let workspace = &self.world.workspace;
         let run = first.clone().or_else(|| self.head.clone());
-        let back = |steps: usize| workspace.commit(&format!("{}~{steps}", run.as_ref()?)).ok(); // the first commit of all has none before
         let has_fleet = |commit: &CommitSha| workspace.at(&commit.0).is_ok_and(|snapshot| snapshot.listing.get(FLEET).is_some());
-        let before = (1..=BROKEN_COMMITS_MAX).map_while(back).take_while(has_fleet);
+        let before = run.map_or(Ok(Vec::new()), |run| workspace.earlier_with(FLEET, &run, BROKEN_COMMITS_MAX))?;
         let (mut found, mut broken) = (None, Vec::new());
         for commit in before {
             match self.scenes.at(&commit) {
