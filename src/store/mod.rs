@@ -1,6 +1,7 @@
 //! Where the journal lives. Stores keep entries in order and hand out leases; they do not know what an entry means.
 
 mod audit;
+mod blocking;
 #[cfg(test)]
 mod cases;
 mod contract;
@@ -14,10 +15,11 @@ mod memory;
 mod object;
 #[cfg(test)]
 mod places;
+mod recent;
 mod sets;
 
 pub use audit::{Anchor, Audit, Compacted, Finding};
-pub use contract::{Boxed, Held, Holder, Job, Lease, Reader, Store, StoreError, Stored, Take};
+pub use contract::{Append, Boxed, Held, Holder, Job, Lease, Reader, Store, StoreError, Stored, Take};
 pub use file::FileStore;
 pub use git::{GitSite, GitStore};
 pub use location::Location;

@@ -20,7 +20,7 @@ use super::wire::Wire;
 use crate::change::Digest;
 use crate::journal::{Chain, Checkpoint, Dropped, Entry, Event, History, Sealer};
 use crate::store::StoreError;
-use crate::store::group::Recent;
+use crate::store::recent::Recent;
 use git2::{Oid, Repository};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
