@@ -309,7 +309,7 @@ fn a_key_vouches_for_no_entry_that_came_after_the_audit() {
         let reviews = fleet.outside("home/.local/state/reviews.jsonl").into();
         let root = fleet.root();
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let opened = command::open(&root, Some(reviews), environment, terminal, Stop::default());
+        let opened = command::open(None, &root, Some(reviews), environment, terminal, Stop::default());
         let mut world = runtime.block_on(opened).expect("a world");
         let other = FileStore::open(root.join(".isobar/journal")).expect("it is there");
         let overtaken = Arc::new(Overtaken { journal: world.store.clone(), other, times, audits: AtomicUsize::new(0) });

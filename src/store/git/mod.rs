@@ -23,6 +23,7 @@ mod reach;
 mod refs;
 #[cfg(test)]
 mod tests;
+mod tip;
 mod tree;
 mod wire;
 

@@ -16,7 +16,7 @@ impl Desk {
             self.look()?; // what it must follow may be newer than what we know
         }
         self.change(|desk| {
-            let mut change = Change::on(&desk.book);
+            let mut change = Change::on(&desk.book.chain);
             let sealed = group::seal(groups, &mut change.chain, |claim| desk.book.leases.contains_key(&claim.epoch));
             change.entries = group::entries(&sealed).cloned().collect();
             Ok(if change.entries.is_empty() { Plan::Done(sealed) } else { Plan::Write(change.into(), sealed) })
@@ -32,7 +32,7 @@ impl Desk {
         let taken = self.change(|desk| {
             let epoch = desk.book.epoch + 1;
             let (lease, ended) = asked.against(desk.book.leases.values().cloned().collect(), epoch)?;
-            let mut change = Change::on(&desk.book);
+            let mut change = Change::on(&desk.book.chain);
             (change.lease, change.ended) = (Some(lease), ended);
             Ok(Plan::Write(change.into(), epoch))
         });
@@ -44,7 +44,7 @@ impl Desk {
         let Some(epoch) = lease.epochs.values().next().copied() else { return Ok(()) };
         let trace = self.change(|desk| {
             let Some(own) = desk.book.leases.get(&epoch) else { return Ok(Plan::Done(None)) };
-            let mut change = Change::on(&desk.book);
+            let mut change = Change::on(&desk.book.chain);
             change.ended = vec![epoch];
             Ok(Plan::Write(change.into(), Some(own.trace.clone())))
         })?;
@@ -56,7 +56,7 @@ impl Desk {
         self.look()?;
         self.change(|desk| {
             let (ended, targets) = taken_from(of, desk.book.leases.values().cloned().collect(), &desk.here)?;
-            let mut change = Change::on(&desk.book);
+            let mut change = Change::on(&desk.book.chain);
             if let Some(unsealed) = change.chain.refuses(std::slice::from_ref(event)) {
                 return Err(unsealed.into());
             }
