@@ -8,10 +8,14 @@ mod contract;
 mod file;
 mod git;
 mod group;
+#[cfg(test)]
+mod interleaved;
 mod leases;
 mod life;
 mod location;
 mod memory;
+#[cfg(test)]
+mod model;
 mod object;
 #[cfg(test)]
 mod places;
