@@ -15,8 +15,8 @@ use std::time::Duration;
 
 /// Stories of two writers on each store; `ISOBAR_LEASES` says another number.
 const STORIES: usize = 2;
-/// Stories on one journal.
-const STORIES_AT_ONE: usize = 50;
+/// Stories on one journal: a few, because whoever takes a lease away turns every page of a bucket.
+const STORIES_AT_ONE: usize = 8;
 /// Processes that a writer is, one after the other.
 const LIVES: usize = 3;
 /// An answer is waited for at least so long, before it is given up.
