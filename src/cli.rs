@@ -148,7 +148,7 @@ async fn act(cli: Cli, environment: Environment, terminal: Terminal, stop: Stop)
         FleetVerb::Recover(args) => args.give_up.clone(),
         _ => None,
     };
-    let world = command::open_giving_up(given_up.as_deref(), &here, cli.reviews, environment, terminal, stop).await?;
+    let world = command::open(given_up.as_deref(), &here, cli.reviews, environment, terminal, stop).await?;
     let exit = of_fleet(&world, *verb).await?;
     Ok(world.stop.asked().map_or(exit, Exit::Interrupted))
 }
@@ -208,12 +208,12 @@ async fn of_fleet(world: &World, verb: FleetVerb) -> Result<Exit, Failure> {
         FleetVerb::Why(args) => command::why::run(world, &args.target, args.base.as_deref(), args.json).await,
         FleetVerb::Recover(args) => {
             let (selector, form) = args.tell.read()?;
-            let word = match (args.release, args.give_up, args.reason) {
-                (Some(run), _, Some(reason)) => Some(command::recover::Word::Release { run, reason }),
-                (None, Some(place), Some(reason)) => Some(command::recover::Word::GiveUp { place, reason }),
+            let testimony = match (args.release, args.give_up, args.reason) {
+                (Some(run), _, Some(reason)) => Some(command::recover::Testimony::Release { run, reason }),
+                (None, Some(place), Some(reason)) => Some(command::recover::Testimony::GiveUp { place, reason }),
                 (_, _, _) => None,
             };
-            command::recover::run(world, &command::recover::Request { selector, form, word }).await
+            command::recover::run(world, &command::recover::Request { selector, form, testimony }).await
         }
         FleetVerb::Pause(args) => command::control::pause(world, &args.reason, args.json).await,
         FleetVerb::Resume(args) => command::control::resume(world, args.json).await,

@@ -237,7 +237,8 @@ impl Stage<'_> {
     }
 
     async fn world(&self) -> Result<World, Failure> {
-        super::open(&self.root, Some(self.reviews()), self.environment.clone(), self.terminal.clone(), Stop::default()).await
+        super::open(None, &self.root, Some(self.reviews()), self.environment.clone(), self.terminal.clone(), Stop::default())
+            .await
     }
 
     fn reviews(&self) -> PathBuf {

@@ -98,7 +98,7 @@ pub(super) async fn open(
         gone.retain(|gone| gone.place != place);
     }
     for gone in gone {
-        pass_over(workspace, environment, &*journal, gone).await?;
+        must_be_given_up(workspace, environment, &*journal, gone).await?;
     }
     if filled.is_empty() { deep_enough(workspace, &named, journal).await } else { Ok(journal) }
 }
@@ -127,9 +127,14 @@ async fn look(workspace: &Workspace, environment: &Environment, place: &JournalP
     }
 }
 
-/// Goes on without a place, where the journal says that it was given up and that word is proven: whoever could write another
+/// A place that is gone is left out only where the journal says that it was given up and that word is proven: whoever could write another
 /// journal, and name it in a change, could write the word as well. It is proven by the key, or by somebody who gave the word here.
-async fn pass_over(workspace: &Workspace, environment: &Environment, journal: &dyn Store, gone: Gone) -> Result<(), Failure> {
+async fn must_be_given_up(
+    workspace: &Workspace,
+    environment: &Environment,
+    journal: &dyn Store,
+    gone: Gone,
+) -> Result<(), Failure> {
     let Gone { place, what, hint } = gone;
     let command = format!("isobar recover --give-up {} --reason \"…\"", pasted(&place));
     let history = journal.history().await?; // where there is a key, only a journal that it sealed

@@ -87,20 +87,10 @@ pub(crate) fn must_match(selector: &Selector, fleet: &Fleet) -> Result<(), Failu
     }
 }
 
-/// Builds the world of the repository that holds `here`.
+/// Builds the world of the repository that holds `here`. `given_up` is a place of the journal that cannot be looked at, and that this
+/// run gives up.
 pub async fn open(
-    here: &Path,
-    reviews: Option<PathBuf>,
-    environment: Environment,
-    terminal: Terminal,
-    stop: Stop,
-) -> Result<World, Failure> {
-    open_giving_up(None, here, reviews, environment, terminal, stop).await
-}
-
-/// The same, for a run that gives up a place of the journal which cannot be looked at.
-pub async fn open_giving_up(
-    place: Option<&str>,
+    given_up: Option<&str>,
     here: &Path,
     reviews: Option<PathBuf>,
     environment: Environment,
@@ -110,7 +100,7 @@ pub async fn open_giving_up(
     environment.now_ms().map_err(|what| Failure::usage(what, "milliseconds since 1970, such as 1795338000000; or unset it"))?;
     let workspace = Workspace::open(here)?;
     let reviews = reviews.unwrap_or_else(|| reviews_path(&environment, workspace.root()));
-    match history_place::open(&workspace, &environment, place).await {
+    match history_place::open(&workspace, &environment, given_up).await {
         Ok(store) => Ok(World::build(workspace, store, reviews, environment, terminal, stop)),
         Err(Failure::Definitions(of_journal)) => {
             let store = Arc::new(FileStore::open(workspace.root().join(history_place::DIRECTORY))?);

@@ -23,12 +23,12 @@ pub struct Request {
     pub selector: Selector,
     pub form: Form,
     /// What somebody who knows says first.
-    pub word: Option<Word>,
+    pub testimony: Option<Testimony>,
 }
 
 /// What cannot be proven from here, and is done on somebody's word.
 #[derive(Clone, Debug)]
-pub enum Word {
+pub enum Testimony {
     /// That run has ended: take from it what it holds.
     Release { run: String, reason: String },
     /// That place of the journal is gone for good.
@@ -36,9 +36,9 @@ pub enum Word {
 }
 
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
-    match &request.word {
-        Some(Word::Release { run, reason }) => release(world, run, reason).await?,
-        Some(Word::GiveUp { place, reason }) => give_up(world, place, reason).await?,
+    match &request.testimony {
+        Some(Testimony::Release { run, reason }) => release(world, run, reason).await?,
+        Some(Testimony::GiveUp { place, reason }) => give_up(world, place, reason).await?,
         None => {}
     }
     let scenes = Scenes::new(world);

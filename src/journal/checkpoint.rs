@@ -6,7 +6,7 @@
 //! left of them; then an entry that follows names its hash.
 
 use super::History;
-use super::event::{Chain, Seals};
+use super::chain::{Chain, Seals};
 use super::seal::{Sealer, close, closed, is_sealed_by};
 use crate::change::Digest;
 use serde::{Deserialize, Serialize};

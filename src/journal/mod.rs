@@ -1,8 +1,10 @@
 //! What happened: events in a hash chain, and the history they fold into. Knows not where it is stored. It keeps ids,
 //! digests, addresses, causes and people; never values, diffs or outputs.
 
+mod chain;
 mod checkpoint;
 mod class;
+mod entry;
 mod event;
 mod history;
 mod ledger;
@@ -12,9 +14,11 @@ mod schema;
 mod seal;
 mod usual;
 
+pub use chain::{Chain, Seals};
 pub use checkpoint::{CHECKPOINT_SCHEMA, Checkpoint, CheckpointFault, Dropped};
 pub use class::Class;
-pub use event::{Chain, Drifted, Entry, Event, Fault, SCHEMA, Seals, Verb};
+pub use entry::{Entry, Fault, SCHEMA};
+pub use event::{Drifted, Event, Verb};
 pub use history::{GivenUp, History, Hold};
 pub use ledger::{Became, Ledger, Row};
 pub use record::{DriftNote, Left, Record, State};

@@ -1,6 +1,6 @@
 //! The JSON Schema of a line of the journal. Members are only ever added, so a reader must let unknown ones pass.
 
-use super::event::SCHEMA;
+use super::entry::SCHEMA;
 use serde_json::{Map, Value, json};
 
 /// Identifies the schema of a line.

@@ -3,6 +3,7 @@
 
 mod absent;
 mod case;
+mod declared;
 mod facts;
 mod glob;
 mod judge;
@@ -21,8 +22,10 @@ mod words;
 mod testing;
 
 pub use absent::absent;
+pub use declared::Policy;
 pub use facts::{Facts, Past, Subject};
 pub use judge::{UNDECLARED, judge};
-pub use rule::{Policy, RULES, Rule};
+pub use rule::Rule;
+pub use rules::RULES;
 pub use schema::schema;
 pub use verdict::{Answer, Clearance, Verdict};

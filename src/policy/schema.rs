@@ -1,6 +1,7 @@
 //! The JSON Schema of the `policy` section, put together from the table of rules.
 
-use super::rule::{RULES, Rule};
+use super::rule::Rule;
+use super::rules::RULES;
 use super::when::When;
 use serde_json::{Value, json};
 

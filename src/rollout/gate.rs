@@ -44,14 +44,16 @@ impl Gate {
     pub fn file(&self) -> Option<String> {
         match self {
             Gate::Http { .. } => None,
-            Gate::Command { argv, .. } => argv.first().and_then(|program| file(program)?),
+            Gate::Command { argv, .. } => argv.first().and_then(|program| Place::of(program).file()),
         }
     }
 
     /// Returns the same gate with the commit that it was read from.
     pub(super) fn read_at(self, at: &Arc<str>) -> Self {
         match self {
-            Gate::Command { argv, timeout_secs, .. } if file(argv.first().map_or("", |it| it)).is_some() => {
+            Gate::Command { argv, timeout_secs, .. }
+                if argv.first().is_some_and(|program| !matches!(Place::of(program), Place::Machine)) =>
+            {
                 Gate::Command { argv, timeout_secs, commit: Some(at.clone()) }
             }
             Gate::Http { .. } | Gate::Command { .. } => self,
@@ -59,21 +61,39 @@ impl Gate {
     }
 }
 
-/// Where in the repository a program lies; `None` for one that is found elsewhere, `Some(None)` for one that leads out.
-fn file(program: &str) -> Option<Option<String>> {
-    if program.starts_with('/') || !program.contains('/') {
-        return None;
+/// Where a program lies.
+enum Place {
+    /// Named by its path from the root of the machine, or found by its name.
+    Machine,
+    /// A file at this path.
+    Repository(String),
+    /// The path leads out of the repository.
+    Outside,
+}
+
+impl Place {
+    fn of(program: &str) -> Self {
+        if program.starts_with('/') || !program.contains('/') {
+            return Self::Machine;
+        }
+        let mut parts: Vec<&str> = Vec::new();
+        for part in program.split('/') {
+            match part {
+                "" | "." => {}
+                ".." if parts.pop().is_none() => return Self::Outside,
+                ".." => {}
+                part => parts.push(part),
+            }
+        }
+        Self::Repository(parts.join("/"))
     }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in program.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.pop().is_none() => return Some(None),
-            ".." => {}
-            part => parts.push(part),
+
+    fn file(self) -> Option<String> {
+        match self {
+            Self::Repository(path) => Some(path),
+            Self::Machine | Self::Outside => None,
         }
     }
-    Some(Some(parts.join("/")))
 }
 
 /// Returns the programs of the repository that gates of a fleet's `rollout` section name, each where it is named.
@@ -81,7 +101,7 @@ pub fn programs(section: &Node) -> Vec<(String, &Site)> {
     let Kind::Map(paces) = &section.kind else { return Vec::new() };
     let limits = paces.iter().flat_map(|(_, _, pace)| [pace].into_iter().chain(list(pace, "waves")));
     let programs = limits.flat_map(|limits| list(limits, "gates")).filter_map(|gate| list(gate, "command").first());
-    programs.filter_map(|program| Some((file(program.as_str()?)??, &program.site))).collect()
+    programs.filter_map(|program| Some((Place::of(program.as_str()?).file()?, &program.site))).collect()
 }
 
 /// The list below `key`; nothing when there is none.
@@ -146,7 +166,7 @@ fn command(argv: &[Node], timeout_secs: Option<u64>, node: &Node, mistakes: &mut
             }
         }
     }
-    if words.first().and_then(|program| file(program)) == Some(None) {
+    if words.first().is_some_and(|program| matches!(Place::of(program), Place::Outside)) {
         let what = format!("the program of a gate, {:?}, leads out of the repository", words[0]);
         mistakes
             .push(Mistake::at(&argv[0].site, what).hint("name a program elsewhere by its whole path, or by its name in PATH"));

@@ -9,7 +9,7 @@ use crate::review::{PullRequest, User};
 use crate::rollout::{Ending, Now, Planned, Progress, Rollout, StepEvent, Wave};
 use crate::stack::{Mistakes, Node, Region, Resolved, Site, Stack, Target, Uses, Vars};
 use crate::stop::Stop;
-use crate::store::{FileStore, Holder, MemoryStore, Store as _};
+use crate::store::{FileStore, Holder, MemoryStore, Store as _, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -249,38 +249,43 @@ fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
     assert_eq!(history.target(&stuck).map(|record| &record.state), Some(&unknown));
 }
 
-#[test]
-fn a_rollout_that_somebody_resumed_meanwhile_starts_nothing_by_what_was_known_before() {
+/// Drives a rollout of one target, which is planned and cleared, on `store`, as far as `resumes` and `others` let it.
+fn drive_one<'a>(store: &'a MemoryStore, resumes: usize, others: Option<&'a Ask<'a>>) -> Result<Halt, StoreError> {
     let quick = id("quick@prod/a");
-    let store = MemoryStore::default();
     let (engines, stop, run_id) = (Doll::engines(1), Stop::default(), Arc::from("run-1"));
     let mut progress = Progress::new(rollout(std::slice::from_ref(&quick)));
     progress.next(&Now::at(7));
     progress.clear(vec![clearance(&quick)]);
-
-    let halt = run(async {
+    run(async {
         let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None };
         let lease = store.acquire(std::slice::from_ref(&quick), holder).await.expect("nobody else is here");
+        let others = others.map(|others| || -> crate::store::Boxed<'_, _> { others() }); // for as long as the rest of what is lent
         let drive = Drive {
             engines: &engines,
-            store: &store,
+            store,
             lease: &lease,
             run: &run_id,
             parallel: 0,
             ask: &|_| Box::pin(async { Ok(()) }),
-            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), resumes: 1 }) }),
+            signs: &|_| Box::pin(async move { Ok(Signs { paused: None, held: BTreeMap::new(), resumes }) }),
             now_ms: &|| 7,
             stop: &stop,
             patience: &|| Box::pin(stop.wait()),
             watch: &|_| (),
             sealed: &|_| (),
-            others: None,
+            others: others.as_ref().map(|others| others as &Ask<'_>),
             fits: &|_, _| true,
             pools: &|_| Vec::new(),
         };
         let ready = BTreeMap::from([(quick.clone(), Ready { preview: Arc::new(preview(&quick)), commit: "c1".into() })]);
         drive.drive(&mut progress, &ready, &job, &Known::default()).await
-    });
+    })
+}
+
+#[test]
+fn a_rollout_that_somebody_resumed_meanwhile_starts_nothing_by_what_was_known_before() {
+    let store = MemoryStore::default();
+    let halt = drive_one(&store, 1, None);
     assert!(matches!(halt, Ok(Halt::Resumed)), "{halt:?}");
     assert_eq!(store.look(<[_]>::len), 0, "nothing was started and nothing is told");
 }
@@ -298,46 +303,19 @@ async fn all_news(store: &MemoryStore) -> News {
 
 #[test]
 fn a_start_that_was_decided_before_others_stopped_the_rollout_is_not_made() {
-    let (quick, store) = (id("quick@prod/a"), MemoryStore::default());
-    let (engines, stop, run_id, asked) = (Doll::engines(1), Stop::default(), Arc::from("run-1"), AtomicUsize::new(0));
-    let mut progress = Progress::new(rollout(std::slice::from_ref(&quick)));
-    progress.next(&Now::at(7));
-    progress.clear(vec![clearance(&quick)]);
-
-    let halt = run(async {
-        let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None };
-        let lease = store.acquire(std::slice::from_ref(&quick), holder).await.expect("nobody else is here");
-        // Right after we looked for the first time, somebody else sees the failure that is one too many.
-        let others = || -> crate::store::Boxed<'_, Result<News, crate::store::StoreError>> {
-            Box::pin(async {
-                let news = all_news(&store).await;
-                if asked.fetch_add(1, Ordering::Relaxed) == 0 {
-                    let stopped = Event::Step { rollout: "r1".into(), step: StepEvent::Stopped { why: "1 failed".into() } };
-                    store.append(vec![stopped], &Arc::from("run-2"), 7, None).await?;
-                }
-                Ok(news)
-            })
-        };
-        let drive = Drive {
-            engines: &engines,
-            store: &store,
-            lease: &lease,
-            run: &run_id,
-            parallel: 0,
-            ask: &|_| Box::pin(async { Ok(()) }),
-            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), resumes: 0 }) }),
-            now_ms: &|| 7,
-            stop: &stop,
-            patience: &|| Box::pin(stop.wait()),
-            watch: &|_| (),
-            sealed: &|_| (),
-            others: Some(&others),
-            fits: &|_, _| true,
-            pools: &|_| Vec::new(),
-        };
-        let ready = BTreeMap::from([(quick.clone(), Ready { preview: Arc::new(preview(&quick)), commit: "c1".into() })]);
-        drive.drive(&mut progress, &ready, &job, &Known::default()).await
-    });
+    let (store, asked) = (MemoryStore::default(), AtomicUsize::new(0));
+    // Right after we looked for the first time, somebody else sees the failure that is one too many.
+    let others = || -> crate::store::Boxed<'_, Result<News, StoreError>> {
+        Box::pin(async {
+            let news = all_news(&store).await;
+            if asked.fetch_add(1, Ordering::Relaxed) == 0 {
+                let stopped = Event::Step { rollout: "r1".into(), step: StepEvent::Stopped { why: "1 failed".into() } };
+                store.append(vec![stopped], &Arc::from("run-2"), 7, None).await?;
+            }
+            Ok(news)
+        })
+    };
+    let halt = drive_one(&store, 0, Some(&others));
     assert!(matches!(halt, Ok(Halt::Over(Ending::Stopped(_)))), "{halt:?}");
     assert_eq!(store.look(<[_]>::len), 1, "nothing was started");
 }

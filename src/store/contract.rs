@@ -2,7 +2,7 @@
 
 use super::audit::{self, Anchor, Audit, Compacted};
 use crate::change::{BarePreview, Digest, Extent, Preview, Unseen};
-use crate::journal::{CHECKPOINT_SCHEMA, CheckpointFault, Entry, Event, History, Unsealed};
+use crate::journal::{CHECKPOINT_SCHEMA, Chain, CheckpointFault, Entry, Event, History, Unsealed};
 use crate::stack::TargetId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -154,6 +154,17 @@ impl Stored {
     }
 }
 
+/// What is to be appended as one group.
+pub struct Append<'a> {
+    pub events: Vec<Event>,
+    pub run: &'a Arc<str>,
+    pub at_ms: u64,
+    /// Entries about a target need one that covers it and is still ours.
+    pub lease: Option<&'a Lease>,
+    /// Number and hash that the newest entry must have, where only that will do: an empty chain's where there is none yet.
+    pub after: Option<(u64, Digest)>,
+}
+
 /// Keeps the journal.
 pub trait Store: Send + Sync {
     /// `file:.isobar/journal`: where, for people.
@@ -194,15 +205,20 @@ pub trait Store: Send + Sync {
         Box::pin(async { Ok(Compacted::default()) })
     }
 
-    /// Appends `events` as one group after the newest entry, durably: when this returns, they survive a power cut. Entries about a
-    /// target need a lease that covers it and is still ours. Returns the sealed entries.
+    /// Appends a group after the newest entry, durably: when this returns, it survives a power cut. Returns the sealed entries; none
+    /// when the newest entry is not the one that it must stand after.
+    fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Result<Vec<Entry>, StoreError>>;
+
+    /// [`Store::write`], whatever the newest entry is.
     fn append<'a>(
         &'a self,
         events: Vec<Event>,
         run: &'a Arc<str>,
         at_ms: u64,
         lease: Option<&'a Lease>,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>>;
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        self.write(Append { events, run, at_ms, lease, after: None })
+    }
 
     /// Every entry after `head`, which is `None` for the beginning, oldest first; a store that can does so without reading those
     /// before it again.
@@ -211,8 +227,8 @@ pub trait Store: Send + Sync {
         Box::pin(async move { Ok(self.read().await?.into_iter().filter(|entry| entry.seq > known).collect()) })
     }
 
-    /// The same as [`Store::append`], if the newest entry is still `head`, which is `None` where there is none yet. Returns no
-    /// entries when it is another by now: what was decided may not be so any more.
+    /// [`Store::write`], if the newest entry is still `head`, which is `None` where there is none yet. Returns no entries when it is
+    /// another by now: what was decided may not be so any more.
     fn append_after<'a>(
         &'a self,
         head: Option<&'a (u64, Digest)>,
@@ -220,7 +236,10 @@ pub trait Store: Send + Sync {
         run: &'a Arc<str>,
         at_ms: u64,
         lease: Option<&'a Lease>,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>>;
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        let Chain { seq, head: none, .. } = Chain::empty();
+        self.write(Append { events, run, at_ms, lease, after: Some(head.cloned().unwrap_or((seq, none))) })
+    }
 
     /// Takes all of `targets`, or none and says who has one.
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>>;

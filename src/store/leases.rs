@@ -1,10 +1,11 @@
 //! What a lease says where it lies on no disk of ours, and whom it keeps out. Knows no place.
 
 use super::life::{Here, Life, Trace};
-use super::{Holder, StoreError};
+use super::{Holder, Lease, StoreError};
 use crate::stack::TargetId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 
 /// What is written of a lease.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,16 +26,73 @@ impl LeaseFile {
     }
 }
 
-/// Returns the leases whose owners are proven to have ended; refuses when somebody else has one of `wanted`.
-pub(super) fn ended(held: Vec<LeaseFile>, wanted: &BTreeSet<&TargetId>, here: &Here) -> Result<Vec<LeaseFile>, StoreError> {
-    let mut ended = Vec::new();
-    for lease in held {
-        let life = lease.life(here);
-        if life == Life::Ended {
-            ended.push(lease);
-        } else if let Some(target) = lease.targets.into_iter().find(|target| wanted.contains(target)) {
-            return Err(StoreError::Held { target, holder: Box::new(lease.holder), is_proven: life == Life::Lives });
-        }
+/// Targets that a run asks for: what it leaves here while it waits for the answer, and which leases are to end with that.
+pub(super) struct Asked {
+    targets: Vec<TargetId>,
+    holder: Holder,
+    here: Here,
+    trace: Trace,
+    guard: File,
+    gone: Vec<LeaseFile>,
+}
+
+impl Asked {
+    /// From now on everybody here can see that the run lives.
+    pub(super) fn by(holder: Holder, targets: Vec<TargetId>, here: &Here) -> Result<Self, StoreError> {
+        let (trace, guard) = here.leave(&holder.run)?;
+        Ok(Self { targets, holder, here: here.clone(), trace, guard, gone: Vec::new() })
     }
-    Ok(ended)
+
+    /// The lease to be written with `epoch` where `held` are there, and the epochs of those that end with it: their owners are proven to
+    /// have ended. Refuses when somebody else has one of the targets.
+    pub(super) fn against(&mut self, held: Vec<LeaseFile>, epoch: u64) -> Result<(LeaseFile, Vec<u64>), StoreError> {
+        let wanted: BTreeSet<&TargetId> = self.targets.iter().collect();
+        self.gone.clear();
+        for lease in held {
+            let life = lease.life(&self.here);
+            if life == Life::Ended {
+                self.gone.push(lease);
+            } else if let Some(target) = lease.targets.into_iter().find(|target| wanted.contains(target)) {
+                return Err(StoreError::Held { target, holder: Box::new(lease.holder), is_proven: life == Life::Lives });
+            }
+        }
+        let (holder, targets, trace) = (self.holder.clone(), self.targets.clone(), self.trace.clone());
+        Ok((LeaseFile { epoch, holder, targets, trace }, self.gone.iter().map(|lease| lease.epoch).collect()))
+    }
+
+    /// It was written with that epoch, or not. Removes what those left here whose leases are over.
+    pub(super) fn answered(self, epoch: Result<u64, StoreError>) -> Result<Lease, StoreError> {
+        let epoch = epoch.inspect_err(|_| self.here.forget(&self.trace))?;
+        self.gone.iter().for_each(|lease| self.here.forget(&lease.trace));
+        let epochs = self.targets.into_iter().map(|target| (target, epoch)).collect();
+        Ok(Lease { run: self.holder.run, epochs, guard: Some(self.guard) })
+    }
+}
+
+impl Lease {
+    /// What a run has that asked for nothing.
+    pub(super) fn over_nothing(holder: Holder) -> Self {
+        Self { run: holder.run, epochs: BTreeMap::new(), guard: None }
+    }
+}
+
+/// What may be taken from `of`, on somebody's word: the epochs of its leases, and their targets. Nobody takes from the living.
+pub(super) fn taken_from(of: &str, held: Vec<LeaseFile>, here: &Here) -> Result<(Vec<u64>, Vec<TargetId>), StoreError> {
+    let own: Vec<LeaseFile> = held.into_iter().filter(|lease| *lease.holder.run == *of).collect();
+    if own.iter().any(|lease| lease.life(here) == Life::Lives) {
+        return Err(lives_on(of));
+    }
+    let epochs = own.iter().map(|lease| lease.epoch).collect();
+    let targets: Vec<TargetId> = own.into_iter().flat_map(|lease| lease.targets).collect();
+    if targets.is_empty() { Err(holds_nothing(of)) } else { Ok((epochs, targets)) }
+}
+
+/// Nobody takes from the living.
+pub(super) fn lives_on(run: &str) -> StoreError {
+    let hint = "wait until it has ended, or end it: what it holds is free then; isobar status shows it";
+    StoreError::Io { what: format!("run {run} lives, which is proven: nothing was taken from it"), hint: Some(hint.into()) }
+}
+
+pub(super) fn holds_nothing(run: &str) -> StoreError {
+    StoreError::Io { what: format!("no run {run} holds anything"), hint: Some("isobar status shows who writes".into()) }
 }

@@ -1,9 +1,10 @@
 //! A journal in this process's memory, for worlds that are made up: the same order, groups, epochs and fences as on disk, and
 //! nothing of it is left. Several runs may share it; which of them lives is said by [`MemoryStore::end`].
 
-use super::group::{covered, head_of, holds_nothing, lives_on};
+use super::group::covered;
+use super::leases::{holds_nothing, lives_on};
 use super::sets::text;
-use super::{Boxed, Held, Holder, Lease, Reader, Store, StoreError, Stored};
+use super::{Append, Boxed, Held, Holder, Lease, Reader, Store, StoreError, Stored};
 use crate::change::Digest;
 use crate::journal::{Chain, Entry, Event, History};
 use crate::stack::TargetId;
@@ -59,10 +60,10 @@ impl Shelf {
                 return Err(StoreError::Held { target: target.clone(), holder: Box::new(other.clone()), is_proven: true });
             }
         }
-        let run = holder.run.clone();
         if targets.is_empty() {
-            return Ok(Lease { run, epochs: BTreeMap::new(), guard: None });
+            return Ok(Lease::over_nothing(holder));
         }
+        let run = holder.run.clone();
         self.epoch += 1;
         self.leases.insert(self.epoch, (holder, targets.iter().cloned().collect()));
         Ok(Lease { run, epochs: targets.iter().map(|target| (target.clone(), self.epoch)).collect(), guard: None })
@@ -87,36 +88,14 @@ impl Store for MemoryStore {
         Box::pin(async move { Ok(self.lock().entries.iter().skip(known).cloned().collect()) })
     }
 
-    fn append_after<'a>(
-        &'a self,
-        head: Option<&'a (u64, Digest)>,
-        events: Vec<Event>,
-        run: &'a Arc<str>,
-        at_ms: u64,
-        lease: Option<&'a Lease>,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+    fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        let Append { events, run, at_ms, lease, after } = append;
         Box::pin(async move {
             let mut shelf = self.lock();
             shelf.check(&events, lease)?;
-            if (shelf.chain.seq, shelf.chain.head.clone()) != head_of(head) {
+            if after.is_some_and(|newest| newest != (shelf.chain.seq, shelf.chain.head.clone())) {
                 return Ok(Vec::new());
             }
-            let sealed = shelf.chain.seal_group(events, run, at_ms);
-            shelf.entries.extend(sealed.iter().cloned());
-            Ok(sealed)
-        })
-    }
-
-    fn append<'a>(
-        &'a self,
-        events: Vec<Event>,
-        run: &'a Arc<str>,
-        at_ms: u64,
-        lease: Option<&'a Lease>,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        Box::pin(async move {
-            let mut shelf = self.lock();
-            shelf.check(&events, lease)?;
             let sealed = shelf.chain.seal_group(events, run, at_ms);
             shelf.entries.extend(sealed.iter().cloned());
             Ok(sealed)

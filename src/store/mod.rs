@@ -1,23 +1,29 @@
 //! Where the journal lives. Stores keep entries in order and hand out leases; they do not know what an entry means.
 
 mod audit;
+mod blocking;
 #[cfg(test)]
 mod cases;
 mod contract;
 mod file;
 mod git;
 mod group;
+#[cfg(test)]
+mod interleaved;
 mod leases;
 mod life;
 mod location;
 mod memory;
+#[cfg(test)]
+mod model;
 mod object;
 #[cfg(test)]
 mod places;
+mod recent;
 mod sets;
 
 pub use audit::{Anchor, Audit, Compacted, Finding};
-pub use contract::{Boxed, Held, Holder, Job, Lease, Reader, Store, StoreError, Stored, Take};
+pub use contract::{Append, Boxed, Held, Holder, Job, Lease, Reader, Store, StoreError, Stored, Take};
 pub use file::FileStore;
 pub use git::{GitSite, GitStore};
 pub use location::Location;

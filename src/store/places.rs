@@ -2,7 +2,7 @@
 
 use super::{FileStore, GitSite, GitStore, Lease, Location, ObjectSite, ObjectStore, Store};
 use crate::bucket::cloud::{Cloud, clouds, google, google_server};
-use crate::bucket::{Access, Address, Bucket, Buckets};
+use crate::bucket::{Access, Address, Bucket, Buckets, Fault};
 use crate::change::Key;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -137,7 +137,16 @@ impl Place {
 }
 
 pub(super) fn places() -> Vec<Place> {
-    let file = Place {
+    let mut places = vec![in_file(), in_git()];
+    if git_is_there() {
+        places.push(Place::new(THROUGH_GIT, open_program));
+    }
+    places.extend(clouds().iter().map(Place::in_bucket));
+    places
+}
+
+pub(super) fn in_file() -> Place {
+    Place {
         name: "file",
         dir: crate::scratch::dir(),
         open: open_file,
@@ -146,13 +155,16 @@ pub(super) fn places() -> Vec<Place> {
         damage: damage_file,
         groups: 20,
         forbid: Forbid::Modes(&["journal", "journal/entries.jsonl", "journal/lock"]),
-    };
-    let mut places = vec![file, Place::new("git", open_git)];
-    if git_is_there() {
-        places.push(Place::new(THROUGH_GIT, open_program));
     }
-    places.extend(clouds().iter().map(Place::in_bucket));
-    places
+}
+
+pub(super) fn in_git() -> Place {
+    Place::new("git", open_git)
+}
+
+/// In a bucket of our own server, which is always there.
+pub(super) fn in_google() -> Place {
+    Place::in_bucket(&google())
 }
 
 /// Opens the place of that name, made by another process.
@@ -271,14 +283,21 @@ pub(super) async fn last_page(bucket: &Bucket, prefix: &str) -> (u64, String) {
     last
 }
 
+/// Others may write meanwhile.
 fn take_away_bucket(dir: &Path, lease: &Lease) {
     let epoch = *lease.epochs.values().next().expect("a lease over something");
     meddle(dir, async move |bucket, prefix| {
-        let (number, text) = last_page(&bucket, &prefix).await;
-        let after = crate::change::Digest::of_bytes(text.as_bytes());
-        let page = serde_json::json!({ "schema": 1, "page": number + 1, "after": after, "ended": [epoch] });
-        let key = format!("{prefix}/pages/{:012}.jsonl", number + 1);
-        bucket.put(&key, format!("{page}\n").as_bytes(), None).await.expect("it is the next");
+        loop {
+            let (number, text) = last_page(&bucket, &prefix).await;
+            let after = crate::change::Digest::of_bytes(text.as_bytes());
+            let page = serde_json::json!({ "schema": 1, "page": number + 1, "after": after, "ended": [epoch] });
+            let key = format!("{prefix}/pages/{:012}.jsonl", number + 1);
+            match bucket.put(&key, format!("{page}\n").as_bytes(), None).await {
+                Ok(_) => return,
+                Err(Fault::Moved(_)) => {}
+                Err(fault) => panic!("{fault:?}"),
+            }
+        }
     });
 }
 
@@ -298,15 +317,21 @@ pub(super) fn tip(dir: &Path) -> (git2::Repository, git2::Oid) {
     (repository, tip)
 }
 
+/// Others may write meanwhile.
 fn take_away_git(dir: &Path, lease: &Lease) {
     let epoch = lease.epochs.values().next().expect("a lease over something");
-    let (repository, tip) = tip(dir);
-    let parent = repository.find_commit(tip).expect("a commit");
-    let tree = parent.tree().expect("a tree");
-    let mut update = git2::build::TreeUpdateBuilder::new();
-    let tree = update.remove(format!("leases/{epoch}.json")).create_updated(&repository, &tree).expect("its file");
-    let (tree, who) = (repository.find_tree(tree).expect("just written"), parent.author());
-    repository.commit(Some("refs/isobar/journal"), &who, &who, "Taken", &tree, &[&parent]).expect("it has room");
+    loop {
+        let (repository, tip) = tip(dir);
+        let parent = repository.find_commit(tip).expect("a commit");
+        let tree = parent.tree().expect("a tree");
+        let mut update = git2::build::TreeUpdateBuilder::new();
+        let tree = update.remove(format!("leases/{epoch}.json")).create_updated(&repository, &tree).expect("its file");
+        let (tree, who) = (repository.find_tree(tree).expect("just written"), parent.author());
+        let commit = repository.commit(None, &who, &who, "Taken", &tree, &[&parent]).expect("it has room");
+        if repository.reference_matching("refs/isobar/journal", commit, true, tip, "taken").is_ok() {
+            return;
+        }
+    }
 }
 
 fn damage_git(dir: &Path) {

@@ -1,10 +1,10 @@
 //! How commits follow each other: branches, merge bases, lines of first parents, versions of a file.
 
-use super::snapshot::mode_of;
+use super::object::{find_commit, mode_of};
 use super::{Snapshot, Workspace, WorkspaceError, git, sha};
 use crate::review::CommitSha;
 use crate::stack::{BlobId, Leaf, Listing};
-use git2::{ObjectType, Oid, Repository};
+use git2::{ObjectType, Oid};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Commits that [`Workspace::first_parents`] and [`Workspace::earlier_with`] walk at most.
@@ -123,21 +123,4 @@ impl Workspace {
         }
         Ok(found)
     }
-}
-
-pub(super) fn find_commit<'a>(repository: &'a Repository, rev: &str) -> Result<git2::Commit<'a>, WorkspaceError> {
-    let found = repository.revparse_single(rev).and_then(|object| object.peel_to_commit());
-    found.map_err(|error| WorkspaceError {
-        what: match error.code() {
-            git2::ErrorCode::NotFound => format!("no commit {rev:?} in this repository"),
-            _ => format!("no commit {rev:?} in this repository: {}", error.message()),
-        },
-        hint: match (error.code(), rev) {
-            (_, "HEAD") => Some("nothing is committed yet: git add -A && git commit -m \"First fleet\"".into()),
-            _ if repository.is_shallow() => {
-                Some("this clone is shallow: git fetch --deepen=200 (or fetch-depth: 0 in actions/checkout)".into())
-            }
-            _ => Some("git branch --all shows what is here; git fetch brings what is not".into()),
-        },
-    })
 }

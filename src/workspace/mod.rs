@@ -2,6 +2,7 @@
 //! what a region is. Everything is read from git objects; the working tree is looked at only for what is not committed.
 
 mod history;
+mod object;
 mod people;
 mod program;
 mod scratch;

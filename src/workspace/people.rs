@@ -1,6 +1,6 @@
 //! Who wrote or committed what, and who works here.
 
-use super::history::find_commit;
+use super::object::find_commit;
 use super::{Workspace, WorkspaceError, git};
 use crate::review::{CommitSha, PullRequest, User};
 use git2::Repository;

@@ -1,6 +1,6 @@
 //! The files of a commit, of a merge made in memory, or of the working tree.
 
-use super::history::find_commit;
+use super::object::{find_commit, mode_of};
 use super::{Merged, Snapshot, Workspace, WorkspaceError, git, locked, sha};
 use crate::review::CommitSha;
 use crate::stack::{BlobId, Leaf, Listing, Mode, Source};
@@ -155,16 +155,6 @@ fn list(repository: &Repository, tree: &git2::Tree<'_>, prefix: &[u8], found: &m
         }
     }
     Ok(())
-}
-
-/// The kinds of tree entries, see git-fast-import(1).
-pub(super) fn mode_of(mode: i32) -> Mode {
-    match mode {
-        0o100_755 => Mode::Executable,
-        0o120_000 => Mode::Symlink,
-        0o160_000 => Mode::Submodule,
-        _ => Mode::File,
-    }
 }
 
 fn read_loose(path: &Path) -> Result<Option<(Mode, Vec<u8>)>, WorkspaceError> {

@@ -7,7 +7,7 @@ use isobar::exit::{Exit, Failure};
 use isobar::journal::{Entry, Event};
 use isobar::review::User;
 use isobar::stack::TargetId;
-use isobar::store::{Anchor, Audit, Boxed, FileStore, Held, Holder, Lease, Reader, Store, StoreError, Stored};
+use isobar::store::{Anchor, Append, Audit, Boxed, FileStore, Held, Holder, Lease, Reader, Store, StoreError, Stored};
 use isobar::world::{Environment, Stop, Terminal};
 use std::fs;
 use std::path::PathBuf;
@@ -256,25 +256,8 @@ impl Store for Overtaken {
         self.journal.read()
     }
 
-    fn append<'a>(
-        &'a self,
-        events: Vec<Event>,
-        run: &'a Arc<str>,
-        at_ms: u64,
-        lease: Option<&'a Lease>,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        self.journal.append(events, run, at_ms, lease)
-    }
-
-    fn append_after<'a>(
-        &'a self,
-        head: Option<&'a (u64, isobar::change::Digest)>,
-        events: Vec<Event>,
-        run: &'a Arc<str>,
-        at_ms: u64,
-        lease: Option<&'a Lease>,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        self.journal.append_after(head, events, run, at_ms, lease)
+    fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        self.journal.write(append)
     }
 
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
@@ -326,7 +309,7 @@ fn a_key_vouches_for_no_entry_that_came_after_the_audit() {
         let reviews = fleet.outside("home/.local/state/reviews.jsonl").into();
         let root = fleet.root();
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let opened = command::open(&root, Some(reviews), environment, terminal, Stop::default());
+        let opened = command::open(None, &root, Some(reviews), environment, terminal, Stop::default());
         let mut world = runtime.block_on(opened).expect("a world");
         let other = FileStore::open(root.join(".isobar/journal")).expect("it is there");
         let overtaken = Arc::new(Overtaken { journal: world.store.clone(), other, times, audits: AtomicUsize::new(0) });

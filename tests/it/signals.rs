@@ -104,7 +104,7 @@ fn stuck(fleet: &Sandbox, begun: &Arc<Notify>) -> World {
     let terminal = Terminal::new(&environment, true, true).hushed();
     let reviews = fleet.outside("home/.local/state/reviews.jsonl").into();
     let root = fleet.root();
-    let opened = command::open(&root, Some(reviews), environment, terminal, Stop::default());
+    let opened = command::open(None, &root, Some(reviews), environment, terminal, Stop::default());
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let mut world = runtime.block_on(opened).expect("a world");
     let documents = world.engines.get("documents").expect("it is embedded").clone();

@@ -15,7 +15,7 @@ use isobar::runner::Halt;
 use isobar::simulate::{Clock, MadeUp, Phase, Reality, Run, weighed};
 use isobar::stack::{RegionId, TargetId};
 use isobar::stop::Stop;
-use isobar::store::{Boxed, Held, Holder, Lease, MemoryStore, Reader, Store, StoreError, Stored};
+use isobar::store::{Append, Boxed, Held, Holder, Lease, MemoryStore, Reader, Store, StoreError, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -494,14 +494,9 @@ impl Wire {
         !grows
     }
 
-    async fn write(
-        &self,
-        events: Vec<Event>,
-        run: &Arc<str>,
-        at_ms: u64,
-        lease: Option<&Lease>,
-    ) -> Result<Vec<Entry>, StoreError> {
-        if !self.may_write(run, &events) {
+    async fn write_through(&self, append: Append<'_>) -> Result<Vec<Entry>, StoreError> {
+        let Append { ref events, run, at_ms, .. } = append;
+        if !self.may_write(run, events) {
             self.die().await;
         }
         let (refused, lost, late) = self.next_write();
@@ -511,7 +506,7 @@ impl Wire {
         if let Some(ms) = late {
             self.sim.end(self.nth); // somebody takes it for dead; its engines are gone
             self.sim.clock.sleep(ms).await;
-            let entries = self.sim.store.append(events, run, at_ms, lease).await;
+            let entries = self.sim.store.write(append).await;
             if entries.is_ok() {
                 self.sim.lock().checker.break_(format!("{run} was taken for dead, and its late write is taken all the same"));
             }
@@ -520,7 +515,7 @@ impl Wire {
         if refused {
             return broken("the store is not there");
         }
-        let entries = self.sim.store.append(events, run, at_ms, lease).await?;
+        let entries = self.sim.store.write(append).await?;
         self.sim.lock().checker.saw(&entries, &self.sim.reality);
         self.step().await;
         self.take(&[4, self.nth as u64, at_ms], 50).await;
@@ -544,25 +539,8 @@ impl Store for Wire {
         })
     }
 
-    fn append<'a>(
-        &'a self,
-        events: Vec<Event>,
-        run: &'a Arc<str>,
-        at_ms: u64,
-        lease: Option<&'a Lease>,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        Box::pin(self.write(events, run, at_ms, lease))
-    }
-
-    fn append_after<'a>(
-        &'a self,
-        head: Option<&'a (u64, isobar::change::Digest)>,
-        events: Vec<Event>,
-        run: &'a Arc<str>,
-        at_ms: u64,
-        lease: Option<&'a Lease>,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        self.sim.store.append_after(head, events, run, at_ms, lease)
+    fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(self.write_through(append))
     }
 
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {

@@ -1,10 +1,12 @@
 //! How large a value of a template may be. A template that runs away ends as an error with its line, and never takes the machine's memory.
 
-use super::render::BYTES_MAX;
 use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Expression, UndefinedBehavior, Value};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
+
+/// Bytes of one value, and of one rendered document; above it a template is more likely to run away than to be right.
+pub(super) const BYTES_MAX: usize = 1024 * 1024;
 
 /// Items of one list; as many as `range` gives.
 const ITEMS_MAX: usize = 100_000;

@@ -32,7 +32,11 @@ use super::{Boxed, Engine, Failure, Job, Sources};
 use crate::bucket::Buckets;
 use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason, say_missing};
 use crate::stack::{Mistakes, Resolved, Site, Stack, Uses, unbroken};
+use destination::Destination;
+use disk::Disk;
+use folder::Folder;
 use look::Look;
+use objects::Objects;
 use place::{BeforeWrite, Found, Place, Waiting};
 use section::Section;
 use std::cell::RefCell;
@@ -149,8 +153,15 @@ impl Documents {
         Ok((look::look(job, &section, &*place)?, place))
     }
 
+    /// Opens the destination of `job`. Nothing is made, and a bucket is not asked yet.
     fn open(&self, job: &Job, section: &Section) -> Result<Box<dyn Place>, String> {
-        place::open(&section.destination, job, &self.buckets, self.before_write.clone(), self.waiting.clone())
+        let before_write = self.before_write.clone();
+        match &section.destination {
+            Destination::Folder(dir) => Ok(Box::new(Folder { disk: Disk::open(&job.root, before_write)?, dir: dir.clone() })),
+            Destination::Objects(address) => {
+                Ok(Box::new(Objects::open(address, &self.buckets, before_write, self.waiting.clone())?))
+            }
+        }
     }
 
     fn publish(&self, job: &Job, expected: &crate::change::Digest) -> Result<Applied, Failure> {

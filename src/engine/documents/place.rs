@@ -1,12 +1,6 @@
 //! A destination, opened: reads and writes by path from it. A folder of this machine and a prefix of a bucket are the two there are;
 //! what is to be written, in which order, and what is refused is the same for both.
 
-use super::destination::Destination;
-use super::disk::Disk;
-use super::folder::Folder;
-use super::objects::Objects;
-use crate::bucket::Buckets;
-use crate::engine::Job;
 use std::io;
 use std::sync::Arc;
 
@@ -69,18 +63,4 @@ pub(super) trait Place {
 
     /// Says whether nothing was changed so far.
     fn is_untouched(&self) -> bool;
-}
-
-/// Opens a destination of `job`. Nothing is made, and a bucket is not asked yet.
-pub(super) fn open(
-    destination: &Destination,
-    job: &Job,
-    buckets: &Buckets,
-    before_write: Option<BeforeWrite>,
-    waiting: Option<Waiting>,
-) -> Result<Box<dyn Place>, String> {
-    match destination {
-        Destination::Folder(dir) => Ok(Box::new(Folder { disk: Disk::open(&job.root, before_write)?, dir: dir.clone() })),
-        Destination::Objects(address) => Ok(Box::new(Objects::open(address, buckets, before_write, waiting)?)),
-    }
 }

@@ -1,6 +1,6 @@
 //! From sources and values to documents, in memory. Knows templates; not what stands at the destination.
 
-use super::bounds::Budget;
+use super::bounds::{BYTES_MAX, Budget};
 use super::flow;
 use super::guard::guarded;
 use super::layout::{self, Layout};
@@ -15,9 +15,6 @@ use minijinja::{AutoEscape, Environment, ErrorKind, State, UndefinedBehavior};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-
-/// Bytes of one rendered document; above it a template is more likely to run away than to be right.
-pub(super) const BYTES_MAX: usize = 1024 * 1024;
 
 /// Steps of one rendering. A loop that never ends stops here, on every machine at the same step.
 const STEPS_MAX: u64 = 2_000_000;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub(in crate::policy) const RULE: Rule = Rule {
+pub(super) const RULE: Rule = Rule {
     name: "approvals",
     about: "people must approve what would change; each requirement needs its own people, never the author, a committer or a bot",
     read,

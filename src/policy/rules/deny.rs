@@ -7,7 +7,7 @@ use crate::stack::{Fields, Mistake, Site};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-pub(in crate::policy) const RULE: Rule = Rule {
+pub(super) const RULE: Rule = Rule {
     name: "deny",
     about: "denies every change that `when` matches, such as the delete of a protected kind; no approval lifts it",
     read,

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-pub(in crate::policy) const RULE: Rule = Rule {
+pub(super) const RULE: Rule = Rule {
     name: "freeze",
     about: "lets everything that `when` matches wait from one moment until just before another; a date is its midnight UTC",
     read,

@@ -9,7 +9,7 @@ use crate::stack::{Fields, Mistake, Site};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-pub(in crate::policy) const RULE: Rule = Rule {
+pub(super) const RULE: Rule = Rule {
     name: "limit",
     about: "denies a change that does too much: it is counted over all its targets, and `when` says which of them are denied",
     read,

@@ -5,10 +5,11 @@ use super::checkpoints::{Start, bases_dir, checkpoints_dir, numbered, read_text}
 use super::disk;
 use super::previews::set_files;
 use super::segments::Segment;
-use super::{Shelf, held};
+use super::shelf::Shelf;
 use crate::change::Digest;
 use crate::journal::{Chain, Dropped};
 use crate::store::audit::{Reading, Standing};
+use crate::store::blocking::held;
 use crate::store::{Anchor, Audit, StoreError};
 
 const REMAKE: &str = "delete that file: it is only a shortcut and is made anew; then find out who could write here";

@@ -5,7 +5,7 @@
 //! hash.
 
 use super::disk::{list, make_dir, read_existing, remove};
-use super::entries::{End, Scan};
+use super::scan::{End, Scan};
 use super::segments::Files;
 use crate::change::Digest;
 use crate::journal::{Chain, Checkpoint, Dropped, History, Sealer};

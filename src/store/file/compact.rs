@@ -6,10 +6,12 @@
 
 use super::checkpoints::{Start, bases_dir, checkpoints_dir, file_at, numbered};
 use super::disk;
+use super::scan::{End, Scan};
 use super::segments::{Files, Segment};
-use super::{End, Scan, Shelf, held};
+use super::shelf::Shelf;
 use crate::change::Digest;
 use crate::journal::{Checkpoint, Dropped, Entry, Event};
+use crate::store::blocking::held;
 use crate::store::{Compacted, StoreError};
 use std::path::Path;
 use std::sync::Arc;
@@ -49,7 +51,7 @@ impl Shelf {
             let says = Event::Compacted { through: base.seq, head: base.head.clone(), base: hash };
             let mut chain = end.chain.clone();
             let group = chain.seal_group(first.into_iter().chain([says]).collect(), run, at_ms);
-            entries.append(&file, &end, &[group], chain)?;
+            entries.append(&file, &end, group.iter(), chain)?;
         }
         self.forget(base.seq, &known)?;
         Ok(compacted)

@@ -67,13 +67,12 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Says whether a file could be made in `dir`, or in the place where it would be made, and entries be added; leaves no trace.
-pub(super) fn may_write(dir: &Path) -> Result<(), StoreError> {
+/// Says whether a file could be made in `dir`, or in the place where it would be made, and `file` be added to; leaves no trace.
+pub(super) fn may_write(dir: &Path, file: &Path) -> Result<(), StoreError> {
     let there = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("."));
     tempfile::tempfile_in(there).map(drop).map_err(|error| failed("writing to", dir, &error))?;
-    let entries = super::segments::tail(dir);
-    match entries.symlink_metadata() {
-        Ok(_) => OpenOptions::new().append(true).open(&entries).map(drop).map_err(|error| failed("writing to", &entries, &error)),
+    match file.symlink_metadata() {
+        Ok(_) => OpenOptions::new().append(true).open(file).map(drop).map_err(|error| failed("writing to", file, &error)),
         Err(_) => Ok(()), // it is made with the first entry
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn acquire(dir: &Path, targets: &[TargetId], holder: Holder) -> Resul
         }
     }
     if wanted.is_empty() {
-        return Ok(Lease { run: holder.run, epochs: Default::default(), guard: None });
+        return Ok(Lease::over_nothing(holder));
     }
 
     let epoch = next_epoch(dir, newest)?;
@@ -48,8 +48,9 @@ pub(super) fn acquire(dir: &Path, targets: &[TargetId], holder: Holder) -> Resul
 
 /// Gives the targets back; when somebody took them over, there is nothing to give.
 pub(super) fn release(dir: &Path, lease: Lease) -> Result<(), StoreError> {
-    match Claim::of(dir, &lease) {
-        Some(claim) if claim.is_ours() => remove(&claim.path),
+    let guard = lease.guard.as_ref().and_then(|guard| guard.metadata().ok());
+    match lease.epochs.values().next() {
+        Some(epoch) if is_ours(dir, *epoch, guard.as_ref().map(identity)) => remove(&lease_file(dir, *epoch)),
         Some(_) | None => Ok(()),
     }
 }
@@ -64,24 +65,10 @@ pub(super) fn holders(dir: &Path) -> Result<Vec<Held>, StoreError> {
     Ok(held.into_iter().map(|held| (held.holder, held.targets)).collect())
 }
 
-/// What shows that a lease is still ours: its file is there, and is the one that we made and keep locked.
-pub(super) struct Claim {
-    path: PathBuf,
-    file: Option<(u64, u64)>,
-}
-
-impl Claim {
-    /// `None` for a lease over nothing.
-    pub(super) fn of(dir: &Path, lease: &Lease) -> Option<Self> {
-        let epoch = lease.epochs.values().next()?;
-        let metadata = lease.guard.as_ref().and_then(|guard| guard.metadata().ok());
-        Some(Self { path: lease_file(dir, *epoch), file: metadata.as_ref().map(identity) })
-    }
-
-    /// Says whether it still holds; for as long as the journal's lock is held.
-    pub(super) fn is_ours(&self) -> bool {
-        self.file.is_some() && self.path.metadata().as_ref().map(identity).ok() == self.file
-    }
+/// Says whether the lease with `epoch` is ours: its file is there, and is the one that we made and keep locked. For as long as the
+/// journal's lock is held.
+pub(super) fn is_ours(dir: &Path, epoch: u64, guard: Option<(u64, u64)>) -> bool {
+    guard.is_some() && lease_file(dir, epoch).metadata().as_ref().map(identity).ok() == guard
 }
 
 fn lease_file(dir: &Path, epoch: u64) -> PathBuf {

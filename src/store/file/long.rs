@@ -3,13 +3,13 @@
 
 use super::disk::Pen;
 use super::*;
-use crate::journal::CHECKPOINT_SCHEMA;
+use crate::journal::{CHECKPOINT_SCHEMA, Checkpoint, Sealer};
 use crate::review::User;
 use crate::scratch;
 use crate::stack::RegionId;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes after which a tail is closed here: after every third entry or so.
 const SMALL: u64 = 600;

@@ -4,7 +4,7 @@
 
 use super::long::{files, grow, held, small};
 use super::*;
-use crate::journal::{Chain, SCHEMA, close};
+use crate::journal::{Chain, Checkpoint, SCHEMA, Sealer, close};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -6,6 +6,7 @@ use crate::change::{Unseen, UnseenReason};
 use crate::journal::SCHEMA;
 use crate::review::User;
 use crate::scratch;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;

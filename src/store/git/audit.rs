@@ -2,9 +2,10 @@
 //! preview's seal. Believes no shortcut. Commits before the tip are no part of the journal.
 
 use super::desk::Desk;
-use super::known::{Start, Tip, text};
+use super::known::{Start, text};
 use super::lines::Lines;
 use super::previews;
+use super::tip::Tip;
 use super::tree::{Contents, base_path, checkpoint_path};
 use crate::journal::{Chain, Event};
 use crate::store::audit::{Reading, Standing};

@@ -4,10 +4,11 @@
 use super::GitSite;
 use super::draft::{Change, Draft};
 use super::fault::in_doubt;
-use super::known::{Known, Tip};
+use super::known::Known;
 use super::program::Program;
 use super::reach::Reach;
-use super::wire::{Old, Pushed, Update, Wire};
+use super::tip::{Old, Pushed, Tip, Update};
+use super::wire::Wire;
 use crate::change::{Digest, Key};
 use crate::journal::Sealer;
 use crate::store::life::Here;

@@ -96,7 +96,7 @@ impl Draft {
         }
         known.adopt(self.commit, self.parts, chain, &entries);
         if let Some(base) = base {
-            known.let_go(&base);
+            known.let_go(&base.files, base.seq);
         }
         known.leases.retain(|epoch, _| !ended.contains(epoch));
         if let Some((epoch, blob)) = self.lease {

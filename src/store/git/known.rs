@@ -12,15 +12,15 @@
 //! A blob is known by its hash, so what was verified once in this process is not read again. Everything else is: lines follow the
 //! chain, and the chain passes through the last entry that we saw, or the journal was rewritten.
 
-use super::draft::Base;
 use super::fault::{broken, git_failed};
 use super::lines::{Lines, Part};
+use super::tip::Tip;
 use super::tree::Contents;
 use super::wire::Wire;
 use crate::change::Digest;
 use crate::journal::{Chain, Checkpoint, Dropped, Entry, Event, History, Sealer};
 use crate::store::StoreError;
-use crate::store::group::Recent;
+use crate::store::recent::Recent;
 use git2::{Oid, Repository};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -48,9 +48,6 @@ pub(super) struct Known {
     pub(super) tried: Vec<Digest>,
     pub(super) arrived: Option<Digest>,
 }
-
-/// The commit that the ref names; `None` when there is no such ref.
-pub(super) type Tip = Option<Oid>;
 
 /// Where reading begins, and what is known there.
 pub(super) struct Start {
@@ -254,10 +251,10 @@ impl Known {
         lines.end().map(drop)
     }
 
-    /// These files were compacted away.
-    pub(super) fn let_go(&mut self, base: &Base) {
-        self.closed.retain(|(first, _)| !base.files.contains(first));
-        self.checkpoints.retain(|seq| *seq > base.seq);
+    /// These files, up to entry `last`, were compacted away.
+    pub(super) fn let_go(&mut self, files: &[u64], last: u64) {
+        self.closed.retain(|(first, _)| !files.contains(first));
+        self.checkpoints.retain(|seq| *seq > last);
     }
 
     /// Takes over what we made ourselves, on top of what is known.

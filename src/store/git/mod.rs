@@ -23,12 +23,14 @@ mod reach;
 mod refs;
 #[cfg(test)]
 mod tests;
+mod tip;
 mod tree;
 mod wire;
 
-use super::group::{Answered, Group, answer_sealed, blocking, claim, head_of, held, interrupted};
+use super::blocking::{blocking, held};
+use super::group::Queue;
 use super::life::Life;
-use super::{Anchor, Audit, Boxed, Compacted, Held, Holder, Lease, Location, Reader, Store, StoreError, Stored, Take};
+use super::{Anchor, Append, Audit, Boxed, Compacted, Held, Holder, Lease, Location, Reader, Store, StoreError, Stored, Take};
 use crate::change::{Digest, Key};
 use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
@@ -36,7 +38,6 @@ use desk::{Around, Desk};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use tokio::sync::oneshot;
 
 /// Where a journal in git lies, and what is needed to get there.
 #[derive(Clone, Debug)]
@@ -64,8 +65,7 @@ struct Bench {
     around: Arc<Around>,
     key: Option<Key>,
     desk: Mutex<Option<Desk>>,
-    /// Groups that wait for the next push, in the order in which they came.
-    waiting: Mutex<Vec<Group<u64>>>,
+    waiting: Queue,
 }
 
 impl GitStore {
@@ -79,7 +79,7 @@ impl GitStore {
     }
 
     fn new(site: GitSite, around: Arc<Around>, key: Option<Key>) -> Self {
-        Self { bench: Arc::new(Bench { site, around, key, desk: Mutex::default(), waiting: Mutex::default() }) }
+        Self { bench: Arc::new(Bench { site, around, key, desk: Mutex::default(), waiting: Queue::default() }) }
     }
 
     /// The same journal, whose entries and previews are sealed and whose seals are checked.
@@ -99,18 +99,6 @@ impl GitStore {
     ) -> Result<T, StoreError> {
         let bench = self.bench.clone();
         blocking(move || bench.at_desk(work)).await
-    }
-
-    /// Pushes `group` with all that wait, and waits for its answer.
-    async fn write(&self, group: Group<u64>, answered: Answered) -> Result<Vec<Entry>, StoreError> {
-        held(&self.bench.waiting).push(group);
-        let bench = self.bench.clone();
-        blocking(move || {
-            bench.write_waiting();
-            Ok(())
-        })
-        .await?;
-        answered.await.unwrap_or_else(|_| Err(interrupted()))
     }
 
     /// The same, with the newest tip.
@@ -184,36 +172,9 @@ impl Store for GitStore {
         Box::pin(self.working(move |desk| desk.compact(before_ms, &first, &run, at_ms)))
     }
 
-    fn append<'a>(
-        &'a self,
-        events: Vec<Event>,
-        run: &'a Arc<str>,
-        at_ms: u64,
-        lease: Option<&'a Lease>,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        Box::pin(async move {
-            if events.is_empty() {
-                return Ok(Vec::new());
-            }
-            let claim = claim(&events, lease)?;
-            let (answer, answered) = oneshot::channel();
-            self.write(Group { events, run: run.clone(), at_ms, claim, after: None, answer }, answered).await
-        })
-    }
-
-    fn append_after<'a>(
-        &'a self,
-        head: Option<&'a (u64, Digest)>,
-        events: Vec<Event>,
-        run: &'a Arc<str>,
-        at_ms: u64,
-        lease: Option<&'a Lease>,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        Box::pin(async move {
-            let (claim, after) = (claim(&events, lease)?, Some(head_of(head)));
-            let (answer, answered) = oneshot::channel();
-            self.write(Group { events, run: run.clone(), at_ms, claim, after, answer }, answered).await
-        })
+    fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        let bench = self.bench.clone();
+        Box::pin(self.bench.waiting.append(append, move || bench.write_waiting()))
     }
 
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
@@ -274,16 +235,14 @@ impl Bench {
         }
     }
 
-    /// Pushes every group that waits with one commit: many appends at once cost one way to the repository.
+    /// Pushes every group that waits with one commit.
     fn write_waiting(&self) {
-        let mut groups = Vec::new();
-        let written = self.at_desk(|desk| {
-            groups = std::mem::take(&mut *held(&self.waiting));
-            if groups.is_empty() { Ok(BTreeMap::new()) } else { desk.append(&groups) }
+        let at_desk = self.at_desk(|desk| {
+            self.waiting.write(|groups| desk.append(groups));
+            Ok(())
         });
-        if written.is_err() && groups.is_empty() {
-            groups = std::mem::take(&mut *held(&self.waiting)); // there was no desk to take them to
+        if let Err(error) = at_desk {
+            self.waiting.write(|_| Err(error)); // there was no desk to take them to
         }
-        answer_sealed(groups, written);
     }
 }

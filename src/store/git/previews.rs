@@ -3,7 +3,7 @@
 
 use super::Desk;
 use super::fault::git_failed;
-use super::wire::{Old, Pushed, Update};
+use super::tip::{Old, Pushed, Update};
 use crate::journal::is_sealed;
 use crate::store::sets::{BYTES_MAX, SETS_MAX, is_ours, name, sort, text};
 use crate::store::{Reader, StoreError, Stored};

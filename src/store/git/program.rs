@@ -6,9 +6,8 @@
 //! without large files: those that are needed are asked for by their names.
 
 use super::fault::{MAY_NOT_WRITE, git_failed};
-use super::known::Tip;
 use super::reach::Reach;
-use super::wire::{Old, Pushed, Update, find};
+use super::tip::{Old, Pushed, Tip, Update, find};
 use crate::process::{self, Command, Exit};
 use crate::store::StoreError;
 use git2::{Oid, Repository, RepositoryInitOptions};

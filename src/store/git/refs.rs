@@ -4,7 +4,7 @@
 //! here takes turns, by a lock that the system lets go with the process, and says before what it is about to change. Whose turn it is
 //! and finds such words of somebody else knows that he died, and which lock is his.
 
-use super::wire::{Old, Update};
+use super::tip::{Old, Update};
 use git2::{ErrorClass, ErrorCode, Repository, Signature};
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -135,7 +135,7 @@ fn open_turn(path: &Path) -> Option<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::git::wire::Old;
+    use crate::store::git::tip::Old;
     use git2::Oid;
     use std::os::unix::fs::PermissionsExt as _;
     use std::sync::Barrier;

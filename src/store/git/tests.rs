@@ -2,7 +2,8 @@
 
 use super::draft::{Change, Draft};
 use super::known::Known;
-use super::wire::{Pushed, Wire};
+use super::tip::Pushed;
+use super::wire::Wire;
 use super::*;
 use crate::journal::{Chain, SCHEMA};
 use crate::review::User;

@@ -1,7 +1,7 @@
 //! The names in the tree of a tip. Knows what stands where; not what is in it.
 
 use super::fault::{broken, git_failed};
-use super::known::Tip;
+use super::tip::Tip;
 use crate::store::StoreError;
 use git2::{Oid, Repository, Tree};
 use std::collections::BTreeMap;

@@ -2,41 +2,13 @@
 //! Knows refs and objects; not what they hold.
 
 use super::fault::{MAY_NOT_WRITE, git_failed};
-use super::known::Tip;
 use super::program::Program;
 use super::refs;
+use super::tip::{Pushed, Tip, Update, find};
 use crate::store::StoreError;
-use git2::{ConfigLevel, ErrorCode, Oid, Repository};
+use git2::{ConfigLevel, Oid, Repository};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// One ref that is to be changed.
-pub(super) struct Update<'a> {
-    pub(super) reference: &'a str,
-    /// `None` removes it.
-    pub(super) new: Option<Oid>,
-    /// What it must be now.
-    pub(super) old: Old,
-}
-
-/// What a ref must be for an update of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Old {
-    /// This, or not there: else somebody was first.
-    Just(Tip),
-    /// Whatever it is.
-    Any,
-}
-
-/// How a push ended.
-#[derive(Debug)]
-pub(super) enum Pushed {
-    Done,
-    /// Somebody else was first: nothing was changed. The file is git's lock of the ref, where that was in the way.
-    Lost(Option<PathBuf>),
-    /// The answer was lost.
-    Unsure(StoreError),
-}
 
 /// The way, and where it leads.
 pub(super) enum Wire {
@@ -127,15 +99,6 @@ impl Wire {
             }),
             Self::Program(program) => program.may_push(place, repository, reference, tip),
         }
-    }
-}
-
-/// A ref that cannot be read is an error, never one that is not there.
-pub(super) fn find(place: &str, repository: &Repository, reference: &str) -> Result<Tip, StoreError> {
-    match repository.refname_to_id(reference) {
-        Ok(id) => Ok(Some(id)),
-        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-        Err(error) => Err(git_failed(place, "reading the ref", &error)),
     }
 }
 

@@ -191,7 +191,7 @@ impl Desk {
                 Plan::Done(value) => return Ok(value),
                 Plan::Write(change, value) => (change, value),
             };
-            let text = change.text(&self.book);
+            let text = change.text(self.book.page + 1, &self.book.last);
             if self.put_page(&text)? {
                 self.book.turn(&text)?;
                 self.bind_if_due();

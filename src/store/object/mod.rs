@@ -28,18 +28,17 @@ mod tampered;
 #[cfg(test)]
 mod tests;
 
-use super::group::{Answered, Group, answer_sealed, blocking, claim, head_of, held, interrupted};
+use super::blocking::{blocking, held};
+use super::group::Queue;
 use super::life::Life;
-use super::{Anchor, Audit, Boxed, Compacted, Held, Holder, Lease, Reader, Store, StoreError, Stored, Take};
+use super::{Anchor, Append, Audit, Boxed, Compacted, Held, Holder, Lease, Reader, Store, StoreError, Stored, Take};
 use crate::bucket::{Address, Buckets, Fault};
 use crate::change::{Digest, Key};
 use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
 use desk::Desk;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use tokio::sync::oneshot;
 
 /// Where a journal in a bucket lies.
 #[derive(Clone)]
@@ -59,8 +58,7 @@ pub struct ObjectStore {
 /// The part that the threads of the blocking calls share.
 struct Bench {
     desk: Mutex<Desk>,
-    /// Groups that wait for the next page, in the order in which they came.
-    waiting: Mutex<Vec<Group<u64>>>,
+    waiting: Queue,
 }
 
 impl ObjectStore {
@@ -68,7 +66,7 @@ impl ObjectStore {
     pub fn open(site: ObjectSite) -> Result<Self, Fault> {
         let desk = Desk::open(site)?;
         let place = desk.place.to_string();
-        Ok(Self { place, bench: Arc::new(Bench { desk: Mutex::new(desk), waiting: Mutex::default() }) })
+        Ok(Self { place, bench: Arc::new(Bench { desk: Mutex::new(desk), waiting: Queue::default() }) })
     }
 
     /// The same journal, whose entries and previews are sealed and whose seals are checked.
@@ -80,18 +78,6 @@ impl ObjectStore {
     /// Says whether nothing was ever journalled there.
     pub async fn is_empty(&self) -> Result<bool, StoreError> {
         self.looking(|desk| Ok(desk.book.chain.seq == 0)).await
-    }
-
-    /// Writes `group` with all that wait, and waits for its answer.
-    async fn write(&self, group: Group<u64>, answered: Answered) -> Result<Vec<Entry>, StoreError> {
-        held(&self.bench.waiting).push(group);
-        let bench = self.bench.clone();
-        blocking(move || {
-            bench.write_waiting();
-            Ok(())
-        })
-        .await?;
-        answered.await.unwrap_or_else(|_| Err(interrupted()))
     }
 
     /// Works at the desk, where waiting for a lock or a network holds nobody up.
@@ -162,36 +148,9 @@ impl Store for ObjectStore {
         Box::pin(async { Err(StoreError::Io { what, hint: Some(hint.into()) }) })
     }
 
-    fn append<'a>(
-        &'a self,
-        events: Vec<Event>,
-        run: &'a Arc<str>,
-        at_ms: u64,
-        lease: Option<&'a Lease>,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        Box::pin(async move {
-            if events.is_empty() {
-                return Ok(Vec::new());
-            }
-            let claim = claim(&events, lease)?;
-            let (answer, answered) = oneshot::channel();
-            self.write(Group { events, run: run.clone(), at_ms, claim, after: None, answer }, answered).await
-        })
-    }
-
-    fn append_after<'a>(
-        &'a self,
-        head: Option<&'a (u64, Digest)>,
-        events: Vec<Event>,
-        run: &'a Arc<str>,
-        at_ms: u64,
-        lease: Option<&'a Lease>,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        Box::pin(async move {
-            let (claim, after) = (claim(&events, lease)?, Some(head_of(head)));
-            let (answer, answered) = oneshot::channel();
-            self.write(Group { events, run: run.clone(), at_ms, claim, after, answer }, answered).await
-        })
+    fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        let bench = self.bench.clone();
+        Box::pin(self.bench.waiting.append(append, move || bench.write_waiting()))
     }
 
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
@@ -236,11 +195,9 @@ impl Store for ObjectStore {
 }
 
 impl Bench {
-    /// Writes every group that waits on one page: many appends at once cost one way to the service.
+    /// Writes every group that waits on one page.
     fn write_waiting(&self) {
         let mut desk = held(&self.desk);
-        let groups = std::mem::take(&mut *held(&self.waiting));
-        let written = if groups.is_empty() { Ok(BTreeMap::new()) } else { desk.append(&groups) };
-        answer_sealed(groups, written);
+        self.waiting.write(|groups| desk.append(groups));
     }
 }

@@ -1,6 +1,5 @@
 //! The text of a page: a line about itself, then its entries. Knows how it is written and read; not whether it follows.
 
-use super::book::Book;
 use super::fault::broken;
 use crate::change::Digest;
 use crate::journal::{Chain, Entry};
@@ -38,13 +37,13 @@ pub(super) struct Head {
 
 impl Change {
     /// Nothing yet.
-    pub(super) fn on(book: &Book) -> Self {
-        Self { entries: Vec::new(), chain: book.chain.clone(), lease: None, ended: Vec::new() }
+    pub(super) fn on(chain: &Chain) -> Self {
+        Self { entries: Vec::new(), chain: chain.clone(), lease: None, ended: Vec::new() }
     }
 
-    /// The page that it makes after the last one of `book`.
-    pub(super) fn text(self, book: &Book) -> String {
-        let head = Head { schema: SCHEMA, page: book.page + 1, after: book.last.clone(), lease: self.lease, ended: self.ended };
+    /// The text of the page with this number, after the page whose text has the digest `after`.
+    pub(super) fn text(self, page: u64, after: &Digest) -> String {
+        let head = Head { schema: SCHEMA, page, after: after.clone(), lease: self.lease, ended: self.ended };
         let mut text = serde_json::to_string(&head).expect("it holds only strings and numbers") + "\n";
         for entry in &self.entries {
             text += &entry.line();

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const TOKEN: &str = "canary-google-token";
 
@@ -45,6 +46,8 @@ struct State {
     is_silent: bool,
     /// Of paths that nobody may write to.
     forbidden: BTreeSet<String>,
+    /// What paths end with whose writes are answered late, and how late.
+    late: Option<(String, Duration)>,
 }
 
 struct Request {
@@ -122,6 +125,11 @@ impl Google {
         let _known = if is_forbidden { forbidden.insert(prefix) } else { forbidden.remove(&prefix) };
     }
 
+    /// Answers every write to a path with this end so much later.
+    pub(crate) fn answer_late(&self, end: &str, by: Duration) {
+        self.state().late = Some((end.into(), by));
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -130,7 +138,14 @@ impl Google {
         let Ok(mut writer) = stream.try_clone() else { return };
         let mut reader = BufReader::new(stream);
         while let Some(request) = Request::read(&mut reader) {
-            let answer = self.state().answer(&request);
+            let (answer, late) = {
+                let mut state = self.state();
+                let late = state.late.clone().filter(|(end, _)| request.method == "PUT" && request.path.ends_with(end.as_str()));
+                (state.answer(&request), late)
+            };
+            if let Some((_, by)) = late {
+                std::thread::sleep(by);
+            }
             let answer = match answer {
                 Reply::Answer(answer) => answer,
                 Reply::Close => return,
