@@ -162,6 +162,41 @@ fn a_shard_waits_for_others_so_long_and_no_longer() {
     first.wait().expect("it is our child");
 }
 
+/// Starts a run of `dev` and waits until it asks a gate that keeps it until it is killed.
+fn at_a_gate(fleet: &Sandbox) -> Child {
+    fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("Ignore");
+    let mut first = fleet.start(&["apply", "--region", "dev/*"]);
+    fleet.await_file("asked", &mut first);
+    first
+}
+
+const SLOW_GATE: &str = "gates: [{ command: [sh, -c, \"touch asked; exec sleep 60\"] }]";
+
+#[test]
+fn what_a_shard_leaves_to_another_run_is_not_green_even_when_every_target_arrived() {
+    let fleet = app("dev/x dev/y", &format!("rollout: {{ dev: {{ {SLOW_GATE} }} }}"));
+    let mut first = at_a_gate(&fleet);
+    let late = fleet.isobar("apply --shard 1/2 --wait 0s --json").ends(1);
+    assert_eq!(late.states(), "applied app@dev/x app@dev/y");
+    assert!(late.stdout.contains("isobar status (who writes)"), "{}", late.stdout);
+    first.kill().expect("it is our child");
+    first.wait().expect("it is our child");
+}
+
+#[test]
+fn a_wait_that_somebody_asked_for_excuses_nothing_that_is_left_to_another_run() {
+    let dev = format!("dev: {{ waves: [{{ name: one, regions: x, {SLOW_GATE} }}, {{ name: two, regions: y }}] }}");
+    let prod = "prod: { waves: [{ name: one, regions: a, bake: 15m }, { name: two, regions: b }] }";
+    let fleet = app("prod/a prod/b dev/x dev/y", &format!("rollout: {{ {prod}, {dev} }}"));
+    fleet.isobar("apply --region prod/*").ends(0);
+    let mut first = at_a_gate(&fleet);
+    let late = fleet.isobar("apply --shard 1/2 --wait 0s --json").ends(1).says("bakes until");
+    assert!(late.why("app@dev/y").contains("another run is at work here"), "{}", late.stdout);
+    fleet.isobar("tick --shard 1/2 --wait 0s").ends(1).says("another run is at work here");
+    first.kill().expect("it is our child");
+    first.wait().expect("it is our child");
+}
+
 #[test]
 fn a_matrix_has_the_shards_that_a_workflow_starts_and_none_when_there_is_nothing_to_do() {
     let fleet = fleet(4, "max_parallel: 4");
