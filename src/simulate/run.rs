@@ -284,8 +284,7 @@ impl Holding<'_> {
 
     fn failed_alike(&self, preview: &Preview) -> bool {
         let history = self.history();
-        let stuck = history.target(&preview.target).is_some_and(|record| record.is_stuck(&preview.digest()));
-        stuck && history.last_commit() == Some(&self.run.head)
+        history.target(&preview.target).is_some_and(|record| record.is_stuck(&preview.digest(), &self.run.head))
     }
 
     fn is_unknown(&self, target: &TargetId) -> bool {

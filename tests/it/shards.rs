@@ -198,6 +198,26 @@ fn a_wait_that_somebody_asked_for_excuses_nothing_that_is_left_to_another_run() 
 }
 
 #[test]
+fn what_failed_and_was_tolerated_waits_for_a_resume_though_no_shard_could_settle() {
+    let rollout = format!("rollout: {{ prod: {{ failure_tolerance: 1 }}, dev: {{ {SLOW_GATE} }} }}");
+    let fleet = app("prod/a prod/b dev/x", &rollout);
+    let mut first = at_a_gate(&fleet);
+    fleet.block("prod/a");
+    let times = || starts(&fleet)["app@prod/a"];
+    let shard = "apply app@prod/a app@prod/b --shard 1/2 --wait 0s";
+    fleet.isobar(shard).ends(1).says("failed");
+    for _ in 0..2 {
+        fleet.isobar(shard).ends(1).says("failed before with the same changes");
+        assert_eq!((times(), fleet.events("settled").len()), (1, 0), "the other run is at work, so none is the last");
+    }
+    fleet.isobar("resume").ends(0);
+    fleet.isobar(shard).ends(1);
+    assert_eq!(times(), 2);
+    first.kill().expect("it is our child");
+    first.wait().expect("it is our child");
+}
+
+#[test]
 fn a_matrix_has_the_shards_that_a_workflow_starts_and_none_when_there_is_nothing_to_do() {
     let fleet = fleet(4, "max_parallel: 4");
     let all = fleet.isobar("matrix --shards 3").ends(0);

@@ -78,8 +78,6 @@ pub(crate) struct Converge<'a> {
     met: BTreeSet<Arc<str>>,
     /// Who says how many targets may be in flight at once, as for policy: what was brought last; and what is to be brought.
     slots: [Arc<Scene>; 2],
-    /// Where the fleet as a whole had been brought when this run began.
-    settled_at: Option<Arc<str>>,
     /// Every change of the rollout as it looked when it was planned, where a rule counts them.
     whole: Vec<Arc<Preview>>,
     done: Converged,
@@ -106,7 +104,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
             return Err(refused);
         }
     };
-    let (shared, settled_at) = (order.sharing.map(Shared::new), history.last_commit().cloned());
+    let shared = order.sharing.map(Shared::new);
     let trusted = history.trusted_commit().and_then(|commit| scenes.at(&CommitSha(commit.clone())).ok());
     let slots = [trusted.unwrap_or_else(|| head_scene.clone()), head_scene.clone()];
     let mut run = Converge {
@@ -119,7 +117,6 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         court,
         shared,
         met: BTreeSet::new(),
-        settled_at,
         slots,
         whole: Vec::new(),
         done: Converged::default(),
