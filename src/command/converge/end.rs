@@ -81,7 +81,11 @@ impl Converge<'_> {
                     EndState::Unknown("still running when the run had to end: isobar recover".into())
                 }
                 (None, _) if unknown.contains(id) => EndState::Unknown("started, no outcome: isobar recover".into()),
-                (None, _) => EndState::NotStarted(why_not.clone().into()),
+                (None, _) => {
+                    let never = matches!(halt, Halt::Late).then(|| self.never_fits(id)).flatten();
+                    self.done.left |= never.is_some(); // no later run would begin it either
+                    EndState::NotStarted(never.unwrap_or_else(|| why_not.clone()).into())
+                }
             };
             let (preview, verdict) = before.map_or((None, None), |end| (end.preview, end.verdict));
             self.done.ends.insert(id.clone(), End { outcome, preview, verdict });

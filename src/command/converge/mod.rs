@@ -47,8 +47,15 @@ pub(crate) struct Order<'a> {
     pub(crate) parallel: usize,
     /// Other processes bring the same with us.
     pub(crate) sharing: Option<Sharing>,
-    /// When the job ends that this run is a part of.
-    pub(crate) until_ms: Option<u64>,
+    /// What is left of the job that this run is a part of, where somebody said so.
+    pub(crate) time: Option<TimeLeft>,
+}
+
+/// How much time a run had when it began, and when it is over.
+#[derive(Clone, Copy)]
+pub(crate) struct TimeLeft {
+    pub(crate) whole_ms: u64,
+    pub(crate) until_ms: u64,
 }
 
 /// What a run is for.
