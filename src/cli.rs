@@ -56,6 +56,7 @@ fn belonging(mut error: clap::Error) -> clap::Error {
     let cli = Cli::command();
     let owners: Vec<String> = cli.get_subcommands().filter(has).map(|verb| format!("isobar {}", verb.get_name())).collect();
     if error.kind() == ErrorKind::UnknownArgument && (1..=OWNERS_MAX).contains(&owners.len()) {
+        error.remove(ContextKind::SuggestedArg);
         let tip = format!("{flag} belongs to {}", owners.join(" and "));
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }

@@ -1,8 +1,8 @@
 //! What moved without us: previews of unchanged code against history. Knows no schedule, and not where findings are told.
 
-use crate::change::{Action, Preview, Stray, StrayKind, Unseen, UnseenReason, say_missing};
+use crate::change::{Action, Preview, Stray, StrayKind, Unseen, UnseenReason};
 use crate::journal::{History, State};
-use crate::stack::{TargetId, unbroken};
+use crate::stack::TargetId;
 use std::borrow::Borrow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -167,11 +167,8 @@ fn classes(preview: &Preview, code: Code) -> BTreeMap<Class, BTreeSet<Arc<str>>>
 fn words(reason: &UnseenReason) -> Arc<str> {
     match reason {
         UnseenReason::Needs(holes) => format!("needs {}, which nobody has applied yet", holes.join(", ")).into(),
-        UnseenReason::Conflict(paths) => format!("does not merge into its base: {}", unbroken(&paths.join(", "))).into(),
-        UnseenReason::SecretMissing { name, site } => say_missing(name, site.as_ref()).into(),
-        UnseenReason::Definition(text) | UnseenReason::Engine(text) => text.clone(),
-        UnseenReason::Cancelled => "we were told to stop before we came to it".into(),
-        UnseenReason::Lost => "no part tells of it: its shard was lost, or looked at something else".into(),
+        UnseenReason::Conflict(_) | UnseenReason::SecretMissing { .. } | UnseenReason::Definition(_) => reason.say().into(),
+        UnseenReason::Engine(_) | UnseenReason::Cancelled | UnseenReason::Lost => reason.say().into(),
     }
 }
 

@@ -8,13 +8,14 @@ use crate::workspace::WorkspaceError;
 /// A command that did its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Nothing to do, or all good; a wait that somebody asked for is good: a bake, a hold, a pause.
+    /// Nothing to do, or all good; a wait that somebody asked for is good: a bake, a hold, a pause, the end of the job.
     Clean,
     /// A clear answer that is not "clean": drift was found, doctor or an audit finds something, or with `--exit-code` something would change.
     Negative,
     /// Policy denies, or somebody must approve first.
     NotCleared,
-    /// Targets failed or are unknown, a rollout stopped, or not every target is accounted for.
+    /// Targets failed or are unknown, a rollout stopped, something is left that nobody asked to wait for, or not every target is
+    /// accounted for.
     Unfinished,
     /// A signal asked us to stop; what was done is recorded.
     Interrupted(i32),
@@ -35,9 +36,12 @@ pub enum Failure {
 pub const CODES: &[(u8, &str)] = &[
     (
         0,
-        "nothing to do, or all good (a wait that somebody asked for is good: a bake, a hold, a pause; so is a preview of what is not cleared yet)",
+        "nothing to do, or all good (a wait that somebody asked for is good: a bake, a hold, a pause, the end of the job; so is a preview of what is not cleared yet)",
     ),
-    (1, "a target failed or is unknown, a rollout stopped, or the command could not do its work"),
+    (
+        1,
+        "a target failed or is unknown, a rollout stopped, something is left that nobody asked to wait for, or the command could not do its work",
+    ),
     (
         2,
         "a clear answer that is not \"clean\": drift was found, doctor misses something, the journal is not what was written, or with --exit-code something would change",

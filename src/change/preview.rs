@@ -1,7 +1,7 @@
 //! What an engine says would change in one target, or why it could not look.
 
 use super::{Action, Change, ChangeMark, Detail, Digest};
-use crate::stack::{Site, TargetId};
+use crate::stack::{Site, TargetId, unbroken};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -119,6 +119,24 @@ pub enum UnseenReason {
     Cancelled,
     /// The shard that was to look at it brought nothing.
     Lost,
+}
+
+impl UnseenReason {
+    /// Says in words why a target could not be seen; an engine's text as it is.
+    pub fn say(&self) -> String {
+        match self {
+            Self::Needs(holes) => {
+                format!("needs {}, which {} not known yet", holes.join(", "), if holes.len() == 1 { "is" } else { "are" })
+            }
+            Self::Conflict(paths) => {
+                format!("the head does not merge into its base: conflict in {}", unbroken(&paths.join(", ")))
+            }
+            Self::SecretMissing { name, site } => say_missing(name, site.as_ref()),
+            Self::Definition(text) | Self::Engine(text) => text.to_string(),
+            Self::Cancelled => "we were told to stop before we came to it".into(),
+            Self::Lost => "no part tells of it: its shard was lost, or looked at something else".into(),
+        }
+    }
 }
 
 /// Says that a secret is not set, and where it is asked for.

@@ -156,10 +156,10 @@ pub(super) struct PreviewArgs {
     /// Preview one part of the change, such as the second of four
     #[arg(long, value_name = "K/N", requires = "part")]
     pub(super) shard: Option<Shard>,
-    /// The file that a shard's part is written to; nothing is judged
-    #[arg(long, value_name = "FILE", requires = "shard", conflicts_with = "review")]
+    /// The file that a shard's part is written to, such as part.json; nothing is judged
+    #[arg(long, value_name = "FILE", requires = "shard", conflicts_with = "review", value_parser = part_file)]
     pub(super) part: Option<PathBuf>,
-    /// Preview nothing, and judge the parts in this directory as one: what none tells of is unseen
+    /// Judge the parts in this directory as one: what none tells of is unseen
     #[arg(long, value_name = "DIR", conflicts_with_all = ["shard", "part"])]
     pub(super) parts: Option<PathBuf>,
 }
@@ -175,10 +175,10 @@ pub(super) struct ApplyArgs {
     #[arg(long, value_name = "K/N")]
     pub(super) shard: Option<Shard>,
     /// How long a shard waits for others that write nothing; 15m unless said otherwise
-    #[arg(long, value_name = "TIME", requires = "shard", value_parser = patience)]
+    #[arg(long, value_name = "TIME", requires = "shard", value_parser = none_or_more)]
     pub(super) wait: Option<Duration>,
     /// How much is left of the job: nothing begins that usually takes longer
-    #[arg(long, value_name = "TIME", env = "ISOBAR_TIME_LEFT", value_parser = patience)]
+    #[arg(long, value_name = "TIME", env = "ISOBAR_TIME_LEFT", value_parser = time_left)]
     pub(super) time_left: Option<Duration>,
 }
 
@@ -490,11 +490,24 @@ fn shards(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("a whole number from 1 to {SHARDS_MAX}, the jobs that a matrix may have"))
 }
 
-/// A shard may also wait for nobody.
-fn patience(text: &str) -> Result<Duration, String> {
+/// A workflow sets a variable that it has no value for to nothing: then there is all the time.
+fn time_left(text: &str) -> Result<Duration, String> {
+    if text.is_empty() { Ok(Duration::MAX) } else { none_or_more(text) }
+}
+
+/// A duration that may also be none at all.
+fn none_or_more(text: &str) -> Result<Duration, String> {
     match text {
         "0s" => Ok(Duration::ZERO),
         _ => text.parse().map(|Span(secs)| Duration::from_secs(secs)),
+    }
+}
+
+/// `--parts` reads files of this ending only.
+fn part_file(text: &str) -> Result<PathBuf, String> {
+    match text.ends_with(".json") {
+        true => Ok(text.into()),
+        false => Err(format!("a part is a JSON file, or --parts would pass it over: {text}.json")),
     }
 }
 

@@ -116,7 +116,7 @@ fn waves(done: &Converged, progress: &Progress, now_ms: u64) -> Vec<WaveLine> {
 }
 
 /// How the run ended, as an exit code tells it. A wait that somebody asked for is good, however much it leaves: a bake, a region
-/// that is held, a pause. Any other reason leaves a target behind, however many arrived.
+/// that is held, a pause, the end of the job. Any other reason leaves something behind, however many targets arrived.
 pub(crate) fn exit(done: &Converged, report: &Report) -> Exit {
     let counts = report.counts();
     let stopped = done.rollouts.iter().any(|progress| matches!(progress.ending(), Some(crate::rollout::Ending::Stopped(_))));
@@ -127,7 +127,7 @@ pub(crate) fn exit(done: &Converged, report: &Report) -> Exit {
     let skipped = done.ends.values().any(left);
     match (counts.failed + counts.unknown + counts.unseen, counts.denied + counts.waiting) {
         (1.., _) => Exit::Unfinished,
-        (0, _) if stopped || !accounted => Exit::Unfinished,
+        (0, _) if stopped || done.left || !accounted => Exit::Unfinished,
         (0, 1..) => Exit::NotCleared,
         (0, 0) if skipped || begins && counts.not_started > 0 && !waits => Exit::Unfinished,
         (0, 0) => Exit::Clean,

@@ -1,7 +1,7 @@
 //! `isobar apply` and `isobar tick`: brings targets to the head of the code, in waves, as far as policy clears.
 
 use super::account;
-use super::converge::{Aim, Order, Sharing, converge};
+use super::converge::{Aim, Order, Sharing, TimeLeft, converge};
 use super::court::Review;
 use super::say::short;
 use super::scene::Scenes;
@@ -40,8 +40,10 @@ pub async fn tick(world: &World, request: &Request) -> Result<Exit, Failure> {
 }
 
 async fn bring(world: &World, request: &Request, verb: Verb, aim: Aim, told: Told) -> Result<Exit, Failure> {
-    let left_ms = |left: Duration| u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-    let until_ms = request.time_left.map(|left| world.clock.now_ms().saturating_add(left_ms(left)));
+    let time = request.time_left.map(|left| {
+        let whole_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        TimeLeft { whole_ms, until_ms: world.clock.now_ms().saturating_add(whole_ms) }
+    });
     let scenes = Scenes::new(world);
     let head = world.workspace.head()?;
     super::must_match(&request.selector, &scenes.at(&head)?.fleet)?;
@@ -54,7 +56,7 @@ async fn bring(world: &World, request: &Request, verb: Verb, aim: Aim, told: Tol
         aim,
         parallel: request.parallel,
         sharing: request.sharing,
-        until_ms,
+        time,
     };
     let done = converge(world, &scenes, order).await?;
 

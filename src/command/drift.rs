@@ -118,7 +118,7 @@ async fn fix(
         aim: Aim::PutBack(repairable(drift)),
         parallel: request.parallel,
         sharing: None,
-        until_ms: None,
+        time: None,
     };
     let done = converge(world, scenes, order).await?;
     let mut report = account::compose(world, &done, Told::Apply, &head.0);

@@ -56,13 +56,14 @@ pub(crate) fn foretell(
             first = Some(vec![RESUME.into()]);
         }
     }
-    let failed_alike = |row: &&Row| {
-        let stuck = |preview: &Arc<Preview>| history.target(&row.target).is_some_and(|record| record.is_stuck(&preview.digest()));
+    let failed_alike = |head: &CommitSha, row: &Row| {
+        let stuck = |preview: &Arc<Preview>| {
+            history.target(&row.target).is_some_and(|record| record.is_stuck(&preview.digest(), &head.0))
+        };
         would(&row.state) && row.preview.as_ref().is_some_and(stuck)
     };
-    if let (Some((head, _)), Some(settled)) = (head, history.last_commit())
-        && head.0 == *settled
-        && let stuck @ 1.. = report.rows.iter().filter(failed_alike).count()
+    if let Some((head, _)) = head
+        && let stuck @ 1.. = report.rows.iter().filter(|row| failed_alike(head, row)).count()
     {
         notes.push(format!("{} failed before with the same changes", count(stuck, "target", "targets")));
         first = Some(vec![RESUME.into()]);

@@ -78,7 +78,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         aim: Aim::GoOn,
         parallel: 0,
         sharing: None,
-        until_ms: None,
+        time: None,
     };
     let done = converge(world, &scenes, order).await?;
 

@@ -45,7 +45,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         head: Some(head.0.clone()),
         at_ms: now_ms,
         journal: tell::journal_head(&history),
-        rows: rows(&history, &work, &verdicts, &scene.fleet, now_ms),
+        rows: rows(&history, &work, &verdicts, (&head, &scene.fleet), now_ms),
         rollouts: history.rollouts().map(|progress| rollout(&history, progress, now_ms)).collect(),
         paused: paused(&history).map(Arc::from),
         holds: history
@@ -93,7 +93,13 @@ async fn verdicts(world: &World, scenes: &Scenes<'_>, history: &History, work: &
     })
 }
 
-fn rows(history: &History, work: &Work, verdicts: &Verdicts, fleet: &crate::stack::Fleet, now_ms: u64) -> Vec<StatusRow> {
+fn rows(
+    history: &History,
+    work: &Work,
+    verdicts: &Verdicts,
+    (head, fleet): (&CommitSha, &crate::stack::Fleet),
+    now_ms: u64,
+) -> Vec<StatusRow> {
     let order: BTreeMap<&TargetId, usize> = fleet.targets().iter().enumerate().map(|(at, target)| (&target.id, at)).collect();
     let pending = work.pending.iter().map(|pending| (&pending.target.id, true));
     let mut all: Vec<(&TargetId, bool)> = pending.chain(work.untouched.iter().map(|id| (id, false))).collect();
@@ -101,7 +107,7 @@ fn rows(history: &History, work: &Work, verdicts: &Verdicts, fleet: &crate::stac
     let row = |(id, is_pending): (&TargetId, bool)| {
         let verdict = verdicts.get(id).filter(|_| is_pending);
         StatusRow {
-            waits: since(history, id, waits(history, id, is_pending, verdict, now_ms)),
+            waits: since(history, id, waits(history, id, (is_pending, head), verdict, now_ms)),
             ..row(history, id, is_pending, order.contains_key(id))
         }
     };
@@ -151,7 +157,13 @@ fn drift(history: &History, id: &TargetId, is_pending: bool) -> Arc<str> {
 
 /// What a target waits for, and who can unblock it: a hold of its region, the rollout that holds it, a pause, or else what policy says now of what was
 /// previewed, or else why it was left when it was tried last.
-fn waits(history: &History, id: &TargetId, is_pending: bool, verdict: Option<&Verdict>, now_ms: u64) -> Option<Arc<str>> {
+fn waits(
+    history: &History,
+    id: &TargetId,
+    (is_pending, head): (bool, &CommitSha),
+    verdict: Option<&Verdict>,
+    now_ms: u64,
+) -> Option<Arc<str>> {
     let hold = history.holds(now_ms).into_iter().find(|hold| hold.region == id.region);
     if let (true, Some(hold), None) = (is_pending, hold, history.paused()) {
         return Some(format!("region held {}; isobar hold {} --release", say_hold(hold), hold.region).into());
@@ -169,7 +181,7 @@ fn waits(history: &History, id: &TargetId, is_pending: bool, verdict: Option<&Ve
     match (verdict.map(|verdict| (&verdict.answer, &verdict.sentence)), left) {
         (Some((Answer::Wait { .. }, sentence)), _) => Some(sentence.as_str().into()),
         (Some((Answer::Deny, sentence)), _) => Some(format!("denied: {sentence}").into()),
-        (Some((Answer::Clear(clearance), _)), Some(_)) if is_stuck(history, id, clearance.digest()) => {
+        (Some((Answer::Clear(clearance), _)), Some(_)) if is_stuck(history, id, clearance.digest(), head) => {
             Some("isobar resume; failed before with the same changes".into())
         }
         (Some((Answer::Clear(_), sentence)), Some(_)) => Some(format!("isobar apply; cleared: {sentence}").into()),
@@ -190,8 +202,8 @@ fn since(history: &History, id: &TargetId, waits: Option<Arc<str>>) -> Option<Ar
 }
 
 /// An apply would not try it again.
-fn is_stuck(history: &History, id: &TargetId, digest: &Digest) -> bool {
-    history.target(id).is_some_and(|record| record.is_stuck(digest))
+fn is_stuck(history: &History, id: &TargetId, digest: &Digest, head: &CommitSha) -> bool {
+    history.target(id).is_some_and(|record| record.is_stuck(digest, &head.0))
 }
 
 fn rollout(history: &History, progress: &Progress, now_ms: u64) -> RolloutLine {

@@ -12,8 +12,9 @@ use crate::change::Digest;
 use serde::{Deserialize, Serialize};
 
 /// The version of the checkpoints we write. A later version must read those that stand for compacted entries.
-pub const CHECKPOINT_SCHEMA: u32 = 2;
-/// The oldest that may still stand for compacted entries. Before 2 nothing was known of how long applies take.
+pub const CHECKPOINT_SCHEMA: u32 = 3;
+/// The oldest that may still stand for compacted entries. Before 2 nothing was known of how long applies take, before 3 not at which
+/// head one failed: such a target is tried once more.
 const OLDEST_SCHEMA: u32 = 1;
 
 /// The history up to the entry `seq`, a group's last.
@@ -195,8 +196,8 @@ mod tests {
             let Ok(changed) = String::from_utf8(changed) else { continue };
             assert!(Checkpoint::read(&changed).is_err(), "byte {at}");
         }
-        let newer = close(r#"{"schema":3,"history":"another shape"}"#, None);
-        assert_eq!(Checkpoint::read(&newer).err(), Some(CheckpointFault::Schema(3)));
+        let newer = close(r#"{"schema":4,"history":"another shape"}"#, None);
+        assert_eq!(Checkpoint::read(&newer).err(), Some(CheckpointFault::Schema(4)));
     }
 
     #[test]
@@ -204,14 +205,21 @@ mod tests {
         let (entries, chain) = story(1, 40);
         let text = Checkpoint::of(&chain, History::of(entries)).text(None);
         let mut older: Value = serde_json::from_str(&text).expect("JSON");
-        older["schema"] = 1.into();
-        for (of, member) in [("", "hash"), ("history", "usual")] {
-            let object = if of.is_empty() { &mut older } else { &mut older[of] };
-            object.as_object_mut().and_then(|object| object.remove(member)).expect("it is there");
+        let lose = |of: &mut Value, member: &str| of.as_object_mut().and_then(|object| object.remove(member)).is_some();
+        assert!(lose(&mut older, "hash"));
+        let history = &mut older["history"];
+        let runs = history["runs"].as_array_mut().into_iter().flatten();
+        assert!(runs.fold(0, |heads, run| heads + usize::from(lose(&mut run[1], "head"))) > 0);
+        let records = history["targets"].as_object_mut().into_iter().flat_map(|targets| targets.values_mut());
+        let failed = records.filter_map(|record| record["state"].get_mut("failed"));
+        assert!(failed.fold(0, |heads, failed| heads + usize::from(lose(failed, "head"))) > 0);
+        for schema in [2, 1] {
+            older["schema"] = schema.into();
+            assert!(schema == 2 || lose(&mut older["history"], "usual"));
+            let older = close(&older.to_string(), None);
+            assert!(Checkpoint::read(&older).is_ok_and(|(read, _)| read.seq == chain.seq));
+            assert_eq!(Checkpoint::read_sealed(&older, None).err(), Some(CheckpointFault::Schema(schema)));
         }
-        let older = close(&older.to_string(), None);
-        assert!(Checkpoint::read(&older).is_ok_and(|(read, _)| read.seq == chain.seq));
-        assert_eq!(Checkpoint::read_sealed(&older, None).err(), Some(CheckpointFault::Schema(1)));
     }
 
     #[test]
@@ -239,6 +247,6 @@ mod tests {
         let (entries, chain) = story(7, 60);
         let text = Checkpoint::of(&chain, History::of(entries)).text(None);
         let digest = Digest::of_bytes(text.as_bytes());
-        assert_eq!((CHECKPOINT_SCHEMA, digest.short()), (2, "d82058dca4d7"));
+        assert_eq!((CHECKPOINT_SCHEMA, digest.short()), (3, "c6f4e64da237"));
     }
 }

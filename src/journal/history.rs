@@ -179,8 +179,7 @@ impl History {
 
     /// A number for the next rollout of `run` that no other run can come to: the place of its own first entry.
     pub fn rollout_number(&self, run: &str) -> String {
-        let run = self.runs.iter().rev().find(|(id, _)| **id == *run).map(|(_, run)| (run.seq, run.planned));
-        match run.unwrap_or((self.seq, self.rollouts_begun)) {
+        match self.run(run).map_or((self.seq, self.rollouts_begun), |run| (run.seq, run.planned)) {
             (seq, 0) => seq.to_string(),
             (seq, planned) => format!("{seq}.{}", planned + 1),
         }
@@ -219,7 +218,8 @@ impl History {
         self.marks.now += 1;
         match &entry.event {
             Event::RunStarted { verb, commit, by, pull_request } => {
-                let run = Run { by: by.clone(), pull_request: *pull_request, seq: entry.seq, planned: 0 };
+                let (by, head) = (by.clone(), self.share(commit));
+                let run = Run { by, head, pull_request: *pull_request, seq: entry.seq, planned: 0 };
                 self.start(entry, commit, run, verb.may_bring());
             }
             Event::Cleared { target, commit, digest, changes, by, why: _, authority: _ } => {
@@ -239,12 +239,12 @@ impl History {
             Event::Superseded { rollout, commit: _ } => self.rollouts.forget(rollout),
             Event::Step { rollout, step } => {
                 self.usual.meet(step, &entry.run, entry.at_ms);
-                self.step(rollout, step, entry.at_ms);
+                self.step(rollout, step, &entry.run, entry.at_ms);
             }
             Event::Applied { target, intent, commit, digest, changes } => {
                 self.bring(target, commit, changes);
                 let (commit, now) = (self.share(commit), self.marks.now);
-                let run = self.runs.iter().rev().find(|(id, _)| *id == entry.run).map(|(_, run)| run.clone());
+                let run = self.run(&entry.run).cloned();
                 let record = self.reach(target);
                 record.apply(*intent, commit, digest, changes, run.as_ref(), entry.at_ms);
                 record.arrived = now;
@@ -290,6 +290,11 @@ impl History {
         }
     }
 
+    /// One of the last runs.
+    fn run(&self, id: &str) -> Option<&Run> {
+        self.runs.iter().rev().find(|(run, _)| **run == *id).map(|(_, run)| run)
+    }
+
     /// Counts what an apply brought of the change that its target is a part of.
     fn bring(&mut self, target: &TargetId, commit: &Arc<str>, changes: &[ChangeMark]) {
         if self.parts.get(target).is_some_and(|(wanted, _)| wanted == commit) {
@@ -311,16 +316,17 @@ impl History {
         }
     }
 
-    fn step(&mut self, rollout: &str, step: &StepEvent, at_ms: u64) {
+    fn step(&mut self, rollout: &str, step: &StepEvent, run: &str, at_ms: u64) {
         match step {
             StepEvent::Started { target } => self.reach(target).start(at_ms),
             StepEvent::Finished { target, outcome } => {
                 let (planned, now) = (self.rollouts.planned(rollout, target), self.marks.now);
+                let head = self.run(run).map(|run| run.head.clone());
                 let record = self.reach(target);
                 if record.started && outcome.is_reached() {
                     record.changed = now; // also by a start whose end was never recorded
                 }
-                record.finish(outcome, planned, at_ms);
+                record.finish(outcome, planned, head, at_ms);
             }
             StepEvent::Resumed => {
                 for target in self.rollouts.targets(rollout) {

@@ -57,10 +57,12 @@ pub enum State {
     /// Nothing of it was ever applied.
     Never,
     Applied,
-    /// Its last apply failed with this digest; retried after a change or `resume`.
+    /// Its last apply failed with this digest, in a run of this head, where both are known; retried after a change of either or `resume`.
     Failed {
         why: Arc<str>,
         digest: Option<Digest>,
+        #[serde(default)]
+        head: Option<Arc<str>>,
         at_ms: u64,
     },
     /// Started without an outcome.
@@ -96,10 +98,12 @@ pub(super) struct Marks {
     pub(super) resumed: u64,
 }
 
-/// Who ran, and for which pull request.
+/// Who ran, at which head, and for which pull request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Run {
     pub(super) by: User,
+    #[serde(default)]
+    pub(super) head: Arc<str>,
     pub(super) pull_request: Option<u64>,
     /// Its first entry, and how many rollouts it planned.
     pub(super) seq: u64,
@@ -133,10 +137,12 @@ impl Record {
         }
     }
 
-    /// Its last apply failed with exactly this digest, and nobody said resume since: it is not tried again.
-    pub fn is_stuck(&self, digest: &Digest) -> bool {
+    /// Its last apply failed with exactly this digest in a run of this head, and nobody said resume since: it is not tried again.
+    pub fn is_stuck(&self, digest: &Digest, head: &str) -> bool {
         match &self.state {
-            State::Failed { digest: failed, .. } => failed.as_ref() == Some(digest) && !self.resumed,
+            State::Failed { digest: failed, head: at, .. } => {
+                failed.as_ref() == Some(digest) && at.as_deref() == Some(head) && !self.resumed
+            }
             State::Never | State::Applied | State::Unknown { .. } | State::Removed => false,
         }
     }
@@ -201,8 +207,8 @@ impl Record {
         self.state = State::Unknown { since_ms: at_ms };
     }
 
-    /// `planned` is what its rollout wanted of it, and for which commit.
-    pub(super) fn finish(&mut self, outcome: &Outcome, planned: Option<(Intent, Arc<str>)>, at_ms: u64) {
+    /// `planned` is what its rollout wanted of it, and for which commit; `head` is that of the run that says so.
+    pub(super) fn finish(&mut self, outcome: &Outcome, planned: Option<(Intent, Arc<str>)>, head: Option<Arc<str>>, at_ms: u64) {
         match outcome {
             Outcome::Applied | Outcome::Unchanged => {
                 if let Some((intent, commit)) = planned {
@@ -213,7 +219,7 @@ impl Record {
             }
             Outcome::Failed(why) => {
                 let digest = self.last_cleared.as_ref().map(|(digest, _)| digest.clone());
-                self.state = State::Failed { why: why.clone(), digest, at_ms };
+                self.state = State::Failed { why: why.clone(), digest, head, at_ms };
                 self.resumed = false;
             }
             // A start that has no outcome stays unknown: that we did not go on says nothing about it.
@@ -362,7 +368,7 @@ mod tests {
         let spent = |prepare: fn(&mut Record), changes: &[ChangeMark]| {
             let mut record = record();
             prepare(&mut record);
-            record.finish(&Outcome::Unchanged, Some((Intent::Converge, "c1".into())), 6);
+            record.finish(&Outcome::Unchanged, Some((Intent::Converge, "c1".into())), None, 6);
             record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), changes, None, 7);
             (record.applied_at_ms, record.spent_at_ms)
         };
@@ -377,23 +383,28 @@ mod tests {
     fn who_ran_it_stands_for_a_clearance_that_nobody_gave() {
         let mut record = record();
         record.clear(&Digest::of_bytes(b"1"), &[mark("a")], &[]);
-        let run = Run { by: user("runner"), pull_request: Some(7), seq: 1, planned: 0 };
+        let run = Run { by: user("runner"), head: "c1".into(), pull_request: Some(7), seq: 1, planned: 0 };
         record.apply(Intent::Converge, "c1".into(), &Digest::of_bytes(b"1"), &[], Some(&run), 6);
         assert_eq!((record.by, record.pull_request), (vec![user("runner")], Some(7)));
     }
 
     #[test]
-    fn a_failed_digest_is_stuck_until_resume_and_another_is_not() {
+    fn a_failed_digest_is_stuck_at_its_head_until_resume_and_another_is_not() {
         let (one, two) = (Digest::of_bytes(b"1"), Digest::of_bytes(b"2"));
-        let mut record = record();
-        record.clear(&one, &[mark("a")], &[]);
-        record.start(5);
-        record.finish(&Outcome::Failed("quota".into()), None, 6);
-        assert_eq!((record.is_stuck(&one), record.is_stuck(&two)), (true, false));
+        let failed = |head: Option<&str>| {
+            let mut record = record();
+            record.clear(&one, &[mark("a")], &[]);
+            record.start(5);
+            record.finish(&Outcome::Failed("quota".into()), None, head.map(Arc::from), 6);
+            record
+        };
+        let mut record = failed(Some("c1"));
+        assert_eq!((record.is_stuck(&one, "c1"), record.is_stuck(&two, "c1"), record.is_stuck(&one, "c2")), (true, false, false));
         record.resume();
-        assert!(!record.is_stuck(&one));
-        record.finish(&Outcome::Failed("quota".into()), None, 7);
-        assert!(record.is_stuck(&one), "it failed again");
+        assert!(!record.is_stuck(&one, "c1"));
+        record.finish(&Outcome::Failed("quota".into()), None, Some("c1".into()), 7);
+        assert!(record.is_stuck(&one, "c1"), "it failed again");
+        assert!(!failed(None).is_stuck(&one, "c1"), "nobody knows where, so it is tried once more");
     }
 
     #[test]
@@ -401,7 +412,7 @@ mod tests {
         let mut record = record();
         let fail = |record: &mut Record, untouched: bool| {
             record.start(5);
-            record.finish(&Outcome::Failed("reality moved".into()), None, 6);
+            record.finish(&Outcome::Failed("reality moved".into()), None, None, 6);
             if untouched {
                 record.take_start_back();
             }
@@ -414,7 +425,7 @@ mod tests {
     fn what_was_started_stays_unknown_until_somebody_looked() {
         let mut record = record();
         record.start(5);
-        record.finish(&Outcome::NotCleared("waits for approval".into()), None, 6);
+        record.finish(&Outcome::NotCleared("waits for approval".into()), None, None, 6);
         assert_eq!(record.state, State::Unknown { since_ms: 5 });
         record.recover();
         assert_eq!((&record.state, record.started), (&State::Never, true), "what is left of it can go on");
@@ -424,9 +435,9 @@ mod tests {
     fn why_a_target_was_left_is_remembered_until_it_is_brought_on() {
         let mut record = record();
         let left = |why: &str, at_ms: u64| Some(Left { why: why.into(), at_ms });
-        record.finish(&Outcome::NotCleared("1 of sre is missing".into()), None, 6);
+        record.finish(&Outcome::NotCleared("1 of sre is missing".into()), None, None, 6);
         assert_eq!(record.left, left("1 of sre is missing", 6));
-        record.finish(&Outcome::Skipped("region held".into()), None, 7);
+        record.finish(&Outcome::Skipped("region held".into()), None, None, 7);
         assert_eq!(record.left, left("region held", 7));
         record.start(8);
         assert_eq!(record.left, None);
@@ -437,7 +448,7 @@ mod tests {
         let mut record = record();
         record.found_drifted(&[("a".into(), Class::Unmanaged)], 1);
         record.apply(Intent::Destroy, "c2".into(), &Digest::of_bytes(b"1"), &[], None, 6);
-        record.finish(&Outcome::Applied, None, 6);
+        record.finish(&Outcome::Applied, None, None, 6);
         assert_eq!((&record.state, &record.drift), (&State::Removed, &None));
         record.found_clean(9);
         assert_eq!(record.drift_checked_at_ms, Some(1));

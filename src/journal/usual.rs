@@ -17,7 +17,25 @@ pub struct Usual {
 
 /// Milliseconds, newest last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Sample(VecDeque<u64>);
+#[serde(from = "VecDeque<u64>", into = "VecDeque<u64>")]
+struct Sample {
+    newest: VecDeque<u64>,
+    sorted: Vec<u64>,
+}
+
+impl From<VecDeque<u64>> for Sample {
+    fn from(newest: VecDeque<u64>) -> Self {
+        let mut sorted: Vec<u64> = newest.iter().copied().collect();
+        sorted.sort_unstable();
+        Self { newest, sorted }
+    }
+}
+
+impl From<Sample> for VecDeque<u64> {
+    fn from(sample: Sample) -> Self {
+        sample.newest
+    }
+}
 
 /// Of one stack, and of all together: older ones tell of another version of it.
 const STACK_MAX: usize = 20;
@@ -51,14 +69,18 @@ impl Usual {
 
 impl Sample {
     fn take(&mut self, ms: u64, most: usize) {
-        self.0.push_back(ms);
-        self.0.drain(..self.0.len().saturating_sub(most));
+        self.newest.push_back(ms);
+        self.sorted.insert(self.sorted.partition_point(|other| *other < ms), ms);
+        while self.newest.len() > most
+            && let Some(oldest) = self.newest.pop_front()
+        {
+            self.sorted.remove(self.sorted.partition_point(|other| *other < oldest));
+        }
     }
 
+    /// It is asked for every target on every turn of a rollout.
     fn p90(&self) -> Option<u64> {
-        let mut sorted: Vec<u64> = self.0.iter().copied().collect();
-        sorted.sort_unstable();
-        sorted.get((sorted.len() * 9).div_ceil(10).saturating_sub(1)).copied()
+        self.sorted.get((self.sorted.len() * 9).div_ceil(10).saturating_sub(1)).copied()
     }
 }
 
@@ -95,6 +117,8 @@ mod tests {
             apply(&mut usual, "a@prod/us", ("r", "r"), 1_000 - took_ms, Outcome::Applied);
         }
         assert_eq!(usual.p90_ms(&id("a@prod/us")), Some(918));
+        let text = serde_json::to_string(&usual).expect("it holds only what JSON can");
+        assert_eq!(serde_json::from_str::<Usual>(&text).ok(), Some(usual), "read back, it goes on in order");
     }
 
     #[test]

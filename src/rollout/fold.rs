@@ -1,9 +1,9 @@
 //! The fold itself: how each event moves the facts of [`Progress`], and the queues with them.
 
+use super::cleared::Cleared;
 use super::order::ahead_of;
 use super::{Outcome, Progress};
-use crate::policy::Clearance;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// One target's part.
@@ -74,7 +74,7 @@ pub(super) struct Run {
     /// May be previewed and judged: nothing else must come first, or the outcome is unknown.
     pub(super) ready: BTreeSet<usize>,
     /// May be started; lives only in this process.
-    pub(super) cleared: BTreeMap<usize, Clearance>,
+    pub(super) cleared: Cleared,
     /// To be recorded as skipped.
     pub(super) doomed: BTreeSet<usize>,
 }
@@ -118,7 +118,7 @@ impl Progress {
         for run in &mut self.runs {
             (run.armed, run.ended, run.failed, run.skipped, run.in_flight) = (false, 0, 0, 0, 0);
             run.ready.clear();
-            run.cleared.clear();
+            run.cleared = Cleared::default();
             run.doomed.clear();
         }
         for slot in &mut self.slots {
@@ -148,7 +148,7 @@ impl Progress {
 
     pub(super) fn start(&mut self, slot: usize, at_ms: u64) {
         let run = &mut self.runs[self.slots[slot].wave];
-        let ours = run.cleared.remove(&slot).is_some();
+        let ours = run.cleared.remove(slot);
         run.ready.remove(&slot);
         run.doomed.remove(&slot);
         run.touched = true;
@@ -186,7 +186,7 @@ impl Progress {
         }
         run.last_at = at_ms;
         run.ready.remove(&slot);
-        run.cleared.remove(&slot);
+        run.cleared.remove(slot);
         if !run.doomed.remove(&slot) {
             self.slots[slot].blame = None; // it has a reason of its own
         }
@@ -241,7 +241,7 @@ impl Progress {
         if self.slots[slot].phase == Phase::Waiting {
             let run = &mut self.runs[self.slots[slot].wave];
             run.ready.remove(&slot);
-            run.cleared.remove(&slot);
+            run.cleared.remove(slot);
             if run.doomed.insert(slot) {
                 self.slots[slot].blame = Some(blame);
             }
@@ -257,7 +257,7 @@ impl Progress {
             Phase::InFlight | Phase::Ended(_) => false,
         };
         let run = &mut self.runs[*wave];
-        if turn && run.armed && !run.doomed.contains(&slot) && !run.cleared.contains_key(&slot) {
+        if turn && run.armed && !run.doomed.contains(&slot) && !run.cleared.contains(slot) {
             run.ready.insert(slot);
         }
     }

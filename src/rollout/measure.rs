@@ -72,7 +72,7 @@ fn is_digits(text: &str) -> bool {
 }
 
 /// Tells a duration as a definition would write it.
-pub(super) fn duration(secs: u64) -> String {
+pub fn duration(secs: u64) -> String {
     match secs {
         0 => "0s".into(),
         _ if secs.is_multiple_of(86_400) => format!("{}d", secs / 86_400),

@@ -1,6 +1,7 @@
 //! In what order, and how far: waves, gates, bakes, tolerance. A pure state machine folded from events; knows no tasks,
 //! channels, processes or clocks.
 
+mod cleared;
 mod fold;
 mod gate;
 mod measure;
@@ -21,7 +22,9 @@ mod walk;
 mod wave;
 mod words;
 
+pub use cleared::Taken;
 pub use gate::{Gate, programs};
+pub use measure::duration;
 pub use next::{Now, Step, Todo};
 pub use outcome::{Ending, Outcome};
 pub use progress::{Progress, StepEvent};

@@ -2,7 +2,7 @@
 
 use super::fold::{Phase, Run};
 use super::words::moment;
-use super::{Ending, Gate, Outcome, Progress, StepEvent};
+use super::{Ending, Gate, Outcome, Progress, StepEvent, Taken};
 use crate::policy::Clearance;
 use crate::stack::{RegionId, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,8 @@ pub struct Now<'a> {
     pub held: &'a BTreeMap<RegionId, String>,
     /// Targets that other processes write about: nothing of them is offered, and those that were started are in flight there.
     pub elsewhere: &'a BTreeSet<TargetId>,
+    /// Slots that are taken by what is in flight, here and elsewhere, of whatever rollout.
+    pub taken: &'a Taken,
 }
 
 /// The permission to start one target: made by [`Progress::next`] from a clearance.
@@ -62,11 +64,12 @@ pub enum Todo {
 
 static NO_HOLDS: BTreeMap<RegionId, String> = BTreeMap::new();
 static NOBODY_ELSE: BTreeSet<TargetId> = BTreeSet::new();
+static NO_SLOTS: Taken = Taken::new();
 
 impl Now<'static> {
     /// Returns the time alone: nothing is paused or held, and nobody else is at work.
     pub fn at(ms: u64) -> Self {
-        Self { ms, paused: None, held: &NO_HOLDS, elsewhere: &NOBODY_ELSE }
+        Self { ms, paused: None, held: &NO_HOLDS, elsewhere: &NOBODY_ELSE, taken: &NO_SLOTS }
     }
 }
 
@@ -86,12 +89,12 @@ impl Progress {
         if let Some(why) = now.paused {
             return if in_flight > 0 { vec![Todo::InFlight] } else { vec![Todo::Paused { why: why.into() }] };
         }
-        let (mut todos, mut breaches, mut busy) = (Vec::new(), Vec::new(), 0);
+        let (mut todos, mut breaches, mut busy, mut taken) = (Vec::new(), Vec::new(), 0, now.taken.clone());
         for wave in (0..self.runs.len()).filter(|wave| self.is_open(*wave, now.ms)) {
             match self.breach(wave, now.ms) {
                 Some(why) => breaches.push(why),
                 None => {
-                    let withheld = self.offers(wave, now, elsewhere[wave], &mut todos);
+                    let withheld = self.offers(wave, now, elsewhere[wave], &mut taken, &mut todos);
                     busy += self.runs[wave].in_flight + elsewhere[wave] + withheld;
                 }
             }
@@ -178,9 +181,9 @@ impl Progress {
         flying
     }
 
-    /// Offers what may begin in an open wave, of which others have `elsewhere` targets in flight; returns how much is withheld
-    /// because they are at it.
-    fn offers(&self, wave: usize, now: &Now<'_>, elsewhere: usize, todos: &mut Vec<Todo>) -> usize {
+    /// Offers what may begin in an open wave, of which others have `elsewhere` targets in flight, and takes the slots for it; returns
+    /// how much is withheld because they are at it, or no slot is free.
+    fn offers(&self, wave: usize, now: &Now<'_>, elsewhere: usize, taken: &mut Taken, todos: &mut Vec<Todo>) -> usize {
         let run = &self.runs[wave];
         let is_elsewhere = |slot: &usize| !now.elsewhere.is_empty() && now.elsewhere.contains(self.target(*slot));
         let skip = |slot: usize, outcome| Todo::Record(StepEvent::Finished { target: self.target(slot).clone(), outcome });
@@ -201,18 +204,20 @@ impl Progress {
             todos.push(Todo::NeedsClearance { wave, targets: asked });
         }
         let mut free = self.rollout.waves[wave].max_parallel.max(1).saturating_sub(run.in_flight + elsewhere);
-        for (slot, clearance) in &run.cleared {
-            if free == 0 {
-                break;
-            }
-            match hold(slot) {
-                Some(how_long) => todos.push(skip(*slot, Outcome::held(how_long))),
+        let mut line = run.cleared.line();
+        while free > 0
+            && let Some((slot, clearance, pools)) = line.next(taken)
+        {
+            match hold(&slot) {
+                Some(how_long) => todos.push(skip(slot, Outcome::held(how_long))),
                 None => {
+                    pools.iter().for_each(|pool| *taken.entry(pool.name.clone()).or_default() += 1);
                     todos.push(Todo::Apply(Step { wave, clearance: clearance.clone() }));
                     free -= 1;
                 }
             }
         }
+        withheld += usize::from(line.is_kept);
         if run.ended == run.len {
             // Who writes about the first target of a wave asks its gates.
             let verification = self.verification(wave);
@@ -258,7 +263,7 @@ fn stop(why: String) -> Todo {
 #[cfg(test)]
 mod tests {
     use super::super::trial::{clear_all, id, plan, settings};
-    use super::super::{Rollout, WaveState};
+    use super::super::{Pool, Rollout, WaveState};
     use super::*;
 
     const FLEET: [&str; 3] = ["staging/us", "prod/us", "prod/eu"];
@@ -615,6 +620,28 @@ mod tests {
         record(&mut progress, &[started("a@prod/us"), finished("a@prod/us", Outcome::Applied)]);
         progress.give_clearances_back();
         expect(&mut progress, 0, &["ask b@prod/us"]);
+    }
+
+    #[test]
+    fn what_no_slot_is_free_for_is_passed_over_and_stops_nothing() {
+        let targets = ["a@prod/us", "b@prod/us", "c@prod/us"];
+        let mut progress = progress("prod: { max_parallel: 2 }", &targets, &[]);
+        let asked = progress.next(&Now::at(0));
+        assert!(matches!(asked.as_slice(), [Todo::NeedsClearance { .. }]), "{asked:?}");
+        let clearances = targets.iter().map(|target| super::super::trial::clearance(&progress, &id(target))).collect();
+        let one = |target: &TargetId| match target.to_string().starts_with('c') {
+            true => Vec::new(),
+            false => vec![Pool { name: "account one".into(), slots: 1 }],
+        };
+        progress.clear_for(clearances, one);
+        expect(&mut progress, 0, &["apply a@prod/us", "apply c@prod/us"]);
+        let taken = Taken::from([("account one".into(), 1)]);
+        let now = Now { taken: &taken, ..Now::at(0) };
+        assert_eq!(offers(&mut progress, &now), ["apply c@prod/us"]);
+        record(&mut progress, &[started("c@prod/us"), finished("c@prod/us", Outcome::Applied)]);
+        assert_eq!(offers(&mut progress, &now), ["in flight"], "somewhere else, and it will end");
+        progress.give_clearance_back(&id("a@prod/us"));
+        expect(&mut progress, 0, &["ask a@prod/us", "apply b@prod/us"]);
     }
 
     #[test]

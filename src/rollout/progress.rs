@@ -4,7 +4,7 @@
 //! so that a whole rollout costs O(targets + dependencies); `fold.rs` keeps them.
 
 use super::fold::{Blame, Phase, Run, Slot, is_reached};
-use super::{Ending, Outcome, Rollout};
+use super::{Ending, Outcome, Pool, Rollout};
 use crate::change::Intent;
 use crate::policy::Clearance;
 use crate::stack::{StackName, TargetId};
@@ -132,12 +132,18 @@ impl Progress {
     /// Gives permission for targets that [`Todo::NeedsClearance`](super::Todo::NeedsClearance) asked about; any other clearance is
     /// ignored. A clearance lives only in this process: after a crash the wave asks again.
     pub fn clear(&mut self, clearances: Vec<Clearance>) {
+        self.clear_for(clearances, |_| Vec::new());
+    }
+
+    /// Gives permission for targets that need a slot of each of their `pools` as well.
+    pub fn clear_for(&mut self, clearances: Vec<Clearance>, pools: impl Fn(&TargetId) -> Vec<Pool>) {
         for clearance in clearances {
             let Some(slot) = self.index.get(clearance.target()).copied() else { continue };
             let same = self.intent(slot) == clearance.intent();
             let run = &mut self.runs[self.slots[slot].wave];
             if same && run.ready.remove(&slot) {
-                run.cleared.insert(slot, clearance);
+                let pools = pools(clearance.target());
+                run.cleared.insert(slot, clearance, pools);
             }
         }
     }
@@ -145,7 +151,16 @@ impl Progress {
     /// Gives permissions back that were not used, because others may use them now: whoever begins asks again.
     pub fn give_clearances_back(&mut self) {
         for run in &mut self.runs {
-            run.ready.extend(std::mem::take(&mut run.cleared).into_keys());
+            run.ready.extend(std::mem::take(&mut run.cleared).places());
+        }
+    }
+
+    /// Gives the permission for one target back, that it may not use now.
+    pub fn give_clearance_back(&mut self, target: &TargetId) {
+        let Some(slot) = self.slot(target) else { return };
+        let run = &mut self.runs[self.slots[slot].wave];
+        if run.cleared.remove(slot) {
+            run.ready.insert(slot);
         }
     }
 

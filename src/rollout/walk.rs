@@ -177,7 +177,7 @@ impl Walk {
 fn facts(progress: &Progress) -> Vec<String> {
     let of_wave = |(wave, run): (usize, &super::fold::Run)| {
         let in_flight = (run.first..run.first + run.len).filter(|slot| progress.slots[*slot].phase == Phase::InFlight);
-        let open: BTreeSet<usize> = run.ready.iter().chain(run.cleared.keys()).copied().chain(in_flight).collect();
+        let open: BTreeSet<usize> = run.ready.iter().copied().chain(run.cleared.places()).chain(in_flight).collect();
         let doomed: Vec<_> = run.doomed.iter().map(|slot| (slot, progress.doom(*slot))).collect();
         let counts = (run.armed, run.ended, run.failed, run.skipped, run.verified_at, run.first_started_at);
         format!("{wave} {open:?} {doomed:?} {counts:?} {:?} {:?}", run.passed, run.gate_failed)

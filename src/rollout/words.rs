@@ -86,7 +86,7 @@ impl Progress {
             Some(first) => {
                 Some(format!("waits for {} in {}", self.target(first), self.rollout.waves[self.slots[first].wave].name))
             }
-            None if run.cleared.contains_key(&slot) => Some(format!(
+            None if run.cleared.contains(slot) => Some(format!(
                 "cleared; waits for one of {} places in {}",
                 self.rollout.waves[wave].max_parallel, self.rollout.waves[wave].name
             )),

@@ -5,7 +5,7 @@ use super::{MakeJob, Moment, say_unseen};
 use crate::change::{Applied, Digest, Intent, Preview};
 use crate::engine::{Engines, Failure};
 use crate::journal::{Entry, Event};
-use crate::rollout::{Ending, Gate, Now, Outcome, Pool, Progress, Rollout, Step, StepEvent, Todo};
+use crate::rollout::{Ending, Gate, Now, Outcome, Pool, Progress, Rollout, Step, StepEvent, Taken, Todo};
 use crate::stack::{Known, RegionId, TargetId};
 use crate::stop::Stop;
 use crate::store::{Boxed, Lease, Store, StoreError};
@@ -64,12 +64,25 @@ pub struct Drive<'a> {
     pub watch: &'a (dyn Fn(Moment<'_>) + Sync),
     /// Takes each group as it was sealed, so that the caller's history stays current.
     pub sealed: &'a (dyn Fn(&[Entry]) + Sync),
+    pub bounds: Bounds<'a>,
+}
+
+/// What bounds a drive besides its rollout.
+#[derive(Clone, Copy)]
+pub struct Bounds<'a> {
     /// Where other processes drive the same rollout: the lease is on a part of it, and nothing is decided but on the newest entry.
     pub others: Option<&'a Ask<'a>>,
     /// Says whether a target may still begin at a time: what usually takes longer than is left does not.
     pub fits: &'a (dyn Fn(&TargetId, u64) -> bool + Sync),
     /// Pools that a target needs a slot of while it is in flight.
     pub pools: &'a (dyn Fn(&TargetId) -> Vec<Pool> + Sync),
+}
+
+impl Default for Bounds<'_> {
+    /// Alone, with all the time and all the slots that there are.
+    fn default() -> Self {
+        Self { others: None, fits: &|_, _| true, pools: &|_| Vec::new() }
+    }
 }
 
 /// What is ready to be applied: the preview that was cleared, and at which commit.
@@ -134,7 +147,7 @@ impl Drive<'_> {
         let mut flying = Flight::default();
         let (mut news, mut is_stale) = (News::default(), false);
         loop {
-            if let Some(ask) = self.others {
+            if let Some(ask) = self.bounds.others {
                 news = ask().await?;
                 news.steps.iter().for_each(|(step, at_ms)| progress.record(step, *at_ms));
                 is_stale |= news.is_stale;
@@ -149,12 +162,16 @@ impl Drive<'_> {
                 }
             }
             let (paused, held, elsewhere) = (signs.paused.as_deref(), &signs.held, &news.elsewhere);
-            let todos = progress.next(&Now { ms, paused, held, elsewhere });
-            let is_leased = |target: &TargetId| self.others.is_none() || self.lease.covers(target);
-            let mut work = Work::of(todos, progress.rollout(), is_leased, |target| (self.fits)(target, ms));
-            self.keep_to_slots(&mut work, &flying, &news);
+            let taken = self.taken(&flying, &news);
+            let todos = progress.next(&Now { ms, paused, held, elsewhere, taken: &taken });
+            let is_leased = |target: &TargetId| self.bounds.others.is_none() || self.lease.covers(target);
+            let work = Work::of(todos, progress.rollout(), is_leased, |target| (self.bounds.fits)(target, ms));
             let stopped = self.stop.is_asked();
 
+            if !work.late.is_empty() {
+                work.late.iter().for_each(|target| progress.give_clearance_back(target)); // what fits may take its place
+                continue;
+            }
             if !work.records.is_empty() {
                 self.record(progress, work.records, &news).await?;
                 continue;
@@ -176,7 +193,9 @@ impl Drive<'_> {
             if stopped {
                 return Ok(Halt::Interrupted);
             }
-            if let Some((wave, index, gate)) = work.gate {
+            // Who asks a gate keeps what it has leased from others meanwhile, so that comes first.
+            let is_kept = self.bounds.others.is_some() && matches!(work.halt, Halt::NeedsClearance(_));
+            if let Some((wave, index, gate)) = work.gate.filter(|_| !is_kept) {
                 self.ask(progress, wave, index, &gate).await?;
                 continue;
             }
@@ -184,20 +203,13 @@ impl Drive<'_> {
         }
     }
 
-    /// Takes out of the work what no slot is free for, now that we and others have something in flight.
-    fn keep_to_slots(&self, work: &mut Work, flying: &Flight, news: &News) {
-        let mut taken: BTreeMap<Arc<str>, usize> = BTreeMap::new();
-        for pool in flying.targets.iter().chain(&news.in_flight).flat_map(|target| (self.pools)(target)) {
+    /// The slots that are taken by what we and others have in flight.
+    fn taken(&self, flying: &Flight, news: &News) -> Taken {
+        let mut taken = Taken::new();
+        for pool in flying.targets.iter().chain(&news.in_flight).flat_map(|target| (self.bounds.pools)(target)) {
             *taken.entry(pool.name).or_default() += 1;
         }
-        work.steps.retain(|step| {
-            let pools = (self.pools)(step.clearance.target());
-            let is_free = pools.iter().all(|pool| taken.get(&pool.name).is_none_or(|taken| *taken < pool.slots));
-            if is_free {
-                pools.into_iter().for_each(|pool| *taken.entry(pool.name).or_default() += 1);
-            }
-            is_free
-        });
+        taken
     }
 
     /// Appends the steps as one group and folds them in.
@@ -215,7 +227,7 @@ impl Drive<'_> {
 
     /// Appends what follows from all that is known, as one group. False when others wrote since: then it must be decided anew.
     async fn decide(&self, progress: &mut Progress, steps: Vec<StepEvent>, news: &News) -> Result<bool, StoreError> {
-        if self.others.is_none() {
+        if self.bounds.others.is_none() {
             return self.append(progress, steps, Vec::new()).await.map(|()| true);
         }
         let rollout = &progress.rollout().id;
@@ -231,7 +243,7 @@ impl Drive<'_> {
         let events = steps.iter().map(|step| Event::Step { rollout: rollout.clone(), step: step.clone() }).chain(more);
         let sealed = self.store.append(events.collect(), self.run, at_ms, Some(self.lease)).await?;
         tracing::debug!(rollout = %rollout, entries = sealed.len(), "journalled a group");
-        if self.others.is_none() {
+        if self.bounds.others.is_none() {
             steps.iter().for_each(|step| progress.record(step, at_ms)); // else they come back as news, in their order
         }
         (self.sealed)(&sealed);
@@ -360,6 +372,8 @@ impl Drive<'_> {
 struct Work {
     records: Vec<StepEvent>,
     steps: Vec<Step>,
+    /// Cleared while they still fitted into the time that is left.
+    late: Vec<TargetId>,
     gate: Option<(usize, usize, Gate)>,
     halt: Halt,
 }
@@ -368,7 +382,7 @@ impl Work {
     /// What is not leased must be before anything is done about it; the gates of a wave go with its first target.
     /// Nothing is previewed that could not begin any more.
     fn of(todos: Vec<Todo>, rollout: &Rollout, is_leased: impl Fn(&TargetId) -> bool, fits: impl Fn(&TargetId) -> bool) -> Self {
-        let (mut records, mut steps, mut gate) = (Vec::new(), Vec::new(), None);
+        let (mut records, mut steps, mut late, mut gate) = (Vec::new(), Vec::new(), Vec::new(), None);
         let (mut needs, mut unleased, mut wait, mut paused, mut over) = (Vec::new(), Vec::new(), None, None, None);
         let (mut is_elsewhere, mut is_late) = (false, false);
         for todo in todos {
@@ -376,7 +390,7 @@ impl Work {
                 Todo::Record(StepEvent::Finished { target, .. }) if !is_leased(&target) => unleased.push(target),
                 Todo::Record(step) => records.push(step),
                 Todo::Apply(step) if fits(step.clearance.target()) => steps.push(step),
-                Todo::Apply(_) => is_late = true,
+                Todo::Apply(step) => late.push(step.clearance.target().clone()),
                 Todo::Ask { wave, index, gate: asked } => {
                     let first = rollout.waves.get(wave).and_then(|wave| wave.targets.first()).map(|planned| &planned.target);
                     match first.filter(|first| !is_leased(first)) {
@@ -385,8 +399,8 @@ impl Work {
                     }
                 }
                 Todo::NeedsClearance { targets, .. } => {
-                    let (targets, late): (Vec<_>, Vec<_>) = targets.into_iter().partition(&fits);
-                    is_late |= !late.is_empty();
+                    let (targets, too_long): (Vec<_>, Vec<_>) = targets.into_iter().partition(&fits);
+                    is_late |= !too_long.is_empty();
                     let (leased, rest): (Vec<_>, Vec<_>) = targets.into_iter().partition(&is_leased);
                     needs.extend(leased);
                     unleased.extend(rest);
@@ -404,9 +418,9 @@ impl Work {
             (true, None, None, Some(ending)) => Halt::Over(ending),
             (true, None, None, None) if !unleased.is_empty() => Halt::NeedsLease(unleased),
             (true, None, None, None) if is_late => Halt::Late,
-            (true, None, None, None) if is_elsewhere || !steps.is_empty() => Halt::Others, // or no slot is free
+            (true, None, None, None) if is_elsewhere => Halt::Others, // or no slot is free
             (true, None, None, None) => Halt::Interrupted,
         };
-        Self { records, steps, gate, halt }
+        Self { records, steps, late, gate, halt }
     }
 }

@@ -230,9 +230,7 @@ fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
                 }
             },
             sealed: &|_| (),
-            others: None,
-            fits: &|_, _| true,
-            pools: &|_| Vec::new(),
+            bounds: Bounds::default(),
         };
         let ready =
             [&stuck, &quick].map(|target| (target.clone(), Ready { preview: Arc::new(preview(target)), commit: "c1".into() }));
@@ -273,9 +271,7 @@ fn drive_one<'a>(store: &'a MemoryStore, resumes: usize, others: Option<&'a Ask<
             patience: &|| Box::pin(stop.wait()),
             watch: &|_| (),
             sealed: &|_| (),
-            others: others.as_ref().map(|others| others as &Ask<'_>),
-            fits: &|_, _| true,
-            pools: &|_| Vec::new(),
+            bounds: Bounds { others: others.as_ref().map(|others| others as &Ask<'_>), ..Bounds::default() },
         };
         let ready = BTreeMap::from([(quick.clone(), Ready { preview: Arc::new(preview(&quick)), commit: "c1".into() })]);
         drive.drive(&mut progress, &ready, &job, &Known::default()).await
@@ -288,6 +284,42 @@ fn a_rollout_that_somebody_resumed_meanwhile_starts_nothing_by_what_was_known_be
     let halt = drive_one(&store, 1, None);
     assert!(matches!(halt, Ok(Halt::Resumed)), "{halt:?}");
     assert_eq!(store.look(<[_]>::len), 0, "nothing was started and nothing is told");
+}
+
+#[test]
+fn what_fits_into_the_time_that_is_left_takes_the_place_of_what_no_longer_does() {
+    let (long, quick) = (id("long@prod/a"), id("quick@prod/a"));
+    let store = MemoryStore::default();
+    let (engines, stop, run_id) = (Doll::engines(1), Stop::default(), Arc::from("run-1"));
+    let mut plan = rollout(&[long.clone(), quick.clone()]);
+    plan.waves[0].max_parallel = 1;
+    let mut progress = Progress::new(plan);
+    progress.next(&Now::at(7));
+    progress.clear([&long, &quick].map(clearance).into());
+
+    let halt = run(async {
+        let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None };
+        let lease = store.acquire(&[long.clone(), quick.clone()], holder).await.expect("nobody else is here");
+        let drive = Drive {
+            engines: &engines,
+            store: &store,
+            lease: &lease,
+            run: &run_id,
+            parallel: 0,
+            ask: &|_| Box::pin(async { Ok(()) }),
+            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), resumes: 0 }) }),
+            now_ms: &|| 7,
+            stop: &stop,
+            patience: &|| Box::pin(stop.wait()),
+            watch: &|_| (),
+            sealed: &|_| (),
+            bounds: Bounds { fits: &|target, _| *target != id("long@prod/a"), ..Bounds::default() },
+        };
+        let ready = BTreeMap::from([(quick.clone(), Ready { preview: Arc::new(preview(&quick)), commit: "c1".into() })]);
+        drive.drive(&mut progress, &ready, &job, &Known::default()).await
+    });
+    assert!(matches!(halt, Ok(Halt::Late)), "{halt:?}");
+    assert_eq!((progress.outcome(&quick), progress.outcome(&long)), (Some(&Outcome::Applied), None));
 }
 
 /// The steps of the whole journal, and its newest entry.

@@ -8,7 +8,7 @@ use crate::journal::{Entry, Event, History, State, Verb};
 use crate::policy::{Answer, Facts, Past, Policy, Subject, judge};
 use crate::review::{Approval, PullRequest, User};
 use crate::rollout::{Gate, Outcome, Progress, Rollout, StepEvent, WaveState};
-use crate::runner::{Drive, Halt, Looks, Moment, Ready, Signs, say_unseen};
+use crate::runner::{Bounds, Drive, Halt, Looks, Moment, Ready, Signs, say_unseen};
 use crate::stack::{Known, Target, TargetId};
 use crate::stop::Stop;
 use crate::store::{Boxed, Holder, Lease, Store, StoreError};
@@ -142,9 +142,7 @@ impl Holding<'_> {
             patience: &|| Box::pin(self.out_of_patience()),
             watch: run.watch,
             sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.history().record(entry)),
-            others: None,
-            fits: &|_, _| true,
-            pools: &|_| Vec::new(),
+            bounds: Bounds::default(),
         };
         let mut ready: BTreeMap<TargetId, Ready> = BTreeMap::new();
         let halt = loop {
@@ -284,8 +282,7 @@ impl Holding<'_> {
 
     fn failed_alike(&self, preview: &Preview) -> bool {
         let history = self.history();
-        let stuck = history.target(&preview.target).is_some_and(|record| record.is_stuck(&preview.digest()));
-        stuck && history.last_commit() == Some(&self.run.head)
+        history.target(&preview.target).is_some_and(|record| record.is_stuck(&preview.digest(), &self.run.head))
     }
 
     fn is_unknown(&self, target: &TargetId) -> bool {

@@ -377,6 +377,7 @@ fn slips_are_told_with_what_helps_and_of_the_verb_that_was_typed() {
     let fleet = app("prod/a", "");
     fleet.isobar("tick --fix").ends(64).says("--fix belongs to isobar drift").keeps_quiet_about("-- --fix");
     fleet.isobar("tick --fix --json").ends(64).says("--fix belongs to isobar drift");
+    fleet.isobar("apply --shards 2").ends(64).says("--shards belongs to isobar matrix").keeps_quiet_about("similar");
     fleet.isobar("tick --nonsense").ends(64).keeps_quiet_about("belongs to");
     fleet.isobar("list --head main").ends(64).says("isobar list --base main --head main");
     let ran = fleet.isobar("preview --base nosuch").ends(1).says("no commit \"nosuch\" in this repository\n").says("git fetch");

@@ -1,10 +1,11 @@
 //! Several processes bring one rollout together: each target once, waves and tolerance over all of them, and nobody is waited for who
 //! died.
 
-use crate::support::{Sandbox, app};
+use crate::support::{Ran, Sandbox, app};
 use isobar::journal::Event;
 use isobar::rollout::{Outcome, StepEvent};
-use isobar::store::{FileStore, Holder, Store as _};
+use isobar::stack::TargetId;
+use isobar::store::{FileStore, Holder, Lease, Store as _};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Stdio};
@@ -20,15 +21,14 @@ fn fleet(regions: usize, more: &str) -> Sandbox {
 }
 
 /// Starts so many shards at once.
-fn start(fleet: &Sandbox, of: usize, more: &[&str]) -> Vec<Child> {
-    let shards = 1..=of;
-    let start = |nth: usize| {
-        let shard = format!("{nth}/{of}");
-        let mut program = fleet.program();
-        program.args(["apply", "--json", "--shard", &shard]).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
-        program.spawn().expect("the program starts")
-    };
-    shards.map(start).collect()
+fn start(fleet: &Sandbox, of: usize) -> Vec<Child> {
+    (1..=of).map(|nth| start_one(fleet, &format!("{nth}/{of}"))).collect()
+}
+
+fn start_one(fleet: &Sandbox, shard: &str) -> Child {
+    let mut program = fleet.program();
+    program.args(["apply", "--json", "--shard", shard]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    program.spawn().expect("the program starts")
 }
 
 /// Waits for all, and returns how each ended: its code, and the states that it told of its targets with their reasons.
@@ -63,11 +63,18 @@ fn steps(fleet: &Sandbox, step: &str) -> Vec<String> {
 #[test]
 fn three_processes_bring_each_target_once_and_no_wave_begins_before_the_one_before_it() {
     let fleet = fleet(10, "max_parallel: 4");
-    for (code, said) in join(start(&fleet, 3, &[])) {
+    // The first is kept at a gate of another environment until the last target is there, so others bring that.
+    let gate = "touch asked; until [ -e live/prod/r9/web ]; do sleep 0.02; done";
+    let dev = format!("rollout: {{ dev: {{ gates: [{{ command: [sh, -c, \"{gate}\"] }}] }}, prod");
+    fleet.edit("isobar.yaml", "  prod/r0: {}", "  dev/x: {}\n  prod/r0: {}").edit("isobar.yaml", "rollout: { prod", &dev);
+    fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("A gate");
+    let mut first = start_one(&fleet, "3/3");
+    fleet.await_file("asked", &mut first);
+    for (code, said) in join(vec![start_one(&fleet, "1/3"), start_one(&fleet, "2/3"), first]) {
         assert_eq!(code, 0, "{said:?}");
         assert!(said.contains("applied") || said.contains("unchanged"), "{said:?}");
     }
-    assert_eq!(starts(&fleet).len(), 30);
+    assert_eq!(starts(&fleet).len(), 33);
     assert!(starts(&fleet).values().all(|times| *times == 1), "{:?}", starts(&fleet));
     assert_eq!(fleet.events("planned").len(), 1, "one of them plans, the others join");
 
@@ -77,6 +84,7 @@ fn three_processes_bring_each_target_once_and_no_wave_begins_before_the_one_befo
             (entry["step"]["step"].as_str().unwrap_or_default(), entry["step"]["target"].as_str().unwrap_or_default());
         let is_first = ["r0", "r1"].iter().any(|region| target.ends_with(region));
         match step {
+            _ if target.ends_with("dev/x") => {}
             "started" => {
                 assert_eq!(verified, !is_first, "{target}");
                 in_flight += 1;
@@ -98,7 +106,7 @@ fn three_processes_bring_each_target_once_and_no_wave_begins_before_the_one_befo
 fn a_breach_that_one_sees_stops_all() {
     let fleet = fleet(4, "max_parallel: 1");
     fleet.block("prod/r0").block("prod/r1");
-    for (code, said) in join(start(&fleet, 3, &[])) {
+    for (code, said) in join(start(&fleet, 3)) {
         assert_eq!(code, 1, "{said:?}");
     }
     let failed: Vec<String> = fleet
@@ -118,7 +126,7 @@ fn what_a_shard_left_that_died_is_done_by_the_others() {
     let gate = "gates: [{ command: [sh, -c, \"mkdir killed 2> /dev/null || exit 0; kill -9 $PPID\"] }]";
     let fleet = fleet(4, gate);
     fleet.edit(".gitignore", "/live/", "/live/\n/killed").commit("Ignore");
-    let ended = join(start(&fleet, 3, &[]));
+    let ended = join(start(&fleet, 3));
     let mut codes: Vec<i32> = ended.iter().map(|(code, ..)| *code).collect();
     codes.sort_unstable();
     assert_eq!(codes, [-1, 0, 0], "{ended:?}");
@@ -133,7 +141,7 @@ fn a_target_that_was_in_flight_when_its_shard_died_is_looked_at_by_another() {
     fleet.version(1, 2);
     fleet.isobar("apply").ends(0);
     fleet.cut_journal_after("started"); // as if the machine had been lost right then
-    for (code, said) in join(start(&fleet, 2, &[])) {
+    for (code, said) in join(start(&fleet, 2)) {
         assert_eq!(code, 0, "{said:?}");
     }
     fleet.isobar("status").ends(0).keeps_quiet_about("unknown");
@@ -162,6 +170,61 @@ fn a_shard_waits_for_others_so_long_and_no_longer() {
     first.wait().expect("it is our child");
 }
 
+/// Starts a run of `dev` and waits until it asks a gate that keeps it until it is killed.
+fn at_a_gate(fleet: &Sandbox) -> Child {
+    fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("Ignore");
+    let mut first = fleet.start(&["apply", "--region", "dev/*"]);
+    fleet.await_file("asked", &mut first);
+    first
+}
+
+const SLOW_GATE: &str = "gates: [{ command: [sh, -c, \"touch asked; exec sleep 60\"] }]";
+
+#[test]
+fn what_a_shard_leaves_to_another_run_is_not_green_even_when_every_target_arrived() {
+    let fleet = app("dev/x dev/y", &format!("rollout: {{ dev: {{ {SLOW_GATE} }} }}"));
+    let mut first = at_a_gate(&fleet);
+    let late = fleet.isobar("apply --shard 1/2 --wait 0s --json").ends(1);
+    assert_eq!(late.states(), "applied app@dev/x app@dev/y");
+    assert!(late.stdout.contains("isobar status (who writes)"), "{}", late.stdout);
+    first.kill().expect("it is our child");
+    first.wait().expect("it is our child");
+}
+
+#[test]
+fn a_wait_that_somebody_asked_for_excuses_nothing_that_is_left_to_another_run() {
+    let dev = format!("dev: {{ waves: [{{ name: one, regions: x, {SLOW_GATE} }}, {{ name: two, regions: y }}] }}");
+    let prod = "prod: { waves: [{ name: one, regions: a, bake: 15m }, { name: two, regions: b }] }";
+    let fleet = app("prod/a prod/b dev/x dev/y", &format!("rollout: {{ {prod}, {dev} }}"));
+    fleet.isobar("apply --region prod/*").ends(0);
+    let mut first = at_a_gate(&fleet);
+    let late = fleet.isobar("apply --shard 1/2 --wait 0s --json").ends(1).says("bakes until");
+    assert!(late.why("app@dev/y").contains("another run is at work here"), "{}", late.stdout);
+    fleet.isobar("tick --shard 1/2 --wait 0s").ends(1).says("another run is at work here");
+    first.kill().expect("it is our child");
+    first.wait().expect("it is our child");
+}
+
+#[test]
+fn what_failed_and_was_tolerated_waits_for_a_resume_though_no_shard_could_settle() {
+    let rollout = format!("rollout: {{ prod: {{ failure_tolerance: 1 }}, dev: {{ {SLOW_GATE} }} }}");
+    let fleet = app("prod/a prod/b dev/x", &rollout);
+    let mut first = at_a_gate(&fleet);
+    fleet.block("prod/a");
+    let times = || starts(&fleet)["app@prod/a"];
+    let shard = "apply app@prod/a app@prod/b --shard 1/2 --wait 0s";
+    fleet.isobar(shard).ends(1).says("failed");
+    for _ in 0..2 {
+        fleet.isobar(shard).ends(1).says("failed before with the same changes");
+        assert_eq!((times(), fleet.events("settled").len()), (1, 0), "the other run is at work, so none is the last");
+    }
+    fleet.isobar("resume").ends(0);
+    fleet.isobar(shard).ends(1);
+    assert_eq!(times(), 2);
+    first.kill().expect("it is our child");
+    first.wait().expect("it is our child");
+}
+
 #[test]
 fn a_matrix_has_the_shards_that_a_workflow_starts_and_none_when_there_is_nothing_to_do() {
     let fleet = fleet(4, "max_parallel: 4");
@@ -181,7 +244,7 @@ fn a_matrix_has_the_shards_that_a_workflow_starts_and_none_when_there_is_nothing
 fn shards_meet_in_a_journal_in_git_too() {
     let fleet = app("prod/a prod/b prod/c prod/d", "");
     fleet.edit("isobar.yaml", "journal: file:.isobar/journal", "journal: git").commit("In git");
-    for (code, said) in join(start(&fleet, 2, &[])) {
+    for (code, said) in join(start(&fleet, 2)) {
         assert_eq!(code, 0, "{said:?}");
     }
     let rows = fleet.isobar("audit export").ends(0);
@@ -242,7 +305,7 @@ fn the_targets_of_a_lost_part_are_unseen_and_nothing_is_green() {
 fn a_part_counts_for_the_commit_that_it_is_of_and_as_it_was_written() {
     let mut fleet = fleet(4, "max_parallel: 4").env("ISOBAR_KEY", "a key");
     let dir = parts(&fleet, 2);
-    let (first, other) = (format!("{dir}/1.json"), fleet.outside("other"));
+    let (first, other) = (format!("{dir}/1.json"), fleet.outside("other.json"));
     let text = std::fs::read_to_string(&first).expect("it was written");
     std::fs::write(&first, text.replace("api 1", "api 2")).expect("it can be changed");
     fleet.isobar(&format!("preview --parts {dir}")).ends(1).says("was not sealed with ISOBAR_KEY");
@@ -258,6 +321,7 @@ fn a_part_counts_for_the_commit_that_it_is_of_and_as_it_was_written() {
         .ends(64)
         .says("not committed: dirty.txt");
     fleet.isobar("preview --shard 1/2").ends(64);
+    fleet.isobar("preview --shard 1/2 --part parts/1").ends(64).says("parts/1.json");
 }
 
 /// The most that were in flight at once of targets that `is_meant`, by the journal.
@@ -291,7 +355,7 @@ fn slots_of_an_account_hold_for_one_process_and_over_all_shards() {
         let fleet = begin.twin();
         match shards {
             0 => drop(fleet.isobar("apply").ends(0)),
-            of => join(start(&fleet, of, &[])).into_iter().for_each(|(code, said)| assert_eq!(code, 0, "{said:?}")),
+            of => join(start(&fleet, of)).into_iter().for_each(|(code, said)| assert_eq!(code, 0, "{said:?}")),
         }
         assert_eq!(starts(&fleet).len(), 8);
         assert_eq!(most_at_once(&fleet, of_one), 1, "{shards} shards");
@@ -299,38 +363,115 @@ fn slots_of_an_account_hold_for_one_process_and_over_all_shards() {
     }
 }
 
-/// Notes an apply of a target in the journal that took so many seconds.
-fn took(fleet: &Sandbox, target: &str, secs: u64) {
-    let (run, at_ms) = ("long".into(), fleet.now_ms());
-    let target: isobar::stack::TargetId = target.parse().expect("a target");
-    let step = |step| vec![Event::Step { rollout: "long".into(), step }];
-    let work = async {
+#[test]
+fn a_target_whose_slot_is_free_does_not_wait_behind_one_whose_slot_is_taken() {
+    let fleet = app("prod/a prod/b prod/c", "slots: [{ per: account, count: 1 }]\nrollout: { prod: { max_parallel: 2 } }");
+    for (region, account) in [("a", "one"), ("b", "one"), ("c", "two")] {
+        let (from, to) = (format!("prod/{region}: {{}}"), format!("prod/{region}: {{ labels: {{ account: {account} }} }}"));
+        fleet.edit("isobar.yaml", &from, &to);
+    }
+    fleet.commit("Accounts");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(steps(&fleet, "started"), ["app@prod/a", "app@prod/c", "app@prod/b"]);
+    assert_eq!(most_at_once(&fleet, |_| true), 2);
+}
+
+/// What another run writes of a target.
+struct Other {
+    store: FileStore,
+    target: TargetId,
+    lease: Lease,
+    now_ms: u64,
+}
+
+impl Other {
+    /// Begins an apply of a target.
+    fn begins(fleet: &Sandbox, target: &str) -> Self {
+        let (now_ms, target): (u64, TargetId) = (fleet.now_ms(), target.parse().expect("a target"));
         let store = FileStore::open(fleet.root().join(".isobar/journal")).expect("a journal");
-        let holder = Holder { run: "long".into(), host: "here".into(), pid: std::process::id(), since_ms: at_ms, job: None };
-        let lease = store.acquire(std::slice::from_ref(&target), holder).await.expect("nobody has it");
-        let started = step(StepEvent::Started { target: target.clone() });
-        store.append(started, &run, at_ms, Some(&lease)).await.expect("it has room");
-        let finished = step(StepEvent::Finished { target: target.clone(), outcome: Outcome::Applied });
-        store.append(finished, &run, at_ms + secs * 1_000, Some(&lease)).await.expect("it has room");
-        store.release(lease).await.expect("it is ours");
-    };
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work);
+        let holder = Holder { run: "other".into(), host: "here".into(), pid: std::process::id(), since_ms: now_ms, job: None };
+        let lease = wait(store.acquire(std::slice::from_ref(&target), holder)).expect("nobody has it");
+        let other = Self { store, target: target.clone(), lease, now_ms };
+        other.append(StepEvent::Started { target }, 0);
+        other
+    }
+
+    /// Ends it after so many milliseconds.
+    fn ends(self, took_ms: u64) {
+        self.append(StepEvent::Finished { target: self.target.clone(), outcome: Outcome::Applied }, took_ms);
+        wait(self.store.release(self.lease)).expect("it is ours");
+    }
+
+    fn append(&self, step: StepEvent, later_ms: u64) {
+        let events = vec![Event::Step { rollout: "other".into(), step }];
+        wait(self.store.append(events, &"other".into(), self.now_ms + later_ms, Some(&self.lease))).expect("it has room");
+    }
+}
+
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+}
+
+/// Runs with the clock of the machine, so that time passes while it runs.
+fn in_time(fleet: &Sandbox, arguments: &str) -> Ran {
+    fleet.finish(fleet.program().env_remove("ISOBAR_NOW_MS").args(arguments.split_whitespace()))
 }
 
 #[test]
-fn nothing_begins_that_usually_takes_longer_than_what_is_left_of_the_job() {
-    let fleet = app("prod/a prod/b", "");
+fn a_target_that_takes_longer_than_the_whole_job_is_named_and_not_green() {
+    let mut fleet = app("prod/a prod/b", "");
     fleet.stack("web", "").file("web/templates/web.txt", "web 1\n").commit("Web");
     fleet.isobar("apply").ends(0);
-    took(&fleet, "app@prod/a", 600);
+    Other::begins(&fleet, "app@prod/a").ends(600_000);
     fleet.file("web/templates/web.txt", "web 2\n");
     fleet.version(1, 2);
 
-    let ran = fleet.isobar("apply --time-left 5m --json").ends(0).says("isobar tick");
+    let ran = fleet.isobar("apply --time-left 5m --json").ends(1);
     assert_eq!(ran.states(), "applied web@prod/a web@prod/b; not_started app@prod/a app@prod/b");
-    assert!(ran.why("app@prod/b").contains("it usually takes longer than the time that is left"), "{}", ran.stdout);
-    fleet.isobar("tick --time-left 11m").ends(0);
+    assert!(ran.why("app@prod/b").contains("it usually takes 10m, and this run had 5m in all"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("--time-left above 10m"), "{}", ran.stdout);
+    fleet.isobar("tick --time-left 5m").ends(1).says("--time-left above 10m");
+    fleet = fleet.env("ISOBAR_TIME_LEFT", "");
+    fleet.isobar("tick").ends(0);
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+}
+
+#[test]
+fn what_no_longer_fits_into_the_job_is_left_to_the_next() {
+    let fleet = app("dev/x prod/b", "rollout: { dev: { gates: [{ command: [sleep, \"0.2\"] }] }, prod: { after: dev } }");
+    fleet.stack("long", "").edit("long/stack.yaml", "where: all", "where: { environment: prod }");
+    fleet.file("long/templates/long.txt", "long 1\n").commit("Long");
+    fleet.isobar("apply").ends(0);
+    Other::begins(&fleet, "long@prod/b").ends(600_000);
+    fleet.file("long/templates/long.txt", "long 2\n");
+    fleet.version(1, 2);
+
+    let ran = in_time(&fleet, "apply --time-left 10m --json").ends(0).says("isobar tick");
+    assert_eq!(ran.states(), "applied app@dev/x app@prod/b; not_started long@prod/b");
+    assert!(ran.why("long@prod/b").contains("it usually takes longer than the time that is left"), "{}", ran.stdout);
+    fleet.isobar("tick --time-left 10m").ends(0);
+}
+
+#[test]
+fn a_shard_whose_targets_fit_no_longer_goes_on_with_what_does() {
+    let slots = "slots: [{ per: account, count: 1 }]";
+    let dev = "dev: { waves: [{ name: one, regions: x, gates: [{ command: [sleep, \"0.4\"] }] }, { name: two, regions: y }] }";
+    let fleet = app("dev/x dev/y prod/a prod/z", &format!("{slots}\nrollout: {{ {dev} }}"));
+    for region in ["prod/a", "prod/z"] {
+        fleet.edit("isobar.yaml", &format!("{region}: {{}}"), &format!("{region}: {{ labels: {{ account: one }} }}"));
+    }
+    fleet.stack("app", "").edit("app/stack.yaml", "where: all", "where: { environment: dev }");
+    fleet.stack("long", "").edit("long/stack.yaml", "where: all", "where: { environment: prod }");
+    fleet.file("long/templates/long.txt", "long 1\n").commit("Long");
+    fleet.isobar("apply").ends(0);
+    Other::begins(&fleet, "long@prod/a").ends(599_601);
+    let other = Other::begins(&fleet, "long@prod/z"); // and has the only slot
+    fleet.file("long/templates/long.txt", "long 2\n");
+    fleet.version(1, 2);
+
+    let ran = in_time(&fleet, "apply app long@prod/a --shard 1/1 --wait 0s --time-left 10m --json").ends(0);
+    assert_eq!(ran.states(), "applied app@dev/x app@dev/y; not_started long@prod/a");
+    other.ends(0);
 }
 
 #[test]

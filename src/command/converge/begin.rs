@@ -12,6 +12,7 @@ use crate::exit::Failure;
 use crate::journal::{Event, History};
 use crate::review::CommitSha;
 use crate::rollout::{Progress, Rollout, Settings};
+use crate::runner::Halt;
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +37,8 @@ impl Converge<'_> {
         if self.is_written_elsewhere(&free).await? {
             let is_worth_it = self.wait_for_others().await?;
             if !is_worth_it {
-                free.iter().for_each(|id| self.not_begun(id, "another run writes about it: isobar status"));
+                let why = self.say_halt(if self.is_late() { &Halt::Late } else { &Halt::Others });
+                free.iter().for_each(|id| self.not_begun(id, &why));
             }
             self.done.interrupted |= self.world.stop.is_asked();
             return Ok(is_worth_it);

@@ -7,6 +7,7 @@ use crate::change::Preview;
 use crate::command::pending::Work;
 use crate::command::standing::Standing;
 use crate::exit::Failure;
+use crate::journal::Record;
 use crate::policy::Answer;
 use crate::rollout::{Outcome, Progress};
 use crate::runner::{MakeJob, Moment};
@@ -48,9 +49,8 @@ impl Converge<'_> {
     /// The same changes failed before at this head, and nobody said `resume`.
     fn failed_alike(&self, preview: &Preview) -> Option<Arc<str>> {
         let history = self.history();
-        let stuck = history.target(&preview.target).is_some_and(|record| record.is_stuck(&preview.digest()));
-        let same_head = self.settled_at.as_ref() == Some(&self.order.head.0);
-        (stuck && same_head).then(|| FAILED_BEFORE.into())
+        let is_stuck = |record: &Record| record.is_stuck(&preview.digest(), &self.order.head.0);
+        history.target(&preview.target).is_some_and(is_stuck).then(|| FAILED_BEFORE.into())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::gate::ask;
 use super::round::{Cleared, gone};
 use super::watch::{signs, tell};
-use super::{Converge, End};
+use super::{Converge, End, TimeLeft};
 use crate::change::Unseen;
 use crate::command::pending::Work;
 use crate::command::say::count;
@@ -12,8 +12,8 @@ use crate::engine::Job;
 use crate::exit::Failure;
 use crate::journal::{Entry, Event};
 use crate::review::CommitSha;
-use crate::rollout::{Gate, Outcome, Pool, Progress};
-use crate::runner::{Drive, Halt, Moment, News, Ready, STOP_PATIENCE, Signs};
+use crate::rollout::{Gate, Outcome, Pool, Progress, duration};
+use crate::runner::{Bounds, Drive, Halt, Moment, News, Ready, STOP_PATIENCE, Signs};
 use crate::stack::{Known, TargetId};
 use crate::store::{Boxed, StoreError};
 use crate::world::{Bar, World};
@@ -90,9 +90,11 @@ impl Converge<'_> {
             patience: &|| Box::pin(world.stop.wait_out(STOP_PATIENCE)),
             watch: &|moment: Moment<'_>| tell(world, bar, &moment),
             sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.sealed(entry)),
-            others: self.shared.is_some().then_some(&others),
-            fits: &|target: &TargetId, now_ms: u64| self.fits(target, now_ms),
-            pools: &|target: &TargetId| self.pools(target),
+            bounds: Bounds {
+                others: self.shared.is_some().then_some(&others),
+                fits: &|target: &TargetId, now_ms: u64| self.fits(target, now_ms),
+                pools: &|target: &TargetId| self.pools(target),
+            },
         };
 
         loop {
@@ -101,6 +103,9 @@ impl Converge<'_> {
                     let cleared = self.clear(work, &targets, progress, &make).await?;
                     self.grant(cleared, progress, older, granted).await?;
                     if world.stop.is_asked() {
+                        if let Some(anew) = self.shared.as_ref().and_then(|_| self.anew(&id)) {
+                            *progress = anew; // nobody asks for the news of what was just decided
+                        }
                         return Ok(Halt::Interrupted);
                     }
                 }
@@ -121,10 +126,26 @@ impl Converge<'_> {
     }
 
     /// As much of the job is left as this target usually takes.
-    fn fits(&self, target: &TargetId, now_ms: u64) -> bool {
-        let Some(until_ms) = self.order.until_ms else { return true };
-        let usual_ms = self.history().usual().p90_ms(target).unwrap_or_default();
-        now_ms < until_ms && usual_ms <= until_ms - now_ms
+    pub(super) fn fits(&self, target: &TargetId, now_ms: u64) -> bool {
+        let Some(TimeLeft { until_ms, .. }) = self.order.time else { return true };
+        now_ms < until_ms && self.usual_ms(target) <= until_ms - now_ms
+    }
+
+    fn usual_ms(&self, target: &TargetId) -> u64 {
+        self.history().usual().p90_ms(target).unwrap_or_default()
+    }
+
+    /// Why a target would not begin in any run that has as little time as this one had when it began.
+    pub(super) fn never_fits(&self, target: &TargetId) -> Option<String> {
+        let TimeLeft { whole_ms, .. } = self.order.time?;
+        let usual_ms = self.usual_ms(target);
+        let told = |ms: u64| match ms.div_ceil(1_000) {
+            secs @ ..600 => duration(secs),
+            secs => duration(secs.next_multiple_of(60)),
+        };
+        let (usual, whole) = (told(usual_ms), told(whole_ms));
+        let why = format!("it usually takes {usual}, and this run had {whole} in all; give its job a --time-left above {usual}");
+        (usual_ms > whole_ms).then_some(why)
     }
 
     /// Keeps history current; what is read in the order of the journal is met there.
@@ -164,8 +185,10 @@ impl Converge<'_> {
         if !events.is_empty() {
             self.append(events).await?;
         }
-        cleared.steps.iter().for_each(|step| progress.record(step, at_ms));
-        progress.clear(cleared.clearances);
+        if self.shared.is_none() {
+            cleared.steps.iter().for_each(|step| progress.record(step, at_ms)); // else they come back as news, in their order
+        }
+        progress.clear_for(cleared.clearances, |target| self.pools(target));
         older.lock().extend(cleared.older);
         granted.ready.extend(cleared.ready);
         granted.ends.extend(cleared.ends);

@@ -31,6 +31,8 @@ pub(crate) struct Converged {
     pub(crate) interrupted: bool,
     /// Somebody paused: what was not begun waits as was asked.
     pub(crate) paused: bool,
+    /// Something is left that nobody asked to wait for: another run has it, or it can never begin.
+    pub(crate) left: bool,
     /// The run was to put back what drifted, and brings nothing else.
     pub(crate) puts_back: bool,
     /// Something in flight did not come back in time, and may still be at work.
@@ -79,7 +81,11 @@ impl Converge<'_> {
                     EndState::Unknown("still running when the run had to end: isobar recover".into())
                 }
                 (None, _) if unknown.contains(id) => EndState::Unknown("started, no outcome: isobar recover".into()),
-                (None, _) => EndState::NotStarted(why_not.clone().into()),
+                (None, _) => {
+                    let never = matches!(halt, Halt::Late).then(|| self.never_fits(id)).flatten();
+                    self.done.left |= never.is_some(); // no later run would begin it either
+                    EndState::NotStarted(never.unwrap_or_else(|| why_not.clone()).into())
+                }
             };
             let (preview, verdict) = before.map_or((None, None), |end| (end.preview, end.verdict));
             self.done.ends.insert(id.clone(), End { outcome, preview, verdict });
@@ -87,7 +93,7 @@ impl Converge<'_> {
     }
 
     /// Says what to do next; returns why what was not begun was not.
-    fn say_halt(&mut self, halt: &Halt) -> String {
+    pub(super) fn say_halt(&mut self, halt: &Halt) -> String {
         let next = &mut self.done.next;
         match halt {
             Halt::Over(Ending::Complete) | Halt::NeedsClearance(_) | Halt::NeedsLease(_) | Halt::Resumed => {
@@ -100,8 +106,9 @@ impl Converge<'_> {
                 format!("{why}; isobar tick goes on")
             }
             Halt::Others => {
+                self.done.left = true; // what becomes of it, that run may never say
                 next.push("isobar status (who writes), and then isobar tick or isobar apply".into());
-                "another run has its wave, and wrote nothing for too long".into()
+                "another run is at work here, and wrote nothing for too long".into()
             }
             Halt::Over(Ending::Stopped(why)) => {
                 next.push(RESUME.into());

@@ -48,8 +48,15 @@ pub(crate) struct Order<'a> {
     pub(crate) parallel: usize,
     /// Other processes bring the same with us.
     pub(crate) sharing: Option<Sharing>,
-    /// When the job ends that this run is a part of.
-    pub(crate) until_ms: Option<u64>,
+    /// What is left of the job that this run is a part of, where somebody said so.
+    pub(crate) time: Option<TimeLeft>,
+}
+
+/// How much time a run had when it began, and when it is over.
+#[derive(Clone, Copy)]
+pub(crate) struct TimeLeft {
+    pub(crate) whole_ms: u64,
+    pub(crate) until_ms: u64,
 }
 
 /// What a run is for.
@@ -79,8 +86,6 @@ pub(crate) struct Converge<'a> {
     met: BTreeSet<Arc<str>>,
     /// Who says how many targets may be in flight at once, as for policy: what was brought last; and what is to be brought.
     slots: [Arc<Scene>; 2],
-    /// Where the fleet as a whole had been brought when this run began.
-    settled_at: Option<Arc<str>>,
     /// Every change of the rollout as it looked when it was planned, where a rule counts them.
     whole: Vec<Arc<Preview>>,
     done: Converged,
@@ -107,7 +112,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
             return Err(refused);
         }
     };
-    let (shared, settled_at) = (order.sharing.map(Shared::new), history.last_commit().cloned());
+    let shared = order.sharing.map(Shared::new);
     let trusted = history.trusted_commit().and_then(|commit| scenes.at(&CommitSha(commit.clone())).ok());
     let slots = [trusted.unwrap_or_else(|| head_scene.clone()), head_scene.clone()];
     let mut run = Converge {
@@ -120,7 +125,6 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         court,
         shared,
         met: BTreeSet::new(),
-        settled_at,
         slots,
         whole: Vec::new(),
         done: Converged::default(),

@@ -165,10 +165,12 @@ impl Converge<'_> {
         self.history().rollout(rollout).cloned()
     }
 
-    /// Gives back what was leased and takes some of what is on offer, unless what was leased still waits for a place.
+    /// Gives back what was leased and takes some of what is on offer, unless what was leased still waits for a place, and has the time.
     pub(super) async fn take_bite(&mut self, progress: &mut Progress, offered: &[TargetId]) -> Result<bool, Failure> {
         let Some(shard) = self.shared.as_ref().map(|shared| shared.sharing.shard) else { return Ok(false) };
-        if self.lease.targets().any(|target| progress.contains(target) && progress.outcome(target).is_none()) {
+        let now_ms = self.world.clock.now_ms();
+        let is_open = |target: &TargetId| progress.contains(target) && progress.outcome(target).is_none();
+        if self.lease.targets().any(|target| is_open(target) && self.fits(target, now_ms)) {
             return self.wait_for_others().await;
         }
         if self.asks_who_writes() {
@@ -214,7 +216,7 @@ impl Converge<'_> {
 
     /// The job's time is over.
     pub(super) fn is_late(&self) -> bool {
-        self.order.until_ms.is_some_and(|until_ms| until_ms <= self.world.clock.now_ms())
+        self.order.time.is_some_and(|time| time.until_ms <= self.world.clock.now_ms())
     }
 
     /// Somebody else writes about one of `targets`: nothing is planned over what may be under way.

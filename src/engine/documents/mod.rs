@@ -30,8 +30,8 @@ mod vocabulary;
 
 use super::{Boxed, Engine, Failure, Job, Sources};
 use crate::bucket::Buckets;
-use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason, say_missing};
-use crate::stack::{Mistakes, Resolved, Site, Stack, Uses, unbroken};
+use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason};
+use crate::stack::{Mistakes, Resolved, Site, Stack, Uses};
 use destination::Destination;
 use disk::Disk;
 use folder::Folder;
@@ -167,7 +167,7 @@ impl Documents {
     fn publish(&self, job: &Job, expected: &crate::change::Digest) -> Result<Applied, Failure> {
         let untouched = |text: String| Failure { text: text.into(), untouched: true };
         let (look, place) =
-            self.look(job).map_err(|reason| untouched(format!("looking again before the apply: {}", reason_text(&reason))))?;
+            self.look(job).map_err(|reason| untouched(format!("looking again before the apply: {}", reason.say())))?;
         if look.preview.digest() != *expected {
             return Err(untouched("reality moved since the preview: it would do something else now; preview again".into()));
         }
@@ -184,7 +184,7 @@ impl Documents {
 
     /// Reads the outputs from what is published now; a document that is not ours, or secret, tells none.
     fn read_outputs(&self, job: &Job) -> Result<Outputs, String> {
-        let section = look::section(job).map_err(|reason| reason_text(&reason))?;
+        let section = look::section(job).map_err(|reason| reason.say())?;
         let place = self.open(job, &section)?;
         let manifest = look::read_manifest(&*place)?.filter(|manifest| manifest.target == job.target.id);
         let redactor = Redactor::new(values::Values::of(job).secrets());
@@ -203,16 +203,5 @@ impl Documents {
         };
         let outputs = outputs::known(outputs::read(&job.resolved, |text| redactor.finds_in(text), published));
         failed.into_inner().map_or(Ok(outputs), Err)
-    }
-}
-
-fn reason_text(reason: &UnseenReason) -> String {
-    match reason {
-        UnseenReason::Needs(names) => format!("needs {}, which is not known yet", names.join(", ")),
-        UnseenReason::Conflict(paths) => format!("conflict in {}", unbroken(&paths.join(", "))),
-        UnseenReason::SecretMissing { name, site } => say_missing(name, site.as_ref()),
-        UnseenReason::Definition(text) | UnseenReason::Engine(text) => text.to_string(),
-        UnseenReason::Cancelled => "cancelled".into(),
-        UnseenReason::Lost => "lost".into(),
     }
 }

@@ -446,13 +446,15 @@ fn resume_ends_the_pause_and_frees_what_failed() {
         why: "no rule asks for more".into(),
         authority: None,
     };
+    let begun = Event::RunStarted { verb: Verb::Apply, commit: "c1".into(), by: user("ann"), pull_request: None };
     let mut history = history(vec![
+        begun,
         cleared,
         started("a@prod/x"),
         finished("r", "a@prod/x", Outcome::Failed("quota".into())),
         Event::Paused { by: user("ann"), reason: "incident".into() },
     ]);
-    let stuck = |history: &History| history.target(&id("a@prod/x")).is_some_and(|record| record.is_stuck(&digest));
+    let stuck = |history: &History| history.target(&id("a@prod/x")).is_some_and(|record| record.is_stuck(&digest, "c1"));
     assert_eq!((stuck(&history), history.paused()), (true, Some((&user("ann"), "incident"))));
     for entry in entries(vec![Event::Resumed { by: user("bob") }]) {
         history.record(&entry);
@@ -545,15 +547,19 @@ fn a_resumed_rollout_forgives_its_failures() {
         why: "".into(),
         authority: None,
     };
-    let history = history(vec![
+    let failed = vec![
+        Event::RunStarted { verb: Verb::Apply, commit: "c1".into(), by: user("ann"), pull_request: None },
         planned("r", "c1", &["a@prod/x", "b@prod/x"]),
         cleared,
         started("a@prod/x"),
         finished("r", "a@prod/x", Outcome::Failed("quota".into())),
         Event::Step { rollout: "r".into(), step: StepEvent::Stopped { why: "1 of 2 failed".into() } },
-        Event::Step { rollout: "r".into(), step: StepEvent::Resumed },
-    ]);
-    assert!(history.target(&id("a@prod/x")).is_some_and(|record| !record.is_stuck(&digest)));
+    ];
+    let is_stuck = |history: &History| history.target(&id("a@prod/x")).is_some_and(|record| record.is_stuck(&digest, "c1"));
+    assert!(is_stuck(&history(failed.clone())));
+    let resumed = Event::Step { rollout: "r".into(), step: StepEvent::Resumed };
+    let history = history(failed.into_iter().chain([resumed]).collect());
+    assert!(!is_stuck(&history));
     assert!(history.holder(&id("b@prod/x")).is_some(), "it goes on");
 }
 
