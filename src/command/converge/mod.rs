@@ -58,7 +58,7 @@ pub(crate) enum Aim {
     Bring,
     /// Goes on with what is open; begins nothing.
     GoOn,
-    /// Puts these targets, which drifted, back to what they were brought to; goes on with nothing.
+    /// Puts these targets, which drifted, back to what they were brought to; goes on with nothing but earlier fixes.
     PutBack(BTreeSet<TargetId>),
 }
 
