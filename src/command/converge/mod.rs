@@ -236,6 +236,12 @@ impl Converge<'_> {
         matches!(self.history().target(target).map(|record| &record.state), Some(State::Unknown { .. }))
     }
 
+    /// An apply of it began and came to no good end, known or not: the engine may have something to close, though nothing is left to
+    /// change.
+    fn is_half_done(&self, target: &TargetId) -> bool {
+        self.history().target(target).is_some_and(|record| record.started)
+    }
+
     /// Begins what nobody began and goes on with what others did, until there is nothing more.
     async fn bring_together(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
         loop {
