@@ -55,13 +55,17 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         .filter(|id| scene.fleet.target(id).is_none_or(|target| request.selector.matches(target)))
         .cloned()
         .collect();
-    if mine.is_empty() {
+    let is_open = history.rollouts().any(|progress| progress.ending().is_none());
+    if mine.is_empty() && !is_open {
         let mut report = Report::new(Told::Recover);
         report.head = Some(head.0.clone());
         report.journal = tell::journal_head(&history);
         report.nothing = Some("no target has an unknown outcome".into());
         tell::report(world, &report, &request.form)?;
         return Ok(Exit::Clean);
+    }
+    if mine.is_empty() {
+        world.terminal.note("no target has an unknown outcome; going on with what is open");
     }
     for (target, since_ms) in unknown.iter().filter(|(target, _)| mine.contains(target)) {
         world.terminal.note(&format!(

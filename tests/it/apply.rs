@@ -201,3 +201,17 @@ fn the_name_of_a_file_commands_neither_runner_nor_terminal() {
     let all = format!("{}\n{}", ran.stdout, ran.stderr);
     assert!(!all.lines().any(|line| line.trim_start().starts_with("::")) && !all.contains('\u{1b}'), "{all}");
 }
+
+#[test]
+fn an_apply_that_failed_when_all_was_changed_is_closed_by_the_next() {
+    let fleet = app("prod/a", "");
+    fleet.block("prod/a").isobar("apply").ends(1);
+    // As if it had failed one step later: the document is there, and what the engine keeps beside it still tells of the intent.
+    fleet.unblock("prod/a").file("live/prod/a/app/app.yaml", "region: a\nversion: 1\n");
+    let manifest = || fleet.live("live/prod/a/app")[".isobar-manifest.json"].clone();
+    assert!(manifest().contains("pending"), "{}", manifest());
+
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert!(!manifest().contains("pending"), "{}", manifest());
+}

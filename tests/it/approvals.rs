@@ -348,7 +348,7 @@ fn what_was_taken_back_before_it_arrived_needs_a_new_approval() {
     fleet.isobar("judge --review carol=approve").ends(0);
     fleet.block("prod/a").isobar("apply").ends(1);
     fleet.unblock("prod/a").version(2, 1);
-    assert_eq!(fleet.isobar("apply --json").ends(0).states(), "unchanged app@prod/a");
+    assert_eq!(fleet.isobar("apply --json").ends(0).states(), "applied app@prod/a", "what had begun is closed");
     fleet.version(1, 2);
     fleet.isobar("apply").ends(3).says("missing 1 of platform");
 }

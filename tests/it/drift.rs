@@ -141,3 +141,21 @@ fn a_destination_removed_whole_is_missing_and_put_back() {
     assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
     fleet.isobar("drift").ends(0);
 }
+
+#[test]
+fn a_fix_that_was_killed_goes_on_when_it_is_typed_again() {
+    let gate = "gates: [{ command: [sh, -c, \"[ ! -e armed ] || { rm armed; kill -9 $PPID; }\"] }]";
+    let waves =
+        format!("rollout: {{ prod: {{ waves: [{{ name: first, regions: a, {gate} }}, {{ name: rest, regions: \"*\" }}] }} }}");
+    let fleet = app("prod/a prod/b", &waves);
+    fleet.edit(".gitignore", "/live/", "/live/\n/armed").commit("Ignore");
+    fleet.isobar("apply").ends(0);
+    fleet.file("live/prod/a/app/app.yaml", "by hand\n").file("live/prod/b/app/app.yaml", "by hand\n").file("armed", "");
+    fleet.isobar("drift --fix").ends(137);
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
+
+    fleet.isobar("drift --fix").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
+    assert_eq!(fleet.events("planned").len(), 2, "the apply, and the one fix that both runs brought");
+    fleet.isobar("drift").ends(0);
+}

@@ -34,5 +34,6 @@ mod signals;
 mod simulate;
 mod simulation;
 mod support;
+mod sweep;
 mod transcript;
 mod whole;

@@ -60,3 +60,22 @@ fn what_a_first_apply_left_half_done_is_destroyed_when_its_stack_is_gone() {
     fleet.isobar("apply").ends(0);
     assert!(fleet.live("live/prod/a/app").is_empty(), "{:?}", fleet.live("live/prod/a/app"));
 }
+
+#[test]
+fn recover_goes_on_with_a_rollout_that_has_no_unknown_outcome_any_more() {
+    let fleet = killed_between_waves();
+    fleet.isobar("status").ends(0).says("open").keeps_quiet_about("unknown");
+    fleet.isobar("recover").ends(0).says("going on with what is open");
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
+}
+
+/// A fleet whose apply was killed when the first of two waves was recorded.
+fn killed_between_waves() -> Sandbox {
+    let gate = "gates: [{ command: [sh, -c, \"[ -e killed ] || { touch killed; kill -9 $PPID; }\"] }]";
+    let waves =
+        format!("rollout: {{ prod: {{ waves: [{{ name: first, regions: a, {gate} }}, {{ name: rest, regions: \"*\" }}] }} }}");
+    let fleet = app("prod/a prod/b", &waves);
+    fleet.edit(".gitignore", "/live/", "/live/\n/killed").commit("Ignore");
+    fleet.isobar("apply").ends(137);
+    fleet
+}

@@ -101,7 +101,9 @@ impl Converge<'_> {
             strayed.iter().for_each(|id| self.not_begun(id, why));
             return Ok(());
         }
-        let by_commit = self.by_commit(strayed)?;
+        // What an earlier fix had begun, this run went on with.
+        let left = strayed.iter().filter(|id| !self.done.ends.contains_key(*id)).cloned().collect();
+        let by_commit = self.by_commit(&left)?;
         let all = Work::of(by_commit.values().flatten().cloned().collect(), Vec::new(), None);
         let counts = self.court.counts_targets(&all, &self.history())?;
         let whole = if counts { Some(self.count(&all).await) } else { None };

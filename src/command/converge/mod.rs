@@ -66,7 +66,7 @@ pub(crate) enum Aim {
     Bring,
     /// Goes on with what is open; begins nothing.
     GoOn,
-    /// Puts these targets, which drifted, back to what they were brought to; goes on with nothing.
+    /// Puts these targets, which drifted, back to what they were brought to; goes on with nothing but earlier fixes.
     PutBack(BTreeSet<TargetId>),
 }
 
@@ -263,6 +263,12 @@ impl Converge<'_> {
 
     fn is_unknown(&self, target: &TargetId) -> bool {
         matches!(self.history().target(target).map(|record| &record.state), Some(State::Unknown { .. }))
+    }
+
+    /// An apply of it began and came to no good end, known or not: the engine may have something to close, though nothing is left to
+    /// change.
+    fn is_half_done(&self, target: &TargetId) -> bool {
+        self.history().target(target).is_some_and(|record| record.started)
     }
 
     /// Begins what nobody began and goes on with what others did, until there is nothing more.

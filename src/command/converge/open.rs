@@ -43,10 +43,11 @@ impl Converge<'_> {
 
     /// Why this run is not about all that a rollout has yet to bring; `None` when it is.
     fn beyond(&self, progress: &Progress) -> Result<Option<String>, Failure> {
-        match &self.order.aim {
-            Aim::PutBack(_) => return Ok(Some("a fix does not go on with it".into())),
-            Aim::Bring | Aim::GoOn if self.order.selector.is_empty() => return Ok(None),
-            Aim::Bring | Aim::GoOn => {}
+        if matches!(self.order.aim, Aim::PutBack(_)) && !self.puts_back(progress) {
+            return Ok(Some("a fix does not go on with it".into()));
+        }
+        if self.order.selector.is_empty() {
+            return Ok(None);
         }
         let scene = self.scenes.at(&CommitSha(progress.rollout().commit.clone()))?;
         let work = self.work_of(progress, &scene)?;
@@ -56,6 +57,13 @@ impl Converge<'_> {
         let of = count(unfinished.len(), "unfinished target", "unfinished targets");
         let verb = if beyond == 1 { "is" } else { "are" };
         Ok((beyond > 0).then(|| format!("{beyond} of its {of} {verb} not selected")))
+    }
+
+    /// A fix: each of its targets had been brought before to the very commit that it brings.
+    fn puts_back(&self, progress: &Progress) -> bool {
+        let (history, rollout) = (self.history(), progress.rollout());
+        let mut planned = rollout.waves.iter().flat_map(|wave| &wave.targets);
+        planned.all(|planned| planned.intent == Intent::Converge && history.commit_of(&planned.target) == Some(&rollout.commit))
     }
 
     /// Says that a rollout waits, and what goes on with it. Its targets are held like those of any open rollout.

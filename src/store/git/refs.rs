@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 const TURN_MAX: Duration = Duration::from_secs(2);
 const TURN_POLL: Duration = Duration::from_millis(1);
 
-/// Git makes a lock and writes to it at once: one that stays empty for so long is that of a dead process.
-const EMPTY_MAX: Duration = Duration::from_millis(50);
+/// Git makes a lock and writes to it at once: one that stays empty or half written for so long is that of a dead process.
+const UNWRITTEN_MAX: Duration = Duration::from_millis(50);
 
 /// Changes a ref that is what `update` says, or fails with an error that is [`is_lost`].
 pub(super) fn change(repository: &Repository, update: &Update<'_>) -> Result<(), git2::Error> {
@@ -104,7 +104,7 @@ impl Turn {
         let _left_out = fs::remove_file(self.words());
     }
 
-    /// Removes the lock of somebody who died in his turn: it holds what he said, or nothing yet.
+    /// Removes the lock of somebody who died in his turn: it holds what he said, or the beginning of that, or nothing yet.
     fn clear(&self) {
         let Ok(words) = fs::read_to_string(self.words()) else { return };
         let mut lines = words.lines();
@@ -112,9 +112,9 @@ impl Turn {
         let lock = lock_of(&self.dir, reference);
         let held = || fs::read_to_string(&lock).ok();
         let is_his = match held() {
-            Some(text) if text.is_empty() => {
-                std::thread::sleep(EMPTY_MAX);
-                held().is_some_and(|text| text.is_empty())
+            Some(text) if text.is_empty() || text.len() < new.len() && new.starts_with(&text) => {
+                std::thread::sleep(UNWRITTEN_MAX);
+                held() == Some(text)
             }
             Some(text) => text.trim_end() == new,
             None => false,
@@ -157,13 +157,14 @@ mod tests {
     #[test]
     fn what_a_killed_process_locked_is_free_and_what_others_lock_is_not() {
         for (is_marked, text, is_free) in
-            [(true, "", true), (true, "ours", true), (true, "another", false), (false, "ours", false)]
+            [(true, "", true), (true, "ours", true), (true, "half", true), (true, "another", false), (false, "ours", false)]
         {
             let (dir, repository) = bare();
             let new = commit(&repository, "new");
             let lock = dir.path().join("refs/isobar/journal.lock");
             fs::create_dir_all(lock.parent().expect("it is below")).expect("it has room");
-            fs::write(&lock, text.replace("ours", &format!("{new}\n"))).expect("it has room");
+            let id = format!("{new}\n");
+            fs::write(&lock, text.replace("ours", &id).replace("half", &id[..20])).expect("it has room");
             if is_marked {
                 fs::create_dir_all(dir.path().join("isobar")).expect("it has room");
                 fs::write(dir.path().join("isobar/changes"), format!("{REF}\n{new}\n")).expect("it has room");

@@ -4,7 +4,7 @@ mod child;
 pub(crate) mod cloud;
 mod git_server;
 mod sandbox;
-mod scratch;
+pub(crate) mod scratch;
 mod story;
 mod tree;
 

@@ -1,0 +1,49 @@
+//! A few cases of the fault sweep, by the files that play all of them: `tests/sweep/run`.
+
+#[path = "../sweep/mod.rs"]
+mod played;
+
+use crate::support::scratch;
+use played::{Fault, Ground, Harm, Seam, play};
+use std::io::Write as _;
+use std::path::Path;
+
+/// The seam, or why these tests pass over it; `ISOBAR_REQUIRE=cc` makes that an error.
+fn seam(dir: &Path) -> Option<Seam> {
+    match Seam::build(dir) {
+        Ok(seam) => Some(seam),
+        Err(why) => {
+            let required = std::env::var("ISOBAR_REQUIRE").is_ok_and(|tools| tools.split(',').any(|tool| tool == "cc"));
+            assert!(!required, "no fault can be made here: {why}");
+            let _closed = writeln!(std::io::stderr(), "skipped: what needs a C compiler and the right to trace: {why}");
+            None
+        }
+    }
+}
+
+#[test]
+fn harmed_at_a_call_and_run_again_it_ends_as_if_nothing_had_happened() {
+    let dir = scratch::dir();
+    let Some(seam) = seam(dir.path()) else { return };
+    let isobar = Path::new(env!("CARGO_BIN_EXE_isobar"));
+    let ground = Ground::prepare(isobar, seam, dir.path(), &["drift/file"]).expect("the scene can be prepared");
+    let scene = ground.find("drift/file").expect("it was prepared");
+    let last = |call: &str, of: &str| {
+        let last =
+            scene.points.iter().rfind(|point| point.call == call && format!("{} {}", point.path, point.detail).contains(of));
+        last.unwrap_or_else(|| panic!("no {call} of {of}")).number
+    };
+    for (fault, call, of) in [
+        (Fault::Torn, "write", "entries.jsonl"),
+        (Fault::Eio, "rename", "live/prod/c/web/.isobar-manifest.json"),
+        (Fault::Full, "write", "live/prod/b/app"),
+    ] {
+        let harm = Harm { fault, at: last(call, of) };
+        let played = play(&ground.actor, scene, &[harm], &dir.path().join("case")).expect("the case can be played");
+        assert!(played.broken.is_empty(), "{harm}: {:?}\n{}", played.broken, played.told.join("\n"));
+        assert!(played.told[0].contains(" at "), "it was not harmed: {}", played.told[0]);
+    }
+    let harm = Harm { fault: Fault::Instant, at: scene.micros / 2 };
+    let played = play(&ground.actor, scene, &[harm], &dir.path().join("case")).expect("the case can be played");
+    assert!(played.broken.is_empty(), "{harm}: {:?}\n{}", played.broken, played.told.join("\n"));
+}

@@ -1,0 +1,11 @@
+//! The fault sweep: the real program is killed, torn, refused or stopped at each call by which it changes what lies on disk, then run
+//! again as a person would, and its end is held against that of a run that nothing befell.
+
+mod check;
+pub(crate) mod ground;
+mod harm;
+mod play;
+
+pub(crate) use ground::Ground;
+pub(crate) use harm::{Fault, Harm, Seam};
+pub(crate) use play::play;
