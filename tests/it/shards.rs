@@ -64,7 +64,7 @@ fn steps(fleet: &Sandbox, step: &str) -> Vec<String> {
 fn three_processes_bring_each_target_once_and_no_wave_begins_before_the_one_before_it() {
     let fleet = fleet(10, "max_parallel: 4");
     // The first is kept at a gate of another environment until the last target is there, so others bring that.
-    let gate = "touch asked; until [ -e live/prod/r9/web ]; do sleep 0.02; done";
+    let gate = "touch asked; until [ -e live/prod/r9/web ] || [ $((i+=1)) -gt 999 ]; do sleep 0.02; done";
     let dev = format!("rollout: {{ dev: {{ gates: [{{ command: [sh, -c, \"{gate}\"] }}] }}, prod");
     fleet.edit("isobar.yaml", "  prod/r0: {}", "  dev/x: {}\n  prod/r0: {}").edit("isobar.yaml", "rollout: { prod", &dev);
     fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("A gate");
@@ -455,7 +455,7 @@ fn what_no_longer_fits_into_the_job_is_left_to_the_next() {
 #[test]
 fn a_shard_whose_targets_fit_no_longer_goes_on_with_what_does() {
     let slots = "slots: [{ per: account, count: 1 }]";
-    let dev = "dev: { waves: [{ name: one, regions: x, gates: [{ command: [sleep, \"0.4\"] }] }, { name: two, regions: y }] }";
+    let dev = "dev: { waves: [{ name: one, regions: x, gates: [{ command: [sleep, \"0.3\"] }] }, { name: two, regions: y }] }";
     let fleet = app("dev/x dev/y prod/a prod/z", &format!("{slots}\nrollout: {{ {dev} }}"));
     for region in ["prod/a", "prod/z"] {
         fleet.edit("isobar.yaml", &format!("{region}: {{}}"), &format!("{region}: {{ labels: {{ account: one }} }}"));
@@ -464,7 +464,7 @@ fn a_shard_whose_targets_fit_no_longer_goes_on_with_what_does() {
     fleet.stack("long", "").edit("long/stack.yaml", "where: all", "where: { environment: prod }");
     fleet.file("long/templates/long.txt", "long 1\n").commit("Long");
     fleet.isobar("apply").ends(0);
-    Other::begins(&fleet, "long@prod/a").ends(599_601);
+    Other::begins(&fleet, "long@prod/a").ends(599_701);
     let other = Other::begins(&fleet, "long@prod/z"); // and has the only slot
     fleet.file("long/templates/long.txt", "long 2\n");
     fleet.version(1, 2);
