@@ -1,0 +1,76 @@
+//! Slips of people who are new here: each is told once, where it stands, with all others, and what to do next.
+
+use crate::support::{Sandbox, app};
+use std::os::unix::fs::symlink;
+
+fn fleet(regions: usize) -> Sandbox {
+    let regions: Vec<String> = (1..=regions).map(|n| format!("prod/r{n}")).collect();
+    app(&regions.join(" "), "")
+}
+
+/// Writes the definition of `app`.
+fn define(fleet: &Sandbox, more: &str, destination: &str) {
+    let documents = format!("documents:\n  destination: \"file:./live/{destination}\"\n  source: ./templates\n");
+    fleet.file("app/stack.yaml", &format!("where: all\n{more}\n{documents}"));
+}
+
+const OWN: &str = "${{ region.id }}/${{ stack.name }}";
+
+#[test]
+fn one_slip_at_one_place_is_told_once_and_hides_no_other() {
+    let fleet = fleet(10);
+    let instances: Vec<String> = (1..=12).map(|n| format!("t{n}: {{}}")).collect();
+    let instances = format!("instances: {{ {} }}", instances.join(", "));
+    define(&fleet, &instances, "${{ region.id }}/a");
+    fleet.file(
+        "app/stack.yaml",
+        &(std::fs::read_to_string(fleet.root().join("app/stack.yaml")).expect("it was written") + "zzz: 1\n"),
+    );
+    let ran = fleet.isobar("check").ends(65).says("2 mistakes in the definitions");
+    let ran = ran
+        .says("app/stack.yaml:4:17: app/t1@prod/r1 and app/t10@prod/r1 are the same thing: file:live/prod/r1/a; so it is with ");
+    ran.says(" and 104 more\n").says("app/stack.yaml:6:1: unknown key \"zzz\"").keeps_quiet_about("more mistakes than are told");
+
+    define(&fleet, "inputs: { zone: \"${{ region.vars.zone }}\" }", OWN);
+    fleet.edit("isobar.yaml", "prod/r1: {}", "prod/r1: { vars: { zone: a } }");
+    let ran =
+        fleet.isobar("check").ends(65).says("1 mistake in the definitions").says("region.vars has no \"zone\" in prod/r2; only");
+    ran.says("; so it is with app@prod/r3, app@prod/r4, app@prod/r5, app@prod/r6, app@prod/r7 and 3 more\n");
+}
+
+#[test]
+fn every_former_name_that_still_exists_is_told_once_where_it_stands() {
+    let fleet = fleet(1);
+    fleet.stack("b", "").file("b/templates/b", "b\n");
+    define(&fleet, "was: [app, b]\ninstances: { t1: {}, t3: null }", OWN);
+    let ran = fleet
+        .isobar("check")
+        .ends(65)
+        .says("2 mistakes in")
+        .says("app/stack.yaml:2:7: \"was\" names a stack that still exists: \"app\"");
+    ran.says("app/stack.yaml:2:12: \"was\" names a stack that still exists: \"b\"").keeps_quiet_about("app/t");
+
+    define(&fleet, "was: b\ninstances: { t1: {}, \"t/2\": { was: app } }", "${{ region.id }}/a");
+    let ran = fleet.isobar("check").ends(65).says("2 mistakes in").says("app/stack.yaml:3:22: bad instance name");
+    ran.says("app/stack.yaml:2:6: \"was\" names").keeps_quiet_about("same thing");
+}
+
+#[test]
+fn a_destination_through_a_link_or_a_file_is_told_before_a_preview() {
+    let fleet = fleet(2);
+    symlink("live", fleet.root().join("link")).expect("a new name");
+    for (through, told) in [("link", "link is a symlink"), ("isobar.yaml", "isobar.yaml is a file")] {
+        let documents = format!("documents: {{ source: ./templates, destination: \"file:{through}/${{{{ region.id }}}}\" }}\n");
+        fleet.file("app/stack.yaml", &format!("where: all\n{documents}"));
+        let ran = fleet.isobar("check").ends(65).says("app/stack.yaml:2:").says("1 mistake in").says(told);
+        ran.says("; so it is with app@prod/r2");
+    }
+}
+
+#[test]
+fn a_journal_among_the_sources_of_a_stack_is_told() {
+    let fleet = fleet(1);
+    fleet.edit("isobar.yaml", "file:.isobar/journal", "file:app");
+    let ran = fleet.isobar("check").ends(65).says("isobar.yaml:2:10: the journal, app, holds app/templates");
+    ran.says("none inside another");
+}
