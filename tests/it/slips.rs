@@ -39,6 +39,49 @@ fn one_slip_at_one_place_is_told_once_and_hides_no_other() {
 }
 
 #[test]
+fn who_asks_first_whether_something_is_there_may_name_what_is_not() {
+    let fleet = fleet(1);
+    for asks in [
+        "{{ inputs.zz | default(1) }}",
+        "{% if inputs.zz is defined %}{{ inputs.zz }}{% endif %}",
+        "{% if false %}{{ inputs.zz }}{{ stack.zz }}{{ instance.zz }}{% endif %}",
+        "{{ stack.zz | default(1) }}",
+        "{{ 'x' if instance is not defined else instance.name }}",
+        "{{ region.cloud | default('none') }}{{ region.labels.zz is defined }}",
+    ] {
+        fleet.file("app/templates/app.yaml.j2", &format!("{asks}\n"));
+        fleet.isobar("check").ends(0);
+        fleet.isobar("preview").ends(0);
+    }
+    for (reads, told) in [
+        ("{{ inputs.zz }}", "unknown name inputs.zz"),
+        ("{{ stack.zz }}", "unknown name stack.zz"),
+        ("{{ inputs.zz.deep | default(1) }}", "unknown name inputs.zz"),
+        ("{{ instance.name | default('x') }}", "app has no instances"),
+        ("{% if false %}{{ region.nme }}{% endif %}", "unknown name region.nme"),
+        ("{{ vars.a.b }}", "undefined vars.a\n"),
+    ] {
+        fleet.file("app/templates/app.yaml.j2", &format!("{reads}\n"));
+        fleet.isobar("check").ends(65).says("app/templates/app.yaml.j2:1:").says(told).says("1 mistake in");
+    }
+}
+
+#[test]
+fn a_region_without_a_cloud_has_none_to_print() {
+    let fleet = fleet(1);
+    fleet.file("app/templates/app.yaml.j2", "{{ region.cloud | default('dflt') }} {{ region.cloud is defined }}\n").commit("Ask");
+    fleet.isobar("apply").ends(0);
+    let shown = std::fs::read_to_string(fleet.root().join("live/prod/r1/app/app.yaml")).expect("it was published");
+    assert_eq!(shown, "dflt false\n");
+    fleet.file("app/templates/app.yaml.j2", "a: 1\ncloud: {{ region.cloud }}\n");
+    fleet
+        .isobar("check")
+        .ends(65)
+        .says("app/templates/app.yaml.j2:2:11: undefined region.cloud")
+        .says("add cloud to its regions");
+}
+
+#[test]
 fn every_former_name_that_still_exists_is_told_once_where_it_stands() {
     let fleet = fleet(1);
     fleet.stack("b", "").file("b/templates/b", "b\n");
