@@ -99,6 +99,29 @@ fn every_former_name_that_still_exists_is_told_once_where_it_stands() {
 }
 
 #[test]
+fn a_file_that_is_asked_for_gets_its_directory_and_a_dash_is_standard_output() {
+    let fleet = fleet(2);
+    fleet.isobar("preview --shard 1/2 --part .isobar/parts/1.json").ends(0);
+    fleet.isobar("preview --shard 2/2 --part .isobar/parts/2.json").ends(0);
+    fleet.isobar("preview --parts .isobar/parts --markdown .isobar/new/x.md").ends(0);
+    fleet.isobar("status --html .isobar/other/x.html").ends(0);
+    for file in [".isobar/new/x.md", ".isobar/other/x.html"] {
+        assert!(fleet.root().join(file).is_file(), "{file}");
+    }
+
+    let [page, forecast] = ["status --html -", "simulate --html -"].map(|line| fleet.isobar(line).ends(0));
+    assert!(page.stdout.starts_with("<!doctype html>") && forecast.stdout.starts_with("<!doctype html>"), "{}", page.stdout);
+    let comment = fleet.isobar("preview --markdown -").ends(0).stdout;
+    let written = std::fs::read_to_string(fleet.root().join(".isobar/new/x.md")).expect("it was written");
+    assert!(!comment.is_empty() && comment.lines().next() == written.lines().next(), "{comment}\n{written}");
+    for line in ["status --html - --json", "preview --markdown - --json"] {
+        fleet.isobar(line).ends(64).says("both print to standard output");
+    }
+    fleet.isobar("preview --shard 1/2 --part -").ends(64).says("--part parts/1.json");
+    assert!(!fleet.root().join("-").exists());
+}
+
+#[test]
 fn a_destination_through_a_link_or_a_file_is_told_before_a_preview() {
     let fleet = fleet(2);
     symlink("live", fleet.root().join("link")).expect("a new name");
