@@ -10,7 +10,7 @@ use super::scene::{Scene, Scenes};
 use super::standing::Standing;
 use super::tell::{self, Form};
 use super::view::{self, After, View};
-use crate::change::{Extent, Preview, Unseen};
+use crate::change::{Extent, Preview, Unseen, UnseenReason};
 use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
@@ -175,7 +175,7 @@ impl Sight<'_> {
         let waits = |preview: &&Arc<Preview>| verdicts.get(&preview.target).is_some_and(|verdict| verdict.answer == Answer::Wait);
         let waiting = answers.iter().flatten().filter(waits).map(|preview| &**preview);
         report.next = tell::unlock(self.world, waiting, tell::APPROVE);
-        report.next.extend(next(view, verdicts));
+        report.next.extend(next(view, answers, verdicts));
         report
     }
 }
@@ -206,7 +206,10 @@ fn waves(after: &Scene, work: &Work, answers: &[Result<Arc<Preview>, Unseen>]) -
     Some(tell::forecast(&rollout.ok()?))
 }
 
-fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
+fn next(view: &View, answers: &[Result<Arc<Preview>, Unseen>], verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
+    if answers.iter().all(Result::is_err) && !answers.iter().all(waits_for_others) {
+        return vec!["isobar preview  (again, once what kept everything from being seen is mended)".into()];
+    }
     let is_denied = |verdict: &Verdict| matches!(verdict.answer, Answer::Deny);
     if !verdicts.is_empty() && verdicts.values().all(is_denied) {
         return vec!["isobar preview  (again, once the change, or the policy that denies it, is another)".into()];
@@ -221,6 +224,11 @@ fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
         next.push(APPLY.into());
     }
     next
+}
+
+/// An output that is not made yet keeps it from being seen; with no answer at all, nothing does.
+fn waits_for_others(answer: &Result<Arc<Preview>, Unseen>) -> bool {
+    matches!(answer, Err(Unseen { reason: UnseenReason::Needs(_), .. }))
 }
 
 /// The head does not merge: nothing can be seen, and that is never a green.

@@ -122,6 +122,25 @@ fn a_file_that_is_asked_for_gets_its_directory_and_a_dash_is_standard_output() {
 }
 
 #[test]
+fn an_empty_journal_is_not_said_to_be_right() {
+    let fleet = fleet(1);
+    fleet.isobar("audit verify").ends(0).says("no entry in the journal").keeps_quiet_about("is what was written");
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("audit verify").ends(0).says("The journal is what was written");
+}
+
+#[test]
+fn a_changed_line_of_the_journal_is_told_in_words() {
+    let fleet = fleet(1);
+    fleet.isobar("apply").ends(0);
+    let journal = fleet.root().join(".isobar/journal/entries.jsonl");
+    let text = std::fs::read_to_string(&journal).expect("there is a journal");
+    std::fs::write(&journal, text.replacen("\"seq\":2", "\"seq\":{}", 1)).expect("it can be written");
+    let ran = fleet.isobar("audit verify").ends(2).says("not an entry").says("the line was changed after it was written");
+    ran.keeps_quiet_about("invalid type");
+}
+
+#[test]
 fn a_destination_through_a_link_or_a_file_is_told_before_a_preview() {
     let fleet = fleet(2);
     symlink("live", fleet.root().join("link")).expect("a new name");
@@ -139,4 +158,15 @@ fn a_journal_among_the_sources_of_a_stack_is_told() {
     fleet.edit("isobar.yaml", "file:.isobar/journal", "file:app");
     let ran = fleet.isobar("check").ends(65).says("isobar.yaml:2:10: the journal, app, holds app/templates");
     ran.says("none inside another");
+}
+
+#[test]
+fn a_preview_that_saw_nothing_says_what_comes_next() {
+    let fleet = fleet(1);
+    fleet.file("app/templates/app.yaml.j2", "{% if true %}{{ vars.x }}{% endif %}\n").commit("Undefined");
+    fleet
+        .isobar("preview")
+        .ends(1)
+        .says("Next")
+        .says("isobar preview  (again, once what kept everything from being seen is mended)");
 }
