@@ -116,7 +116,8 @@ pub(super) struct Select {
 pub(super) struct Tell {
     #[command(flatten)]
     pub(super) select: Select,
-    /// Write the report as Markdown for a pull request to this file; a very long list of deletes goes on beside it
+    /// Write the report as Markdown for a pull request to this file; a very long list of deletes goes on beside it. - prints it
+    /// instead
     #[arg(long, value_name = "FILE")]
     pub(super) markdown: Option<PathBuf>,
     /// Show every line of every diff
@@ -198,7 +199,7 @@ pub(super) struct DriftArgs {
 pub(super) struct SimulateArgs {
     #[command(flatten)]
     pub(super) select: Select,
-    /// Write one self-contained HTML page to this file
+    /// Write one self-contained HTML page to this file; - prints it instead
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
     /// How long an apply takes, everywhere or in one environment: 90s, prod=3m
@@ -234,7 +235,7 @@ pub(super) struct SimulateArgs {
 pub(super) struct StatusArgs {
     #[command(flatten)]
     pub(super) select: Select,
-    /// Write one self-contained HTML page to this file
+    /// Write one self-contained HTML page to this file; - prints it instead
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
 }
@@ -466,6 +467,12 @@ impl Select {
 impl Tell {
     pub(super) fn read(self) -> Result<(Selector, Form), Failure> {
         let (selector, json) = self.select.read()?;
+        if json && self.markdown.as_deref() == Some(std::path::Path::new("-")) {
+            return Err(Failure::usage(
+                "--markdown - and --json both print to standard output",
+                "name a file: --markdown comment.md",
+            ));
+        }
         Ok((selector, Form { json, markdown: self.markdown, full: self.full }))
     }
 }

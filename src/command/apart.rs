@@ -15,10 +15,14 @@ pub(super) struct Place<'a> {
 pub(super) enum Owner<'a> {
     /// Read by a stack as its sources.
     Sources(&'a StackName),
-    Journal,
+    /// Where the fleet says so.
+    Journal(&'a Site),
     /// Published to by a target: its name, that of its definition, and where the definition says so.
     Published(&'a TargetId, &'a StackName, &'a Site),
 }
+
+/// Stands for the fleet in a pair; no stack has such a name.
+const OF_JOURNAL: &str = ".";
 
 const HINT: &str = "give each a place of its own, none inside another";
 
@@ -63,14 +67,21 @@ fn fault<'a>(outer: &Place<'a>, inner: &Place<'a>) -> Option<([&'a str; 2], Mist
             let what = format!("the destination of {one}, {a}, holds {b}, which is among the sources of {of}");
             ([of.as_str(), by.as_str()], at(site, what))
         }
-        (Owner::Journal, Owner::Published(other, by, site)) => {
+        (Owner::Journal(_), Owner::Published(other, by, site)) => {
             ([by.as_str(), ""], at(site, format!("the destination of {other}, {b}, lies in the journal, {a}")))
         }
-        (Owner::Published(one, by, site), Owner::Journal) => {
+        (Owner::Published(one, by, site), Owner::Journal(_)) => {
             ([by.as_str(), ""], at(site, format!("the destination of {one}, {a}, holds the journal, {b}")))
         }
+        (Owner::Journal(site), Owner::Sources(of)) => {
+            ([of.as_str(), OF_JOURNAL], at(site, format!("the journal, {a}, holds {b}, which is among the sources of {of}")))
+        }
+        (Owner::Sources(of), Owner::Journal(site)) => {
+            ([of.as_str(), OF_JOURNAL], at(site, format!("the journal, {b}, lies in {a}, which holds the sources of {of}")))
+        }
         (Owner::Published(..), Owner::Published(..)) // equal ones are told elsewhere
-        | (Owner::Sources(_) | Owner::Journal, Owner::Sources(_) | Owner::Journal) => return None,
+        | (Owner::Sources(_), Owner::Sources(_))
+        | (Owner::Journal(_), Owner::Journal(_)) => return None,
     };
     let mut pair = pair;
     pair.sort_unstable();
@@ -100,7 +111,7 @@ mod tests {
         let live = published.iter().zip(&targets);
         let live = live.map(|((_, path), (id, of))| Place { path: (*path).into(), of: Owner::Published(id, of, &site) });
         let mut mistakes = Mistakes::default();
-        let journal = Place { path: "kept/journal".into(), of: Owner::Journal };
+        let journal = Place { path: "kept/journal".into(), of: Owner::Journal(&site) };
         check(sources.chain(live).chain([journal]).collect(), &mut mistakes);
         mistakes.iter().map(|mistake| mistake.what.clone()).collect()
     }
@@ -122,6 +133,14 @@ mod tests {
             assert_eq!(told(path).len(), 1, "{path}");
         }
         assert!(told("sec/live").is_empty() && told("kept/live").is_empty());
+    }
+
+    #[test]
+    fn the_journal_lies_apart_from_what_a_stack_reads() {
+        for path in ["kept", "kept/journal", "kept/journal/templates"] {
+            assert_eq!(told(&[("sec", path)], &[]).len(), 1, "{path}");
+        }
+        assert!(told(&[("sec", "kept/templates")], &[]).is_empty());
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod converge;
 mod court;
 mod history_place;
 mod look;
+mod out;
 mod outlook;
 mod parts;
 mod pending;

@@ -1,6 +1,7 @@
 //! Previews by several processes: each looks at a part of the change and writes it to a file, and one last reads all parts and judges them.
 //! What no part tells of is unseen, never nothing.
 
+use super::out;
 use super::pending::Work;
 use super::say::{count, short};
 use super::tell;
@@ -75,8 +76,7 @@ pub(crate) fn write(
     let part = Part { schema, shard: name.as_str().into(), head: head.0.clone(), base, previews: answers };
     let body = serde_json::to_string(&part).expect("a preview holds only what JSON can");
     let sealer = world.key.as_ref().map(Sealer::of_previews);
-    let failed = |error| Failure::World(format!("writing {}: {error}", path.display()), None);
-    std::fs::write(path, close(&body, sealer.as_ref())).map_err(failed)?;
+    out::write(path, &close(&body, sealer.as_ref()))?;
     match as_json {
         true => tell::json(
             world,

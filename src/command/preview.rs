@@ -11,7 +11,7 @@ use super::scene::{Scene, Scenes};
 use super::standing::Standing;
 use super::tell::{self, Form};
 use super::view::{self, After, View};
-use crate::change::{Extent, Preview, Unseen};
+use crate::change::{Extent, Preview, Unseen, UnseenReason};
 use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
@@ -178,7 +178,8 @@ impl Sight<'_> {
         // What is not committed is kept nowhere, so that nobody can approve it.
         let approve = if report.dirty { PREVIEW_AGAIN } else { tell::APPROVE };
         let unlock = tell::unlock(self.world, judged, approve, APPLY);
-        let (before, after) = if report.dirty { (next(view, verdicts), unlock) } else { (unlock, next(view, verdicts)) };
+        let (before, after) =
+            if report.dirty { (next(view, answers, verdicts), unlock) } else { (unlock, next(view, answers, verdicts)) };
         report.next = before.into_iter().chain(after).collect();
         if report.next.iter().any(|line| line.starts_with(APPLY) && **line != *APPLY || **line == *PREVIEW_AGAIN) {
             report.next.retain(|line| **line != *APPLY);
@@ -221,7 +222,10 @@ fn waves(
     Some(tell::forecast(&rollout.ok()?))
 }
 
-fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
+fn next(view: &View, answers: &[Result<Arc<Preview>, Unseen>], verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
+    if answers.iter().all(Result::is_err) && !answers.iter().all(waits_for_others) {
+        return vec!["isobar preview  (again, once what kept everything from being seen is mended)".into()];
+    }
     let is_denied = |verdict: &Verdict| matches!(verdict.answer, Answer::Deny);
     if !verdicts.is_empty() && verdicts.values().all(is_denied) {
         return vec!["isobar preview  (again, once the change, or the policy that denies it, is another)".into()];
@@ -236,6 +240,11 @@ fn next(view: &View, verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
         next.push(APPLY.into());
     }
     next
+}
+
+/// An output that is not made yet keeps it from being seen; with no answer at all, nothing does.
+fn waits_for_others(answer: &Result<Arc<Preview>, Unseen>) -> bool {
+    matches!(answer, Err(Unseen { reason: UnseenReason::Needs(_), .. }))
 }
 
 /// The head does not merge: nothing can be seen, and that is never a green.

@@ -1,5 +1,6 @@
 //! One side of a comparison, gathered: the fleet of a snapshot, what its stacks read, and how to make a target's job of it.
 
+mod alike;
 mod hidden;
 mod lacking;
 mod targets;

@@ -1,6 +1,7 @@
 //! `isobar status`: what runs where, as text, JSON or one HTML page. Writes nothing but that page.
 
 use super::converge::{paused, say_hold};
+use super::out;
 use super::pending::{Work, since_applied};
 use super::say::{say_time, short};
 use super::scene::Scenes;
@@ -67,9 +68,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     };
 
     if let Some(path) = &request.html {
-        let failed = |error: std::io::Error| Failure::World(format!("writing {}: {error}", path.display()), None);
-        std::fs::write(path, report::page(&status)).map_err(failed)?;
-        world.terminal.note(&format!("wrote {}", path.display()));
+        out::page(world, path, &report::page(&status), request.json)?;
     }
     if request.json {
         tell::json(world, "report", report::status_json(&status));

@@ -1,5 +1,6 @@
 //! Turns what a command found into a report, and prints it in the form that was asked for.
 
+use super::out;
 use super::pending::Work;
 use super::say::{count, say_secs};
 use crate::change::{Fold, Names, Preview, Unseen, UnseenReason, fold};
@@ -24,7 +25,7 @@ pub(crate) const APPROVE: &str = "isobar judge --review NAME=approve  (a reviewe
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Form {
     pub json: bool,
-    /// Also write the pull-request comment to this file.
+    /// Also write the pull-request comment to this file; `-` is standard output, and then nothing else is printed there.
     pub markdown: Option<PathBuf>,
     /// Show every line of every diff in a terminal.
     pub full: bool,
@@ -32,13 +33,19 @@ pub struct Form {
 
 /// Prints a report.
 pub(crate) fn report(world: &World, report: &Report, form: &Form) -> Result<(), Failure> {
+    let mut is_said = false;
     if let Some(path) = &form.markdown {
         let comment = report::comment(report, report::COMMENT_BYTES);
+        is_said = out::is_stdout(path);
         for (nth, text) in [comment.body].into_iter().chain(comment.more).enumerate() {
-            let path = part(path, nth + 1);
-            let failed = |error: std::io::Error| Failure::World(format!("writing {}: {error}", path.display()), None);
-            std::fs::write(&path, text).map_err(failed)?;
+            match is_said {
+                true => world.terminal.say_made(&text),
+                false => out::write(&part(path, nth + 1), &text)?,
+            }
         }
+    }
+    if is_said {
+        return Ok(());
     }
     if form.json {
         world.terminal.say_made(&format!("{}\n", report::report_json_text(report)));

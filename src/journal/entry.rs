@@ -90,7 +90,10 @@ fn unreadable(line: &str, error: &serde_json::Error) -> Fault {
     }
     match serde_json::from_str(line) {
         Ok(Versioned { schema }) if schema > SCHEMA => Fault::Newer(schema),
-        Ok(_) | Err(_) => Fault::Broken(format!("not an entry: {error}")),
+        Ok(_) | Err(_) => Fault::Broken(match error.is_eof() {
+            true => "not an entry: it ends too early".into(),
+            false => format!("not an entry: nobody could read on from its column {}", error.column()),
+        }),
     }
 }
 

@@ -8,7 +8,7 @@ use super::draft::Draft;
 use super::fleet_file::FleetFile;
 use super::told::Told;
 use super::undefined::Level;
-use super::{Mistake, Mistakes, Region, RegionId, Stack, StackName, Vars, cycle};
+use super::{Mistake, Mistakes, Region, RegionId, Site, Stack, StackName, Vars, cycle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -72,20 +72,36 @@ impl<'a> Plan<'a> {
         Self { file, drafts, regions, everywhere, stray, by_name, instances, by_region, unread }
     }
 
+    /// Tells each name in `was` once, where it stands: what the `was` of a definition means for each of its instances follows from it.
     fn check_was(&self, mistakes: &mut Mistakes) {
+        let mut still: BTreeMap<&Site, (&StackName, &Draft)> = BTreeMap::new();
+        let mut twice: BTreeMap<&Site, (&StackName, &StackName)> = BTreeMap::new();
         let mut claimed: BTreeMap<&StackName, &StackName> = BTreeMap::new();
         for draft in &self.drafts {
-            for (was, site) in draft.stack.was.iter().zip(&draft.was_sites) {
-                if let Some(&at) = self.by_name.get(was) {
-                    let there = &self.drafts[at].stack.site.path;
-                    let mistake = Mistake::at(site, format!("\"was\" names a stack that still exists: {:?}", was.as_str()));
-                    mistakes.push(mistake.hint(format!("it is defined in {there}")));
-                }
-                if let Some(other) = claimed.insert(was, &draft.stack.name) {
-                    let mistake = Mistake::at(site, format!("two stacks say that they were {:?}", was.as_str()));
-                    mistakes.push(mistake.hint(format!("the other one is {other}")));
+            for (was, site) in &draft.was_of_all {
+                // A definition with instances may give some of them away, and is there still.
+                let is_own = was == draft.stack.definition();
+                if let Some(there) = self.by_name.get(was).map(|at| &self.drafts[*at]).or(is_own.then_some(draft)) {
+                    still.insert(site, (was, there));
                 }
             }
+            // What follows from a name that could not be read is nobody's.
+            for (was, site) in draft.stack.was.iter().zip(&draft.was_sites).filter(|(was, _)| !was.is_unread()) {
+                if let Some(at) = self.by_name.get(was) {
+                    still.entry(site).or_insert((was, &self.drafts[*at]));
+                }
+                if let Some(other) = claimed.insert(was, &draft.stack.name) {
+                    twice.entry(site).or_insert((was, other));
+                }
+            }
+        }
+        for (site, (was, there)) in still {
+            let mistake = Mistake::at(site, format!("\"was\" names a stack that still exists: {:?}", was.as_str()));
+            mistakes.push(mistake.hint(format!("it is defined in {}", there.stack.site.path)));
+        }
+        for (site, (was, other)) in twice {
+            let mistake = Mistake::at(site, format!("two stacks say that they were {:?}", was.as_str()));
+            mistakes.push(mistake.hint(format!("the other one is {other}")));
         }
     }
 }

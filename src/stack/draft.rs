@@ -28,6 +28,8 @@ pub(super) struct Draft {
     pub(super) shared: usize,
     /// Names given in `was`, each with its place.
     pub(super) was_sites: Vec<Site>,
+    /// What `was` of the definition itself says; for instances it stands for names below it.
+    pub(super) was_of_all: Vec<(StackName, Site)>,
     /// Declared dependencies of which a mistake leaves open in which region they are met.
     pub(super) vague: Vec<Site>,
     pub(super) uses_of_inputs: Vec<Reference>,
@@ -55,7 +57,8 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
     let is_open = wanted.is_none() || fields.mistakes().len() > before;
     let instances = fields.get("instances").cloned();
     let (depends_on, vague) = depends_on(&mut fields);
-    let (was, was_sites) = was(&mut fields).into_iter().unzip();
+    let was_of_all = was(&mut fields);
+    let (was, was_sites) = was_of_all.iter().cloned().unzip();
     let inputs = inputs(&mut fields);
     let uses_of_inputs = inputs.iter().flat_map(|(_, _, node)| check_expressions(node, fields.mistakes())).collect();
     let before = fields.mistakes().len();
@@ -104,7 +107,7 @@ pub(super) fn read(dir: &str, node: &Node, mistakes: &mut Mistakes) -> Option<Dr
     };
     let wanted = wanted.into_iter().collect();
     let shared = node.count() - instances.as_ref().map_or(0, Node::count);
-    Some(Draft { stack, wanted, is_open, instances, shared, was_sites, vague, uses_of_inputs, uses })
+    Some(Draft { stack, wanted, is_open, instances, shared, was_sites, was_of_all, vague, uses_of_inputs, uses })
 }
 
 /// Says whether there is anything to read.

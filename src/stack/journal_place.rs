@@ -82,7 +82,7 @@ impl JournalPlace {
             }
             Some(("git", place)) => git(place).map(Self::Git).map_err(|why| refuse((why, GIT_HINT))),
             Some((scheme @ ("s3" | "gs" | "az"), place)) => {
-                objects(scheme, place).map(|url| Self::Objects(url.into())).map_err(|why| refuse((why.into(), BUCKET_HINT)))
+                objects(scheme, place).map(|url| Self::Objects(url.into())).map_err(|why| refuse((why, BUCKET_HINT)))
             }
             Some(_) | None => Err(refuse(("is neither a directory, nor a ref in git, nor a bucket".into(), HINT))),
         }
@@ -122,22 +122,26 @@ fn git(place: &str) -> Result<GitPlace, String> {
 }
 
 /// A journal has a prefix of its own: in a bucket of its own it would hold whatever else is put there.
-fn objects(scheme: &str, place: &str) -> Result<String, &'static str> {
+fn objects(scheme: &str, place: &str) -> Result<String, String> {
     let place = place.strip_prefix("//").ok_or("is no URL")?;
     if place.contains(|c: char| c.is_control() || c.is_whitespace() || "\\?#%*".contains(c)) {
-        return Err("holds a character that no name of ours has");
+        return Err("holds a character that no name of ours has".into());
     }
     let mut parts: Vec<&str> = place.split('/').collect();
     let bucket: Vec<&str> = parts.drain(..parts.len().min(if scheme == "az" { 2 } else { 1 })).collect();
     if !is_bucket(scheme, &bucket) {
-        return Err("names no bucket");
+        let named = bucket.join("/");
+        return Err(match named.trim_matches('/').is_empty() || bucket.len() == 1 && scheme == "az" {
+            true => "names no bucket".into(),
+            false => format!("names no bucket: none can be called {named:?}"),
+        });
     }
     parts.retain(|part| !part.is_empty() && *part != ".");
     if parts.contains(&"..") {
-        return Err("holds \"..\"");
+        return Err("holds \"..\"".into());
     }
     if parts.is_empty() {
-        return Err("names no prefix, and a journal has one of its own");
+        return Err("names no prefix, and a journal has one of its own".into());
     }
     Ok(format!("{scheme}://{}/{}", bucket.join("/"), parts.join("/")))
 }
@@ -265,9 +269,9 @@ mod tests {
             ("s3:foo", "is no URL"),
             ("s3://", "names no bucket"),
             ("s3://Bucket/x", "names no bucket"),
-            ("s3://a/x", "names no bucket"),
+            ("s3://a/x", "names no bucket: none can be called \"a\""),
             ("gs://a$b/x", "names no bucket"),
-            ("az://ac-me/docs/x", "names no bucket"),
+            ("az://ac-me/docs/x", "names no bucket: none can be called \"ac-me/docs\""),
             ("s3://bucket/a;b", "that shells read: ;"),
             ("az://account/$web/a$b", "that shells read: $"),
             ("s3://bucket", "names no prefix"),

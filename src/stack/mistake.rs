@@ -1,6 +1,7 @@
 //! What is wrong in a definition: where, the line itself, and what to do next. All mistakes of all files are told at once.
 
 use super::{Quiet, Site, unbroken};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -80,8 +81,8 @@ impl Mistakes {
         self.0.iter()
     }
 
-    /// Sorts by place and fills in each mistake's line from `text_of(path)`. Of one file the first 100
-    /// stay; the last of them says that there are more.
+    /// Sorts by place and fills in each mistake's line from `text_of(path)`. Of one file 100 stay, what differs before what is alike;
+    /// the last of them says that there are more.
     pub fn quote<'a>(&mut self, text_of: impl Fn(&str) -> Option<&'a [u8]>) {
         self.quote_masked(text_of, &Quiet::default(), &str::to_string);
     }
@@ -97,7 +98,7 @@ impl Mistakes {
                 Some(text) => text.split(|byte| *byte == b'\n').collect(),
                 None => Vec::new(),
             };
-            for mistake in of_file.iter().take(TOLD_MAX) {
+            for mistake in foremost(of_file) {
                 let line = mistake.site.as_ref().filter(|site| !quiet.hides(site)).and_then(|site| {
                     let nth = (site.line as usize).checked_sub(1)?;
                     quotable(lines.get(nth)?, site.column, mask)
@@ -149,6 +150,25 @@ impl fmt::Display for Mistake {
     }
 }
 
+/// Returns those mistakes of a file that are told, in its order: of what is alike, at one place or but for the names in it, the first come
+/// before the others, so that many slips of one kind hide none of another.
+fn foremost(of_file: &[Mistake]) -> Vec<&Mistake> {
+    let (mut places, mut kinds) = (BTreeMap::new(), BTreeMap::new());
+    let mut nth_alike = |mistake: &Mistake| {
+        let of_place = places.entry(mistake.site.clone()).or_insert(0);
+        let of_kind = kinds.entry(mistake.what.split('"').step_by(2).collect::<String>()).or_insert(0);
+        let nth = (*of_place).max(*of_kind);
+        *of_place += 1;
+        *of_kind += 1;
+        nth
+    };
+    let mut told: Vec<(usize, usize)> = of_file.iter().map(&mut nth_alike).zip(0..).collect();
+    told.sort_unstable();
+    told.truncate(TOLD_MAX);
+    told.sort_unstable_by_key(|(_, at)| *at);
+    told.into_iter().map(|(_, at)| &of_file[at]).collect()
+}
+
 fn path_of(mistake: &Mistake) -> Option<&str> {
     mistake.site.as_ref().map(|site| &*site.path)
 }
@@ -190,12 +210,13 @@ fn around(line: &[char], caret: usize) -> (String, usize) {
 /// Stands where a line was cut.
 const CUT: char = '…';
 
-/// Returns "did you mean …" when one of `known` is close to `word`.
+/// Returns "did you mean …" when one of `known` is close to `word`: a slip leaves at least one letter where it was.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let far = 1 + word.len() / 4;
     let distances = known.into_iter().filter(|candidate| candidate.len().abs_diff(word.len()) <= far);
     let distances = distances.map(|candidate| (distance(word, candidate), candidate));
-    let (_, best) = distances.filter(|(distance, _)| *distance <= far).min_by_key(|(distance, _)| *distance)?;
+    let is_close = |(distance, candidate): &(usize, &str)| *distance <= far && *distance < candidate.len().min(word.len()).max(1);
+    let (_, best) = distances.filter(is_close).min_by_key(|(distance, _)| *distance)?;
     Some(format!("did you mean {best:?}?"))
 }
 
@@ -229,6 +250,8 @@ mod tests {
         let known = ["prod/eu-west-1", "prod/us-east-1"];
         assert_eq!(did_you_mean("prod/eu-wst-1", known), Some("did you mean \"prod/eu-west-1\"?".into()));
         assert_eq!(did_you_mean("staging", known), None);
+        assert_eq!(did_you_mean("w", ["n", "ww"]), None, "one letter is no likeness");
+        assert_eq!(did_you_mean("vx", ["vz"]), Some("did you mean \"vz\"?".into()));
     }
 
     #[test]
@@ -240,6 +263,21 @@ mod tests {
         assert_eq!(mistakes.len(), TOLD_MAX + 1);
         let last = mistakes.iter().nth(TOLD_MAX - 1).and_then(|mistake| mistake.hint.clone());
         assert_eq!(last.as_deref(), Some("this file has more mistakes than are told"));
+    }
+
+    #[test]
+    fn what_is_alike_hides_nothing_that_differs() {
+        let (path, mut mistakes): (Arc<str>, _) = ("a.yaml".into(), Mistakes::default());
+        let at = |line| Site::new(path.clone(), line, 1);
+        mistakes.extend((0..150).map(|n| Mistake::at(&at(3), format!("a@{n} and b@{n} are the same"))));
+        mistakes.extend((5..200).map(|line| Mistake::at(&at(line), format!("unknown region \"{line}\""))));
+        mistakes.push(Mistake::at(&at(4), "bad"));
+        mistakes.push(Mistake::at(&at(250), "unknown key \"zzz\""));
+        mistakes.quote(|_| None);
+        let told: Vec<_> = mistakes.iter().map(|mistake| mistake.to_string()).collect();
+        assert_eq!(told.len(), TOLD_MAX);
+        assert!(told[0].starts_with("a.yaml:3:1: ") && told.iter().any(|told| told == "a.yaml:4:1: bad"), "{told:#?}");
+        assert!(told[TOLD_MAX - 1].starts_with("a.yaml:250:1: unknown key \"zzz\"\n  hint: this file has more"), "{told:#?}");
     }
 
     fn quoted(line: &str, column: u32) -> (String, usize) {

@@ -101,14 +101,17 @@ impl<F: Borrow<Fleet>> Resolver<F> {
 fn region_value(region: &Region) -> Value {
     let labels: Map<_, _> = region.labels.iter().map(|(key, value)| (key.to_string(), json!(&**value))).collect();
     let vars: Map<_, _> = region.vars.entries().iter().map(|(key, _, node)| (key.to_string(), node.to_value())).collect();
-    json!({
+    let mut value = json!({
         "id": region.id.as_str(),
         "environment": region.id.environment(),
         "name": region.id.name(),
-        "cloud": region.cloud.as_deref(),
         "labels": labels,
         "vars": vars,
-    })
+    });
+    if let Some(cloud) = &region.cloud {
+        value["cloud"] = json!(&**cloud); // else it is undefined, as a label that is not there
+    }
+    value
 }
 
 #[cfg(test)]

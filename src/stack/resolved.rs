@@ -58,33 +58,35 @@ impl Resolved {
         }
     }
 
-    /// Returns the step at which the dotted `name` leads nowhere, and what there is instead. `None` where it leads to a value, or may once
-    /// outputs and secrets are known.
+    /// Returns the dotted `name` up to the step that leads nowhere, and what there is instead. `None` where it leads to a value, or may
+    /// once outputs and secrets are known.
     pub fn lacks<'a>(&'a self, name: &'a str) -> Option<(&'a str, Vec<&'a str>)> {
-        let mut steps = name.split('.');
-        let root = match steps.next()? {
-            "vars" => Some(&self.vars),
-            "inputs" => Some(&self.inputs),
-            "region" => None,
-            _ => return None,
+        let (root, mut rest) = name.split_once('.').unwrap_or((name, ""));
+        let mut step = || {
+            let (step, below) = rest.split_once('.').unwrap_or((rest, ""));
+            rest = below;
+            let end = name.len() - below.len() - usize::from(!below.is_empty());
+            (!step.is_empty()).then(|| (step, &name[..end]))
         };
         let mut here = match root {
-            Some(map) => {
-                let step = steps.next()?;
-                let Some(traced) = map.get(step) else { return Some((step, map.keys().map(|key| &**key).collect())) };
+            "vars" | "inputs" => {
+                let map = if root == "vars" { &self.vars } else { &self.inputs };
+                let (first, upto) = step()?;
+                let Some(traced) = map.get(first) else { return Some((upto, map.keys().map(|key| &**key).collect())) };
                 &traced.value
             }
-            None => &self.region,
+            "region" => &self.region,
+            _ => return None,
         };
-        for step in steps {
+        while let Some((step, upto)) = step() {
             here = match here {
                 Value::Object(map) => match map.get(step) {
                     Some(value) => value,
-                    None => return Some((step, map.keys().map(String::as_str).collect())),
+                    None => return Some((upto, map.keys().map(String::as_str).collect())),
                 },
                 Value::Array(_) => return None,
                 Value::String(text) if has_marks(text) || step.parse::<usize>().is_ok() => return None, // a mark may be anything yet
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return Some((step, Vec::new())),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return Some((upto, Vec::new())),
             };
         }
         None
@@ -117,7 +119,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_name_that_leads_nowhere_is_told_by_its_step() {
+    fn a_name_that_leads_nowhere_is_told_up_to_that_step() {
         let site = super::super::Site::new("isobar.yaml", 1, 1);
         let traced = |value| Traced { value, site: site.clone(), layer: None, over: Vec::new(), sensitive: false };
         let resolved = Resolved {
@@ -127,10 +129,12 @@ mod tests {
             section: Node::from_value(&json!({}), &site),
             outputs: BTreeMap::new(),
         };
-        assert_eq!(resolved.lacks("vars.nte"), Some(("nte", vec!["net"])));
-        assert_eq!(resolved.lacks("vars.net.cdir"), Some(("cdir", vec!["cidr", "zones"])));
-        assert_eq!(resolved.lacks("region.vars.cidr"), Some(("cidr", vec![])));
-        assert_eq!(resolved.lacks("inputs.name"), Some(("name", vec!["id"])));
+        assert_eq!(resolved.lacks("vars.nte"), Some(("vars.nte", vec!["net"])));
+        assert_eq!(resolved.lacks("vars.net.cdir"), Some(("vars.net.cdir", vec!["cidr", "zones"])));
+        assert_eq!(resolved.lacks("region.vars.cidr"), Some(("region.vars.cidr", vec![])));
+        assert_eq!(resolved.lacks("inputs.name"), Some(("inputs.name", vec!["id"])));
+        assert_eq!(resolved.lacks("vars.a.b.c"), Some(("vars.a", vec!["net"])));
+        assert_eq!(resolved.lacks("region.cloud"), Some(("region.cloud", vec!["id", "vars"])));
         for there in ["vars", "vars.net", "vars.net.cidr", "vars.net.zones.7", "inputs.id.x", "region.id", "stack.nme"] {
             assert_eq!(resolved.lacks(there), None, "{there}");
         }

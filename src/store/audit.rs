@@ -245,6 +245,7 @@ fn json(history: &History) -> String {
 fn meaning(chain: &Chain, line: &[u8]) -> &'static str {
     let entry = std::str::from_utf8(line).ok().and_then(|text| Entry::read(text).ok());
     match entry {
+        None if line.is_empty() => "what stood there was taken away",
         None => "the line was changed after it was written",
         Some(entry) if entry.seq > chain.seq + 1 => "entries before this line were removed or moved",
         Some(entry) if entry.seq <= chain.seq => "the line was put in, stands twice, or was moved",

@@ -106,7 +106,7 @@ fn a_selector_says_what_is_drawn_and_what_is_looked_at() {
         .ends(0)
         .says("no mistakes: 3 stacks × 2 regions make 6 targets; of 2 of them every value was looked at");
     fleet.isobar("doctor web").says("3 stacks in 2 regions make 6 targets");
-    fleet.isobar("doctor").says("2 mistakes in the definitions");
+    fleet.isobar("doctor").says("1 mistake in the definitions");
     for line in ["graph nowhere", "check nowhere", "doctor nowhere"] {
         fleet.isobar(line).ends(64).says("\"nowhere\" matches no target");
     }

@@ -33,6 +33,7 @@ mod shards;
 mod signals;
 mod simulate;
 mod simulation;
+mod slips;
 mod support;
 mod sweep;
 mod transcript;

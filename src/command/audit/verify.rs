@@ -22,6 +22,7 @@ pub async fn verify(world: &World, anchors: &[Anchor], as_json: bool) -> Result<
 
 fn text(audit: &Audit, place: &str, no_anchor: bool) -> String {
     let mut text = match audit.findings.len() {
+        0 if audit.head.is_none() => format!("There is no entry in the journal, so there is nothing to verify: {place}\n"),
         0 => format!("The journal is what was written, as far as can be told: {place}\n"),
         found => format!(
             "{} in the journal {place}\n",

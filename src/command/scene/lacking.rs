@@ -16,6 +16,8 @@ struct Missing<'f> {
     of: &'f StackName,
     targets: Vec<Arc<str>>,
     near: Option<String>,
+    /// More is looked for in it, so that `default(…)` would come too late.
+    is_entered: bool,
 }
 
 impl<'f> Lacking<'f> {
@@ -24,14 +26,17 @@ impl<'f> Lacking<'f> {
         let of = target.stack.definition();
         *self.looked_at.entry(of).or_default() += 1;
         for (name, sites) in &uses.certain {
-            let Some((step, known)) = resolved.lacks(name).filter(|_| !reference(name).is_some_and(|to| may_change(&to))) else {
+            let Some((missing, known)) = resolved.lacks(name).filter(|_| !reference(name).is_some_and(|to| may_change(&to)))
+            else {
                 continue;
             };
+            let step = missing.rsplit('.').next().unwrap_or(missing);
             for site in sites {
-                let missing = self.missing.entry((site.clone(), name.clone())).or_insert_with(|| Missing {
+                let missing = self.missing.entry((site.clone(), missing.into())).or_insert_with(|| Missing {
                     of,
                     targets: Vec::new(),
                     near: did_you_mean(step, known.iter().copied()),
+                    is_entered: missing.len() < name.len(),
                 });
                 missing.targets.push(target.id.to_string().into());
             }
@@ -54,7 +59,10 @@ impl<'f> Lacking<'f> {
                     ["region", "cloud"] => "add cloud to its regions in isobar.yaml",
                     _ => "set it under vars",
                 };
-                format!("{place}; or say what is printed without it: {{{{ {name}|default(…) }}}}")
+                match missing.is_entered {
+                    true => format!("{place}; or ask first: {{% if {name} is defined %}}"),
+                    false => format!("{place}; or say what is printed without it: {{{{ {name}|default(…) }}}}"),
+                }
             });
             Mistake::at(&site, what).hint(hint)
         })

@@ -1,5 +1,6 @@
 //! What only the values of single targets tell: each is resolved once, with nothing known of other stacks.
 
+use super::alike::Alike;
 use super::hidden::Hidden;
 use super::lacking::Lacking;
 use super::{Scene, definitions};
@@ -7,7 +8,7 @@ use crate::change::Redactor;
 use crate::command::apart::{self, Owner, Place};
 use crate::exit::Failure;
 use crate::stack::{
-    Fleet, Known, Mistake, Mistakes, OutputFrom, Reference, Selector, Stack, StackName, Target, TargetId, To, references_in,
+    Fleet, Known, Mistake, Mistakes, Mode, OutputFrom, Reference, Selector, Stack, StackName, Target, TargetId, To, references_in,
 };
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,12 +33,14 @@ impl Scene {
         let mut mistakes = Mistakes::default();
         let mut owners: BTreeMap<String, &Target> = BTreeMap::new();
         let mut mistaken: BTreeSet<&StackName> = BTreeSet::new();
-        let mut lacking = Lacking::default();
+        let (mut alike, mut lacking) = (Alike::default(), Lacking::default());
         for (target, trust) in self.fleet.targets().iter().filter_map(|target| Some((target, trusted(target)?))) {
             let Some(engine) = world.engines.get(&target.stack.engine) else { continue };
             let Some(sources) = self.sources.get(target.stack.definition()) else { continue };
             match self.resolver.resolve(target, &Known::default()) {
-                Err(found) => mistakes.extend(found.into_iter().filter(|_| trust == Trust::Whole)),
+                Err(found) => {
+                    found.into_iter().filter(|_| trust == Trust::Whole).for_each(|mistake| alike.add(&target.id, mistake));
+                }
                 Ok(resolved) => {
                     let may_change = |to: &To| may_change(&self.fleet, &target.stack, to);
                     let uses = self.uses.get(target.stack.definition());
@@ -50,19 +53,39 @@ impl Scene {
                         }
                         continue;
                     }
-                    let Some(identity) = engine.identity(&resolved) else { continue };
+                    let Some(identity) = engine.identity(&resolved).filter(|_| !is_misnamed(&target.stack)) else { continue };
+                    if let Some(blocked) = self.blocked(&identity) {
+                        let what = format!("{} can't be published to {identity}: {blocked}", target.id);
+                        let hint = "choose another directory, or move that away";
+                        alike.add(&target.id, Mistake::at(engine.identity_site(&target.stack), what).hint(hint));
+                    }
                     if let Some(other) = owners.insert(identity.clone(), target) {
                         let what = format!("{} and {} are the same thing: {identity}", other.id, target.id);
                         let own = if other.region.id == target.region.id { "stack.name" } else { "region.id" };
                         let hint = format!("give each target its own, for example with ${{{{ {own} }}}} in it");
-                        mistakes.push(Mistake::at(engine.identity_site(&target.stack), what).hint(hint));
+                        alike.add(&target.id, Mistake::at(engine.identity_site(&target.stack), what).hint(hint));
                     }
                 }
             }
         }
+        mistakes.extend(alike.into_mistakes());
         mistakes.extend(lacking.into_mistakes());
         apart::check(self.places(world, &owners), &mut mistakes);
         mistakes
+    }
+
+    /// Says what of the repository stands where the directory `identity` must be, or above it.
+    fn blocked(&self, identity: &str) -> Option<String> {
+        let dir = identity.strip_prefix("file:")?;
+        let ends = dir.match_indices('/').map(|(at, _)| at).chain([dir.len()]);
+        ends.into_iter().find_map(|end| {
+            let what = match self.snapshot.listing.get(&dir[..end])?.mode {
+                Mode::File | Mode::Executable => "a file",
+                Mode::Symlink => "a symlink",
+                Mode::Submodule => return None,
+            };
+            Some(format!("{} is {what}, and must be a directory", &dir[..end]))
+        })
     }
 
     /// What nobody may see in what is told of this fleet: the values of its sensitive inputs, wherever else they stand.
@@ -120,7 +143,8 @@ impl Scene {
             let of = Owner::Sources(stack.definition());
             places.extend(dirs.iter().copied().chain(included).map(|path| Place { path: path.into(), of }));
         }
-        places.extend(self.fleet.journal_path().map(|path| Place { path, of: Owner::Journal }));
+        let journal = self.fleet.journal_path().zip(self.fleet.journal.as_ref());
+        places.extend(journal.map(|(path, (_, site))| Place { path, of: Owner::Journal(site) }));
         places
     }
 
@@ -163,6 +187,11 @@ pub(super) fn trusted<'f>(fleet: &'f Fleet, mistakes: &Mistakes) -> BTreeMap<&'f
         Some((&stack.name, if is_whole { Trust::Whole } else { Trust::Filled }))
     };
     fleet.stacks.iter().filter_map(trust).collect()
+}
+
+/// An instance whose name could not be read: nobody knows which target it makes, so it is not told by one.
+fn is_misnamed(stack: &Stack) -> bool {
+    stack.instance.as_ref().is_some_and(|instance| instance.name.parse::<StackName>().is_err())
 }
 
 /// Says whether a mistake left unread what a reference leads to.

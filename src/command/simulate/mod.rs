@@ -6,7 +6,7 @@ mod fold;
 pub use ask::{ApplyTime, Fail, Slow, Span};
 
 use super::scene::{Scene, Scenes};
-use super::{tell, view};
+use super::{out, tell, view};
 use crate::exit::{Exit, Failure};
 use crate::report;
 use crate::rollout::{Rollout, Wave};
@@ -62,9 +62,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let forecast = fold::forecast(&played, &targets, request, !dirty.is_empty());
 
     if let Some(path) = &request.html {
-        let failed = |error: std::io::Error| Failure::World(format!("writing {}: {error}", path.display()), None);
-        std::fs::write(path, report::forecast_page(&forecast)).map_err(failed)?;
-        world.terminal.note(&format!("wrote {}", path.display()));
+        out::page(world, path, &report::forecast_page(&forecast), request.json)?;
     }
     if request.json {
         tell::json(world, "report", report::forecast_json(&forecast));

@@ -111,9 +111,10 @@ impl Certain {
         }
     }
 
-    /// Notes what is looked into: it must be there even where what is found in it need not.
+    /// Notes what is looked into: it must be there even where what is found in it need not. All that a template is given is, but for an
+    /// instance.
     fn entered(&mut self, expr: &Expr<'_>) {
-        if !matches!(expr, Expr::Var(var) if !self.aliases.contains_key(var.id)) {
+        if !matches!(expr, Expr::Var(var) if var.id != "instance" && !self.aliases.contains_key(var.id)) {
             self.used(expr);
         }
     }
@@ -227,6 +228,8 @@ mod tests {
             ("{{ vars.owner.deep.deeper }}", "vars.owner.deep.deeper"),
             ("{{ vars.x.a.b|default(1) }}", "vars.x.a"),
             ("{{ vars.x.a is defined }}", "vars.x"),
+            ("{{ instance.name|default(1) }}", "instance"),
+            ("{{ instance.name is defined }}", "instance"),
         ] {
             assert!(names(text).contains(&name.to_string()), "{text}: {:?}", names(text));
             assert!(renders(text).is_err(), "{text}");

@@ -30,7 +30,7 @@ pub(super) fn check(stack: &Stack, sources: &Sources, mistakes: &mut Mistakes, s
     let is_whole = mistakes.len() == before;
     check_includes(sources, &dir, &templates, mistakes);
     check_others(&templates, is_whole, mistakes);
-    check_names(stack, &dir, &templates, mistakes);
+    check_names(stack, &dir, &templates, &certain(sources, &dir, &templates), mistakes);
     check_circles(&dir, &templates, strict);
     check_words(&templates, strict);
     check_outputs(stack, &layout, mistakes);
@@ -189,40 +189,52 @@ fn check_others(templates: &Templates<'_>, is_whole: bool, mistakes: &mut Mistak
     }
 }
 
-fn check_names(stack: &Stack, dir: &str, templates: &Templates<'_>, mistakes: &mut Mistakes) {
+/// Names below what a template is given. A region has the same in every fleet, so that any other is a slip wherever it stands; what the
+/// stack declares is asked for only where every rendering reads it.
+fn check_names(
+    stack: &Stack,
+    dir: &str,
+    templates: &Templates<'_>,
+    certain: &BTreeMap<Arc<str>, BTreeSet<Site>>,
+    mistakes: &mut Mistakes,
+) {
     let assigned: BTreeSet<&str> = templates.traces.values().flat_map(|trace| &trace.assigned).map(String::as_str).collect();
-    let is_own = |path: &str| path.starts_with(&format!("{dir}/"));
-    let inputs: Vec<&str> = stack.inputs.iter().map(|(name, ..)| &**name).collect();
+    let of_region = |name: &&String| name.starts_with("region.") && !assigned.contains("region");
     for (path, trace) in &templates.traces {
-        for (name, at) in &trace.names {
-            let mut steps = name.split('.');
-            let (root, key) = (steps.next().unwrap_or_default(), steps.next());
-            let known: &[&str] = match root {
-                "region" => &REGION,
-                "stack" => &NAMED,
-                // A file shared between stacks may ask for an input, or an instance, that only some of them have.
-                "inputs" if is_own(path) && !stack.unread.inputs => &inputs,
-                "instance" if stack.instance.is_some() => &NAMED,
-                // Who asks whether there is one reads it only then, but for what is read for certain.
-                "instance" if trace.tested.contains(root) && !templates.certain[path].names.contains_key(name) => continue,
-                "instance" if is_own(path) && !stack.unread.instances && !assigned.contains(root) => {
-                    let mistake = Mistake::at(&Site::new(*path, at.0, at.1), format!("{} has no instances", stack.name));
-                    mistakes.push(mistake.hint(format!(
-                        "declare them under instances in {}, write stack.name, or ask first: if instance is defined",
-                        stack.site.path
-                    )));
-                    continue;
-                }
-                _ => continue,
-            };
-            let Some(key) = key.filter(|key| !known.contains(key) && !assigned.contains(root)) else { continue };
-            let hint = did_you_mean(key, known.iter().copied()).unwrap_or_else(|| match known {
-                [] => format!("{} declares no {root}", stack.site.path),
-                known => format!("{root} has {}", known.join(", ")),
-            });
-            mistakes.push(Mistake::at(&Site::new(*path, at.0, at.1), format!("unknown name {root}.{key}")).hint(hint));
+        for (name, at) in trace.names.iter().filter(|(name, _)| of_region(name)) {
+            check_key(stack, name, &REGION, &Site::new(*path, at.0, at.1), mistakes);
         }
     }
+    // A file shared between stacks may ask for an input, or an instance, that only some of them have.
+    let is_own = |site: &Site| site.path.starts_with(&format!("{dir}/"));
+    let inputs: Vec<&str> = stack.inputs.iter().map(|(name, ..)| &**name).collect();
+    for (name, site) in certain.iter().flat_map(|(name, sites)| sites.iter().map(move |site| (name, site))) {
+        match name.split('.').next().unwrap_or_default() {
+            "stack" => check_key(stack, name, &NAMED, site, mistakes),
+            "inputs" if is_own(site) && !stack.unread.inputs => check_key(stack, name, &inputs, site, mistakes),
+            "instance" if stack.instance.is_some() => check_key(stack, name, &NAMED, site, mistakes),
+            "instance" if is_own(site) && !stack.unread.instances => {
+                let mistake = Mistake::at(site, format!("{} has no instances", stack.name));
+                mistakes.push(mistake.hint(format!(
+                    "declare them under instances in {}, write stack.name, or ask first: instance.name if instance is defined else …",
+                    stack.site.path
+                )));
+            }
+            _ => {} // vars and regions differ from target to target
+        }
+    }
+}
+
+/// Reports a name below a root that has only the `known`.
+fn check_key(stack: &Stack, name: &str, known: &[&str], site: &Site, mistakes: &mut Mistakes) {
+    let mut steps = name.split('.');
+    let root = steps.next().unwrap_or_default();
+    let Some(key) = steps.next().filter(|key| !known.contains(key)) else { return };
+    let hint = did_you_mean(key, known.iter().copied()).unwrap_or_else(|| match known {
+        [] => format!("{} declares no {root}", stack.site.path),
+        known => format!("{root} has {}", known.join(", ")),
+    });
+    mistakes.push(Mistake::at(site, format!("unknown name {root}.{key}")).hint(hint));
 }
 
 /// Filters, tests and methods that no template knows.

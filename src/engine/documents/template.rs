@@ -115,8 +115,6 @@ pub(super) struct Trace {
     pub(super) assigned: BTreeSet<String>,
     /// Filters, tests and methods, with where each is used first.
     pub(super) words: BTreeMap<(Word, String), At>,
-    /// Names that a test asks for.
-    pub(super) tested: BTreeSet<String>,
 }
 
 /// One `include`, `import` or `extends`.
@@ -275,7 +273,6 @@ impl Trace {
             }
             Expr::Test(it) => {
                 self.words.entry((Word::Test, it.name.into())).or_insert(at(expr.span()));
-                self.tested.extend(dotted(&it.expr));
                 self.expression(&it.expr);
                 self.arguments(&it.args);
             }
