@@ -245,9 +245,6 @@ async fn of_fleet(world: &World, verb: FleetVerb) -> Result<Exit, Failure> {
 
 fn preview(args: PreviewArgs) -> Result<command::preview::Request, Failure> {
     let (selector, form, reviews) = args.decide.read()?;
-    if args.part.as_deref() == Some(std::path::Path::new("-")) {
-        return Err(Failure::usage("a part is written to a file", "such as --part parts/1.json"));
-    }
     let part = args.shard.zip(args.part).map(|(shard, path)| command::Parting::Write(shard, path));
     let parting = part.or(args.parts.map(command::Parting::Read));
     Ok(command::preview::Request {

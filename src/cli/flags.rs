@@ -514,7 +514,7 @@ fn none_or_more(text: &str) -> Result<Duration, String> {
 fn part_file(text: &str) -> Result<PathBuf, String> {
     match text.ends_with(".json") {
         true => Ok(text.into()),
-        false => Err(format!("a part is a JSON file, or --parts would pass it over: {text}.json")),
+        false => Err("a part is a file whose name ends in .json, such as --part parts/1.json".into()),
     }
 }
 

@@ -341,7 +341,7 @@ fn waits_for_outputs_of(sample: &Sample, id: &TargetId) -> Vec<TargetId> {
 #[test]
 fn selection_finds_exactly_what_an_oracle_finds_that_skips_nothing() {
     let (mut compared, mut found, mut untouched, mut instances) = (0, 0, 0, 0);
-    for seed in 0..100 {
+    for seed in 0..50 {
         let mut dice = Dice(seed);
         let draft = Draft::generate(&mut dice);
         let Some(before) = draft.sample() else { continue };
@@ -358,5 +358,5 @@ fn selection_finds_exactly_what_an_oracle_finds_that_skips_nothing() {
         untouched += after.fleet.targets().len().saturating_sub(selected.len());
     }
     let told = format!("{compared} fleets, {found} touched, {instances} of them instances, {untouched} untouched");
-    assert!(compared > 60 && found > 200 && instances > 100 && untouched > 800, "{told}");
+    assert!(compared > 40 && found > 150 && instances > 80 && untouched > 700, "{told}");
 }

@@ -164,7 +164,7 @@ fn kill_after(fleet: &Fleet, requests: usize) {
     let mut program = fleet.sandbox.program();
     let mut child = program.arg("apply").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
     while length() == before && child.try_wait().expect("it is our child").is_none() {
-        std::thread::yield_now();
+        std::thread::sleep(std::time::Duration::from_millis(1)); // leaves the processor to the child
     }
     for _ in 0..requests {
         let asked = RUNTIME.block_on(fleet.bucket.get(&format!("{}/none", fleet.top), 1));

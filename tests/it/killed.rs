@@ -23,7 +23,7 @@ fn kill_at(fleet: &Sandbox, lines: usize) -> bool {
         if child.try_wait().expect("it is our child").is_some() {
             return false;
         }
-        std::thread::yield_now();
+        std::thread::sleep(std::time::Duration::from_millis(1)); // leaves the processor to the child
     }
     child.kill().expect("it is our child");
     !child.wait().expect("it is our child").success()
