@@ -1,7 +1,6 @@
 //! The account of a run that brought targets somewhere: the report of what became of each, and the exit.
 
-use super::converge::{Converged, End, EndState, FAILED_BEFORE};
-use super::outlook::RESUME;
+use super::converge::{Converged, End, EndState, FAILED_BEFORE, RESUME};
 use super::pending::{Pending, Work};
 use super::say::{count, short};
 use super::tell;

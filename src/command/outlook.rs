@@ -1,6 +1,6 @@
 //! What an apply of what is shown would meet: a pause, regions that are held, a newer commit that the head does not hold.
 
-use super::converge::{older, paused, say_hold};
+use super::converge::{RESUME, older, paused, say_hold};
 use super::say::{count, short};
 use super::scene::{Scene, Scenes};
 use super::tell;
@@ -17,9 +17,6 @@ use std::sync::Arc;
 
 /// The step that a preview ends with when everything may go ahead.
 pub(crate) const APPLY: &str = "isobar apply";
-
-/// The step when something stopped, or failed and is not tried again.
-pub(crate) const RESUME: &str = "isobar resume  (once the cause is mended; then isobar apply)";
 
 /// Notes in a report what an apply of it would meet, and puts what helps in the place of the apply. `head` is what could be applied
 /// as it is; `None` for a branch that is still to be merged, or an uncommitted tree.

@@ -91,7 +91,7 @@ fn what_failed_is_not_tried_again_unchanged_until_somebody_says_resume() {
     fleet.isobar("apply").ends(1);
     fleet.unblock("prod/a");
 
-    let resume = "isobar resume  (once the cause is mended; then isobar apply)";
+    let resume = "isobar resume (after mending the cause), then isobar apply";
     fleet.isobar("preview").ends(0).says("1 target failed before with the same changes").says(resume);
     let ran = fleet.isobar("apply --json").ends(1);
     assert!(ran.why("app@prod/a").contains("failed before with the same changes"), "{}", ran.stdout);

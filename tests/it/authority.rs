@@ -98,12 +98,16 @@ fn who_spoke_before_is_not_hidden_behind_a_commit_without_a_fleet() {
 
 #[test]
 fn a_policy_that_no_apply_took_up_speaks_for_nobody() {
-    for between in [&["tick"] as &[&str], &["pause --reason lunch", "apply", "resume"]] {
+    for between in
+        [&["tick"] as &[&str], &["pause --reason lunch", "apply", "resume"], &["drift --fix", "drift --fix --review bob=approve"]]
+    {
         let fleet = app("prod/a", APPROVALS);
         fleet.approved_apply("bob").ends(0);
+        fleet.file("live/prod/a/app/app.yaml", "by hand\n");
         let text = std::fs::read_to_string(fleet.root().join("isobar.yaml")).expect("the fleet");
         fleet.file("isobar.yaml", text.split("teams:").next().expect("a beginning")).commit("No policy");
-        between.iter().for_each(|line| drop(fleet.pass_secs(1).isobar(line).ends(0)));
+        let ran = between.iter().map(|line| fleet.pass_secs(1).isobar(line)).last().expect("one at least");
+        ran.ends(0);
         fleet.version(1, 2);
         fleet.pass_secs(1).isobar("apply").ends(3).says("missing 1 of platform");
     }

@@ -13,8 +13,8 @@ use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What tries again what failed.
-const RESUME: &str = "isobar resume (after mending the cause), then isobar apply";
+/// The step when something stopped, or failed and is not tried again by itself.
+pub(crate) const RESUME: &str = "isobar resume (after mending the cause), then isobar apply";
 
 /// How each target came out, and what is left.
 #[derive(Default)]

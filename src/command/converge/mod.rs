@@ -17,7 +17,7 @@ mod watch;
 pub(crate) use admit::older;
 pub(super) use begin::{refuse_first, settings};
 pub(super) use clear::FAILED_BEFORE;
-pub(crate) use end::{Converged, End, EndState};
+pub(crate) use end::{Converged, End, EndState, RESUME};
 pub use shared::Sharing;
 pub(crate) use watch::{paused, say_hold};
 
@@ -212,10 +212,9 @@ impl Converge<'_> {
         }
         // A run that may begin nothing does not take the head up: its policy speaks for nobody yet.
         let at = match self.order.aim {
-            Aim::PutBack(_) => Some(head.clone()),
             Aim::Bring if may_begin => Some(head.clone()),
             Aim::Bring | Aim::GoOn if self.met.is_empty() => None, // and went on with nothing
-            Aim::Bring | Aim::GoOn => taken_up.map(|commit| self.scenes.at(&commit)).transpose()?,
+            Aim::Bring | Aim::GoOn | Aim::PutBack(_) => taken_up.map(|commit| self.scenes.at(&commit)).transpose()?,
         };
         match at {
             Some(scene) => self.settle(&scene).await,
