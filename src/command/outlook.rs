@@ -4,9 +4,8 @@ use super::converge::{RESUME, older, paused, say_hold};
 use super::say::{count, short};
 use super::scene::{Scene, Scenes};
 use super::tell;
-use crate::change::Preview;
 use crate::exit::Failure;
-use crate::journal::History;
+use crate::journal::{History, State};
 use crate::report::{Report, Row, RowState};
 use crate::review::CommitSha;
 use crate::rollout::Ending;
@@ -44,25 +43,9 @@ pub(crate) fn foretell(
         notes.push(format!("{why}; nothing begins before isobar resume"));
         first = Some(vec!["isobar resume  (then isobar apply)".into()]);
     }
-    for progress in history.rollouts() {
-        let Some(Ending::Stopped(why)) = progress.ending() else { continue };
-        let holds = |row: &Row| history.holder(&row.target).is_some_and(|holder| holder.rollout().id == progress.rollout().id);
-        if report.rows.iter().any(|row| would(&row.state) && holds(row)) {
-            let (id, commit) = (&progress.rollout().id, short(&progress.rollout().commit));
-            notes.push(format!("rollout {id} of {commit} is stopped: {why}; its targets wait"));
-            first = Some(vec![RESUME.into()]);
-        }
-    }
-    let failed_alike = |head: &CommitSha, row: &Row| {
-        let stuck = |preview: &Arc<Preview>| {
-            history.target(&row.target).is_some_and(|record| record.is_stuck(&preview.digest(), &head.0))
-        };
-        would(&row.state) && row.preview.as_ref().is_some_and(stuck)
-    };
-    if let Some((head, _)) = head
-        && let stuck @ 1.. = report.rows.iter().filter(|row| failed_alike(head, row)).count()
-    {
-        notes.push(format!("{} failed before with the same changes", count(stuck, "target", "targets")));
+    let stopped = stopped(history, head.map(|(head, _)| head), &would, report);
+    if !stopped.is_empty() {
+        notes.extend(stopped);
         first = Some(vec![RESUME.into()]);
     }
     if let Some((head, scene)) = head
@@ -76,4 +59,28 @@ pub(crate) fn foretell(
         report.next.splice(at..=at, first);
     }
     Ok(())
+}
+
+/// What an apply would not try before somebody says resume: the rollouts that stopped and hold it, and what failed as it is.
+fn stopped(history: &History, head: Option<&CommitSha>, would: &impl Fn(&RowState) -> bool, report: &Report) -> Vec<String> {
+    let rows = || report.rows.iter().filter(|row| would(&row.state));
+    let mut told = Vec::new();
+    for progress in history.rollouts() {
+        let Some(Ending::Stopped(why)) = progress.ending() else { continue };
+        let holds = |row: &Row| history.holder(&row.target).is_some_and(|holder| holder.rollout().id == progress.rollout().id);
+        if rows().any(holds) {
+            let (id, commit) = (&progress.rollout().id, short(&progress.rollout().commit));
+            told.push(format!("rollout {id} of {commit} is stopped: {why}; its targets wait"));
+        }
+    }
+    let failed_alike = |row: &&Row| {
+        let record = history.target(&row.target).filter(|record| matches!(record.state, State::Failed { .. }));
+        let (Some(record), Some(preview), Some(head)) = (record, &row.preview, head) else { return false };
+        record.is_stuck(&preview.digest(), &head.0)
+    };
+    let failed = rows().filter(failed_alike).count();
+    if failed > 0 {
+        told.push(format!("{} failed before with the same changes", count(failed, "target", "targets")));
+    }
+    told
 }

@@ -177,13 +177,7 @@ impl Sight<'_> {
         let judged = shown.filter_map(|preview| verdicts.get(&preview.target).map(|verdict| (&**preview, verdict)));
         // What is not committed is kept nowhere, so that nobody can approve it.
         let approve = if report.dirty { PREVIEW_AGAIN } else { tell::APPROVE };
-        let unlock = tell::unlock(self.world, judged, approve, APPLY);
-        let (before, after) =
-            if report.dirty { (next(view, answers, verdicts), unlock) } else { (unlock, next(view, answers, verdicts)) };
-        report.next = before.into_iter().chain(after).collect();
-        if report.next.iter().any(|line| line.starts_with(APPLY) && **line != *APPLY || **line == *PREVIEW_AGAIN) {
-            report.next.retain(|line| **line != *APPLY);
-        }
+        report.next = next(view, answers, verdicts, tell::unlock(self.world, judged, approve, APPLY));
         report
     }
 }
@@ -222,7 +216,13 @@ fn waves(
     Some(tell::forecast(&rollout.ok()?))
 }
 
-fn next(view: &View, answers: &[Result<Arc<Preview>, Unseen>], verdicts: &BTreeMap<TargetId, Verdict>) -> Vec<Arc<str>> {
+/// What to type: `unlock` lets go on what waits.
+fn next(
+    view: &View,
+    answers: &[Result<Arc<Preview>, Unseen>],
+    verdicts: &BTreeMap<TargetId, Verdict>,
+    unlock: Vec<Arc<str>>,
+) -> Vec<Arc<str>> {
     if answers.iter().all(Result::is_err) && !answers.iter().all(waits_for_others) {
         return vec!["isobar preview  (again, once what kept everything from being seen is mended)".into()];
     }
@@ -234,9 +234,11 @@ fn next(view: &View, answers: &[Result<Arc<Preview>, Unseen>], verdicts: &BTreeM
     if !view.dirty.is_empty() {
         next.push("git add -A && git commit -m \"…\"".into());
     }
+    let is_last = unlock.iter().any(|line| line.starts_with(APPLY) || **line == *PREVIEW_AGAIN);
+    next.extend(unlock);
     if view.base.is_some() {
         next.push("isobar apply  (after the merge)".into());
-    } else if !verdicts.is_empty() {
+    } else if !verdicts.is_empty() && !is_last {
         next.push(APPLY.into());
     }
     next

@@ -106,7 +106,7 @@ fn rows(
     let row = |(id, is_pending): (&TargetId, bool)| {
         let verdict = verdicts.get(id).filter(|_| is_pending);
         StatusRow {
-            waits: since(history, id, waits(history, id, (is_pending, head), verdict, now_ms)),
+            waits: unknown_since(history, id, waits(history, id, (is_pending, head), verdict, now_ms)),
             ..row(history, id, is_pending, order.contains_key(id))
         }
     };
@@ -190,7 +190,7 @@ fn waits(
 }
 
 /// Since when the outcome is unknown, before what it waits for.
-fn since(history: &History, id: &TargetId, waits: Option<Arc<str>>) -> Option<Arc<str>> {
+fn unknown_since(history: &History, id: &TargetId, waits: Option<Arc<str>>) -> Option<Arc<str>> {
     match history.target(id).map(|record| &record.state) {
         Some(State::Unknown { since_ms }) => {
             let waits = waits.map(|waits| format!("; {waits}")).unwrap_or_default();

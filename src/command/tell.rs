@@ -117,7 +117,7 @@ pub(crate) fn unlock<'a>(
     let (mut bound, mut unbound, mut later) = (false, false, None);
     for (preview, verdict) in waiting {
         match verdict.answer {
-            _ if !preview.is_bound() => unbound = true,
+            Answer::Wait { .. } if !preview.is_bound() => unbound = true,
             Answer::Wait { approval: true } => bound = true,
             Answer::Wait { approval: false } => later = later.or(Some(&verdict.sentence)),
             Answer::Clear(_) | Answer::Deny => {}

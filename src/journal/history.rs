@@ -161,8 +161,8 @@ impl History {
         self.trusted_commit.as_ref()
     }
 
-    /// The commit of the very first run that may have brought something, or gave up the history of those that did. What people said before has no part in it: it was let in
-    /// without asking who speaks, and would have fixed that for ever.
+    /// The commit of the very first run that may have brought something, or gave up the history of those that did. What people said
+    /// before has no part in it: it was let in without asking who speaks, and would have fixed that for ever.
     pub fn first_commit(&self) -> Option<&Arc<str>> {
         self.first_commit.as_ref()
     }

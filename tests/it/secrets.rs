@@ -61,6 +61,18 @@ fn a_secret_that_fails_to_render_is_not_shown_either() {
 }
 
 #[test]
+fn a_key_is_not_asked_for_where_it_would_not_help() {
+    let fleet = fleet();
+    fleet.edit("isobar.yaml", "journal:", "policy: [{ rule: deny, message: never, when: { environment: prod } }]\njournal:");
+    fleet.commit("Never");
+    fleet.edit("isobar.yaml", "pepper: paprika", "pepper: red").commit("The rule holds from the commit after it on");
+    for line in ["preview", "judge", "apply"] {
+        let ran = fleet.isobar(line).says("never");
+        assert!(!ran.stdout.contains("export ISOBAR_KEY"), "{}", ran.stdout);
+    }
+}
+
+#[test]
 fn without_a_key_a_target_that_changes_a_secret_waits_and_the_rest_goes_on() {
     let fleet = fleet();
     fleet.stack("plain", "").file("plain/templates/plain.txt", "plain\n").commit("Plain");
