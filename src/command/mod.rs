@@ -27,6 +27,7 @@ mod history_place;
 mod look;
 mod out;
 mod outlook;
+mod paces;
 mod parts;
 mod pending;
 mod say;

@@ -1,9 +1,9 @@
 //! `isobar preview`: what would change, in every region, and what policy says of it. Changes nothing.
 
-use super::converge::settings;
 use super::court::{Asked, Court, Review, digests};
 use super::look::{keep, look, looks};
 use super::outlook::{APPLY, foretell};
+use super::paces::paces;
 use super::parts::{self, Parting};
 use super::pending::{self, Work, since_applied};
 use super::say::{count, some};
@@ -16,7 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
 use crate::report::{Report, Told};
-use crate::rollout::{Rollout, Settings, Shard};
+use crate::rollout::{Paces, Rollout, Shard};
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
     let mut report = sight.compose(&work, &answers, &verdicts);
-    report.waves = waves(&settings(&court, &history, &after, &work)?, &after, &work, &answers).unwrap_or_default();
+    report.waves = waves(&paces(world, &scenes, &court, &history, &after, &work)?, &after, &work, &answers).unwrap_or_default();
     report.journal = tell::journal_head(&history);
     report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
     let appliable = view.head.as_ref().filter(|_| view.base.is_none()).map(|head| (head, &after));
@@ -200,7 +200,7 @@ fn nothing(view: &View) -> String {
 
 /// The rollout these changes would make.
 fn waves(
-    settings: &Settings,
+    paces: &Paces,
     after: &Scene,
     work: &Work,
     answers: &[Result<Arc<Preview>, Unseen>],
@@ -212,7 +212,7 @@ fn waves(
         return None;
     }
     let before = work.before.as_ref().map(|scene| &scene.graph);
-    let rollout = Rollout::plan("forecast".into(), "".into(), settings, targets, &after.graph, before);
+    let rollout = Rollout::plan("forecast".into(), "".into(), paces, targets, &after.graph, before);
     Some(tell::forecast(&rollout.ok()?))
 }
 

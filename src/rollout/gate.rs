@@ -48,15 +48,14 @@ impl Gate {
         }
     }
 
-    /// Returns the same gate with the commit that it was read from.
-    pub(super) fn read_at(self, at: &Arc<str>) -> Self {
-        match self {
-            Gate::Command { argv, timeout_secs, .. }
-                if argv.first().is_some_and(|program| !matches!(Place::of(program), Place::Machine)) =>
-            {
-                Gate::Command { argv, timeout_secs, commit: Some(at.clone()) }
+    /// Returns the same gate with the commit that its program is of.
+    pub(super) fn read_at(self, commit: impl Fn(&str) -> Arc<str>) -> Self {
+        let path = self.file();
+        match (self, path) {
+            (Gate::Command { argv, timeout_secs, .. }, Some(path)) => {
+                Gate::Command { argv, timeout_secs, commit: Some(commit(&path)) }
             }
-            Gate::Http { .. } | Gate::Command { .. } => self,
+            (gate, _) => gate,
         }
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct Order {
 }
 
 /// Where a target stands: which lane, which of its slices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) lane: usize,
     pub(super) slice: usize,
@@ -57,21 +57,22 @@ impl Order {
         Planned { target: target.clone(), intent: *intent, after }
     }
 
-    /// Within each environment, takes dependencies along to the slice of their earliest dependent, and puts destroys off to the
-    /// slice of the last target that must come first.
+    /// Within each environment, takes dependencies along to the place of their earliest dependent, and puts destroys off to the
+    /// place of the last target that must come first. Lanes of one environment wait for each other in one direction only.
     pub(super) fn pull(&self, targets: &[(TargetId, Intent, u32)], places: &mut [Place]) {
         let converges = |at: &usize| targets[*at].1 == Intent::Converge;
+        let environment = |at: usize| targets[at].0.region.environment();
         for at in self.sorted.iter().copied().rev().filter(converges) {
             for before in &self.before[at] {
-                if places[*before].lane == places[at].lane {
-                    places[*before].slice = places[*before].slice.min(places[at].slice);
+                if environment(*before) == environment(at) {
+                    places[*before] = places[*before].min(places[at]);
                 }
             }
         }
         for at in self.sorted.iter().copied().filter(|at| !converges(at)) {
             for before in &self.before[at] {
-                if places[*before].lane == places[at].lane {
-                    places[at].slice = places[at].slice.max(places[*before].slice);
+                if environment(*before) == environment(at) {
+                    places[at] = places[at].max(places[*before]);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The plan: which wave holds which targets.
 
-use super::Settings;
+use super::Paces;
 use super::order::{Order, Place, contradiction};
 use super::slice::{Slice, cut};
 use super::wave::{PlanError, Planned, Rollout, Wave};
@@ -13,35 +13,38 @@ impl Rollout {
     /// Puts `targets`, each with the weight of its region, in waves. `graph` orders converging targets; `graph_before`, of the
     /// last applied definitions, orders destroys: dependents first.
     ///
-    /// All targets of a region go in one wave, except that a dependency comes along with its earliest dependent, and a destroyed
+    /// All targets of a region that go alike go in one wave, except that a dependency comes along with its earliest dependent, and a destroyed
     /// target goes with the last that used it.
     pub fn plan(
         id: Arc<str>,
         commit: Arc<str>,
-        settings: &Settings,
+        paces: &Paces,
         targets: Vec<(TargetId, Intent, u32)>,
         graph: &Graph,
         graph_before: Option<&Graph>,
     ) -> Result<Self, PlanError> {
         let needs = |target: &TargetId| graph.dependencies(target);
         let users = |target: &TargetId| graph_before.map_or(&[] as &[_], |before| before.dependents(target));
-        let waves = waves(settings, &targets, &Order::of(&targets, needs, users)?)?;
+        let waves = waves(paces, &targets, &Order::of(&targets, needs, users)?)?;
         Ok(Self { id, commit, waves, whole: None, beside: None })
     }
 }
 
-/// The slices of one environment that has targets in the rollout.
+/// The slices of an environment that has targets in the rollout, or of those of them that go alike.
 pub(super) struct Lane {
-    pub(super) environment: Arc<str>,
+    environment: Arc<str>,
+    /// The environment, with the commit that says so where several speak.
+    name: String,
     slices: Vec<Slice>,
+    members: Vec<usize>,
     progress_deadline_secs: Option<u64>,
     /// Lanes that must be verified first.
-    pub(super) after: Vec<usize>,
+    after: Vec<usize>,
 }
 
 /// Makes the waves of `targets`, whose order is known.
-pub(super) fn waves(settings: &Settings, targets: &[(TargetId, Intent, u32)], order: &Order) -> Result<Vec<Wave>, PlanError> {
-    let lanes = lanes(settings, targets);
+pub(super) fn waves(paces: &Paces, targets: &[(TargetId, Intent, u32)], order: &Order) -> Result<Vec<Wave>, PlanError> {
+    let lanes = lanes(paces, targets);
     let mut places = places(&lanes, targets);
     order.pull(targets, &mut places);
 
@@ -50,21 +53,22 @@ pub(super) fn waves(settings: &Settings, targets: &[(TargetId, Intent, u32)], or
         members[place.lane][place.slice].push(at);
     }
     let mut waves = Vec::new();
-    let mut last_of: Vec<usize> = Vec::new(); // of each lane, the index of its last wave
+    let mut ends: Vec<Vec<usize>> = Vec::new(); // of each lane, the waves after which it is verified
     let mut wave_of = vec![0; targets.len()];
     for (lane, members) in lanes.iter().zip(members) {
         let several = members.iter().filter(|members| !members.is_empty()).count() > 1;
-        let mut after: Vec<usize> = lane.after.iter().map(|lane| last_of[*lane]).collect();
+        let mut after: Vec<usize> = lane.after.iter().flat_map(|lane| ends[*lane].clone()).collect();
+        after.sort_unstable();
+        after.dedup();
         let filled = lane.slices.iter().zip(members).filter(|(_, members)| !members.is_empty());
         for (nth, (slice, members)) in filled.enumerate() {
             members.iter().for_each(|at| wave_of[*at] = waves.len());
             let planned = members.iter().map(|at| order.planned(*at, targets)).collect();
-            let name =
-                if several { format!("{} {}: {}", lane.environment, nth + 1, slice.name) } else { lane.environment.to_string() };
+            let name = if several { format!("{} {}: {}", lane.name, nth + 1, slice.name) } else { lane.name.clone() };
             let after = std::mem::replace(&mut after, vec![waves.len()]);
             waves.push(wave(name, lane, slice, after, planned));
         }
-        last_of.push(waves.len() - 1); // a lane was made of targets, so it has a wave
+        ends.push(after); // its last wave; none where all of its targets went along with others
     }
     match contradiction(targets, order, &wave_of, &waves) {
         Some(why) => Err(PlanError(why)),
@@ -96,44 +100,47 @@ fn without_last_bakes(mut waves: Vec<Wave>) -> Vec<Wave> {
 }
 
 /// Returns the environments of the targets in rollout order, cut into slices.
-fn lanes(settings: &Settings, targets: &[(TargetId, Intent, u32)]) -> Vec<Lane> {
-    let mut regions: BTreeMap<&str, BTreeMap<RegionId, u32>> = BTreeMap::new();
-    for (target, _, weight) in targets {
-        let weights = regions.entry(target.region.environment()).or_default();
-        let most = weights.entry(target.region.clone()).or_default();
-        *most = (*most).max(*weight);
+fn lanes(paces: &Paces, targets: &[(TargetId, Intent, u32)]) -> Vec<Lane> {
+    let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, (target, ..)) in targets.iter().enumerate() {
+        members.entry(target.region.environment()).or_default().push(at);
     }
-    let known: Vec<&str> = settings.order.iter().map(|name| &**name).collect();
-    let gone = regions.keys().filter(|name| !known.contains(name)); // environments whose last region was removed
+    let known: Vec<&str> = paces.order().iter().map(|name| &**name).collect();
+    let gone = members.keys().filter(|name| !known.contains(name)); // environments whose last region was removed
     let order: Vec<&str> = known.iter().chain(gone).copied().collect();
 
     let mut lanes: Vec<Lane> = Vec::new();
     for environment in order {
-        let Some(weights) = regions.remove(environment) else { continue };
-        let pace = settings.pace(environment).cloned().unwrap_or_default();
-        lanes.push(Lane {
-            environment: environment.into(),
-            after: before(settings, environment, &lanes),
-            slices: cut(&pace, weights.into_iter().collect()),
-            progress_deadline_secs: pace.progress_deadline_secs,
-        });
+        let Some(members) = members.remove(environment) else { continue };
+        let after = before(paces, environment, &lanes);
+        for alike in paces.part(environment, members.into_iter().map(|at| (at, &targets[at].0, targets[at].2))) {
+            lanes.push(Lane {
+                environment: environment.into(),
+                name: alike.by.map_or(environment.into(), |by| format!("{environment} by {by}")),
+                after: after.clone(),
+                slices: cut(&alike.pace, alike.regions.into_iter().collect()),
+                members: alike.members,
+                progress_deadline_secs: alike.pace.progress_deadline_secs,
+            });
+        }
     }
     lanes
 }
 
 /// Returns the lanes that `environment` comes after; it looks through environments that have no targets in the rollout.
-fn before(settings: &Settings, environment: &str, lanes: &[Lane]) -> Vec<usize> {
+fn before(paces: &Paces, environment: &str, lanes: &[Lane]) -> Vec<usize> {
     let mut found = Vec::new();
     let mut seen = Vec::new();
-    let mut ahead: Vec<&str> = settings.after(environment).iter().map(|name| &**name).collect();
+    let mut ahead: Vec<&str> = paces.after(environment).iter().map(|name| &**name).collect();
     while let Some(name) = ahead.pop() {
         if seen.contains(&name) {
             continue;
         }
         seen.push(name);
-        match lanes.iter().position(|lane| *lane.environment == *name) {
-            Some(lane) => found.push(lane),
-            None => ahead.extend(settings.after(name).iter().map(|name| &**name)),
+        let before = found.len();
+        found.extend((0..lanes.len()).filter(|lane| *lanes[*lane].environment == *name));
+        if found.len() == before {
+            ahead.extend(paces.after(name).iter().map(|name| &**name));
         }
     }
     found.sort_unstable();
@@ -141,29 +148,33 @@ fn before(settings: &Settings, environment: &str, lanes: &[Lane]) -> Vec<usize> 
 }
 
 fn places(lanes: &[Lane], targets: &[(TargetId, Intent, u32)]) -> Vec<Place> {
-    let mut of_region: HashMap<&RegionId, Place> = HashMap::new();
+    let mut places = vec![Place { lane: 0, slice: 0 }; targets.len()];
     for (lane, slices) in lanes.iter().enumerate() {
-        for (slice, part) in slices.slices.iter().enumerate() {
-            of_region.extend(part.regions.iter().map(|region| (region, Place { lane, slice })));
-        }
+        let regions =
+            slices.slices.iter().enumerate().flat_map(|(slice, part)| part.regions.iter().map(move |region| (region, slice)));
+        let slice_of: HashMap<&RegionId, usize> = regions.collect();
+        slices.members.iter().for_each(|at| places[*at] = Place { lane, slice: slice_of[&targets[*at].0.region] });
     }
-    targets.iter().map(|(target, ..)| of_region[&target.region]).collect()
+    places
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial::{Needs, plan, settings};
+    use super::super::Part;
+    use super::super::trial::{Needs, plan, plan_by, settings};
     use super::*;
 
     const FLEET: [&str; 4] = ["staging/us", "prod/global", "prod/us", "prod/eu"];
     const STANDARD: &str = "prod: { profile: standard, after: staging }";
 
-    /// `name: targets < waves before`, line by line.
+    /// `name: targets < waves before`.
+    fn line(wave: &Wave) -> String {
+        let targets: Vec<_> = wave.targets.iter().map(|planned| planned.target.to_string()).collect();
+        format!("{}: {} < {:?}", wave.name, targets.join(" "), wave.after)
+    }
+
+    /// The waves, line by line.
     fn told(text: &str, targets: &[&str], needs: Needs<'_>) -> Vec<String> {
-        let line = |wave: &Wave| {
-            let targets: Vec<_> = wave.targets.iter().map(|planned| planned.target.to_string()).collect();
-            format!("{}: {} < {:?}", wave.name, targets.join(" "), wave.after)
-        };
         match plan(&settings(text, &FLEET), targets, needs) {
             Ok(rollout) => rollout.waves.iter().map(line).collect(),
             Err(why) => vec![why.to_string()],
@@ -184,6 +195,30 @@ mod tests {
         assert_eq!(
             told("prod: instant", &["a@prod/us", "a@staging/us"], &[]),
             ["staging: a@staging/us < []", "prod: a@prod/us < []"]
+        );
+    }
+
+    #[test]
+    fn a_dependency_goes_along_with_a_dependent_that_goes_by_an_older_commit() {
+        let part = |name: &str, text: &str, targets: &[&str]| Part {
+            name: name.into(),
+            settings: settings(text, &FLEET),
+            targets: targets.iter().map(|id| id.parse().expect("an id")).collect(),
+        };
+        let old = part("c1", "prod: instant", &["app@prod/eu", "lone@prod/us"]);
+        let paces =
+            Paces::of(vec![old, part("c2", STANDARD, &["dns@prod/us", "web@prod/eu", "web@prod/us"]), part("c3", "{}", &[])]);
+        let targets = ["app@prod/eu", "dns@prod/us", "lone@prod/us", "web@prod/eu", "web@prod/us"];
+        let rollout =
+            plan_by(&paces, &targets, &[("app@prod/eu", "dns@prod/us"), ("web@prod/us", "lone@prod/us")]).expect("a plan");
+        let told: Vec<String> = rollout.waves.iter().map(line).collect();
+        assert_eq!(
+            told,
+            [
+                "prod by c1: app@prod/eu dns@prod/us lone@prod/us < []",
+                "prod by c2 1: canary: web@prod/eu < []",
+                "prod by c2 2: rest: web@prod/us < [1]"
+            ]
         );
     }
 

@@ -65,16 +65,16 @@ impl Settings {
     pub(super) fn of(regions: &[Arc<Region>], unread: &Unread, section: Option<&Node>, mistakes: &mut Mistakes) -> Self {
         let mut reader = Reader { regions, unread, environments: environments(regions), mistakes };
         let paces = section.map(|section| reader.paces(section)).unwrap_or_default();
-        let order = in_order(&reader.environments, &paces);
+        let order = in_order(&reader.environments, |name| paces.get(name).map_or(&[], |pace| &pace.after));
         Self { order, paces }
     }
 
-    /// Says at which commit the section was read: there lie the programs of the repository that its gates name.
-    pub fn read_at(mut self, commit: &Arc<str>) -> Self {
+    /// Says at which commit each program of the repository lies that a gate names, by the path of the program.
+    pub fn read_at(mut self, commit: impl Fn(&str) -> Arc<str>) -> Self {
         for pace in self.paces.values_mut() {
             let of_waves = pace.waves.iter_mut().flatten().map(|wave| &mut wave.limits);
             for gates in [&mut pace.limits].into_iter().chain(of_waves).filter_map(|limits| limits.gates.as_mut()) {
-                *gates = gates.drain(..).map(|gate| gate.read_at(commit)).collect();
+                *gates = gates.drain(..).map(|gate| gate.read_at(&commit)).collect();
             }
         }
         self
@@ -82,31 +82,12 @@ impl Settings {
 
     /// Returns every gate of every environment and wave.
     pub fn gates(&self) -> impl Iterator<Item = &Gate> {
-        let waves = self.paces.values().flat_map(|pace| pace.waves.iter().flatten().map(|wave| &wave.limits));
-        let limits = self.paces.values().map(|pace| &pace.limits).chain(waves);
-        limits.flat_map(|limits| limits.gates.iter().flatten())
+        self.paces.values().flat_map(Pace::gates)
     }
 
-    /// Takes over the environments that only `newer` has, and with them its order where this one has no say.
-    pub fn with_new_of(mut self, newer: &Settings) -> Self {
-        let known: BTreeSet<Arc<str>> = self.order.iter().cloned().collect();
-        for environment in newer.order.iter().filter(|environment| !known.contains(*environment)) {
-            self.order.push(environment.clone());
-            if let Some(pace) = newer.paces.get(environment) {
-                self.paces.insert(environment.clone(), pace.clone());
-            }
-        }
-        self
-    }
-
-    /// Lets `environment` roll out as `other` says, where it knows of it; what it comes after stays.
-    pub fn with_pace_of(mut self, environment: &str, other: &Settings) -> Self {
-        if let Some(known) = other.order.iter().find(|known| ***known == *environment) {
-            let pace = other.paces.get(known).cloned().unwrap_or_default();
-            let after = self.after(environment).to_vec();
-            self.paces.insert(known.clone(), Pace { after, ..pace });
-        }
-        self
+    /// Says whether `environment` is one of the fleet's.
+    pub fn knows(&self, environment: &str) -> bool {
+        self.order.iter().any(|known| **known == *environment)
     }
 
     /// Returns how `environment` rolls out; one that nobody named is `instant`.
@@ -117,6 +98,21 @@ impl Settings {
     /// Returns the environments that `environment` names in `after`.
     pub(super) fn after(&self, environment: &str) -> &[Arc<str>] {
         self.paces.get(environment).map_or(&[], |pace| &pace.after)
+    }
+}
+
+impl Pace {
+    /// Returns every gate of the environment, and of its waves.
+    pub(super) fn gates(&self) -> impl Iterator<Item = &Gate> {
+        let waves = self.waves.iter().flatten().map(|wave| &wave.limits);
+        [&self.limits].into_iter().chain(waves).flat_map(|limits| limits.gates.iter().flatten())
+    }
+
+    /// Says whether targets go alike by this and by `other`, once what comes first is verified.
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        let Self { profile, after: _, limits, progress_deadline_secs, waves } = self;
+        (profile, limits, progress_deadline_secs, waves)
+            == (&other.profile, &other.limits, &other.progress_deadline_secs, &other.waves)
     }
 }
 
@@ -336,14 +332,11 @@ fn circle_from(start: &Arc<str>, paces: &BTreeMap<Arc<str>, Pace>) -> Option<Vec
 }
 
 /// Puts each environment after those that it names; a circle, which is a mistake, keeps the order of the file.
-fn in_order(environments: &[Arc<str>], paces: &BTreeMap<Arc<str>, Pace>) -> Vec<Arc<str>> {
+pub(super) fn in_order<'a>(environments: &[Arc<str>], after: impl Fn(&Arc<str>) -> &'a [Arc<str>]) -> Vec<Arc<str>> {
     let mut order: Vec<Arc<str>> = Vec::new();
     let mut rest: Vec<&Arc<str>> = environments.iter().collect();
     while !rest.is_empty() {
-        let waits = |name: &Arc<str>| {
-            let after = paces.get(name).map_or(&[] as &[_], |pace| &pace.after);
-            after.iter().any(|before| environments.contains(before) && !order.contains(before))
-        };
+        let waits = |name: &Arc<str>| after(name).iter().any(|before| environments.contains(before) && !order.contains(before));
         let at = rest.iter().position(|name| !waits(name)).unwrap_or(0);
         order.push(rest.remove(at).clone());
     }
@@ -396,14 +389,17 @@ mod tests {
         assert_eq!(gates[0], Gate::Http { url: "https://x/health".into(), timeout_secs: 10 });
         let argv = vec!["./smoke".into(), "prod".into()];
         assert_eq!(gates[1], Gate::Command { argv: argv.clone(), timeout_secs: 30, commit: None });
-        assert_eq!(gates[1].clone().read_at(&"c1".into()), Gate::Command { argv, timeout_secs: 30, commit: Some("c1".into()) });
+        assert_eq!(
+            gates[1].clone().read_at(|_| "c1".into()),
+            Gate::Command { argv, timeout_secs: 30, commit: Some("c1".into()) }
+        );
     }
 
     #[test]
     fn a_gates_program_is_of_the_repository_when_it_is_a_path_and_not_from_the_root_of_the_machine() {
         let file = |program: &str| {
             let argv = vec![program.into()];
-            let gate = Gate::Command { argv, timeout_secs: 1, commit: None }.read_at(&"c1".into());
+            let gate = Gate::Command { argv, timeout_secs: 1, commit: None }.read_at(|_| "c1".into());
             let at = matches!(&gate, Gate::Command { commit: Some(_), .. });
             (gate.file().unwrap_or_default(), at)
         };

@@ -2,7 +2,7 @@
 
 use super::order::Order;
 use super::plan::waves;
-use super::{PlanError, Progress, Rollout, Settings, Todo};
+use super::{Paces, PlanError, Progress, Rollout, Settings, Todo};
 use crate::change::Intent;
 use crate::policy::Clearance;
 use crate::stack::{Kind, Mistakes, Node, Region, Site, TargetId, Vars};
@@ -75,6 +75,11 @@ pub(super) type Needs<'a> = &'a [(&'a str, &'a str)];
 /// Plans targets such as `a@prod/us` or `-a@prod/us`, which is destroyed. Each `(a, b)` of `needs` says that `a` depends on `b`;
 /// for a destroyed `b` it says so of the definitions before.
 pub(super) fn plan(settings: &Settings, targets: &[&str], needs: Needs<'_>) -> Result<Rollout, PlanError> {
+    plan_by(&settings.clone().into(), targets, needs)
+}
+
+/// Like [`plan`], of targets that are at several commits.
+pub(super) fn plan_by(paces: &Paces, targets: &[&str], needs: Needs<'_>) -> Result<Rollout, PlanError> {
     let targets: Vec<(TargetId, Intent, u32)> = targets
         .iter()
         .map(|text| match text.strip_prefix('-') {
@@ -92,7 +97,7 @@ pub(super) fn plan(settings: &Settings, targets: &[&str], needs: Needs<'_>) -> R
         map.get(target).cloned().unwrap_or_default().leak() as &[_]
     };
     let order = Order::of(&targets, |target| of(&down, target), |target| of(&up, target))?;
-    Ok(Rollout { id: "r1".into(), commit: "c1".into(), waves: waves(settings, &targets, &order)?, whole: None, beside: None })
+    Ok(Rollout { id: "r1".into(), commit: "c1".into(), waves: waves(paces, &targets, &order)?, whole: None, beside: None })
 }
 
 /// Clears every target that is asked about.

@@ -83,7 +83,7 @@ impl Rehearsal<'_> {
     /// The rollout that is played.
     pub fn plan(&self) -> Result<Rollout, PlanError> {
         let targets: Vec<&Target> = self.targets.iter().collect();
-        Rollout::plan("rehearsal".into(), COMMIT.into(), self.settings, weighed(&targets), self.graph, None)
+        Rollout::plan("rehearsal".into(), COMMIT.into(), &self.settings.clone().into(), weighed(&targets), self.graph, None)
     }
 
     /// Plays it to where it goes no further by itself.

@@ -24,6 +24,7 @@ mod house;
 mod instances;
 mod killed;
 mod names;
+mod paces;
 mod part;
 mod preview;
 mod recover;

@@ -323,7 +323,7 @@ impl Sim {
         let ground = &self.case.ground;
         let targets: Vec<_> = targets.iter().map(|target| &*ground.targets[target]).collect();
         let asked: BTreeSet<TargetId> = targets.iter().map(|target| target.id.clone()).collect();
-        let rollout = Rollout::plan(id, commit(head), &ground.settings, weighed(&targets), &ground.graph, None);
+        let rollout = Rollout::plan(id, commit(head), &ground.settings.clone().into(), weighed(&targets), &ground.graph, None);
         let rollout = rollout.unwrap_or_else(|why| panic!("dependencies stay in their region: {why}"));
         self.lock().checker.planned(&rollout, &asked);
         rollout

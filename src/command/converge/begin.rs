@@ -5,13 +5,14 @@ use super::{Converge, End, EndState, gate};
 use crate::change::{Extent, Intent};
 use crate::command::court::Court;
 use crate::command::look::look;
+use crate::command::paces::paces;
 use crate::command::pending::{Pending, Work, refuse_moved, refuse_taken, since_applied};
 use crate::command::scene::{Scene, Scenes};
 use crate::command::standing::Standing;
 use crate::exit::Failure;
 use crate::journal::{Event, History};
 use crate::review::CommitSha;
-use crate::rollout::{Progress, Rollout, Settings};
+use crate::rollout::{Progress, Rollout};
 use crate::runner::Halt;
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
@@ -145,8 +146,8 @@ impl Converge<'_> {
             Intent::Destroy => &head.graph,
         });
         let before = work.before.as_ref().map(|scene| &scene.graph);
-        let settings = settings(&self.court, &self.history(), head, work)?;
-        let plan = Rollout::plan(id, commit.0.clone(), &settings, weighed.collect(), graph, before);
+        let paces = paces(self.world, self.scenes, &self.court, &self.history(), head, work)?;
+        let plan = Rollout::plan(id, commit.0.clone(), &paces, weighed.collect(), graph, before);
         let rollout = plan.map_err(|error| Failure::World(error.0, None))?;
         gate::refuse_missing(self.world, rollout.waves.iter().flat_map(|wave| &wave.gates))?;
         Ok(rollout)
@@ -175,34 +176,5 @@ pub(in crate::command) fn refuse_first(
     }
     court.beginning(history)?;
     let work = since_applied(scenes, history, head, selector)?;
-    gate::refuse_missing(world, settings(court, history, head, &work)?.gates())
-}
-
-/// How a rollout goes: as the commit before the change says, so that no change removes its own canary or brings its own gate. Of
-/// targets that are at different commits it is the oldest that counts: of an environment for its own pace, of all for their order.
-/// Environments that the change itself brings go by the change.
-pub(in crate::command) fn settings(
-    court: &Court<'_>,
-    history: &History,
-    head: &Arc<Scene>,
-    work: &Work,
-) -> Result<Settings, Failure> {
-    let mut before: BTreeMap<&str, BTreeMap<Option<CommitSha>, Arc<Scene>>> = BTreeMap::new();
-    for pending in &work.pending {
-        let authority = court.authority(&pending.target.id, work, history)?;
-        let commits = before.entry(pending.target.id.region.environment()).or_default();
-        commits.entry(authority.snapshot.commit.clone()).or_insert(authority);
-    }
-    let settings = |scene: &Scene| match &scene.snapshot.commit {
-        Some(commit) => scene.settings.clone().read_at(&commit.0),
-        None => scene.settings.clone(), // never brought anywhere
-    };
-    let Some(first) = court.oldest(before.values().flat_map(BTreeMap::values))? else { return Ok(settings(head)) };
-    let mut made = settings(&first).with_new_of(&settings(head));
-    for (environment, commits) in before {
-        if let Some(oldest) = court.oldest(commits.values())? {
-            made = made.with_pace_of(environment, &settings(&oldest));
-        }
-    }
-    Ok(made)
+    gate::refuse_missing(world, paces(world, scenes, court, history, head, &work)?.gates())
 }

@@ -15,7 +15,7 @@ mod shared;
 mod watch;
 
 pub(crate) use admit::older;
-pub(super) use begin::{refuse_first, settings};
+pub(super) use begin::refuse_first;
 pub(super) use clear::FAILED_BEFORE;
 pub(crate) use end::{Converged, End, EndState, RESUME};
 pub use shared::Sharing;

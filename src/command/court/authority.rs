@@ -19,12 +19,20 @@ impl Court<'_> {
     /// settled last with nothing new left behind, or the one before the first run; a fleet that is not there yet is a bootstrap
     /// and speaks for itself. So a change cannot be tried until its own policy judges it.
     pub(crate) fn authority(&self, target: &TargetId, work: &Work, history: &History) -> Result<Arc<Scene>, Failure> {
-        if let Some(base) = &self.base {
-            return Ok(base.clone());
+        match &self.base {
+            Some(base) => Ok(base.clone()),
+            None => self.behind(target, work, history),
         }
+    }
+
+    /// Like [`Court::authority`], whatever change is looked at: the commit that the target is at. What a rollout goes by.
+    pub(crate) fn behind(&self, target: &TargetId, work: &Work, history: &History) -> Result<Arc<Scene>, Failure> {
         let applied = history.commit_of(target).or_else(|| history.trusted_commit()).cloned();
         if let Some(commit) = applied {
             return self.scenes.at(&CommitSha(commit));
+        }
+        if let Some(base) = &self.base {
+            return Ok(base.clone());
         }
         if let Some(beginning) = self.beginning(history)? {
             return Ok(beginning);
@@ -35,20 +43,9 @@ impl Court<'_> {
         }
     }
 
-    /// The one of several fleets that was there first. Of two on different lines neither was.
-    pub(crate) fn oldest<'s>(&self, scenes: impl Iterator<Item = &'s Arc<Scene>>) -> Result<Option<Arc<Scene>>, Failure> {
-        let mut oldest: Option<&Arc<Scene>> = None;
-        for scene in scenes {
-            let is_older = match (&scene.snapshot.commit, oldest.map(|oldest| &oldest.snapshot.commit)) {
-                (Some(commit), Some(Some(oldest))) => self.world.workspace.is_ancestor(commit, oldest)?,
-                (Some(_), Some(None) | None) | (None, None) => true,
-                (None, Some(_)) => false, // what is not committed is the newest of all
-            };
-            if is_older {
-                oldest = Some(scene);
-            }
-        }
-        Ok(oldest.cloned())
+    /// The newest commit on the line that is brought: the base of a pull request, else what is decided about.
+    pub(crate) fn newest(&self) -> Option<&CommitSha> {
+        self.base.as_ref().and_then(|base| base.snapshot.commit.as_ref()).or(self.head.as_ref())
     }
 
     /// Some policy that judges a pending target counts targets or changes: then the whole change matters, whatever part of it is

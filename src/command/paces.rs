@@ -1,0 +1,99 @@
+//! Whose `rollout:` counts for what is brought.
+
+use super::court::Court;
+use super::pending::Work;
+use super::scene::{Scene, Scenes};
+use crate::exit::Failure;
+use crate::journal::History;
+use crate::review::CommitSha;
+use crate::rollout::{Gate, Paces, Part, Settings};
+use crate::stack::{Leaf, TargetId};
+use crate::world::World;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The fleet at one commit, and the targets that are at it.
+type At = (Arc<Scene>, Vec<TargetId>);
+
+/// How a rollout goes: each target as the commit says that it is at, so that no change removes its own canary or brings its own gate,
+/// and so that what waits or is held keeps nobody else to older rules. An environment that a target's commit does not know goes by the
+/// oldest that does; one that the change itself brings, by the change.
+pub(super) fn paces(
+    world: &World,
+    scenes: &Scenes<'_>,
+    court: &Court<'_>,
+    history: &History,
+    head: &Arc<Scene>,
+    work: &Work,
+) -> Result<Paces, Failure> {
+    let mut at: BTreeMap<Option<CommitSha>, At> = BTreeMap::new();
+    let mut strange: BTreeSet<&str> = BTreeSet::new();
+    for pending in &work.pending {
+        let target = &pending.target.id;
+        let authority = court.behind(target, work, history)?;
+        if !authority.settings.knows(target.region.environment()) {
+            strange.insert(target.region.environment());
+        }
+        at.entry(authority.snapshot.commit.clone()).or_insert_with(|| (authority, Vec::new())).1.push(target.clone());
+    }
+    if !strange.is_empty() {
+        let brought = history.targets().filter(|(target, _)| strange.contains(target.region.environment()));
+        let commits: BTreeSet<&Arc<str>> = brought.filter_map(|(target, _)| history.commit_of(target)).collect();
+        for commit in commits.into_iter().cloned().map(CommitSha) {
+            at.entry(Some(commit.clone())).or_insert((scenes.at(&commit)?, Vec::new()));
+        }
+    }
+    let mut parts = by_age(world, court, at)?;
+    parts.push((head.clone(), Vec::new()));
+    let mut programs = Programs { world, same: Vec::new() };
+    let part = |(scene, targets): At| {
+        let name: Arc<str> = scene.snapshot.commit.as_ref().map_or("", CommitSha::short).into();
+        let settings = match &scene.snapshot.commit {
+            Some(commit) => programs.read(&scene, commit),
+            None => scene.settings.clone(), // never brought anywhere
+        };
+        Part { name, settings, targets }
+    };
+    Ok(Paces::of(parts.into_iter().map(part).collect()))
+}
+
+/// Oldest first. What is not on the line of the head is older than what is, for nothing can be said of it; what is not committed is
+/// newest.
+fn by_age(world: &World, court: &Court<'_>, mut at: BTreeMap<Option<CommitSha>, At>) -> Result<Vec<At>, Failure> {
+    let uncommitted = at.remove(&None);
+    let mut parts = Vec::with_capacity(at.len() + 2);
+    if at.len() > 1 {
+        let newest = court.newest().cloned().map_or_else(|| world.workspace.head(), Ok)?;
+        let line = world.workspace.first_parents(None, &newest)?;
+        let newest_first: Vec<At> = line.into_iter().filter_map(|commit| at.remove(&Some(commit))).collect();
+        parts.extend(newest_first.into_iter().rev());
+    }
+    let elsewhere: Vec<At> = at.into_values().collect();
+    parts.splice(0..0, elsewhere);
+    parts.extend(uncommitted);
+    Ok(parts)
+}
+
+/// The programs of gates, each with what lies beside it, and the oldest commit that has it so.
+struct Programs<'a> {
+    world: &'a World,
+    same: Vec<(Vec<Leaf>, Arc<str>)>,
+}
+
+impl Programs<'_> {
+    /// Reads the settings of a commit. A program that was the same before keeps its older commit, so that targets at both go alike.
+    fn read(&mut self, scene: &Scene, commit: &CommitSha) -> Settings {
+        let mut commits: BTreeMap<String, Arc<str>> = BTreeMap::new();
+        for path in scene.settings.gates().filter_map(Gate::file) {
+            // One that cannot be laid out is told before anything begins.
+            let Ok(files) = self.world.workspace.program(&scene.snapshot, &path) else { continue };
+            let same = self.same.iter().find(|(known, _)| *known == files).map(|(_, commit)| commit.clone());
+            let oldest = same.unwrap_or_else(|| {
+                self.same.push((files, commit.0.clone()));
+                commit.0.clone()
+            });
+            commits.insert(path, oldest);
+        }
+        scene.settings.clone().read_at(|path| commits.get(path).unwrap_or(&commit.0).clone())
+    }
+}

@@ -1,0 +1,90 @@
+//! Each target goes by the `rollout:` of the commit that it is at, whatever others wait or are held.
+
+use crate::support::{Sandbox, app};
+
+const INSTANT: &str = "rollout: { prod: instant }";
+const ONE_BY_ONE: &str = "rollout: { prod: { waves: [{ name: first, regions: a }, { name: rest, regions: \"*\" }] } }";
+const CANARY: &str = "rollout: { prod: { waves: [{ name: canary, regions: a, bake: 1h }, { name: rest, regions: \"*\" }] } }";
+
+/// Changes the `rollout:` of the fleet in a merge of its own.
+fn roll_out(fleet: &Sandbox, from: &str, to: &str) {
+    fleet.edit("isobar.yaml", from, to).commit("Roll out otherwise");
+}
+
+#[test]
+fn a_held_region_keeps_no_other_from_a_canary_that_was_merged_since() {
+    let fleet = app("prod/a prod/b prod/c", INSTANT);
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("hold prod/c --reason maintenance").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    roll_out(&fleet, INSTANT, CANARY);
+    fleet.isobar("apply").ends(0);
+
+    fleet.version(2, 3);
+    fleet.isobar("preview").ends(0).says("canary");
+    fleet.isobar("apply").ends(0).says("bakes");
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 2, prod/c 1");
+}
+
+/// Two stacks, of which `slow` waits for an approval.
+fn slow(regions: &str, more: &str) -> Sandbox {
+    let policy = "teams: { platform: [bob] }\npolicy: [{ rule: approvals, when: { stack: slow }, require: [{ team: platform, count: 1 }] }]";
+    let fleet = app(regions, &format!("{policy}\n{more}"));
+    fleet.stack("slow", "").file("slow/templates/slow.yaml", "version: 1\n").commit("A stack that waits");
+    fleet.approved_apply("bob").ends(0);
+    fleet
+}
+
+#[test]
+fn what_waits_goes_by_the_rules_that_it_waited_under_and_the_others_by_their_own() {
+    let fleet = slow("prod/a prod/b", ONE_BY_ONE);
+    fleet.file("slow/templates/slow.yaml", "version: 2\n");
+    fleet.edit("isobar.yaml", ONE_BY_ONE, INSTANT).version(1, 2);
+    fleet.isobar("apply").ends(3).says("prod 1: first").says("prod 2: rest");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+
+    fleet.version(2, 3);
+    fleet.isobar("preview").ends(0).says("prod by").says("1: first").says("2: rest");
+    let ran = fleet.approved_apply("bob").ends(0);
+    let waves = ran.json()["waves"].as_array().cloned().unwrap_or_default();
+    let names: Vec<&str> = waves.iter().filter_map(|wave| wave["name"].as_str()).collect();
+    assert!(
+        matches!(&*names, [first, rest, own] if first.ends_with("1: first") && rest.ends_with("2: rest") && own.contains("prod by")),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn an_environment_goes_by_the_change_that_brought_it_until_all_of_it_has_arrived() {
+    let fleet = slow("staging/s", "");
+    let prod = format!("  staging/s: {{}}\n  prod/a: {{}}\n  prod/b: {{}}\n{ONE_BY_ONE}\n");
+    fleet.edit("isobar.yaml", "  staging/s: {}\n", &prod).commit("Prod, one region after the other");
+    fleet.isobar("apply").ends(3).says("prod 1: first");
+    assert_eq!(fleet.versions(), "staging/s 1, prod/a 1, prod/b 1");
+
+    fleet.edit("isobar.yaml", ONE_BY_ONE, INSTANT).version(1, 2);
+    fleet.isobar("apply").ends(3).says("prod 1: first").says("prod 2: rest");
+}
+
+#[test]
+fn a_gate_that_died_is_mended_by_the_next_merge_but_one_at_the_latest() {
+    let gated = |program: &str| {
+        let gate = format!("gates: [{{ command: [\"{program}\"] }}]");
+        format!("rollout: {{ prod: {{ waves: [{{ name: one, regions: a, {gate} }}, {{ name: two, regions: \"*\" }}] }} }}")
+    };
+    let fleet = app("prod/a prod/b", &gated("true"));
+    fleet.isobar("apply").ends(0);
+    fleet.edit("isobar.yaml", "command: [\"true\"]", "command: [\"false\"]").version(1, 2);
+    fleet.isobar("apply").ends(0);
+    fleet.version(2, 3);
+    fleet.isobar("apply").ends(1);
+
+    fleet.edit("isobar.yaml", "command: [\"false\"]", "command: [\"true\"]").version(3, 4);
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(1);
+    fleet.version(4, 5);
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 5, prod/b 5");
+}
