@@ -48,6 +48,16 @@ impl User {
     pub fn login(&self) -> String {
         self.0.trim().to_lowercase()
     }
+
+    /// Says why this can be nobody's name, or nothing. Signs that one does not see would make two names of one person.
+    pub fn fault(&self) -> Option<&'static str> {
+        let is_allowed = |c: char| c.is_alphanumeric() || " -_.+@[]".contains(c);
+        let name = self.0.trim();
+        let has_ends = name.starts_with(char::is_alphanumeric) && name.ends_with(|c: char| c.is_alphanumeric() || c == ']');
+        (!has_ends || !name.chars().all(is_allowed)).then_some(
+            "is no name: it must begin and end with a letter or digit, and have only those, spaces and - _ . + @ between",
+        )
+    }
 }
 
 /// Returns the latest decision of each person about each digest, as far as one still is; `given` stand in the order in which they

@@ -3,7 +3,7 @@
 use super::account;
 use super::converge::{Aim, Order, converge};
 use super::court::Review;
-use super::look::{keep, look, looks};
+use super::look::{is_nothing, keep, look, looks};
 use super::must_match;
 use super::pending::{self, Work, since_applied};
 use super::scene::Scenes;
@@ -64,7 +64,9 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let unseen = drift.findings.iter().any(|finding| finding.class == Class::NotChecked);
     let clean = drift.is_empty();
     report.drift = Some(drift);
-    keep(world, Some(&head), None, None, answers).await;
+    if !is_nothing(&answers) {
+        keep(world, Some(&head), None, None, answers).await;
+    }
     tell::report(world, &report, &request.form)?;
     Ok(match (unseen, clean) {
         (true, _) => Exit::Unfinished,
@@ -110,12 +112,15 @@ async fn fix(
     head: &crate::review::CommitSha,
     request: &Request,
 ) -> Result<Exit, Failure> {
+    let strayed = repairable(drift);
+    let unapplied = drift.findings.iter().filter(|finding| finding.class == Class::UnappliedCommit);
+    let merged: BTreeSet<TargetId> = unapplied.flat_map(|finding| finding.targets.clone()).collect();
     let order = Order {
         verb: Verb::Drift,
         head: head.clone(),
         selector: &request.selector,
         reviews: &request.reviews,
-        aim: Aim::PutBack(repairable(drift)),
+        aim: Aim::PutBack { reviewed: strayed.difference(&merged).cloned().collect(), strayed },
         parallel: request.parallel,
         sharing: None,
         time: None,

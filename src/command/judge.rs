@@ -3,6 +3,7 @@
 use super::court::{Asked, Court, Review, digests};
 use super::outlook::{APPLY, foretell};
 use super::pending::{Pending, Work};
+use super::preview::PREVIEW_AGAIN;
 use super::say::short;
 use super::scene::{Scene, Scenes};
 use super::tell::{self, Form};
@@ -30,6 +31,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
     let history = world.store.history().await?;
     let stored = latest(world).await?;
+    refuse_uncommitted(&stored, &request.reviews)?;
     let mut sitting = Sitting::open(world, &scenes, &history, &stored, &request.selector, &request.reviews).await?;
     if sitting.work.pending.is_empty() {
         super::must_match(&request.selector, &sitting.scene.fleet)?;
@@ -60,7 +62,9 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         (false, true) => {
             let shown = report.rows.iter().filter_map(|row| row.preview.as_deref());
             let judged = shown.filter_map(|preview| verdicts.get(&preview.target).map(|verdict| (preview, verdict)));
-            tell::unlock(world, judged, tell::APPROVE, APPLY)
+            // What is not committed is approved by nobody.
+            let approve = if stored.head.is_none() { PREVIEW_AGAIN } else { tell::APPROVE };
+            tell::unlock(world, judged, approve, APPLY)
         }
         (false, false) => vec![APPLY.into()],
     };
@@ -135,13 +139,20 @@ fn unseen(stored: &Stored, scene: &Scene, base: Option<&Arc<Scene>>, selector: &
     stored.previews.iter().filter_map(|answer| answer.as_ref().err()).filter(is_selected).cloned().collect()
 }
 
-/// The newest shown set, of the head if there is one.
+/// What was shown last, whatever is checked out: nobody says yes to what lies further back.
 async fn latest(world: &World) -> Result<Stored, Failure> {
-    let saved = world.store.saved().await?;
-    let head = world.workspace.head().ok();
-    let of_head = saved.iter().rposition(|stored| head.as_ref().is_some_and(|head| stored.head.as_ref() == Some(&head.0)));
-    let last = of_head.or(saved.len().checked_sub(1)).and_then(|at| saved.into_iter().nth(at));
-    last.ok_or_else(|| Failure::usage("no preview was shown yet", "isobar preview"))
+    world.store.saved().await?.pop().ok_or_else(|| Failure::usage("no preview was shown yet", "isobar preview"))
+}
+
+/// Refuses to bind a decision to what is not committed: it would be gone with the next keystroke.
+fn refuse_uncommitted(stored: &Stored, reviews: &[Review]) -> Result<(), Failure> {
+    match (&stored.head, reviews) {
+        (None, [review, ..]) if review.digest.is_none() => Err(Failure::usage(
+            format!("what was shown last is not committed, so that {} cannot {} it", review.by, review.verb()),
+            "commit it, then isobar preview shows what can be decided about",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Says so when what was shown last is not what is checked out. A pull request's view may be of any branch.

@@ -44,6 +44,14 @@ pub(crate) async fn look(world: &World, work: &Work, standing: &Standing, looks:
     answers
 }
 
+/// Says whether nobody can decide about any of it.
+pub(crate) fn is_nothing(answers: &[Result<Arc<Preview>, Unseen>]) -> bool {
+    answers.iter().all(|answer| match answer {
+        Ok(preview) => preview.is_empty(),
+        Err(unseen) => unseen.promise.is_none(),
+    })
+}
+
 /// Keeps what was shown, so that a review can be bound to it. Not being able to is no failure of a preview.
 pub(crate) async fn keep(
     world: &World,
@@ -52,11 +60,7 @@ pub(crate) async fn keep(
     whole: Option<Extent>,
     answers: Vec<Result<Arc<Preview>, Unseen>>,
 ) {
-    let is_nothing = |answer: &Result<Arc<Preview>, Unseen>| match answer {
-        Ok(preview) => preview.is_empty(),
-        Err(unseen) => unseen.promise.is_none(),
-    };
-    if answers.iter().all(is_nothing) || world.stop.is_asked() {
+    if world.stop.is_asked() {
         return; // cut short, it would be a part that looks like the whole
     }
     let now_ms = world.clock.now_ms();

@@ -189,7 +189,7 @@ fn uncommitted(view: &View) -> Failure {
 }
 
 /// The step before an approval of what is not committed yet.
-const PREVIEW_AGAIN: &str = "isobar preview  (what is committed can be approved)";
+pub(super) const PREVIEW_AGAIN: &str = "isobar preview  (what is committed can be approved)";
 
 fn nothing(view: &View) -> String {
     match &view.base {

@@ -171,6 +171,9 @@ fn fault(approval: &Approval) -> Option<&'static str> {
     if approval.by.0.trim().is_empty() {
         return Some("the review names nobody");
     }
+    if approval.by.fault().is_some() {
+        return Some("the review is of nobody who could be called so");
+    }
     approval.digests.is_empty().then_some("the review names no digest")
 }
 

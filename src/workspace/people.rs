@@ -69,18 +69,27 @@ fn shallow(repository: &Repository) -> Result<String, WorkspaceError> {
 
 /// Author, committer and co-authors, each by name and by the local part of the address.
 fn people(commit: &git2::Commit<'_>) -> Vec<User> {
-    let mut names = Vec::new();
+    let mut names: Vec<String> = Vec::new();
     for signature in [commit.author(), commit.committer()] {
-        let login = signature.email().ok().and_then(|email| email.split('@').next()).map(str::to_string);
-        names.extend(signature.name().ok().map(str::to_string).into_iter().chain(login).map(|name| User(name.into())));
+        names.extend(signature.name().ok().map(str::to_string));
+        names.extend(signature.email().ok().into_iter().flat_map(names_in));
     }
     let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
     let trailers = git2::message_trailers_strs(&message);
     let authors = trailers.iter().flat_map(git2::MessageTrailersStrs::iter);
     for (_, author) in authors.filter(|(key, _)| key.eq_ignore_ascii_case("co-authored-by")) {
         let (name, email) = author.split_once('<').unwrap_or((author, ""));
-        let names_of = [Some(name), email.split('@').next()].into_iter().flatten().map(str::trim);
-        names.extend(names_of.filter(|name| !name.is_empty()).map(|name| User(name.into())));
+        names.push(name.to_string());
+        names.extend(names_in(email.trim_end().trim_end_matches('>')));
     }
-    names
+    let named = names.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+    named.map(|name| User(name.into())).collect()
+}
+
+/// What somebody may be called by this address: `7+ada@users.noreply.github.com` is also `7+ada`, and `ada`.
+fn names_in(email: &str) -> Vec<String> {
+    let local = email.split('@').next().unwrap_or_default();
+    let mut names = vec![local, email];
+    names.extend(local.split('+').filter(|part| *part != local));
+    names.into_iter().map(str::to_string).collect()
 }

@@ -431,3 +431,72 @@ fn a_change_that_takes_the_policy_away_is_not_told_as_cleared_for_want_of_one() 
     bare.isobar("preview").ends(0).says("no policy declared: on a laptop everything is cleared");
     bare.isobar("apply").ends(0).says("no policy declared: on a laptop everything is cleared");
 }
+
+/// A dangerous change waits on the main line, and a harmless one on a branch.
+fn two_changes() -> Sandbox {
+    let fleet = app("prod/a prod/b", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.branch("pr").checkout("pr").file("app/templates/more.yaml", "harmless: true\n").commit("Harmless");
+    fleet.checkout("main").version(1, 66);
+    fleet.isobar("preview").ends(0).says("version: 66");
+    fleet.isobar("preview --base main~1 --head pr").ends(0).keeps_quiet_about("version: 66");
+    fleet
+}
+
+#[test]
+fn a_yes_is_about_what_was_shown_last_and_not_about_what_lies_further_back() {
+    let fleet = two_changes();
+    fleet.isobar("judge --review bob=approve").ends(0).keeps_quiet_about("version: 66");
+    fleet.isobar("apply").ends(3);
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
+
+    let fleet = two_changes();
+    fleet.isobar("apply --review bob=approve").ends(64).says("what was shown last is").says("isobar preview");
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("apply --review bob=approve").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 66, prod/b 66");
+}
+
+#[test]
+fn nobody_says_yes_to_what_is_not_committed_nor_after_it_to_what_was() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("preview").ends(0);
+    fleet.edit("app/templates/app.yaml.j2", "version: 2", "version: 3");
+    fleet.isobar("preview").ends(0).says("version: 3");
+    fleet.isobar("judge --review bob=approve").ends(64).says("not committed");
+    fleet.edit("app/templates/app.yaml.j2", "version: 3", "version: 2");
+    fleet.isobar("apply").ends(3);
+
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("preview --base main --head main").ends(0).says("Nothing would change");
+    fleet.isobar("judge --review bob=approve").ends(64).says("nothing was shown");
+    fleet.isobar("apply").ends(3);
+}
+
+#[test]
+fn a_yes_to_a_fix_is_no_yes_to_what_was_merged_beside_it() {
+    let fleet = app("prod/a prod/b", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.version(1, 2);
+    fleet.file("live/prod/a/app/app.yaml", "by hand\n");
+    fleet.isobar("drift").ends(2);
+    fleet.isobar("drift --fix --review bob=approve");
+    fleet.isobar("apply").ends(3);
+    assert_eq!(fleet.versions().split_once(", ").map(|(_, b)| b), Some("prod/b 1"));
+}
+
+#[test]
+fn nobody_approves_his_own_change_by_another_of_his_names() {
+    let fleet = app("prod/a", "policy: [{ rule: approvals, require: [{ count: 1 }] }]");
+    fleet.isobar("preview").ends(0);
+    for own in ["ada", "ADA", "ada@isobar.example"] {
+        fleet.isobar(&format!("judge --review {own}=approve")).ends(1).says("cannot approve it");
+    }
+    for nobody in ["ada@", "@ada", "ada\u{200b}"] {
+        fleet.isobar(&format!("judge --review {nobody}=approve")).ends(64).says("is no name");
+    }
+    fleet.isobar("apply").ends(3);
+}

@@ -252,7 +252,7 @@ fn arguments_that_could_not_be_meant_are_refused() {
         fleet.run(arguments).ends(64).says("say why").says("--reason");
     }
     fleet.isobar("hold prod/a --until 2020-01-01 --reason works").ends(64).says("2020-01-01 00:00 UTC is over already");
-    fleet.run(&["preview", "--review", " =approve"]).ends(64).says("must be USER=approve");
+    fleet.run(&["preview", "--review", " =approve"]).ends(64).says("is no name");
     assert_eq!(fleet.journal_lines().len(), 0);
 }
 

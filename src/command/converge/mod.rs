@@ -66,8 +66,12 @@ pub(crate) enum Aim {
     Bring,
     /// Goes on with what is open; begins nothing.
     GoOn,
-    /// Puts these targets, which drifted, back to what they were brought to; goes on with nothing but earlier fixes.
-    PutBack(BTreeSet<TargetId>),
+    /// Puts targets, which drifted, back to what they were brought to; goes on with nothing but earlier fixes.
+    PutBack {
+        strayed: BTreeSet<TargetId>,
+        /// Those that were shown as they will be put back: what was shown of others is of a merge as well.
+        reviewed: BTreeSet<TargetId>,
+    },
 }
 
 /// One run of the loop.
@@ -141,7 +145,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     }
     ran?;
     keep_waiting(world, &order.head, &court, &done).await;
-    done.puts_back = matches!(order.aim, Aim::PutBack(_));
+    done.puts_back = matches!(order.aim, Aim::PutBack { .. });
     done.history = history;
     done.head_scene = Some(head_scene);
     Ok(done)
@@ -158,7 +162,10 @@ async fn admitted<'a>(
     admit::never_older(world, scenes, &history, &order.head, head_scene)?;
     let mut court = Court::open(world, scenes, Some(order.head.clone()), None, order.reviews).await?;
     let is_selected = |id: &TargetId| head_scene.fleet.target(id).is_none_or(|target| order.selector.matches(target));
-    let shown = court.shown_last(is_selected);
+    let shown = court.shown_last(|id| match &order.aim {
+        Aim::Bring | Aim::GoOn => is_selected(id),
+        Aim::PutBack { reviewed, .. } => reviewed.contains(id),
+    });
     court.take(order.reviews, shown).await?;
     Ok((history, court))
 }
@@ -188,7 +195,7 @@ async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: 
     let waits = |end: &&End| matches!(end.outcome, EndState::NotCleared(_, false));
     let waiting: Vec<Arc<Preview>> = done.ends.values().filter(waits).filter_map(|end| end.preview.clone()).collect();
     let digests: BTreeSet<Arc<str>> = waiting.iter().map(|preview| preview.digest().as_str().into()).collect();
-    if digests != court.shown_last(|_| true).into_iter().collect() {
+    if !waiting.is_empty() && digests != court.shown_last(|_| true).into_iter().collect() {
         let whole = done.rollouts.iter().filter_map(|progress| progress.rollout().whole).reduce(Extent::at_least);
         keep(world, Some(head), None, whole, waiting.into_iter().map(Ok).collect()).await;
     }
@@ -203,7 +210,7 @@ impl Converge<'_> {
         self.go_on(head).await?;
         match (self.order.aim.clone(), &paused) {
             (Aim::Bring, None) if self.shared.is_some() => self.bring_together(head).await?,
-            (Aim::PutBack(strayed), _) => self.put_back(head, &strayed, paused.as_deref()).await?,
+            (Aim::PutBack { strayed, .. }, _) => self.put_back(head, &strayed, paused.as_deref()).await?,
             (Aim::Bring, None) => while self.begin(head).await? {},
             (Aim::Bring, Some(_)) | (Aim::GoOn, _) => self.begin_nothing(head, paused.as_deref())?,
         }
@@ -214,7 +221,7 @@ impl Converge<'_> {
         let at = match self.order.aim {
             Aim::Bring if may_begin => Some(head.clone()),
             Aim::Bring | Aim::GoOn if self.met.is_empty() => None, // and went on with nothing
-            Aim::Bring | Aim::GoOn | Aim::PutBack(_) => taken_up.map(|commit| self.scenes.at(&commit)).transpose()?,
+            Aim::Bring | Aim::GoOn | Aim::PutBack { .. } => taken_up.map(|commit| self.scenes.at(&commit)).transpose()?,
         };
         match at {
             Some(scene) => self.settle(&scene).await,
@@ -302,7 +309,7 @@ impl Converge<'_> {
     fn settled(&mut self, scene: &Arc<Scene>) -> Result<Event, Failure> {
         let left = since_applied(self.scenes, &self.history(), scene, self.order.selector)?;
         let (left, is_part) = match &self.order.aim {
-            Aim::PutBack(strayed) => (left.only(|id| strayed.contains(id)), true),
+            Aim::PutBack { strayed, .. } => (left.only(|id| strayed.contains(id)), true),
             Aim::Bring | Aim::GoOn => (left, !self.order.selector.is_empty()),
         };
         let why: Arc<str> = match self.done.interrupted {

@@ -43,7 +43,7 @@ impl Converge<'_> {
 
     /// Why this run is not about all that a rollout has yet to bring; `None` when it is.
     fn beyond(&self, progress: &Progress) -> Result<Option<String>, Failure> {
-        if matches!(self.order.aim, Aim::PutBack(_)) && !self.puts_back(progress) {
+        if matches!(self.order.aim, Aim::PutBack { .. }) && !self.puts_back(progress) {
             return Ok(Some("a fix does not go on with it".into()));
         }
         if self.order.selector.is_empty() {

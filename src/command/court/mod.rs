@@ -119,8 +119,7 @@ impl<'a> Court<'a> {
                 None => digests,
             };
             if digests.is_empty() {
-                let what = format!("nothing was shown yet that {} could {}", review.by, review.verb());
-                return Err(Failure::usage(what, "isobar preview shows the changes and their digests"));
+                return Err(self.nothing_to(review));
             }
             let approval = Approval { by: review.by.clone(), decision: review.decision, digests, at_ms: self.now_ms };
             self.world.host.record(&approval, &self.made()?).await?;
@@ -228,12 +227,28 @@ impl<'a> Court<'a> {
         self.shown.values().flatten().map(|shown| shown.digest.as_str().into()).collect()
     }
 
-    /// Digests of the newest shown set of this head: what was shown of another one is not what is being decided.
+    /// Digests of what was shown last, where that was this head: what was shown before or of another one is not what is being decided.
     pub(crate) fn shown_last(&self, of: impl Fn(&TargetId) -> bool) -> Vec<Arc<str>> {
-        let of_head = self.stored.iter().rposition(|stored| stored.head.is_some() && head_of(stored) == self.head);
-        let Some(last) = of_head else { return Vec::new() };
+        let Some(last) = self.stored.len().checked_sub(1) else { return Vec::new() };
+        if self.stored[last].head.is_none() || head_of(&self.stored[last]) != self.head {
+            return Vec::new();
+        }
         let shown = self.shown.iter().filter(|(target, _)| of(target)).flat_map(|(_, shown)| shown);
         shown.filter(|shown| shown.set == last).map(|shown| shown.digest.as_str().into()).collect()
+    }
+
+    /// There is nothing that a decision can be bound to.
+    fn nothing_to(&self, review: &Review) -> Failure {
+        let (by, verb) = (&review.by, review.verb());
+        let last = self.stored.last().map(head_of);
+        let what = match (last, &self.head) {
+            (Some(None), Some(_)) => format!("what was shown last is not committed, so that {by} cannot {verb} it"),
+            (Some(Some(last)), Some(head)) if last != *head => {
+                format!("what was shown last is {}, and this is {}, so that {by} cannot {verb} it", last.short(), head.short())
+            }
+            (Some(_) | None, _) => format!("nothing was shown yet that {by} could {verb}"),
+        };
+        Failure::usage(what, "isobar preview shows the changes and their digests")
     }
 }
 

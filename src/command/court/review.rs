@@ -24,7 +24,10 @@ impl std::str::FromStr for Review {
             "reject" => Decision::Reject,
             _ => return Err(form()),
         };
-        if by.trim().is_empty() || digest.as_ref().is_some_and(|digest| digest.len() < 8) {
+        if let Some(fault) = User(by.into()).fault() {
+            return Err(format!("{by:?} {fault}"));
+        }
+        if digest.as_ref().is_some_and(|digest| digest.len() < 8) {
             return Err(format!("{}; a digest has at least 8 characters", form()));
         }
         Ok(Self { by: User(by.into()), decision, digest })
@@ -33,7 +36,7 @@ impl std::str::FromStr for Review {
 
 impl Review {
     /// The decision, as what one does.
-    pub(super) fn verb(&self) -> &'static str {
+    pub(crate) fn verb(&self) -> &'static str {
         match self.decision {
             Decision::Approve => "approve",
             Decision::Reject => "reject",
