@@ -47,7 +47,7 @@ pub const CODES: &[(u8, &str)] = &[
         "a clear answer that is not \"clean\": drift was found, doctor misses something, the journal is not what was written, or with --exit-code something would change",
     ),
     (3, "policy denies, or somebody must approve first (judge, apply, tick, recover and drift --fix; a preview of that is good)"),
-    (64, "the command line makes no sense"),
+    (64, "what was asked makes no sense here: the command line, a tree that is not committed, a key that is not set"),
     (65, "mistakes in definitions; each is printed with its line"),
     (130, "stopped by SIGINT; what was done is recorded, what did not come back within 5 s is unknown"),
     (143, "stopped by SIGTERM; the same"),

@@ -146,6 +146,29 @@ fn a_repository_without_origin_keeps_its_own() {
 }
 
 #[test]
+fn a_journal_that_this_clone_has_seen_is_not_begun_anew_where_it_is_not() {
+    let (fleet, bare) = published("");
+    fleet.isobar("apply").ends(0);
+    let elsewhere = bare.with_file_name("elsewhere.git");
+    Repository::init_bare(&elsewhere).expect("it has room");
+    let own = Repository::open(fleet.root()).expect("it is one");
+    own.remote_set_url("origin", elsewhere.to_str().expect("a text")).expect("it can be written");
+    for line in ["status", "preview", "apply"] {
+        fleet.isobar(line).ends(1).says("no journal is at").says("has seen one at").says("push the ref");
+    }
+    own.remote_set_url("origin", bare.to_str().expect("a text")).expect("it can be written");
+    fleet.isobar("status").ends(0).says("All 2 targets applied");
+
+    let origin = Repository::open_bare(&bare).expect("it is one");
+    origin.find_reference("refs/isobar/journal").and_then(|mut journal| journal.delete()).expect("it was there");
+    let ran = fleet.isobar("apply").ends(1).says("is gone from");
+    let note = ran.stderr.split_once("delete ").map(|(_, note)| note.trim().to_string()).unwrap_or_default();
+    assert_eq!(entries(&bare).len(), 0);
+    std::fs::remove_file(&note).expect("the note that was named");
+    fleet.isobar("apply").ends(0);
+}
+
+#[test]
 fn the_history_of_a_directory_counts_until_somebody_moves_it() {
     let fleet = app("prod/a", "");
     fleet.isobar("apply").ends(0);

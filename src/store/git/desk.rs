@@ -7,6 +7,7 @@ use super::fault::in_doubt;
 use super::known::Known;
 use super::program::Program;
 use super::reach::Reach;
+use super::seen::Seen;
 use super::tip::{Old, Pushed, Tip, Update};
 use super::wire::Wire;
 use crate::change::{Digest, Key};
@@ -42,6 +43,7 @@ pub(super) struct Desk {
     pub(super) wire: Wire,
     pub(super) repository: Repository,
     cache: PathBuf,
+    seen: Seen,
     pub(super) known: Known,
     pub(super) here: Here,
     pub(super) preview_sealer: Option<Sealer>,
@@ -76,12 +78,16 @@ impl Desk {
         };
         let known = Known::nothing(place.clone(), key.map(Sealer::of_journal));
         let preview_sealer = key.map(Sealer::of_previews);
+        // A ref of this clone itself is met by whoever looks for other places of the history.
+        let is_own = matches!(&site.location, Location::Disk(dir) if site.cache.starts_with(dir));
+        let seen = Seen::new(&site.cache, &cache, &place, &site.reference, !is_own);
         let (reference, here) = (site.reference.clone(), Here::new(site.locks.clone()));
         Ok(Self {
             place,
             reference,
             wire,
             repository,
+            seen,
             cache,
             known,
             here,
@@ -106,6 +112,11 @@ impl Desk {
 
     fn look_again(&mut self) -> Result<(), StoreError> {
         let tip = self.tip()?;
+        match tip {
+            Some(_) => self.seen.note(),
+            None if !self.known.has_looked() => self.seen.refuse_gone(&self.place)?,
+            None => {} // the journal knows best what it means that it went away
+        }
         self.known.follow(&self.wire, &self.repository, tip)
     }
 

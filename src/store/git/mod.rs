@@ -21,6 +21,7 @@ mod previews;
 mod program;
 mod reach;
 mod refs;
+mod seen;
 #[cfg(test)]
 mod tests;
 mod tip;
