@@ -3,7 +3,7 @@
 use super::account;
 use super::converge::{Aim, Order, converge};
 use super::court::Review;
-use super::look::{is_nothing, keep, look, looks};
+use super::look::{keep, look, looks};
 use super::must_match;
 use super::pending::{self, Work, since_applied};
 use super::scene::Scenes;
@@ -64,9 +64,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let unseen = drift.findings.iter().any(|finding| finding.class == Class::NotChecked);
     let clean = drift.is_empty();
     report.drift = Some(drift);
-    if !is_nothing(&answers) {
-        keep(world, Some(&head), None, None, answers).await;
-    }
+    keep(world, Some(&head), None, None, answers).await;
     tell::report(world, &report, &request.form)?;
     Ok(match (unseen, clean) {
         (true, _) => Exit::Unfinished,

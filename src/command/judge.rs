@@ -6,6 +6,7 @@ use super::pending::{Pending, Work};
 use super::preview::PREVIEW_AGAIN;
 use super::say::short;
 use super::scene::{Scene, Scenes};
+use super::shown;
 use super::tell::{self, Form};
 use crate::change::{Extent, Intent, Preview, Unseen, UnseenReason};
 use crate::exit::{Exit, Failure};
@@ -139,9 +140,12 @@ fn unseen(stored: &Stored, scene: &Scene, base: Option<&Arc<Scene>>, selector: &
     stored.previews.iter().filter_map(|answer| answer.as_ref().err()).filter(is_selected).cloned().collect()
 }
 
-/// What was shown last, whatever is checked out: nobody says yes to what lies further back.
+/// What was shown last here, whatever is checked out: nobody says yes to what lies further back.
 async fn latest(world: &World) -> Result<Stored, Failure> {
-    world.store.saved().await?.pop().ok_or_else(|| Failure::usage("no preview was shown yet", "isobar preview"))
+    let mut saved = world.store.saved().await?;
+    let last = shown::last(world, &saved).map(|last| saved.swap_remove(last));
+    let what = if saved.is_empty() { "no preview was shown yet" } else { "in what was shown last there was nothing to decide" };
+    last.ok_or_else(|| Failure::usage(what, "isobar preview"))
 }
 
 /// Refuses to bind a decision to what is not committed: it would be gone with the next keystroke.

@@ -1,6 +1,7 @@
 //! Looking at what is pending, and keeping what was shown: what every verb that previews does alike.
 
 use super::pending::Work;
+use super::shown;
 use super::standing::Standing;
 use crate::change::{Extent, Preview, Unseen, UnseenReason};
 use crate::review::CommitSha;
@@ -44,14 +45,6 @@ pub(crate) async fn look(world: &World, work: &Work, standing: &Standing, looks:
     answers
 }
 
-/// Says whether nobody can decide about any of it.
-pub(crate) fn is_nothing(answers: &[Result<Arc<Preview>, Unseen>]) -> bool {
-    answers.iter().all(|answer| match answer {
-        Ok(preview) => preview.is_empty(),
-        Err(unseen) => unseen.promise.is_none(),
-    })
-}
-
 /// Keeps what was shown, so that a review can be bound to it. Not being able to is no failure of a preview.
 pub(crate) async fn keep(
     world: &World,
@@ -60,13 +53,22 @@ pub(crate) async fn keep(
     whole: Option<Extent>,
     answers: Vec<Result<Arc<Preview>, Unseen>>,
 ) {
+    let is_nothing = |answer: &Result<Arc<Preview>, Unseen>| match answer {
+        Ok(preview) => preview.is_empty(),
+        Err(unseen) => unseen.promise.is_none(),
+    };
     if world.stop.is_asked() {
         return; // cut short, it would be a part that looks like the whole
     }
+    let nothing_to_decide = answers.iter().all(is_nothing);
     let now_ms = world.clock.now_ms();
     let base = base.unwrap_or_else(|| "".into());
     let stored =
         Stored { head: head.map(|head| head.0.clone()), base, at_ms: now_ms, first_ms: now_ms, whole, previews: answers };
+    shown::remember(world, &stored);
+    if nothing_to_decide {
+        return;
+    }
     if let Err(error) = world.store.save(&stored).await {
         world.terminal.note(&format!("note: this preview could not be kept, so no review can be bound to it: {error}"));
     }

@@ -32,6 +32,7 @@ mod parts;
 mod pending;
 mod say;
 mod scene;
+mod shown;
 mod standing;
 mod tell;
 mod view;

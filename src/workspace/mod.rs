@@ -86,6 +86,11 @@ impl Workspace {
         self.lock().find_reference(name).is_ok()
     }
 
+    /// Returns git's directory of this working tree alone.
+    pub fn own_dir(&self) -> PathBuf {
+        self.lock().path().to_path_buf()
+    }
+
     /// Returns the directory that all work trees of this repository share: `.git`, outside of any work tree.
     pub fn shared_dir(&self) -> PathBuf {
         self.lock().commondir().to_path_buf()

@@ -472,7 +472,7 @@ fn nobody_says_yes_to_what_is_not_committed_nor_after_it_to_what_was() {
 
     fleet.isobar("preview").ends(0);
     fleet.isobar("preview --base main --head main").ends(0).says("Nothing would change");
-    fleet.isobar("judge --review bob=approve").ends(64).says("nothing was shown");
+    fleet.isobar("judge --review bob=approve").ends(64).says("nothing to decide");
     fleet.isobar("apply").ends(3);
 }
 

@@ -1,6 +1,6 @@
 //! The journal as a ref of the repository: clones that know of each other only what they pushed.
 
-use crate::support::{Access, GitServer, Sandbox, app};
+use crate::support::{APPROVALS, Access, GitServer, Sandbox, app};
 use git2::Repository;
 use serde_json::Value;
 use std::path::Path;
@@ -143,6 +143,21 @@ fn a_repository_without_origin_keeps_its_own() {
     origin.push(&["refs/isobar/journal:refs/isobar/journal"], None).expect("it has room");
     fleet.isobar("status").ends(0).says("All 1 target applied");
     assert_eq!(count(&bare, "applied"), 1);
+}
+
+#[test]
+fn a_yes_is_about_what_was_shown_here_whatever_others_looked_at_meanwhile() {
+    let (fleet, bare) = published(APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    let other = Sandbox::clone_of(&bare);
+    other.version(1, 66);
+    fleet.version(1, 2);
+    fleet.isobar("preview").ends(0).says("version: 2");
+    other.pass_secs(600);
+    other.isobar("preview").ends(0).says("version: 66");
+    fleet.isobar("judge --review bob=approve").ends(0).says("version: 2");
+    other.isobar("apply").ends(3);
+    fleet.isobar("apply").ends(0);
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub use review::Review;
 
 use super::pending::Work;
 use super::scene::{Scene, Scenes};
+use super::shown;
 use crate::change::{ChangeMark, Digest, Extent, Preview, Unseen, UnseenReason, beyond, filled_matches};
 use crate::exit::Failure;
 use crate::journal::History;
@@ -229,7 +230,7 @@ impl<'a> Court<'a> {
 
     /// Digests of what was shown last, where that was this head: what was shown before or of another one is not what is being decided.
     pub(crate) fn shown_last(&self, of: impl Fn(&TargetId) -> bool) -> Vec<Arc<str>> {
-        let Some(last) = self.stored.len().checked_sub(1) else { return Vec::new() };
+        let Some(last) = shown::last(self.world, &self.stored) else { return Vec::new() };
         if self.stored[last].head.is_none() || head_of(&self.stored[last]) != self.head {
             return Vec::new();
         }
@@ -240,7 +241,7 @@ impl<'a> Court<'a> {
     /// There is nothing that a decision can be bound to.
     fn nothing_to(&self, review: &Review) -> Failure {
         let (by, verb) = (&review.by, review.verb());
-        let last = self.stored.last().map(head_of);
+        let last = shown::last(self.world, &self.stored).map(|last| head_of(&self.stored[last]));
         let what = match (last, &self.head) {
             (Some(None), Some(_)) => format!("what was shown last is not committed, so that {by} cannot {verb} it"),
             (Some(Some(last)), Some(head)) if last != *head => {
