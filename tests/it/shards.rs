@@ -428,11 +428,26 @@ fn a_target_that_takes_longer_than_the_whole_job_is_named_and_not_green() {
 
     let ran = fleet.isobar("apply --time-left 5m --json").ends(1);
     assert_eq!(ran.states(), "applied web@prod/a web@prod/b; not_started app@prod/a app@prod/b");
-    assert!(ran.why("app@prod/b").contains("it usually takes 10m, and this run had 5m in all"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("--time-left above 10m"), "{}", ran.stdout);
-    fleet.isobar("tick --time-left 5m").ends(1).says("--time-left above 10m");
+    let above = "isobar tick begins it with a --time-left above 10m";
+    assert_eq!(ran.why("app@prod/b"), format!("it usually takes 10m, and this run had 5m; {above}"));
+    assert!(ran.stdout.contains("isobar tick  (with a --time-left above 10m, or without one)"), "{}", ran.stdout);
     fleet = fleet.env("ISOBAR_TIME_LEFT", "");
     fleet.isobar("tick").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+}
+
+#[test]
+fn a_job_that_is_spent_is_no_failure_and_says_what_needs_more_time() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    Other::begins(&fleet, "app@prod/a").ends(600_000);
+    fleet.version(1, 2);
+
+    let ran = fleet.isobar("apply --time-left 0s --json").ends(0);
+    assert_eq!(ran.why("app@prod/b"), "no time is left of the job; isobar tick goes on");
+    let ran = fleet.isobar("tick --time-left 5m").ends(0).says("it usually takes 10m, and this run had 5m");
+    ran.says("isobar tick  (with a --time-left above 10m, or without one)");
+    fleet.isobar("tick --time-left 11m").ends(0);
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
 }
 

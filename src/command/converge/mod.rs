@@ -8,6 +8,7 @@ mod drive;
 mod end;
 mod gate;
 mod held;
+mod late;
 mod older;
 mod open;
 mod round;

@@ -214,11 +214,6 @@ impl Converge<'_> {
         Ok(true)
     }
 
-    /// The job's time is over.
-    pub(super) fn is_late(&self) -> bool {
-        self.order.time.is_some_and(|time| time.until_ms <= self.world.clock.now_ms())
-    }
-
     /// Somebody else writes about one of `targets`: nothing is planned over what may be under way.
     pub(super) async fn is_written_elsewhere(&self, targets: &BTreeSet<TargetId>) -> Result<bool, Failure> {
         if self.shared.is_none() {
