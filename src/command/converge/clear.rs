@@ -73,7 +73,9 @@ impl Round<'_> {
         let mut fresh = Vec::new();
         for answer in answers {
             match answer {
-                Ok(preview) if preview.is_empty() && !self.run.is_half_done(&preview.target) => self.nothing_left(preview),
+                Ok(preview) if preview.is_empty() && !self.run.history().is_half_done(&preview.target) => {
+                    self.nothing_left(preview)
+                }
                 Ok(preview) => fresh.push(Arc::new(preview)),
                 Err(unseen) => self.not_seen(unseen),
             }

@@ -140,7 +140,7 @@ impl Converge<'_> {
         let others = shared.others();
         let elsewhere: BTreeSet<TargetId> = others.held.union(&others.started).cloned().collect();
         let is_counted = !self.slots[0].slots.is_empty();
-        let in_flight = elsewhere.iter().filter(|target| is_counted && self.is_unknown(target)).cloned().collect();
+        let in_flight = elsewhere.iter().filter(|target| is_counted && self.history().is_unknown(target)).cloned().collect();
         Ok(News { steps, head, elsewhere, in_flight, is_stale })
     }
 
