@@ -530,3 +530,14 @@ fn after_help() -> String {
     let codes: Vec<String> = CODES.iter().map(|(code, about)| format!("  {code:>3}  {about}")).collect();
     format!("Exit codes:\n{}", codes.join("\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn flags_name_only_flags_that_there_are() {
+        Cli::command().debug_assert();
+    }
+}
