@@ -41,6 +41,7 @@ pub use crate::stack::Selector;
 pub use crate::store::Anchor;
 pub use converge::Sharing;
 pub use court::Review;
+pub use out::is_stdout;
 pub use parts::Parting;
 pub use tell::{Form, say_failure, say_written};
 
