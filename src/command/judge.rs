@@ -60,7 +60,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         (false, true) => {
             let shown = report.rows.iter().filter_map(|row| row.preview.as_deref());
             let judged = shown.filter_map(|preview| verdicts.get(&preview.target).map(|verdict| (preview, verdict)));
-            tell::unlock(world, judged, tell::APPROVE, APPLY)
+            tell::unlock(world, judged, tell::APPROVE, APPLY).steps
         }
         (false, false) => vec![APPLY.into()],
     };

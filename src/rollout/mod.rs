@@ -26,7 +26,7 @@ pub use cleared::Taken;
 pub use gate::{Gate, programs};
 pub use measure::duration;
 pub use next::{Now, Step, Todo};
-pub use outcome::{Ending, Outcome};
+pub use outcome::{Ending, Outcome, STUCK};
 pub use progress::{Progress, StepEvent};
 pub use schema::schema;
 pub use settings::Settings;

@@ -7,7 +7,7 @@ use crate::engine::{Engines, Job};
 use crate::journal::{Entry, Event, History, Verb};
 use crate::policy::{Answer, Facts, Past, Policy, Subject, judge};
 use crate::review::{Approval, PullRequest, User};
-use crate::rollout::{Gate, Outcome, Progress, Rollout, StepEvent, WaveState};
+use crate::rollout::{Gate, Outcome, Progress, Rollout, STUCK, StepEvent, WaveState};
 use crate::runner::{Bounds, Drive, Halt, Looks, Moment, Ready, Signs, say_unseen};
 use crate::stack::{Known, Target, TargetId};
 use crate::stop::Stop;
@@ -202,7 +202,7 @@ impl Holding<'_> {
             let target = preview.target.clone();
             match verdict.answer {
                 _ if self.failed_alike(&preview) => {
-                    let outcome = Outcome::Skipped("failed before with the same changes".into());
+                    let outcome = Outcome::Skipped(STUCK.into());
                     steps.push(StepEvent::Finished { target, outcome });
                 }
                 Answer::Clear(clearance) => {

@@ -17,7 +17,6 @@ mod watch;
 
 pub(crate) use admit::older;
 pub(super) use begin::{refuse_first, settings};
-pub(super) use clear::FAILED_BEFORE;
 pub(crate) use end::{Converged, End, EndState, RESUME};
 pub use shared::Sharing;
 pub(crate) use watch::{paused, say_hold};
