@@ -11,8 +11,7 @@ use crate::world::{Environment, Stop, Terminal, World};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
 use flags::{
-    AloneVerb, ApplyArgs, AuditVerb, Cli, DrawingArg, ExportFormat, FleetVerb, ManArgs, PreviewArgs, SchemaArg, SchemaArgs,
-    SimulateArgs, Verb,
+    AloneVerb, ApplyArgs, AuditVerb, Cli, DrawingArg, ExportFormat, FleetVerb, ManArgs, PreviewArgs, SchemaArg, SchemaArgs, Verb,
 };
 use std::ffi::OsString;
 use std::path::Path;
@@ -182,11 +181,8 @@ async fn of_fleet(world: &World, verb: FleetVerb) -> Result<Exit, Failure> {
                 command::drift::Request { selector, form, reviews, fix: args.fix, parallel: args.parallel.unwrap_or(0) };
             command::drift::run(world, &request).await
         }
-        FleetVerb::Simulate(args) => command::simulate::run(world, &simulate(args)?).await,
-        FleetVerb::Status(args) => {
-            let (selector, json) = args.select.read()?;
-            command::status::run(world, &command::status::Request { selector, json, html: args.html }).await
-        }
+        FleetVerb::Simulate(args) => command::simulate::run(world, &args.read()?).await,
+        FleetVerb::Status(args) => command::status::run(world, &args.read()?).await,
         FleetVerb::List(args) => {
             let (selector, json) = args.select.read()?;
             let request = command::list::Request { selector, json, changed: args.changed, base: args.base, head: args.head };
@@ -271,24 +267,6 @@ fn apply(args: ApplyArgs) -> Result<command::apply::Request, Failure> {
         parallel: args.parallel.unwrap_or(0),
         sharing,
         time_left: args.time_left,
-    })
-}
-
-fn simulate(args: SimulateArgs) -> Result<command::simulate::Request, Failure> {
-    let (selector, json) = args.select.read()?;
-    Ok(command::simulate::Request {
-        selector,
-        json,
-        html: args.html,
-        apply: args.apply,
-        slow: args.slow,
-        fail: args.fail,
-        hold: args.hold,
-        kill_at: args.kill_at,
-        pause_at: args.pause_at,
-        resume_at: args.resume_at,
-        tick_every: args.tick_every,
-        seed: args.seed,
     })
 }
 

@@ -60,5 +60,8 @@ pub mod simulate;
 pub mod world;
 
 #[cfg(test)]
+#[path = "../tests/it/support/fuzz.rs"]
+mod fuzz;
+#[cfg(test)]
 #[path = "../tests/it/support/scratch.rs"]
 mod scratch;

@@ -1,10 +1,10 @@
 //! The command line as types: verbs, their flags, and what the help says of them.
 
-use crate::command::simulate::{ApplyTime, Fail, Slow, Span};
-use crate::command::{Anchor, Form, Review, SHARDS_MAX, Selector, Shard};
+use crate::command::simulate::{self, ApplyTime, Fail, Slow, Span};
+use crate::command::{Anchor, Form, Review, SHARDS_MAX, Selector, Shard, is_stdout, status};
 use crate::exit::{CODES, Failure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Keeps every region of a fleet equal to what the repository says.
@@ -60,7 +60,7 @@ pub(super) enum FleetVerb {
     Graph(GraphArgs),
     /// Why a target is touched or not, where its values come from, what it waits for
     Why(WhyArgs),
-    /// Explains every unknown outcome and closes it by a fresh preview
+    /// Explains every unknown outcome, closes it by a fresh preview, and goes on with what was left in the middle
     Recover(RecoverArgs),
     /// Starts nothing new anywhere until resume
     Pause(PauseArgs),
@@ -464,15 +464,50 @@ impl Select {
     }
 }
 
+impl StatusArgs {
+    pub(super) fn read(self) -> Result<status::Request, Failure> {
+        let (selector, json) = self.select.read()?;
+        one_output("--html", self.html.as_deref(), json, "status.html")?;
+        Ok(status::Request { selector, json, html: self.html })
+    }
+}
+
+impl SimulateArgs {
+    pub(super) fn read(self) -> Result<simulate::Request, Failure> {
+        let (selector, json) = self.select.read()?;
+        one_output("--html", self.html.as_deref(), json, "forecast.html")?;
+        Ok(simulate::Request {
+            selector,
+            json,
+            html: self.html,
+            apply: self.apply,
+            slow: self.slow,
+            fail: self.fail,
+            hold: self.hold,
+            kill_at: self.kill_at,
+            pause_at: self.pause_at,
+            resume_at: self.resume_at,
+            tick_every: self.tick_every,
+            seed: self.seed,
+        })
+    }
+}
+
+/// Refuses two things on standard output before anything is done for either.
+fn one_output(flag: &str, path: Option<&Path>, json: bool, file: &str) -> Result<(), Failure> {
+    match json && path.is_some_and(is_stdout) {
+        false => Ok(()),
+        true => Err(Failure::usage(
+            format!("{flag} - and --json both print to standard output"),
+            format!("name a file: {flag} {file}"),
+        )),
+    }
+}
+
 impl Tell {
     pub(super) fn read(self) -> Result<(Selector, Form), Failure> {
         let (selector, json) = self.select.read()?;
-        if json && self.markdown.as_deref() == Some(std::path::Path::new("-")) {
-            return Err(Failure::usage(
-                "--markdown - and --json both print to standard output",
-                "name a file: --markdown comment.md",
-            ));
-        }
+        one_output("--markdown", self.markdown.as_deref(), json, "comment.md")?;
         Ok((selector, Form { json, markdown: self.markdown, full: self.full }))
     }
 }
@@ -529,4 +564,15 @@ fn reason(text: &str) -> Result<String, String> {
 fn after_help() -> String {
     let codes: Vec<String> = CODES.iter().map(|(code, about)| format!("  {code:>3}  {about}")).collect();
     format!("Exit codes:\n{}", codes.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn flags_name_only_flags_that_there_are() {
+        Cli::command().debug_assert();
+    }
 }

@@ -1,6 +1,6 @@
 //! The account of a run that brought targets somewhere: the report of what became of each, and the exit.
 
-use super::converge::{Converged, End, EndState, FAILED_BEFORE, RESUME};
+use super::converge::{Converged, End, EndState, RESUME};
 use super::pending::{Pending, Work};
 use super::say::{count, short};
 use super::tell;
@@ -51,7 +51,7 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
     report.notes.extend(done.notes.iter().map(|text| tell::warning(text.as_str())));
     report.next = done.next.iter().map(|text| Arc::from(text.as_str())).collect();
     report.next.extend(approve(world, done));
-    let failed_before = |end: &End| matches!(&end.outcome, EndState::Skipped(why) if **why == *FAILED_BEFORE);
+    let failed_before = |end: &End| matches!(&end.outcome, EndState::Skipped(why) if Outcome::Skipped(why.clone()).is_stuck());
     report.next.extend(done.ends.values().any(failed_before).then(|| RESUME.into()));
     let mut seen = std::collections::BTreeSet::new();
     report.next.retain(|line| seen.insert(line.clone()));
@@ -80,9 +80,10 @@ fn approve(world: &World, done: &Converged) -> Vec<Arc<str>> {
     let verb = if done.puts_back { "isobar drift --fix" } else { "isobar apply" };
     let approve = match *bound {
         [one] => format!("{verb} --review NAME=approve@{}", one.digest().short()),
+        _ if done.is_shard => "isobar preview  (shows what waits in every shard; then isobar judge --review NAME=approve)".into(),
         _ => format!("{verb} --review NAME=approve  (approves all that is shown above)"),
     };
-    tell::unlock(world, waiting, &approve, verb)
+    tell::unlock(world, waiting, &approve, verb).steps
 }
 
 fn row(target: &crate::stack::TargetId, end: &End) -> Row {

@@ -65,7 +65,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
             let judged = shown.filter_map(|preview| verdicts.get(&preview.target).map(|verdict| (preview, verdict)));
             // What is not committed is approved by nobody.
             let approve = if stored.head.is_none() { PREVIEW_AGAIN } else { tell::APPROVE };
-            tell::unlock(world, judged, approve, APPLY)
+            tell::unlock(world, judged, approve, APPLY).steps
         }
         (false, false) => vec![APPLY.into()],
     };

@@ -43,6 +43,7 @@ pub use crate::stack::Selector;
 pub use crate::store::Anchor;
 pub use converge::Sharing;
 pub use court::Review;
+pub use out::is_stdout;
 pub use parts::Parting;
 pub use tell::{Form, say_failure, say_written};
 
@@ -68,7 +69,7 @@ pub const VERBS: &[(&str, &str)] = &[
     ("matrix", "the shards for what is to be done, as the matrix of a GitHub workflow"),
     ("graph", "which stack waits for which, as text, DOT or Mermaid"),
     ("why", "why a target is touched or not, where its values come from, what it waits for"),
-    ("recover", "explains every unknown outcome and closes it by a fresh preview"),
+    ("recover", "explains every unknown outcome, closes it by a fresh preview, and goes on with what was left in the middle"),
     ("pause", "starts nothing new anywhere until resume"),
     ("resume", "ends a pause, and lets stopped rollouts go on"),
     ("hold", "skips one region until a time, or until released"),

@@ -5,26 +5,19 @@ use crate::world::World;
 use std::path::Path;
 
 /// Says whether standard output is meant.
-pub(crate) fn is_stdout(path: &Path) -> bool {
+pub fn is_stdout(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Writes `page` to the file at `path`, and says so; to standard output where that is meant and nothing else is printed there.
-pub(crate) fn page(world: &World, path: &Path, page: &str, as_json: bool) -> Result<(), Failure> {
-    match (is_stdout(path), as_json) {
-        (true, true) => {
-            Err(Failure::usage("--html - and --json both print to standard output", "name a file: --html status.html"))
-        }
-        (true, false) => {
-            world.terminal.say_made(page);
-            Ok(())
-        }
-        (false, _) => {
-            write(path, page)?;
-            world.terminal.note(&format!("wrote {}", path.display()));
-            Ok(())
-        }
+/// Writes `page` to the file at `path`, and says so; to standard output where that is meant.
+pub(crate) fn page(world: &World, path: &Path, page: &str) -> Result<(), Failure> {
+    if is_stdout(path) {
+        world.terminal.say_made(page);
+        return Ok(());
     }
+    write(path, page)?;
+    world.terminal.note(&format!("wrote {}", path.display()));
+    Ok(())
 }
 
 /// Writes a file, and makes its directory.

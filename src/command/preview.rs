@@ -9,7 +9,7 @@ use super::pending::{self, Work, since_applied};
 use super::say::{count, some};
 use super::scene::{Scene, Scenes};
 use super::standing::Standing;
-use super::tell::{self, Form};
+use super::tell::{self, Form, Unlock};
 use super::view::{self, After, View};
 use crate::change::{Extent, Preview, Unseen, UnseenReason};
 use crate::exit::{Exit, Failure};
@@ -221,7 +221,7 @@ fn next(
     view: &View,
     answers: &[Result<Arc<Preview>, Unseen>],
     verdicts: &BTreeMap<TargetId, Verdict>,
-    unlock: Vec<Arc<str>>,
+    unlock: Unlock,
 ) -> Vec<Arc<str>> {
     if answers.iter().all(Result::is_err) && !answers.iter().all(waits_for_others) {
         return vec!["isobar preview  (again, once what kept everything from being seen is mended)".into()];
@@ -234,8 +234,8 @@ fn next(
     if !view.dirty.is_empty() {
         next.push("git add -A && git commit -m \"…\"".into());
     }
-    let is_last = unlock.iter().any(|line| line.starts_with(APPLY) || **line == *PREVIEW_AGAIN);
-    next.extend(unlock);
+    let is_last = unlock.is_later || unlock.approves && !view.dirty.is_empty(); // then it is committed and previewed again first
+    next.extend(unlock.steps);
     if view.base.is_some() {
         next.push("isobar apply  (after the merge)".into());
     } else if !verdicts.is_empty() && !is_last {

@@ -13,6 +13,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::{Event, History, State, Verb};
 use crate::report::{Report, Told};
 use crate::review::User;
+use crate::rollout::Progress;
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -55,17 +56,18 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         .filter(|id| scene.fleet.target(id).is_none_or(|target| request.selector.matches(target)))
         .cloned()
         .collect();
-    let is_open = history.rollouts().any(|progress| progress.ending().is_none());
-    if mine.is_empty() && !is_open {
+    let open = || history.rollouts().filter(|progress| progress.ending().is_none());
+    if mine.is_empty() && open().all(Progress::rests) {
         let mut report = Report::new(Told::Recover);
         report.head = Some(head.0.clone());
         report.journal = tell::journal_head(&history);
         report.nothing = Some("no target has an unknown outcome".into());
+        report.next = open().next().map(|_| "isobar tick  (goes on after the bake)".into()).into_iter().collect();
         tell::report(world, &report, &request.form)?;
         return Ok(Exit::Clean);
     }
     if mine.is_empty() {
-        world.terminal.note("no target has an unknown outcome; going on with what is open");
+        world.terminal.note("no target has an unknown outcome; going on with what was left in the middle");
     }
     for (target, since_ms) in unknown.iter().filter(|(target, _)| mine.contains(target)) {
         world.terminal.note(&format!(

@@ -68,7 +68,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     };
 
     if let Some(path) = &request.html {
-        out::page(world, path, &report::page(&status), request.json)?;
+        out::page(world, path, &report::page(&status))?;
     }
     if request.json {
         tell::json(world, "report", report::status_json(&status));

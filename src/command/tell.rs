@@ -107,13 +107,23 @@ pub(crate) fn undeclared(rows: &[Row], is_bare: bool) -> Option<Note> {
     is_so.then(|| note("no policy declared: on a laptop everything is cleared"))
 }
 
-/// What lets waiting targets go on: `approve`; where no approval can be bound, first a key; and where none is missing, `again`, later.
+/// What lets waiting targets go on.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Unlock {
+    pub(crate) steps: Vec<Arc<str>>,
+    /// One of them is to approve.
+    pub(crate) approves: bool,
+    /// None helps now: they are to do the same again, later.
+    pub(crate) is_later: bool,
+}
+
+/// Says what lets waiting targets go on: `approve`; where no approval can be bound, first a key; and where none is missing, `again`, later.
 pub(crate) fn unlock<'a>(
     world: &World,
     waiting: impl IntoIterator<Item = (&'a Preview, &'a Verdict)>,
     approve: &str,
     again: &str,
-) -> Vec<Arc<str>> {
+) -> Unlock {
     let (mut bound, mut unbound, mut later) = (false, false, None);
     for (preview, verdict) in waiting {
         match verdict.answer {
@@ -123,23 +133,22 @@ pub(crate) fn unlock<'a>(
             Answer::Clear(_) | Answer::Deny => {}
         }
     }
-    let mut next: Vec<Arc<str>> = Vec::new();
+    let mut steps: Vec<Arc<str>> = Vec::new();
     if unbound {
         match world.key {
-            Some(_) => next.push("isobar preview  (looks again, now with ISOBAR_KEY)".into()),
+            Some(_) => steps.push("isobar preview  (looks again, now with ISOBAR_KEY)".into()),
             None => {
-                next.push("export ISOBAR_KEY=\"$(openssl rand -hex 32)\"  (keep it; isobar doctor says what it is for)".into());
-                next.push("isobar audit seal  (once: the journal was begun without it; then isobar preview)".into());
+                steps.push("export ISOBAR_KEY=\"$(openssl rand -hex 32)\"  (keep it; isobar doctor says what it is for)".into());
+                steps.push("isobar audit seal  (once: the journal was begun without it; then isobar preview)".into());
             }
         }
     }
     if bound {
-        next.push(approve.into());
+        steps.push(approve.into());
     }
-    if let (true, Some(sentence)) = (next.is_empty(), later) {
-        next.push(format!("{again}  (later; no approval is missing: {sentence})").into());
-    }
-    next
+    let later = later.filter(|_| steps.is_empty());
+    steps.extend(later.map(|sentence| format!("{again}  (later; no approval is missing: {sentence})").into()));
+    Unlock { steps, approves: bound, is_later: later.is_some() }
 }
 
 /// One row for each answer, with its verdict.

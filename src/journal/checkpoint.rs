@@ -78,7 +78,7 @@ impl Checkpoint {
     /// Returns its text, without a line's end; sealed when there is a key.
     pub fn text(&self, sealer: Option<&Sealer>) -> String {
         let body = serde_json::to_string(self).expect("a checkpoint holds only what JSON can");
-        close(&body, sealer)
+        close(body, sealer)
     }
 
     /// Reads a checkpoint that somebody else vouches for, by the hash that is returned with it.

@@ -2,7 +2,7 @@
 //! they are kept nor what time it is.
 
 use super::open::OpenRollouts;
-use super::record::{Marks, Record, Run};
+use super::record::{Marks, Record, Run, State};
 use super::usual::Usual;
 use super::{Drifted, Entry, Event};
 use crate::change::{ChangeMark, Digest, Extent};
@@ -133,6 +133,17 @@ impl History {
     pub fn defined_at(&self, target: &TargetId) -> Option<&Arc<str>> {
         let record = self.target(target)?;
         record.commit.as_ref().or(record.begun.as_ref())
+    }
+
+    /// An apply of `target` began and came to no good end, known or not: the engine may have something to close, though nothing is left
+    /// to change.
+    pub fn is_half_done(&self, target: &TargetId) -> bool {
+        self.target(target).is_some_and(|record| record.started)
+    }
+
+    /// An apply of `target` began, and nobody knows how it ended.
+    pub fn is_unknown(&self, target: &TargetId) -> bool {
+        self.target(target).is_some_and(|record| matches!(record.state, State::Unknown { .. }))
     }
 
     /// The commit of the newest start of `target` that never came to its end: something of it may be there.

@@ -26,6 +26,9 @@ enum Ruling {
     Deny(String),
 }
 
+/// Who let something through and why, or what is missing of people.
+type Asked = Result<(Vec<User>, String), String>;
+
 /// Judges every subject, in the order given. Rules, approvals, freezes and clearances of the past; nothing else.
 pub fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
     let bench = Bench { facts, votes: Votes::of(facts), now: Extent::of(facts.subjects.iter().map(|subject| subject.preview)) };
@@ -96,17 +99,16 @@ impl Bench<'_> {
             waits.push(UNBOUND.into());
         }
         match self.ask_people(subject, digest, &asks) {
-            ruling if waits.is_empty() => ruling,
+            Ok((by, sentence)) if waits.is_empty() => Ruling::Clear(by, sentence),
+            Ok(_) => Ruling::Wait(joined(waits)),
             // What is still missing is told together with the window, so that nobody waits for it twice.
-            Ruling::Ask(missing) => Ruling::Ask(joined(waits.into_iter().chain([missing]).collect())),
-            Ruling::Clear(..) => Ruling::Wait(joined(waits)),
-            Ruling::Wait(sentence) => Ruling::Wait(joined(waits.into_iter().chain([sentence]).collect())),
-            Ruling::Deny(sentence) => Ruling::Deny(sentence),
+            Err(missing) => Ruling::Ask(joined(waits.into_iter().chain([missing]).collect())),
         }
     }
 
-    /// Approvals of this very preview come first; without them, what was cleared before may cover it.
-    fn ask_people(&self, subject: &Subject<'_>, digest: &Digest, asks: &[(Option<&str>, Arc<[Requirement]>)]) -> Ruling {
+    /// Approvals of this very preview come first; without them, what was cleared before may cover it. Returns who let it through and
+    /// why, or else what is missing.
+    fn ask_people(&self, subject: &Subject<'_>, digest: &Digest, asks: &[(Option<&str>, Arc<[Requirement]>)]) -> Asked {
         let approvers = self.approvers(subject, digest);
         let count = |asked: &[Requirement]| tally(asked, &approvers, self.facts.teams, &self.votes);
         let tallies: Vec<(Option<&str>, Tally<'_>)> = told(asks).map(|(name, asked)| (*name, count(asked))).collect();
@@ -115,10 +117,10 @@ impl Bench<'_> {
         if !tallies.is_empty() && tallies.iter().all(|(_, tally)| tally.met) {
             let by: BTreeMap<String, &User> =
                 tallies.iter().flat_map(|(_, tally)| &tally.by).map(|user| (login(user), *user)).collect();
-            return Ruling::Clear(by.into_values().cloned().collect(), joined(sentences()));
+            return Ok((by.into_values().cloned().collect(), joined(sentences())));
         }
         let before = match look_back(subject) {
-            Before::Covered { by, sentence } => return Ruling::Clear(by, sentence),
+            Before::Covered { by, sentence } => return Ok((by, sentence)),
             Before::Grown { by, sentence } => Some((by, sentence)),
             Before::Nothing => None,
         };
@@ -129,7 +131,7 @@ impl Bench<'_> {
         all.extend(sentences());
         all.extend(self.uncounted(digest));
         all.extend(self.outdated(subject, digest, &approvers));
-        Ruling::Ask(joined(all))
+        Err(joined(all))
     }
 
     /// People who approved this very preview, or the first apply that it is.
@@ -150,17 +152,17 @@ impl Bench<'_> {
 
     /// No rule asks for anybody. Only somebody's earlier approval can still be exceeded, and then this preview must have been
     /// seen: shown to people as it is, or approved by one who may.
-    fn nobody_asked(&self, subject: &Subject<'_>, digest: &Digest, before: Option<(Vec<User>, String)>) -> Ruling {
-        let Some((by, sentence)) = before else { return Ruling::Clear(Vec::new(), NOT_ASKED.into()) };
+    fn nobody_asked(&self, subject: &Subject<'_>, digest: &Digest, before: Option<(Vec<User>, String)>) -> Asked {
+        let Some((by, sentence)) = before else { return Ok((Vec::new(), NOT_ASKED.into())) };
         if by.is_empty() || subject.past.shown.contains(digest) {
-            return Ruling::Clear(Vec::new(), NOT_ASKED.into());
+            return Ok((Vec::new(), NOT_ASKED.into()));
         }
         let approvers = self.votes.approvers(digest);
         if approvers.is_empty() {
-            return Ruling::Ask(sentence);
+            return Err(sentence);
         }
         let sentence = format!("approved by {}, beyond what was cleared before", named(&approvers));
-        Ruling::Clear(approvers.into_iter().cloned().collect(), sentence)
+        Ok((approvers.into_iter().cloned().collect(), sentence))
     }
 
     /// Tells who approved this preview in vain.

@@ -27,7 +27,7 @@ pub use cleared::Taken;
 pub use gate::{Gate, programs};
 pub use measure::duration;
 pub use next::{Now, Step, Todo};
-pub use outcome::{Ending, Outcome};
+pub use outcome::{Ending, Outcome, STUCK};
 pub use paces::{Paces, Part};
 pub use progress::{Progress, StepEvent};
 pub use schema::schema;

@@ -131,6 +131,12 @@ impl Progress {
         self.next(&Now::at(now_ms)).iter().map(until).min().flatten()
     }
 
+    /// It came to a bake, over by now or not, and nothing of it was begun since: whoever drove it had done all that there was to do.
+    pub fn rests(&self) -> bool {
+        let is_midway = self.runs.iter().any(|run| run.touched && run.verified_at.is_none());
+        !is_midway && (0..self.runs.len()).any(|wave| self.baked_at(wave).is_some_and(|until_ms| until_ms > 0))
+    }
+
     /// All waves before it are verified and baked, and it is not verified yet.
     pub(super) fn is_open(&self, wave: usize, now_ms: u64) -> bool {
         let run = &self.runs[wave];
@@ -465,6 +471,18 @@ mod tests {
         let mut progress = progress("{}", &["a@prod/us"], &[]);
         let now = Now { paused: Some("paused by alice: incident; `isobar resume`"), ..Now::at(0) };
         assert_eq!(offers(&mut progress, &now), ["paused by alice: incident; `isobar resume`"]);
+    }
+
+    #[test]
+    fn a_rollout_rests_from_a_bake_on_until_something_is_begun() {
+        let mut progress = progress("staging: { bake: 15m }\nprod: { after: staging }", &["a@staging/us", "a@prod/us"], &[]);
+        assert!(!progress.rests(), "it has yet to begin");
+        record(&mut progress, &[started("a@staging/us")]);
+        assert!(!progress.rests(), "in the middle of a wave");
+        record(&mut progress, &[finished("a@staging/us", Outcome::Applied), StepEvent::Verified { wave: 0 }]);
+        assert!(progress.rests());
+        record(&mut progress, &[started("a@prod/us")]);
+        assert!(!progress.rests(), "in the middle of the next");
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub enum Ending {
 /// How the reason of a target begins that is skipped because its region is held.
 const HELD: &str = "region held";
 
+/// The reason of a target that is skipped because it is not tried again by itself.
+pub const STUCK: &str = "failed before with the same changes; after mending the cause: isobar resume, then isobar apply";
+
 impl Outcome {
     /// Returns the outcome of a target whose region is held; `how_long` is "until 14:00 UTC: power works".
     pub fn held(how_long: &str) -> Self {
@@ -55,6 +58,11 @@ impl Outcome {
         }
     }
 
+    /// Skipped because it failed before with the same changes, in this run or an earlier one of the rollout.
+    pub fn is_stuck(&self) -> bool {
+        matches!(self, Self::Skipped(why) if **why == *STUCK)
+    }
+
     /// Skipped because its region is held, or that of what comes before it: nothing is known against the change, so the stack goes
     /// on elsewhere.
     pub fn is_held(&self) -> bool {
@@ -71,5 +79,6 @@ mod tests {
         assert!(Outcome::held("until released: power works").is_held());
         assert!(!Outcome::Skipped("dependency a@prod/us failed".into()).is_held());
         assert!(!Outcome::Applied.is_held());
+        assert!(Outcome::Skipped(STUCK.into()).is_stuck() && !Outcome::Failed(STUCK.into()).is_stuck());
     }
 }

@@ -4,10 +4,10 @@
 use super::Clock;
 use crate::change::{Digest, Extent, Intent, Preview, UnseenReason};
 use crate::engine::{Engines, Job};
-use crate::journal::{Entry, Event, History, State, Verb};
+use crate::journal::{Entry, Event, History, Verb};
 use crate::policy::{Answer, Facts, Past, Policy, Subject, judge};
 use crate::review::{Approval, PullRequest, User};
-use crate::rollout::{Gate, Outcome, Progress, Rollout, StepEvent, WaveState};
+use crate::rollout::{Gate, Outcome, Progress, Rollout, STUCK, StepEvent, WaveState};
 use crate::runner::{Bounds, Drive, Halt, Looks, Moment, Ready, Signs, say_unseen};
 use crate::stack::{Known, Target, TargetId};
 use crate::stop::Stop;
@@ -182,7 +182,7 @@ impl Holding<'_> {
         let (mut events, mut steps, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
         for answer in answers {
             match answer {
-                Ok(preview) if preview.is_empty() && !self.is_unknown(&preview.target) => {
+                Ok(preview) if preview.is_empty() && !self.history().is_half_done(&preview.target) => {
                     let (target, intent, digest) = (preview.target.clone(), preview.intent, preview.digest());
                     let commit = commit.clone();
                     events.push(Event::Applied { target: target.clone(), intent, commit, digest, changes: Vec::new() });
@@ -202,11 +202,11 @@ impl Holding<'_> {
             let target = preview.target.clone();
             match verdict.answer {
                 _ if self.failed_alike(&preview) => {
-                    let outcome = Outcome::Skipped("failed before with the same changes".into());
+                    let outcome = Outcome::Skipped(STUCK.into());
                     steps.push(StepEvent::Finished { target, outcome });
                 }
                 Answer::Clear(clearance) => {
-                    if preview.is_empty() {
+                    if preview.is_empty() && self.history().is_unknown(&target) {
                         let how = "a fresh preview is empty".into();
                         events.push(Event::Recovered { target: target.clone(), how, untouched: false });
                     }
@@ -283,10 +283,6 @@ impl Holding<'_> {
     fn failed_alike(&self, preview: &Preview) -> bool {
         let history = self.history();
         history.target(&preview.target).is_some_and(|record| record.is_stuck(&preview.digest(), &self.run.head))
-    }
-
-    fn is_unknown(&self, target: &TargetId) -> bool {
-        matches!(self.history().target(target).map(|record| &record.state), Some(State::Unknown { .. }))
     }
 
     async fn signs(&self, rollout: &str, now_ms: u64) -> Result<Signs, StoreError> {

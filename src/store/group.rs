@@ -13,17 +13,21 @@ use tokio::sync::oneshot;
 /// The sealed entries of a group, or why it is refused.
 pub(super) type Sealed = Result<Vec<Entry>, StoreError>;
 
-/// One group to append.
+/// One group to append. Cloned only by who may have to write it again, for a wave may have ten thousand clearances.
+#[derive(Clone)]
 pub(super) struct Group {
     events: Vec<Event>,
     run: Arc<str>,
     at_ms: u64,
     claim: Option<Claim>,
     after: Option<(u64, Digest)>,
-    answer: oneshot::Sender<Sealed>,
 }
 
+/// A group, and whom to tell what became of it.
+type Asked = (Group, oneshot::Sender<Sealed>);
+
 /// What shows that a lease is ours; whether it still is, is asked when the group is written.
+#[derive(Clone)]
 pub(super) struct Claim {
     pub(super) epoch: u64,
     /// Which file keeps the lease alive: its device and number there.
@@ -34,7 +38,7 @@ pub(super) struct Claim {
 
 /// Groups that wait for the next write, in the order in which they came.
 #[derive(Default)]
-pub(super) struct Queue(Mutex<Vec<Group>>);
+pub(super) struct Queue(Mutex<Vec<Asked>>);
 
 impl Claim {
     /// `None` without a lease, or with one over nothing.
@@ -55,7 +59,7 @@ impl Queue {
         }
         let claim = Claim::of(&events, lease)?;
         let (answer, answered) = oneshot::channel();
-        held(&self.0).push(Group { events, run: run.clone(), at_ms, claim, after, answer });
+        held(&self.0).push((Group { events, run: run.clone(), at_ms, claim, after }, answer));
         blocking(move || {
             write();
             Ok(())
@@ -66,30 +70,30 @@ impl Queue {
 
     /// Has `write` write every group that waits at once, and answers each. Only in a store's turn: who comes meanwhile waits for the
     /// next one, and many appends at once cost one way to the journal.
-    pub(super) fn write(&self, write: impl FnOnce(&[Group]) -> Result<Vec<Sealed>, StoreError>) {
-        let groups = std::mem::take(&mut *held(&self.0));
+    pub(super) fn write(&self, write: impl FnOnce(Vec<Group>) -> Result<Vec<Sealed>, StoreError>) {
+        let (groups, answers): (Vec<_>, Vec<_>) = std::mem::take(&mut *held(&self.0)).into_iter().unzip();
         if groups.is_empty() {
             return;
         }
-        let sealed = write(&groups).unwrap_or_else(|error| vec![Err(error); groups.len()]);
-        for (group, sealed) in groups.into_iter().zip(sealed) {
-            let _ = group.answer.send(sealed); // who asked may have gone; the entries are written all the same
+        let sealed = write(groups).unwrap_or_else(|error| vec![Err(error); answers.len()]);
+        for (answer, sealed) in answers.into_iter().zip(sealed) {
+            let _ = answer.send(sealed); // who asked may have gone; the entries are written all the same
         }
     }
 }
 
 /// Seals each group after `chain`, or says why it may not be written. `is_ours` says whether a claim still holds.
-pub(super) fn seal(groups: &[Group], chain: &mut Chain, is_ours: impl Fn(&Claim) -> bool) -> Vec<Sealed> {
-    let sealed = groups.iter().map(|group| {
-        if let Some(claim) = group.claim.as_ref().filter(|claim| !is_ours(claim)) {
-            return Err(StoreError::Fenced(claim.target.clone()));
+pub(super) fn seal(groups: Vec<Group>, chain: &mut Chain, is_ours: impl Fn(&Claim) -> bool) -> Vec<Sealed> {
+    let sealed = groups.into_iter().map(|group| {
+        if let Some(claim) = group.claim.filter(|claim| !is_ours(claim)) {
+            return Err(StoreError::Fenced(claim.target));
         }
         if group.after.as_ref().is_some_and(|(seq, hash)| (chain.seq, &chain.head) != (*seq, hash)) {
             return Ok(Vec::new()); // somebody appended meanwhile
         }
         match chain.refuses(&group.events) {
             Some(unsealed) => Err(unsealed.into()),
-            None => Ok(chain.seal_group(group.events.clone(), &group.run, group.at_ms)),
+            None => Ok(chain.seal_group(group.events, &group.run, group.at_ms)),
         }
     });
     sealed.collect()

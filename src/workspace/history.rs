@@ -4,14 +4,27 @@ use super::object::{find_commit, mode_of};
 use super::{Snapshot, Workspace, WorkspaceError, git, sha};
 use crate::review::CommitSha;
 use crate::stack::{BlobId, Leaf, Listing};
-use git2::{ObjectType, Oid};
+use git2::{Commit, ObjectType, Oid, Repository};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Commits that [`Workspace::first_parents`] and [`Workspace::earlier_with`] walk at most.
+/// Commits that [`Workspace::first_parents`] walks at most.
 const WALK_MAX: usize = 10_000;
+
+/// Commits that [`Workspace::earlier_with`] walks at most: some seconds, until the first apply, of a monorepo that begins with a fleet.
+const EARLIER_WALK_MAX: usize = 100_000;
 
 /// Commits that [`Workspace::versions`] looks at, newest first: looking further would cost every command of an old monorepo.
 const VERSIONS_WALK_MAX: usize = 2_000;
+
+/// What a shallow clone lacks.
+pub const UNSHALLOW: &str = "this clone is shallow: git fetch --unshallow (or fetch-depth: 0 in actions/checkout)";
+
+/// Commits that hold a file.
+pub struct Earlier {
+    pub commits: Vec<CommitSha>,
+    /// There is no commit before those that were looked at.
+    pub is_whole: bool,
+}
 
 impl Workspace {
     /// Resolves `rev` to a commit.
@@ -86,21 +99,27 @@ impl Workspace {
     }
 
     /// Returns the commits before `new`, on its line of first parents, that hold a file at `path`; newest first, at most `max`.
-    pub fn earlier_with(&self, path: &str, new: &CommitSha, max: usize) -> Result<Vec<CommitSha>, WorkspaceError> {
+    pub fn earlier_with(&self, path: &str, new: &CommitSha, max: usize) -> Result<Earlier, WorkspaceError> {
+        self.earlier_within(EARLIER_WALK_MAX, path, new, max)
+    }
+
+    fn earlier_within(&self, walk_max: usize, path: &str, new: &CommitSha, max: usize) -> Result<Earlier, WorkspaceError> {
         let repository = self.lock();
-        let new = find_commit(&repository, &new.0)?;
-        let line = std::iter::successors(new.parent(0).ok(), |commit| commit.parent(0).ok()).take(WALK_MAX);
-        let mut found = Vec::new();
-        for commit in line {
-            let tree = commit.tree().map_err(git("reading the tree"))?;
-            if tree.get_name(path).is_some_and(|entry| entry.kind() != Some(ObjectType::Tree)) {
-                found.push(sha(commit.id()));
-            }
-            if found.len() == max {
+        let mut next = before(&repository, &find_commit(&repository, &new.0)?)?;
+        let mut commits = Vec::new();
+        for _ in 0..walk_max {
+            if commits.len() == max {
                 break;
             }
+            let Some(commit) = next else { break };
+            let tree = commit.tree().map_err(git("reading the tree"))?;
+            if tree.get_name(path).is_some_and(|entry| entry.kind() != Some(ObjectType::Tree)) {
+                commits.push(sha(commit.id()));
+            }
+            next = before(&repository, &commit)?;
         }
-        Ok(found)
+        let is_whole = next.is_none() && !repository.is_shallow();
+        Ok(Earlier { commits, is_whole })
     }
 
     /// Returns every version of the file `path` that the newest commits up to `HEAD` hold, each as a snapshot of that file alone.
@@ -122,5 +141,66 @@ impl Workspace {
             }
         }
         Ok(found)
+    }
+}
+
+/// The first parent, if there is one. One that cannot be read is not none.
+fn before<'r>(repository: &Repository, commit: &Commit<'r>) -> Result<Option<Commit<'r>>, WorkspaceError> {
+    if commit.parent_count() == 0 {
+        return Ok(None);
+    }
+    let unread = |error: git2::Error| WorkspaceError {
+        what: format!("reading the commit before {}: {}", sha(commit.id()).short(), error.message()),
+        hint: Some(match repository.is_shallow() {
+            true => UNSHALLOW.into(),
+            false => "git fsck tells what is missing here; a fresh clone of the whole history has it".into(),
+        }),
+    };
+    commit.parent(0).map(Some).map_err(unread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use git2::Signature;
+
+    /// A repository of so many commits, of which only the first has the file, and their ids.
+    fn line(commits: usize) -> (tempfile::TempDir, Workspace, Vec<CommitSha>) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let repository = Repository::init(dir.path()).expect("a repository");
+        let ann = Signature::now("ann", "ann@example.com").expect("a name");
+        let mut line: Vec<CommitSha> = Vec::new();
+        for nth in 0..commits {
+            let mut tree = repository.treebuilder(None).expect("a tree");
+            let blob = repository.blob(b"text").expect("a blob");
+            tree.insert(if nth == 0 { "fleet" } else { "other" }, blob, 0o100_644).expect("an entry");
+            let tree = repository.find_tree(tree.write().expect("a tree")).expect("a tree");
+            let parent = line.last().map(|parent| find_commit(&repository, &parent.0).expect("a commit"));
+            let parents: Vec<&Commit<'_>> = parent.iter().collect();
+            let id = repository.commit(Some("HEAD"), &ann, &ann, &nth.to_string(), &tree, &parents).expect("a commit");
+            line.push(sha(id));
+        }
+        let workspace = Workspace::open(dir.path()).expect("a workspace");
+        (dir, workspace, line)
+    }
+
+    #[test]
+    fn a_line_that_was_not_walked_to_its_end_says_so() {
+        let (_dir, workspace, line) = line(4);
+        let within = |most: usize| workspace.earlier_within(most, "fleet", &line[3], 5).expect("it is whole");
+        assert_eq!((within(3).commits, within(3).is_whole), (vec![line[0].clone()], true));
+        assert_eq!((within(2).commits, within(2).is_whole), (vec![], false));
+        let enough = workspace.earlier_within(9, "other", &line[3], 1).expect("it is whole");
+        assert_eq!((enough.commits, enough.is_whole), (vec![line[2].clone()], false));
+    }
+
+    #[test]
+    fn a_commit_that_cannot_be_read_does_not_end_a_line() {
+        let (dir, workspace, line) = line(3);
+        let (first, rest) = line[0].0.split_at(2);
+        std::fs::remove_file(dir.path().join(".git/objects").join(first).join(rest)).expect("it was there");
+        let error = workspace.earlier_with("fleet", &line[2], 5).err().expect("its beginning is gone");
+        assert!(error.what.starts_with(&format!("reading the commit before {}", line[1].short())), "{error:?}");
+        assert!(error.hint.is_some_and(|hint| hint.contains("git fsck")));
     }
 }

@@ -8,6 +8,8 @@ mod program;
 mod scratch;
 mod snapshot;
 
+pub use history::{Earlier, UNSHALLOW};
+
 use crate::review::CommitSha;
 use crate::stack::Listing;
 use git2::{ConfigLevel, ErrorCode, Oid, Repository};

@@ -1,7 +1,7 @@
 //! Who wrote or committed what, and who works here.
 
 use super::object::find_commit;
-use super::{Workspace, WorkspaceError, git};
+use super::{UNSHALLOW, Workspace, WorkspaceError, git};
 use crate::review::{CommitSha, PullRequest, User};
 use git2::Repository;
 use std::collections::BTreeSet;
@@ -43,7 +43,7 @@ impl Workspace {
             if cut.contains(&id.to_string()) {
                 return Err(WorkspaceError {
                     what: format!("who wrote what is before {id} is not known here"),
-                    hint: Some("this clone is shallow: git fetch --unshallow (or fetch-depth: 0 in actions/checkout)".into()),
+                    hint: Some(UNSHALLOW.into()),
                 });
             }
             let commit = repository.find_commit(id).map_err(git("reading a commit"))?;

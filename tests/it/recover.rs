@@ -65,7 +65,20 @@ fn what_a_first_apply_left_half_done_is_destroyed_when_its_stack_is_gone() {
 fn recover_goes_on_with_a_rollout_that_has_no_unknown_outcome_any_more() {
     let fleet = killed_between_waves();
     fleet.isobar("status").ends(0).says("open").keeps_quiet_about("unknown");
-    fleet.isobar("recover").ends(0).says("going on with what is open");
+    fleet.isobar("recover").ends(0).says("going on with what was left in the middle");
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
+}
+
+#[test]
+fn recover_with_nothing_unknown_brings_no_wave_that_waited_for_a_bake() {
+    let waves = "{ name: first, regions: a, bake: 15m }, { name: rest, regions: \"*\" }";
+    let fleet = app("prod/a prod/b", &format!("rollout: {{ prod: {{ waves: [{waves}] }} }}"));
+    fleet.isobar("apply").ends(0);
+    fleet.pass_secs(16 * 60);
+    let said = fleet.isobar("recover").ends(0).says("no target has an unknown outcome");
+    said.says("isobar tick  (goes on after the bake)").keeps_quiet_about("going on");
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
+    fleet.isobar("tick").ends(0);
     assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
 }
 

@@ -1,7 +1,7 @@
 //! Several processes bring one rollout together: each target once, waves and tolerance over all of them, and nobody is waited for who
 //! died.
 
-use crate::support::{Ran, Sandbox, app};
+use crate::support::{APPROVALS, Ran, Sandbox, app};
 use isobar::journal::Event;
 use isobar::rollout::{Outcome, StepEvent};
 use isobar::stack::TargetId;
@@ -226,6 +226,18 @@ fn what_failed_and_was_tolerated_waits_for_a_resume_though_no_shard_could_settle
 }
 
 #[test]
+fn what_waits_in_several_shards_is_shown_once_and_approved_as_one() {
+    let fleet = app("prod/r0 prod/r1 prod/r2 prod/r3 prod/r4 prod/r5", APPROVALS);
+    assert!(join(start(&fleet, 3)).iter().all(|(code, _)| *code == 3));
+    // Each shard knows but its own: it does not say that all of it could be approved here.
+    let ran = fleet.isobar("apply --shard 1/3").ends(3).says("isobar preview  (shows what waits in every shard");
+    assert!(!ran.stdout.contains("approves all that is shown above"), "{}", ran.stdout);
+    fleet.isobar("preview").ends(0);
+    fleet.isobar("judge --review bob=approve").ends(0);
+    assert!(join(start(&fleet, 3)).iter().all(|(code, _)| *code == 0));
+}
+
+#[test]
 fn a_matrix_has_the_shards_that_a_workflow_starts_and_none_when_there_is_nothing_to_do() {
     let fleet = fleet(4, "max_parallel: 4");
     let all = fleet.isobar("matrix --shards 3").ends(0);
@@ -428,11 +440,26 @@ fn a_target_that_takes_longer_than_the_whole_job_is_named_and_not_green() {
 
     let ran = fleet.isobar("apply --time-left 5m --json").ends(1);
     assert_eq!(ran.states(), "applied web@prod/a web@prod/b; not_started app@prod/a app@prod/b");
-    assert!(ran.why("app@prod/b").contains("it usually takes 10m, and this run had 5m in all"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("--time-left above 10m"), "{}", ran.stdout);
-    fleet.isobar("tick --time-left 5m").ends(1).says("--time-left above 10m");
+    let above = "isobar tick begins it with a --time-left above 10m";
+    assert_eq!(ran.why("app@prod/b"), format!("it usually takes 10m, and this run had 5m; {above}"));
+    assert!(ran.stdout.contains("isobar tick  (with a --time-left above 10m, or without one)"), "{}", ran.stdout);
     fleet = fleet.env("ISOBAR_TIME_LEFT", "");
     fleet.isobar("tick").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+}
+
+#[test]
+fn a_job_that_is_spent_is_no_failure_and_says_what_needs_more_time() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    Other::begins(&fleet, "app@prod/a").ends(600_000);
+    fleet.version(1, 2);
+
+    let ran = fleet.isobar("apply --time-left 0s --json").ends(0);
+    assert_eq!(ran.why("app@prod/b"), "no time is left of the job; isobar tick goes on");
+    let ran = fleet.isobar("tick --time-left 5m").ends(0).says("it usually takes 10m, and this run had 5m");
+    ran.says("isobar tick  (with a --time-left above 10m, or without one)");
+    fleet.isobar("tick --time-left 11m").ends(0);
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
 }
 

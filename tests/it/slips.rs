@@ -114,7 +114,8 @@ fn a_file_that_is_asked_for_gets_its_directory_and_a_dash_is_standard_output() {
     let comment = fleet.isobar("preview --markdown -").ends(0).stdout;
     let written = std::fs::read_to_string(fleet.root().join(".isobar/new/x.md")).expect("it was written");
     assert!(!comment.is_empty() && comment.lines().next() == written.lines().next(), "{comment}\n{written}");
-    for line in ["status --html - --json", "preview --markdown - --json"] {
+    // Before anything is looked at: else the target that there is not would be told.
+    for line in ["status no --html - --json", "simulate no --html - --json", "preview no --markdown - --json"] {
         fleet.isobar(line).ends(64).says("both print to standard output");
     }
     fleet.isobar("preview --shard 1/2 --part -").ends(64).says("--part parts/1.json");

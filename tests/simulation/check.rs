@@ -29,6 +29,8 @@ pub(crate) struct Checker {
     /// Starts that wait for their engine, and engines at work.
     due: BTreeMap<TargetId, Arc<str>>,
     at_work: BTreeMap<TargetId, Arc<str>>,
+    /// Targets whose newest start came to no good end, and whether an earlier one had not either.
+    unclosed: BTreeMap<TargetId, bool>,
     newest: BTreeMap<TargetId, Things>,
     paused: bool,
     held: BTreeMap<RegionId, u64>,
@@ -80,6 +82,7 @@ impl Checker {
             brought: BTreeMap::new(),
             due: BTreeMap::new(),
             at_work: BTreeMap::new(),
+            unclosed: BTreeMap::new(),
             newest: BTreeMap::new(),
             paused: false,
             held: BTreeMap::new(),
@@ -239,7 +242,12 @@ impl Checker {
             }
             Event::Settled { behind, .. } => self.settled(behind, reality),
             Event::RunStarted { .. } | Event::Superseded { .. } | Event::DriftChecked { .. } => {}
-            Event::Recovered { .. }
+            Event::Recovered { target, untouched: true, .. } => {
+                if self.unclosed.get(target) == Some(&false) {
+                    self.unclosed.remove(target);
+                }
+            }
+            Event::Recovered { untouched: false, .. }
             | Event::Freed { .. }
             | Event::GivenUp { .. }
             | Event::KeyBegan { .. }
@@ -325,6 +333,8 @@ impl Checker {
             None => self.break_(format!("{run} starts {target}, which nobody cleared")),
         }
         self.due.insert(target.clone(), run.clone());
+        let was_unclosed = self.unclosed.contains_key(target);
+        self.unclosed.insert(target.clone(), was_unclosed);
         let part = &mut course.waves[at];
         part.touched = true;
         part.first_start.get_or_insert(entry.at_ms);
@@ -347,10 +357,13 @@ impl Checker {
                 self.hold(flies, || format!("{target} is told to be applied by {run}, which did not start it"));
                 self.hold(first == second, || format!("{target} is told to be applied, and is half made"));
                 self.hold(!self.at_work.contains_key(target), || format!("{target} is told to be applied, and is at work"));
+                self.unclosed.remove(target);
             }
             Outcome::Unchanged => {
                 self.hold(!flies, || format!("{target} is in flight, and told to be unchanged"));
                 self.hold(first == second, || format!("{target} is told to be unchanged, and is half made"));
+                let is_closed = !self.unclosed.contains_key(target);
+                self.hold(is_closed, || format!("{target} is told to be unchanged, and no engine closed what it began"));
             }
             Outcome::Failed(_) => {}
             Outcome::NotCleared(why) | Outcome::Skipped(why) => {

@@ -9,15 +9,11 @@ use crate::command::standing::Standing;
 use crate::exit::Failure;
 use crate::journal::Record;
 use crate::policy::Answer;
-use crate::rollout::{Outcome, Progress};
+use crate::rollout::{Outcome, Progress, STUCK};
 use crate::runner::{MakeJob, Moment};
 use crate::stack::{Known, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Why a target is not tried again by itself.
-pub(crate) const FAILED_BEFORE: &str =
-    "failed before with the same changes; after mending the cause: isobar resume, then isobar apply";
 
 impl Converge<'_> {
     /// Previews targets afresh and judges them: the gate before every start. Told to stop, it decides no more, and what is left
@@ -50,7 +46,7 @@ impl Converge<'_> {
     fn failed_alike(&self, preview: &Preview) -> Option<Arc<str>> {
         let history = self.history();
         let is_stuck = |record: &Record| record.is_stuck(&preview.digest(), &self.order.head.0);
-        history.target(&preview.target).is_some_and(is_stuck).then(|| FAILED_BEFORE.into())
+        history.target(&preview.target).is_some_and(is_stuck).then(|| STUCK.into())
     }
 }
 
@@ -73,7 +69,9 @@ impl Round<'_> {
         let mut fresh = Vec::new();
         for answer in answers {
             match answer {
-                Ok(preview) if preview.is_empty() && !self.run.is_half_done(&preview.target) => self.nothing_left(preview),
+                Ok(preview) if preview.is_empty() && !self.run.history().is_half_done(&preview.target) => {
+                    self.nothing_left(preview)
+                }
                 Ok(preview) => fresh.push(Arc::new(preview)),
                 Err(unseen) => self.not_seen(unseen),
             }

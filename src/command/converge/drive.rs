@@ -3,7 +3,7 @@
 use super::gate::ask;
 use super::round::{Cleared, gone};
 use super::watch::{signs, tell};
-use super::{Converge, End, TimeLeft};
+use super::{Converge, End};
 use crate::change::Unseen;
 use crate::command::pending::Work;
 use crate::command::say::count;
@@ -12,7 +12,7 @@ use crate::engine::Job;
 use crate::exit::Failure;
 use crate::journal::{Entry, Event};
 use crate::review::CommitSha;
-use crate::rollout::{Gate, Outcome, Pool, Progress, duration};
+use crate::rollout::{Gate, Outcome, Pool, Progress};
 use crate::runner::{Bounds, Drive, Halt, Moment, News, Ready, STOP_PATIENCE, Signs};
 use crate::stack::{Known, TargetId};
 use crate::store::{Boxed, StoreError};
@@ -123,29 +123,6 @@ impl Converge<'_> {
         let [before, head] = &self.slots;
         let target = head.fleet.target(target).or_else(|| before.fleet.target(target));
         target.map(|target| before.slots.pools(target)).unwrap_or_default()
-    }
-
-    /// As much of the job is left as this target usually takes.
-    pub(super) fn fits(&self, target: &TargetId, now_ms: u64) -> bool {
-        let Some(TimeLeft { until_ms, .. }) = self.order.time else { return true };
-        now_ms < until_ms && self.usual_ms(target) <= until_ms - now_ms
-    }
-
-    fn usual_ms(&self, target: &TargetId) -> u64 {
-        self.history().usual().p90_ms(target).unwrap_or_default()
-    }
-
-    /// Why a target would not begin in any run that has as little time as this one had when it began.
-    pub(super) fn never_fits(&self, target: &TargetId) -> Option<String> {
-        let TimeLeft { whole_ms, .. } = self.order.time?;
-        let usual_ms = self.usual_ms(target);
-        let told = |ms: u64| match ms.div_ceil(1_000) {
-            secs @ ..600 => duration(secs),
-            secs => duration(secs.next_multiple_of(60)),
-        };
-        let (usual, whole) = (told(usual_ms), told(whole_ms));
-        let why = format!("it usually takes {usual}, and this run had {whole} in all; give its job a --time-left above {usual}");
-        (usual_ms > whole_ms).then_some(why)
     }
 
     /// Keeps history current; what is read in the order of the journal is met there.

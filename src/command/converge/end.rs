@@ -35,6 +35,8 @@ pub(crate) struct Converged {
     pub(crate) left: bool,
     /// The run was to put back what drifted, and brings nothing else.
     pub(crate) puts_back: bool,
+    /// One of several processes; each tells only what it met.
+    pub(crate) is_shard: bool,
     /// Something in flight did not come back in time, and may still be at work.
     pub(crate) given_up: bool,
     pub(crate) history: History,
@@ -66,12 +68,22 @@ pub(crate) enum EndState {
 impl Converge<'_> {
     /// Turns what the rollout says into ends.
     pub(super) fn finish(&mut self, progress: &Progress, halt: Halt, mut ends: BTreeMap<TargetId, End>, work: &Work) {
-        let why_not = self.say_halt(&halt);
+        let unknown: BTreeSet<TargetId> = progress.unknown().into_iter().collect();
+        let is_late = matches!(halt, Halt::Late);
+        let mut why_not = String::new(); // of what is late each has its own
+        if !is_late {
+            why_not = self.say_halt(&halt);
+        } else {
+            let begins = |id: &TargetId| progress.outcome(id).is_some() || progress.is_in_flight(id) || unknown.contains(id);
+            let found = || work.pending.iter().map(|pending| &pending.target.id);
+            let longest_ms = found().filter(|id| !begins(id)).filter_map(|id| self.too_long_ms(id)).max();
+            self.done.left |= longest_ms.is_some() && !self.is_spent(found()); // a job as short as this would never begin it
+            self.say_late(longest_ms);
+        }
         let [.., failed, _, _] = progress.counts();
         if failed > 0 && matches!(halt, Halt::Over(Ending::Complete)) {
             self.done.next.push(RESUME.into()); // tolerated, and not tried again before somebody says so
         }
-        let unknown: BTreeSet<TargetId> = progress.unknown().into_iter().collect();
         for pending in &work.pending {
             let id = &pending.target.id;
             let before = ends.remove(id);
@@ -81,11 +93,8 @@ impl Converge<'_> {
                     EndState::Unknown("still running when the run had to end: isobar recover".into())
                 }
                 (None, _) if unknown.contains(id) => EndState::Unknown("started, no outcome: isobar recover".into()),
-                (None, _) => {
-                    let never = matches!(halt, Halt::Late).then(|| self.never_fits(id)).flatten();
-                    self.done.left |= never.is_some(); // no later run would begin it either
-                    EndState::NotStarted(never.unwrap_or_else(|| why_not.clone()).into())
-                }
+                (None, _) if is_late => EndState::NotStarted(self.why_late(id).into()),
+                (None, _) => EndState::NotStarted(why_not.clone().into()),
             };
             let (preview, verdict) = before.map_or((None, None), |end| (end.preview, end.verdict));
             self.done.ends.insert(id.clone(), End { outcome, preview, verdict });
@@ -100,10 +109,8 @@ impl Converge<'_> {
                 "its wave was not reached".into()
             }
             Halt::Late => {
-                let why = "it usually takes longer than the time that is left";
-                next.push("isobar tick  (goes on with what did not fit into the time that was left)".into());
-                self.done.wait = Some((self.world.clock.now_ms(), why.into()));
-                format!("{why}; isobar tick goes on")
+                self.say_late(None);
+                "no time is left of the job; isobar tick goes on".into()
             }
             Halt::Others => {
                 self.done.left = true; // what becomes of it, that run may never say

@@ -41,7 +41,7 @@ impl Converge<'_> {
     }
 
     fn waits(&self, id: &TargetId, why: &str) -> End {
-        let outcome = match self.is_unknown(id) {
+        let outcome = match self.history().is_unknown(id) {
             true => EndState::Unknown(format!("started, no outcome; {why}").into()),
             false => EndState::NotStarted(why.into()),
         };

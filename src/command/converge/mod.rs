@@ -8,6 +8,7 @@ mod drive;
 mod end;
 mod gate;
 mod held;
+mod late;
 mod older;
 mod open;
 mod round;
@@ -16,7 +17,6 @@ mod watch;
 
 pub(crate) use admit::older;
 pub(super) use begin::refuse_first;
-pub(super) use clear::FAILED_BEFORE;
 pub(crate) use end::{Converged, End, EndState, RESUME};
 pub use shared::Sharing;
 pub(crate) use watch::{paused, say_hold};
@@ -28,7 +28,7 @@ use super::say::say_held;
 use super::scene::{Scene, Scenes};
 use crate::change::{Extent, Preview};
 use crate::exit::Failure;
-use crate::journal::{Entry, Event, History, State, Verb};
+use crate::journal::{Entry, Event, History, Verb};
 use crate::review::{CommitSha, User};
 use crate::runner::Looks;
 use crate::stack::{Selector, TargetId};
@@ -137,8 +137,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
 
     let Converge { lease, history, court, order, mut done, .. } = run;
     let history = history.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let is_unknown = |id: &TargetId| matches!(history.target(id).map(|record| &record.state), Some(State::Unknown { .. }));
-    match done.given_up || ran.is_err() && lease.targets().any(is_unknown) {
+    match done.given_up || ran.is_err() && lease.targets().any(|id| history.is_unknown(id)) {
         false => give_back(world, lease).await,
         // Something may still be at work that cannot be stopped: the lease ends with the process, and not before.
         true => std::mem::forget(lease),
@@ -146,6 +145,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     ran?;
     keep_waiting(world, &order.head, &court, &done).await;
     done.puts_back = matches!(order.aim, Aim::PutBack { .. });
+    done.is_shard = order.sharing.is_some();
     done.history = history;
     done.head_scene = Some(head_scene);
     Ok(done)
@@ -265,16 +265,6 @@ impl Converge<'_> {
         let by = self.world.workspace.operator().unwrap_or(User("unknown".into()));
         let event = Event::RunStarted { verb: self.order.verb, commit: self.order.head.0.clone(), by, pull_request: None };
         self.append(vec![event]).await.map(drop)
-    }
-
-    fn is_unknown(&self, target: &TargetId) -> bool {
-        matches!(self.history().target(target).map(|record| &record.state), Some(State::Unknown { .. }))
-    }
-
-    /// An apply of it began and came to no good end, known or not: the engine may have something to close, though nothing is left to
-    /// change.
-    fn is_half_done(&self, target: &TargetId) -> bool {
-        self.history().target(target).is_some_and(|record| record.started)
     }
 
     /// Begins what nobody began and goes on with what others did, until there is nothing more.

@@ -84,7 +84,7 @@ impl Round<'_> {
     ) -> Result<(), Failure> {
         let target = preview.target.clone();
         let authority = self.run.court.authority(&target, self.work, &self.run.history())?;
-        if preview.is_empty() && self.run.is_unknown(&target) {
+        if preview.is_empty() && self.run.history().is_unknown(&target) {
             let how = "a fresh preview is empty: the apply had made its changes, and is closed by the engine";
             self.cleared.events.push(Event::Recovered { target: target.clone(), how: how.into(), untouched: false });
         }

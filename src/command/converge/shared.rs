@@ -140,7 +140,7 @@ impl Converge<'_> {
         let others = shared.others();
         let elsewhere: BTreeSet<TargetId> = others.held.union(&others.started).cloned().collect();
         let is_counted = !self.slots[0].slots.is_empty();
-        let in_flight = elsewhere.iter().filter(|target| is_counted && self.is_unknown(target)).cloned().collect();
+        let in_flight = elsewhere.iter().filter(|target| is_counted && self.history().is_unknown(target)).cloned().collect();
         Ok(News { steps, head, elsewhere, in_flight, is_stale })
     }
 
@@ -212,11 +212,6 @@ impl Converge<'_> {
         self.catch_up().await?;
         shared.others().is_enough = false;
         Ok(true)
-    }
-
-    /// The job's time is over.
-    pub(super) fn is_late(&self) -> bool {
-        self.order.time.is_some_and(|time| time.until_ms <= self.world.clock.now_ms())
     }
 
     /// Somebody else writes about one of `targets`: nothing is planned over what may be under way.

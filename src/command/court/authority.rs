@@ -8,6 +8,7 @@ use crate::journal::History;
 use crate::policy::Policy;
 use crate::review::{CommitSha, PullRequest, User};
 use crate::stack::{Mistakes, TargetId};
+use crate::workspace::{Earlier, UNSHALLOW};
 use std::sync::Arc;
 
 /// Commits before the first run that are read at most to find one without a mistake.
@@ -72,9 +73,12 @@ impl Court<'_> {
         let workspace = &self.world.workspace;
         let run = first.clone().or_else(|| self.head.clone());
         let has_fleet = |commit: &CommitSha| workspace.at(&commit.0).is_ok_and(|snapshot| snapshot.listing.get(FLEET).is_some());
-        let before = run.map_or(Ok(Vec::new()), |run| workspace.earlier_with(FLEET, &run, BROKEN_COMMITS_MAX))?;
+        let before = match &run {
+            Some(run) => workspace.earlier_with(FLEET, run, BROKEN_COMMITS_MAX)?,
+            None => Earlier { commits: Vec::new(), is_whole: true },
+        };
         let (mut found, mut broken) = (None, Vec::new());
-        for commit in before {
+        for commit in before.commits {
             match self.scenes.at(&commit) {
                 Ok(scene) => {
                     found = Some(scene);
@@ -86,6 +90,9 @@ impl Court<'_> {
         }
         if let (None, Some((commit, mistakes)), BROKEN_COMMITS_MAX) = (&found, broken.first(), broken.len()) {
             return Err(nobody_speaks(commit, mistakes));
+        }
+        if found.is_none() && !before.is_whole {
+            return Err(too_far_back(workspace.is_shallow()));
         }
         if found.is_none() {
             found = match first.as_ref().filter(|commit| has_fleet(commit)).map(|commit| self.scenes.at(commit)) {
@@ -124,6 +131,18 @@ impl Court<'_> {
             }
         }
     }
+}
+
+/// Nobody spoke in all that can be looked at, and somebody may have before.
+fn too_far_back(is_shallow: bool) -> Failure {
+    let (what, hint) = match is_shallow {
+        true => ("this clone lacks older commits", UNSHALLOW),
+        false => (
+            "its line of commits is too long to look at",
+            "commit the fleet, with the policy that is to judge what follows, and have it reviewed: it speaks for the commit after it",
+        ),
+    };
+    Failure::World(format!("who speaks for a fleet that was never applied is not known: {what}"), Some(hint.into()))
 }
 
 /// So many commits hide whoever spoke before them.

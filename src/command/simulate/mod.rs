@@ -62,7 +62,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let forecast = fold::forecast(&played, &targets, request, !dirty.is_empty());
 
     if let Some(path) = &request.html {
-        out::page(world, path, &report::forecast_page(&forecast), request.json)?;
+        out::page(world, path, &report::forecast_page(&forecast))?;
     }
     if request.json {
         tell::json(world, "report", report::forecast_json(&forecast));

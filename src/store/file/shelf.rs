@@ -151,7 +151,7 @@ impl Shelf {
         self.waiting.write(|groups| self.append(&mut entries, groups));
     }
 
-    fn append(&self, entries: &mut Entries, groups: &[Group]) -> Result<Vec<Sealed>, StoreError> {
+    fn append(&self, entries: &mut Entries, groups: Vec<Group>) -> Result<Vec<Sealed>, StoreError> {
         let _lock = self.lock()?;
         let (file, end) = entries.open()?;
         let mut chain = end.chain.clone();

@@ -17,14 +17,14 @@ use std::sync::Arc;
 
 impl Desk {
     /// Returns the sealed entries of each group whose lease was its own, or why it may not be written.
-    pub(super) fn append(&mut self, groups: &[Group]) -> Result<Vec<Sealed>, StoreError> {
+    pub(super) fn append(&mut self, groups: Vec<Group>) -> Result<Vec<Sealed>, StoreError> {
         let mut tries: BTreeMap<Digest, Vec<Sealed>> = BTreeMap::new();
         self.change(|desk| {
             if let Some(sealed) = desk.known.arrived.as_ref().and_then(|hash| tries.remove(hash)) {
                 return Ok(Plan::Done(sealed));
             }
             let mut change = Change::on(&desk.known, String::new());
-            let sealed = group::seal(groups, &mut change.chain, |claim| desk.known.leases.contains_key(&claim.epoch));
+            let sealed = group::seal(groups.clone(), &mut change.chain, |claim| desk.known.leases.contains_key(&claim.epoch));
             change.entries = group::entries(&sealed).cloned().collect();
             let (Some(first), Some(last)) = (change.entries.first(), change.entries.last()) else {
                 return Ok(Plan::Done(sealed));

@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 impl Desk {
     /// Returns the sealed entries of each group whose lease was its own, or why it may not be written.
-    pub(super) fn append(&mut self, groups: &[Group]) -> Result<Vec<Sealed>, StoreError> {
-        if group::follows(groups) {
+    pub(super) fn append(&mut self, groups: Vec<Group>) -> Result<Vec<Sealed>, StoreError> {
+        if group::follows(&groups) {
             self.look()?; // what it must follow may be newer than what we know
         }
         self.change(|desk| {
             let mut change = Change::on(&desk.book.chain);
-            let sealed = group::seal(groups, &mut change.chain, |claim| desk.book.leases.contains_key(&claim.epoch));
+            let sealed = group::seal(groups.clone(), &mut change.chain, |claim| desk.book.leases.contains_key(&claim.epoch));
             change.entries = group::entries(&sealed).cloned().collect();
             Ok(if change.entries.is_empty() { Plan::Done(sealed) } else { Plan::Write(change.into(), sealed) })
         })
