@@ -76,7 +76,7 @@ pub(crate) fn write(
     let part = Part { schema, shard: name.as_str().into(), head: head.0.clone(), base, previews: answers };
     let body = serde_json::to_string(&part).expect("a preview holds only what JSON can");
     let sealer = world.key.as_ref().map(Sealer::of_previews);
-    out::write(path, &close(&body, sealer.as_ref()))?;
+    out::write(path, &close(body, sealer.as_ref()))?;
     match as_json {
         true => tell::json(
             world,

@@ -78,7 +78,7 @@ impl Checkpoint {
     /// Returns its text, without a line's end; sealed when there is a key.
     pub fn text(&self, sealer: Option<&Sealer>) -> String {
         let body = serde_json::to_string(self).expect("a checkpoint holds only what JSON can");
-        close(&body, sealer)
+        close(body, sealer)
     }
 
     /// Reads a checkpoint that somebody else vouches for, by the hash that is returned with it.
@@ -216,7 +216,7 @@ mod tests {
         for schema in [2, 1] {
             older["schema"] = schema.into();
             assert!(schema == 2 || lose(&mut older["history"], "usual"));
-            let older = close(&older.to_string(), None);
+            let older = close(older.to_string(), None);
             assert!(Checkpoint::read(&older).is_ok_and(|(read, _)| read.seq == chain.seq));
             assert_eq!(Checkpoint::read_sealed(&older, None).err(), Some(CheckpointFault::Schema(schema)));
         }
