@@ -216,7 +216,7 @@ mod tests {
         for schema in [2, 1] {
             older["schema"] = schema.into();
             assert!(schema == 2 || lose(&mut older["history"], "usual"));
-            let older = close(&older.to_string(), None);
+            let older = close(older.to_string(), None);
             assert!(Checkpoint::read(&older).is_ok_and(|(read, _)| read.seq == chain.seq));
             assert_eq!(Checkpoint::read_sealed(&older, None).err(), Some(CheckpointFault::Schema(schema)));
         }

@@ -156,7 +156,7 @@ mod tests {
         let text = close(r#"{"a":1}"#, Some(&sealer("k")));
         assert_eq!(closed(&text.replace("\"a\":1", "\"a\":2")), None);
         let seal = closed(&text).and_then(|closed| closed.seal).unwrap_or_default().to_string();
-        let forged = close(&format!(r#"{{"a":2,"seal":"{seal}"}}"#), None);
+        let forged = close(format!(r#"{{"a":2,"seal":"{seal}"}}"#), None);
         assert!(closed(&forged).is_some() && !is_sealed_by(&forged, &sealer("k")));
         assert!(!is_sealed_by(&close(r#"{"a":1}"#, None), &sealer("k")));
     }

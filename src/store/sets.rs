@@ -15,7 +15,7 @@ pub(super) fn name(stored: &Stored) -> Digest {
 
 /// The text that is kept, closed by its hash.
 pub(super) fn text(stored: &Stored, sealer: Option<&Sealer>) -> String {
-    close(&body(stored), sealer)
+    close(body(stored), sealer)
 }
 
 /// Whoever has a key believes only what that key sealed.

@@ -103,7 +103,7 @@ async fn a_long_tail_is_closed_and_reading_begins_at_the_checkpoint() {
 #[tokio::test]
 async fn a_checkpoint_that_cannot_be_used_is_made_anew() {
     let forge = |text: &str| text.replace("\"reason\":\"move\"", "\"reason\":\"lies\"");
-    let newer = |_: &str| crate::journal::close(&format!(r#"{{"schema":{},"history":9}}"#, CHECKPOINT_SCHEMA + 1), None);
+    let newer = |_: &str| crate::journal::close(format!(r#"{{"schema":{},"history":9}}"#, CHECKPOINT_SCHEMA + 1), None);
     let cut = |text: &str| text[..text.len() / 2].to_string();
     for (nth, spoil) in [&forge as &dyn Fn(&str) -> String, &newer, &cut, &|_: &str| String::new()].into_iter().enumerate() {
         let dir = scratch::dir();
@@ -253,7 +253,7 @@ async fn a_made_up_base_is_no_base() {
         let path = dir.path().join("bases").join(format!("{:012}.json", gone.through));
         let text = std::fs::read_to_string(&path).expect("the base");
         let body = text.replace("\"reason\":\"move\"", "\"reason\":\"lies\"");
-        let forged = crate::journal::close(&format!("{}}}", &body[..body.rfind(",\"hash\"").expect("closed")]), None);
+        let forged = crate::journal::close(format!("{}}}", &body[..body.rfind(",\"hash\"").expect("closed")]), None);
         assert!(Checkpoint::read(&forged).is_ok(), "it is what its hash says");
         std::fs::write(&path, forged).expect("it has room");
         std::fs::remove_dir_all(dir.path().join("checkpoints")).expect("they are there");

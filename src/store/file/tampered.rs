@@ -163,7 +163,7 @@ impl Victim {
                 let text = String::from_utf8_lossy(&tree[&path]).into_owned();
                 let body = text[..text.find(",\"seal\"").or_else(|| text.rfind(",\"hash\""))?].to_string() + "}";
                 let lie = format!("\"first_ms\":{}", 8 + chance.below(1_000));
-                tree.insert(path, close(&body.replacen("\"first_ms\":7", &lie, 1), None).into_bytes());
+                tree.insert(path, close(body.replacen("\"first_ms\":7", &lie, 1), None).into_bytes());
             }
         }
         (tree != self.whole).then_some(tree)
