@@ -12,7 +12,7 @@ use crate::change::Digest;
 use serde::{Deserialize, Serialize};
 
 /// The version of the checkpoints we write. A later version must read those that stand for compacted entries.
-pub const CHECKPOINT_SCHEMA: u32 = 3;
+pub const CHECKPOINT_SCHEMA: u32 = 4;
 /// The oldest that may still stand for compacted entries. Before 2 nothing was known of how long applies take, before 3 not at which
 /// head one failed: such a target is tried once more.
 const OLDEST_SCHEMA: u32 = 1;

@@ -158,7 +158,7 @@ impl Record {
         if let Some((at, at_ms)) = marks.checked
             && at > self.seen
         {
-            self.found_clean(at_ms);
+            self.found_clean(at, at_ms);
         }
         if marks.resumed > self.seen {
             self.resume();
@@ -172,10 +172,14 @@ impl Record {
         }
     }
 
-    pub(super) fn found_clean(&mut self, at_ms: u64) {
+    /// `at` is the event that says so.
+    pub(super) fn found_clean(&mut self, at: u64, at_ms: u64) {
         if self.state != State::Removed {
             self.drift = None;
             self.drift_checked_at_ms = Some(at_ms);
+        }
+        if self.state == State::Applied {
+            self.arrived = self.arrived.max(at);
         }
     }
 
