@@ -147,6 +147,14 @@ impl Record {
         }
     }
 
+    /// It failed in a run of this head, and nobody said resume since: only other changes would be tried.
+    pub fn awaits_resume(&self, head: &str) -> bool {
+        match &self.state {
+            State::Failed { head: at, .. } => at.as_deref() == Some(head) && !self.resumed,
+            State::Never | State::Applied | State::Unknown { .. } | State::Removed => false,
+        }
+    }
+
     /// Brings it up to what was said of every target since an event last reached it. Called before anything else changes it,
     /// so that its state is still the one it had when the marks were made.
     pub(super) fn touch(&mut self, marks: &Marks) {
