@@ -141,6 +141,10 @@ fn fleet(world: &World, selector: &Selector) -> Result<Vec<Finding>, Failure> {
         Ok(snapshot) => snapshot,
         Err(error) => return Ok(vec![bad(error.what, error.hint)]),
     };
+    if world.workspace.root().join(FLEET).is_dir() {
+        let mend = "move the directory away, then isobar init writes the file".into();
+        return Ok(vec![bad(format!("{FLEET} is a directory, and must be a file"), Some(mend))]);
+    }
     if snapshot.listing.get(FLEET).is_none() {
         return Ok(vec![bad(format!("no {FLEET} at the root of the repository"), Some("isobar init".into()))]);
     }
