@@ -1,7 +1,7 @@
 //! `isobar drift`: what moved without us. `--fix` puts it back, as a rollout like any other.
 
 use super::account;
-use super::converge::{Aim, Converged, EndState, Order, converge};
+use super::converge::{Aim, Converged, EndState, Order, converge, older};
 use super::court::Review;
 use super::look::{keep, look, looks};
 use super::must_match;
@@ -61,7 +61,10 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         report.next.push("isobar drift --fix  (puts it back, under the same policy)".into());
     }
     if drift.findings.iter().any(|finding| finding.class == Class::UnappliedCommit) {
-        report.next.push("isobar apply".into());
+        report.next.push(match older(world, &scenes, &history, &head, &scene)? {
+            Some(older) => older.hint.into(),
+            None => "isobar apply".into(),
+        });
     }
     let unseen = drift.findings.iter().any(|finding| finding.class == Class::NotChecked);
     let clean = drift.is_empty();
