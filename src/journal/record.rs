@@ -462,7 +462,7 @@ mod tests {
         record.apply(Intent::Destroy, "c2".into(), &Digest::of_bytes(b"1"), &[], None, 6);
         record.finish(&Outcome::Applied, None, None, 6);
         assert_eq!((&record.state, &record.drift), (&State::Removed, &None));
-        record.found_clean(9);
+        record.found_clean(1, 9);
         assert_eq!(record.drift_checked_at_ms, Some(1));
     }
 

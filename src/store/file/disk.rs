@@ -43,9 +43,9 @@ pub(super) fn failed(doing: &str, path: &Path, error: &io::Error) -> StoreError 
     let hint = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space on that disk, then run the same command again",
         ErrorKind::ReadOnlyFilesystem => "the disk is read-only: put the journal elsewhere with `journal:` in isobar.yaml",
-        ErrorKind::PermissionDenied => "this user may not do that: see who owns the directory, and give this user access",
+        ErrorKind::PermissionDenied => "see who owns the directory, give this user access, then run the same command again",
         ErrorKind::Unsupported => "the disk cannot lock files: put the journal on a local disk with `journal:` in isobar.yaml",
-        ErrorKind::NotADirectory => "a part of the path is a file: put the directory back",
+        ErrorKind::NotADirectory => "a part of the path is a file: put the directory back, then run the same command again",
         _ => "see whether the disk is healthy and the path exists, then run the same command again",
     };
     StoreError::Io { what: format!("{doing} {}: {error}", path.display()), hint: Some(hint.into()) }

@@ -68,7 +68,7 @@ fn a_journal_that_is_there_and_cannot_be_looked_at_is_not_an_empty_one() {
     assert_eq!(FileStore::has_entries(&at("nothing/journal")), Ok(false));
 
     std::fs::create_dir(at("locked")).expect("it has room");
-    std::fs::set_permissions(at("locked"), std::fs::Permissions::from_mode(0)).expect("it is ours");
+    std::fs::set_permissions(at("locked"), std::fs::Permissions::from_mode(0o000)).expect("it is ours");
     if !rustix::process::geteuid().is_root() {
         let told = FileStore::has_entries(&at("locked")).expect_err("nobody may look");
         assert!(told.to_string().contains("Permission denied"), "{told}");
