@@ -148,8 +148,8 @@ async fn act(cli: Cli, environment: Environment, terminal: Terminal, stop: Stop)
         FleetVerb::Recover(args) => args.give_up.clone(),
         _ => None,
     };
-    let world = command::open(given_up.as_deref(), &here, cli.reviews, environment, terminal, stop).await?;
-    let exit = of_fleet(&world, *verb).await?;
+    let (world, closed) = command::open_anyway(given_up.as_deref(), &here, cli.reviews, environment, terminal, stop).await?;
+    let exit = of_fleet(&world, *verb, closed).await?;
     Ok(world.stop.asked().map_or(exit, Exit::Interrupted))
 }
 
@@ -166,7 +166,11 @@ async fn alone(verb: AloneVerb, here: &Path, environment: &Environment, terminal
     }
 }
 
-async fn of_fleet(world: &World, verb: FleetVerb) -> Result<Exit, Failure> {
+/// Only the doctor goes on where the journal is `closed`.
+async fn of_fleet(world: &World, verb: FleetVerb, closed: Option<Failure>) -> Result<Exit, Failure> {
+    if let (false, Some(closed)) = (matches!(verb, FleetVerb::Doctor(_)), &closed) {
+        return Err(closed.clone());
+    }
     match verb {
         FleetVerb::Preview(args) => command::preview::run(world, &preview(args)?).await,
         FleetVerb::Judge(args) => {
@@ -234,7 +238,7 @@ async fn of_fleet(world: &World, verb: FleetVerb) -> Result<Exit, Failure> {
         }
         FleetVerb::Doctor(select) => {
             let (selector, json) = select.read()?;
-            command::doctor::run(world, &selector, json).await
+            command::doctor::run(world, &selector, json, closed.as_ref()).await
         }
     }
 }

@@ -51,6 +51,10 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
     report.notes.extend(done.notes.iter().map(|text| tell::warning(text.as_str())));
     report.next = done.next.iter().map(|text| Arc::from(text.as_str())).collect();
     report.next.extend(approve(world, done));
+    // What an earlier run left: it was not looked at again, so nothing is here that an approval could be bound to.
+    let not_shown = |end: &End| matches!(end.outcome, EndState::NotCleared(_, false)) && end.preview.is_none();
+    let shows = "isobar preview  (shows what waits, and the command that approves it)";
+    report.next.extend(done.ends.values().any(not_shown).then(|| shows.into()));
     let failed_before = |end: &End| matches!(&end.outcome, EndState::Skipped(why) if Outcome::Skipped(why.clone()).is_stuck());
     report.next.extend(done.ends.values().any(failed_before).then(|| RESUME.into()));
     let mut seen = std::collections::BTreeSet::new();

@@ -27,8 +27,9 @@ enum Mark {
     Bad,
 }
 
-pub async fn run(world: &World, selector: &Selector, as_json: bool) -> Result<Exit, Failure> {
-    let findings = examine(world, selector).await?;
+/// `closed` says why the journal cannot be opened.
+pub async fn run(world: &World, selector: &Selector, as_json: bool, closed: Option<&Failure>) -> Result<Exit, Failure> {
+    let findings = examine(world, selector, closed).await?;
     let bad = findings.iter().any(|finding| finding.mark == Mark::Bad);
     if as_json {
         let list = findings.iter().map(|finding| json!({ "good": finding.mark != Mark::Bad, "mark": finding.mark.name(), "what": finding.what, "mend": finding.mend }));
@@ -63,7 +64,7 @@ impl Mark {
     }
 }
 
-async fn examine(world: &World, selector: &Selector) -> Result<Vec<Finding>, Failure> {
+async fn examine(world: &World, selector: &Selector, closed: Option<&Failure>) -> Result<Vec<Finding>, Failure> {
     let mut findings = vec![good(format!("a git repository at {}", world.workspace.root().display()))];
     findings.push(match world.workspace.head() {
         Ok(head) => good(format!("HEAD is {}", head.short())),
@@ -74,30 +75,10 @@ async fn examine(world: &World, selector: &Selector) -> Result<Vec<Finding>, Fai
         None => bad("no default branch: neither origin/HEAD nor main nor master", Some("git branch -m main".into())),
     });
     findings.extend(fleet(world, selector)?);
-    findings.push(match world.store.history().await {
-        Ok(history) => {
-            let entries = usize::try_from(history.head().map_or(0, |(seq, _)| seq)).unwrap_or(usize::MAX);
-            let (entries, targets) = (count(entries, "entry", "entries"), count(history.targets().count(), "target", "targets"));
-            let place = world.store.place();
-            good(format!("the journal at {place} has {entries} about {targets}; isobar audit verify proves all of it"))
-        }
-        Err(StoreError::Io { what, hint: Some(hint) }) => bad(what, Some(hint)),
-        Err(error) => {
-            let failure = Failure::from(error);
-            bad(
-                failure.to_string().trim_start_matches("error: "),
-                Some("isobar writes nothing on a journal that it cannot read".into()),
-            )
-        }
+    findings.extend(match closed {
+        Some(closed) => vec![told(closed)],
+        None => journal(world).await,
     });
-    let written = match world.store.may_append().await {
-        Ok(()) => good("the journal can be written to"),
-        Err(StoreError::Io { what, hint }) => bad(what, hint),
-        Err(error) => bad(error.to_string(), None),
-    };
-    if findings.iter().all(|finding| finding.what != written.what) {
-        findings.push(written); // what keeps it from being read is told once
-    }
     findings.push(match world.host.approvals().await {
         Ok(approvals) => good(format!("reviews from the {} host can be read: {} so far", world.host.name(), approvals.len())),
         Err(error) => bad(error.to_string(), error.hint),
@@ -121,11 +102,49 @@ async fn examine(world: &World, selector: &Selector) -> Result<Vec<Finding>, Fai
     Ok(findings)
 }
 
+/// Whether it can be read, and written to.
+async fn journal(world: &World) -> Vec<Finding> {
+    let read = match world.store.history().await {
+        Ok(history) => {
+            let entries = usize::try_from(history.head().map_or(0, |(seq, _)| seq)).unwrap_or(usize::MAX);
+            let (entries, targets) = (count(entries, "entry", "entries"), count(history.targets().count(), "target", "targets"));
+            let place = world.store.place();
+            good(format!("the journal at {place} has {entries} about {targets}; isobar audit verify proves all of it"))
+        }
+        Err(StoreError::Io { what, hint: Some(hint) }) => bad(what, Some(hint)),
+        Err(error) => {
+            let failure = Failure::from(error);
+            bad(
+                failure.to_string().trim_start_matches("error: "),
+                Some("isobar writes nothing on a journal that it cannot read".into()),
+            )
+        }
+    };
+    let written = match world.store.may_append().await {
+        Ok(()) => good("the journal can be written to"),
+        Err(StoreError::Io { what, hint }) => bad(what, hint),
+        Err(error) => bad(error.to_string(), None),
+    };
+    // What keeps it from being read is told once.
+    if read.what == written.what { vec![read] } else { vec![read, written] }
+}
+
+fn told(failure: &Failure) -> Finding {
+    match failure {
+        Failure::Usage(what, hint) | Failure::World(what, hint) => bad(what, hint.clone()),
+        Failure::Definitions(_) => bad(failure.to_string(), Some("isobar check".into())),
+    }
+}
+
 fn fleet(world: &World, selector: &Selector) -> Result<Vec<Finding>, Failure> {
     let snapshot = match world.workspace.worktree(&[".isobar".to_string()]) {
         Ok(snapshot) => snapshot,
         Err(error) => return Ok(vec![bad(error.what, error.hint)]),
     };
+    if world.workspace.root().join(FLEET).is_dir() {
+        let mend = "move the directory away, then isobar init writes the file".into();
+        return Ok(vec![bad(format!("{FLEET} is a directory, and must be a file"), Some(mend))]);
+    }
     if snapshot.listing.get(FLEET).is_none() {
         return Ok(vec![bad(format!("no {FLEET} at the root of the repository"), Some("isobar init".into()))]);
     }

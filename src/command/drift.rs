@@ -1,7 +1,7 @@
 //! `isobar drift`: what moved without us. `--fix` puts it back, as a rollout like any other.
 
 use super::account;
-use super::converge::{Aim, Order, converge};
+use super::converge::{Aim, Converged, EndState, Order, converge, older};
 use super::court::Review;
 use super::look::{keep, look, looks};
 use super::must_match;
@@ -14,7 +14,8 @@ use crate::drift::{Class, Drift, compare};
 use crate::exit::{Exit, Failure};
 use crate::journal::{Event, History, Verb};
 use crate::report::{Report, Told};
-use crate::stack::{Selector, TargetId};
+use crate::review::CommitSha;
+use crate::stack::{Selector, TargetId, users_of_outputs};
 use crate::world::World;
 use std::collections::BTreeSet;
 
@@ -39,15 +40,16 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let answers = look(world, &work, &Standing::of(&scenes, &history, &work), looks(world, request.parallel)).await;
 
     let merged = since_applied(&scenes, &history, &scene, &request.selector)?;
-    let ahead =
+    let ahead: BTreeSet<TargetId> =
         merged.pending.iter().filter(|pending| !pending.reasons.is_empty()).map(|pending| pending.target.id.clone()).collect();
 
     let drift = compare(&history, &answers, &ahead);
 
-    note(world, &mut history, &drift, &work, &head.0, request).await?;
+    let scope = (request.selector != Selector::default()).then_some(&work);
+    note(world, &mut history, &drift, scope, &head).await?;
     if request.fix {
         let unseen: Vec<Unseen> = answers.into_iter().filter_map(Result::err).collect();
-        return fix(world, &scenes, &drift, &unseen, &head, request).await;
+        return fix(world, &scenes, &drift, &unseen, &ahead, &head, request).await;
     }
     let mut report = Report::new(Told::Drift);
     report.head = Some(head.0.clone());
@@ -59,7 +61,10 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         report.next.push("isobar drift --fix  (puts it back, under the same policy)".into());
     }
     if drift.findings.iter().any(|finding| finding.class == Class::UnappliedCommit) {
-        report.next.push("isobar apply".into());
+        report.next.push(match older(world, &scenes, &history, &head, &scene)? {
+            Some(older) => older.hint.into(),
+            None => "isobar apply".into(),
+        });
     }
     let unseen = drift.findings.iter().any(|finding| finding.class == Class::NotChecked);
     let clean = drift.is_empty();
@@ -73,22 +78,29 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     })
 }
 
-/// Journals what was found, where anything was ever applied.
+/// Journals what was found, where anything was ever applied; `scope` is what was looked at, unless that was all. When others wrote
+/// since, what was clean may be so no more, and only what was found is told.
 async fn note(
     world: &World,
     history: &mut History,
     drift: &Drift,
-    work: &Work,
-    head: &std::sync::Arc<str>,
-    request: &Request,
+    scope: Option<&Work>,
+    head: &CommitSha,
 ) -> Result<(), Failure> {
     if history.last_commit().is_none() {
         return Ok(());
     }
-    let scope =
-        (request.selector != Selector::default()).then(|| work.pending.iter().map(|pending| pending.target.id.clone()).collect());
-    let event = Event::DriftChecked { commit: head.clone(), scope, found: drift.found(), unchecked: drift.unchecked() };
-    let noted = world.store.append(vec![event], &world.run, world.clock.now_ms(), None).await?;
+    let scope = scope.map(|work| work.pending.iter().map(|pending| pending.target.id.clone()).collect());
+    let (commit, found, unchecked) = (head.0.clone(), drift.found(), drift.unchecked());
+    let checked =
+        |scope| Event::DriftChecked { commit: commit.clone(), scope, found: found.clone(), unchecked: unchecked.clone() };
+    let newest = history.head().map(|(seq, hash)| (seq, hash.clone()));
+    let (run, now_ms) = (&world.run, world.clock.now_ms());
+    let mut noted = world.store.append_after(newest.as_ref(), vec![checked(scope)], run, now_ms, None).await?;
+    if noted.is_empty() {
+        let only = found.iter().map(|(target, _)| target.clone()).collect();
+        noted = world.store.append(vec![checked(Some(only))], run, now_ms, None).await?;
+    }
     noted.iter().for_each(|entry| history.record(entry));
     Ok(())
 }
@@ -107,7 +119,8 @@ async fn fix(
     scenes: &Scenes<'_>,
     drift: &Drift,
     unseen: &[Unseen],
-    head: &crate::review::CommitSha,
+    ahead: &BTreeSet<TargetId>,
+    head: &CommitSha,
     request: &Request,
 ) -> Result<Exit, Failure> {
     let strayed = repairable(drift);
@@ -123,7 +136,8 @@ async fn fix(
         sharing: None,
         time: None,
     };
-    let done = converge(world, scenes, order).await?;
+    let mut done = converge(world, scenes, order).await?;
+    look_again(world, scenes, &mut done, ahead, head, request.parallel).await?;
     let mut report = account::compose(world, &done, Told::Apply, &head.0);
     for row in tell::rows(&unseen.iter().cloned().map(Err).collect::<Vec<_>>(), &Default::default(), &[]) {
         match report.rows.iter_mut().find(|known| known.target == row.target) {
@@ -134,4 +148,29 @@ async fn fix(
     }
     tell::report(world, &report, &request.form)?;
     Ok(account::exit(&done, &report))
+}
+
+/// Looks again at who uses an output of what was put back: while that was another, it looked as if it had to be given a new value.
+async fn look_again(
+    world: &World,
+    scenes: &Scenes<'_>,
+    done: &mut Converged,
+    ahead: &BTreeSet<TargetId>,
+    head: &CommitSha,
+    parallel: usize,
+) -> Result<(), Failure> {
+    let scene = scenes.at(head)?;
+    let targets = scene.fleet.targets();
+    let users = users_of_outputs(targets);
+    let brought = done.ends.iter().filter(|(_, end)| end.outcome == EndState::Applied).map(|(target, _)| target);
+    let users: BTreeSet<&TargetId> =
+        brought.flat_map(|target| users.get(target).into_iter().flatten()).map(|at| &targets[*at].id).collect();
+    let work = pending::all(&scene, &Selector::default()).only(|id| users.contains(id) && !done.ends.contains_key(id));
+    if work.pending.is_empty() || done.interrupted {
+        return Ok(());
+    }
+    done.history = world.store.history().await?;
+    let answers = look(world, &work, &Standing::of(scenes, &done.history, &work), looks(world, parallel)).await;
+    let drift = compare(&done.history, &answers, ahead);
+    note(world, &mut done.history, &drift, Some(&work), head).await
 }

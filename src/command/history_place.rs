@@ -61,9 +61,9 @@ pub(super) async fn open(
     for snapshot in workspace.versions(FLEET)? {
         places.extend(declared(workspace, &snapshot, JournalPlace::parse_old)?.and_then(Result::ok));
     }
-    let directories = filled_directories(workspace, &places);
+    let (directories, mut gone) = filled_directories(workspace, &places, &named)?;
     let is_only = |place: &JournalPlace| *place == named || matches!(place, JournalPlace::Directory(_));
-    if given_up.is_none() && directories.is_empty() && places.iter().all(is_only) {
+    if given_up.is_none() && directories.is_empty() && gone.is_empty() && places.iter().all(is_only) {
         return deep_enough(workspace, &named, store(workspace, environment, &named).await?).await; // nobody else need be asked
     }
 
@@ -71,7 +71,6 @@ pub(super) async fn open(
     for dir in directories {
         filled.push((dir.display().to_string(), Arc::new(FileStore::open(dir.clone())?.sealed_by(environment.key().as_ref()))));
     }
-    let mut gone = Vec::new();
     for place in &places {
         match look(workspace, environment, place).await {
             Ok(Some(journal)) => filled.push((journal.place(), journal)),
@@ -233,17 +232,25 @@ async fn store(workspace: &Workspace, environment: &Environment, place: &Journal
     })
 }
 
-/// The directories among `places` that hold entries, each once.
-fn filled_directories(workspace: &Workspace, places: &BTreeSet<JournalPlace>) -> Vec<PathBuf> {
-    let mut filled: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+/// The directories among `places` that hold entries, each once; and those that are there and cannot be looked at. One that is not there
+/// holds nothing.
+fn filled_directories(
+    workspace: &Workspace,
+    places: &BTreeSet<JournalPlace>,
+    named: &JournalPlace,
+) -> Result<(Vec<PathBuf>, Vec<Gone>), StoreError> {
+    let (mut filled, mut gone): (BTreeMap<PathBuf, PathBuf>, _) = (BTreeMap::new(), Vec::new());
     for place in places {
         let JournalPlace::Directory(dir) = place else { continue };
         let dir = workspace.root().join(dir);
-        if let (true, Ok(real)) = (FileStore::has_entries(&dir), dir.canonicalize()) {
-            filled.entry(real).or_insert(dir);
+        match FileStore::has_entries(&dir) {
+            Ok(true) => drop(filled.entry(dir.canonicalize().unwrap_or_else(|_| dir.clone())).or_insert(dir)),
+            Ok(false) => {}
+            Err(StoreError::Io { what, hint }) if place != named => gone.push(Gone { place: place.clone(), what, hint }),
+            Err(error) => return Err(error),
         }
     }
-    filled.into_values().collect()
+    Ok((filled.into_values().collect(), gone))
 }
 
 /// Opens a prefix of a bucket, by the credentials of the environment.

@@ -33,6 +33,10 @@ pub fn run(here: &Path, terminal: &Terminal, example: bool, as_json: bool) -> Re
     let files = if example { EXAMPLE } else { STARTER };
     let there: Vec<&str> =
         files.iter().map(|(path, _)| *path).filter(|path| *path != ".gitignore" && root.join(path).exists()).collect();
+    if let Some(path) = there.iter().find(|path| root.join(path).is_dir()) {
+        let hint = "move the directory away, then isobar init writes the file";
+        return Err(Failure::usage(format!("{path} is a directory, and must be a file"), hint));
+    }
     if !there.is_empty() {
         return Err(Failure::usage(
             format!("already there: {}", there.join(", ")),

@@ -49,7 +49,7 @@ pub use tell::{Form, say_failure, say_written};
 
 use crate::exit::Failure;
 use crate::stack::Fleet;
-use crate::store::FileStore;
+use crate::store::{MemoryStore, Store};
 use crate::workspace::Workspace;
 use crate::world::{Environment, Stop, Terminal, World, reviews_path};
 use scene::Scene;
@@ -101,17 +101,31 @@ pub async fn open(
     terminal: Terminal,
     stop: Stop,
 ) -> Result<World, Failure> {
+    let (world, closed) = open_anyway(given_up, here, reviews, environment, terminal, stop).await?;
+    closed.map_or(Ok(world), Err)
+}
+
+/// The same, for who looks at what is wrong; and why the journal cannot be opened: then the world has an empty one in its place.
+pub async fn open_anyway(
+    given_up: Option<&str>,
+    here: &Path,
+    reviews: Option<PathBuf>,
+    environment: Environment,
+    terminal: Terminal,
+    stop: Stop,
+) -> Result<(World, Option<Failure>), Failure> {
     environment.now_ms().map_err(|what| Failure::usage(what, "milliseconds since 1970, such as 1795338000000; or unset it"))?;
     let workspace = Workspace::open(here)?;
     let reviews = reviews.unwrap_or_else(|| reviews_path(&environment, workspace.root()));
-    match history_place::open(&workspace, &environment, given_up).await {
-        Ok(store) => Ok(World::build(workspace, store, reviews, environment, terminal, stop)),
-        Err(Failure::Definitions(of_journal)) => {
-            let store = Arc::new(FileStore::open(workspace.root().join(history_place::DIRECTORY))?);
-            let world = World::build(workspace, store, reviews, environment, terminal, stop);
-            Err(all_mistakes(&world).err().unwrap_or(Failure::Definitions(of_journal)))
-        }
-        Err(failure) => Err(failure),
+    let opened = history_place::open(&workspace, &environment, given_up).await;
+    let (store, closed): (Arc<dyn Store>, _) = match opened {
+        Ok(store) => (store, None),
+        Err(closed) => (Arc::new(MemoryStore::default()), Some(closed)),
+    };
+    let world = World::build(workspace, store, reviews, environment, terminal, stop);
+    match closed {
+        Some(Failure::Definitions(of_journal)) => Err(all_mistakes(&world).err().unwrap_or(Failure::Definitions(of_journal))),
+        closed => Ok((world, closed)),
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn foretell(
 ) -> Result<(), Failure> {
     let would = |state: &RowState| matches!(state, RowState::Changes | RowState::Waiting(_));
     let regions: BTreeSet<&RegionId> = report.rows.iter().filter(|row| would(&row.state)).map(|row| &row.target.region).collect();
-    if regions.is_empty() {
+    if regions.is_empty() && !report.next.iter().any(|line| **line == *APPLY) {
         return Ok(());
     }
     let mut first: Option<Vec<Arc<str>>> = None;
@@ -36,7 +36,7 @@ pub(crate) fn foretell(
     let mut holds = history.holds(world.clock.now_ms());
     holds.retain(|hold| regions.contains(&hold.region));
     notes.extend(holds.iter().map(|hold| format!("{} is held {}; it is skipped", hold.region, say_hold(hold))));
-    if holds.len() == regions.len() {
+    if !holds.is_empty() && holds.len() == regions.len() {
         first = Some(holds.iter().map(|hold| format!("isobar hold {} --release", hold.region).into()).collect());
     }
     if let Some(why) = paused(history) {

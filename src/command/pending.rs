@@ -237,6 +237,21 @@ fn take_along(history: &History, after: &Arc<Scene>, work: &mut Work) {
     }));
 }
 
+/// Why a target has something to do that nothing touches.
+pub(crate) fn taken_along(history: &History, id: &TargetId) -> &'static str {
+    let record = history.target(id);
+    match record.map(|record| &record.state) {
+        Some(State::Failed { .. }) => "its last apply failed",
+        Some(State::Unknown { .. }) => "the end of its last apply is unknown",
+        Some(State::Applied) if record.is_some_and(Record::lacks_an_apply) => {
+            "drift found a new value, of a secret or of an output that it uses"
+        }
+        Some(State::Applied | State::Never | State::Removed) | None => {
+            "an output that it uses may have changed since it was applied"
+        }
+    }
+}
+
 fn gather(
     selection: &Selection,
     before: Option<&Arc<Scene>>,

@@ -226,6 +226,8 @@ fn next(
     if answers.iter().all(Result::is_err) && !answers.iter().all(waits_for_others) {
         return vec!["isobar preview  (again, once what kept everything from being seen is mended)".into()];
     }
+    let is_hidden = |answer: &Result<Arc<Preview>, Unseen>| answer.is_err() && !waits_for_others(answer);
+    let is_part = answers.iter().any(is_hidden);
     let is_denied = |verdict: &Verdict| matches!(verdict.answer, Answer::Deny);
     if !verdicts.is_empty() && verdicts.values().all(is_denied) {
         return vec!["isobar preview  (again, once the change, or the policy that denies it, is another)".into()];
@@ -236,7 +238,9 @@ fn next(
     }
     let is_last = unlock.is_later || unlock.approves && !view.dirty.is_empty(); // then it is committed and previewed again first
     next.extend(unlock.steps);
-    if view.base.is_some() {
+    if is_part {
+        next.push("isobar preview  (again, once what kept the others from being seen is mended)".into());
+    } else if view.base.is_some() {
         next.push("isobar apply  (after the merge)".into());
     } else if !verdicts.is_empty() && !is_last {
         next.push(APPLY.into());

@@ -16,7 +16,7 @@ use crate::review::CommitSha;
 use crate::rollout::{Ending, Now, Outcome, Progress, Todo};
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,8 +46,8 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         head: Some(head.0.clone()),
         at_ms: now_ms,
         journal: tell::journal_head(&history),
-        rows: rows(&history, &work, &verdicts, (&head, &scene.fleet), now_ms),
-        rollouts: history.rollouts().map(|progress| rollout(&history, progress, now_ms)).collect(),
+        rows: rows(&history, &work, &verdicts, (&head, &scene.fleet), &newer(world, &history, &work, &head), now_ms),
+        rollouts: history.rollouts().map(|progress| rollout(&history, progress, !holders.is_empty(), now_ms)).collect(),
         paused: paused(&history).map(Arc::from),
         holds: history
             .holds(now_ms)
@@ -92,11 +92,20 @@ async fn verdicts(world: &World, scenes: &Scenes<'_>, history: &History, work: &
     })
 }
 
+/// Commits that pending targets are at and that the head, which is older, does not hold.
+fn newer(world: &World, history: &History, work: &Work, head: &CommitSha) -> BTreeSet<Arc<str>> {
+    let at: BTreeSet<&Arc<str>> =
+        work.pending.iter().filter_map(|pending| history.commit_of(&pending.target.id)).filter(|at| **at != head.0).collect();
+    let is_newer = |at: &&Arc<str>| world.workspace.is_ancestor(head, &CommitSha((*at).clone())).unwrap_or(false);
+    at.into_iter().filter(is_newer).cloned().collect()
+}
+
 fn rows(
     history: &History,
     work: &Work,
     verdicts: &Verdicts,
     (head, fleet): (&CommitSha, &crate::stack::Fleet),
+    newer: &BTreeSet<Arc<str>>,
     now_ms: u64,
 ) -> Vec<StatusRow> {
     let order: BTreeMap<&TargetId, usize> = fleet.targets().iter().enumerate().map(|(at, target)| (&target.id, at)).collect();
@@ -105,9 +114,12 @@ fn rows(
     all.sort_by_key(|(id, _)| (order.get(id).copied().unwrap_or(usize::MAX), *id));
     let row = |(id, is_pending): (&TargetId, bool)| {
         let verdict = verdicts.get(id).filter(|_| is_pending);
+        let known = row(history, id, is_pending, order.contains_key(id));
+        let is_ahead = known.state == "behind" && known.commit.as_ref().is_some_and(|commit| newer.contains(commit));
         StatusRow {
+            state: if is_ahead { "ahead" } else { known.state },
             waits: unknown_since(history, id, waits(history, id, (is_pending, head), verdict, now_ms)),
-            ..row(history, id, is_pending, order.contains_key(id))
+            ..known
         }
     };
     all.into_iter().map(row).collect()
@@ -205,13 +217,17 @@ fn is_stuck(history: &History, id: &TargetId, digest: &Digest, head: &CommitSha)
     history.target(id).is_some_and(|record| record.is_stuck(digest, &head.0))
 }
 
-fn rollout(history: &History, progress: &Progress, now_ms: u64) -> RolloutLine {
+/// `is_written`: somebody writes, perhaps about it.
+fn rollout(history: &History, progress: &Progress, is_written: bool, now_ms: u64) -> RolloutLine {
     let waves = progress.wave_views(now_ms).into_iter().map(|wave| WaveLine {
         name: wave.name.clone(),
         targets: wave.targets,
         done: wave.done,
         failed: wave.failed,
-        state: wave.state.into(),
+        state: match wave.state.as_str() {
+            "running" if !is_written => "begun, and nobody is at it".into(),
+            state => state.into(),
+        },
     });
     let (state, next_tick_ms) = stage(history, progress, now_ms);
     RolloutLine {

@@ -39,9 +39,13 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
         return Err(Failure::usage(format!("no target {id}"), near.unwrap_or_else(|| "isobar list shows them all".into())));
     };
     let resolved = scene.resolve(target)?;
+    let untouched = || vec![pending::taken_along(&history, &id).to_string()];
     let found = Found {
         since: view.base.as_ref().map(|base| base.0.clone()).or_else(|| commit_of(&history, target)),
-        reasons: touched.map(|pending| pending.reasons.iter().map(say).collect()),
+        reasons: touched.map(|pending| match pending.reasons.as_slice() {
+            [] => untouched(),
+            reasons => reasons.iter().map(say).collect(),
+        }),
         considered: scene.side().considered(&id),
         needs: scene.graph.dependencies(&id),
         holder: history.holder(&id).map(|progress| progress.rollout().id.to_string()),
@@ -90,7 +94,6 @@ impl Found<'_> {
         let verdict = if self.reasons.is_some() { "is touched" } else { "is not touched" };
         let _ = writeln!(text, "{} {verdict} ({since})", self.id);
         match (self.reasons.as_deref(), &self.considered) {
-            (Some([]), _) => text.push_str("  its last apply failed, or its end is unknown\n"),
             (Some(reasons), _) => reasons.iter().for_each(|reason| text.push_str(&format!("  because {reason}\n"))),
             (None, Some(used)) => text.push_str(&format!("  none of its {used} changed\n")),
             (None, None) => {}

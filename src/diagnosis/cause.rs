@@ -27,7 +27,7 @@ pub fn explain(engine: &str, text: &str) -> Cause {
         None => Cause {
             name: "unknown",
             sentence: first_line(engine, text).into(),
-            next_step: "mend what it says, then run isobar apply again: it goes on from a fresh preview".into(),
+            next_step: "mend what it says, then go on as Next says: from a fresh preview".into(),
         },
     }
 }

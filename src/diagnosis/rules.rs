@@ -25,7 +25,7 @@ pub const RULES: &[Rule] = &[
         engines: &[],
         says: &[&["no space left on device"], &["disk quota exceeded"], &["storage full"]],
         sentence: |_| "no space is left on the disk".into(),
-        next_step: |_| "free some space, then run isobar apply again: it goes on where it stopped".into(),
+        next_step: |_| "free some space, then go on as Next says: where it stopped".into(),
     },
     Rule {
         name: "read_only",

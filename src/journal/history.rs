@@ -394,9 +394,10 @@ impl History {
             None => self.marks.checked = Some((self.marks.now, at_ms)),
             Some(scope) => {
                 let other: BTreeSet<&TargetId> = found.iter().map(|(target, _)| target).chain(unchecked).collect();
+                let now = self.marks.now;
                 for target in scope.iter().filter(|target| !other.contains(target)) {
                     if let Some(record) = self.known(target) {
-                        record.found_clean(at_ms);
+                        record.found_clean(now, at_ms);
                     }
                 }
             }

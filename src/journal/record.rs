@@ -147,6 +147,14 @@ impl Record {
         }
     }
 
+    /// It failed in a run of this head, and nobody said resume since: only other changes would be tried.
+    pub fn awaits_resume(&self, head: &str) -> bool {
+        match &self.state {
+            State::Failed { head: at, .. } => at.as_deref() == Some(head) && !self.resumed,
+            State::Never | State::Applied | State::Unknown { .. } | State::Removed => false,
+        }
+    }
+
     /// Brings it up to what was said of every target since an event last reached it. Called before anything else changes it,
     /// so that its state is still the one it had when the marks were made.
     pub(super) fn touch(&mut self, marks: &Marks) {
@@ -158,7 +166,7 @@ impl Record {
         if let Some((at, at_ms)) = marks.checked
             && at > self.seen
         {
-            self.found_clean(at_ms);
+            self.found_clean(at, at_ms);
         }
         if marks.resumed > self.seen {
             self.resume();
@@ -172,10 +180,14 @@ impl Record {
         }
     }
 
-    pub(super) fn found_clean(&mut self, at_ms: u64) {
+    /// `at` is the event that says so.
+    pub(super) fn found_clean(&mut self, at: u64, at_ms: u64) {
         if self.state != State::Removed {
             self.drift = None;
             self.drift_checked_at_ms = Some(at_ms);
+        }
+        if self.state == State::Applied {
+            self.arrived = self.arrived.max(at);
         }
     }
 
@@ -450,7 +462,7 @@ mod tests {
         record.apply(Intent::Destroy, "c2".into(), &Digest::of_bytes(b"1"), &[], None, 6);
         record.finish(&Outcome::Applied, None, None, 6);
         assert_eq!((&record.state, &record.drift), (&State::Removed, &None));
-        record.found_clean(9);
+        record.found_clean(1, 9);
         assert_eq!(record.drift_checked_at_ms, Some(1));
     }
 

@@ -28,7 +28,7 @@ pub struct Status {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StatusRow {
     pub target: TargetId,
-    /// "applied", "behind", "failed", "unknown", "never applied", "to be destroyed".
+    /// "applied", "behind", "ahead" of a head that is older, "failed", "unknown", "never applied", "to be destroyed".
     pub state: &'static str,
     pub commit: Option<Arc<str>>,
     pub applied_at_ms: Option<u64>,

@@ -492,5 +492,5 @@ fn a_status_answers_first_and_folds_what_is_alike() {
         ),
         "{text}"
     );
-    assert!(text.contains("\n  apps/web in staging/us-east-1, prod/us-east-1, prod/us-west-2  applied          4be1d70 #42 approved by alice  2026-11-02 13:02 UTC"), "{text}");
+    assert!(text.contains("\n  apps/web in staging/us-east-1, prod/us-east-1, prod/us-west-2  applied          4be1d70 #42 approved by alice  2026-11-02 11:02 … 13:02 UTC"), "{text}");
 }

@@ -43,6 +43,16 @@ pub(super) fn time(at_ms: u64) -> String {
     at.map_or_else(|| "a time out of range".into(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
+/// The oldest and the newest of these times, as "2026-11-02 14:02 … 16:40 UTC"; one where they read the same, and nothing of none.
+pub(super) fn times(at_ms: impl Iterator<Item = u64> + Clone) -> String {
+    let (Some(oldest), Some(newest)) = (at_ms.clone().min().map(time), at_ms.max().map(time)) else { return String::new() };
+    match (newest.split_once(' '), oldest.strip_suffix(" UTC")) {
+        _ if oldest == newest => newest,
+        (Some((day, hour)), Some(oldest)) if oldest.starts_with(day) => format!("{oldest} … {hour}"),
+        (_, oldest) => format!("{} … {newest}", oldest.unwrap_or("?")),
+    }
+}
+
 /// The same of a time from which on, or until which, something is so: rounded up, as it is true only after the last second.
 pub(super) fn until(at_ms: u64) -> String {
     time(at_ms.div_ceil(60_000).saturating_mul(60_000))
@@ -137,6 +147,11 @@ mod tests {
     fn times_are_absolute() {
         assert_eq!(time(1_793_628_120_000), "2026-11-02 14:02 UTC");
         assert_eq!(time(u64::MAX), "a time out of range");
+        let (at, minute, day) = (1_793_628_120_000, 60_000, 86_400_000);
+        let told = [[at, at + 1], [at + minute, at], [at, at + day]].map(|of| times(of.into_iter()));
+        let apart = "2026-11-02 14:02 … 2026-11-03 14:02 UTC";
+        assert_eq!(told, ["2026-11-02 14:02 UTC", "2026-11-02 14:02 … 14:03 UTC", apart]);
+        assert_eq!(times(std::iter::empty()), "");
         assert_eq!([1_793_628_120_000, 1_793_628_120_001].map(until), ["2026-11-02 14:02 UTC", "2026-11-02 14:03 UTC"]);
     }
 

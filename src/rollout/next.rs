@@ -120,6 +120,14 @@ impl Progress {
         open.filter_map(|wave| self.breach(wave, now_ms)).collect()
     }
 
+    /// Its wave stopped: it does not begin before somebody resumes, whoever else is at work.
+    pub fn is_stopped(&self, target: &TargetId, now_ms: u64) -> bool {
+        self.slot(target).is_some_and(|slot| {
+            let wave = self.slots[slot].wave;
+            self.is_open(wave, now_ms) && self.breach(wave, now_ms).is_some()
+        })
+    }
+
     /// Some gate said no, and nobody resumed since.
     pub fn is_gated(&self) -> bool {
         self.runs.iter().any(|run| run.gate_failed.is_some())

@@ -13,6 +13,11 @@ use std::sync::Arc;
 /// The name of the file that defines a stack.
 pub(super) const FILE: &str = "stack.yaml";
 
+/// Returns the directory that stands where a definition must, and holds the file at `path`; its own files define nothing.
+pub(super) fn taken_by_a_directory(path: &str) -> Option<&str> {
+    path.match_indices('/').map(|(end, _)| &path[..end]).find(|dir| dir_of(dir).is_some())
+}
+
 /// A stack as its own file says, before the rest of the fleet was looked at.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {

@@ -180,7 +180,7 @@ fn read_fleet_file(definitions: &[Source], listing: &Listing, mistakes: &mut Mis
         let is_near = |leaf: &&Leaf| ["isobar.yml", ".isobar.yaml", "Isobar.yaml"].contains(&&*leaf.path);
         if listing.leaves().iter().any(|leaf| leaf.path.starts_with("isobar.yaml/")) {
             let what = "isobar.yaml is a directory, and must be a file";
-            mistakes.push(Mistake::nowhere(what).hint("rename the directory; `isobar init` writes the file"));
+            mistakes.push(Mistake::nowhere(what).hint("move the directory away, then isobar init writes the file"));
             return None;
         }
         let missing = Mistake::nowhere("there is no isobar.yaml at the root of the repository");
@@ -209,6 +209,10 @@ fn read_stacks<'a>(definitions: &'a [Source], listing: &'a Listing, mistakes: &m
             unread.insert(dir);
         }
         drafts.extend(stacks);
+    }
+    for dir in listing.leaves().iter().filter_map(|leaf| draft::taken_by_a_directory(&leaf.path)).collect::<BTreeSet<_>>() {
+        let what = format!("{dir} is a directory, and must be a file");
+        mistakes.push(Mistake::nowhere(what).hint("move the directory away, and put the definition in its place"));
     }
     let is_given = |leaf: &Leaf| definitions.iter().any(|source| source.path == leaf.path);
     for leaf in listing.leaves().iter().filter(|leaf| leaf.mode == Mode::Symlink) {

@@ -47,6 +47,23 @@ fn older_code_is_never_put_over_newer() {
 }
 
 #[test]
+fn nothing_that_looks_at_older_code_says_to_apply_it() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    fleet.branch("old").checkout("main").version(1, 2);
+    fleet.isobar("apply").ends(0);
+    fleet
+        .checkout("old")
+        .isobar("drift")
+        .ends(2)
+        .says("check out a commit that holds it")
+        .keeps_quiet_about("\n  isobar apply\n");
+    fleet.isobar("status").ends(0).says("1 ahead").keeps_quiet_about("behind");
+    fleet.edit("live/prod/a/app/app.yaml", "version: 2", "version: 1"); // so that nothing would change
+    fleet.isobar("preview").ends(0).keeps_quiet_about("\n  isobar apply\n");
+}
+
+#[test]
 fn older_code_is_not_put_over_newer_that_was_begun_and_failed_either() {
     let fleet = app("prod/a", "rollout: { prod: { failure_tolerance: 1 } }");
     fleet.isobar("apply").ends(0);

@@ -259,6 +259,18 @@ fn good() -> Sandbox {
 }
 
 #[test]
+fn a_directory_where_a_definition_must_be_is_told_with_what_leads_on() {
+    let fleet = app("prod/a", "");
+    fleet.file("other/stack.yaml/text", "");
+    fleet.isobar("check").ends(65).says("other/stack.yaml is a directory, and must be a file");
+    fleet.remove("other").remove("isobar.yaml").file("isobar.yaml/text", "");
+    for line in ["check", "doctor", "init"] {
+        let ran = fleet.isobar(line).says("isobar.yaml is a directory").says("move the directory away, then isobar init");
+        ran.keeps_quiet_about("isobar check reads what is there");
+    }
+}
+
+#[test]
 fn each_of_many_broken_definitions_is_a_clear_error_with_its_line() {
     assert!(BROKEN.len() >= 25);
     let fleet = good();

@@ -399,6 +399,15 @@ fn doctor_tells_a_journal_that_cannot_be_written_and_one_that_cannot_be_read_onc
     std::os::unix::fs::symlink("/nowhere/at/all", &entries).expect("it has room");
     fleet.isobar("doctor").ends(2).says("entries.jsonl: ").keeps_quiet_about("the journal can be written to");
 
+    for to in ["journal", "/nowhere/at/all"] {
+        let linked = app("prod/a", "");
+        linked.file(".isobar/empty", "").commit("A directory for it");
+        std::os::unix::fs::symlink(to, linked.root().join(".isobar/journal")).expect("it has room");
+        let ran = linked.isobar("doctor").ends(2).says("! opening ").says("✓ 1 stack in 1 region").says("mend what is marked");
+        ran.keeps_quiet_about("can be written to").keeps_quiet_about("set `journal:`");
+        linked.isobar("apply").ends(1).says(".isobar/journal").keeps_quiet_about("File exists");
+    }
+
     let broken = app("prod/a", "");
     broken.edit("isobar.yaml", "journal: file:.isobar/journal", "journal: git").commit("The journal goes along");
     broken.set_origin("file:///nowhere/at/all");

@@ -69,6 +69,27 @@ fn a_fix_puts_back_what_is_ours_and_leaves_what_is_not() {
 }
 
 #[test]
+fn after_a_fix_who_uses_an_output_of_what_was_put_back_is_looked_at_again() {
+    let fleet = app("prod/a", "");
+    fleet
+        .stack("base", "outputs: { id: { document: ids.json, pointer: /id } }")
+        .file("base/templates/ids.json", "{\"id\": \"b\"}\n");
+    fleet
+        .stack("net", "inputs: { id: '${{ stacks[\"base\"].outputs.id }}' }")
+        .file("net/templates/net.txt.j2", "{{ inputs.id }}\n");
+    fleet.commit("An output");
+    fleet.isobar("apply").ends(0);
+    fleet.file("live/prod/a/base/ids.json", "{\"id\": \"b\"}\nh\n");
+    fleet.isobar("drift").ends(2).says("base in prod/a");
+    fleet.isobar("why net@prod/a").says("because drift found a new value").keeps_quiet_about("its last apply failed");
+
+    fleet.isobar("drift --fix").ends(0);
+
+    fleet.isobar("status").says("All 3 targets applied");
+    fleet.isobar("why net@prod/a").says("net@prod/a is not touched");
+}
+
+#[test]
 fn an_unapproved_fix_changes_nothing() {
     let fleet = app("prod/a", APPROVALS);
     fleet.approved_apply("bob").ends(0);

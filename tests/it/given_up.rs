@@ -46,6 +46,31 @@ fn a_place_of_the_journal_that_is_gone_stops_every_command_until_it_is_given_up(
 }
 
 #[test]
+fn an_earlier_directory_that_is_there_and_cannot_be_looked_at_stops_every_command_too() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.edit("isobar.yaml", APPROVALS, "").commit("Nobody is asked");
+    fleet.edit("isobar.yaml", "journal: file:.isobar/journal", "journal: file:.isobar/other").commit("In another directory");
+    fleet.version(1, 2);
+    let (journal, away) = (fleet.root().join(".isobar/journal"), fleet.outside("away"));
+    fs::rename(&journal, &away).expect("it can be moved");
+    let link = |to: &str| std::os::unix::fs::symlink(to, &journal);
+    for put in [&|| fs::write(&journal, "x"), &|| link("journal"), &|| link("/nowhere/at/all")] as [&dyn Fn() -> _; 3] {
+        put().expect("it has room");
+        for line in ["status", "preview", "apply"] {
+            let ran = fleet.isobar(line).ends(1).says("history may lie at file:.isobar/journal");
+            ran.says("isobar recover --give-up file:.isobar/journal --reason").keeps_quiet_about("`journal:`");
+        }
+        fleet.isobar("doctor").ends(2).says("! history may lie at file:.isobar/journal").says("✓ HEAD is");
+        fs::remove_file(&journal).expect("it was put there");
+    }
+    assert_eq!(fleet.versions(), "prod/a 1");
+
+    fs::rename(&away, &journal).expect("it can be moved back");
+    fleet.isobar("apply").ends(3);
+}
+
+#[test]
 fn only_a_place_that_is_named_and_cannot_be_looked_at_is_given_up_and_one_that_comes_back_counts() {
     let fleet = moved(app("prod/a", APPROVALS));
     give_up(&fleet, PLACE).ends(64).says("can be looked at");

@@ -79,6 +79,49 @@ fn a_gate_that_said_no_is_in_the_headline_and_what_was_brought_waits_for_nobody(
 }
 
 #[test]
+fn what_a_failure_says_to_do_is_what_next_says() {
+    let fleet = app("prod/a prod/b", ONE_BY_ONE);
+    fleet.isobar("apply").ends(0);
+    fleet.version(1, 2);
+    fleet.file("live/prod/a/app/.isobar-tmp-app.yaml", "").remove("live/prod/a/app/.isobar-tmp-app.yaml").block("prod/a");
+
+    let ran = fleet.isobar("apply").ends(1).says("isobar resume (after mending the cause), then isobar apply");
+
+    ran.says("as Next says").keeps_quiet_about("then run isobar apply again");
+}
+
+#[test]
+fn a_tick_says_of_what_an_apply_would_leave_what_the_apply_would_say() {
+    let fleet = app("prod/a prod/b", TOLERANT);
+    fleet.isobar("apply").ends(0);
+    fleet.version(1, 2);
+    fleet.block("prod/a").isobar("apply").ends(1);
+    fleet.unblock("prod/a");
+    let failed = "failed before with the same changes";
+    fleet.isobar("apply").ends(1).says(failed);
+    let ran = fleet.isobar("tick").ends(1).says(failed).says("\nNext\n  isobar resume");
+    ran.keeps_quiet_about("not yet part of a rollout");
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("tick").ends(0).says("isobar apply").keeps_quiet_about(failed);
+    fleet.isobar("apply").ends(0);
+
+    fleet.isobar("hold prod/a --reason works").ends(0);
+    fleet.version(2, 3);
+    fleet.isobar("apply").ends(0).says("region held until released: works");
+    let ran = fleet.isobar("tick").ends(0).says("region held until released: works");
+    ran.keeps_quiet_about("not yet part of a rollout");
+}
+
+#[test]
+fn a_tick_during_a_bake_says_how_what_waits_for_an_approval_is_approved() {
+    let waves = "rollout: { prod: { waves: [{ name: one, regions: a, bake: 15m }, { name: two, regions: c }] } }";
+    let policy = "policy: [{ rule: approvals, when: { region: prod/b }, require: [{ count: 1 }] }]";
+    let fleet = app("prod/a prod/b prod/c", &format!("{policy}\n{}", waves.replace("regions: a,", "regions: [a, b],")));
+    fleet.isobar("apply").ends(3).says("--review NAME=approve");
+    fleet.isobar("tick").ends(3).says("bakes until").says("isobar preview  (shows what waits");
+}
+
+#[test]
 fn a_wait_that_somebody_asked_for_is_no_failure_however_much_it_leaves() {
     let fleet = with_web("");
     fleet.isobar("pause --reason lunch").ends(0);

@@ -54,6 +54,16 @@ fn with_exit_code_a_change_is_a_two() {
 }
 
 #[test]
+fn a_preview_that_could_not_see_all_does_not_say_to_apply() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    fleet.version(1, 2);
+    fleet.remove("live/prod/a/app/app.yaml").file("live/prod/a/app/app.yaml/in-the-way", "");
+    let ran = fleet.isobar("preview").ends(1).says("1 unseen").says("isobar preview  (again");
+    ran.keeps_quiet_about("\n  isobar apply\n");
+}
+
+#[test]
 fn a_conflict_with_the_base_is_unseen_and_never_a_green() {
     let fleet = app("prod/a prod/b", "");
     fleet.isobar("apply").ends(0);

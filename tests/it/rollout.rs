@@ -434,6 +434,21 @@ fn the_next_wave_is_previewed_and_judged_again() {
 }
 
 #[test]
+fn a_wave_that_nobody_is_at_is_not_running_and_times_that_are_apart_are_told_apart() {
+    let fleet = app("prod/a prod/b", "rollout: { prod: { max_parallel: 1 } }");
+    fleet.isobar("apply app@prod/a").ends(0);
+    fleet.pass_secs(3 * 3_600);
+    fleet.isobar("apply").ends(0);
+    let ran = fleet.isobar("status").ends(0).says("09:00 … 12:00 UTC");
+    assert_eq!(ran.stdout.matches("app in ").count(), 1, "{}", ran.stdout);
+
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    fleet.cut_journal_after("started");
+    fleet.isobar("status").ends(0).says("begun, and nobody is at it").keeps_quiet_about("running");
+}
+
+#[test]
 fn a_merge_while_a_rollout_bakes_waits_for_it_and_says_so() {
     let fleet = Sandbox::fleet("waves");
     fleet.isobar("apply").ends(0);

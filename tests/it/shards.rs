@@ -121,6 +121,20 @@ fn a_breach_that_one_sees_stops_all() {
 }
 
 #[test]
+fn a_lone_shard_whose_wave_stopped_goes_on_with_what_another_wave_still_has() {
+    let rollout = "rollout: { dev: instant, prod: { profile: instant, max_parallel: 1 } }";
+    for shard in ["1/2", "2/2"] {
+        let fleet = app("prod/a prod/b prod/c prod/d dev/w dev/x dev/y dev/z", rollout);
+        fleet.block("prod/a").block("prod/b").block("prod/c").block("prod/d");
+
+        let ran =
+            fleet.isobar(&format!("apply --shard {shard} --wait 2s")).ends(1).says("4 of 8 applied, 1 failed, 3 not started");
+
+        ran.says("isobar resume").keeps_quiet_about("who writes");
+    }
+}
+
+#[test]
 fn what_a_shard_left_that_died_is_done_by_the_others() {
     // The first process that asks the gate of the first wave is killed by it; whoever is left asks it again.
     let gate = "gates: [{ command: [sh, -c, \"mkdir killed 2> /dev/null || exit 0; kill -9 $PPID\"] }]";

@@ -1,11 +1,11 @@
 //! Targets that wait for a rollout that is open, and how what did not begin is told.
 
-use super::{Converge, End, EndState};
+use super::{Converge, End, EndState, say_hold};
 use crate::command::pending::{Work, since_applied};
 use crate::command::say::short;
 use crate::command::scene::Scene;
 use crate::exit::Failure;
-use crate::rollout::{Progress, WaveState};
+use crate::rollout::{Outcome, Progress, STUCK, WaveState};
 use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,10 +18,27 @@ impl Converge<'_> {
         let held = self.held(&work);
         for pending in &work.pending {
             let id = &pending.target.id;
-            let why = paused.or(held.get(id).map(String::as_str));
-            self.not_begun(id, why.unwrap_or("merged and not yet part of a rollout: isobar apply"));
+            match (paused.or(held.get(id).map(String::as_str)), self.not_by_an_apply(id)) {
+                (None, Some(outcome)) if !self.done.ends.contains_key(id) => {
+                    self.done.ends.insert(id.clone(), End { outcome, preview: None, verdict: None });
+                }
+                (why, _) => self.not_begun(id, why.unwrap_or("merged and not yet part of a rollout: isobar apply")),
+            }
         }
         Ok(())
+    }
+
+    /// Why an apply would not begin it either.
+    fn not_by_an_apply(&self, id: &TargetId) -> Option<EndState> {
+        let history = self.history();
+        if history.target(id).is_some_and(|record| record.awaits_resume(&self.order.head.0)) {
+            return Some(EndState::Skipped(STUCK.into()));
+        }
+        let hold = history.holds(self.world.clock.now_ms()).into_iter().find(|hold| hold.region == id.region)?;
+        match Outcome::held(&say_hold(hold)) {
+            Outcome::Skipped(why) => Some(EndState::Skipped(why)),
+            Outcome::Applied | Outcome::Unchanged | Outcome::Failed(_) | Outcome::NotCleared(_) => None,
+        }
     }
 
     /// Notes which targets this run is about.

@@ -166,10 +166,13 @@ impl Converge<'_> {
     }
 
     /// Gives back what was leased and takes some of what is on offer, unless what was leased still waits for a place, and has the time.
+    /// What waits in a wave that stopped gets no place.
     pub(super) async fn take_bite(&mut self, progress: &mut Progress, offered: &[TargetId]) -> Result<bool, Failure> {
         let Some(shard) = self.shared.as_ref().map(|shared| shared.sharing.shard) else { return Ok(false) };
         let now_ms = self.world.clock.now_ms();
-        let is_open = |target: &TargetId| progress.contains(target) && progress.outcome(target).is_none();
+        let is_open = |target: &TargetId| {
+            progress.contains(target) && progress.outcome(target).is_none() && !progress.is_stopped(target, now_ms)
+        };
         if self.lease.targets().any(|target| is_open(target) && self.fits(target, now_ms)) {
             return self.wait_for_others().await;
         }

@@ -1,7 +1,7 @@
 //! Every target in words; targets of one stack that read the same are one line, what needs attention first.
 
 use super::super::text::{alike, by};
-use super::super::words::{Extent, counted, joined, one_line, short, time};
+use super::super::words::{Extent, counted, joined, one_line, short, times};
 use super::super::{Status, StatusRow};
 use super::{escaped, is_drifted, look};
 use crate::stack::TargetId;
@@ -34,7 +34,7 @@ fn urgency(row: &StatusRow) -> usize {
         "failed" => 0,
         "unknown" => 1,
         _ if is_drifted(row) => 2,
-        "behind" => 3,
+        "behind" | "ahead" => 3,
         "to be destroyed" => 4,
         "never applied" => 5,
         _ => 6,
@@ -45,13 +45,13 @@ fn line(rows: &[&StatusRow], extent: &Extent<'_>, head: Option<&str>) -> String 
     let first = rows[0];
     let targets: Vec<TargetId> = rows.iter().map(|row| row.target.clone()).collect();
     let (class, symbol, _) = look(first, head);
-    let latest = rows.iter().filter_map(|row| row.applied_at_ms).max().map_or_else(String::new, time);
+    let applied = times(rows.iter().filter_map(|row| row.applied_at_ms));
     let pull_request = first.pull_request.map_or_else(String::new, |number| format!("#{number}"));
     let commit = first.commit.as_ref().map_or_else(String::new, |commit| format!("<code>{}</code>", escaped(&short(commit))));
     let source = joined([commit, escaped(&pull_request), escaped(&by(first))], " ");
     let waits = first.waits.as_ref().map_or_else(String::new, |waits| one_line(waits));
     format!(
-        "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"line\"><i class=\"{class}\">{symbol}</i> {}</td><td>{source}</td><td class=\"line\">{latest}</td><td>{}</td><td>{}</td></tr>\n",
+        "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"line\"><i class=\"{class}\">{symbol}</i> {}</td><td>{source}</td><td class=\"line\">{applied}</td><td>{}</td><td>{}</td></tr>\n",
         first.target.stack,
         extent.regions_of(&targets),
         escaped(first.state),

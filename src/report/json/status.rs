@@ -48,7 +48,7 @@ pub(super) struct StatusJson<'a> {
 struct StatusTargetJson<'a> {
     /// `stack@environment/region`.
     target: String,
-    /// "applied", "behind", "failed", "unknown", "never applied", "to be destroyed".
+    /// "applied", "behind", "ahead" of a head that is older, "failed", "unknown", "never applied", "to be destroyed".
     state: &'static str,
     /// Commit that runs there.
     #[serde(skip_serializing_if = "Option::is_none")]

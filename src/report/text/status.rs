@@ -1,6 +1,6 @@
 //! What runs where, as a table: what needs attention first, targets that are alike in one line.
 
-use super::super::words::{Extent, counted, joined, one_line, short, thousands, time, until};
+use super::super::words::{Extent, counted, joined, one_line, short, thousands, time, times, until};
 use super::super::{GivenUpLine, Status, StatusRow};
 use super::Style;
 use super::ink::{Ink, Paper};
@@ -68,7 +68,7 @@ fn targets(paper: &mut Paper, status: &Status, extent: &Extent<'_>) {
     for alike in alike(&status.rows) {
         let first = alike[0];
         let targets: Vec<TargetId> = alike.iter().map(|row| row.target.clone()).collect();
-        let latest = alike.iter().filter_map(|row| row.applied_at_ms).max().map_or_else(String::new, time);
+        let applied = times(alike.iter().filter_map(|row| row.applied_at_ms));
         let source = joined([first.pull_request.map_or_else(String::new, |number| format!("#{number}")), by(first)], " ");
         let commit = joined([first.commit.as_ref().map_or_else(String::new, |commit| short(commit)), source], " ");
         let waits = first.waits.as_ref().map_or_else(String::new, |waits| one_line(waits));
@@ -77,7 +77,7 @@ fn targets(paper: &mut Paper, status: &Status, extent: &Extent<'_>) {
             format!("{} in {}", first.target.stack, extent.regions_of(&targets)),
             first.state.into(),
             commit,
-            latest,
+            applied,
             drift,
             waits,
         ]);
@@ -113,7 +113,7 @@ pub(in super::super) fn alike(rows: &[StatusRow]) -> Vec<Vec<&StatusRow>> {
 /// How many targets there are in each state, as "3 failed, 1 unknown".
 pub(in super::super) fn states(status: &Status) -> Vec<(&'static str, usize)> {
     let mut numbers: Vec<(&'static str, usize)> =
-        ["failed", "unknown", "behind", "to be destroyed", "never applied", "applied"].map(|state| (state, 0)).to_vec();
+        ["failed", "unknown", "behind", "ahead", "to be destroyed", "never applied", "applied"].map(|state| (state, 0)).to_vec();
     for row in &status.rows {
         match numbers.iter_mut().find(|(state, _)| *state == row.state) {
             Some((_, number)) => *number += 1,

@@ -43,12 +43,33 @@ pub(super) fn failed(doing: &str, path: &Path, error: &io::Error) -> StoreError 
     let hint = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space on that disk, then run the same command again",
         ErrorKind::ReadOnlyFilesystem => "the disk is read-only: put the journal elsewhere with `journal:` in isobar.yaml",
-        ErrorKind::PermissionDenied => "this user may not do that: see who owns the directory, or set `journal:` in isobar.yaml",
+        ErrorKind::PermissionDenied => "see who owns the directory, give this user access, then run the same command again",
         ErrorKind::Unsupported => "the disk cannot lock files: put the journal on a local disk with `journal:` in isobar.yaml",
-        ErrorKind::NotADirectory => "a part of the path is a file: set another `journal:` in isobar.yaml",
+        ErrorKind::NotADirectory => "a part of the path is a file: put the directory back, then run the same command again",
         _ => "see whether the disk is healthy and the path exists, then run the same command again",
     };
     StoreError::Io { what: format!("{doing} {}: {error}", path.display()), hint: Some(hint.into()) }
+}
+
+/// What is at `path`; `None` when nothing is. A link on the way that leads nowhere is something: what it led to may come back.
+pub(super) fn existing(path: &Path) -> Result<Option<Metadata>, StoreError> {
+    match path.metadata() {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let is_there = |path: &&Path| path.symlink_metadata().is_ok();
+            let broken = path.ancestors().find(is_there).filter(|there| there.metadata().is_err());
+            broken.map_or(Ok(None), |link| {
+                let what = format!("opening {}: the link {} leads nowhere", path.display(), link.display());
+                Err(StoreError::Io { what, hint: Some("bring back what it leads to, or remove the link".into()) })
+            })
+        }
+        Err(error) => Err(failed("opening", path, &error)),
+    }
+}
+
+/// Bytes of the file at `path`; none when it is not there.
+pub(super) fn length(path: &Path) -> Result<u64, StoreError> {
+    Ok(existing(path)?.map_or(0, |metadata| metadata.len()))
 }
 
 /// Makes `dir` and the directories above it, for this user only, so that they outlive a power cut.
@@ -134,7 +155,7 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
 pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return existing(dir).map(|_| Vec::new()),
         Err(error) => return Err(failed("listing", dir, &error)),
     };
     let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| entry.map(|entry| entry.path())).collect();

@@ -41,7 +41,6 @@ use checkpoints::Start;
 use disk::Pen;
 use segments::Files;
 use shelf::Shelf;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -65,22 +64,13 @@ impl FileStore {
         Self::new(dir.clone(), *pen, *segment_bytes, key)
     }
 
-    /// Says whether `dir` holds entries.
-    pub fn has_entries(dir: &Path) -> bool {
-        let has_tail = std::fs::metadata(segments::tail(dir)).is_ok_and(|metadata| metadata.len() > 0);
-        has_tail || Files::list(dir).is_ok_and(|files| !files.segments.is_empty())
+    /// Says whether `dir` holds entries; fails where it, or what would hold them, is there and cannot be looked at.
+    pub fn has_entries(dir: &Path) -> Result<bool, StoreError> {
+        Ok(is_dir(dir)? && (disk::length(&segments::tail(dir))? > 0 || !Files::list(dir)?.segments.is_empty()))
     }
 
     fn with_pen(dir: PathBuf, pen: Pen, segment_bytes: u64) -> Result<Self, StoreError> {
-        match dir.metadata() {
-            Ok(metadata) if !metadata.is_dir() => {
-                let what = format!("the journal {} is not a directory", dir.display());
-                return Err(StoreError::Io { what, hint: Some("set another `journal:` in isobar.yaml".into()) });
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(disk::failed("opening", &dir, &error)),
-        }
+        is_dir(&dir)?;
         Ok(Self::new(dir, pen, segment_bytes, None))
     }
 
@@ -95,6 +85,17 @@ impl FileStore {
     ) -> Result<T, StoreError> {
         let shelf = self.shelf.clone();
         blocking(move || work(&shelf)).await
+    }
+}
+
+/// Says whether the journal's directory is there; anything else in its place is an error.
+fn is_dir(dir: &Path) -> Result<bool, StoreError> {
+    match disk::existing(dir)? {
+        Some(metadata) if !metadata.is_dir() => {
+            let what = format!("the journal {} is not a directory", dir.display());
+            Err(StoreError::Io { what, hint: Some("put the directory back, or move what is in its place away".into()) })
+        }
+        metadata => Ok(metadata.is_some()),
     }
 }
 

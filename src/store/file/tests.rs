@@ -49,6 +49,43 @@ fn mode(path: PathBuf) -> u32 {
     path.metadata().expect("it is there").permissions().mode() & 0o777
 }
 
+#[test]
+fn a_journal_that_is_there_and_cannot_be_looked_at_is_not_an_empty_one() {
+    let dir = scratch::dir();
+    let at = |name: &str| dir.path().join(name);
+    let link = |to: &str, from: &str| std::os::unix::fs::symlink(to, at(from)).expect("it has room");
+    std::fs::write(at("file"), "x").expect("it has room");
+    link("loop", "loop");
+    link("nowhere", "dangling");
+    std::fs::create_dir(at("tail")).expect("it has room");
+    link("nowhere", "tail/entries.jsonl");
+    std::fs::create_dir(at("cut")).expect("it has room");
+    link("nowhere", "cut/segments");
+    for place in ["file", "file/journal", "loop", "loop/journal", "dangling", "dangling/journal", "tail", "cut"] {
+        let told = FileStore::has_entries(&at(place)).expect_err(place).to_string();
+        assert!(told.contains(place), "{told}");
+    }
+    assert_eq!(FileStore::has_entries(&at("nothing/journal")), Ok(false));
+
+    std::fs::create_dir(at("locked")).expect("it has room");
+    std::fs::set_permissions(at("locked"), std::fs::Permissions::from_mode(0o000)).expect("it is ours");
+    if !rustix::process::geteuid().is_root() {
+        let told = FileStore::has_entries(&at("locked")).expect_err("nobody may look");
+        assert!(told.to_string().contains("Permission denied"), "{told}");
+    }
+    std::fs::set_permissions(at("locked"), std::fs::Permissions::from_mode(0o700)).expect("it is ours");
+}
+
+#[test]
+fn no_hint_moves_a_journal_that_cannot_be_read_to_another_place() {
+    for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::NotADirectory, io::ErrorKind::Other] {
+        let StoreError::Io { hint: Some(hint), .. } = disk::failed("opening", Path::new("journal"), &kind.into()) else {
+            panic!()
+        };
+        assert!(!hint.contains("`journal:`"), "{kind}: {hint}");
+    }
+}
+
 #[tokio::test]
 async fn a_group_torn_at_any_byte_is_no_group() {
     let dir = scratch::dir();
