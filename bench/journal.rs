@@ -99,7 +99,7 @@ fn places(dir: &Path, bucket: Option<&str>) -> Done<Vec<Place>> {
 fn site(dir: &Path, location: Location) -> GitSite {
     let variables: BTreeMap<String, String> = std::env::vars().filter(|(name, _)| name == "PATH").collect();
     let (cache, locks) = (dir.join("cache"), dir.join("locks"));
-    GitSite { location, reference: "refs/isobar/journal".into(), cache, locks, variables, settings: Vec::new() }
+    GitSite { location, reference: "refs/isobar/journal".into(), cache, locks, variables, settings: Vec::new(), is_named: false }
 }
 
 async fn append(dir: &Path, bucket: Option<&str>) -> Done<()> {

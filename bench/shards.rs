@@ -188,6 +188,7 @@ impl Bench<'_> {
         Ok(match self.journal {
             "directory" => Box::new(FileStore::open(self.fleet().join(".isobar/journal"))?),
             "git" => Box::new(GitStore::open(GitSite {
+                is_named: false,
                 location: Location::Disk(self.origin()),
                 reference: "refs/isobar/journal".into(),
                 cache: self.dir.join("cache"),

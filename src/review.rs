@@ -46,16 +46,19 @@ pub struct Approval {
 impl User {
     /// Returns what people are told apart by: hosts do not tell case apart.
     pub fn login(&self) -> String {
-        self.0.trim().to_lowercase()
+        self.0.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
     }
 
     /// Says why this can be nobody's name, or nothing. Signs that one does not see would make two names of one person.
     pub fn fault(&self) -> Option<&'static str> {
-        let is_allowed = |c: char| c.is_alphanumeric() || " -_.+@[]".contains(c);
+        // Letters by their class that have no picture.
+        const FILLERS: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
+        let is_letter = |c: char| c.is_alphanumeric() && !FILLERS.contains(&c);
+        let is_allowed = |c: char| is_letter(c) || " -_.+@[]'".contains(c);
         let name = self.0.trim();
-        let has_ends = name.starts_with(char::is_alphanumeric) && name.ends_with(|c: char| c.is_alphanumeric() || c == ']');
+        let has_ends = name.starts_with(is_letter) && name.ends_with(|c: char| is_letter(c) || c == ']' || c == '.');
         (!has_ends || !name.chars().all(is_allowed)).then_some(
-            "is no name: it must begin and end with a letter or digit, and have only those, spaces and - _ . + @ between",
+            "is no name: it must begin and end with a letter or digit, and have only those, spaces and - _ . + @ ' between",
         )
     }
 }

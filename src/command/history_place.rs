@@ -72,7 +72,7 @@ pub(super) async fn open(
         filled.push((dir.display().to_string(), Arc::new(FileStore::open(dir.clone())?.sealed_by(environment.key().as_ref()))));
     }
     for place in &places {
-        match look(workspace, environment, place).await {
+        match look(workspace, environment, place, *place == named).await {
             Ok(Some(journal)) => filled.push((journal.place(), journal)),
             Ok(None) => {}
             Err(Fault::Store(StoreError::Io { what, hint })) if *place != named => {
@@ -103,11 +103,16 @@ pub(super) async fn open(
 }
 
 /// Opens a place that is no directory; `None` when it holds nothing.
-async fn look(workspace: &Workspace, environment: &Environment, place: &JournalPlace) -> Result<Option<Arc<dyn Store>>, Fault> {
+async fn look(
+    workspace: &Workspace,
+    environment: &Environment,
+    place: &JournalPlace,
+    is_named: bool,
+) -> Result<Option<Arc<dyn Store>>, Fault> {
     let (journal, is_empty): (Arc<dyn Store>, _) = match place {
         JournalPlace::Directory(_) => return Ok(None),
         JournalPlace::Git(place) => {
-            let journal = git(workspace, environment, place).await?;
+            let journal = git(workspace, environment, place, is_named).await?;
             let is_empty = journal.is_empty().await;
             (Arc::new(journal), is_empty)
         }
@@ -227,7 +232,7 @@ async fn store(workspace: &Workspace, environment: &Environment, place: &Journal
         JournalPlace::Directory(dir) => {
             Arc::new(FileStore::open(workspace.root().join(dir))?.sealed_by(environment.key().as_ref()))
         }
-        JournalPlace::Git(place) => Arc::new(git(workspace, environment, place).await?),
+        JournalPlace::Git(place) => Arc::new(git(workspace, environment, place, true).await?),
         JournalPlace::Objects(url) => Arc::new(objects(environment, url)?),
     })
 }
@@ -269,11 +274,12 @@ fn objects(environment: &Environment, url: &str) -> Result<ObjectStore, Fault> {
 }
 
 /// Opens a ref. That of `origin` once there is an `origin`, unless the history was begun in this repository itself and is only there.
-async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace) -> Result<GitStore, Fault> {
+async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace, is_named: bool) -> Result<GitStore, Fault> {
     let own = Location::Disk(workspace.shared_dir());
     let origin = workspace.origin().map(|origin| Location::of(&origin, workspace.root()));
-    let at = |location: Location| {
+    let at = |location: Location, is_named: bool| {
         GitStore::open(GitSite {
+            is_named,
             location,
             reference: place.reference.clone(),
             cache: workspace.shared_dir().join("isobar"),
@@ -285,10 +291,10 @@ async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace)
     };
     let (Some(origin), None) = (origin, &place.remote) else {
         let location = place.remote.as_ref().map_or(own, |remote| Location::of(remote, workspace.root()));
-        return Ok(at(location));
+        return Ok(at(location, false));
     };
-    let journal = at(origin);
-    if workspace.has_reference(&place.reference) && journal.is_empty().await? && !at(own).is_empty().await? {
+    let journal = at(origin, is_named);
+    if workspace.has_reference(&place.reference) && journal.is_empty().await? && !at(own, false).is_empty().await? {
         let reference = &place.reference;
         let what = format!("history lies in this repository itself ({reference}), and `journal:` now means that of origin");
         let hint = format!("git push origin {reference}:{reference} && git update-ref -d {reference}");

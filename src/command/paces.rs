@@ -4,7 +4,7 @@ use super::court::Court;
 use super::pending::Work;
 use super::scene::{Scene, Scenes};
 use crate::exit::Failure;
-use crate::journal::History;
+use crate::journal::{History, Record, State};
 use crate::review::CommitSha;
 use crate::rollout::{Gate, Paces, Part, Settings};
 use crate::stack::{Leaf, TargetId};
@@ -37,8 +37,11 @@ pub(super) fn paces(
         at.entry(authority.snapshot.commit.clone()).or_insert_with(|| (authority, Vec::new())).1.push(target.clone());
     }
     if !strange.is_empty() {
-        let brought = history.targets().filter(|(target, _)| strange.contains(target.region.environment()));
-        let commits: BTreeSet<&Arc<str>> = brought.filter_map(|(target, _)| history.commit_of(target)).collect();
+        let is_there = |(target, record): &(&TargetId, &Record)| {
+            record.state != State::Removed && strange.contains(target.region.environment())
+        };
+        let commits: BTreeSet<&Arc<str>> =
+            history.targets().filter(is_there).filter_map(|(target, _)| history.commit_of(target)).collect();
         for commit in commits.into_iter().cloned().map(CommitSha) {
             at.entry(Some(commit.clone())).or_insert((scenes.at(&commit)?, Vec::new()));
         }

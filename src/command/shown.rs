@@ -1,40 +1,59 @@
 //! What was shown last, here: a decision without a digest is about that, whoever else looked at what meanwhile, and whatever their
 //! clocks say.
 
+use super::court::digests;
+use crate::change::Digest;
 use crate::store::Stored;
 use crate::world::World;
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Tells a set from all others.
+/// What was shown, whenever that was: the very same that others were shown is the same.
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Name {
     head: Option<Arc<str>>,
     base: Arc<str>,
-    at_ms: u64,
+    /// Of all that can be decided about.
+    digest: Arc<str>,
 }
 
-/// Remembers that this was shown now, kept or not. Where nothing can be written, what is newest counts as shown last.
+/// Remembers that this was shown now, kept or not. Where it cannot be written down, nothing
+/// counts as shown last before something else is.
 pub(crate) fn remember(world: &World, stored: &Stored) {
     let path = place(world);
-    let text = serde_json::to_string(&name(stored)).expect("a name holds only texts and a number");
+    let text = serde_json::to_string(&name(stored)).expect("a name holds only texts");
+    let beside = path.with_extension("new");
     let dir = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    let _newest_counts = dir.and_then(|()| std::fs::write(&path, text));
+    let written = dir.and_then(|()| std::fs::write(&beside, text)).and_then(|()| std::fs::rename(&beside, &path));
+    if written.is_err() && std::fs::remove_file(&path).is_err() && path.exists() {
+        let what = format!(
+            "note: {} cannot be written: name a digest with --review, as what was shown last is not known",
+            path.display()
+        );
+        world.terminal.note(&what);
+    }
 }
 
 /// Which of `saved`, oldest first, was shown last here. `None` when it is none of them: there was nothing to decide, or it was let go.
 /// A clone that was shown nothing yet goes by the newest.
 pub(crate) fn last(world: &World, saved: &[Stored]) -> Option<usize> {
-    let text = std::fs::read_to_string(place(world)).ok();
-    match text.and_then(|text| serde_json::from_str::<Name>(&text).ok()) {
-        Some(shown) => saved.iter().rposition(|stored| name(stored) == shown),
-        None => saved.len().checked_sub(1),
+    match std::fs::read_to_string(place(world)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => saved.len().checked_sub(1),
+        text => {
+            let shown: Name = serde_json::from_str(&text.ok()?).ok()?;
+            let is_same = |stored: &Stored| stored.head == shown.head && stored.base == shown.base && name(stored) == shown;
+            saved.iter().rposition(is_same)
+        }
     }
 }
 
 fn name(stored: &Stored) -> Name {
-    Name { head: stored.head.clone(), base: stored.base.clone(), at_ms: stored.at_ms }
+    let digests = digests(&stored.previews);
+    let parts: Vec<&str> = digests.iter().map(|digest| &**digest).collect();
+    let digest = Digest::of("what was shown", &parts).as_str().into();
+    Name { head: stored.head.clone(), base: stored.base.clone(), digest }
 }
 
 fn place(world: &World) -> PathBuf {

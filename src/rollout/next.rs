@@ -139,10 +139,11 @@ impl Progress {
         self.next(&Now::at(now_ms)).iter().map(until).min().flatten()
     }
 
-    /// It came to a bake, over by now or not, and nothing of it was begun since: whoever drove it had done all that there was to do.
+    /// Nothing is before it but what comes after a bake, over by now or not: whoever drove it had done all that there was to do.
     pub fn rests(&self) -> bool {
-        let is_midway = self.runs.iter().any(|run| run.touched && run.verified_at.is_none());
-        !is_midway && (0..self.runs.len()).any(|wave| self.baked_at(wave).is_some_and(|until_ms| until_ms > 0))
+        let left = || self.runs.iter().filter(|run| run.verified_at.is_none());
+        let might_go_on = |run: &Run| run.touched || run.after.iter().all(|before| self.baked_at(*before) == Some(0));
+        left().next().is_some() && !left().any(might_go_on)
     }
 
     /// All waves before it are verified and baked, and it is not verified yet.
@@ -491,6 +492,14 @@ mod tests {
         assert!(progress.rests());
         record(&mut progress, &[started("a@prod/us")]);
         assert!(!progress.rests(), "in the middle of the next");
+
+        let text =
+            "staging: { bake: 15m }\nprod: { after: staging, waves: [{ name: one, regions: us }, { name: two, regions: eu }] }";
+        let mut progress = self::progress(text, &["a@staging/us", "a@prod/us", "a@prod/eu"], &[]);
+        for (wave, target) in ["a@staging/us", "a@prod/us"].into_iter().enumerate() {
+            record(&mut progress, &[started(target), finished(target, Outcome::Applied), StepEvent::Verified { wave }]);
+        }
+        assert!(!progress.rests(), "the wave after it comes after no bake");
     }
 
     #[test]

@@ -58,20 +58,24 @@ impl Order {
     }
 
     /// Within each environment, takes dependencies along to the place of their earliest dependent, and puts destroys off to the
-    /// place of the last target that must come first. Lanes of one environment wait for each other in one direction only.
-    pub(super) fn pull(&self, targets: &[(TargetId, Intent, u32)], places: &mut [Place]) {
+    /// place of the last target that must come first: within each of its lanes, or, `across` them, so that they wait for each other in
+    /// one direction only.
+    pub(super) fn pull(&self, targets: &[(TargetId, Intent, u32)], places: &mut [Place], across: bool) {
         let converges = |at: &usize| targets[*at].1 == Intent::Converge;
         let environment = |at: usize| targets[at].0.region.environment();
+        let is_near = |one: Place, other: Place, (a, b): (usize, usize)| {
+            one.lane == other.lane || across && environment(a) == environment(b)
+        };
         for at in self.sorted.iter().copied().rev().filter(converges) {
             for before in &self.before[at] {
-                if environment(*before) == environment(at) {
+                if is_near(places[*before], places[at], (*before, at)) {
                     places[*before] = places[*before].min(places[at]);
                 }
             }
         }
         for at in self.sorted.iter().copied().filter(|at| !converges(at)) {
             for before in &self.before[at] {
-                if environment(*before) == environment(at) {
+                if is_near(places[*before], places[at], (*before, at)) {
                     places[at] = places[at].max(places[*before]);
                 }
             }
@@ -150,7 +154,7 @@ pub(super) fn contradiction(
     let foreign = |a: usize, b: usize| waves[a].environment != waves[b].environment;
     let (at, first) = crossing(&|wave, first| foreign(wave, first) && ahead[first].contains(&wave))
         .or_else(|| crossing(&foreign))
-        .expect("within one environment dependencies were pulled, so a circle crosses environments");
+        .or_else(|| crossing(&|wave, first| wave != first))?;
     let ((late, intent, _), (early, ..)) = (&targets[at], &targets[first]);
     let (here, there) = (&waves[wave_of[at]].environment, &waves[wave_of[first]].environment);
     Some(match intent {

@@ -36,7 +36,7 @@ pub(super) struct Alike {
 }
 
 impl Paces {
-    /// Lets each target go by the part that names it, and by the next newer one where that does not know its environment. The last of
+    /// Lets each target go by the part that names it, and by the oldest that knows its environment where that one does not. The last of
     /// `parts`, which come oldest first, is the head: it speaks for environments that nobody knew before.
     ///
     /// An environment comes after all that any part but the head lets it come after; of two that would wait for one another the older
@@ -92,7 +92,7 @@ impl Paces {
     /// Which part speaks for a target of `environment` that is at part `nth`.
     fn speaker(&self, environment: &str, nth: usize) -> usize {
         let knows = |nth: &usize| self.parts.get(*nth).is_some_and(|part| part.settings.knows(environment));
-        (nth..self.parts.len()).find(knows).or_else(|| (0..nth).rev().find(knows)).unwrap_or(nth)
+        Some(nth).filter(knows).or_else(|| (0..self.parts.len()).find(knows)).unwrap_or(nth)
     }
 
     /// The oldest part that says the same of `environment` as part `nth`.

@@ -42,11 +42,23 @@ pub(super) struct Lane {
     after: Vec<usize>,
 }
 
-/// Makes the waves of `targets`, whose order is known.
+/// Makes the waves of `targets`, whose order is known. Only where lanes of one environment would wait for one another does a dependency
+/// go along with a dependent of another lane: else one that waits would take what it needs round its canary.
 pub(super) fn waves(paces: &Paces, targets: &[(TargetId, Intent, u32)], order: &Order) -> Result<Vec<Wave>, PlanError> {
     let lanes = lanes(paces, targets);
-    let mut places = places(&lanes, targets);
-    order.pull(targets, &mut places);
+    let places = places(&lanes, targets);
+    cast(&lanes, places.clone(), targets, order, false).or_else(|_| cast(&lanes, places, targets, order, true))
+}
+
+/// Puts each target in the wave of its place, after dependencies were pulled.
+fn cast(
+    lanes: &[Lane],
+    mut places: Vec<Place>,
+    targets: &[(TargetId, Intent, u32)],
+    order: &Order,
+    across: bool,
+) -> Result<Vec<Wave>, PlanError> {
+    order.pull(targets, &mut places, across);
 
     let mut members: Vec<Vec<Vec<usize>>> = lanes.iter().map(|lane| vec![Vec::new(); lane.slices.len()]).collect();
     for (at, place) in places.iter().enumerate() {
@@ -199,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dependency_goes_along_with_a_dependent_that_goes_by_an_older_commit() {
+    fn a_dependent_by_an_older_commit_takes_nothing_round_its_canary_unless_they_wait_for_each_other() {
         let part = |name: &str, text: &str, targets: &[&str]| Part {
             name: name.into(),
             settings: settings(text, &FLEET),
@@ -215,9 +227,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                "prod by c1: app@prod/eu dns@prod/us lone@prod/us < []",
+                "prod by c1: app@prod/eu lone@prod/us < []",
                 "prod by c2 1: canary: web@prod/eu < []",
-                "prod by c2 2: rest: web@prod/us < [1]"
+                "prod by c2 2: rest: dns@prod/us web@prod/us < [1]"
             ]
         );
     }

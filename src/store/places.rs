@@ -211,6 +211,7 @@ pub(super) fn site(dir: &Path, location: Location) -> GitSite {
         locks: dir.join("deep/state"),
         variables: std::env::vars().filter(|(name, _)| name == "PATH").collect(),
         settings: Vec::new(),
+        is_named: false,
     }
 }
 

@@ -500,3 +500,16 @@ fn nobody_approves_his_own_change_by_another_of_his_names() {
     }
     fleet.isobar("apply").ends(3);
 }
+
+#[test]
+fn the_very_same_shown_later_to_another_is_still_what_was_shown_here() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.isobar("preview").ends(0);
+    let shown = fleet.root().join(".git/isobar/shown.json");
+    let here = std::fs::read(&shown).expect("it is remembered");
+    fleet.pass_secs(600);
+    fleet.isobar("preview").ends(0); // as by another clone, which remembers by itself
+    std::fs::write(&shown, here).expect("it can be written");
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.isobar("apply").ends(0);
+}

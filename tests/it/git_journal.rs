@@ -161,6 +161,17 @@ fn a_yes_is_about_what_was_shown_here_whatever_others_looked_at_meanwhile() {
 }
 
 #[test]
+fn a_journal_in_a_repository_of_its_own_stops_nobody() {
+    let fleet = app("prod/a", "");
+    Repository::init_bare(fleet.root().with_file_name("state.git")).expect("it has room");
+    fleet.edit("isobar.yaml", FILE, "journal: git:../state.git").commit("The journal is kept apart");
+    fleet.publish();
+    for line in ["apply", "status", "preview", "status"] {
+        fleet.isobar(line).ends(0);
+    }
+}
+
+#[test]
 fn a_journal_that_this_clone_has_seen_is_not_begun_anew_where_it_is_not() {
     let (fleet, bare) = published("");
     fleet.isobar("apply").ends(0);

@@ -88,3 +88,54 @@ fn a_gate_that_died_is_mended_by_the_next_merge_but_one_at_the_latest() {
     fleet.isobar("apply").ends(0);
     assert_eq!(fleet.versions(), "prod/a 5, prod/b 5");
 }
+
+#[test]
+fn a_new_name_takes_nobody_round_the_rules_it_waited_under() {
+    let fleet = slow("prod/a prod/b", ONE_BY_ONE);
+    fleet.file("slow/templates/slow.yaml", "version: 66\n");
+    fleet.edit(
+        "isobar.yaml",
+        "policy: [{ rule: approvals, when: { stack: slow }, require: [{ team: platform, count: 1 }] }]",
+        "",
+    );
+    fleet.edit("isobar.yaml", ONE_BY_ONE, INSTANT).commit("Weaker, and a change that waits");
+    fleet.isobar("apply").ends(3);
+    for file in ["stack.yaml", "templates/slow.yaml"] {
+        let text = std::fs::read_to_string(fleet.root().join("slow").join(file)).expect("it is there");
+        let text = if file == "stack.yaml" { format!("was: [slow]\n{text}") } else { text };
+        fleet.file(&format!("other/{file}"), &text);
+    }
+    fleet.remove("slow").commit("Another name");
+    let ran = fleet.isobar("apply").ends(3);
+    assert!(ran.stdout.contains("missing 1 of platform"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_comes_back_is_judged_by_the_newest_word_and_not_by_that_of_its_end() {
+    let fleet = app("prod/a", "");
+    fleet.stack("admin", "").file("admin/templates/admin.yaml", "version: 1\n").commit("Another");
+    fleet.isobar("apply").ends(0);
+    fleet.remove("admin").commit("It goes");
+    fleet.isobar("apply").ends(0);
+    let rule = "teams: { platform: [bob] }\npolicy: [{ rule: approvals, require: [{ team: platform, count: 1 }] }]";
+    fleet.edit("isobar.yaml", "journal:", &format!("{rule}\njournal:")).commit("A rule");
+    fleet.isobar("apply").ends(0);
+    fleet.stack("admin", "").file("admin/templates/admin.yaml", "version: 2\n").commit("It comes back");
+    let ran = fleet.isobar("apply").ends(3);
+    assert!(ran.stdout.contains("missing 1 of platform"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_dependent_that_waits_takes_what_it_needs_round_no_canary() {
+    let policy = "teams: { platform: [bob] }\npolicy: [{ rule: approvals, when: { stack: slow }, require: [{ team: platform, count: 1 }] }]";
+    let fleet = app("prod/a prod/b", &format!("{policy}\n{INSTANT}"));
+    fleet.stack("slow", "depends_on: [app]").file("slow/templates/slow.yaml", "version: 1\n").commit("It needs app");
+    fleet.approved_apply("bob").ends(0);
+    fleet.file("slow/templates/slow.yaml", "version: 2\n").commit("It waits");
+    fleet.isobar("apply").ends(3);
+    roll_out(&fleet, INSTANT, CANARY);
+    fleet.isobar("apply").ends(3);
+    fleet.version(1, 2);
+    fleet.isobar("apply");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+}

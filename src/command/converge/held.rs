@@ -5,6 +5,7 @@ use crate::command::pending::{Work, since_applied};
 use crate::command::say::short;
 use crate::command::scene::Scene;
 use crate::exit::Failure;
+use crate::journal::Hold;
 use crate::rollout::{Outcome, Progress, STUCK, WaveState};
 use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,9 +17,10 @@ impl Converge<'_> {
         let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
         self.account(&work);
         let held = self.held(&work);
+        let holds: Vec<Hold> = self.history().holds(self.world.clock.now_ms()).into_iter().cloned().collect();
         for pending in &work.pending {
             let id = &pending.target.id;
-            match (paused.or(held.get(id).map(String::as_str)), self.not_by_an_apply(id)) {
+            match (paused.or(held.get(id).map(String::as_str)), self.not_by_an_apply(id, &holds)) {
                 (None, Some(outcome)) if !self.done.ends.contains_key(id) => {
                     self.done.ends.insert(id.clone(), End { outcome, preview: None, verdict: None });
                 }
@@ -29,12 +31,11 @@ impl Converge<'_> {
     }
 
     /// Why an apply would not begin it either.
-    fn not_by_an_apply(&self, id: &TargetId) -> Option<EndState> {
-        let history = self.history();
-        if history.target(id).is_some_and(|record| record.awaits_resume(&self.order.head.0)) {
+    fn not_by_an_apply(&self, id: &TargetId, holds: &[Hold]) -> Option<EndState> {
+        if self.history().target(id).is_some_and(|record| record.awaits_resume(&self.order.head.0)) {
             return Some(EndState::Skipped(STUCK.into()));
         }
-        let hold = history.holds(self.world.clock.now_ms()).into_iter().find(|hold| hold.region == id.region)?;
+        let hold = holds.iter().find(|hold| hold.region == id.region)?;
         match Outcome::held(&say_hold(hold)) {
             Outcome::Skipped(why) => Some(EndState::Skipped(why)),
             Outcome::Applied | Outcome::Unchanged | Outcome::Failed(_) | Outcome::NotCleared(_) => None,

@@ -1,10 +1,10 @@
 //! Who speaks for a target: whose policy, teams and labels count, and who is behind the change that is judged.
 
 use super::Court;
-use crate::command::pending::Work;
+use crate::command::pending::{Work, names};
 use crate::command::scene::{FLEET, Scene};
 use crate::exit::Failure;
-use crate::journal::History;
+use crate::journal::{History, State};
 use crate::policy::Policy;
 use crate::review::{CommitSha, PullRequest, User};
 use crate::stack::{Mistakes, TargetId};
@@ -28,7 +28,7 @@ impl Court<'_> {
 
     /// Like [`Court::authority`], whatever change is looked at: the commit that the target is at. What a rollout goes by.
     pub(crate) fn behind(&self, target: &TargetId, work: &Work, history: &History) -> Result<Arc<Scene>, Failure> {
-        let applied = history.commit_of(target).or_else(|| history.trusted_commit()).cloned();
+        let applied = at(target, work, history).or_else(|| history.trusted_commit().cloned());
         if let Some(commit) = applied {
             return self.scenes.at(&CommitSha(commit));
         }
@@ -107,10 +107,10 @@ impl Court<'_> {
 
     /// The commit since which a target's change is counted: what it was last brought to. `None`: nothing ever was, so that the
     /// whole line is the change.
-    pub(super) fn since(&self, target: &TargetId, history: &History) -> Option<CommitSha> {
+    pub(super) fn since(&self, target: &TargetId, work: &Work, history: &History) -> Option<CommitSha> {
         match &self.base {
             Some(base) => base.snapshot.commit.clone(),
-            None => history.commit_of(target).or_else(|| history.trusted_commit()).cloned().map(CommitSha),
+            None => at(target, work, history).or_else(|| history.trusted_commit().cloned()).map(CommitSha),
         }
     }
 
@@ -143,6 +143,13 @@ fn too_far_back(is_shallow: bool) -> Failure {
         ),
     };
     Failure::World(format!("who speaks for a fleet that was never applied is not known: {what}"), Some(hint.into()))
+}
+
+/// The commit that a target is at, under its own name or one that it had before. One that is gone is at none: what was said when it
+/// went is not what is said when it comes back.
+fn at(target: &TargetId, work: &Work, history: &History) -> Option<Arc<str>> {
+    let of = |id: &TargetId| history.target(id).filter(|record| record.state != State::Removed)?.commit.clone();
+    work.get(target).map_or_else(|| of(target), |pending| names(&pending.target).find_map(|id| of(&id)))
 }
 
 /// So many commits hide whoever spoke before them.

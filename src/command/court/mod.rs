@@ -138,7 +138,7 @@ impl<'a> Court<'a> {
         let mut benches: Vec<(Arc<Scene>, Option<CommitSha>, Vec<&Preview>)> = Vec::new();
         for preview in *previews {
             let authority = self.authority(&preview.target, work, history)?;
-            let since = self.since(&preview.target, history);
+            let since = self.since(&preview.target, work, history);
             match benches.iter_mut().find(|(scene, from, _)| Arc::ptr_eq(scene, &authority) && *from == since) {
                 Some((_, _, members)) => members.push(preview),
                 None => benches.push((authority, since, vec![preview])),

@@ -39,7 +39,7 @@ impl Court<'_> {
             if is_spent || !is_merged {
                 continue;
             }
-            let judged = self.judged_before(shown.set, stored, self.since(target, history), authority, history, now)?;
+            let judged = self.judged_before(shown.set, stored, self.since(target, work, history), authority, history, now)?;
             cleared.extend(judged.get(target).into_iter().flatten().cloned());
         }
         let shown = reviewed.into_iter().map(|shown| shown.digest.clone()).collect();

@@ -78,9 +78,7 @@ impl Desk {
         };
         let known = Known::nothing(place.clone(), key.map(Sealer::of_journal));
         let preview_sealer = key.map(Sealer::of_previews);
-        // A ref of this clone itself is met by whoever looks for other places of the history.
-        let is_own = matches!(&site.location, Location::Disk(dir) if site.cache.starts_with(dir));
-        let seen = Seen::new(&site.cache, &cache, &place, &site.reference, !is_own);
+        let seen = Seen::new(&site.cache, &cache, &place, &site.reference, site.is_named);
         let (reference, here) = (site.reference.clone(), Here::new(site.locks.clone()));
         Ok(Self {
             place,

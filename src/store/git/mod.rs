@@ -53,6 +53,8 @@ pub struct GitSite {
     pub variables: BTreeMap<String, String>,
     /// Of the repository's own configuration.
     pub settings: Vec<(String, String)>,
+    /// It is what `journal:` means by the name of a remote, which may come to mean another place: once seen, it is not begun anew.
+    pub is_named: bool,
 }
 
 /// A ref with a journal.

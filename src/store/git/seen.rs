@@ -11,22 +11,26 @@ pub(super) struct Seen {
     note: PathBuf,
     text: String,
     reference: String,
-    is_done: Cell<bool>,
+    is_active: bool,
+    is_noted: Cell<bool>,
 }
 
 /// The file's name below the cache of a journal.
 const NOTE: &str = "seen";
 
 impl Seen {
-    /// `is_noted` is false where a journal needs no note.
-    pub(super) fn new(dir: &Path, cache: &Path, place: &str, reference: &str, is_noted: bool) -> Self {
+    /// Unless it `is_active`, nothing is noted and nothing refused.
+    pub(super) fn new(dir: &Path, cache: &Path, place: &str, reference: &str, is_active: bool) -> Self {
         let text = format!("{reference}\n{place}\n");
-        Self { dir: dir.into(), note: cache.join(NOTE), text, reference: reference.into(), is_done: Cell::new(!is_noted) }
+        Self { dir: dir.into(), note: cache.join(NOTE), text, reference: reference.into(), is_active, is_noted: Cell::new(false) }
     }
 
     /// Notes that the journal is there. Where nothing can be written, nothing is noted: the next clone starts as bare.
     pub(super) fn note(&self) {
-        if self.is_done.replace(true) || std::fs::read_to_string(&self.note).is_ok_and(|text| text == self.text) {
+        if !self.is_active
+            || self.is_noted.replace(true)
+            || std::fs::read_to_string(&self.note).is_ok_and(|text| text == self.text)
+        {
             return;
         }
         let dir = self.note.parent().unwrap_or(&self.dir);
@@ -35,7 +39,7 @@ impl Seen {
 
     /// Refuses to begin anew at `place` what this clone has seen, there or elsewhere.
     pub(super) fn refuse_gone(&self, place: &str) -> Result<(), StoreError> {
-        let Some((note, known)) = self.known() else { return Ok(()) };
+        let Some((note, known)) = self.known().filter(|_| self.is_active) else { return Ok(()) };
         let (reference, note) = (&self.reference, note.display());
         let (what, way) = match known == place {
             true => (
