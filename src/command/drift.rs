@@ -45,7 +45,10 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
 
     let drift = compare(&history, &answers, &ahead);
 
-    let scope = (request.selector != Selector::default()).then_some(&work);
+    // What is there and not in this commit was not looked at.
+    let is_all =
+        request.selector.is_empty() && history.targets().all(|(id, record)| !pending::exists(record) || work.get(id).is_some());
+    let scope = (!is_all).then_some(&work);
     note(world, &mut history, &drift, scope, &head).await?;
     if request.fix {
         let unseen: Vec<Unseen> = answers.into_iter().filter_map(Result::err).collect();

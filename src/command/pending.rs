@@ -291,7 +291,7 @@ pub(crate) fn commit_of(history: &History, target: &Target) -> Option<Arc<str>> 
 }
 
 /// Something of it may be in the world.
-fn exists(record: &Record) -> bool {
+pub(crate) fn exists(record: &Record) -> bool {
     match record.state {
         State::Never => record.started,
         State::Removed => false,

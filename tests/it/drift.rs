@@ -180,3 +180,16 @@ fn a_fix_that_was_killed_goes_on_when_it_is_typed_again() {
     assert_eq!(fleet.events("planned").len(), 2, "the apply, and the one fix that both runs brought");
     fleet.isobar("drift").ends(0);
 }
+
+#[test]
+fn what_was_found_is_not_forgotten_by_a_look_from_where_it_is_not_defined() {
+    let fleet = app("prod/a", "");
+    fleet.branch("before").checkout("main");
+    fleet.stack("net", "").file("net/templates/net.yaml", "a: 1\n").commit("A stack that the other branch does not know");
+    fleet.isobar("apply").ends(0);
+    fleet.file("live/prod/a/net/net.yaml", "by hand\n");
+    fleet.isobar("drift").ends(2);
+    fleet.isobar("status").says("1 drifted");
+    fleet.checkout("before").isobar("drift");
+    fleet.checkout("main").isobar("status").says("1 drifted");
+}
