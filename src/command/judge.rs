@@ -1,6 +1,6 @@
 //! `isobar judge`: policy again on the previews that were shown last; starts no engine.
 
-use super::court::{Asked, Court, Review, digests};
+use super::court::{Asked, Court, Review};
 use super::outlook::{APPLY, foretell};
 use super::pending::{Pending, Work};
 use super::preview::PREVIEW_AGAIN;
@@ -40,7 +40,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let unseen = unseen(&stored, &sitting.scene, sitting.base.as_ref(), &request.selector);
 
     let shown: Vec<_> = sitting.previews.iter().cloned().map(Ok).chain(unseen.iter().cloned().map(Err)).collect();
-    sitting.court.take(&request.reviews, digests(&shown)).await?;
+    sitting.court.take(&request.reviews, shown::digests(&shown)).await?;
     let verdicts = sitting.verdicts(&history)?;
     let not_yet = sitting.court.say_unseen_yet(&shown, &sitting.work, &history)?;
     let Sitting { scene, work, base, .. } = sitting;

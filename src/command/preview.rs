@@ -1,6 +1,6 @@
 //! `isobar preview`: what would change, in every region, and what policy says of it. Changes nothing.
 
-use super::court::{Asked, Court, Review, digests};
+use super::court::{Asked, Court, Review};
 use super::look::{keep, look, looks};
 use super::outlook::{APPLY, foretell};
 use super::paces::paces;
@@ -8,6 +8,7 @@ use super::parts::{self, Parting};
 use super::pending::{self, Work, since_applied};
 use super::say::{count, some};
 use super::scene::{Scene, Scenes};
+use super::shown;
 use super::standing::Standing;
 use super::tell::{self, Form, Unlock};
 use super::view::{self, After, View};
@@ -86,7 +87,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     };
     keep(world, view.head.as_ref(), Some(base), whole, answers.clone()).await; // first shown, then decided about
     let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone(), &request.reviews).await?;
-    court.take(&request.reviews, digests(&answers)).await?;
+    court.take(&request.reviews, shown::digests(&answers)).await?;
     let verdicts =
         court.judge(&Asked { planned: whole.unwrap_or_default().at_least(seen), ..Asked::whole(&previews) }, &work, &history)?;
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();

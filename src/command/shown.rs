@@ -1,8 +1,8 @@
-//! What was shown last, here: a decision without a digest is about that, whoever else looked at what meanwhile, and whatever their
-//! clocks say.
+//! What was shown, and last of all here: a decision without a digest is about that, whoever else looked at what meanwhile, and whatever
+//! their clocks say. Knows no policy.
 
-use super::court::digests;
-use crate::change::Digest;
+use crate::change::{Digest, Preview, Unseen};
+use crate::stack::TargetId;
 use crate::store::Stored;
 use crate::world::World;
 use serde::{Deserialize, Serialize};
@@ -19,8 +19,8 @@ struct Name {
     digest: Arc<str>,
 }
 
-/// Remembers that this was shown now, kept or not. Where it cannot be written down, nothing
-/// counts as shown last before something else is.
+/// Remembers that this was shown now, kept or not. Where it cannot be written down, nothing counts as shown last before something else
+/// is.
 pub(crate) fn remember(world: &World, stored: &Stored) {
     let path = place(world);
     let text = serde_json::to_string(&name(stored)).expect("a name holds only texts");
@@ -54,6 +54,19 @@ fn name(stored: &Stored) -> Name {
     let parts: Vec<&str> = digests.iter().map(|digest| &**digest).collect();
     let digest = Digest::of("what was shown", &parts).as_str().into();
     Name { head: stored.head.clone(), base: stored.base.clone(), digest }
+}
+
+/// What a review of a shown answer is bound to: the preview's digest, or that of what cannot be previewed yet.
+pub(crate) fn approvable(answer: &Result<Arc<Preview>, Unseen>) -> Option<(&TargetId, Digest)> {
+    match answer {
+        Ok(preview) => Some((&preview.target, preview.digest())),
+        Err(unseen) => Some((&unseen.target, unseen.promise.clone()?)),
+    }
+}
+
+/// The digests of answers that a review can be bound to.
+pub(crate) fn digests(answers: &[Result<Arc<Preview>, Unseen>]) -> Vec<Arc<str>> {
+    answers.iter().filter_map(approvable).map(|(_, digest)| digest.as_str().into()).collect()
 }
 
 fn place(world: &World) -> PathBuf {

@@ -9,7 +9,7 @@ pub use review::Review;
 
 use super::pending::Work;
 use super::scene::{Scene, Scenes};
-use super::shown;
+use super::shown::{self, approvable};
 use crate::change::{ChangeMark, Digest, Extent, Preview, Unseen, UnseenReason, beyond, filled_matches};
 use crate::exit::Failure;
 use crate::journal::History;
@@ -255,19 +255,6 @@ impl<'a> Court<'a> {
 
 fn seen(stored: &Stored) -> impl Iterator<Item = &Preview> {
     stored.previews.iter().flatten().map(|preview| &**preview)
-}
-
-/// What a review of a shown answer is bound to: the preview's digest, or that of what cannot be previewed yet.
-fn approvable(answer: &Result<Arc<Preview>, Unseen>) -> Option<(&TargetId, Digest)> {
-    match answer {
-        Ok(preview) => Some((&preview.target, preview.digest())),
-        Err(unseen) => Some((&unseen.target, unseen.promise.clone()?)),
-    }
-}
-
-/// The digests of answers that a review can be bound to.
-pub(crate) fn digests(answers: &[Result<Arc<Preview>, Unseen>]) -> Vec<Arc<str>> {
-    answers.iter().filter_map(approvable).map(|(_, digest)| digest.as_str().into()).collect()
 }
 
 /// The commit that was shown; `None` for an uncommitted tree.
