@@ -218,6 +218,7 @@ async fn write(store: &dyn Store, ids: &[TargetId], apply: usize) -> Done<()> {
             commit: commit.clone(),
             digest: digest.clone(),
             changes: vec![mark.clone()],
+            was: vec![],
         });
         store.append(finished.chain(applied).collect(), &run, at_ms, Some(&lease)).await?;
     }

@@ -43,6 +43,11 @@ impl Work {
         self.pending.get(*self.at.get(target)?)
     }
 
+    /// The names under which history knows `target`: its own, and those it had.
+    pub(crate) fn names(&self, target: &TargetId) -> Vec<TargetId> {
+        self.get(target).map_or_else(|| vec![target.clone()], |pending| names(&pending.target).collect())
+    }
+
     /// Keeps only the pending targets that `keep` names.
     pub(crate) fn only(self, keep: impl Fn(&TargetId) -> bool) -> Self {
         let pending = self.pending.into_iter().filter(|pending| keep(&pending.target.id)).collect();
@@ -170,17 +175,21 @@ pub(crate) fn refuse_moved(
     let mut moved: BTreeMap<&StackName, Vec<(&Target, String)>> = BTreeMap::new();
     for pending in work.pending.iter().filter(|pending| pending.intent == Intent::Converge) {
         let target = &pending.target;
-        let is_there = |id: &TargetId| history.target(id).is_some_and(exists);
-        let old = names(target).filter(is_there).find_map(|id| Some((history.defined_at(&id)?.clone(), id)));
-        let Some((commit, old_id)) = old else { continue };
-        let before = scenes.at(&CommitSha(commit))?;
-        let Some(old_target) = before.fleet.target(&old_id) else { continue };
-        let places = (before.identity(world, old_target), pending.scene.identity(world, target));
-        let (Some(old), Some(new)) = places else { continue };
-        if old != new {
-            let old = before.masks_of(world, old_target).redact(&old);
-            let what = format!("{} would leave what it published behind: it is at {old}, and {new} is another place", target.id);
-            moved.entry(target.stack.definition()).or_default().push((target, what));
+        for id in names(target).filter(|id| history.target(id).is_some_and(exists)) {
+            let Some(commit) = history.defined_at(&id).cloned() else { continue };
+            let before = scenes.at(&CommitSha(commit))?;
+            let Some(old_target) = before.fleet.target(&id) else { continue };
+            let places = (before.identity(world, old_target), pending.scene.identity(world, target));
+            let (Some(old), Some(new)) = places else { continue };
+            if old != new {
+                let old = before.masks_of(world, old_target).redact(&old);
+                let whose = if id == target.id { "it".to_string() } else { id.to_string() };
+                let what = format!(
+                    "{} would leave what {whose} published behind: it is at {old}, and {new} is another place",
+                    target.id
+                );
+                moved.entry(target.stack.definition()).or_default().push((target, what));
+            }
         }
     }
     let mut mistakes = Mistakes::default();
@@ -218,7 +227,13 @@ fn take_along(history: &History, after: &Arc<Scene>, work: &mut Work) {
         let older = |user: &&TargetId| history.target(user).is_some_and(|user| user.is_older_than(record));
         outdated.extend(users.filter(older));
     }
+    let tried = |id: &TargetId| {
+        let former = after.fleet.target(id).into_iter().flat_map(names).skip(1);
+        let tried = |record: &Record| matches!(record.state, State::Failed { .. } | State::Unknown { .. });
+        former.filter_map(|name| history.target(&name)).any(tried)
+    };
     let unfinished = |id: &TargetId| match history.target(id) {
+        _ if tried(id) => true,
         Some(record) => match &record.state {
             State::Failed { .. } | State::Unknown { .. } => true,
             State::Applied => record.lacks_an_apply() || outdated.contains(id),
@@ -285,9 +300,9 @@ fn gather(
     Work::of(work.pending, work.untouched, work.before)
 }
 
-/// The commit a target is at, under its own name or one it had before.
+/// The commit a target is at, under whatever name; of one that is gone, the commit with which it went.
 pub(crate) fn commit_of(history: &History, target: &Target) -> Option<Arc<str>> {
-    names(target).find_map(|id| history.commit_of(&id).cloned())
+    history.at(names(target)).or_else(|| history.commit_of(&target.id)).cloned()
 }
 
 /// Something of it may be in the world.

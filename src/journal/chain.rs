@@ -181,7 +181,7 @@ mod tests {
         };
         let target = "network@prod/eu-west-1".parse().expect("a target");
         let digest = Digest::of_bytes(b"preview");
-        Event::Applied { target, intent: Intent::Converge, commit: "c0ffee".into(), digest, changes: vec![mark] }
+        Event::Applied { target, intent: Intent::Converge, commit: "c0ffee".into(), digest, changes: vec![mark], was: vec![] }
     }
 
     #[test]

@@ -12,9 +12,10 @@ use crate::change::Digest;
 use serde::{Deserialize, Serialize};
 
 /// The version of the checkpoints we write. A later version must read those that stand for compacted entries.
-pub const CHECKPOINT_SCHEMA: u32 = 4;
+pub const CHECKPOINT_SCHEMA: u32 = 5;
 /// The oldest that may still stand for compacted entries. Before 2 nothing was known of how long applies take, before 3 not at which
-/// head one failed: such a target is tried once more; before 4 a clean look proved nothing of outputs: who uses one is looked at once more.
+/// head one failed: such a target is tried once more; before 4 a clean look proved nothing of outputs: who uses one is looked at once more;
+/// before 5 an old name stayed beside the new one that took over what it was.
 const OLDEST_SCHEMA: u32 = 1;
 
 /// The history up to the entry `seq`, a group's last.
@@ -196,8 +197,8 @@ mod tests {
             let Ok(changed) = String::from_utf8(changed) else { continue };
             assert!(Checkpoint::read(&changed).is_err(), "byte {at}");
         }
-        let newer = close(r#"{"schema":5,"history":"another shape"}"#, None);
-        assert_eq!(Checkpoint::read(&newer).err(), Some(CheckpointFault::Schema(5)));
+        let newer = close(r#"{"schema":6,"history":"another shape"}"#, None);
+        assert_eq!(Checkpoint::read(&newer).err(), Some(CheckpointFault::Schema(6)));
     }
 
     #[test]
@@ -247,6 +248,6 @@ mod tests {
         let (entries, chain) = story(7, 60);
         let text = Checkpoint::of(&chain, History::of(entries)).text(None);
         let digest = Digest::of_bytes(text.as_bytes());
-        assert_eq!((CHECKPOINT_SCHEMA, digest.short()), (4, "1604340dc2d3"));
+        assert_eq!((CHECKPOINT_SCHEMA, digest.short()), (5, "3bfddca99415"));
     }
 }

@@ -74,13 +74,16 @@ pub enum Event {
         rollout: Arc<str>,
         step: StepEvent,
     },
-    /// What a finished target now owes to which commit: `digest` is of the preview that was applied.
+    /// What a finished target now owes to which commit: `digest` is of the preview that was applied. It took over what it was under the
+    /// names `was`, so nothing is there under them any more.
     Applied {
         target: TargetId,
         intent: Intent,
         commit: Arc<str>,
         digest: Digest,
         changes: Vec<ChangeMark>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        was: Vec<TargetId>,
     },
     /// Every applied target of `scope` (all when `None`) except those `behind` is what `commit` says.
     Settled {

@@ -128,6 +128,13 @@ impl History {
         self.target(target)?.commit.as_ref()
     }
 
+    /// The commit at which a target is that had each of these names: where what is still there of it arrived last. None when it is gone.
+    pub fn at(&self, names: impl IntoIterator<Item = TargetId>) -> Option<&Arc<str>> {
+        let there = names.into_iter().filter_map(|name| self.target(&name)).filter(|record| record.state != State::Removed);
+        let arrived = there.filter_map(|record| Some((record.arrived, record.commit.as_ref()?)));
+        arrived.max_by_key(|(arrived, _)| *arrived).map(|(_, commit)| commit)
+    }
+
     /// The commit whose definition says what there may be of `target`: where it is at, or else what was first begun and never
     /// came to its end.
     pub fn defined_at(&self, target: &TargetId) -> Option<&Arc<str>> {
@@ -252,15 +259,20 @@ impl History {
                 self.usual.meet(step, &entry.run, entry.at_ms);
                 self.step(rollout, step, &entry.run, entry.at_ms);
             }
-            Event::Applied { target, intent, commit, digest, changes } => {
-                self.bring(target, commit, changes);
+            Event::Applied { target, intent, commit, digest, changes, was } => {
+                self.bring(target, commit, changes, was);
                 let (commit, now) = (self.share(commit), self.marks.now);
                 let run = self.run(&entry.run).cloned();
                 let record = self.reach(target);
-                record.apply(*intent, commit, digest, changes, run.as_ref(), entry.at_ms);
+                record.apply(*intent, commit.clone(), digest, changes, run.as_ref(), entry.at_ms);
                 record.arrived = now;
                 if !changes.is_empty() {
                     record.changed = now;
+                }
+                for former in was {
+                    if let Some(record) = self.known(former) {
+                        record.hand_over(&commit, entry.at_ms);
+                    }
                 }
             }
             Event::Settled { commit, scope, behind } => self.settle(commit, scope.as_deref(), behind),
@@ -307,9 +319,11 @@ impl History {
     }
 
     /// Counts what an apply brought of the change that its target is a part of.
-    fn bring(&mut self, target: &TargetId, commit: &Arc<str>, changes: &[ChangeMark]) {
+    fn bring(&mut self, target: &TargetId, commit: &Arc<str>, changes: &[ChangeMark], was: &[TargetId]) {
         if self.parts.get(target).is_some_and(|(wanted, _)| wanted == commit) {
-            self.parts.remove(target);
+            for name in was.iter().chain([target]) {
+                self.parts.remove(name);
+            }
             let brought = self.brought.entry(commit.clone()).or_default();
             *brought = brought.plus(Extent::of_applied(changes));
         }
@@ -359,7 +373,7 @@ impl History {
         self.last_commit = Some(commit.clone());
         let mut left_new = false;
         for target in behind {
-            left_new |= self.known(target).is_none_or(|record| record.commit.is_none());
+            left_new |= self.known(target).is_none_or(|record| record.commit.is_none() || record.state == State::Removed);
         }
         if scope.is_none() && !left_new {
             self.trusted_commit = Some(commit.clone());

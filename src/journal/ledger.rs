@@ -81,7 +81,10 @@ impl Ledger {
                 self.cleared.insert(target.clone(), cleared);
             }
             Event::Step { rollout, step } => self.step(entry, rollout, step),
-            Event::Applied { target, intent, commit, digest, changes } => {
+            Event::Applied { target, intent, commit, digest, changes, was } => {
+                for former in was {
+                    self.end(entry, former, Became::Recovered(format!("it arrived under its new name, {target}").into()));
+                }
                 if let Some(row) = self.ended.iter_mut().find(|row| row.target == *target) {
                     (row.intent, row.commit, row.digest) = (Some(*intent), Some(commit.clone()), Some(digest.clone()));
                     if row.outcome == Became::Applied {
@@ -196,7 +199,7 @@ mod tests {
 
     fn applied(target: &str, changes: Vec<ChangeMark>) -> Event {
         let digest = Digest::of_bytes(b"p");
-        Event::Applied { target: id(target), intent: Intent::Converge, commit: "c1".into(), digest, changes }
+        Event::Applied { target: id(target), intent: Intent::Converge, commit: "c1".into(), digest, changes, was: vec![] }
     }
 
     fn run() -> Event {

@@ -273,6 +273,14 @@ impl Record {
         self.arrive(intent, commit, at_ms);
     }
 
+    /// Another name took over what is there.
+    pub(super) fn hand_over(&mut self, commit: &Arc<str>, at_ms: u64) {
+        if self.state != State::Removed {
+            self.arrive(Intent::Destroy, commit.clone(), at_ms);
+            self.applied_at_ms = Some(at_ms);
+        }
+    }
+
     /// The engine failed before it touched anything: the newest start was none. An earlier one still counts.
     pub(super) fn take_start_back(&mut self) {
         self.started = self.begun_before;

@@ -50,6 +50,7 @@ const EVENTS: &[(&str, &str, &[Member])] = &[
             ("commit", "text", "The commit that was applied."),
             ("digest", "digest", "Of the preview that was applied."),
             ("changes", "changes", "What the engine changed."),
+            ("was?", "targets", "Names that it had before; nothing is there under them any more."),
         ],
     ),
     (

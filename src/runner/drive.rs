@@ -133,7 +133,14 @@ struct Flight {
     targets: BTreeSet<TargetId>,
 }
 
-type Landed = (TargetId, Intent, Arc<str>, Result<Applied, Failure>);
+/// What an engine said of a target, and of what the target was to become: for which commit, instead of which names.
+struct Landed {
+    target: TargetId,
+    intent: Intent,
+    commit: Arc<str>,
+    was: Vec<TargetId>,
+    result: Result<Applied, Failure>,
+}
 
 impl Drive<'_> {
     /// Drives `progress` until somebody else must decide. Every start is journalled before the engine is, every outcome after.
@@ -273,11 +280,12 @@ impl Drive<'_> {
         let untouched = |text: &str| Err(Failure { text: text.into(), untouched: true });
         let Some(ready) = ready.get(&target).filter(|ready| ready.preview.digest() == *step.clearance.digest()) else {
             let lost = untouched("the clearance is for another preview");
-            flying.tasks.spawn(async move { (target, intent, Arc::from(""), lost) });
+            flying.tasks.spawn(async move { Landed { target, intent, commit: Arc::from(""), was: Vec::new(), result: lost } });
             return;
         };
         let (preview, commit) = (ready.preview.clone(), ready.commit.clone());
         let job = make(&target, known);
+        let was = job.as_ref().map(|job| job.was.clone()).unwrap_or_default();
         let engine = self.engines.get(&preview.engine).cloned();
         flying.tasks.spawn(async move {
             let result = match (job, engine) {
@@ -290,7 +298,7 @@ impl Drive<'_> {
                 (Err(unseen), _) => untouched(&say_unseen(&unseen.reason)),
                 (_, None) => untouched("no such engine in this version"),
             };
-            (target, intent, commit, result)
+            Landed { target, intent, commit, was, result }
         });
     }
 
@@ -314,7 +322,7 @@ impl Drive<'_> {
             landed.push(more);
         }
         let (mut steps, mut events) = (Vec::new(), Vec::new());
-        for (target, intent, commit, result) in landed.into_iter().flatten() {
+        for Landed { target, intent, commit, was, result } in landed.into_iter().flatten() {
             flying.targets.remove(&target);
             let outcome = match result {
                 Ok(applied) => {
@@ -325,6 +333,7 @@ impl Drive<'_> {
                             commit,
                             digest: ready.preview.digest(),
                             changes: applied.changes,
+                            was,
                         });
                     }
                     Outcome::Applied

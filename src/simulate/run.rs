@@ -185,7 +185,14 @@ impl Holding<'_> {
                 Ok(preview) if preview.is_empty() && !self.history().is_half_done(&preview.target) => {
                     let (target, intent, digest) = (preview.target.clone(), preview.intent, preview.digest());
                     let commit = commit.clone();
-                    events.push(Event::Applied { target: target.clone(), intent, commit, digest, changes: Vec::new() });
+                    events.push(Event::Applied {
+                        target: target.clone(),
+                        intent,
+                        commit,
+                        digest,
+                        changes: Vec::new(),
+                        was: Vec::new(),
+                    });
                     steps.push(StepEvent::Finished { target, outcome: Outcome::Unchanged });
                 }
                 Ok(preview) => fresh.push(Arc::new(preview)),

@@ -40,7 +40,7 @@ fn started(target: &str) -> Event {
 
 fn applied(target: &str) -> Event {
     let digest = Digest::of_bytes(b"preview");
-    Event::Applied { target: id(target), intent: Intent::Converge, commit: "c1".into(), digest, changes: vec![] }
+    Event::Applied { target: id(target), intent: Intent::Converge, commit: "c1".into(), digest, changes: vec![], was: vec![] }
 }
 
 fn reasons(entries: &[Entry]) -> Vec<String> {

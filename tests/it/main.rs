@@ -28,6 +28,7 @@ mod paces;
 mod part;
 mod preview;
 mod recover;
+mod renamed;
 mod rollout;
 mod secrets;
 mod shards;

@@ -23,7 +23,7 @@ pub(crate) use watch::{paused, say_hold};
 
 use super::court::{Court, Review};
 use super::look::{keep, looks};
-use super::pending::{names, since_applied};
+use super::pending::{exists, names, since_applied};
 use super::say::say_held;
 use super::scene::{Scene, Scenes};
 use crate::change::{Extent, Preview};
@@ -31,7 +31,7 @@ use crate::exit::Failure;
 use crate::journal::{Entry, Event, History, Verb};
 use crate::review::{CommitSha, User};
 use crate::runner::Looks;
-use crate::stack::{Selector, TargetId};
+use crate::stack::{Selector, Target, TargetId};
 use crate::store::{Holder, Job, Lease};
 use crate::world::World;
 use shared::Shared;
@@ -309,8 +309,14 @@ impl Converge<'_> {
         for pending in &left.pending {
             self.not_begun(&pending.target.id, &why);
         }
-        let behind = left.pending.iter().flat_map(|pending| names(&pending.target)).collect();
-        let scope = is_part.then(|| self.done.selected.iter().filter(|id| scene.fleet.target(id).is_some()).cloned().collect());
+        let history = self.history();
+        let known = |target: &Target| {
+            let is_there = |id: &TargetId| *id == target.id || history.target(id).is_some_and(exists);
+            names(target).filter(is_there).collect::<Vec<_>>()
+        };
+        let behind = left.pending.iter().flat_map(|pending| known(&pending.target)).collect();
+        let selected = self.done.selected.iter().filter_map(|id| scene.fleet.target(id));
+        let scope = is_part.then(|| selected.flat_map(known).collect());
         let commit = scene.snapshot.commit.clone().unwrap_or_else(|| self.order.head.clone()).0;
         Ok(Event::Settled { commit, scope, behind })
     }

@@ -2,7 +2,7 @@
 
 use super::{Aim, Converge};
 use crate::change::Intent;
-use crate::command::pending::{Pending, Work, since_applied};
+use crate::command::pending::{Pending, Work, names, since_applied};
 use crate::command::say::{count, say_until, short};
 use crate::command::scene::Scene;
 use crate::exit::Failure;
@@ -10,6 +10,7 @@ use crate::journal::Event;
 use crate::review::CommitSha;
 use crate::rollout::{Ending, Now, Outcome, Progress, Todo};
 use crate::stack::{Selector, TargetId};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Converge<'_> {
@@ -129,8 +130,9 @@ impl Converge<'_> {
     /// what the head says.
     fn takes_back(&self, head: &Arc<Scene>, progress: &Progress) -> Result<bool, Failure> {
         let work = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
-        let touched = unfinished(progress).filter_map(|id| work.get(id)).any(|pending| !pending.reasons.is_empty());
-        Ok(!touched)
+        let touched = work.pending.iter().filter(|pending| !pending.reasons.is_empty());
+        let touched: BTreeSet<TargetId> = touched.flat_map(|pending| names(&pending.target)).collect();
+        Ok(!unfinished(progress).any(|id| touched.contains(id)))
     }
 
     /// The work that a journalled rollout still holds, made of its own commit's definitions.

@@ -56,7 +56,8 @@ impl Round<'_> {
         let target = preview.target.clone();
         let commit = self.progress.rollout().commit.clone();
         let (intent, digest) = (preview.intent, preview.digest());
-        self.cleared.events.push(Event::Applied { target: target.clone(), intent, commit, digest, changes: Vec::new() });
+        let was = self.work.names(&target).into_iter().skip(1).collect();
+        self.cleared.events.push(Event::Applied { target: target.clone(), intent, commit, digest, changes: Vec::new(), was });
         self.cleared.steps.push(StepEvent::Finished { target: target.clone(), outcome: Outcome::Unchanged });
         self.cleared.ends.insert(target, End { outcome: EndState::Unchanged, preview: Some(preview.into()), verdict: None });
     }

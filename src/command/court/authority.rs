@@ -1,10 +1,10 @@
 //! Who speaks for a target: whose policy, teams and labels count, and who is behind the change that is judged.
 
 use super::Court;
-use crate::command::pending::{Work, names};
+use crate::command::pending::Work;
 use crate::command::scene::{FLEET, Scene};
 use crate::exit::Failure;
-use crate::journal::{History, State};
+use crate::journal::History;
 use crate::policy::Policy;
 use crate::review::{CommitSha, PullRequest, User};
 use crate::stack::{Mistakes, TargetId};
@@ -148,8 +148,7 @@ fn too_far_back(is_shallow: bool) -> Failure {
 /// The commit that a target is at, under its own name or one that it had before. One that is gone is at none: what was said when it
 /// went is not what is said when it comes back.
 fn at(target: &TargetId, work: &Work, history: &History) -> Option<Arc<str>> {
-    let of = |id: &TargetId| history.target(id).filter(|record| record.state != State::Removed)?.commit.clone();
-    work.get(target).map_or_else(|| of(target), |pending| names(&pending.target).find_map(|id| of(&id)))
+    history.at(work.names(target)).cloned()
 }
 
 /// So many commits hide whoever spoke before them.

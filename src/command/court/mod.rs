@@ -4,7 +4,7 @@ mod authority;
 mod past;
 mod review;
 
-use past::ClearedBefore;
+use past::{ClearedBefore, left_by};
 pub use review::Review;
 
 use super::pending::Work;
@@ -147,7 +147,8 @@ impl<'a> Court<'a> {
         let asked_for: BTreeSet<&TargetId> = previews.iter().map(|preview| &preview.target).collect();
         let others = || beside.iter().filter(|preview| !asked_for.contains(&preview.target));
         let now = Extent::of(previews.iter().chain(others()).map(|preview| &**preview));
-        let left_by = previews.iter().map(|preview| history.left_by(&preview.target)).fold(Extent::default(), Extent::at_least);
+        let left_by =
+            previews.iter().map(|preview| left_by(&preview.target, work, history)).fold(Extent::default(), Extent::at_least);
         let now = now.plus(left_by).at_least(*planned);
         for (authority, since, members) in &benches {
             let mine: BTreeSet<&TargetId> = members.iter().map(|preview| &preview.target).collect();

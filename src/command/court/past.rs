@@ -51,14 +51,15 @@ impl Court<'_> {
             shown,
             spent,
             promise,
-            left_by: history.left_by(target),
+            left_by: left_by(target, work, history),
         })
     }
 
     /// What a new target was shown as before it could be previewed, where the fleet lets an approval of that count.
     fn promise(&self, target: &TargetId, authority: &Scene, work: &Work, history: &History) -> Option<Digest> {
         let shown = self.shown.get(target)?;
-        if authority.fleet.first_apply == FirstApply::Waits || history.commit_of(target).is_some() {
+        let was_applied = work.names(target).iter().any(|name| history.commit_of(name).is_some());
+        if authority.fleet.first_apply == FirstApply::Waits || was_applied {
             return None;
         }
         let pending = work.get(target)?;
@@ -217,6 +218,11 @@ impl Court<'_> {
         }
         Ok(false)
     }
+}
+
+/// How much was brought of the changes that left a target behind, under whatever name it was then.
+pub(super) fn left_by(target: &TargetId, work: &Work, history: &History) -> Extent {
+    work.names(target).iter().map(|name| history.left_by(name)).fold(Extent::default(), Extent::plus)
 }
 
 fn base_of(stored: &Stored) -> Option<CommitSha> {

@@ -73,7 +73,8 @@ fn event(chance: &mut Chance, targets: &[&str], rollouts: &[&str], commits: &[&s
         12 => step(StepEvent::Resumed),
         13 => {
             let changes = if chance.below(2) == 0 { vec![mark(commit)] } else { vec![] };
-            Event::Applied { target: id(target), intent: Intent::Converge, commit: commit.into(), digest, changes }
+            let was = chance.some(targets).into_iter().filter(|was| chance.below(4) == 0 && *was != target).map(id).collect();
+            Event::Applied { target: id(target), intent: Intent::Converge, commit: commit.into(), digest, changes, was }
         }
         14 => {
             let scope = chance.some(targets);
@@ -203,7 +204,7 @@ fn history(events: Vec<Event>) -> History {
 
 fn applied(target: &str, commit: &str) -> Event {
     let digest = Digest::of_bytes(commit.as_bytes());
-    Event::Applied { target: id(target), intent: Intent::Converge, commit: commit.into(), digest, changes: vec![] }
+    Event::Applied { target: id(target), intent: Intent::Converge, commit: commit.into(), digest, changes: vec![], was: vec![] }
 }
 
 fn settled(commit: &str, scope: Option<&[&str]>, behind: &[&str]) -> Event {
@@ -298,8 +299,10 @@ fn brought(target: &str, commit: &str) -> Event {
         after: Some(Digest::of_bytes(b"a")),
         holes: vec![],
     };
-    let Event::Applied { target, intent, commit, digest, .. } = applied(target, commit) else { unreachable!("it is applied") };
-    Event::Applied { target, intent, commit, digest, changes: vec![change] }
+    let Event::Applied { target, intent, commit, digest, was, .. } = applied(target, commit) else {
+        unreachable!("it is applied")
+    };
+    Event::Applied { target, intent, commit, digest, changes: vec![change], was }
 }
 
 #[test]
