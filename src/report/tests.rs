@@ -444,9 +444,10 @@ fn every_budget_is_kept_and_every_cut_leaves_whole_markup() {
 /// A fleet in which no two targets read the same.
 fn fleet(stacks: usize, regions: usize) -> Status {
     let mut status = Status { head: Some(sample::HEAD.into()), at_ms: sample::AT_MS, ..Status::default() };
+    let rows = sample::status().rows;
     for stack in 0..stacks {
         for region in 0..regions {
-            let mut row = sample::status().rows[(stack * 7 + region * stack) % 42].clone();
+            let mut row = rows[(stack * 7 + region * stack) % 42].clone();
             row.target = sample::id(&format!("team-{}/stack-{stack}@prod/region-{region}", stack % 9));
             row.by = vec![format!("person-{}", stack * regions + region).into()];
             status.rows.push(row);
