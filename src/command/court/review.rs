@@ -1,6 +1,9 @@
 //! A decision given on the command line: who, what, and of which preview.
 
+use crate::exit::Failure;
 use crate::review::{Decision, User};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A decision given on the command line: `USER=approve`, `USER=reject`, with `@DIGEST` for one preview.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,5 +44,36 @@ impl Review {
             Decision::Approve => "approve",
             Decision::Reject => "reject",
         }
+    }
+}
+
+/// The digest among `shown` that begins so. Who makes previews can make two that begin alike: such a beginning names neither.
+pub(super) fn named(beginning: &str, shown: impl Iterator<Item = Arc<str>>) -> Result<Vec<Arc<str>>, Failure> {
+    let found: BTreeSet<Arc<str>> = shown.filter(|digest| digest.starts_with(beginning)).collect();
+    let found: Vec<Arc<str>> = found.into_iter().collect();
+    if found.len() > 1 {
+        let what = format!("{} digests that were shown begin with {beginning:?}: {}", found.len(), found.join(", "));
+        return Err(Failure::usage(what, "isobar preview --json tells whole digests: name more of the one that you mean"));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(beginning: &str, shown: &[&str]) -> Result<String, String> {
+        match named(beginning, shown.iter().map(|digest| Arc::from(*digest))) {
+            Ok(digests) => Ok(digests.join(" ")),
+            Err(failure) => Err(format!("{failure:?}")),
+        }
+    }
+
+    #[test]
+    fn a_beginning_that_two_digests_share_names_neither() {
+        let shown = ["3f9c2a1b07", "3f9c2a1b5e", "3f9c2a1b07", "00aa11bb22"];
+        let told = choice("3f9c2a1b", &shown).expect_err("it may mean either");
+        assert!(told.contains("3f9c2a1b07, 3f9c2a1b5e"), "{told}");
+        assert_eq!(choice("3f9c2a1b0", &shown), Ok("3f9c2a1b07".into()), "however often it was shown");
     }
 }
