@@ -245,6 +245,9 @@ fn a_review_with_a_digest_is_for_that_preview_alone() {
     let digest = json["targets"][1]["digest"].as_str().expect("a digest").to_string();
     fleet.isobar(&format!("apply --review bob=approve@{}", &digest[..12])).ends(3);
     assert_eq!(fleet.versions(), "prod/a -, prod/b 1");
+
+    let mistyped = fleet.isobar("apply --review bob=approve@deadbeef").ends(64);
+    mistyped.says("no digest that was shown begins with \"deadbeef\"").keeps_quiet_about("nothing was shown");
 }
 
 #[test]

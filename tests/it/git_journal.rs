@@ -295,7 +295,7 @@ fn a_run_that_is_refused_leaves_no_lease_that_nobody_could_prove_to_be_over() {
     assert_eq!(leases(), 0);
     fleet.checkout("old").isobar("apply").ends(1).says("older code is never put over newer");
     assert_eq!(leases(), 0, "an older head");
-    fleet.checkout("main").isobar("apply --review ada=approve@00000000").ends(64).says("nothing was shown yet");
+    fleet.checkout("main").isobar("apply --review ada=approve@00000000").ends(64).says("no digest that was shown");
     assert_eq!(leases(), 0, "a decision about nothing");
 }
 

@@ -112,7 +112,7 @@ impl<'a> Court<'a> {
     pub(crate) async fn take(&mut self, reviews: &[Review], shown: Vec<Arc<str>>) -> Result<(), Failure> {
         for review in reviews {
             let digests = match &review.digest {
-                Some(beginning) => review::named(beginning, self.all_shown().chain(shown.iter().cloned()))?,
+                Some(beginning) => vec![review::named(beginning, self.all_shown().chain(shown.iter().cloned()))?],
                 None => shown.clone(),
             };
             if digests.is_empty() {

@@ -48,32 +48,32 @@ impl Review {
 }
 
 /// The digest among `shown` that begins so. Who makes previews can make two that begin alike: such a beginning names neither.
-pub(super) fn named(beginning: &str, shown: impl Iterator<Item = Arc<str>>) -> Result<Vec<Arc<str>>, Failure> {
+pub(super) fn named(beginning: &str, shown: impl Iterator<Item = Arc<str>>) -> Result<Arc<str>, Failure> {
     let found: BTreeSet<Arc<str>> = shown.filter(|digest| digest.starts_with(beginning)).collect();
     let found: Vec<Arc<str>> = found.into_iter().collect();
-    if found.len() > 1 {
-        let what = format!("{} digests that were shown begin with {beginning:?}: {}", found.len(), found.join(", "));
-        return Err(Failure::usage(what, "isobar preview --json tells whole digests: name more of the one that you mean"));
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => {
+            let what = format!("no digest that was shown begins with {beginning:?}");
+            Err(Failure::usage(what, "isobar preview shows the changes and their digests"))
+        }
+        several => {
+            let what = format!("{} digests that were shown begin with {beginning:?}: {}", several.len(), several.join(", "));
+            Err(Failure::usage(what, "isobar preview --json tells whole digests: name more of the one that you mean"))
+        }
     }
-    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn choice(beginning: &str, shown: &[&str]) -> Result<String, String> {
-        match named(beginning, shown.iter().map(|digest| Arc::from(*digest))) {
-            Ok(digests) => Ok(digests.join(" ")),
-            Err(failure) => Err(format!("{failure:?}")),
-        }
-    }
-
     #[test]
     fn a_beginning_that_two_digests_share_names_neither() {
         let shown = ["3f9c2a1b07", "3f9c2a1b5e", "3f9c2a1b07", "00aa11bb22"];
-        let told = choice("3f9c2a1b", &shown).expect_err("it may mean either");
-        assert!(told.contains("3f9c2a1b07, 3f9c2a1b5e"), "{told}");
-        assert_eq!(choice("3f9c2a1b0", &shown), Ok("3f9c2a1b07".into()), "however often it was shown");
+        let named = |beginning| named(beginning, shown.iter().map(|digest| Arc::from(*digest)));
+        let Err(Failure::Usage(what, _)) = named("3f9c2a1b") else { panic!("it may mean either") };
+        assert_eq!(what, "2 digests that were shown begin with \"3f9c2a1b\": 3f9c2a1b07, 3f9c2a1b5e");
+        assert_eq!(named("3f9c2a1b0").ok().as_deref(), Some("3f9c2a1b07"), "however often it was shown");
     }
 }
