@@ -226,7 +226,7 @@ impl<'a> Court<'a> {
 
     /// Digests of what was shown last, where that was this head: what was shown before or of another one is not what is being decided.
     pub(crate) fn shown_last(&self, of: impl Fn(&TargetId) -> bool) -> Vec<Arc<str>> {
-        let Some(last) = shown::last(self.world, &self.stored) else { return Vec::new() };
+        let Ok(Some(last)) = shown::last(self.world, &self.stored) else { return Vec::new() };
         if self.stored[last].head.is_none() || head_of(&self.stored[last]) != self.head {
             return Vec::new();
         }
@@ -237,7 +237,10 @@ impl<'a> Court<'a> {
     /// There is nothing that a decision can be bound to.
     fn nothing_to(&self, review: &Review) -> Failure {
         let (by, verb) = (&review.by, review.verb());
-        let last = shown::last(self.world, &self.stored).map(|last| head_of(&self.stored[last]));
+        let last = match shown::last(self.world, &self.stored) {
+            Ok(last) => last.map(|last| head_of(&self.stored[last])),
+            Err(unknown) => return unknown,
+        };
         let what = match (last, &self.head) {
             (Some(None), Some(_)) => format!("what was shown last is not committed, so that {by} cannot {verb} it"),
             (Some(Some(last)), Some(head)) if last != *head => {
