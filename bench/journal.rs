@@ -13,7 +13,7 @@ use isobar::journal::{Event, Verb};
 use isobar::review::User;
 use isobar::rollout::{Outcome, Planned, Rollout, StepEvent, Wave};
 use isobar::stack::TargetId;
-use isobar::store::{FileStore, GitSite, GitStore, Holder, Location, ObjectSite, ObjectStore, Store};
+use isobar::store::{Anew, FileStore, GitSite, GitStore, Holder, Location, ObjectSite, ObjectStore, Store};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write as _;
@@ -99,7 +99,15 @@ fn places(dir: &Path, bucket: Option<&str>) -> Done<Vec<Place>> {
 fn site(dir: &Path, location: Location) -> GitSite {
     let variables: BTreeMap<String, String> = std::env::vars().filter(|(name, _)| name == "PATH").collect();
     let (cache, locks) = (dir.join("cache"), dir.join("locks"));
-    GitSite { location, reference: "refs/isobar/journal".into(), cache, locks, variables, settings: Vec::new(), is_named: false }
+    GitSite {
+        location,
+        reference: "refs/isobar/journal".into(),
+        cache,
+        locks,
+        variables,
+        settings: Vec::new(),
+        anew: Anew::Unasked,
+    }
 }
 
 async fn append(dir: &Path, bucket: Option<&str>) -> Done<()> {

@@ -15,7 +15,7 @@ use isobar::bucket::{Access, Address, Buckets};
 use isobar::journal::{Entry, Event};
 use isobar::rollout::StepEvent;
 use isobar::stack::TargetId;
-use isobar::store::{FileStore, GitSite, GitStore, Location, ObjectSite, ObjectStore, Store};
+use isobar::store::{Anew, FileStore, GitSite, GitStore, Location, ObjectSite, ObjectStore, Store};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
@@ -188,7 +188,7 @@ impl Bench<'_> {
         Ok(match self.journal {
             "directory" => Box::new(FileStore::open(self.fleet().join(".isobar/journal"))?),
             "git" => Box::new(GitStore::open(GitSite {
-                is_named: false,
+                anew: Anew::Unasked,
                 location: Location::Disk(self.origin()),
                 reference: "refs/isobar/journal".into(),
                 cache: self.dir.join("cache"),

@@ -6,7 +6,7 @@ use crate::bucket::{Access, Address, Buckets};
 use crate::change::Digest;
 use crate::exit::Failure;
 use crate::stack::{GitPlace, JournalPlace, Mistake, Mistakes, Node};
-use crate::store::{FileStore, GitSite, GitStore, Location, ObjectSite, ObjectStore, Store, StoreError};
+use crate::store::{Anew, FileStore, GitSite, GitStore, Location, ObjectSite, ObjectStore, Store, StoreError};
 use crate::workspace::{Snapshot, Workspace};
 use crate::world::{Environment, repository_dir, state_dir};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,7 +64,8 @@ pub(super) async fn open(
     let (directories, mut gone) = filled_directories(workspace, &places, &named)?;
     let is_only = |place: &JournalPlace| *place == named || matches!(place, JournalPlace::Directory(_));
     if given_up.is_none() && directories.is_empty() && gone.is_empty() && places.iter().all(is_only) {
-        return deep_enough(workspace, &named, store(workspace, environment, &named).await?).await; // nobody else need be asked
+        let journal = store(workspace, environment, &named, anew(&named)).await?; // nobody else need be asked
+        return deep_enough(workspace, &named, journal).await;
     }
 
     let mut filled: Vec<(String, Arc<dyn Store>)> = Vec::new();
@@ -72,7 +73,7 @@ pub(super) async fn open(
         filled.push((dir.display().to_string(), Arc::new(FileStore::open(dir.clone())?.sealed_by(environment.key().as_ref()))));
     }
     for place in &places {
-        match look(workspace, environment, place, *place == named).await {
+        match look(workspace, environment, place).await {
             Ok(Some(journal)) => filled.push((journal.place(), journal)),
             Ok(None) => {}
             Err(Fault::Store(StoreError::Io { what, hint })) if *place != named => {
@@ -84,7 +85,12 @@ pub(super) async fn open(
     filled.sort_by(|one, other| one.0.cmp(&other.0));
     filled.dedup_by(|one, other| one.0 == other.0); // the same place, named in two ways
     let journal = match filled.as_slice() {
-        [] => store(workspace, environment, &named).await?,
+        [] => {
+            if gone.is_empty() {
+                refuse_forgotten(workspace, environment, &places, &named).await?; // one that is gone stops us below, or is given up
+            }
+            store(workspace, environment, &named, Anew::Unasked).await?
+        }
         [(_, store)] => store.clone(),
         [(one, _), (other, _), ..] => {
             let what = format!("history lies in two places: {one} and {other}");
@@ -103,16 +109,11 @@ pub(super) async fn open(
 }
 
 /// Opens a place that is no directory; `None` when it holds nothing.
-async fn look(
-    workspace: &Workspace,
-    environment: &Environment,
-    place: &JournalPlace,
-    is_named: bool,
-) -> Result<Option<Arc<dyn Store>>, Fault> {
+async fn look(workspace: &Workspace, environment: &Environment, place: &JournalPlace) -> Result<Option<Arc<dyn Store>>, Fault> {
     let (journal, is_empty): (Arc<dyn Store>, _) = match place {
         JournalPlace::Directory(_) => return Ok(None),
         JournalPlace::Git(place) => {
-            let journal = git(workspace, environment, place, is_named).await?;
+            let journal = git(workspace, environment, place, Anew::Unasked).await?;
             let is_empty = journal.is_empty().await;
             (Arc::new(journal), is_empty)
         }
@@ -129,6 +130,29 @@ async fn look(
         Err(StoreError::Broken { .. } | StoreError::Newer(_)) => Ok(Some(journal)),
         Err(error @ (StoreError::Io { .. } | StoreError::Held { .. } | StoreError::Fenced(_))) => Err(error.into()),
     }
+}
+
+/// Whether a journal may be begun where `journal:` says: what `origin` is changes without a commit, as does whether there is one.
+fn anew(named: &JournalPlace) -> Anew {
+    match named {
+        JournalPlace::Git(GitPlace { remote: None, .. }) => Anew::UnlessSeen,
+        JournalPlace::Git(_) | JournalPlace::Directory(_) | JournalPlace::Objects(_) => Anew::UnlessSeenHere,
+    }
+}
+
+/// Where history lies nowhere, it may not be one that this clone has seen, at any place that a commit names.
+async fn refuse_forgotten(
+    workspace: &Workspace,
+    environment: &Environment,
+    places: &BTreeSet<JournalPlace>,
+    named: &JournalPlace,
+) -> Result<(), Fault> {
+    for place in places {
+        let JournalPlace::Git(site) = place else { continue };
+        let anew = if place == named { anew(named) } else { Anew::UnlessSeenHere };
+        git(workspace, environment, site, anew).await?.is_empty().await?;
+    }
+    Ok(())
 }
 
 /// A place that is gone is left out only where the journal says that it was given up and that word is proven: whoever could write another
@@ -227,12 +251,17 @@ async fn deep_enough(workspace: &Workspace, named: &JournalPlace, store: Arc<dyn
     Err(Failure::usage(what, "git fetch --unshallow (or fetch-depth: 0 in actions/checkout)"))
 }
 
-async fn store(workspace: &Workspace, environment: &Environment, place: &JournalPlace) -> Result<Arc<dyn Store>, Failure> {
+async fn store(
+    workspace: &Workspace,
+    environment: &Environment,
+    place: &JournalPlace,
+    anew: Anew,
+) -> Result<Arc<dyn Store>, Failure> {
     Ok(match place {
         JournalPlace::Directory(dir) => {
             Arc::new(FileStore::open(workspace.root().join(dir))?.sealed_by(environment.key().as_ref()))
         }
-        JournalPlace::Git(place) => Arc::new(git(workspace, environment, place, true).await?),
+        JournalPlace::Git(place) => Arc::new(git(workspace, environment, place, anew).await?),
         JournalPlace::Objects(url) => Arc::new(objects(environment, url)?),
     })
 }
@@ -274,12 +303,12 @@ fn objects(environment: &Environment, url: &str) -> Result<ObjectStore, Fault> {
 }
 
 /// Opens a ref. That of `origin` once there is an `origin`, unless the history was begun in this repository itself and is only there.
-async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace, is_named: bool) -> Result<GitStore, Fault> {
+async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace, anew: Anew) -> Result<GitStore, Fault> {
     let own = Location::Disk(workspace.shared_dir());
     let origin = workspace.origin().map(|origin| Location::of(&origin, workspace.root()));
-    let at = |location: Location, is_named: bool| {
+    let at = |location: Location, anew: Anew| {
         GitStore::open(GitSite {
-            is_named,
+            anew,
             location,
             reference: place.reference.clone(),
             cache: workspace.shared_dir().join("isobar"),
@@ -291,16 +320,21 @@ async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace,
     };
     let (Some(origin), None) = (origin, &place.remote) else {
         let location = place.remote.as_ref().map_or(own, |remote| Location::of(remote, workspace.root()));
-        return Ok(at(location, false));
+        return Ok(at(location, anew));
     };
-    let journal = at(origin, is_named);
-    if workspace.has_reference(&place.reference) && journal.is_empty().await? && !at(own, false).is_empty().await? {
-        let reference = &place.reference;
-        let what = format!("history lies in this repository itself ({reference}), and `journal:` now means that of origin");
-        let hint = format!("git push origin {reference}:{reference} && git update-ref -d {reference}");
-        return Err(Fault::Told(Failure::usage(what, hint)));
+    let reference = &place.reference;
+    if workspace.has_reference(reference) {
+        let journal = at(origin.clone(), Anew::Unasked);
+        if !journal.is_empty().await? {
+            return Ok(journal);
+        }
+        if !at(own, Anew::Unasked).is_empty().await? {
+            let what = format!("history lies in this repository itself ({reference}), and `journal:` now means that of origin");
+            let hint = format!("git push origin {reference}:{reference} && git update-ref -d {reference}");
+            return Err(Fault::Told(Failure::usage(what, hint)));
+        }
     }
-    Ok(journal)
+    Ok(at(origin, anew))
 }
 
 /// What `HEAD` says. Without one, or when it says nothing that is right, the working tree: it may mend what was never right before that

@@ -143,7 +143,7 @@ fn unseen(stored: &Stored, scene: &Scene, base: Option<&Arc<Scene>>, selector: &
 /// What was shown last here, whatever is checked out: nobody says yes to what lies further back.
 async fn latest(world: &World) -> Result<Stored, Failure> {
     let mut saved = world.store.saved().await?;
-    let last = shown::last(world, &saved).map(|last| saved.swap_remove(last));
+    let last = shown::last(world, &saved)?.map(|last| saved.swap_remove(last));
     let what = if saved.is_empty() { "no preview was shown yet" } else { "in what was shown last there was nothing to decide" };
     last.ok_or_else(|| Failure::usage(what, "isobar preview"))
 }

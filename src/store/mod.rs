@@ -25,7 +25,7 @@ mod sets;
 pub use audit::{Anchor, Audit, Compacted, Finding};
 pub use contract::{Append, Boxed, Held, Holder, Job, Lease, Reader, Store, StoreError, Stored, Take};
 pub use file::FileStore;
-pub use git::{GitSite, GitStore};
+pub use git::{Anew, GitSite, GitStore};
 pub use location::Location;
 pub use memory::MemoryStore;
 pub use object::{ObjectSite, ObjectStore};

@@ -1,6 +1,6 @@
 //! Where the contract tests keep journals, one line a store in [`places`], and what only they may do to one.
 
-use super::{FileStore, GitSite, GitStore, Lease, Location, ObjectSite, ObjectStore, Store};
+use super::{Anew, FileStore, GitSite, GitStore, Lease, Location, ObjectSite, ObjectStore, Store};
 use crate::bucket::cloud::{Cloud, clouds, google, google_server};
 use crate::bucket::{Access, Address, Bucket, Buckets, Fault};
 use crate::change::Key;
@@ -211,7 +211,7 @@ pub(super) fn site(dir: &Path, location: Location) -> GitSite {
         locks: dir.join("deep/state"),
         variables: std::env::vars().filter(|(name, _)| name == "PATH").collect(),
         settings: Vec::new(),
-        is_named: false,
+        anew: Anew::Unasked,
     }
 }
 

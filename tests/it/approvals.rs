@@ -1,6 +1,8 @@
 //! Who may say yes, to exactly what, and for how long it counts.
 
 use crate::support::{APPROVALS, Sandbox, app};
+use std::fs;
+use std::path::Path;
 
 #[test]
 fn what_nobody_approved_waits_and_says_for_whom() {
@@ -245,6 +247,9 @@ fn a_review_with_a_digest_is_for_that_preview_alone() {
     let digest = json["targets"][1]["digest"].as_str().expect("a digest").to_string();
     fleet.isobar(&format!("apply --review bob=approve@{}", &digest[..12])).ends(3);
     assert_eq!(fleet.versions(), "prod/a -, prod/b 1");
+
+    let mistyped = fleet.isobar("apply --review bob=approve@deadbeef").ends(64);
+    mistyped.says("no digest that was shown begins with \"deadbeef\"").keeps_quiet_about("nothing was shown");
 }
 
 #[test]
@@ -512,4 +517,41 @@ fn the_very_same_shown_later_to_another_is_still_what_was_shown_here() {
     std::fs::write(&shown, here).expect("it can be written");
     fleet.isobar("judge --review bob=approve").ends(0);
     fleet.isobar("apply").ends(0);
+}
+
+/// The first region was shown here after `spoil`, and then both of them elsewhere.
+fn shown_here_after(spoil: impl Fn(&Path)) -> Sandbox {
+    let fleet = app("prod/a prod/b", APPROVALS);
+    let (notes, aside) = (fleet.root().join(".git/isobar"), fleet.outside("aside"));
+    spoil(&notes);
+    fleet.isobar("preview app@prod/a").ends(0);
+    fs::rename(&notes, &aside).expect("it is there");
+    fleet.pass_secs(600);
+    fleet.isobar("preview").ends(0).says("prod/b"); // as by another clone, which remembers by itself
+    fs::remove_dir_all(&notes).and_then(|()| fs::rename(&aside, &notes)).expect("it was there");
+    fleet
+}
+
+#[test]
+fn what_a_killed_run_left_beside_the_note_of_what_was_shown_is_in_nobodys_way() {
+    let fleet = shown_here_after(|notes| fs::create_dir_all(notes.join("shown.new")).expect("it has room"));
+    fleet.isobar("apply --review bob=approve").ends(3);
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
+}
+
+#[test]
+fn where_nobody_can_note_what_was_shown_nothing_was_and_a_digest_is_asked_for() {
+    let nowhere = |notes: &Path| std::os::unix::fs::symlink("/nowhere/at/all", notes).expect("it has room");
+    let in_the_way = |notes: &Path| fs::create_dir_all(notes.join("shown.json")).expect("it has room");
+    for spoil in [&nowhere, &in_the_way] as [&dyn Fn(&Path); 2] {
+        let fleet = shown_here_after(spoil);
+        fleet.isobar("apply --review bob=approve").ends(64).says("what was shown last is not known").says("@DIGEST");
+        let ran = fleet.isobar("preview app@prod/a --json").ends(0).says("name a digest with --review");
+        fleet.isobar("judge --review bob=approve").ends(64).says("what was shown last is not known");
+        assert_eq!(fleet.versions(), "prod/a -, prod/b -");
+        let json = ran.json();
+        let digest = json["targets"][0]["digest"].as_str().expect("a digest");
+        fleet.isobar(&format!("apply --review bob=approve@{digest}")).ends(3);
+        assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
+    }
 }

@@ -160,15 +160,67 @@ fn a_yes_is_about_what_was_shown_here_whatever_others_looked_at_meanwhile() {
     fleet.isobar("apply").ends(0);
 }
 
-#[test]
-fn a_journal_in_a_repository_of_its_own_stops_nobody() {
-    let fleet = app("prod/a", "");
-    Repository::init_bare(fleet.root().with_file_name("state.git")).expect("it has room");
+/// Two regions, the journal in a repository of its own, and a bare `origin`.
+fn kept_apart() -> (Sandbox, std::path::PathBuf) {
+    let fleet = app("prod/a prod/b", "");
+    let state = std::path::PathBuf::from(fleet.outside("state.git"));
+    Repository::init_bare(&state).expect("it has room");
     fleet.edit("isobar.yaml", FILE, "journal: git:../state.git").commit("The journal is kept apart");
     fleet.publish();
+    (fleet, state)
+}
+
+fn delete_journal(of: &Path) {
+    let repository = Repository::open(of).expect("it is one");
+    repository.find_reference("refs/isobar/journal").and_then(|mut journal| journal.delete()).expect("it was there");
+}
+
+/// Every command stops, until the note that it names is deleted.
+fn is_not_begun_anew(fleet: &Sandbox, what: &str) {
+    for line in ["status", "preview", "apply"] {
+        fleet.isobar(line).ends(1).says(what);
+    }
+    let ran = fleet.isobar("apply").ends(1);
+    let note = ran.stderr.split_once("delete ").map(|(_, note)| note.trim().to_string()).unwrap_or_default();
+    std::fs::remove_file(&note).expect("the note that was named");
+    fleet.isobar("apply").ends(0);
+}
+
+#[test]
+fn a_journal_in_a_repository_of_its_own_stops_nobody() {
+    let (fleet, _state) = kept_apart();
     for line in ["apply", "status", "preview", "status"] {
         fleet.isobar(line).ends(0);
     }
+    for place in [FILE, "journal: git"] {
+        fleet.edit("isobar.yaml", "journal: git:../state.git", place).commit("It counts until it is moved");
+        fleet.isobar("status").ends(0).says("All 2 targets applied");
+        fleet.edit("isobar.yaml", place, "journal: git:../state.git").commit("Kept apart, after all");
+    }
+}
+
+#[test]
+fn a_journal_in_a_repository_of_its_own_is_not_begun_anew_when_its_ref_is_gone() {
+    let (fleet, state) = kept_apart();
+    fleet.isobar("apply").ends(0);
+    delete_journal(&state);
+    is_not_begun_anew(&fleet, "is gone from");
+
+    // Neither at a place that a later commit names.
+    fleet.edit("isobar.yaml", "journal: git:../state.git", FILE).commit("In a directory");
+    delete_journal(&state);
+    is_not_begun_anew(&fleet, "is gone from");
+}
+
+#[test]
+fn a_journal_that_was_at_origin_is_not_begun_anew_in_a_clone_without_origin() {
+    let (fleet, _bare) = published("");
+    fleet.isobar("apply").ends(0);
+    let own = Repository::open(fleet.root()).expect("it is one");
+    own.remote_delete("origin").expect("it was there");
+    is_not_begun_anew(&fleet, "has seen one at");
+    delete_journal(&fleet.root());
+    is_not_begun_anew(&fleet, "is gone from");
 }
 
 #[test]
@@ -185,13 +237,8 @@ fn a_journal_that_this_clone_has_seen_is_not_begun_anew_where_it_is_not() {
     own.remote_set_url("origin", bare.to_str().expect("a text")).expect("it can be written");
     fleet.isobar("status").ends(0).says("All 2 targets applied");
 
-    let origin = Repository::open_bare(&bare).expect("it is one");
-    origin.find_reference("refs/isobar/journal").and_then(|mut journal| journal.delete()).expect("it was there");
-    let ran = fleet.isobar("apply").ends(1).says("is gone from");
-    let note = ran.stderr.split_once("delete ").map(|(_, note)| note.trim().to_string()).unwrap_or_default();
-    assert_eq!(entries(&bare).len(), 0);
-    std::fs::remove_file(&note).expect("the note that was named");
-    fleet.isobar("apply").ends(0);
+    delete_journal(&bare);
+    is_not_begun_anew(&fleet, "is gone from");
 }
 
 #[test]
@@ -295,7 +342,7 @@ fn a_run_that_is_refused_leaves_no_lease_that_nobody_could_prove_to_be_over() {
     assert_eq!(leases(), 0);
     fleet.checkout("old").isobar("apply").ends(1).says("older code is never put over newer");
     assert_eq!(leases(), 0, "an older head");
-    fleet.checkout("main").isobar("apply --review ada=approve@00000000").ends(64).says("nothing was shown yet");
+    fleet.checkout("main").isobar("apply --review ada=approve@00000000").ends(64).says("no digest that was shown");
     assert_eq!(leases(), 0, "a decision about nothing");
 }
 

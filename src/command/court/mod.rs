@@ -111,13 +111,9 @@ impl<'a> Court<'a> {
     /// Binds decisions from the command line to what was shown, by its digests, and records them with the host.
     pub(crate) async fn take(&mut self, reviews: &[Review], shown: Vec<Arc<str>>) -> Result<(), Failure> {
         for review in reviews {
-            let digests = shown.clone();
-            let wanted = |digest: &Arc<str>| review.digest.as_ref().is_none_or(|prefix| digest.starts_with(prefix.as_str()));
-            let digests: Vec<Arc<str>> = match &review.digest {
-                Some(_) => {
-                    self.all_shown().into_iter().chain(digests).filter(wanted).collect::<BTreeSet<_>>().into_iter().collect()
-                }
-                None => digests,
+            let digests = match &review.digest {
+                Some(beginning) => vec![review::named(beginning, self.all_shown().chain(shown.iter().cloned()))?],
+                None => shown.clone(),
             };
             if digests.is_empty() {
                 return Err(self.nothing_to(review));
@@ -225,13 +221,13 @@ impl<'a> Court<'a> {
         Ok(Some(format!("{who} before what is needed was applied; previewed and {then}")))
     }
 
-    fn all_shown(&self) -> Vec<Arc<str>> {
-        self.shown.values().flatten().map(|shown| shown.digest.as_str().into()).collect()
+    fn all_shown(&self) -> impl Iterator<Item = Arc<str>> {
+        self.shown.values().flatten().map(|shown| shown.digest.as_str().into())
     }
 
     /// Digests of what was shown last, where that was this head: what was shown before or of another one is not what is being decided.
     pub(crate) fn shown_last(&self, of: impl Fn(&TargetId) -> bool) -> Vec<Arc<str>> {
-        let Some(last) = shown::last(self.world, &self.stored) else { return Vec::new() };
+        let Ok(Some(last)) = shown::last(self.world, &self.stored) else { return Vec::new() };
         if self.stored[last].head.is_none() || head_of(&self.stored[last]) != self.head {
             return Vec::new();
         }
@@ -242,7 +238,10 @@ impl<'a> Court<'a> {
     /// There is nothing that a decision can be bound to.
     fn nothing_to(&self, review: &Review) -> Failure {
         let (by, verb) = (&review.by, review.verb());
-        let last = shown::last(self.world, &self.stored).map(|last| head_of(&self.stored[last]));
+        let last = match shown::last(self.world, &self.stored) {
+            Ok(last) => last.map(|last| head_of(&self.stored[last])),
+            Err(unknown) => return unknown,
+        };
         let what = match (last, &self.head) {
             (Some(None), Some(_)) => format!("what was shown last is not committed, so that {by} cannot {verb} it"),
             (Some(Some(last)), Some(head)) if last != *head => {

@@ -78,7 +78,7 @@ impl Desk {
         };
         let known = Known::nothing(place.clone(), key.map(Sealer::of_journal));
         let preview_sealer = key.map(Sealer::of_previews);
-        let seen = Seen::new(&site.cache, &cache, &place, &site.reference, site.is_named);
+        let seen = Seen::new(&site.cache, &cache, &place, &site.reference, site.anew);
         let (reference, here) = (site.reference.clone(), Here::new(site.locks.clone()));
         Ok(Self {
             place,

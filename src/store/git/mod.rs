@@ -53,8 +53,18 @@ pub struct GitSite {
     pub variables: BTreeMap<String, String>,
     /// Of the repository's own configuration.
     pub settings: Vec<(String, String)>,
-    /// It is what `journal:` means by the name of a remote, which may come to mean another place: once seen, it is not begun anew.
-    pub is_named: bool,
+    pub anew: Anew,
+}
+
+/// Whether a journal may be begun at a place where none is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anew {
+    /// Nobody is about to: the place is looked at.
+    Unasked,
+    /// Unless this clone has seen one there.
+    UnlessSeenHere,
+    /// Unless this clone has seen one of that ref anywhere: the name of a remote may come to mean another place.
+    UnlessSeen,
 }
 
 /// A ref with a journal.

@@ -1,5 +1,6 @@
 //! What this clone has seen of journals: a ref that was there and is not there any more is no journal that nobody has begun.
 
+use super::Anew;
 use crate::store::StoreError;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ pub(super) struct Seen {
     note: PathBuf,
     text: String,
     reference: String,
-    is_active: bool,
+    anew: Anew,
     is_noted: Cell<bool>,
 }
 
@@ -19,18 +20,14 @@ pub(super) struct Seen {
 const NOTE: &str = "seen";
 
 impl Seen {
-    /// Unless it `is_active`, nothing is noted and nothing refused.
-    pub(super) fn new(dir: &Path, cache: &Path, place: &str, reference: &str, is_active: bool) -> Self {
+    pub(super) fn new(dir: &Path, cache: &Path, place: &str, reference: &str, anew: Anew) -> Self {
         let text = format!("{reference}\n{place}\n");
-        Self { dir: dir.into(), note: cache.join(NOTE), text, reference: reference.into(), is_active, is_noted: Cell::new(false) }
+        Self { dir: dir.into(), note: cache.join(NOTE), text, reference: reference.into(), anew, is_noted: Cell::new(false) }
     }
 
     /// Notes that the journal is there. Where nothing can be written, nothing is noted: the next clone starts as bare.
     pub(super) fn note(&self) {
-        if !self.is_active
-            || self.is_noted.replace(true)
-            || std::fs::read_to_string(&self.note).is_ok_and(|text| text == self.text)
-        {
+        if self.is_noted.replace(true) || std::fs::read_to_string(&self.note).is_ok_and(|text| text == self.text) {
             return;
         }
         let dir = self.note.parent().unwrap_or(&self.dir);
@@ -39,7 +36,7 @@ impl Seen {
 
     /// Refuses to begin anew at `place` what this clone has seen, there or elsewhere.
     pub(super) fn refuse_gone(&self, place: &str) -> Result<(), StoreError> {
-        let Some((note, known)) = self.known().filter(|_| self.is_active) else { return Ok(()) };
+        let Some((note, known)) = self.known() else { return Ok(()) };
         let (reference, note) = (&self.reference, note.display());
         let (what, way) = match known == place {
             true => (
@@ -57,10 +54,14 @@ impl Seen {
         Err(StoreError::Io { what, hint: Some(hint) })
     }
 
-    /// A note about a journal of our name: our own first.
+    /// A note that speaks against beginning: our own first.
     fn known(&self) -> Option<(PathBuf, String)> {
-        let others = std::fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|entry| entry.path().join(NOTE));
-        let mut others: Vec<PathBuf> = others.filter(|path| *path != self.note).collect();
+        let dir = match self.anew {
+            Anew::Unasked => return None,
+            Anew::UnlessSeenHere => None,
+            Anew::UnlessSeen => std::fs::read_dir(&self.dir).ok(),
+        };
+        let mut others: Vec<PathBuf> = dir.into_iter().flatten().flatten().map(|entry| entry.path().join(NOTE)).collect();
         others.sort();
         [self.note.clone()].into_iter().chain(others).find_map(|path| {
             let text = std::fs::read_to_string(&path).ok()?;
