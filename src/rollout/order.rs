@@ -57,29 +57,59 @@ impl Order {
         Planned { target: target.clone(), intent: *intent, after }
     }
 
-    /// Within each environment, takes dependencies along to the place of their earliest dependent, and puts destroys off to the
-    /// place of the last target that must come first: within each of its lanes, or, `across` them, so that they wait for each other in
-    /// one direction only.
-    pub(super) fn pull(&self, targets: &[(TargetId, Intent, u32)], places: &mut [Place], across: bool) {
+    /// Within each lane, takes dependencies along to the place of their earliest dependent, and puts destroys off to the place of the
+    /// last target that must come first.
+    pub(super) fn pull(&self, targets: &[(TargetId, Intent, u32)], places: &mut [Place]) {
         let converges = |at: &usize| targets[*at].1 == Intent::Converge;
-        let environment = |at: usize| targets[at].0.region.environment();
-        let is_near = |one: Place, other: Place, (a, b): (usize, usize)| {
-            one.lane == other.lane || across && environment(a) == environment(b)
-        };
         for at in self.sorted.iter().copied().rev().filter(converges) {
             for before in &self.before[at] {
-                if is_near(places[*before], places[at], (*before, at)) {
+                if places[*before].lane == places[at].lane {
                     places[*before] = places[*before].min(places[at]);
                 }
             }
         }
         for at in self.sorted.iter().copied().filter(|at| !converges(at)) {
             for before in &self.before[at] {
-                if is_near(places[*before], places[at], (*before, at)) {
+                if places[*before].lane == places[at].lane {
                     places[at] = places[at].max(places[*before]);
                 }
             }
         }
+    }
+
+    /// Returns for each target its turn: one later than what must come first in another lane. Targets of one turn and what must come
+    /// before them never wait for one of a later turn.
+    ///
+    /// What one stack has in a lane comes in one turn, so that none of it goes before its canary. Only where that is endless, because a
+    /// stack comes before and after another in different regions, each target has its own.
+    pub(super) fn turns(&self, targets: &[(TargetId, Intent, u32)], places: &[Place]) -> Vec<usize> {
+        let alike = |at: usize| (places[at].lane, &targets[at].0.stack, targets[at].1);
+        let own = self.put_off(vec![0; targets.len()], places);
+        let mut turns = own.clone();
+        loop {
+            let mut last = HashMap::new();
+            for (at, turn) in turns.iter().enumerate() {
+                let known = last.entry(alike(at)).or_insert(0);
+                *known = (*turn).max(*known);
+            }
+            let together: Vec<usize> = (0..targets.len()).map(|at| last[&alike(at)]).collect();
+            if together == turns {
+                return turns;
+            }
+            if together.iter().any(|turn| *turn >= last.len()) {
+                return own;
+            }
+            turns = self.put_off(together, places);
+        }
+    }
+
+    fn put_off(&self, mut turns: Vec<usize>, places: &[Place]) -> Vec<usize> {
+        for at in &self.sorted {
+            let after = |first: &usize| turns[*first] + usize::from(places[*first].lane != places[*at].lane);
+            let earliest = self.before[*at].iter().map(after).max().unwrap_or_default();
+            turns[*at] = turns[*at].max(earliest);
+        }
+        turns
     }
 }
 

@@ -162,3 +162,33 @@ fn a_dependent_that_waited_for_the_canary_of_another_commit_is_not_late_for_that
     fleet.isobar("tick").ends(0);
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
 }
+
+#[test]
+fn stacks_of_two_commits_that_need_each_other_take_one_another_round_no_canary() {
+    let policy = "teams: { platform: [bob] }\npolicy: [{ rule: approvals, when: { stack: [slow, lone] }, require: [{ team: platform, count: 1 }] }]";
+    let fleet = app("prod/a prod/b", &format!("{policy}\n{ONE_BY_ONE}"));
+    let write = |stack: &str, text: &str| fleet.file(&format!("{stack}/templates/x.yaml"), text).commit(stack);
+    fleet.stack("slow", "depends_on: [app@prod/b]").stack("web", "depends_on: [lone@prod/b]").stack("lone", "");
+    for stack in ["slow", "lone", "web"] {
+        write(stack, "version: 1\n");
+    }
+    fleet.approved_apply("bob").ends(0);
+    write("slow", "version: 2\n");
+    write("lone", "version: 2\n");
+    fleet.isobar("apply").ends(3);
+    roll_out(&fleet, ONE_BY_ONE, CANARY);
+    fleet.isobar("apply").ends(3);
+    write("web", "version: 2\n");
+    fleet.version(1, 2);
+
+    fleet.isobar("preview").says("(part 2)");
+    fleet.isobar("apply --review bob=approve").ends(0).says("bakes until");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+    fleet.pass_secs(3_700);
+    fleet.isobar("tick").ends(0);
+    fleet.pass_secs(3_700);
+    fleet.isobar("tick").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+    let live = |path: &str| std::fs::read_to_string(fleet.root().join(path)).unwrap_or_default();
+    assert_eq!([live("live/prod/b/slow/x.yaml"), live("live/prod/b/web/x.yaml")], ["version: 2\n"; 2]);
+}
