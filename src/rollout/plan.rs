@@ -332,7 +332,34 @@ mod tests {
         let targets = ["s@a/x", "s@a/y", "s@b/x", "s@b/y"];
         assert!(plan(&settings, &targets, &[("s@a/x", "s@b/y")]).is_ok());
         let why = plan(&settings, &targets, &[("s@a/x", "s@b/y"), ("s@b/x", "s@a/y")]).expect_err("no order");
-        assert!(why.0.contains("needs"), "{why}");
+        let each = "s@a/x needs s@b/y and s@b/x needs s@a/y";
+        assert!(why.0.starts_with(&format!("{each}, so that waves of a and b would wait for one another: merge")), "{why}");
+    }
+
+    #[test]
+    fn why_there_is_no_order_is_told_by_what_makes_the_circle_and_not_by_another_need() {
+        let (text, mut fleet) = ("prod: { after: staging }", FLEET.to_vec());
+        fleet.push("edge/us");
+        let settings = settings(text, &fleet);
+        let targets = ["a@prod/us", "app@staging/us", "dns@prod/us", "net@edge/us"];
+        let needs = [("a@prod/us", "net@edge/us"), ("app@staging/us", "net@edge/us"), ("net@edge/us", "dns@prod/us")];
+        let why = plan(&settings, &targets, &needs).expect_err("no order");
+        assert_eq!(
+            why.0,
+            "net@edge/us needs dns@prod/us and app@staging/us needs net@edge/us, so that waves of edge and prod and staging would \
+             wait for one another: merge and apply one of these changes first, or change `after` in the fleet's rollout section"
+        );
+    }
+
+    #[test]
+    fn a_circle_inside_one_environment_is_told_as_what_it_is() {
+        let waves = plan(&settings(STANDARD, &FLEET), &["x@prod/eu", "y@prod/us"], &[]).expect("a plan").waves;
+        let [x, y]: [TargetId; 2] = ["x@prod/eu", "y@prod/us"].map(|id| id.parse().expect("an id"));
+        let needs = |target: &TargetId| if *target == x { std::slice::from_ref(&y) } else { &[] };
+        let targets = [(x.clone(), Intent::Converge, 1), (y.clone(), Intent::Converge, 1)];
+        let order = Order::of(&targets, needs, |_| &[]).unwrap_or_else(|why| panic!("{why}"));
+        let why = contradiction(&targets, &order, &[0, 1], &waves).expect("the canary needs what comes after it");
+        assert!(why.starts_with("x@prod/eu needs y@prod/us, so that waves of prod would wait for one another"), "{why}");
     }
 
     #[test]
