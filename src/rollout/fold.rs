@@ -57,6 +57,7 @@ pub(super) struct Run {
     pub(super) passed: BTreeSet<usize>,
     pub(super) gate_failed: Option<Arc<str>>,
     pub(super) verified_at: Option<u64>,
+    /// Since it last had nothing to do but wait for other waves.
     pub(super) first_started_at: Option<u64>,
     /// When the last outcome or gate of it was recorded.
     pub(super) last_at: u64,
@@ -199,6 +200,10 @@ impl Progress {
             }
         } else {
             self.blame_behind(slot, outcome);
+        }
+        let run = &mut self.runs[wave];
+        if run.armed && !run.has_work() {
+            run.first_started_at = None; // what is left of it cannot be late before its turn
         }
     }
 

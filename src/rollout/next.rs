@@ -142,7 +142,8 @@ impl Progress {
     /// Nothing is before it but what comes after a bake, over by now or not: whoever drove it had done all that there was to do.
     pub fn rests(&self) -> bool {
         let left = || self.runs.iter().filter(|run| run.verified_at.is_none());
-        let might_go_on = |run: &Run| run.touched || run.after.iter().all(|before| self.baked_at(*before) == Some(0));
+        let might_go_on =
+            |run: &Run| run.has_work() && (run.touched || run.after.iter().all(|before| self.baked_at(*before) == Some(0)));
         left().next().is_some() && !left().any(might_go_on)
     }
 
@@ -265,9 +266,10 @@ impl Progress {
 }
 
 impl Run {
-    /// It is this wave's turn, and not that of a wave that one of its targets waits for.
-    fn has_work(&self) -> bool {
-        self.in_flight > 0 || !self.ready.is_empty() || !self.cleared.is_empty() || self.ended == self.len
+    /// It is this wave's turn, and not that of others that all that is left of it waits for.
+    pub(super) fn has_work(&self) -> bool {
+        let may_begin = !self.ready.is_empty() || !self.cleared.is_empty() || !self.doomed.is_empty();
+        self.in_flight > 0 || may_begin || self.ended == self.len
     }
 }
 
@@ -577,6 +579,50 @@ mod tests {
         };
         assert_eq!(landed_at(600_999), ["verified 0"]);
         assert_eq!(landed_at(601_000), ["stop: prod: not verified within 10m of its first start"]);
+    }
+
+    /// `lone` and `b` go together; `b` waits for `a`, which comes after the bake of the canary.
+    fn beside_a_canary() -> Progress {
+        let text = "staging: { progress_deadline: 30m }\nprod: { waves: [{ name: canary, regions: eu, bake: 1h }, { name: rest, regions: us }] }";
+        let targets = ["lone@staging/us", "b@staging/us", "a@prod/eu", "a@prod/us"];
+        let mut progress = progress(text, &targets, &[("b@staging/us", "a@prod/us")]);
+        record(&mut progress, &[started("lone@staging/us"), started("a@prod/eu"), finished("a@prod/eu", Outcome::Applied)]);
+        record(&mut progress, &[StepEvent::Verified { wave: 1 }]);
+        progress
+    }
+
+    #[test]
+    fn a_wave_of_which_all_that_is_left_waits_for_others_is_not_late_when_its_turn_comes_and_is_from_then_on() {
+        let mut progress = beside_a_canary();
+        progress.record(&finished("lone@staging/us", Outcome::Applied), 60_000);
+        expect(&mut progress, 3_599_999, &["prod 1: canary bakes until 1970-01-01 01:00 UTC"]);
+        expect(&mut progress, 3_600_000, &["ask a@prod/us"]);
+        progress.record(&started("a@prod/us"), 3_600_000);
+        progress.record(&finished("a@prod/us", Outcome::Applied), 3_700_000);
+        expect(&mut progress, 3_700_000, &["ask b@staging/us", "verified 2"]);
+        progress.record(&StepEvent::Verified { wave: 2 }, 3_700_000);
+        progress.record(&started("b@staging/us"), 3_700_000);
+        expect(&mut progress, 5_499_999, &["in flight"]);
+        expect(&mut progress, 5_500_000, &["stop: staging: not verified within 30m of its first start"]);
+    }
+
+    #[test]
+    fn what_does_not_come_on_is_late_whoever_else_of_its_wave_waits() {
+        let mut progress = beside_a_canary();
+        assert_eq!(progress.breaches(1_799_999), [""; 0]);
+        assert_eq!(progress.breaches(1_800_000), ["staging: not verified within 30m of its first start"]);
+        expect(&mut progress, 1_800_000, &["prod 1: canary bakes until 1970-01-01 01:00 UTC"]);
+    }
+
+    #[test]
+    fn a_rollout_rests_though_a_wave_that_was_begun_waits_for_what_comes_after_the_bake() {
+        let mut progress = beside_a_canary();
+        assert!(!progress.rests(), "in the middle of a wave");
+        record(&mut progress, &[finished("lone@staging/us", Outcome::Applied)]);
+        assert!(progress.rests());
+        assert_eq!(progress.wave_views(0)[0].state, "waits for prod 2: rest");
+        record(&mut progress, &[started("a@prod/us"), finished("a@prod/us", failed())]);
+        assert!(!progress.rests(), "what comes after a failure is yet to be told as skipped");
     }
 
     #[test]

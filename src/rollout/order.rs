@@ -3,7 +3,10 @@
 use super::wave::{PlanError, Planned, Wave};
 use crate::change::Intent;
 use crate::stack::TargetId;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// Needs of a circle that are told; it may go through many.
+const NEEDS_TOLD: usize = 4;
 
 /// For each target the ones that must come first, by index; without a circle.
 pub(super) struct Order {
@@ -47,7 +50,7 @@ impl Order {
             .collect();
         match sort(&before) {
             Ok(sorted) => Ok(Self { before, sorted }),
-            Err(at) => Err(PlanError(format!("{} depends on itself through others", targets[at].0))),
+            Err(circle) => Err(PlanError(format!("{} depends on itself through others", targets[circle[0]].0))),
         }
     }
 
@@ -57,29 +60,59 @@ impl Order {
         Planned { target: target.clone(), intent: *intent, after }
     }
 
-    /// Within each environment, takes dependencies along to the place of their earliest dependent, and puts destroys off to the
-    /// place of the last target that must come first: within each of its lanes, or, `across` them, so that they wait for each other in
-    /// one direction only.
-    pub(super) fn pull(&self, targets: &[(TargetId, Intent, u32)], places: &mut [Place], across: bool) {
+    /// Within each lane, takes dependencies along to the place of their earliest dependent, and puts destroys off to the place of the
+    /// last target that must come first.
+    pub(super) fn pull(&self, targets: &[(TargetId, Intent, u32)], places: &mut [Place]) {
         let converges = |at: &usize| targets[*at].1 == Intent::Converge;
-        let environment = |at: usize| targets[at].0.region.environment();
-        let is_near = |one: Place, other: Place, (a, b): (usize, usize)| {
-            one.lane == other.lane || across && environment(a) == environment(b)
-        };
         for at in self.sorted.iter().copied().rev().filter(converges) {
             for before in &self.before[at] {
-                if is_near(places[*before], places[at], (*before, at)) {
+                if places[*before].lane == places[at].lane {
                     places[*before] = places[*before].min(places[at]);
                 }
             }
         }
         for at in self.sorted.iter().copied().filter(|at| !converges(at)) {
             for before in &self.before[at] {
-                if is_near(places[*before], places[at], (*before, at)) {
+                if places[*before].lane == places[at].lane {
                     places[at] = places[at].max(places[*before]);
                 }
             }
         }
+    }
+
+    /// Returns for each target its turn: one later than what must come first in another lane. Targets of one turn and what must come
+    /// before them never wait for one of a later turn.
+    ///
+    /// What one stack has in a lane comes in one turn, so that none of it goes before its canary. Only where that is endless, because a
+    /// stack comes before and after another in different regions, each target has its own.
+    pub(super) fn turns(&self, targets: &[(TargetId, Intent, u32)], places: &[Place]) -> Vec<usize> {
+        let alike = |at: usize| (places[at].lane, &targets[at].0.stack, targets[at].1);
+        let own = self.put_off(vec![0; targets.len()], places);
+        let mut turns = own.clone();
+        loop {
+            let mut last = HashMap::new();
+            for (at, turn) in turns.iter().enumerate() {
+                let known = last.entry(alike(at)).or_insert(0);
+                *known = (*turn).max(*known);
+            }
+            let together: Vec<usize> = (0..targets.len()).map(|at| last[&alike(at)]).collect();
+            if together == turns {
+                return turns;
+            }
+            if together.iter().any(|turn| *turn >= last.len()) {
+                return own;
+            }
+            turns = self.put_off(together, places);
+        }
+    }
+
+    fn put_off(&self, mut turns: Vec<usize>, places: &[Place]) -> Vec<usize> {
+        for at in &self.sorted {
+            let after = |first: &usize| turns[*first] + usize::from(places[*first].lane != places[*at].lane);
+            let earliest = self.before[*at].iter().map(after).max().unwrap_or_default();
+            turns[*at] = turns[*at].max(earliest);
+        }
+        turns
     }
 }
 
@@ -100,8 +133,8 @@ fn nearest<'a>(start: &TargetId, next: &impl Fn(&TargetId) -> &'a [TargetId], in
     found
 }
 
-/// Sorts `0..before.len()` so that each comes after its `before`; else returns one that is left in or behind a circle.
-fn sort(before: &[Vec<usize>]) -> Result<Vec<usize>, usize> {
+/// Sorts `0..before.len()` so that each comes after its `before`; else returns a circle, in which each comes after the next.
+fn sort(before: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
     let mut waits: Vec<usize> = before.iter().map(Vec::len).collect();
     let mut behind: Vec<Vec<usize>> = vec![Vec::new(); before.len()];
     for (at, firsts) in before.iter().enumerate() {
@@ -118,13 +151,18 @@ fn sort(before: &[Vec<usize>]) -> Result<Vec<usize>, usize> {
             }
         }
     }
-    match (0..before.len()).find(|at| waits[*at] > 0) {
-        Some(at) => Err(at),
-        None => Ok(sorted),
+    let Some(mut at) = (0..before.len()).find(|at| waits[*at] > 0) else { return Ok(sorted) };
+    let (mut way, mut met) = (Vec::new(), HashMap::new());
+    loop {
+        if let Some(begin) = met.insert(at, way.len()) {
+            return Err(way.split_off(begin));
+        }
+        way.push(at);
+        at = before[at].iter().copied().find(|first| waits[*first] > 0).expect("what is left waits for something that is left");
     }
 }
 
-/// Says why the waves could never end, or nothing: a target that waits for one in a wave that waits for it.
+/// Says why the waves could never end, or nothing: a target that waits for one in a wave that waits for it, or several in a circle.
 ///
 /// Targets, openings and ends of waves are one graph: a target comes after what it needs and after its wave opens, a wave ends
 /// after its targets and opens after the waves before it.
@@ -144,29 +182,36 @@ pub(super) fn contradiction(
     for (at, wave) in wave_of.iter().enumerate() {
         before[ends + wave].push(at);
     }
-    sort(&before).err()?;
+    let circle = sort(&before).err()?;
 
-    let ahead = ahead_of(waves);
-    let crossing = |wanted: &dyn Fn(usize, usize) -> bool| {
-        let pairs = order.before.iter().enumerate().flat_map(|(at, firsts)| firsts.iter().map(move |first| (at, *first)));
-        pairs.into_iter().find(|(at, first)| wanted(wave_of[*at], wave_of[*first]))
+    let steps = circle.iter().copied().zip(circle.iter().copied().cycle().skip(1)).filter(|(at, first)| *at.max(first) < opens);
+    let crossing: Vec<(usize, usize)> = steps.filter(|(at, first)| wave_of[*at] != wave_of[*first]).collect();
+    let environment = |at: usize| &*waves[wave_of[at]].environment;
+    let need = |(at, first): &(usize, usize)| match (&targets[*at], &targets[*first]) {
+        ((late, Intent::Converge, _), (early, ..)) => format!("{late} needs {early}"),
+        ((late, Intent::Destroy, _), (early, ..)) => format!("{late} can be destroyed only after {early} has let go of it"),
     };
-    let foreign = |a: usize, b: usize| waves[a].environment != waves[b].environment;
-    let (at, first) = crossing(&|wave, first| foreign(wave, first) && ahead[first].contains(&wave))
-        .or_else(|| crossing(&foreign))
-        .or_else(|| crossing(&|wave, first| wave != first))?;
-    let ((late, intent, _), (early, ..)) = (&targets[at], &targets[first]);
-    let (here, there) = (&waves[wave_of[at]].environment, &waves[wave_of[first]].environment);
-    Some(match intent {
-        Intent::Converge => format!(
-            "{late} needs {early}, and {there} rolls out after {here}: change `after` in the fleet's rollout section so that \
-             {here} comes after {there}, or move {early} to a region of {here}"
-        ),
-        Intent::Destroy => format!(
-            "{late} can be destroyed only after {early} has let go of it, and {there} rolls out after {here}: first merge the change \
-             that lets go, and then the one that removes {late}"
-        ),
-    })
+    if let [(at, first)] = *crossing
+        && environment(at) != environment(first)
+    {
+        let ((late, intent, _), (early, ..)) = (&targets[at], &targets[first]);
+        let (here, there) = (environment(at), environment(first));
+        let way_out = match intent {
+            Intent::Converge => format!(
+                "change `after` in the fleet's rollout section so that {here} comes after {there}, or move {early} to a region of {here}"
+            ),
+            Intent::Destroy => format!("first merge the change that lets go, and then the one that removes {late}"),
+        };
+        return Some(format!("{}, and {there} rolls out after {here}: {way_out}", need(&(at, first))));
+    }
+    let needs: Vec<String> = crossing.iter().take(NEEDS_TOLD).map(need).collect();
+    let environments: BTreeSet<&str> = crossing.iter().flat_map(|(at, first)| [environment(*at), environment(*first)]).collect();
+    Some(format!(
+        "{}, so that waves of {} would wait for one another: merge and apply one of these changes first, or change `after` in the \
+         fleet's rollout section",
+        needs.join(" and "),
+        environments.into_iter().collect::<Vec<_>>().join(" and ")
+    ))
 }
 
 /// Returns for each wave all waves that must be done before it.

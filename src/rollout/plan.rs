@@ -30,7 +30,7 @@ impl Rollout {
     }
 }
 
-/// The slices of an environment that has targets in the rollout, or of those of them that go alike.
+/// The slices of an environment that has targets in the rollout, or of those of them that go alike and come in the same turn.
 pub(super) struct Lane {
     environment: Arc<str>,
     /// The environment, with the commit that says so where several speak.
@@ -42,23 +42,20 @@ pub(super) struct Lane {
     after: Vec<usize>,
 }
 
-/// Makes the waves of `targets`, whose order is known. Only where lanes of one environment would wait for one another does a dependency
-/// go along with a dependent of another lane: else one that waits would take what it needs round its canary.
+/// Makes the waves of `targets`, whose order is known. Lanes of one environment that would wait for one another are parted in turns:
+/// a dependency that went along with a dependent of another lane would go round its canary.
 pub(super) fn waves(paces: &Paces, targets: &[(TargetId, Intent, u32)], order: &Order) -> Result<Vec<Wave>, PlanError> {
-    let lanes = lanes(paces, targets);
-    let places = places(&lanes, targets);
-    cast(&lanes, places.clone(), targets, order, false).or_else(|_| cast(&lanes, places, targets, order, true))
+    let whole = lanes(paces, targets, &vec![0; targets.len()]);
+    cast(&whole, targets, order).or_else(|_| {
+        let turns = order.turns(targets, &places(&whole, targets));
+        cast(&lanes(paces, targets, &turns), targets, order)
+    })
 }
 
 /// Puts each target in the wave of its place, after dependencies were pulled.
-fn cast(
-    lanes: &[Lane],
-    mut places: Vec<Place>,
-    targets: &[(TargetId, Intent, u32)],
-    order: &Order,
-    across: bool,
-) -> Result<Vec<Wave>, PlanError> {
-    order.pull(targets, &mut places, across);
+fn cast(lanes: &[Lane], targets: &[(TargetId, Intent, u32)], order: &Order) -> Result<Vec<Wave>, PlanError> {
+    let mut places = places(lanes, targets);
+    order.pull(targets, &mut places);
 
     let mut members: Vec<Vec<Vec<usize>>> = lanes.iter().map(|lane| vec![Vec::new(); lane.slices.len()]).collect();
     for (at, place) in places.iter().enumerate() {
@@ -111,8 +108,8 @@ fn without_last_bakes(mut waves: Vec<Wave>) -> Vec<Wave> {
     waves
 }
 
-/// Returns the environments of the targets in rollout order, cut into slices.
-fn lanes(paces: &Paces, targets: &[(TargetId, Intent, u32)]) -> Vec<Lane> {
+/// Returns the environments of the targets in rollout order, cut into slices; those in which not all go alike by `turns`.
+fn lanes(paces: &Paces, targets: &[(TargetId, Intent, u32)], turns: &[usize]) -> Vec<Lane> {
     let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, (target, ..)) in targets.iter().enumerate() {
         members.entry(target.region.environment()).or_default().push(at);
@@ -126,14 +123,22 @@ fn lanes(paces: &Paces, targets: &[(TargetId, Intent, u32)]) -> Vec<Lane> {
         let Some(members) = members.remove(environment) else { continue };
         let after = before(paces, environment, &lanes);
         for alike in paces.part(environment, members.into_iter().map(|at| (at, &targets[at].0, targets[at].2))) {
-            lanes.push(Lane {
-                environment: environment.into(),
-                name: alike.by.map_or(environment.into(), |by| format!("{environment} by {by}")),
-                after: after.clone(),
-                slices: cut(&alike.pace, alike.regions.into_iter().collect()),
-                members: alike.members,
-                progress_deadline_secs: alike.pace.progress_deadline_secs,
-            });
+            let name = alike.by.as_ref().map_or(environment.into(), |by| format!("{environment} by {by}"));
+            let slices = cut(&alike.pace, alike.regions.into_iter().collect());
+            let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+            for at in alike.members {
+                parts.entry(alike.by.as_ref().map_or(0, |_| turns[at])).or_default().push(at);
+            }
+            for (nth, members) in parts.into_values().enumerate() {
+                lanes.push(Lane {
+                    environment: environment.into(),
+                    name: if nth > 0 { format!("{name} (part {})", nth + 1) } else { name.clone() },
+                    after: after.clone(),
+                    slices: slices.clone(),
+                    members,
+                    progress_deadline_secs: alike.pace.progress_deadline_secs,
+                });
+            }
         }
     }
     lanes
@@ -210,13 +215,14 @@ mod tests {
         );
     }
 
+    /// What one commit says, and which targets are at it.
+    fn part(name: &str, text: &str, targets: &[&str]) -> Part {
+        let targets = targets.iter().map(|id| id.parse().expect("an id")).collect();
+        Part { name: name.into(), settings: settings(text, &FLEET), targets }
+    }
+
     #[test]
-    fn a_dependent_by_an_older_commit_takes_nothing_round_its_canary_unless_they_wait_for_each_other() {
-        let part = |name: &str, text: &str, targets: &[&str]| Part {
-            name: name.into(),
-            settings: settings(text, &FLEET),
-            targets: targets.iter().map(|id| id.parse().expect("an id")).collect(),
-        };
+    fn a_dependent_by_an_older_commit_takes_nothing_round_its_canary() {
         let old = part("c1", "prod: instant", &["app@prod/eu", "lone@prod/us"]);
         let paces =
             Paces::of(vec![old, part("c2", STANDARD, &["dns@prod/us", "web@prod/eu", "web@prod/us"]), part("c3", "{}", &[])]);
@@ -232,6 +238,41 @@ mod tests {
                 "prod by c2 2: rest: dns@prod/us web@prod/us < [1]"
             ]
         );
+    }
+
+    #[test]
+    fn lanes_that_would_wait_for_each_other_are_parted_and_nobody_goes_round_a_canary() {
+        let old = part("c1", STANDARD, &["w@prod/eu", "w@prod/us", "x@prod/eu", "x@prod/us"]);
+        let new = "prod: { profile: standard, after: staging, failure_tolerance: 1 }";
+        let new = part("c2", new, &["y@prod/eu", "y@prod/us", "z@prod/eu", "z@prod/us"]);
+        let paces = Paces::of(vec![old, new, part("c3", "{}", &[])]);
+        let targets = ["w", "x", "y", "z"].map(|stack| ["eu", "us"].map(|region| format!("{stack}@prod/{region}"))).concat();
+        let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+        let rollout = plan_by(&paces, &targets, &[("x@prod/eu", "y@prod/us"), ("z@prod/eu", "w@prod/us")]).expect("a plan");
+        assert_eq!(
+            rollout.waves.iter().map(line).collect::<Vec<_>>(),
+            [
+                "prod by c1 1: canary: w@prod/eu < []",
+                "prod by c1 2: rest: w@prod/us < [0]",
+                "prod by c1 (part 2) 1: canary: x@prod/eu < []",
+                "prod by c1 (part 2) 2: rest: x@prod/us < [2]",
+                "prod by c2 1: canary: y@prod/eu < []",
+                "prod by c2 2: rest: y@prod/us < [4]",
+                "prod by c2 (part 2) 1: canary: z@prod/eu < []",
+                "prod by c2 (part 2) 2: rest: z@prod/us < [6]",
+            ]
+        );
+        assert!(rollout.waves.iter().step_by(2).all(|canary| canary.bake_secs > 0));
+    }
+
+    #[test]
+    fn a_stack_that_comes_before_and_after_another_in_two_regions_of_a_lane_has_a_plan_too() {
+        let old = part("c1", STANDARD, &["a@prod/eu", "a@prod/us"]);
+        let paces = Paces::of(vec![old, part("c2", "prod: instant", &["b@prod/eu"]), part("c3", "{}", &[])]);
+        let needs = [("a@prod/eu", "b@prod/eu"), ("b@prod/eu", "a@prod/us")];
+        let rollout = plan_by(&paces, &["a@prod/eu", "a@prod/us", "b@prod/eu"], &needs).expect("a plan");
+        let told: Vec<String> = rollout.waves.iter().map(line).collect();
+        assert_eq!(told, ["prod by c1: a@prod/us < []", "prod by c1 (part 2): a@prod/eu < []", "prod by c2: b@prod/eu < []"]);
     }
 
     #[test]
@@ -291,7 +332,34 @@ mod tests {
         let targets = ["s@a/x", "s@a/y", "s@b/x", "s@b/y"];
         assert!(plan(&settings, &targets, &[("s@a/x", "s@b/y")]).is_ok());
         let why = plan(&settings, &targets, &[("s@a/x", "s@b/y"), ("s@b/x", "s@a/y")]).expect_err("no order");
-        assert!(why.0.contains("needs"), "{why}");
+        let each = "s@a/x needs s@b/y and s@b/x needs s@a/y";
+        assert!(why.0.starts_with(&format!("{each}, so that waves of a and b would wait for one another: merge")), "{why}");
+    }
+
+    #[test]
+    fn why_there_is_no_order_is_told_by_what_makes_the_circle_and_not_by_another_need() {
+        let (text, mut fleet) = ("prod: { after: staging }", FLEET.to_vec());
+        fleet.push("edge/us");
+        let settings = settings(text, &fleet);
+        let targets = ["a@prod/us", "app@staging/us", "dns@prod/us", "net@edge/us"];
+        let needs = [("a@prod/us", "net@edge/us"), ("app@staging/us", "net@edge/us"), ("net@edge/us", "dns@prod/us")];
+        let why = plan(&settings, &targets, &needs).expect_err("no order");
+        assert_eq!(
+            why.0,
+            "net@edge/us needs dns@prod/us and app@staging/us needs net@edge/us, so that waves of edge and prod and staging would \
+             wait for one another: merge and apply one of these changes first, or change `after` in the fleet's rollout section"
+        );
+    }
+
+    #[test]
+    fn a_circle_inside_one_environment_is_told_as_what_it_is() {
+        let waves = plan(&settings(STANDARD, &FLEET), &["x@prod/eu", "y@prod/us"], &[]).expect("a plan").waves;
+        let [x, y]: [TargetId; 2] = ["x@prod/eu", "y@prod/us"].map(|id| id.parse().expect("an id"));
+        let needs = |target: &TargetId| if *target == x { std::slice::from_ref(&y) } else { &[] };
+        let targets = [(x.clone(), Intent::Converge, 1), (y.clone(), Intent::Converge, 1)];
+        let order = Order::of(&targets, needs, |_| &[]).unwrap_or_else(|why| panic!("{why}"));
+        let why = contradiction(&targets, &order, &[0, 1], &waves).expect("the canary needs what comes after it");
+        assert!(why.starts_with("x@prod/eu needs y@prod/us, so that waves of prod would wait for one another"), "{why}");
     }
 
     #[test]

@@ -20,8 +20,10 @@ fn environment() -> Value {
         "examples": ["staging"],
         "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
     });
-    properties["progress_deadline"] =
-        duration("A wave must be verified within this time of its first start. No bound unless given.", "2h");
+    properties["progress_deadline"] = duration(
+        "A wave must be verified within this time of its first start, or of the next where it had to wait for others in between. No bound unless given.",
+        "2h",
+    );
     properties["waves"] = json!({
         "description": "Waves one after another; a region goes to the first that matches it. auto: as the profile cuts them.",
         "default": "auto",

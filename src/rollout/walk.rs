@@ -2,8 +2,8 @@
 //! holds, crashes and resumes. After every event the promises of the room are checked.
 
 use super::fold::Phase;
-use super::trial::{clearance, id, plan, settings};
-use super::{Ending, Now, Outcome, Progress, Rollout, StepEvent, Todo, WaveState};
+use super::trial::{clearance, id, plan, plan_by, settings};
+use super::{Ending, Now, Outcome, Paces, Part, Progress, Rollout, StepEvent, Todo, WaveState};
 use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -187,45 +187,63 @@ fn facts(progress: &Progress) -> Vec<String> {
     waves.chain(outcomes).chain([format!("{:?}", progress.ending())]).collect()
 }
 
-/// A rollout of up to three environments, four regions each and six stacks, some of which depend on others.
+/// A rollout of up to three environments, four regions each and six stacks, some of which depend on others, here or in another
+/// region; its targets go by the word of up to three commits.
 fn any_rollout(dice: &mut Dice) -> Rollout {
     let (environments, regions, stacks) = (1 + dice.below(3), 1 + dice.below(4), 1 + dice.below(6));
+    let after: Vec<bool> = (0..environments).map(|environment| environment > 0 && dice.one_in(2)).collect();
+    let ids: Vec<String> = (0..environments).flat_map(|e| (0..regions).map(move |r| format!("e{e}/r{r}"))).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let part = |nth: u64, dice: &mut Dice| Part {
+        name: format!("c{nth}").into(),
+        settings: settings(&any_pace(&after, dice), &ids),
+        targets: Vec::new(),
+    };
+    let mut parts: Vec<Part> = (0..1 + dice.below(3)).map(|nth| part(nth, dice)).collect();
+    let mut targets = Vec::new();
+    let mut needs = Vec::new();
+    for (at, region) in ids.iter().enumerate() {
+        for stack in 0..stacks {
+            let destroyed = if dice.one_in(8) { "-" } else { "" };
+            targets.push(format!("{destroyed}s{stack}@{region}"));
+            let at_part = dice.below(parts.len() as u64) as usize;
+            parts[at_part].targets.push(id(&format!("s{stack}@{region}")));
+            for early in 0..stack {
+                let first = at / regions as usize * regions as usize; // of its environment
+                let there = if dice.one_in(4) { ids[first + dice.below(regions) as usize] } else { region };
+                if dice.one_in(3) {
+                    needs.push((format!("s{stack}@{region}"), format!("s{early}@{there}")));
+                }
+            }
+        }
+    }
+    let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+    let needs: Vec<(&str, &str)> = needs.iter().map(|(late, early)| (late.as_str(), early.as_str())).collect();
+    plan_by(&Paces::of(parts), &targets, &needs).expect("dependencies stay in their environment")
+}
+
+/// The settings of as many environments; each may come after the one before.
+fn any_pace(after: &[bool], dice: &mut Dice) -> String {
     let mut text = String::new();
-    for environment in 0..environments {
+    for (environment, after) in after.iter().enumerate() {
         let profile = ["instant", "standard"][dice.below(2) as usize];
-        let after = if environment > 0 && dice.one_in(2) { format!(", after: e{}", environment - 1) } else { String::new() };
+        let after = if *after { format!(", after: e{}", environment - 1) } else { String::new() };
         let gates = if dice.one_in(3) { ", gates: [{ command: [smoke] }, { http: 'https://x' }]" } else { "" };
         let deadline = if dice.one_in(6) { ", progress_deadline: 30s" } else { "" };
         let (parallel, tolerated, bake) = (1 + dice.below(4), dice.below(3), dice.below(2) * 60);
         let limits = format!("max_parallel: {parallel}, failure_tolerance: {tolerated}, bake: {bake}s");
         text += &format!("e{environment}: {{ profile: {profile}, {limits}{after}{gates}{deadline} }}\n");
     }
-    let ids: Vec<String> = (0..environments).flat_map(|e| (0..regions).map(move |r| format!("e{e}/r{r}"))).collect();
-    let mut targets = Vec::new();
-    let mut needs = Vec::new();
-    for region in &ids {
-        for stack in 0..stacks {
-            let destroyed = if dice.one_in(8) { "-" } else { "" };
-            targets.push(format!("{destroyed}s{stack}@{region}"));
-            for early in 0..stack {
-                if dice.one_in(3) {
-                    needs.push((format!("s{stack}@{region}"), format!("s{early}@{region}")));
-                }
-            }
-        }
-    }
-    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
-    let needs: Vec<(&str, &str)> = needs.iter().map(|(late, early)| (late.as_str(), early.as_str())).collect();
-    plan(&settings(&text, &ids), &targets, &needs).expect("dependencies stay in their region")
+    text
 }
 
 #[test]
 fn whatever_goes_wrong_the_promises_hold_and_it_ends() {
-    let (mut complete, mut stopped) = (0, 0);
+    let (mut complete, mut stopped, mut parted) = (0, 0, 0);
     for seed in 0..400 {
         let mut dice = Dice(seed);
         let rollout = any_rollout(&mut dice);
+        parted += usize::from(rollout.waves.iter().any(|wave| wave.name.contains("(part 2)")));
         let mut walk = Walk::new(rollout, dice, true);
         match walk.run() {
             Ending::Complete => {
@@ -236,6 +254,7 @@ fn whatever_goes_wrong_the_promises_hold_and_it_ends() {
         }
     }
     assert!(complete > 100 && stopped > 20, "the walk must see both endings: {complete} and {stopped}");
+    assert!(parted > 10, "the walk must see lanes that would wait for each other: {parted}");
 }
 
 #[test]

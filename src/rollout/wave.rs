@@ -32,7 +32,8 @@ pub struct Wave {
     pub gates: Vec<Gate>,
     /// 0 for a wave that no other waits for: a last bake would delay nothing but the end.
     pub bake_secs: u64,
-    /// Seconds from the wave's first start in which it must be verified; `None` for no bound.
+    /// Seconds from the wave's first start, or from the next one after it had nothing to do but wait for others, in which it must be
+    /// verified; `None` for no bound.
     pub progress_deadline_secs: Option<u64>,
 }
 

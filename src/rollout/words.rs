@@ -3,6 +3,7 @@
 use super::fold::Phase;
 use super::{Outcome, Progress};
 use crate::stack::TargetId;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Where a wave is.
@@ -100,8 +101,11 @@ impl Progress {
             (WaveState::Baking { until_ms }, ..) => format!("bakes until {}", moment(until_ms)),
             (WaveState::Open, Some(why), _) => format!("stopped: {why}"),
             (WaveState::Open, None, Some(why)) => format!("stopped: {why}"),
-            (WaveState::Open, None, None) => "running".into(),
-            (WaveState::Blocked, ..) => self.blocked_words(wave, now_ms),
+            (WaveState::Open, None, None) => match self.others_before(wave) {
+                others if others.is_empty() => "running".into(),
+                others => self.waiting_words(others, now_ms),
+            },
+            (WaveState::Blocked, ..) => self.waiting_words(self.runs[wave].after.iter().copied().collect(), now_ms),
         }
     }
 
@@ -129,16 +133,23 @@ impl Progress {
         }
     }
 
-    fn blocked_words(&self, wave: usize, now_ms: u64) -> String {
-        let open = |before: &&usize| self.wave_state(**before, now_ms) != WaveState::Done;
-        let told = |before: &usize| {
-            let name = &self.rollout.waves[*before].name;
-            match self.wave_state(*before, now_ms) {
+    /// The other waves that all that is left of an open one waits for; none while it has something to do.
+    fn others_before(&self, wave: usize) -> BTreeSet<usize> {
+        let run = &self.runs[wave];
+        let left = (run.first..run.first + run.len).filter(|slot| !run.has_work() && self.slots[*slot].phase == Phase::Waiting);
+        left.flat_map(|slot| self.missing(slot)).map(|first| self.slots[first].wave).filter(|other| *other != wave).collect()
+    }
+
+    fn waiting_words(&self, waves: BTreeSet<usize>, now_ms: u64) -> String {
+        let told = |before: usize| {
+            let name = &self.rollout.waves[before].name;
+            match self.wave_state(before, now_ms) {
                 WaveState::Baking { until_ms } => format!("{name}, which bakes until {}", moment(until_ms)),
                 WaveState::Blocked | WaveState::Open | WaveState::Done => name.to_string(),
             }
         };
-        let names: Vec<String> = self.runs[wave].after.iter().filter(open).map(told).collect();
+        let open = |before: &usize| self.wave_state(*before, now_ms) != WaveState::Done;
+        let names: Vec<String> = waves.into_iter().filter(open).map(told).collect();
         format!("waits for {}", names.join(" and "))
     }
 

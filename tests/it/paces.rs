@@ -142,3 +142,56 @@ fn a_dependent_that_waits_takes_what_it_needs_round_no_canary() {
     fleet.isobar("apply");
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
 }
+
+#[test]
+fn a_dependent_that_waited_for_the_canary_of_another_commit_is_not_late_for_that() {
+    let policy = "teams: { platform: [bob] }\npolicy: [{ rule: approvals, when: { stack: [slow, lone] }, require: [{ team: platform, count: 1 }] }]";
+    let deadline = "rollout: { prod: { progress_deadline: 30m } }";
+    let fleet = app("prod/a prod/b", &format!("{policy}\n{deadline}"));
+    fleet.stack("slow", "depends_on: [app]").stack("lone", "");
+    let both = |text: &str| fleet.file("slow/templates/x.yaml", text).file("lone/templates/x.yaml", text).commit("Both");
+    both("version: 1\n");
+    fleet.approved_apply("bob").ends(0);
+    both("version: 2\n");
+    fleet.isobar("apply").ends(3);
+    roll_out(&fleet, deadline, &CANARY.replace("{ waves:", "{ progress_deadline: 30m, waves:"));
+    fleet.isobar("apply").ends(3);
+    fleet.version(1, 2);
+
+    fleet.approved_apply("bob").ends(0).says("bakes until").keeps_quiet_about("running");
+    fleet.isobar("status").ends(0).keeps_quiet_about("nobody is at it");
+    fleet.isobar("recover").ends(0).says("goes on after the bake").keeps_quiet_about("going on");
+    fleet.pass_secs(3_700);
+    fleet.isobar("tick").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+}
+
+#[test]
+fn stacks_of_two_commits_that_need_each_other_take_one_another_round_no_canary() {
+    let policy = "teams: { platform: [bob] }\npolicy: [{ rule: approvals, when: { stack: [slow, lone] }, require: [{ team: platform, count: 1 }] }]";
+    let fleet = app("prod/a prod/b", &format!("{policy}\n{ONE_BY_ONE}"));
+    let write = |stack: &str, text: &str| fleet.file(&format!("{stack}/templates/x.yaml"), text).commit(stack);
+    fleet.stack("slow", "depends_on: [app@prod/b]").stack("web", "depends_on: [lone@prod/b]").stack("lone", "");
+    for stack in ["slow", "lone", "web"] {
+        write(stack, "version: 1\n");
+    }
+    fleet.approved_apply("bob").ends(0);
+    write("slow", "version: 2\n");
+    write("lone", "version: 2\n");
+    fleet.isobar("apply").ends(3);
+    roll_out(&fleet, ONE_BY_ONE, CANARY);
+    fleet.isobar("apply").ends(3);
+    write("web", "version: 2\n");
+    fleet.version(1, 2);
+
+    fleet.isobar("preview").says("(part 2)");
+    fleet.isobar("apply --review bob=approve").ends(0).says("bakes until");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+    fleet.pass_secs(3_700);
+    fleet.isobar("tick").ends(0);
+    fleet.pass_secs(3_700);
+    fleet.isobar("tick").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
+    let live = |path: &str| std::fs::read_to_string(fleet.root().join(path)).unwrap_or_default();
+    assert_eq!([live("live/prod/b/slow/x.yaml"), live("live/prod/b/web/x.yaml")], ["version: 2\n"; 2]);
+}
