@@ -2,6 +2,7 @@
 
 mod apply;
 mod approvals;
+mod asked_to_stop;
 mod audit;
 mod authority;
 mod back;
@@ -32,7 +33,6 @@ mod renamed;
 mod rollout;
 mod secrets;
 mod shards;
-mod signals;
 mod simulate;
 mod simulation;
 mod slips;

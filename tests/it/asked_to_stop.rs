@@ -1,4 +1,5 @@
 //! Told to stop: nothing more starts, what is over is recorded, what is not is unknown, and the run ends within 7 seconds.
+//! Tests begin in the order of their names: these wait for seconds, and begin early.
 
 use crate::support::{Sandbox, app};
 use isobar::change::{Applied, Outputs, Preview, Unseen};
