@@ -86,9 +86,8 @@ pub(super) async fn open(
     filled.dedup_by(|one, other| one.0 == other.0); // the same place, named in two ways
     let journal = match filled.as_slice() {
         [] => {
-            if gone.is_empty() {
-                refuse_forgotten(workspace, environment, &places, &named).await?; // one that is gone stops us below, or is given up
-            }
+            let is_gone = |place: &JournalPlace| gone.iter().any(|gone| gone.place == *place); // it stops us below, or is given up
+            refuse_forgotten(workspace, environment, places.iter().filter(|place| !is_gone(place)), &named).await?;
             store(workspace, environment, &named, Anew::Unasked).await?
         }
         [(_, store)] => store.clone(),
@@ -144,7 +143,7 @@ fn anew(named: &JournalPlace) -> Anew {
 async fn refuse_forgotten(
     workspace: &Workspace,
     environment: &Environment,
-    places: &BTreeSet<JournalPlace>,
+    places: impl Iterator<Item = &JournalPlace>,
     named: &JournalPlace,
 ) -> Result<(), Fault> {
     for place in places {

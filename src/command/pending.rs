@@ -21,6 +21,14 @@ pub(crate) struct Pending {
     pub(crate) reasons: Vec<Reason>,
 }
 
+impl Pending {
+    /// The names under which history knows it: its own first, then those it had. What is destroyed takes nothing over.
+    pub(crate) fn names(&self) -> impl Iterator<Item = TargetId> {
+        let most = if self.intent == Intent::Converge { usize::MAX } else { 1 };
+        names(&self.target).take(most)
+    }
+}
+
 /// Everything selected: what has something to do, and how many targets were looked at in all.
 #[derive(Default)]
 pub(crate) struct Work {
@@ -45,7 +53,7 @@ impl Work {
 
     /// The names under which history knows `target`: its own, and those it had.
     pub(crate) fn names(&self, target: &TargetId) -> Vec<TargetId> {
-        self.get(target).map_or_else(|| vec![target.clone()], |pending| names(&pending.target).collect())
+        self.get(target).map_or_else(|| vec![target.clone()], |pending| pending.names().collect())
     }
 
     /// Keeps only the pending targets that `keep` names.
@@ -175,12 +183,21 @@ pub(crate) fn refuse_moved(
     let mut moved: BTreeMap<&StackName, Vec<(&Target, String)>> = BTreeMap::new();
     for pending in work.pending.iter().filter(|pending| pending.intent == Intent::Converge) {
         let target = &pending.target;
-        for id in names(target).filter(|id| history.target(id).is_some_and(exists)) {
+        let there: Vec<TargetId> = names(target).filter(|id| history.target(id).is_some_and(exists)).collect();
+        let arrived = there.iter().filter(|id| history.commit_of(id).is_some()).count();
+        for id in there {
             let Some(commit) = history.defined_at(&id).cloned() else { continue };
             let before = scenes.at(&CommitSha(commit))?;
             let Some(old_target) = before.fleet.target(&id) else { continue };
             let places = (before.identity(world, old_target), pending.scene.identity(world, target));
-            let (Some(old), Some(new)) = places else { continue };
+            let (Some(old), Some(new)) = places else {
+                if arrived > 1 && id != target.id && history.commit_of(&id).is_some() {
+                    let what =
+                        format!("{} would take over {id}, and nobody knows yet whether that is at the same place", target.id);
+                    moved.entry(target.stack.definition()).or_default().push((target, what));
+                }
+                continue;
+            };
             if old != new {
                 let old = before.masks_of(world, old_target).redact(&old);
                 let whose = if id == target.id { "it".to_string() } else { id.to_string() };
@@ -229,8 +246,7 @@ fn take_along(history: &History, after: &Arc<Scene>, work: &mut Work) {
     }
     let tried = |id: &TargetId| {
         let former = after.fleet.target(id).into_iter().flat_map(names).skip(1);
-        let tried = |record: &Record| matches!(record.state, State::Failed { .. } | State::Unknown { .. });
-        former.filter_map(|name| history.target(&name)).any(tried)
+        known_as(history, former).any(is_unfinished)
     };
     let unfinished = |id: &TargetId| match history.target(id) {
         _ if tried(id) => true,
@@ -252,9 +268,20 @@ fn take_along(history: &History, after: &Arc<Scene>, work: &mut Work) {
     }));
 }
 
+/// What is known of a target as it is now: under its own name, or under the one that it still has for history.
+pub(crate) fn record_of<'h>(history: &'h History, target: &Target) -> Option<&'h Record> {
+    let is_there = |record: &&Record| is_unfinished(record) || record.commit.is_some() && record.state != State::Removed;
+    known_as(history, names(target)).find(is_there).or_else(|| history.target(&target.id))
+}
+
+/// Its last apply came to no good end.
+fn is_unfinished(record: &Record) -> bool {
+    matches!(record.state, State::Failed { .. } | State::Unknown { .. })
+}
+
 /// Why a target has something to do that nothing touches.
-pub(crate) fn taken_along(history: &History, id: &TargetId) -> &'static str {
-    let record = history.target(id);
+pub(crate) fn taken_along(history: &History, target: &Target) -> &'static str {
+    let record = known_as(history, names(target)).find(|record| is_unfinished(record)).or_else(|| history.target(&target.id));
     match record.map(|record| &record.state) {
         Some(State::Failed { .. }) => "its last apply failed",
         Some(State::Unknown { .. }) => "the end of its last apply is unknown",
@@ -303,6 +330,11 @@ fn gather(
 /// The commit a target is at, under whatever name; of one that is gone, the commit with which it went.
 pub(crate) fn commit_of(history: &History, target: &Target) -> Option<Arc<str>> {
     history.at(names(target)).or_else(|| history.commit_of(&target.id)).cloned()
+}
+
+/// What is known of a target that had each of these names.
+pub(crate) fn known_as(history: &History, names: impl IntoIterator<Item = TargetId>) -> impl Iterator<Item = &Record> {
+    names.into_iter().filter_map(|name| history.target(&name))
 }
 
 /// Something of it may be in the world.

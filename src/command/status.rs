@@ -2,7 +2,7 @@
 
 use super::converge::{paused, say_hold};
 use super::out;
-use super::pending::{Work, since_applied};
+use super::pending::{Work, record_of, since_applied};
 use super::say::{say_time, short};
 use super::scene::Scenes;
 use super::tell;
@@ -114,7 +114,8 @@ fn rows(
     all.sort_by_key(|(id, _)| (order.get(id).copied().unwrap_or(usize::MAX), *id));
     let row = |(id, is_pending): (&TargetId, bool)| {
         let verdict = verdicts.get(id).filter(|_| is_pending);
-        let known = row(history, id, is_pending, order.contains_key(id));
+        let record = fleet.target(id).map_or_else(|| history.target(id), |target| record_of(history, target));
+        let known = row(id, record, is_pending, order.contains_key(id));
         let is_ahead = known.state == "behind" && known.commit.as_ref().is_some_and(|commit| newer.contains(commit));
         StatusRow {
             state: if is_ahead { "ahead" } else { known.state },
@@ -125,17 +126,16 @@ fn rows(
     all.into_iter().map(row).collect()
 }
 
-fn row(history: &History, id: &TargetId, is_pending: bool, is_defined: bool) -> StatusRow {
-    let record = history.target(id);
+fn row(id: &TargetId, record: Option<&Record>, is_pending: bool, is_defined: bool) -> StatusRow {
     StatusRow {
         target: id.clone(),
         state: state(record, is_pending, is_defined),
-        commit: history.commit_of(id).cloned(),
+        commit: record.and_then(|record| record.commit.clone()),
         applied_at_ms: record.and_then(|record| record.applied_at_ms),
         pull_request: record.and_then(|record| record.pull_request),
         by: record.map(|record| record.by.iter().map(|user| user.0.clone()).collect()).unwrap_or_default(),
         is_approved: record.is_some_and(|record| record.is_approved),
-        drift: drift(history, id, is_pending),
+        drift: drift(record, is_pending),
         drift_checked_at_ms: record.and_then(|record| record.drift_checked_at_ms),
         waits: None,
     }
@@ -154,14 +154,14 @@ fn state(record: Option<&Record>, is_pending: bool, is_defined: bool) -> &'stati
 }
 
 /// A commit that was not applied is no drift of a target that is told to be behind.
-fn drift(history: &History, id: &TargetId, is_pending: bool) -> Arc<str> {
+fn drift(record: Option<&Record>, is_pending: bool) -> Arc<str> {
     let told = |(_, class): &&(Arc<str>, Class)| !(is_pending && *class == Class::UnappliedCommit);
-    let found = history.target(id).and_then(|record| record.drift.as_ref()).map(|note| note.found.iter().filter(told));
+    let found = record.and_then(|record| record.drift.as_ref()).map(|note| note.found.iter().filter(told));
     let say = |(address, class): &(Arc<str>, Class)| format!("{}: {address}", class.name());
     let found: Vec<String> = found.into_iter().flatten().map(say).collect();
     match found.is_empty() {
         false => found.join(", ").into(),
-        true if history.target(id).is_some_and(|record| record.drift_checked_at_ms.is_some()) => "clean".into(),
+        true if record.is_some_and(|record| record.drift_checked_at_ms.is_some()) => "clean".into(),
         true => "not checked".into(),
     }
 }

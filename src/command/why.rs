@@ -39,7 +39,7 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
         return Err(Failure::usage(format!("no target {id}"), near.unwrap_or_else(|| "isobar list shows them all".into())));
     };
     let resolved = scene.resolve(target)?;
-    let untouched = || vec![pending::taken_along(&history, &id).to_string()];
+    let untouched = || vec![pending::taken_along(&history, target).to_string()];
     let found = Found {
         since: view.base.as_ref().map(|base| base.0.clone()).or_else(|| commit_of(&history, target)),
         reasons: touched.map(|pending| match pending.reasons.as_slice() {

@@ -5,7 +5,7 @@ use super::open::OpenRollouts;
 use super::record::{Marks, Record, Run, State};
 use super::usual::Usual;
 use super::{Drifted, Entry, Event};
-use crate::change::{ChangeMark, Digest, Extent};
+use crate::change::{ChangeMark, Digest, Extent, Intent};
 use crate::review::User;
 use crate::rollout::{Progress, Rollout, StepEvent};
 use crate::stack::{RegionId, TargetId};
@@ -128,11 +128,11 @@ impl History {
         self.target(target)?.commit.as_ref()
     }
 
-    /// The commit at which a target is that had each of these names: where what is still there of it arrived last. None when it is gone.
+    /// The commit at which a target is that had each of these names: under the first of them under which something is there. None
+    /// when it is gone.
     pub fn at(&self, names: impl IntoIterator<Item = TargetId>) -> Option<&Arc<str>> {
-        let there = names.into_iter().filter_map(|name| self.target(&name)).filter(|record| record.state != State::Removed);
-        let arrived = there.filter_map(|record| Some((record.arrived, record.commit.as_ref()?)));
-        arrived.max_by_key(|(arrived, _)| *arrived).map(|(_, commit)| commit)
+        let mut there = names.into_iter().filter_map(|name| self.target(&name)).filter(|record| record.state != State::Removed);
+        there.find_map(|record| record.commit.as_ref())
     }
 
     /// The commit whose definition says what there may be of `target`: where it is at, or else what was first begun and never
@@ -264,13 +264,15 @@ impl History {
                 let (commit, now) = (self.share(commit), self.marks.now);
                 let run = self.run(&entry.run).cloned();
                 let record = self.reach(target);
+                let before = record.arrived;
                 record.apply(*intent, commit.clone(), digest, changes, run.as_ref(), entry.at_ms);
-                record.arrived = now;
+                record.arrived = if *intent == Intent::Destroy { 0 } else { now };
                 if !changes.is_empty() {
                     record.changed = now;
                 }
                 for former in was {
-                    if let Some(record) = self.known(former) {
+                    // What came after it under an old name of its own is something else.
+                    if let Some(record) = self.known(former).filter(|record| before == 0 || record.arrived < before) {
                         record.hand_over(&commit, entry.at_ms);
                     }
                 }

@@ -39,7 +39,8 @@ pub struct Record {
     /// of that definition.
     pub(super) sent: Option<Arc<str>>,
     pub(super) begun: Option<Arc<str>>,
-    /// The event with which it last changed, and the last at which it was what its definition and its dependencies' outputs make.
+    /// The event with which it last changed, and the last at which it was what its definition and its dependencies' outputs make; 0 when
+    /// it is gone.
     pub(super) changed: u64,
     pub(super) arrived: u64,
     /// The newest clearance: digest of the preview, and people.
@@ -273,11 +274,11 @@ impl Record {
         self.arrive(intent, commit, at_ms);
     }
 
-    /// Another name took over what is there.
+    /// Another name took over what is there, and uses up what was approved under this one.
     pub(super) fn hand_over(&mut self, commit: &Arc<str>, at_ms: u64) {
         if self.state != State::Removed {
             self.arrive(Intent::Destroy, commit.clone(), at_ms);
-            self.applied_at_ms = Some(at_ms);
+            (self.applied_at_ms, self.spent_at_ms, self.arrived) = (Some(at_ms), Some(at_ms), 0);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::{MakeJob, Moment, say_unseen};
 use crate::change::{Applied, Digest, Intent, Preview};
-use crate::engine::{Engines, Failure};
+use crate::engine::{Engines, Failure, Job};
 use crate::journal::{Entry, Event};
 use crate::rollout::{Ending, Gate, Now, Outcome, Pool, Progress, Rollout, Step, StepEvent, Taken, Todo};
 use crate::stack::{Known, RegionId, TargetId};
@@ -285,7 +285,8 @@ impl Drive<'_> {
         };
         let (preview, commit) = (ready.preview.clone(), ready.commit.clone());
         let job = make(&target, known);
-        let was = job.as_ref().map(|job| job.was.clone()).unwrap_or_default();
+        let takes_over = |job: &Job| if intent == Intent::Converge { job.was.clone() } else { Vec::new() };
+        let was = job.as_ref().map(takes_over).unwrap_or_default();
         let engine = self.engines.get(&preview.engine).cloned();
         flying.tasks.spawn(async move {
             let result = match (job, engine) {

@@ -139,3 +139,126 @@ fn a_stopped_rollout_is_taken_back_by_no_new_name() {
     assert_eq!(fleet.versions(), "prod/a 3");
     fleet.isobar("status").ends(0).says("All 1 target applied");
 }
+
+const DELETES: &str = "teams: { platform: [bob] }\n\
+    policy: [{ rule: approvals, when: { actions: [delete, replace] }, require: [{ team: platform, count: 1 }] }]";
+
+/// `web`, which was `app`, is to go; a stack that has nothing to do with it takes the free name.
+fn replaced(more: &str) -> Sandbox {
+    let fleet = app("prod/a", more);
+    fleet.isobar("apply").ends(0);
+    rename(&fleet, "app", "web", 1);
+    fleet.isobar("apply").ends(0);
+    fleet.remove("web").stack("app", "").file("app/templates/other.yaml", "version: 7\n");
+    fleet.edit("app/stack.yaml", "}/app", "}/other");
+    fleet
+}
+
+#[test]
+fn what_takes_a_free_name_says_nothing_about_who_had_it() {
+    let fleet = replaced(DELETES);
+    fleet.edit("isobar.yaml", DELETES, "").commit("One goes, another comes, and so does the rule");
+    for _ in 0..2 {
+        fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    }
+    assert_eq!(fleet.versions(), "prod/a 1");
+    fleet.file("README.md", "more\n").commit("Nothing of them");
+    fleet.isobar("apply").ends(3);
+    let status = fleet.isobar("status --json").json();
+    assert_eq!(status["targets"][0]["commit"], status["head"], "{status}");
+}
+
+#[test]
+fn what_goes_takes_nobody_along_who_has_its_old_name() {
+    let fleet = replaced("");
+    fleet.commit("One goes, another comes");
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("status").ends(0).says("All 1 target applied");
+    fleet.remove("app").stack("last", "").file("last/templates/last.yaml", "version: 1\n").commit("It goes");
+    fleet.isobar("apply").ends(0);
+    assert!(fleet.live("live/prod/a/other").is_empty());
+}
+
+#[test]
+fn what_is_put_back_takes_nobody_along_who_has_its_old_name() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    rename(&fleet, "app", "web", 1);
+    fleet.isobar("apply").ends(0);
+    fleet.edit("web/stack.yaml", "was: [app]\n", "").stack("app", "").file("app/templates/other.yaml", "version: 7\n");
+    fleet.edit("app/stack.yaml", "}/app", "}/other").commit("Another has the name");
+    fleet.isobar("apply app@*").ends(0);
+    fleet.file("live/prod/a/app/app.yaml", "by hand\n").isobar("drift --fix").ends(0);
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("status").ends(0).says("All 2 targets applied");
+}
+
+#[test]
+fn a_name_of_something_else_leads_round_no_rule() {
+    let rule = DELETES.replace("actions: [delete, replace]", "stack: web");
+    let fleet = app("prod/a", &rule);
+    fleet.stack("web", "").file("web/templates/app.yaml.j2", "region: a\nversion: 1\n");
+    fleet.stack("base", "outputs: { place: x }").file("base/templates/base.yaml", "version: 1\n");
+    let place = "file:./live/${{ region.id }}/${{ stacks.base.outputs.place }}";
+    let definition = format!("where: all\ndocuments: {{ source: ./templates, destination: \"{place}\" }}\n");
+    fleet.file("x/stack.yaml", &definition).file("x/templates/x.yaml", "version: 1\n").commit("All of them");
+    fleet.approved_apply("bob").ends(0);
+    fleet.file("x/templates/x.yaml", "version: 2\n").file("web/templates/app.yaml.j2", "region: a\nversion: 2\n");
+    fleet.edit("isobar.yaml", &rule, "").commit("It waits");
+    fleet.isobar("apply").ends(3);
+    fleet.remove("x").edit("web/stack.yaml", "where: all", "was: [x]\nwhere: all").commit("It never was");
+    fleet
+        .isobar("apply")
+        .ends(65)
+        .says("web@prod/a would take over x@prod/a, and nobody knows yet whether that is at the same place");
+}
+
+#[test]
+fn an_old_yes_is_used_up_under_every_name() {
+    let fleet = app(
+        "prod/a",
+        "teams: { platform: [bob, carol] }\npolicy: [{ rule: approvals, require: [{ team: platform, count: 1 }] }]",
+    );
+    fleet.approved_apply("carol").ends(0);
+    fleet.branch("before").checkout("main");
+    rename(&fleet, "app", "web", 2);
+    fleet.pass_secs(60).isobar("preview").ends(0);
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.pass_secs(60).remove("web");
+    let stack = "where: all\n\ndocuments: { source: ./templates, destination: \"file:./live/${{ region.id }}/app\" }\n";
+    fleet
+        .file("app/stack.yaml", stack)
+        .file("app/templates/app.yaml.j2", "region: {{ region.name }}\nversion: 1\n")
+        .commit("Revert");
+    for version in [3, 1] {
+        fleet.pass_secs(60).file("app/templates/app.yaml.j2", &format!("region: {{{{ region.name }}}}\nversion: {version}\n"));
+        fleet.commit("Another version");
+        fleet.approved_apply("carol").ends(0);
+    }
+    rename(&fleet, "app", "web", 2);
+    fleet.pass_secs(60).isobar("apply").ends(3).says("missing 1 of platform");
+    fleet.edit("web/templates/app.yaml.j2", "version: 2", "version: 10").commit("Nobody was shown this");
+    fleet.pass_secs(60).isobar("apply").ends(3).says("missing 1 of platform");
+    assert_eq!(fleet.versions(), "prod/a 1");
+}
+
+#[test]
+fn older_code_is_put_over_nothing_that_was_begun_under_another_name() {
+    let fleet = app("prod/a", TOLERANT);
+    fleet.isobar("apply").ends(0);
+    fleet.branch("side").file("app/templates/a.yaml", "version: 2\n").version(1, 2);
+    fleet.block("prod/a").isobar("apply").ends(1);
+    fleet.unblock("prod/a").checkout("main");
+    rename(&fleet, "app", "web", 3);
+    fleet.isobar("apply").ends(1).says("older code is never put over newer");
+}
+
+#[test]
+fn a_status_knows_a_target_that_waits_under_its_new_name() {
+    let fleet =
+        app("prod/a", "teams: { platform: [bob] }\npolicy: [{ rule: approvals, require: [{ team: platform, count: 1 }] }]");
+    fleet.approved_apply("bob").ends(0);
+    rename(&fleet, "app", "web", 2);
+    fleet.isobar("apply").ends(3);
+    fleet.isobar("status").ends(0).says("behind").keeps_quiet_about("never applied");
+}

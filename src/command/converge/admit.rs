@@ -91,11 +91,12 @@ pub(crate) fn older(
     }
 
     let work = since_applied(scenes, history, scene, &Selector::default())?;
-    let mut at: BTreeMap<CommitSha, BTreeSet<&TargetId>> = BTreeMap::new();
+    let mut at: BTreeMap<CommitSha, BTreeSet<TargetId>> = BTreeMap::new();
     for pending in &work.pending {
         let brought = commit_of(history, &pending.target).filter(|_| !pending.reasons.is_empty());
-        for commit in brought.into_iter().chain(history.begun_at(&pending.target.id).cloned()) {
-            at.entry(CommitSha(commit)).or_default().insert(&pending.target.id);
+        let begun = pending.names().filter_map(|id| history.begun_at(&id).cloned());
+        for commit in brought.into_iter().chain(begun) {
+            at.entry(CommitSha(commit)).or_default().extend(pending.names());
         }
     }
     for (commit, targets) in at {

@@ -130,7 +130,10 @@ impl Converge<'_> {
         for id in strayed {
             let Some(commit) = self.history().commit_of(id).cloned().map(CommitSha) else { continue };
             let scene = self.scenes.at(&commit)?;
-            let Some(target) = scene.fleet.target(id).cloned() else { continue };
+            let Some(mut target) = scene.fleet.target(id).cloned() else { continue };
+            if !target.stack.was.is_empty() {
+                Arc::make_mut(&mut target.stack).was.clear(); // what is put back takes nothing over: its old names may be others' by now
+            }
             by_commit.entry(commit).or_default().push(Pending { target, intent: Intent::Converge, scene, reasons: Vec::new() });
         }
         Ok(by_commit)

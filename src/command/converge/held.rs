@@ -1,13 +1,13 @@
 //! Targets that wait for a rollout that is open, and how what did not begin is told.
 
 use super::{Converge, End, EndState, say_hold};
-use crate::command::pending::{Work, names, since_applied};
+use crate::command::pending::{Pending, Work, since_applied};
 use crate::command::say::short;
 use crate::command::scene::Scene;
 use crate::exit::Failure;
 use crate::journal::Hold;
 use crate::rollout::{Outcome, Progress, STUCK, WaveState};
-use crate::stack::{Target, TargetId};
+use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -90,10 +90,10 @@ impl Converge<'_> {
             };
             rolling.iter().find(of).map(|(progress, _)| *progress)
         };
-        let holds = |target: &Target| names(target).find_map(|id| history.holder(&id).or_else(|| rolls(&id)));
+        let holds = |pending: &Pending| pending.names().find_map(|id| history.holder(&id).or_else(|| rolls(&id)));
         let say = |holder: &Progress| format!("rollout {} of {} holds it", holder.rollout().id, short(&holder.rollout().commit));
-        let held = |target: &Target| Some((target.id.clone(), say(holds(target)?)));
-        work.pending.iter().filter_map(|pending| held(&pending.target)).collect()
+        let held = |pending: &Pending| Some((pending.target.id.clone(), say(holds(pending)?)));
+        work.pending.iter().filter_map(held).collect()
     }
 }
 

@@ -31,7 +31,7 @@ use crate::exit::Failure;
 use crate::journal::{Entry, Event, History, Verb};
 use crate::review::{CommitSha, User};
 use crate::runner::Looks;
-use crate::stack::{Selector, Target, TargetId};
+use crate::stack::{Selector, TargetId};
 use crate::store::{Holder, Job, Lease};
 use crate::world::World;
 use shared::Shared;
@@ -310,13 +310,11 @@ impl Converge<'_> {
             self.not_begun(&pending.target.id, &why);
         }
         let history = self.history();
-        let known = |target: &Target| {
-            let is_there = |id: &TargetId| *id == target.id || history.target(id).is_some_and(exists);
-            names(target).filter(is_there).collect::<Vec<_>>()
-        };
-        let behind = left.pending.iter().flat_map(|pending| known(&pending.target)).collect();
+        let is_known = |(nth, id): &(usize, TargetId)| *nth == 0 || history.target(id).is_some_and(exists);
+        let known = |names: Vec<TargetId>| names.into_iter().enumerate().filter(is_known).map(|(_, id)| id).collect::<Vec<_>>();
+        let behind = left.pending.iter().flat_map(|pending| known(pending.names().collect())).collect();
         let selected = self.done.selected.iter().filter_map(|id| scene.fleet.target(id));
-        let scope = is_part.then(|| selected.flat_map(known).collect());
+        let scope = is_part.then(|| selected.flat_map(|target| known(names(target).collect())).collect());
         let commit = scene.snapshot.commit.clone().unwrap_or_else(|| self.order.head.clone()).0;
         Ok(Event::Settled { commit, scope, behind })
     }

@@ -4,7 +4,7 @@
 use super::EndState;
 use super::round::{Round, gone};
 use crate::change::{Digest, Intent, Preview};
-use crate::command::pending::{Pending, Work, between};
+use crate::command::pending::{Pending, Work, between, commit_of};
 use crate::command::scene::Scene;
 use crate::command::standing::Standing;
 use crate::exit::Failure;
@@ -86,7 +86,8 @@ impl Round<'_> {
         let mut longest = Vec::new();
         let mut lengths: BTreeMap<Option<CommitSha>, usize> = BTreeMap::new();
         for waiting in waiting.iter_mut().filter(|waiting| waiting.preview.intent == Intent::Converge) {
-            let from = self.run.history().commit_of(waiting.target()).cloned().map(CommitSha);
+            let pending = self.work.get(waiting.target());
+            let from = pending.and_then(|pending| commit_of(&self.run.history(), &pending.target)).map(CommitSha);
             if let Some(length) = lengths.get(&from) {
                 waiting.line = *length;
                 continue;

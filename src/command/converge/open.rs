@@ -2,7 +2,7 @@
 
 use super::{Aim, Converge};
 use crate::change::Intent;
-use crate::command::pending::{Pending, Work, names, since_applied};
+use crate::command::pending::{Pending, Work, since_applied};
 use crate::command::say::{count, say_until, short};
 use crate::command::scene::Scene;
 use crate::exit::Failure;
@@ -131,7 +131,7 @@ impl Converge<'_> {
     fn takes_back(&self, head: &Arc<Scene>, progress: &Progress) -> Result<bool, Failure> {
         let work = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
         let touched = work.pending.iter().filter(|pending| !pending.reasons.is_empty());
-        let touched: BTreeSet<TargetId> = touched.flat_map(|pending| names(&pending.target)).collect();
+        let touched: BTreeSet<TargetId> = touched.flat_map(Pending::names).collect();
         Ok(!unfinished(progress).any(|id| touched.contains(id)))
     }
 

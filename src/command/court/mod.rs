@@ -162,7 +162,7 @@ impl<'a> Court<'a> {
                 subjects.push(subject(preview, authority, side, past));
             }
             let change = self.change(since.as_ref())?;
-            let judged = self.sit(authority, subjects, &change, *planned, history)?;
+            let judged = self.sit(authority, subjects, &change, *planned, (work, history))?;
             verdicts.extend(
                 judged
                     .into_iter()
@@ -179,7 +179,7 @@ impl<'a> Court<'a> {
         subjects: Vec<Subject<'_>>,
         change: &PullRequest,
         planned: Extent,
-        history: &History,
+        (work, history): (&Work, &History),
     ) -> Result<Vec<Verdict>, Failure> {
         let teams: BTreeMap<Arc<str>, Vec<User>> = authority
             .fleet
@@ -187,7 +187,7 @@ impl<'a> Court<'a> {
             .iter()
             .map(|(name, members)| (name.to_lowercase().into(), members.iter().cloned().map(User).collect()))
             .collect();
-        let approvals = self.fresh_approvals(history, &subjects)?;
+        let approvals = self.fresh_approvals(work, history, &subjects)?;
         Ok(judge(&Facts {
             policy: authority.policy.as_ref(),
             hosted: self.world.environment.on_actions(),

@@ -2,10 +2,10 @@
 
 use super::{Court, Shown, head_of, seen, subject};
 use crate::change::{ChangeMark, Digest, Extent, Preview};
-use crate::command::pending::Work;
+use crate::command::pending::{Work, known_as};
 use crate::command::scene::Scene;
 use crate::exit::Failure;
-use crate::journal::History;
+use crate::journal::{History, Record};
 use crate::policy::{Answer, Past, Subject};
 use crate::review::{Approval, CommitSha, Decision, PullRequest, User};
 use crate::stack::{FirstApply, TargetId};
@@ -26,7 +26,7 @@ impl Court<'_> {
         history: &History,
         now: Extent,
     ) -> Result<Past, Failure> {
-        let record = history.target(target);
+        let (record, names) = (history.target(target), work.names(target));
         let mut cleared = record.map(|record| record.cleared.clone()).unwrap_or_default();
         let shown = self.shown.get(target).map_or(&[][..], Vec::as_slice);
         let reviewed: Vec<&Shown> = shown.iter().filter(|shown| self.is_reviewed(&shown.digest)).collect();
@@ -34,12 +34,13 @@ impl Court<'_> {
         for shown in &reviewed {
             let Some(stored) = self.stored.get(shown.set) else { continue };
             let is_merged = self.is_merged(stored)?;
-            let is_spent = is_merged && self.is_used_up(stored, target, history)?;
+            let is_spent = is_merged && self.is_used_up(stored, &names, history)?;
             if is_spent { &mut spent } else { &mut fresh }.insert(shown.digest.clone());
             if is_spent || !is_merged {
                 continue;
             }
-            let judged = self.judged_before(shown.set, stored, self.since(target, work, history), authority, history, now)?;
+            let judged =
+                self.judged_before(shown.set, stored, self.since(target, work, history), authority, (work, history), now)?;
             cleared.extend(judged.get(target).into_iter().flatten().cloned());
         }
         let shown = reviewed.into_iter().map(|shown| shown.digest.clone()).collect();
@@ -75,7 +76,7 @@ impl Court<'_> {
         stored: &Stored,
         since: Option<CommitSha>,
         authority: &Arc<Scene>,
-        history: &History,
+        (work, history): (&Work, &History),
         now: Extent,
     ) -> Result<Arc<ClearedBefore>, Failure> {
         let whole = stored.whole.unwrap_or(now).at_least(Extent::of_answers(&stored.previews));
@@ -90,7 +91,7 @@ impl Court<'_> {
         let side = |preview: &Preview| scene.fleet.target(&preview.target);
         let subjects = seen(stored).map(|preview| subject(preview, authority, side(preview), Past::default())).collect();
         let mut cleared = ClearedBefore::new();
-        for verdict in self.sit(authority, subjects, &change, whole, history)? {
+        for verdict in self.sit(authority, subjects, &change, whole, (work, history))? {
             if let Answer::Clear(clearance) = verdict.answer
                 && !clearance.by().is_empty()
             {
@@ -132,18 +133,20 @@ impl Court<'_> {
     }
 
     /// The commit that was previewed is part of what the target was brought to, at a later time than it was shown.
-    fn is_used_up(&self, stored: &Stored, target: &TargetId, history: &History) -> Result<bool, Failure> {
-        let applied_at_ms = history.target(target).and_then(|record| record.applied_at_ms);
-        Ok(applied_at_ms.is_some_and(|applied| stored.at_ms <= applied) && self.is_arrived(stored, target, history)?)
+    fn is_used_up(&self, stored: &Stored, names: &[TargetId], history: &History) -> Result<bool, Failure> {
+        let applied_at_ms = newest(names, history, |record| record.applied_at_ms);
+        Ok(applied_at_ms.is_some_and(|applied| stored.at_ms <= applied) && self.is_arrived(stored, names, history)?)
     }
 
-    /// The commit that was previewed is part of what the target was brought to.
-    fn is_arrived(&self, stored: &Stored, target: &TargetId, history: &History) -> Result<bool, Failure> {
-        match (head_of(stored), history.commit_of(target).cloned().map(CommitSha)) {
-            (Some(shown), Some(applied)) => self.holds(&shown, &applied),
-            (None, _) => Ok(true),
-            (Some(_), None) => Ok(false),
+    /// The commit that was previewed is part of what the target was brought to, under whatever name.
+    fn is_arrived(&self, stored: &Stored, names: &[TargetId], history: &History) -> Result<bool, Failure> {
+        let Some(shown) = head_of(stored) else { return Ok(true) };
+        for applied in names.iter().filter_map(|name| history.commit_of(name)) {
+            if self.holds(&shown, &CommitSha(applied.clone()))? {
+                return Ok(true);
+            }
         }
+        Ok(false)
     }
 
     /// A commit that is gone is part of nothing.
@@ -168,7 +171,12 @@ impl Court<'_> {
     /// Decisions that are not used up. Every no still counts. A yes does when it was given since the target was last brought
     /// anywhere, or is of something shown that is merged now and was not part of that: an old yes is not a yes to going back,
     /// and an apply of nothing is no way there. So a clock that is wrong may cost a yes, and never a no.
-    pub(super) fn fresh_approvals(&self, history: &History, subjects: &[Subject<'_>]) -> Result<Vec<Approval>, Failure> {
+    pub(super) fn fresh_approvals(
+        &self,
+        work: &Work,
+        history: &History,
+        subjects: &[Subject<'_>],
+    ) -> Result<Vec<Approval>, Failure> {
         if self.approvals.is_empty() {
             return Ok(Vec::new());
         }
@@ -186,7 +194,7 @@ impl Court<'_> {
             let mut digests = Vec::new();
             for digest in approval.digests.iter() {
                 let Some(target) = targets.get(digest) else { continue };
-                if self.is_fresh(digest, target, approval.at_ms, history)? {
+                if self.is_fresh(digest, target, &work.names(target), approval.at_ms, history)? {
                     digests.push(digest.clone());
                 }
             }
@@ -199,17 +207,24 @@ impl Court<'_> {
         Ok(fresh)
     }
 
-    fn is_fresh(&self, digest: &str, target: &TargetId, given_ms: u64, history: &History) -> Result<bool, Failure> {
-        let applied_at_ms = history.target(target).and_then(|record| record.applied_at_ms);
+    fn is_fresh(
+        &self,
+        digest: &str,
+        target: &TargetId,
+        names: &[TargetId],
+        given_ms: u64,
+        history: &History,
+    ) -> Result<bool, Failure> {
+        let applied_at_ms = newest(names, history, |record| record.applied_at_ms);
         if applied_at_ms.is_none_or(|applied| applied < given_ms) {
             return Ok(true);
         }
         let shown = self.shown.get(target).into_iter().flatten().filter(|shown| *shown.digest.as_str() == *digest);
-        let spent_at_ms = history.target(target).and_then(|record| record.spent_at_ms);
+        let spent_at_ms = newest(names, history, |record| record.spent_at_ms);
         let is_unspent = spent_at_ms.is_none_or(|spent| spent < given_ms); // what came since found nothing to do
         for stored in shown.filter_map(|shown| self.stored.get(shown.set)).filter(|stored| stored.first_ms <= given_ms) {
             let is_to_come = match &stored.head {
-                Some(_) => (is_unspent || self.is_merged(stored)?) && !self.is_arrived(stored, target, history)?,
+                Some(_) => (is_unspent || self.is_merged(stored)?) && !self.is_arrived(stored, names, history)?,
                 None => is_unspent, // an uncommitted tree is part of no commit
             };
             if is_to_come {
@@ -218,6 +233,11 @@ impl Court<'_> {
         }
         Ok(false)
     }
+}
+
+/// The latest of what is known of a target under its names.
+fn newest(names: &[TargetId], history: &History, time: impl Fn(&Record) -> Option<u64>) -> Option<u64> {
+    known_as(history, names.iter().cloned()).filter_map(time).max()
 }
 
 /// How much was brought of the changes that left a target behind, under whatever name it was then.
