@@ -5,19 +5,19 @@ use super::converge::{Aim, Converged, EndState, Order, converge, older};
 use super::court::Review;
 use super::look::{keep, look, looks};
 use super::must_match;
-use super::pending::{self, Work, since_applied};
+use super::pending::{self, Pending, Work, since_applied};
 use super::scene::Scenes;
 use super::standing::Standing;
 use super::tell::{self, Form};
 use crate::change::Unseen;
 use crate::drift::{Class, Drift, compare};
 use crate::exit::{Exit, Failure};
-use crate::journal::{Event, History, Verb};
+use crate::journal::{Event, History, State, Verb};
 use crate::report::{Report, Told};
 use crate::review::CommitSha;
 use crate::stack::{Selector, TargetId, users_of_outputs};
 use crate::world::World;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What to look at.
 #[derive(Clone, Debug, Default)]
@@ -43,16 +43,17 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let ahead: BTreeSet<TargetId> =
         merged.pending.iter().filter(|pending| !pending.reasons.is_empty()).map(|pending| pending.target.id.clone()).collect();
 
-    let drift = compare(&history, &answers, &ahead);
+    let drift = compare(&answers, |id| never(&history, &work, id), &ahead);
 
     // What is there and not in this commit was not looked at.
+    let known = known_names(&history, &work);
+    let looked_at: BTreeSet<&TargetId> = known.values().collect();
     let is_all =
-        request.selector.is_empty() && history.targets().all(|(id, record)| !pending::exists(record) || work.get(id).is_some());
-    let scope = (!is_all).then_some(&work);
-    note(world, &mut history, &drift, scope, &head).await?;
+        request.selector.is_empty() && history.targets().all(|(id, record)| !pending::exists(record) || looked_at.contains(id));
+    note(world, &mut history, &drift, is_all, &known, &head).await?;
     if request.fix {
         let unseen: Vec<Unseen> = answers.into_iter().filter_map(Result::err).collect();
-        return fix(world, &scenes, &drift, &unseen, &ahead, &head, request).await;
+        return fix(world, &scenes, (&drift, &known), &unseen, &ahead, &head, request).await;
     }
     let mut report = Report::new(Told::Drift);
     report.head = Some(head.0.clone());
@@ -81,20 +82,35 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     })
 }
 
-/// Journals what was found, where anything was ever applied; `scope` is what was looked at, unless that was all. When others wrote
-/// since, what was clean may be so no more, and only what was found is told.
+/// Nothing of it was ever applied, under whatever name.
+fn never(history: &History, work: &Work, id: &TargetId) -> bool {
+    pending::known_as(history, work.names(id)).all(|record| record.state == State::Never)
+}
+
+/// The name under which history has what is there of each target: its own, or until it arrives under that the one it had.
+fn known_names(history: &History, work: &Work) -> BTreeMap<TargetId, TargetId> {
+    let is_there = |id: &TargetId| history.target(id).is_some_and(|record| pending::exists(record) && record.commit.is_some());
+    let known = |pending: &Pending| pending.names().find(is_there).unwrap_or_else(|| pending.target.id.clone());
+    work.pending.iter().map(|pending| (pending.target.id.clone(), known(pending))).collect()
+}
+
+/// Journals what was found, where anything was ever applied, by the names that history knows; what was looked at as well, unless it
+/// `is_all`. When others wrote since, what was clean may be so no more, and only what was found is told.
 async fn note(
     world: &World,
     history: &mut History,
     drift: &Drift,
-    scope: Option<&Work>,
+    is_all: bool,
+    known: &BTreeMap<TargetId, TargetId>,
     head: &CommitSha,
 ) -> Result<(), Failure> {
     if history.last_commit().is_none() {
         return Ok(());
     }
-    let scope = scope.map(|work| work.pending.iter().map(|pending| pending.target.id.clone()).collect());
-    let (commit, found, unchecked) = (head.0.clone(), drift.found(), drift.unchecked());
+    let scope = (!is_all).then(|| known.values().cloned().collect());
+    let name = |id: TargetId| known.get(&id).cloned().unwrap_or(id);
+    let found: Vec<_> = drift.found().into_iter().map(|(id, found)| (name(id), found)).collect();
+    let (commit, unchecked) = (head.0.clone(), drift.unchecked().into_iter().map(name).collect::<Vec<_>>());
     let checked =
         |scope| Event::DriftChecked { commit: commit.clone(), scope, found: found.clone(), unchecked: unchecked.clone() };
     let newest = history.head().map(|(seq, hash)| (seq, hash.clone()));
@@ -120,15 +136,16 @@ fn repairable(drift: &Drift) -> BTreeSet<TargetId> {
 async fn fix(
     world: &World,
     scenes: &Scenes<'_>,
-    drift: &Drift,
+    (drift, known): (&Drift, &BTreeMap<TargetId, TargetId>),
     unseen: &[Unseen],
     ahead: &BTreeSet<TargetId>,
     head: &CommitSha,
     request: &Request,
 ) -> Result<Exit, Failure> {
-    let strayed = repairable(drift);
+    let name = |id: &TargetId| known.get(id).unwrap_or(id).clone();
+    let strayed: BTreeSet<TargetId> = repairable(drift).iter().map(name).collect();
     let unapplied = drift.findings.iter().filter(|finding| finding.class == Class::UnappliedCommit);
-    let merged: BTreeSet<TargetId> = unapplied.flat_map(|finding| finding.targets.clone()).collect();
+    let merged: BTreeSet<TargetId> = unapplied.flat_map(|finding| &finding.targets).map(name).collect();
     let order = Order {
         verb: Verb::Drift,
         head: head.clone(),
@@ -174,6 +191,7 @@ async fn look_again(
     }
     done.history = world.store.history().await?;
     let answers = look(world, &work, &Standing::of(scenes, &done.history, &work), looks(world, parallel)).await;
-    let drift = compare(&done.history, &answers, ahead);
-    note(world, &mut done.history, &drift, Some(&work), head).await
+    let drift = compare(&answers, |id| never(&done.history, &work, id), ahead);
+    let known = known_names(&done.history, &work);
+    note(world, &mut done.history, &drift, false, &known, head).await
 }

@@ -115,11 +115,12 @@ fn rows(
     let row = |(id, is_pending): (&TargetId, bool)| {
         let verdict = verdicts.get(id).filter(|_| is_pending);
         let record = fleet.target(id).map_or_else(|| history.target(id), |target| record_of(history, target));
+        let names = work.names(id);
         let known = row(id, record, is_pending, order.contains_key(id));
         let is_ahead = known.state == "behind" && known.commit.as_ref().is_some_and(|commit| newer.contains(commit));
         StatusRow {
             state: if is_ahead { "ahead" } else { known.state },
-            waits: unknown_since(history, id, waits(history, id, (is_pending, head), verdict, now_ms)),
+            waits: unknown_since(record, waits(history, &names, (is_pending, head), verdict, now_ms)),
             ..known
         }
     };
@@ -170,17 +171,18 @@ fn drift(record: Option<&Record>, is_pending: bool) -> Arc<str> {
 /// previewed, or else why it was left when it was tried last.
 fn waits(
     history: &History,
-    id: &TargetId,
+    names: &[TargetId],
     (is_pending, head): (bool, &CommitSha),
     verdict: Option<&Verdict>,
     now_ms: u64,
 ) -> Option<Arc<str>> {
+    let id = names.first()?;
     let hold = history.holds(now_ms).into_iter().find(|hold| hold.region == id.region);
     if let (true, Some(hold), None) = (is_pending, hold, history.paused()) {
         return Some(format!("region held {}; isobar hold {} --release", say_hold(hold), hold.region).into());
     }
-    if let Some(holder) = history.holder(id) {
-        let failed = matches!(holder.outcome(id), Some(Outcome::Failed(_)));
+    if let Some((holder, name)) = names.iter().find_map(|name| Some((history.holder(name)?, name))) {
+        let failed = matches!(holder.outcome(name), Some(Outcome::Failed(_)));
         let (own, rollout) = (if failed { "failed in" } else { "held by" }, holder.rollout());
         let stage = stage(history, holder, now_ms).0;
         return Some(format!("{own} rollout {} of {}: {stage}", rollout.id, short(&rollout.commit)).into());
@@ -202,8 +204,8 @@ fn waits(
 }
 
 /// Since when the outcome is unknown, before what it waits for.
-fn unknown_since(history: &History, id: &TargetId, waits: Option<Arc<str>>) -> Option<Arc<str>> {
-    match history.target(id).map(|record| &record.state) {
+fn unknown_since(record: Option<&Record>, waits: Option<Arc<str>>) -> Option<Arc<str>> {
+    match record.map(|record| &record.state) {
         Some(State::Unknown { since_ms }) => {
             let waits = waits.map(|waits| format!("; {waits}")).unwrap_or_default();
             Some(format!("isobar recover; started {}, and its end was never told{waits}", say_time(*since_ms)).into())

@@ -48,7 +48,7 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
         }),
         considered: scene.side().considered(&id),
         needs: scene.graph.dependencies(&id),
-        holder: history.holder(&id).map(|progress| progress.rollout().id.to_string()),
+        holder: pending::names(target).find_map(|name| history.holder(&name)).map(|progress| progress.rollout().id.to_string()),
         hidden: hidden(&resolved),
         resolved,
         id,

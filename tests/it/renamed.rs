@@ -189,6 +189,7 @@ fn what_is_put_back_takes_nobody_along_who_has_its_old_name() {
     fleet.edit("app/stack.yaml", "}/app", "}/other").commit("Another has the name");
     fleet.isobar("apply app@*").ends(0);
     fleet.file("live/prod/a/app/app.yaml", "by hand\n").isobar("drift --fix").ends(0);
+    fleet.isobar("status").ends(0).keeps_quiet_about("never applied");
     fleet.isobar("apply").ends(0);
     fleet.isobar("status").ends(0).says("All 2 targets applied");
 }
@@ -261,4 +262,26 @@ fn a_status_knows_a_target_that_waits_under_its_new_name() {
     rename(&fleet, "app", "web", 2);
     fleet.isobar("apply").ends(3);
     fleet.isobar("status").ends(0).says("behind").keeps_quiet_about("never applied");
+}
+
+#[test]
+fn what_was_changed_by_hand_is_found_and_put_back_before_its_new_name_arrives() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    rename(&fleet, "app", "web", 1);
+    fleet.file("live/prod/a/app/app.yaml", "by hand\n").remove("live/prod/b/app/app.yaml");
+    fleet.isobar("drift").ends(2).says("Changed by somebody else").says("Missing");
+    fleet.isobar("status").ends(0).says("2 drifted");
+    fleet.isobar("drift --fix").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("status").ends(0).says("All 2 targets applied");
+    fleet.isobar("drift").ends(0);
+}
+
+#[test]
+fn a_status_tells_what_holds_the_old_name() {
+    let fleet = failed("");
+    rename(&fleet, "app", "web", 3);
+    fleet.isobar("status").ends(0).says("1 failed").says("failed in rollout");
 }
