@@ -1,7 +1,7 @@
 //! `isobar drift`: what moved without us. `--fix` puts it back, as a rollout like any other.
 
 use super::account;
-use super::converge::{Aim, Converged, EndState, Order, converge, older};
+use super::converge::{Aim, Converged, EndState, Order, converge, older, paused};
 use super::court::Review;
 use super::look::{keep, look, looks};
 use super::must_match;
@@ -67,6 +67,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     if drift.findings.iter().any(|finding| finding.class == Class::UnappliedCommit) {
         report.next.push(match older(world, &scenes, &history, &head, &scene)? {
             Some(older) => older.hint.into(),
+            None if paused(&history).is_some() => "isobar resume  (then isobar apply)".into(),
             None => "isobar apply".into(),
         });
     }

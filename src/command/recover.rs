@@ -2,7 +2,7 @@
 
 use super::account;
 use super::control::operator;
-use super::converge::{Aim, Order, converge, refuse_first};
+use super::converge::{Aim, Order, converge, paused, refuse_first};
 use super::court::Court;
 use super::history_place;
 use super::must_match;
@@ -62,7 +62,8 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         report.head = Some(head.0.clone());
         report.journal = tell::journal_head(&history);
         report.nothing = Some("no target has an unknown outcome".into());
-        report.next = open().next().map(|_| "isobar tick  (goes on after the bake)".into()).into_iter().collect();
+        let way_on = if paused(&history).is_some() { "isobar resume" } else { "isobar tick  (goes on after the bake)" };
+        report.next = open().next().map(|_| way_on.into()).into_iter().collect();
         tell::report(world, &report, &request.form)?;
         return Ok(Exit::Clean);
     }

@@ -555,3 +555,22 @@ fn where_nobody_can_note_what_was_shown_nothing_was_and_a_digest_is_asked_for() 
         assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
     }
 }
+
+#[test]
+fn a_yes_by_a_clock_that_is_ahead_clears_nothing_twice() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.pass_secs(60).version(1, 2);
+    let now_ms = fleet.now_ms();
+    fleet.isobar("preview").ends(0);
+    fleet.set_now_ms(now_ms + 3_600_000);
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.set_now_ms(now_ms);
+    fleet.isobar("apply").ends(3).says("what bob approved at");
+    fleet.set_now_ms(now_ms + 3_660_000);
+    fleet.isobar("apply").ends(0);
+    fleet.pass_secs(60).version(2, 1);
+    fleet.approved_apply("bob").ends(0);
+    fleet.pass_secs(60).version(1, 2);
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+}

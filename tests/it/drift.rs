@@ -193,3 +193,12 @@ fn what_was_found_is_not_forgotten_by_a_look_from_where_it_is_not_defined() {
     fleet.checkout("before").isobar("drift");
     fleet.checkout("main").isobar("status").says("1 drifted");
 }
+
+#[test]
+fn while_it_is_paused_what_leads_on_is_resume() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("pause --reason lunch").ends(0);
+    fleet.isobar("drift").ends(2).says("isobar resume  (then isobar apply)");
+}

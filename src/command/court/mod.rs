@@ -8,13 +8,14 @@ use past::{ClearedBefore, left_by};
 pub use review::Review;
 
 use super::pending::Work;
+use super::say::say_time;
 use super::scene::{Scene, Scenes};
 use super::shown::{self, approvable};
 use crate::change::{ChangeMark, Digest, Extent, Preview, Unseen, UnseenReason, beyond, filled_matches};
 use crate::exit::Failure;
 use crate::journal::History;
 use crate::policy::{Facts, Past, Subject, Verdict, judge};
-use crate::review::{Approval, CommitSha, PullRequest, User, latest};
+use crate::review::{Approval, CommitSha, Decision, PullRequest, User, latest};
 use crate::stack::{FirstApply, StackName, Target, TargetId};
 use crate::store::Stored;
 use crate::world::World;
@@ -24,6 +25,9 @@ use std::sync::{Arc, Mutex};
 /// A stored set, the authority's commit, where the authors' line begins, and how much there is of which the set may be a part: what
 /// one judgement of the past is kept by.
 type Bench = (usize, Option<CommitSha>, Option<CommitSha>, Extent);
+
+/// What clocks of machines that are kept may differ by.
+const CLOCKS_DIFFER_MS: u64 = 60_000;
 
 /// What every judgement of one command goes by.
 pub(crate) struct Court<'a> {
@@ -93,7 +97,7 @@ impl<'a> Court<'a> {
             }
             shown.entry(target.clone()).or_default().push(Shown { set, digest });
         }
-        Ok(Self {
+        let court = Self {
             world,
             scenes,
             head,
@@ -105,7 +109,14 @@ impl<'a> Court<'a> {
             now_ms: world.clock.now_ms(),
             judged: Mutex::default(),
             beginning: Mutex::default(),
-        })
+        };
+        let ahead = court.approvals.iter().filter(|approval| approval.decision == Decision::Approve);
+        for Approval { by, at_ms, .. } in ahead.filter(|approval| court.is_to_come(approval.at_ms)) {
+            let (given, now) = (say_time(*at_ms), say_time(court.now_ms));
+            let what = format!("what {by} approved at {given}, by a clock that is ahead of {now} here, counts from then on");
+            world.terminal.note(&format!("note: {what}; of what was never applied at once"));
+        }
+        Ok(court)
     }
 
     /// Binds decisions from the command line to what was shown, by its digests, and records them with the host.
@@ -125,6 +136,11 @@ impl<'a> Court<'a> {
         }
         self.approvals = latest(std::mem::take(&mut self.approvals));
         Ok(())
+    }
+
+    /// A time that is still to come, by more than clocks differ that are kept.
+    fn is_to_come(&self, at_ms: u64) -> bool {
+        at_ms > self.now_ms.saturating_add(CLOCKS_DIFFER_MS)
     }
 
     /// Judges previews, in their order.

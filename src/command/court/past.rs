@@ -216,6 +216,9 @@ impl Court<'_> {
         history: &History,
     ) -> Result<bool, Failure> {
         let applied_at_ms = newest(names, history, |record| record.applied_at_ms);
+        if applied_at_ms.is_some() && self.is_to_come(given_ms) {
+            return Ok(false); // nobody knows on which side of the apply it was given
+        }
         if applied_at_ms.is_none_or(|applied| applied < given_ms) {
             return Ok(true);
         }
