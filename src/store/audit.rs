@@ -125,6 +125,12 @@ impl<'a> Reading<'a> {
         self.is_broken = true;
     }
 
+    /// What stands where the journal must be is something else.
+    pub(super) fn no_journal(&mut self, place: String, what: String) {
+        self.found(place, what, "what stands at the ref is no journal, or somebody put something into it by hand", RESTORE);
+        self.is_broken = true;
+    }
+
     /// What stands in the place of entries is not what it must be.
     pub(super) fn broken_base(&mut self, place: String, what: String) {
         let means = "what was kept of compacted entries is not what was made of them";
