@@ -146,7 +146,13 @@ impl<'a> Reading<'a> {
     pub(super) fn finish(mut self, place: &str, chain: &Chain, through: u64) -> Audit {
         self.audit.seals = chain.seals;
         let was_broken = self.is_broken;
-        if let (Some(unsealed), false) = (chain.lacks_seal(), was_broken) {
+        if let (Some(seq), false) = (chain.replaced, was_broken) {
+            let what = format!("entry {seq} begins with another key, and what is before it is sealed by ISOBAR_KEY");
+            let means = "the key was replaced there, or somebody without it wrote that entry and what follows";
+            let next =
+                "set the key that took over; where nobody changed the key, restore the journal from a copy without that entry";
+            self.audit.findings.push(Finding { place: place.into(), seq: Some(seq), what, means, next });
+        } else if let (Some(unsealed), false) = (chain.lacks_seal(), was_broken) {
             let means = "the whole chain may have been written anew by somebody without the key";
             self.found(place.into(), unsealed.what.into(), means, unsealed.hint);
         }
