@@ -297,6 +297,18 @@ fn a_place_that_holds_something_else_than_the_journal_that_was_there_stops_whoev
 }
 
 #[test]
+fn an_origin_that_is_gone_for_good_says_how_to_go_on() {
+    let (fleet, bare) = published("");
+    fleet.isobar("apply").ends(0);
+    std::fs::remove_dir_all(&bare).expect("it was there");
+    fleet.isobar("status").ends(1).says("name another place there first, and commit that");
+    fleet.edit("isobar.yaml", "journal: git", FILE).commit("In a directory");
+    fleet.isobar("status").ends(1).says("when it is gone for good: isobar recover --give-up git --reason");
+    fleet.run(&["recover", "--give-up", "git", "--reason", "its disk is lost"]).ends(0);
+    fleet.isobar("status").ends(0).says("2 never applied");
+}
+
+#[test]
 fn a_journal_that_was_at_origin_is_not_begun_anew_in_a_clone_without_origin() {
     let (fleet, _bare) = published("");
     fleet.isobar("apply").ends(0);
@@ -488,6 +500,13 @@ fn without_a_token_the_journal_says_what_to_give_it() {
     let Some((mut fleet, _bare, _server)) = behind_http(Access::Write) else { return };
     fleet.without_env("GITHUB_TOKEN");
     fleet.isobar("status").ends(1).says("GITHUB_TOKEN in the environment");
+}
+
+#[test]
+fn an_origin_behind_http_that_is_gone_says_how_to_go_on() {
+    let Some((fleet, bare, _server)) = behind_http(Access::Write) else { return };
+    std::fs::remove_dir_all(&bare).expect("it was there");
+    fleet.isobar("status").ends(1).says("name another place there first, and commit that");
 }
 
 #[test]
