@@ -503,6 +503,21 @@ fn without_a_token_the_journal_says_what_to_give_it() {
 }
 
 #[test]
+fn a_journal_behind_http_that_is_overwritten_never_passes_as_an_empty_one() {
+    let Some((fleet, bare, _server)) = behind_http(Access::Write) else { return };
+    fleet.isobar("pause --reason lunch").ends(0);
+    overwrite_journal(&bare, WITHOUT_ENTRIES);
+    fleet.isobar("status").ends(1).says("no entry is in the journal at");
+    let repository = Repository::open_bare(&bare).expect("it was made");
+    let main = repository.revparse_single("refs/heads/main").expect("a branch");
+    let tag = repository.tag("v1", &main, &main.peel_to_commit().expect("one").author(), "One", false).expect("it has room");
+    for (id, what) in [(main.id(), "no entries"), (tag, "a tag")] {
+        repository.reference("refs/isobar/journal", id, true, "by hand").expect("it has room");
+        fleet.isobar("status").ends(1).says("the journal is broken").says(what);
+    }
+}
+
+#[test]
 fn an_origin_behind_http_that_is_gone_says_how_to_go_on() {
     let Some((fleet, bare, _server)) = behind_http(Access::Write) else { return };
     std::fs::remove_dir_all(&bare).expect("it was there");

@@ -15,11 +15,12 @@ const REMAKE: &str = "it is only a shortcut: remove it from the tree, and it is 
 pub(super) fn audit(desk: &Desk, anchors: &[Anchor]) -> Result<Audit, StoreError> {
     let mut reading = Reading::of(anchors, desk.known.sealer().is_some());
     let contents = match desk.tip().and_then(|tip| desk.contents(tip)) {
+        Ok(contents) => Some(contents),
         Err(StoreError::Broken { place, what }) => {
             reading.no_journal(place, what);
             None
         }
-        other => Some(other?),
+        Err(other) => return Err(other),
     };
     let read = contents.map_or(Ok((Chain::empty(), 0)), |contents| entries(desk, &contents, &mut reading));
     let (chain, through) = match read {
