@@ -18,6 +18,8 @@ pub struct Chain {
     /// Entries that the last group still lacks.
     pub lacks: u32,
     pub seals: Seals,
+    /// The entry with which another key took over from ours. Such a key does not come back.
+    pub replaced: Option<u64>,
     sealer: Option<Sealer>,
 }
 
@@ -37,12 +39,12 @@ pub enum Seals {
 impl Chain {
     /// The chain with no entry.
     pub fn empty() -> Self {
-        Self { seq: 0, head: Digest::of("journal", &["empty"]), lacks: 0, seals: Seals::None, sealer: None }
+        Self { seq: 0, head: Digest::of("journal", &["empty"]), lacks: 0, seals: Seals::None, replaced: None, sealer: None }
     }
 
     /// The chain after the entry `seq`, a group's last, whose hash is `head`.
     pub fn after(seq: u64, head: Digest, seals: Seals) -> Self {
-        Self { seq, head, lacks: 0, seals, sealer: None }
+        Self { seq, head, lacks: 0, seals, replaced: None, sealer: None }
     }
 
     /// The same chain, whose entries to come are sealed and whose seals are checked.
@@ -99,7 +101,11 @@ impl Chain {
             return Err(Fault::Broken(format!("entry {} does not belong to the group it stands in", entry.seq)));
         }
 
-        self.seals = self.check_seal(line, &entry).map_err(Fault::Broken)?;
+        let seals = self.check_seal(line, &entry).map_err(Fault::Broken)?;
+        if self.seals == Seals::Checked && seals == Seals::Unchecked && self.sealer.is_some() {
+            self.replaced = Some(entry.seq);
+        }
+        self.seals = seals;
         (self.seq, self.head, self.lacks) = (entry.seq, entry.hash.clone(), entry.more);
         Ok(entry)
     }
@@ -117,8 +123,11 @@ impl Chain {
         let is_ours = closed(line).is_some_and(|closed| sealer.has_sealed(&closed));
         let begins = matches!(entry.event, Event::KeyBegan { .. });
         match (self.seals, is_ours, begins) {
+            (_, true, _) if self.replaced.is_some() => {
+                Err(format!("entry {seq} is sealed with a key that was replaced before it"))
+            }
             (_, true, _) => Ok(Seals::Checked), // and so is all before it: whoever has the key had checked it
-            (Seals::Checked, false, true) => Err(format!("entry {seq} begins with another key than ISOBAR_KEY")),
+            (Seals::Checked, false, true) => Ok(Seals::Unchecked), // by who had our key, or by nobody who had any: it is not believed
             (Seals::Checked, false, false) => Err(format!("the seal of entry {seq} was not made with ISOBAR_KEY")),
             (Seals::None | Seals::Unchecked, false, _) => Ok(Seals::Unchecked),
         }
@@ -132,6 +141,10 @@ impl Chain {
             (Some(_), Seals::None) => Some(Unsealed {
                 what: "ISOBAR_KEY is set, and no entry of the journal is sealed",
                 hint: "if the key is new, begin with it: isobar audit seal; if not, somebody put another journal here",
+            }),
+            (Some(_), Seals::Unchecked) if self.replaced.is_some() => Some(Unsealed {
+                what: "another key took over the journal from ISOBAR_KEY",
+                hint: "set the key that took over; where nobody changed the key, isobar audit verify says which entry to ask about",
             }),
             (Some(_), Seals::Unchecked) => Some(Unsealed {
                 what: "the journal is sealed by another key than ISOBAR_KEY",
@@ -148,7 +161,7 @@ impl Chain {
                 what: "the journal is sealed, and ISOBAR_KEY is not set",
                 hint: "set the key for everybody who writes; reading needs none",
             }),
-            (Some(sealer), _) if begins(sealer) => None,
+            (Some(sealer), _) if self.replaced.is_none() && begins(sealer) => None,
             (Some(_), _) => self.lacks_seal(),
             (None, Seals::None) => None,
         }
@@ -321,7 +334,7 @@ mod tests {
         let foreign = [first.clone(), other.seal(paused("b"), &run(), 7)];
         assert_eq!(read(&foreign, Some("k")), Err("the seal of entry 2 was not made with ISOBAR_KEY".into()));
         let began = [first, chain.sealed_by(Some(sealer("other"))).seal(began("other"), &run(), 7)];
-        assert_eq!(read(&began, Some("k")), Err("entry 2 begins with another key than ISOBAR_KEY".into()));
+        assert_eq!(read(&began, Some("k")), Err("another key took over the journal from ISOBAR_KEY".into()));
     }
 
     #[test]
@@ -346,9 +359,24 @@ mod tests {
             chain = Chain::after(chain.seq, chain.head.clone(), seals);
         }
         assert_eq!(read(&entries, Some("two")), Ok(Seals::Checked));
-        assert_eq!(read(&entries, Some("one")), Err("entry 4 begins with another key than ISOBAR_KEY".into()));
+        assert_eq!(read(&entries, Some("one")), Err("another key took over the journal from ISOBAR_KEY".into()));
         assert_eq!(read(&entries[..3], Some("one")), Ok(Seals::Checked));
         assert_eq!(read(&entries, None), Ok(Seals::Unchecked));
+    }
+
+    #[test]
+    fn a_key_that_was_replaced_does_not_come_back() {
+        let mut chain = keyed("one");
+        let mut entries = vec![chain.seal(paused("a"), &run(), 7)];
+        chain = chain.sealed_by(Some(sealer("two")));
+        entries.push(chain.seal(began("two"), &run(), 8));
+        let mut replaced = keyed("one");
+        entries.iter().try_for_each(|entry| replaced.follow(entry)).expect("each follows the one before");
+        assert_eq!(replaced.replaced, Some(2));
+        assert!(replaced.refuses(&[began("one")]).is_some() && replaced.refuses(&[paused("b")]).is_some());
+
+        entries.push(chain.sealed_by(Some(sealer("one"))).seal(began("one"), &run(), 9));
+        assert_eq!(read(&entries, Some("one")), Err("entry 3 is sealed with a key that was replaced before it".into()));
     }
 
     #[test]

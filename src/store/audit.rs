@@ -125,6 +125,12 @@ impl<'a> Reading<'a> {
         self.is_broken = true;
     }
 
+    /// What stands where the journal must be is something else.
+    pub(super) fn no_journal(&mut self, place: String, what: String) {
+        self.found(place, what, "what stands at the ref is no journal, or somebody put something into it by hand", RESTORE);
+        self.is_broken = true;
+    }
+
     /// What stands in the place of entries is not what it must be.
     pub(super) fn broken_base(&mut self, place: String, what: String) {
         let means = "what was kept of compacted entries is not what was made of them";
@@ -140,7 +146,13 @@ impl<'a> Reading<'a> {
     pub(super) fn finish(mut self, place: &str, chain: &Chain, through: u64) -> Audit {
         self.audit.seals = chain.seals;
         let was_broken = self.is_broken;
-        if let (Some(unsealed), false) = (chain.lacks_seal(), was_broken) {
+        if let (Some(seq), false) = (chain.replaced, was_broken) {
+            let what = format!("entry {seq} begins with another key, and what is before it is sealed by ISOBAR_KEY");
+            let means = "the key was replaced there, or somebody without it wrote that entry and what follows";
+            let next =
+                "set the key that took over; where nobody changed the key, restore the journal from a copy without that entry";
+            self.audit.findings.push(Finding { place: place.into(), seq: Some(seq), what, means, next });
+        } else if let (Some(unsealed), false) = (chain.lacks_seal(), was_broken) {
             let means = "the whole chain may have been written anew by somebody without the key";
             self.found(place.into(), unsealed.what.into(), means, unsealed.hint);
         }

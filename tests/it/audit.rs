@@ -119,6 +119,18 @@ fn a_key_begins_late_and_is_followed_by_another() {
     fleet.isobar("audit verify").ends(0);
     fleet.isobar("status").ends(0).says("All 1 target applied");
 
+    // Whoever still has the key before is told that it was replaced, and cannot take the journal back.
+    let first = fleet.twin().env("ISOBAR_KEY", "the first key, long enough to be one");
+    let first = first.env("ISOBAR_KEY_BEFORE", "the second key, long enough to be one");
+    for line in ["status", "apply", "audit seal"] {
+        first.isobar(line).ends(1).says("another key took over the journal from ISOBAR_KEY").keeps_quiet_about("broken");
+    }
+    first
+        .isobar("audit verify")
+        .ends(2)
+        .says("begins with another key")
+        .says("the key was replaced there, or somebody without it");
+
     lost.isobar(&format!("audit seal --anchor {last}")).ends(0);
     lost.isobar("audit verify").ends(0);
 

@@ -175,9 +175,26 @@ fn delete_journal(of: &Path) {
     repository.find_reference("refs/isobar/journal").and_then(|mut journal| journal.delete()).expect("it was there");
 }
 
+/// Makes the ref of a journal name a commit with these files and with nothing before it, as somebody who may force a push can.
+fn overwrite_journal(of: &Path, files: &[(&str, &str)]) {
+    let repository = Repository::open(of).expect("it is one");
+    let mut update = git2::build::TreeUpdateBuilder::new();
+    for (path, text) in files {
+        update.upsert(*path, repository.blob(text.as_bytes()).expect("it has room"), git2::FileMode::Blob);
+    }
+    let none = repository.treebuilder(None).and_then(|tree| tree.write()).and_then(|id| repository.find_tree(id));
+    let tree = update.create_updated(&repository, &none.expect("it has room")).and_then(|id| repository.find_tree(id));
+    let who = git2::Signature::new("eve", "eve@acme.test", &git2::Time::new(0, 0)).expect("a name");
+    let commit = repository.commit(None, &who, &who, "By hand", &tree.expect("it has room"), &[]).expect("it has room");
+    repository.reference("refs/isobar/journal", commit, true, "by hand").expect("it has room");
+}
+
+/// A tree as a first run leaves it that ended before its first entry.
+const WITHOUT_ENTRIES: &[(&str, &str)] = &[("epoch", "1\n")];
+
 /// Every command stops, until the note that it names is deleted.
 fn is_not_begun_anew(fleet: &Sandbox, what: &str) {
-    for line in ["status", "preview", "apply"] {
+    for line in ["status", "preview", "apply", "audit verify"] {
         fleet.isobar(line).ends(1).says(what);
     }
     let ran = fleet.isobar("apply").ends(1);
@@ -213,6 +230,85 @@ fn a_journal_in_a_repository_of_its_own_is_not_begun_anew_when_its_ref_is_gone()
 }
 
 #[test]
+fn a_journal_that_is_overwritten_by_one_without_entries_is_not_begun_anew() {
+    let (fleet, bare) = published("");
+    fleet.isobar("apply").ends(0);
+    overwrite_journal(&bare, WITHOUT_ENTRIES);
+    is_not_begun_anew(&fleet, "no entry is in the journal at");
+
+    let (fleet, state) = kept_apart();
+    fleet.isobar("apply").ends(0);
+    fleet.edit("isobar.yaml", "journal: git:../state.git", FILE).commit("In a directory");
+    overwrite_journal(&state, WITHOUT_ENTRIES);
+    is_not_begun_anew(&fleet, "no entry is in the journal at");
+}
+
+#[test]
+fn what_is_no_journal_never_passes_as_an_empty_one() {
+    let (fleet, bare) = published(APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    fleet.edit("isobar.yaml", APPROVALS, "").commit("No policy");
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3);
+    let repository = Repository::open_bare(&bare).expect("it was made");
+    let kept = repository.refname_to_id("refs/isobar/journal").expect("a journal");
+    let main = repository.revparse_single("refs/heads/main").expect("a branch");
+    let tag = repository.tag("v1", &main, &main.peel_to_commit().expect("one").author(), "One", false).expect("it has room");
+
+    let stops = |fleet: &Sandbox, what: &str| {
+        for line in ["status", "preview", "apply"] {
+            fleet.isobar(line).ends(1).says("the journal is broken").says(what).keeps_quiet_about("Gate open");
+        }
+        let verified = fleet.isobar("audit verify").ends(2).says(what).says("what stands at the ref is no journal");
+        verified.keeps_quiet_about("compacted");
+    };
+    for (id, what) in [(main.id(), "no entries"), (tag, "a tag")] {
+        repository.reference("refs/isobar/journal", id, true, "by hand").expect("it has room");
+        stops(&fleet, what);
+    }
+    let trees: [(&[_], _); 4] = [
+        (&[], "no entries"),
+        (&[("bases/000000000009.json", "{}"), ("epoch", "1\n")], "no entries"),
+        (&[("leases", "a file"), ("epoch", "1\n")], "is no directory"),
+        (&[("entries-000000/000000000001.jsonl", "")], "no line"),
+    ];
+    for (files, what) in trees {
+        overwrite_journal(&bare, files);
+        for line in ["status", "apply"] {
+            fleet.isobar(line).ends(1).says("the journal is broken").says(what);
+        }
+        fleet.isobar("audit verify").ends(2).says(what);
+    }
+    Sandbox::clone_of(&bare).isobar("status").ends(1).says("no line");
+    repository.reference("refs/isobar/journal", kept, true, "put back").expect("it has room");
+    fleet.isobar("apply").ends(3);
+}
+
+#[test]
+fn a_place_that_holds_something_else_than_the_journal_that_was_there_stops_whoever_moved_on() {
+    let (fleet, state) = kept_apart();
+    fleet.isobar("apply").ends(0);
+    fleet.edit("isobar.yaml", "journal: git:../state.git", FILE).commit("In a directory");
+    overwrite_journal(&state, &[("README.md", "Not a journal.\n")]);
+    for line in ["status", "preview", "apply"] {
+        fleet.isobar(line).ends(1).says("the journal is broken").says("README.md");
+    }
+    fleet.run(&["recover", "--give-up", "git:../state.git", "--reason", "no use"]).says("can be looked at").ends(64);
+}
+
+#[test]
+fn an_origin_that_is_gone_for_good_says_how_to_go_on() {
+    let (fleet, bare) = published("");
+    fleet.isobar("apply").ends(0);
+    std::fs::remove_dir_all(&bare).expect("it was there");
+    fleet.isobar("status").ends(1).says("name another place there first, and commit that");
+    fleet.edit("isobar.yaml", "journal: git", FILE).commit("In a directory");
+    fleet.isobar("status").ends(1).says("when it is gone for good: isobar recover --give-up git --reason");
+    fleet.run(&["recover", "--give-up", "git", "--reason", "its disk is lost"]).ends(0);
+    fleet.isobar("status").ends(0).says("2 never applied");
+}
+
+#[test]
 fn a_journal_that_was_at_origin_is_not_begun_anew_in_a_clone_without_origin() {
     let (fleet, _bare) = published("");
     fleet.isobar("apply").ends(0);
@@ -231,7 +327,7 @@ fn a_journal_that_this_clone_has_seen_is_not_begun_anew_where_it_is_not() {
     Repository::init_bare(&elsewhere).expect("it has room");
     let own = Repository::open(fleet.root()).expect("it is one");
     own.remote_set_url("origin", elsewhere.to_str().expect("a text")).expect("it can be written");
-    for line in ["status", "preview", "apply"] {
+    for line in ["status", "preview", "apply", "audit verify"] {
         fleet.isobar(line).ends(1).says("no journal is at").says("has seen one at").says("push the ref");
     }
     own.remote_set_url("origin", bare.to_str().expect("a text")).expect("it can be written");
@@ -404,6 +500,28 @@ fn without_a_token_the_journal_says_what_to_give_it() {
     let Some((mut fleet, _bare, _server)) = behind_http(Access::Write) else { return };
     fleet.without_env("GITHUB_TOKEN");
     fleet.isobar("status").ends(1).says("GITHUB_TOKEN in the environment");
+}
+
+#[test]
+fn a_journal_behind_http_that_is_overwritten_never_passes_as_an_empty_one() {
+    let Some((fleet, bare, _server)) = behind_http(Access::Write) else { return };
+    fleet.isobar("pause --reason lunch").ends(0);
+    overwrite_journal(&bare, WITHOUT_ENTRIES);
+    fleet.isobar("status").ends(1).says("no entry is in the journal at");
+    let repository = Repository::open_bare(&bare).expect("it was made");
+    let main = repository.revparse_single("refs/heads/main").expect("a branch");
+    let tag = repository.tag("v1", &main, &main.peel_to_commit().expect("one").author(), "One", false).expect("it has room");
+    for (id, what) in [(main.id(), "no entries"), (tag, "a tag")] {
+        repository.reference("refs/isobar/journal", id, true, "by hand").expect("it has room");
+        fleet.isobar("status").ends(1).says("the journal is broken").says(what);
+    }
+}
+
+#[test]
+fn an_origin_behind_http_that_is_gone_says_how_to_go_on() {
+    let Some((fleet, bare, _server)) = behind_http(Access::Write) else { return };
+    std::fs::remove_dir_all(&bare).expect("it was there");
+    fleet.isobar("status").ends(1).says("name another place there first, and commit that");
 }
 
 #[test]

@@ -5,7 +5,6 @@ use super::desk::Desk;
 use super::known::{Start, text};
 use super::lines::Lines;
 use super::previews;
-use super::tip::Tip;
 use super::tree::{Contents, base_path, checkpoint_path};
 use crate::journal::{Chain, Event};
 use crate::store::audit::{Reading, Standing};
@@ -15,7 +14,15 @@ const REMAKE: &str = "it is only a shortcut: remove it from the tree, and it is 
 
 pub(super) fn audit(desk: &Desk, anchors: &[Anchor]) -> Result<Audit, StoreError> {
     let mut reading = Reading::of(anchors, desk.known.sealer().is_some());
-    let read = desk.tip().and_then(|tip| entries(desk, tip, &mut reading));
+    let contents = match desk.tip().and_then(|tip| desk.contents(tip)) {
+        Ok(contents) => Some(contents),
+        Err(StoreError::Broken { place, what }) => {
+            reading.no_journal(place, what);
+            None
+        }
+        Err(other) => return Err(other),
+    };
+    let read = contents.map_or(Ok((Chain::empty(), 0)), |contents| entries(desk, &contents, &mut reading));
     let (chain, through) = match read {
         Ok(read) => read,
         Err(StoreError::Broken { place, what }) => {
@@ -31,13 +38,12 @@ pub(super) fn audit(desk: &Desk, anchors: &[Anchor]) -> Result<Audit, StoreError
 }
 
 /// Goes through all entries; returns the chain up to the first fault, and the last entry that was compacted away.
-fn entries(desk: &Desk, tip: Tip, reading: &mut Reading<'_>) -> Result<(Chain, u64), StoreError> {
+fn entries(desk: &Desk, contents: &Contents, reading: &mut Reading<'_>) -> Result<(Chain, u64), StoreError> {
     let (place, repository) = (&*desk.place, &desk.repository);
-    let contents = Contents::read(place, repository, tip)?;
     let all = contents.parts.iter().map(|(_, blob)| *blob);
     let all: Vec<_> = all.chain(contents.checkpoints.values().copied()).chain(contents.bases.values().copied()).collect();
     desk.wire.bring(place, repository, &all)?;
-    let start = Start::first(place, repository, &contents, desk.known.sealer())?;
+    let start = Start::first(place, repository, contents, desk.known.sealer())?;
     let (through, mut unvouched, mut history) = (start.chain.seq, start.base, start.history);
 
     let mut standing = Standing::new(REMAKE);

@@ -7,8 +7,9 @@ use super::fault::in_doubt;
 use super::known::Known;
 use super::program::Program;
 use super::reach::Reach;
-use super::seen::Seen;
+use super::seen::{Met, Seen};
 use super::tip::{Old, Pushed, Tip, Update};
+use super::tree::Contents;
 use super::wire::Wire;
 use crate::change::{Digest, Key};
 use crate::journal::Sealer;
@@ -108,14 +109,29 @@ impl Desk {
         self.wire.look(&self.place, &self.repository, &self.reference, self.known.tip())
     }
 
+    /// What the tree of `tip` holds by name. Less than this clone has seen is no journal that nobody has begun.
+    pub(super) fn contents(&self, tip: Tip) -> Result<Contents, StoreError> {
+        let contents = Contents::read(&self.place, &self.repository, tip)?;
+        let met = match tip {
+            None => Met::Nothing,
+            Some(_) if contents.parts.is_empty() => Met::Begun,
+            Some(_) => Met::Entries,
+        };
+        self.seen.note(met);
+        match self.known.has_looked() {
+            true => {} // the journal knows best what it means that something of it went away
+            false => self.seen.refuse_less(met, &self.place)?,
+        }
+        Ok(contents)
+    }
+
     fn look_again(&mut self) -> Result<(), StoreError> {
         let tip = self.tip()?;
-        match tip {
-            Some(_) => self.seen.note(),
-            None if !self.known.has_looked() => self.seen.refuse_gone(&self.place)?,
-            None => {} // the journal knows best what it means that it went away
+        if self.known.is_at(tip) {
+            return Ok(());
         }
-        self.known.follow(&self.wire, &self.repository, tip)
+        let contents = self.contents(tip)?;
+        self.known.follow(&self.wire, &self.repository, tip, contents)
     }
 
     /// A push tells as much as a look, when looking is a way through a network: if the tip is not what we know, it is refused.
@@ -176,6 +192,7 @@ impl Desk {
             match (self.around)(&mut || self.wire.push(&self.place, &self.repository, std::slice::from_ref(&update)))? {
                 Pushed::Done => {
                     draft.adopt(&mut self.known);
+                    self.seen.note(if self.known.chain.seq > 0 { Met::Entries } else { Met::Begun });
                     return Ok(value);
                 }
                 Pushed::Lost(in_the_way) => lock = in_the_way,

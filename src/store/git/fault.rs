@@ -31,7 +31,10 @@ pub(super) fn git_failed(place: &str, doing: &str, error: &Error) -> StoreError 
         _ if read_only => "the disk is read-only: set another `journal:` in isobar.yaml",
         _ if forbidden => MAY_NOT_WRITE,
         ErrorCode::Owner => "the repository belongs to another user: git config --global --add safe.directory DIR",
-        ErrorCode::NotFound => "there is no git repository: see the url of `origin`, or `journal:` in isobar.yaml",
+        ErrorCode::NotFound => {
+            "there is no git repository: see the url of `origin`, or `journal:` in isobar.yaml; when it is gone and `journal:` still \
+                names it, name another place there first, and commit that"
+        }
         _ => "see whether the repository is sound (git fsck), then run the same command again",
     };
     StoreError::Io { what: format!("{doing} at {place}: {said}"), hint: Some(hint.into()) }

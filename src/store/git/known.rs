@@ -150,6 +150,11 @@ impl Known {
         self.looked.is_some()
     }
 
+    /// Nothing came since the last look.
+    pub(super) fn is_at(&self, tip: Tip) -> bool {
+        self.looked == Some(tip)
+    }
+
     pub(super) fn sealer(&self) -> Option<&Sealer> {
         self.sealer.as_ref()
     }
@@ -159,12 +164,14 @@ impl Known {
         self.checkpoints.last().copied().unwrap_or(0)
     }
 
-    /// Verifies what `tip` holds beyond what is known.
-    pub(super) fn follow(&mut self, wire: &Wire, repository: &Repository, tip: Tip) -> Result<(), StoreError> {
-        if self.looked == Some(tip) {
-            return Ok(());
-        }
-        let contents = Contents::read(&self.place, repository, tip)?;
+    /// Verifies what `tip`, whose tree holds `contents`, has beyond what is known.
+    pub(super) fn follow(
+        &mut self,
+        wire: &Wire,
+        repository: &Repository,
+        tip: Tip,
+        contents: Contents,
+    ) -> Result<(), StoreError> {
         if self.has_looked() && contents.parts.starts_with(&self.closed) {
             let (own, known) = (&contents.parts[self.closed.len()..], self.chain.seq);
             let is_same = |(known, (first, blob)): &(&Part, &(u64, Oid))| known.first == *first && known.blob == *blob;

@@ -84,6 +84,9 @@ impl<'a> Lines<'a> {
             return Err(broken(self.place, format!("{} stands where entry {} must stand", part_path(first), self.chain.seq + 1)));
         }
         let blob = self.repository.find_blob(id).map_err(|error| git_failed(self.place, "reading entries", &error))?;
+        if blob.size() == 0 {
+            return Err(broken(self.place, format!("{} has no line", part_path(first))));
+        }
         self.line.clear();
         self.done.push(Part { first, blob: id, size: blob.size(), before: self.chain.clone() });
         self.open = Some((blob, 0));

@@ -188,7 +188,10 @@ impl Program {
             said if is_forbidden(said) => {
                 "the journal is read from there: use credentials that may read it (on GitHub Actions GITHUB_TOKEN)"
             }
-            _ => "see whether the address is right and reachable (git ls-remote), then run the same command again",
+            _ => {
+                "see whether the address is right and reachable (git ls-remote), then run the same command again; when it is gone \
+                    and `journal:` still names it, name another place there first, and commit that"
+            }
         };
         StoreError::Io { what: format!("reading the journal at {place}: {}", self.said(exit)), hint: Some(hint.into()) }
     }

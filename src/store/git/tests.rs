@@ -3,6 +3,7 @@
 use super::draft::{Change, Draft};
 use super::known::Known;
 use super::tip::Pushed;
+use super::tree::Contents;
 use super::wire::Wire;
 use super::*;
 use crate::journal::{Chain, SCHEMA};
@@ -265,7 +266,8 @@ async fn files_of_entries_stay_few_and_what_is_old_is_not_written_again() {
     let tip = known.tip();
     let mut reader = Known::nothing("here".into(), None);
     let wire = Wire::Disk(dir.path().join("deep/origin.git"));
-    reader.follow(&wire, &repository, tip).expect("it is whole");
+    let contents = Contents::read("here", &repository, tip).expect("it is whole");
+    reader.follow(&wire, &repository, tip, contents).expect("it is whole");
     let mut entries = 0;
     reader.each(&wire, &repository, &mut |_| entries += 1).expect("it is whole");
     assert_eq!((reader.chain.seq, entries), (200, 200));

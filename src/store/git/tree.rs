@@ -3,7 +3,7 @@
 use super::fault::{broken, git_failed};
 use super::tip::Tip;
 use crate::store::StoreError;
-use git2::{Oid, Repository, Tree};
+use git2::{ObjectType, Oid, Repository, Tree, TreeEntry};
 use std::collections::BTreeMap;
 
 /// Begins the names of the directories of entries, one for a million; one directory less is one object less for every push.
@@ -36,19 +36,29 @@ pub(super) fn base_path(seq: u64) -> String {
 }
 
 impl Contents {
+    /// A tip that holds no journal is an error, and no journal without entries.
     pub(super) fn read(place: &str, repository: &Repository, tip: Tip) -> Result<Self, StoreError> {
         let Some(tip) = tip else { return Ok(Self::default()) };
         let failed = |error: git2::Error| git_failed(place, "reading the journal's commit", &error);
-        let tree = repository.find_commit(tip).and_then(|commit| commit.tree()).map_err(failed)?;
+        let tip = repository.find_object(tip, None).map_err(failed)?;
+        let kind = tip.kind().map_or("something else", |kind| kind.str());
+        let commit =
+            tip.into_commit().map_err(|_| broken(place, format!("the ref names a {kind}, and no commit of a journal")))?;
+        let tree = commit.tree().map_err(failed)?;
+        let open = |dir: &TreeEntry<'_>| match dir.kind() {
+            Some(ObjectType::Tree) => repository.find_tree(dir.id()).map_err(failed),
+            _ => Err(broken(place, format!("{} is no directory", String::from_utf8_lossy(dir.name_bytes())))), // git's kinds, not ours
+        };
         let mut contents = Self::default();
         for dir in tree.iter().filter(|dir| dir.name().is_ok_and(|name| name.starts_with(ENTRIES))) {
-            let dir = repository.find_tree(dir.id()).map_err(failed)?;
-            contents.parts.extend(numbered(place, &dir, ".jsonl", "the entries")?);
+            contents.parts.extend(numbered(place, &open(&dir)?, ".jsonl", "the entries")?);
+        }
+        if contents.parts.is_empty() {
+            may_lack_entries(place, &tree)?;
         }
         let below = |name: &str, suffix: &str| -> Result<BTreeMap<u64, Oid>, StoreError> {
             let Some(dir) = tree.get_name(name) else { return Ok(BTreeMap::new()) };
-            let dir = repository.find_tree(dir.id()).map_err(failed)?;
-            Ok(numbered(place, &dir, suffix, &format!("the {name}"))?.into_iter().collect())
+            Ok(numbered(place, &open(&dir)?, suffix, &format!("the {name}"))?.into_iter().collect())
         };
         contents.checkpoints = below("checkpoints", ".json")?;
         contents.bases = below("bases", ".json")?;
@@ -74,6 +84,18 @@ impl Contents {
     /// A file begins, or would begin, with the entry after `seq`.
     pub(super) fn breaks_at(&self, seq: u64) -> bool {
         self.after(seq).first().is_none_or(|(first, _)| *first == seq + 1)
+    }
+}
+
+/// Before the first entry there are leases, or were, and nothing else: whoever makes another tree makes no journal.
+fn may_lack_entries(place: &str, tree: &Tree<'_>) -> Result<(), StoreError> {
+    if let Some(other) = tree.iter().find(|file| !["epoch", "leases"].map(str::as_bytes).contains(&file.name_bytes())) {
+        let name = String::from_utf8_lossy(other.name_bytes()).into_owned();
+        return Err(broken(place, format!("there are no entries at the ref, and there is {name:?}: that is no journal")));
+    }
+    match tree.get_name("epoch") {
+        Some(_) => Ok(()),
+        None => Err(broken(place, "there are no entries at the ref, and there never was a lease: that is no journal")),
     }
 }
 
