@@ -64,3 +64,18 @@ fn what_was_mended_since_is_what_a_resumed_rollout_brings() {
     fleet.isobar("apply").ends(0).says("goes on in its place");
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 2");
 }
+
+/// Waves of which the first is asked about and bakes.
+const CANARY: &str = "rollout: { prod: { bake: 15m, waves: [{ name: canary, regions: a, gates: [{ command: [test, -e, /dev/null] }] }, { name: rest, regions: \"*\" }] } }";
+
+#[test]
+fn a_pause_and_its_resume_take_no_newer_head_round_a_bake() {
+    let fleet = app("prod/a prod/b", CANARY);
+    fleet.isobar("apply").ends(0).says("bakes until");
+    fleet.isobar("pause --reason lunch").ends(0);
+    fleet.isobar("resume").ends(0);
+
+    fleet.file("README.md", "nothing that a target uses\n").commit("Say something");
+    fleet.isobar("apply").ends(0).says("bakes until").keeps_quiet_about("goes on in its place");
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
+}
