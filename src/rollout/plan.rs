@@ -6,7 +6,7 @@ use super::slice::{Slice, cut};
 use super::wave::{PlanError, Planned, Rollout, Wave};
 use crate::change::Intent;
 use crate::stack::{Graph, RegionId, TargetId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 impl Rollout {
@@ -27,6 +27,13 @@ impl Rollout {
         let users = |target: &TargetId| graph_before.map_or(&[] as &[_], |before| before.dependents(target));
         let waves = waves(paces, &targets, &Order::of(&targets, needs, users)?)?;
         Ok(Self { id, commit, waves, whole: None, beside: None })
+    }
+
+    /// Takes up what an earlier rollout brought and did not prove: its waves are gone through again to their end.
+    pub fn prove(&mut self, again: &BTreeSet<TargetId>) {
+        for wave in &mut self.waves {
+            wave.unproven = wave.targets.iter().any(|planned| again.contains(&planned.target));
+        }
     }
 }
 
@@ -96,6 +103,7 @@ fn wave(name: String, lane: &Lane, slice: &Slice, after: Vec<usize>, targets: Ve
         gates: slice.gates.clone(),
         bake_secs: slice.bake_secs,
         progress_deadline_secs: lane.progress_deadline_secs,
+        unproven: false,
     }
 }
 
