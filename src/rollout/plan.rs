@@ -130,7 +130,11 @@ fn lanes(paces: &Paces, targets: &[(TargetId, Intent, u32)], turns: &[usize]) ->
     for environment in order {
         let Some(members) = members.remove(environment) else { continue };
         let after = before(paces, environment, &lanes);
-        for alike in paces.part(environment, members.into_iter().map(|at| (at, &targets[at].0, targets[at].2))) {
+        let goes_first = |members: &[usize]| members.iter().any(|at| paces.first.contains(&targets[*at].0));
+        let mut firsts: Vec<usize> = Vec::new();
+        let mut parts = paces.part(environment, members.into_iter().map(|at| (at, &targets[at].0, targets[at].2)));
+        parts.sort_by_key(|alike| !goes_first(&alike.members));
+        for alike in parts {
             let name = alike.by.as_ref().map_or(environment.into(), |by| format!("{environment} by {by}"));
             let slices = cut(&alike.pace, alike.regions.into_iter().collect());
             let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -138,10 +142,16 @@ fn lanes(paces: &Paces, targets: &[(TargetId, Intent, u32)], turns: &[usize]) ->
                 parts.entry(alike.by.as_ref().map_or(0, |_| turns[at])).or_default().push(at);
             }
             for (nth, members) in parts.into_values().enumerate() {
+                let mut after = after.clone();
+                if goes_first(&members) {
+                    firsts.push(lanes.len());
+                } else {
+                    after.extend(&firsts);
+                }
                 lanes.push(Lane {
                     environment: environment.into(),
                     name: if nth > 0 { format!("{name} (part {})", nth + 1) } else { name.clone() },
-                    after: after.clone(),
+                    after,
                     slices: slices.clone(),
                     members,
                     progress_deadline_secs: alike.pace.progress_deadline_secs,

@@ -135,3 +135,17 @@ fn a_part_that_leaves_the_canary_out_takes_nobodys_place() {
     fleet.isobar("apply app@prod/b").ends(1).says("test -e healthy exited with 1").keeps_quiet_about("goes on in its place");
     assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
 }
+
+#[test]
+fn a_change_that_edited_the_waves_takes_nothing_round_its_canary_when_a_newer_head_goes_on() {
+    let fleet = app("prod/a prod/b", &CANARY.replace("/dev/null", "healthy").replace("bake: 15m, ", ""));
+    fleet.file("healthy", "").commit("Healthy");
+    fleet.isobar("apply").ends(0);
+    fleet.remove("healthy");
+    fleet.edit("isobar.yaml", "prod: { waves", "prod: { max_parallel: 3, waves").version(1, 2);
+    fleet.isobar("apply").ends(1);
+    fleet.isobar("resume").ends(0);
+    fleet.file("README.md", "nothing that a target uses\n").commit("Say something");
+    fleet.isobar("apply").ends(1).says("prod by").says("test -e healthy exited with 1");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+}

@@ -68,9 +68,8 @@ impl Converge<'_> {
             self.done.interrupted = true;
             return Ok(false); // what was counted may be but a part
         }
-        let mut rollout = self.plan(head, &self.order.head, &work)?;
+        let mut rollout = self.plan(head, &self.order.head, &work, &again)?;
         (rollout.whole, rollout.beside) = (whole, beside);
-        rollout.prove(&again);
         let Some(progress) = self.announce_plan(rollout, &replaced).await? else { return Ok(true) }; // somebody was first
         replaced.iter().for_each(|rollout| self.say_replaced(rollout));
         self.met.insert(progress.rollout().id.clone());
@@ -135,7 +134,7 @@ impl Converge<'_> {
             if work.pending.is_empty() || self.done.interrupted {
                 continue;
             }
-            let mut rollout = self.plan(head, &commit, &work)?;
+            let mut rollout = self.plan(head, &commit, &work, &BTreeSet::new())?;
             rollout.whole = whole;
             self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
             self.drive(Progress::new(rollout), work).await?;
@@ -158,8 +157,8 @@ impl Converge<'_> {
         Ok(by_commit)
     }
 
-    /// Plans a rollout that brings `work` to `commit`.
-    fn plan(&self, head: &Arc<Scene>, commit: &CommitSha, work: &Work) -> Result<Rollout, Failure> {
+    /// Plans a rollout that brings `work` to `commit`, and goes through the waves of `again` before all that would not wait for them.
+    fn plan(&self, head: &Arc<Scene>, commit: &CommitSha, work: &Work, again: &BTreeSet<TargetId>) -> Result<Rollout, Failure> {
         let id: Arc<str> = format!("{}-{}", commit.short(), self.history().rollout_number(&self.world.run)).into();
         let weighed =
             work.pending.iter().map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight));
@@ -168,9 +167,10 @@ impl Converge<'_> {
             Intent::Destroy => &head.graph,
         });
         let before = work.before.as_ref().map(|scene| &scene.graph);
-        let paces = paces(self.world, self.scenes, &self.court, &self.history(), head, work)?;
+        let paces = paces(self.world, self.scenes, &self.court, &self.history(), head, work)?.first(again.clone());
         let plan = Rollout::plan(id, commit.0.clone(), &paces, weighed.collect(), graph, before);
-        let rollout = plan.map_err(|error| Failure::World(error.0, None))?;
+        let mut rollout = plan.map_err(|error| Failure::World(error.0, None))?;
+        rollout.prove(again);
         gate::refuse_missing(self.world, rollout.waves.iter().flat_map(|wave| &wave.gates))?;
         Ok(rollout)
     }
