@@ -190,6 +190,7 @@ async fn write(store: &dyn Store, ids: &[TargetId], apply: usize) -> Done<()> {
         gates: vec![],
         bake_secs: 0,
         progress_deadline_secs: None,
+        unproven: false,
     };
     let plan = Rollout { id: rollout.clone(), commit: commit.clone(), waves: vec![wave], whole: None, beside: None };
     let by = User("ada".into());

@@ -50,7 +50,7 @@ pub(super) struct Run {
     pub(super) len: usize,
     /// Waves that must be done before it, nearest and all.
     pub(super) after: Vec<usize>,
-    ahead: HashSet<usize>,
+    pub(super) ahead: HashSet<usize>,
     pub(super) awaited_by: Vec<usize>,
 
     // Facts.

@@ -1,6 +1,6 @@
 //! What may begin next: read off the queues of [`Progress`]; changes nothing.
 
-use super::fold::{Phase, Run};
+use super::fold::{Phase, Run, is_reached};
 use super::words::moment;
 use super::{Ending, Gate, Outcome, Progress, StepEvent, Taken};
 use crate::policy::Clearance;
@@ -147,6 +147,21 @@ impl Progress {
         left().next().is_some() && !left().any(might_go_on)
     }
 
+    /// What it brought, or was to prove, by wave, where the wave is not verified and baked and others of it are still to come: whatever goes on in its
+    /// place must go through these waves again.
+    pub fn unproven(&self, now_ms: u64) -> Vec<BTreeSet<TargetId>> {
+        let left = self.slots.iter().filter(|slot| !is_reached(slot)).map(|slot| slot.wave).collect::<BTreeSet<_>>();
+        let before: BTreeSet<usize> = left.into_iter().flat_map(|wave| &self.runs[wave].ahead).copied().collect();
+        let is_done = |wave: usize| self.baked_at(wave).is_some_and(|until_ms| until_ms <= now_ms);
+        let brought = |wave: usize| {
+            let (run, plan) = (&self.runs[wave], &self.rollout.waves[wave]);
+            let slots = (run.first..run.first + run.len).filter(|at| plan.unproven || is_reached(&self.slots[*at]));
+            slots.map(|at| self.target(at).clone()).collect()
+        };
+        let waves = before.into_iter().filter(|wave| !is_done(*wave)).map(brought);
+        waves.filter(|brought: &BTreeSet<TargetId>| !brought.is_empty()).collect()
+    }
+
     /// All waves before it are verified and baked, and it is not verified yet.
     pub(super) fn is_open(&self, wave: usize, now_ms: u64) -> bool {
         let run = &self.runs[wave];
@@ -155,10 +170,11 @@ impl Progress {
             && run.after.iter().all(|before| self.baked_at(*before).is_some_and(|until_ms| until_ms <= now_ms))
     }
 
-    /// When a verified wave is done with its bake. Nothing is baked where nothing was started or nobody waits.
+    /// When a verified wave is done with its bake. Nothing is baked where nothing was started, now or by the rollout in whose place
+    /// this one is, or nobody waits.
     pub(super) fn baked_at(&self, wave: usize) -> Option<u64> {
         let run = &self.runs[wave];
-        let bakes = run.touched && !run.awaited_by.is_empty();
+        let bakes = (run.touched || self.rollout.waves[wave].unproven) && !run.awaited_by.is_empty();
         let bake_ms = if bakes { self.rollout.waves[wave].bake_secs.saturating_mul(1_000) } else { 0 };
         // Without a bake it is done whatever the clock of whoever verified it said.
         run.verified_at.map(|verified| if bake_ms == 0 { 0 } else { verified.saturating_add(bake_ms) })
@@ -185,7 +201,8 @@ impl Progress {
     /// Every target has an outcome and every gate said yes: only the entry that says so is missing, because a run was killed.
     fn is_decided(&self, wave: usize) -> bool {
         let run = &self.runs[wave];
-        let is_asked = run.passed.len() >= self.rollout.waves[wave].gates.len() || run.skipped == run.len;
+        let plan = &self.rollout.waves[wave];
+        let is_asked = run.passed.len() >= plan.gates.len() || run.skipped == run.len && !plan.unproven;
         run.ended == run.len && is_asked
     }
 
@@ -247,10 +264,14 @@ impl Progress {
 
     /// All targets of the wave have outcomes: its gates are asked, unless nothing was reached that they could tell about.
     fn verification(&self, wave: usize) -> Vec<Todo> {
-        let run = &self.runs[wave];
-        let gates = self.rollout.waves[wave].gates.iter().enumerate().filter(|(index, _)| !run.passed.contains(index));
+        let (run, plan) = (&self.runs[wave], &self.rollout.waves[wave]);
+        let gates = plan.gates.iter().enumerate().filter(|(index, _)| !run.passed.contains(index));
         let open: Vec<Todo> = gates.map(|(index, gate)| Todo::Ask { wave, index, gate: gate.clone() }).collect();
-        if open.is_empty() || run.skipped == run.len { vec![Todo::Record(StepEvent::Verified { wave })] } else { open }
+        if open.is_empty() || run.skipped == run.len && !plan.unproven {
+            vec![Todo::Record(StepEvent::Verified { wave })]
+        } else {
+            open
+        }
     }
 
     fn bakes(&self, now_ms: u64) -> Vec<Todo> {
@@ -750,5 +771,42 @@ mod tests {
         rollout.waves[0].targets[0].after = vec![id("b@prod/us")];
         rollout.waves[0].targets[1].after = vec![id("a@prod/us")];
         expect(&mut Progress::new(rollout), 0, &["stop: its targets wait for one another"]);
+    }
+
+    #[test]
+    fn what_was_brought_in_waves_that_are_not_done_is_unproven_as_long_as_others_come_after_them() {
+        let text = "staging: { bake: 15m, gates: [{ command: [./smoke] }] }\nprod: { after: staging }";
+        let mut progress = progress(text, &["a@staging/us", "a@prod/us"], &[]);
+        assert!(progress.unproven(0).is_empty(), "nothing was brought");
+        record(&mut progress, &[started("a@staging/us"), finished("a@staging/us", Outcome::Applied)]);
+        let staging = vec![BTreeSet::from([id("a@staging/us")])];
+        assert_eq!(progress.unproven(0), staging, "its gate was not asked");
+        record(&mut progress, &[StepEvent::GatePassed { wave: 0, gate: 0 }, StepEvent::Verified { wave: 0 }]);
+        assert_eq!((progress.unproven(899_999), progress.unproven(900_000)), (staging, Vec::new()));
+        record(&mut progress, &[started("a@prod/us"), finished("a@prod/us", Outcome::Applied)]);
+        assert!(progress.unproven(0).is_empty(), "nothing comes after it");
+    }
+
+    #[test]
+    fn an_unproven_wave_asks_its_gates_and_bakes_though_nothing_of_it_is_started() {
+        let text = "staging: { bake: 15m, gates: [{ command: [./smoke] }] }\nprod: { after: staging }";
+        for outcome in [Outcome::Unchanged, waits()] {
+            let mut rollout = plan(&settings(text, &FLEET), &["a@staging/us", "b@prod/us"], &[]).expect("a plan");
+            rollout.prove(&BTreeSet::from([id("a@staging/us")]));
+            let mut progress = Progress::new(rollout);
+            record(&mut progress, &[finished("a@staging/us", outcome)]);
+            expect(&mut progress, 0, &["gate ./smoke"]);
+            record(&mut progress, &[StepEvent::GatePassed { wave: 0, gate: 0 }, StepEvent::Verified { wave: 0 }]);
+            expect(&mut progress, 0, &["staging bakes until 1970-01-01 00:15 UTC"]);
+        }
+    }
+
+    #[test]
+    fn only_one_that_had_stopped_counts_as_resumed() {
+        let mut progress = progress("{}", &["a@prod/us"], &[]);
+        record(&mut progress, &[StepEvent::Resumed]);
+        assert_eq!((progress.resumes(), progress.was_resumed()), (1, false));
+        record(&mut progress, &[StepEvent::Stopped { why: "late".into() }, StepEvent::Resumed]);
+        assert_eq!((progress.resumes(), progress.was_resumed()), (2, true));
     }
 }

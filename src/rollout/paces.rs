@@ -14,6 +14,8 @@ pub struct Paces {
     part_of: HashMap<TargetId, usize>,
     order: Vec<Arc<str>>,
     after: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    /// Targets before which nothing of their environment goes that goes otherwise.
+    pub(super) first: BTreeSet<TargetId>,
 }
 
 /// What one commit says, and for whom.
@@ -47,7 +49,13 @@ impl Paces {
             part_of.extend(std::mem::take(&mut part.targets).into_iter().map(|target| (target, nth)));
         }
         let (order, after) = joined(&parts);
-        Self { parts, part_of, order, after }
+        Self { parts, part_of, order, after, first: BTreeSet::new() }
+    }
+
+    /// Lets what goes like these targets go first in their environment, and what goes otherwise after it.
+    pub fn first(mut self, targets: BTreeSet<TargetId>) -> Self {
+        self.first = targets;
+        self
     }
 
     /// Returns every gate that a target may meet, whichever part of the fleet is brought.

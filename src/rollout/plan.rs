@@ -6,7 +6,7 @@ use super::slice::{Slice, cut};
 use super::wave::{PlanError, Planned, Rollout, Wave};
 use crate::change::Intent;
 use crate::stack::{Graph, RegionId, TargetId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 impl Rollout {
@@ -27,6 +27,13 @@ impl Rollout {
         let users = |target: &TargetId| graph_before.map_or(&[] as &[_], |before| before.dependents(target));
         let waves = waves(paces, &targets, &Order::of(&targets, needs, users)?)?;
         Ok(Self { id, commit, waves, whole: None, beside: None })
+    }
+
+    /// Takes up what an earlier rollout brought and did not prove: its waves are gone through again to their end.
+    pub fn prove(&mut self, again: &BTreeSet<TargetId>) {
+        for wave in &mut self.waves {
+            wave.unproven = wave.targets.iter().any(|planned| again.contains(&planned.target));
+        }
     }
 }
 
@@ -96,6 +103,7 @@ fn wave(name: String, lane: &Lane, slice: &Slice, after: Vec<usize>, targets: Ve
         gates: slice.gates.clone(),
         bake_secs: slice.bake_secs,
         progress_deadline_secs: lane.progress_deadline_secs,
+        unproven: false,
     }
 }
 
@@ -122,7 +130,11 @@ fn lanes(paces: &Paces, targets: &[(TargetId, Intent, u32)], turns: &[usize]) ->
     for environment in order {
         let Some(members) = members.remove(environment) else { continue };
         let after = before(paces, environment, &lanes);
-        for alike in paces.part(environment, members.into_iter().map(|at| (at, &targets[at].0, targets[at].2))) {
+        let goes_first = |members: &[usize]| members.iter().any(|at| paces.first.contains(&targets[*at].0));
+        let mut firsts: Vec<usize> = Vec::new();
+        let mut parts = paces.part(environment, members.into_iter().map(|at| (at, &targets[at].0, targets[at].2)));
+        parts.sort_by_key(|alike| !goes_first(&alike.members));
+        for alike in parts {
             let name = alike.by.as_ref().map_or(environment.into(), |by| format!("{environment} by {by}"));
             let slices = cut(&alike.pace, alike.regions.into_iter().collect());
             let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -130,10 +142,16 @@ fn lanes(paces: &Paces, targets: &[(TargetId, Intent, u32)], turns: &[usize]) ->
                 parts.entry(alike.by.as_ref().map_or(0, |_| turns[at])).or_default().push(at);
             }
             for (nth, members) in parts.into_values().enumerate() {
+                let mut after = after.clone();
+                if goes_first(&members) {
+                    firsts.push(lanes.len());
+                } else {
+                    after.extend(&firsts);
+                }
                 lanes.push(Lane {
                     environment: environment.into(),
                     name: if nth > 0 { format!("{name} (part {})", nth + 1) } else { name.clone() },
-                    after: after.clone(),
+                    after,
                     slices: slices.clone(),
                     members,
                     progress_deadline_secs: alike.pace.progress_deadline_secs,

@@ -55,6 +55,8 @@ pub struct Progress {
     pub(super) runs: Vec<Run>,
     pub(super) stopped: Option<Arc<str>>,
     resumes: usize,
+    /// Somebody resumed it after it had stopped.
+    went_on: bool,
     /// Targets that were not brought to this commit, per stack; never iterated.
     pub(super) missed: HashMap<StackName, Vec<usize>>,
 }
@@ -67,6 +69,7 @@ impl Progress {
             runs: Vec::new(),
             stopped: None,
             resumes: 0,
+            went_on: false,
             missed: HashMap::new(),
             rollout,
         };
@@ -114,17 +117,19 @@ impl Progress {
             StepEvent::Stopped { why } => self.stopped = Some(why.clone()),
             StepEvent::Resumed => {
                 self.resumes += 1;
+                self.went_on |= self.stopped.is_some();
                 self.resume();
             }
         }
     }
 
-    /// Somebody said go on: a newer head may take its place, for that is where forward is.
+    /// It had stopped, and somebody said go on: a newer head may take its place, for that is where forward is. One that was only
+    /// paused goes on by itself.
     pub fn was_resumed(&self) -> bool {
-        self.resumes > 0
+        self.went_on
     }
 
-    /// How often somebody said go on.
+    /// How often somebody said go on, after a stop or a pause.
     pub fn resumes(&self) -> usize {
         self.resumes
     }

@@ -35,6 +35,10 @@ pub struct Wave {
     /// Seconds from the wave's first start, or from the next one after it had nothing to do but wait for others, in which it must be
     /// verified; `None` for no bound.
     pub progress_deadline_secs: Option<u64>,
+    /// An earlier rollout brought targets of it and did not come to the end of its gates and bake: they are due though nothing of it
+    /// is started again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
 }
 
 /// A rollout as planned; journalled whole, so that any later run goes on with the same plan.

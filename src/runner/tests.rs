@@ -364,6 +364,7 @@ fn rollout(targets: &[TargetId]) -> Rollout {
         gates: Vec::new(),
         bake_secs: 0,
         progress_deadline_secs: None,
+        unproven: false,
     };
     Rollout { id: "r1".into(), commit: "c1".into(), waves: vec![wave], whole: None, beside: None }
 }

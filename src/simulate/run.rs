@@ -56,6 +56,13 @@ struct Holding<'a> {
     history: Mutex<History>,
 }
 
+/// Resumed rollouts in whose place the head goes on, and what they brought in waves that are to be gone through again.
+#[derive(Default)]
+struct Replaced {
+    rollouts: BTreeSet<Arc<str>>,
+    again: BTreeSet<TargetId>,
+}
+
 impl Run<'_> {
     /// Runs to where nothing more can begin; `false` when this head may not be brought.
     pub async fn run(&self) -> Result<bool, StoreError> {
@@ -84,12 +91,19 @@ impl Holding<'_> {
         let by = User("somebody".into());
         self.append(vec![Event::RunStarted { verb: run.verb, commit: run.head.clone(), by, pull_request: None }]).await?;
         let open: Vec<Progress> = self.history().rollouts().cloned().collect();
+        let mut replaced = Replaced::default();
         for progress in open {
             match progress.ending() {
                 Some(_) => {} // a stopped one holds its targets until somebody resumes it
                 None if run.verb == Verb::Apply && progress.was_resumed() && progress.rollout().commit != run.head => {
-                    let rollout = progress.rollout().id.clone();
-                    self.append(vec![Event::Superseded { rollout, commit: run.head.clone() }]).await?;
+                    let (rollout, commit) = (progress.rollout().id.clone(), run.head.clone());
+                    let again = progress.unproven(run.clock.now_ms());
+                    if again.is_empty() {
+                        self.append(vec![Event::Superseded { rollout, commit }]).await?;
+                    } else {
+                        replaced.again.extend(again.into_iter().flatten());
+                        replaced.rollouts.insert(rollout);
+                    }
                 }
                 None => {
                     if let Halt::GivenUp = self.drive(progress).await? {
@@ -99,11 +113,14 @@ impl Holding<'_> {
             }
         }
         if run.verb == Verb::Apply && self.history().paused().is_none() && !run.stop.is_asked() {
-            let free = self.free();
+            let free = self.free(&replaced);
             if !free.is_empty() {
                 let id = format!("{}-{}", run.head, self.history().rollout_number(&run.id));
-                let rollout = (run.plan)(id.into(), free);
-                self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
+                let mut rollout = (run.plan)(id.into(), free);
+                rollout.prove(&replaced.again);
+                let superseded = |rollout| Event::Superseded { rollout, commit: run.head.clone() };
+                let events = replaced.rollouts.into_iter().map(superseded);
+                self.append(events.chain([Event::Planned { rollout: rollout.clone() }]).collect()).await?;
                 if let Halt::GivenUp = self.drive(Progress::new(rollout)).await? {
                     return Ok(false);
                 }
@@ -114,15 +131,20 @@ impl Holding<'_> {
         Ok(true)
     }
 
-    /// What is pending and waits for no earlier rollout.
-    fn free(&self) -> Vec<TargetId> {
+    /// What is pending and waits for no earlier rollout, or is gone through again in the place of one.
+    fn free(&self, replaced: &Replaced) -> Vec<TargetId> {
         let (history, now_ms) = (self.history(), self.run.clock.now_ms());
+        let is_replaced = |progress: &&Progress| replaced.rollouts.contains(&progress.rollout().id);
+        let open = history.rollouts().filter(|progress| !is_replaced(progress));
         let rolling: Vec<(&Progress, BTreeSet<&str>)> =
-            history.rollouts().map(|progress| (progress, rolling_environments(progress, now_ms))).collect();
+            open.map(|progress| (progress, rolling_environments(progress, now_ms))).collect();
         let rolls = |id: &TargetId| {
             rolling.iter().any(|(progress, names)| names.contains(id.region.environment()) && progress.contains(id))
         };
-        (self.run.pending)(&history).into_iter().filter(|id| history.holder(id).is_none() && !rolls(id)).collect()
+        let mut pending: BTreeSet<TargetId> = (self.run.pending)(&history).into_iter().collect();
+        pending.extend(replaced.again.iter().cloned());
+        let is_held = |id: &TargetId| history.holder(id).is_some_and(|progress| !is_replaced(&progress));
+        pending.into_iter().filter(|id| !is_held(id) && !rolls(id)).collect()
     }
 
     async fn drive(&self, mut progress: Progress) -> Result<Halt, StoreError> {

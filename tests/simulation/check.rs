@@ -308,7 +308,7 @@ impl Checker {
         }
         for before in &wave.after {
             let (part, plan) = (&course.waves[*before], &course.rollout.waves[*before]);
-            let bake_ms = if part.touched { plan.bake_secs * 1_000 } else { 0 };
+            let bake_ms = if part.touched || plan.unproven { plan.bake_secs * 1_000 } else { 0 };
             let done = part.verified_at.is_some_and(|at_ms| at_ms + bake_ms <= entry.at_ms);
             self.hold(done, || format!("{target} starts in {name} before {} is verified and baked", plan.name));
         }

@@ -23,6 +23,8 @@ impl Converge<'_> {
     /// Begins one rollout of what is pending and free; `false` when nothing is left that could make progress.
     pub(super) async fn begin(&mut self, head: &Arc<Scene>) -> Result<bool, Failure> {
         let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
+        let (mut again, mut replaced) = self.replaced();
+        let work = taking_along(work, head, &again);
         let now_paused = paused(&self.history());
         if now_paused.is_some() {
             self.begin_nothing(head, now_paused.as_deref())?; // somebody paused while we drove
@@ -31,7 +33,14 @@ impl Converge<'_> {
         refuse_taken(self.world, &work, head)?;
         refuse_moved(self.world, self.scenes, &self.history(), &work, head)?;
         self.account(&work);
-        let free = self.free(&work);
+        let mut free = self.free(&work);
+        let theirs = replaced.iter().flat_map(|rollout| &rollout.waves).flat_map(|wave| &wave.targets);
+        let theirs: BTreeSet<TargetId> = theirs.map(|planned| planned.target.clone()).chain(again.iter().cloned()).collect();
+        let waits = |pending: &Pending| theirs.contains(&pending.target.id) && !free.contains(&pending.target.id);
+        if work.pending.iter().any(waits) {
+            free.retain(|id| !theirs.contains(id)); // all that is left of a rollout goes on together, or nothing of it
+            (again, replaced) = Default::default();
+        }
         if free.is_empty() || self.done.interrupted {
             return Ok(false);
         }
@@ -59,13 +68,22 @@ impl Converge<'_> {
             self.done.interrupted = true;
             return Ok(false); // what was counted may be but a part
         }
-        let mut rollout = self.plan(head, &self.order.head, &work)?;
+        let mut rollout = self.plan(head, &self.order.head, &work, &again)?;
         (rollout.whole, rollout.beside) = (whole, beside);
-        let Some(progress) = self.announce_plan(rollout).await? else { return Ok(true) }; // somebody was first
+        let Some(progress) = self.announce_plan(rollout, &replaced).await? else { return Ok(true) }; // somebody was first
+        replaced.iter().for_each(|rollout| self.say_replaced(rollout));
         self.met.insert(progress.rollout().id.clone());
         let went_back = self.drive(progress, work).await?;
         // A target that was brought to an older commit may go on to the head: once around again.
         Ok(!went_back.is_empty() && !self.done.interrupted)
+    }
+
+    /// Rollouts that are still open in whose place the next one goes on, and the targets by which it goes through their waves again.
+    fn replaced(&self) -> (BTreeSet<TargetId>, Vec<Rollout>) {
+        let history = self.history();
+        let replaced = history.rollouts().map(Progress::rollout).filter(|rollout| self.replaced.contains_key(&rollout.id));
+        let replaced: Vec<Rollout> = replaced.cloned().collect();
+        (replaced.iter().flat_map(|rollout| &self.replaced[&rollout.id]).cloned().collect(), replaced)
     }
 
     /// What is pending, and neither waits for an earlier rollout nor was tried in this run.
@@ -116,7 +134,7 @@ impl Converge<'_> {
             if work.pending.is_empty() || self.done.interrupted {
                 continue;
             }
-            let mut rollout = self.plan(head, &commit, &work)?;
+            let mut rollout = self.plan(head, &commit, &work, &BTreeSet::new())?;
             rollout.whole = whole;
             self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
             self.drive(Progress::new(rollout), work).await?;
@@ -139,8 +157,8 @@ impl Converge<'_> {
         Ok(by_commit)
     }
 
-    /// Plans a rollout that brings `work` to `commit`.
-    fn plan(&self, head: &Arc<Scene>, commit: &CommitSha, work: &Work) -> Result<Rollout, Failure> {
+    /// Plans a rollout that brings `work` to `commit`, and goes through the waves of `again` before all that would not wait for them.
+    fn plan(&self, head: &Arc<Scene>, commit: &CommitSha, work: &Work, again: &BTreeSet<TargetId>) -> Result<Rollout, Failure> {
         let id: Arc<str> = format!("{}-{}", commit.short(), self.history().rollout_number(&self.world.run)).into();
         let weighed =
             work.pending.iter().map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight));
@@ -149,9 +167,10 @@ impl Converge<'_> {
             Intent::Destroy => &head.graph,
         });
         let before = work.before.as_ref().map(|scene| &scene.graph);
-        let paces = paces(self.world, self.scenes, &self.court, &self.history(), head, work)?;
+        let paces = paces(self.world, self.scenes, &self.court, &self.history(), head, work)?.first(again.clone());
         let plan = Rollout::plan(id, commit.0.clone(), &paces, weighed.collect(), graph, before);
-        let rollout = plan.map_err(|error| Failure::World(error.0, None))?;
+        let mut rollout = plan.map_err(|error| Failure::World(error.0, None))?;
+        rollout.prove(again);
         gate::refuse_missing(self.world, rollout.waves.iter().flat_map(|wave| &wave.gates))?;
         Ok(rollout)
     }
@@ -162,6 +181,15 @@ impl Converge<'_> {
         self.done.ends.get(id).is_some_and(arrived)
             && self.history().commit_of(id).is_some_and(|commit| *commit != self.order.head.0)
     }
+}
+
+/// Brings targets along that nothing touches, as the head has them.
+fn taking_along(work: Work, head: &Arc<Scene>, again: &BTreeSet<TargetId>) -> Work {
+    let Work { mut pending, untouched, before, .. } = work;
+    let (again, untouched): (Vec<TargetId>, _) = untouched.into_iter().partition(|id| again.contains(id));
+    let targets = again.iter().filter_map(|id| head.fleet.target(id)).cloned();
+    pending.extend(targets.map(|target| Pending { target, intent: Intent::Converge, scene: head.clone(), reasons: Vec::new() }));
+    Work::of(pending, untouched, before)
 }
 
 /// Refuses a first run for which nobody speaks, or whose gates could only say no, before it leaves a trace: from then on it would

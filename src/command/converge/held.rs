@@ -82,15 +82,19 @@ impl Converge<'_> {
     fn held(&self, work: &Work) -> BTreeMap<TargetId, String> {
         let history = self.history();
         let now_ms = self.world.clock.now_ms();
+        let is_replaced = |progress: &&Progress| self.replaced.contains_key(&progress.rollout().id);
+        let open = history.rollouts().filter(|progress| !is_replaced(progress));
         let rolling: Vec<(&Progress, BTreeSet<&str>)> =
-            history.rollouts().map(|progress| (progress, rolling_environments(progress, now_ms))).collect();
+            open.map(|progress| (progress, rolling_environments(progress, now_ms))).collect();
         let rolls = |id: &TargetId| {
             let of = |(progress, environments): &&(&Progress, BTreeSet<&str>)| {
                 environments.contains(id.region.environment()) && progress.contains(id)
             };
             rolling.iter().find(of).map(|(progress, _)| *progress)
         };
-        let holds = |pending: &Pending| pending.names().find_map(|id| history.holder(&id).or_else(|| rolls(&id)));
+        let holds = |pending: &Pending| {
+            pending.names().find_map(|id| history.holder(&id).filter(|it| !is_replaced(it)).or_else(|| rolls(&id)))
+        };
         let say = |holder: &Progress| format!("rollout {} of {} holds it", holder.rollout().id, short(&holder.rollout().commit));
         let held = |pending: &Pending| Some((pending.target.id.clone(), say(holds(pending)?)));
         work.pending.iter().filter_map(held).collect()

@@ -35,7 +35,7 @@ use crate::stack::{Selector, TargetId};
 use crate::store::{Holder, Job, Lease};
 use crate::world::World;
 use shared::Shared;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What to bring where.
@@ -88,6 +88,9 @@ pub(crate) struct Converge<'a> {
     shared: Option<Shared>,
     /// Rollouts that this run met.
     met: BTreeSet<Arc<str>>,
+    /// Resumed rollouts in whose place the head goes on once it is planned, each with the targets by which its unfinished waves are
+    /// gone through again.
+    replaced: BTreeMap<Arc<str>, BTreeSet<TargetId>>,
     /// Who says how many targets may be in flight at once, as for policy: what was brought last; and what is to be brought.
     slots: [Arc<Scene>; 2],
     /// Every change of the rollout as it looked when it was planned, where a rule counts them.
@@ -129,6 +132,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         court,
         shared,
         met: BTreeSet::new(),
+        replaced: BTreeMap::new(),
         slots,
         whole: Vec::new(),
         done: Converged::default(),
@@ -290,7 +294,7 @@ impl Converge<'_> {
             self.catch_up().await?;
             let settled = self.settled(scene)?;
             // As long as others are at work, it is for the last of them to say.
-            if !self.elsewhere().await?.is_empty() || self.append_on_newest(settled).await? {
+            if !self.elsewhere().await?.is_empty() || self.append_on_newest(vec![settled]).await? {
                 return Ok(());
             }
         }

@@ -2,13 +2,13 @@
 
 use super::{Aim, Converge};
 use crate::change::Intent;
-use crate::command::pending::{Pending, Work, since_applied};
+use crate::command::pending::{Pending, Work, names, since_applied};
 use crate::command::say::{count, say_until, short};
 use crate::command::scene::Scene;
 use crate::exit::Failure;
 use crate::journal::Event;
 use crate::review::CommitSha;
-use crate::rollout::{Ending, Now, Outcome, Progress, Todo};
+use crate::rollout::{Ending, Now, Outcome, Progress, Rollout, Todo};
 use crate::stack::{Selector, TargetId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,12 +31,14 @@ impl Converge<'_> {
             match (stopped, self.beyond(&progress)?) {
                 (Some(why), beyond) => self.stopped(head, progress, &why, beyond.is_none()).await?,
                 (None, Some(beyond)) => self.leave_alone(&progress, &beyond),
-                (None, None) if self.takes_over(&progress) => self.take_over(&progress).await?,
-                (None, None) => {
-                    let scene = self.scenes.at(&commit)?;
-                    let work = self.work_of(&progress, &scene)?;
-                    self.drive(progress, work).await?;
-                }
+                (None, None) => match self.again(head, &progress) {
+                    Some(again) => self.take_over(head, &progress, again).await?,
+                    None => {
+                        let scene = self.scenes.at(&commit)?;
+                        let work = self.work_of(&progress, &scene)?;
+                        self.drive(progress, work).await?;
+                    }
+                },
             }
         }
         Ok(())
@@ -82,21 +84,41 @@ impl Converge<'_> {
         self.done.next.push(format!("isobar tick  (goes on with it{from}; so does isobar apply without a selector)"));
     }
 
-    /// The head goes on in the place of an older rollout that was resumed: what it had yet to bring may be what was mended since.
-    fn takes_over(&self, progress: &Progress) -> bool {
+    /// The head goes on in the place of an older rollout that had stopped and was resumed: what it had yet to bring may be what was
+    /// mended since. Returns the targets by which each wave that did not come to its end is gone through again; `None` when the
+    /// rollout is to go on by itself, also because nothing of such a wave is left that this run could ask its gates about.
+    fn again(&self, head: &Scene, progress: &Progress) -> Option<BTreeSet<TargetId>> {
         let is_older = *progress.rollout().commit != *self.order.head.0;
-        matches!(self.order.aim, Aim::Bring) && is_older && progress.was_resumed()
+        if !matches!(self.order.aim, Aim::Bring) || !is_older || !progress.was_resumed() {
+            return None;
+        }
+        let mut again = BTreeSet::new();
+        for wave in progress.unproven(self.world.clock.now_ms()) {
+            let selected = head.fleet.targets().iter().filter(|target| self.order.selector.matches(target));
+            let before = again.len();
+            again.extend(selected.filter(|target| names(target).any(|id| wave.contains(&id))).map(|target| target.id.clone()));
+            if again.len() == before {
+                return None;
+            }
+        }
+        Some(again)
     }
 
-    async fn take_over(&mut self, progress: &Progress) -> Result<(), Failure> {
-        let rollout = progress.rollout();
-        let (id, commit) = (rollout.id.clone(), self.order.head.0.clone());
-        self.done.notes.push(format!(
-            "rollout {id} of {} was resumed; {} goes on in its place",
-            short(&rollout.commit),
-            short(&commit)
-        ));
-        self.append(vec![Event::Superseded { rollout: id, commit }]).await.map(drop)
+    /// Where waves are to be gone through again, the rollout keeps its place until the plan says so: a run that is killed between the
+    /// two would forget them.
+    async fn take_over(&mut self, head: &Arc<Scene>, progress: &Progress, again: BTreeSet<TargetId>) -> Result<(), Failure> {
+        let (id, commit) = (progress.rollout().id.clone(), self.order.head.0.clone());
+        if again.is_empty() || self.takes_back(head, progress)? {
+            self.say_replaced(progress.rollout());
+            return self.append(vec![Event::Superseded { rollout: id, commit }]).await.map(drop);
+        }
+        self.replaced.insert(id, again);
+        Ok(())
+    }
+
+    pub(super) fn say_replaced(&mut self, rollout: &Rollout) {
+        let (id, commit) = (&rollout.id, short(&rollout.commit));
+        self.done.notes.push(format!("rollout {id} of {commit} was resumed; {} goes on in its place", self.order.head.short()));
     }
 
     /// Only a run that is about all of a stopped rollout may take it back: what it freed would else wait for nobody.

@@ -227,22 +227,24 @@ impl Converge<'_> {
     }
 
     /// Journals a plan and returns what is to be driven; nothing when others did something meanwhile that it knows nothing of.
-    pub(super) async fn announce_plan(&self, rollout: Rollout) -> Result<Option<Progress>, Failure> {
-        let planned = Event::Planned { rollout: rollout.clone() };
+    pub(super) async fn announce_plan(&self, rollout: Rollout, replaced: &[Rollout]) -> Result<Option<Progress>, Failure> {
+        let commit = &rollout.commit;
+        let superseded = replaced.iter().map(|old| Event::Superseded { rollout: old.id.clone(), commit: commit.clone() });
+        let events: Vec<Event> = superseded.chain([Event::Planned { rollout: rollout.clone() }]).collect();
         if self.shared.is_none() {
-            self.append(vec![planned]).await?;
+            self.append(events).await?;
             return Ok(Some(Progress::new(rollout)));
         }
         let id = rollout.id.clone();
-        Ok(if self.append_on_newest(planned).await? { self.anew(&id) } else { None })
+        Ok(if self.append_on_newest(events).await? { self.anew(&id) } else { None })
     }
 
     /// Appends what was decided on history as it is here, if nobody wrote since. Who only came is no reason to decide anew.
-    pub(super) async fn append_on_newest(&self, event: Event) -> Result<bool, Failure> {
+    pub(super) async fn append_on_newest(&self, events: Vec<Event>) -> Result<bool, Failure> {
         loop {
             let known = head(&self.history());
             let (run, at_ms) = (&self.world.run, self.world.clock.now_ms());
-            let events = vec![event.clone()];
+            let events = events.clone();
             let sealed = self.world.store.append_after(known.as_ref(), events, run, at_ms, Some(&self.lease)).await?;
             if !sealed.is_empty() {
                 self.catch_up().await?;

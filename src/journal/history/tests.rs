@@ -277,6 +277,7 @@ fn planned(rollout: &str, commit: &str, targets: &[&str]) -> Event {
         gates: vec![],
         bake_secs: 0,
         progress_deadline_secs: None,
+        unproven: false,
     };
     Event::Planned {
         rollout: Rollout { id: rollout.into(), commit: commit.into(), waves: vec![wave], whole: None, beside: None },
