@@ -16,8 +16,6 @@ pub struct Shard {
 pub const SHARDS_MAX: usize = 256;
 /// Targets that a shard takes at once: enough to keep a runner busy, few enough that what it holds when it is lost is little.
 const BITE_MAX: usize = 64;
-/// How often a shard can fill its places from one bite: all of a bite is previewed before any of it begins.
-const ROUNDS: usize = 16;
 /// Targets for which one more shard is worth a runner of its own.
 const WORTH_A_SHARD: usize = 200;
 
@@ -28,12 +26,10 @@ impl Shard {
     }
 
     /// Returns what this shard takes next of all that is on offer, some of it at least: its own part first, so that shards seldom
-    /// want the same, and never more than a fair share, so that whoever comes late finds something to do. It has `parallel` in flight at
-    /// most; 0 is no bound.
-    pub fn bite(self, offered: &[TargetId], parallel: usize) -> Vec<TargetId> {
-        let most = if parallel == 0 { BITE_MAX } else { BITE_MAX.min(parallel.saturating_mul(ROUNDS)) };
+    /// want the same, and never more than a fair share, so that whoever comes late finds something to do.
+    pub fn bite(self, offered: &[TargetId]) -> Vec<TargetId> {
         let piece = self.piece(offered.len());
-        offered.iter().skip(piece.start).take(piece.len().clamp(1, most)).cloned().collect()
+        offered.iter().skip(piece.start).take(piece.len().clamp(1, BITE_MAX)).cloned().collect()
     }
 
     /// Returns this shard's own part of a list of `all`: those of all shards are the list.
@@ -86,7 +82,7 @@ mod tests {
     fn shards_that_begin_together_want_nothing_twice_and_leave_nothing() {
         for (count, of) in [(30, 3), (31, 4), (3, 3), (160, 16)] {
             let offered = targets(count);
-            let bites: Vec<_> = (1..=of).flat_map(|nth| Shard::new(nth, of).expect("a shard").bite(&offered, 0)).collect();
+            let bites: Vec<_> = (1..=of).flat_map(|nth| Shard::new(nth, of).expect("a shard").bite(&offered)).collect();
             let taken: BTreeSet<_> = bites.iter().collect();
             assert_eq!((bites.len(), taken.len()), (count, count), "{count} over {of}");
         }
@@ -100,11 +96,9 @@ mod tests {
 
     #[test]
     fn a_shard_takes_a_fair_share_and_at_least_one() {
-        let sizes = |of: usize| [0, 1, 5, 1000].map(|count| Shard::new(of, of).expect("a shard").bite(&targets(count), 0).len());
+        let sizes = |of: usize| [0, 1, 5, 1000].map(|count| Shard::new(of, of).expect("a shard").bite(&targets(count)).len());
         assert_eq!(sizes(4), [0, 1, 2, 64]);
-        assert_eq!(Shard::new(1, 4).expect("a shard").bite(&targets(1), 0).len(), 1);
+        assert_eq!(Shard::new(1, 4).expect("a shard").bite(&targets(1)).len(), 1);
         assert_eq!(sizes(1), [0, 1, 5, 64]);
-        let few = |parallel: usize| Shard::new(1, 4).expect("a shard").bite(&targets(1000), parallel).len();
-        assert_eq!([1, 2, 4, 10_000].map(few), [16, 32, 64, 64]);
     }
 }

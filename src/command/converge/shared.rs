@@ -180,7 +180,7 @@ impl Converge<'_> {
             return Ok(true);
         }
         self.let_go(progress).await?;
-        match self.world.store.acquire(&shard.bite(offered, self.order.parallel), holder(self.world)).await {
+        match self.world.store.acquire(&shard.bite(offered), holder(self.world)).await {
             Ok(lease) => {
                 self.lease = lease;
                 Ok(true)
