@@ -129,7 +129,7 @@ impl History {
     }
 
     /// The commit at which a target is that had each of these names: under the first of them under which something is there. None
-    /// when it is gone.
+    /// when it is gone: what was said when it went is not what is said when it comes back.
     pub fn at(&self, names: impl IntoIterator<Item = TargetId>) -> Option<&Arc<str>> {
         let mut there = names.into_iter().filter_map(|name| self.target(&name)).filter(|record| record.state != State::Removed);
         there.find_map(|record| record.commit.as_ref())

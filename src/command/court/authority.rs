@@ -28,9 +28,9 @@ impl Court<'_> {
 
     /// Like [`Court::authority`], whatever change is looked at: the commit that the target is at. What a rollout goes by.
     pub(crate) fn behind(&self, target: &TargetId, work: &Work, history: &History) -> Result<Arc<Scene>, Failure> {
-        let applied = at(target, work, history).or_else(|| history.trusted_commit().cloned());
+        let applied = history.at(work.names(target)).or_else(|| history.trusted_commit());
         if let Some(commit) = applied {
-            return self.scenes.at(&CommitSha(commit));
+            return self.scenes.at(&CommitSha(commit.clone()));
         }
         if let Some(base) = &self.base {
             return Ok(base.clone());
@@ -110,7 +110,7 @@ impl Court<'_> {
     pub(super) fn since(&self, target: &TargetId, work: &Work, history: &History) -> Option<CommitSha> {
         match &self.base {
             Some(base) => base.snapshot.commit.clone(),
-            None => at(target, work, history).or_else(|| history.trusted_commit().cloned()).map(CommitSha),
+            None => history.at(work.names(target)).or_else(|| history.trusted_commit()).cloned().map(CommitSha),
         }
     }
 
@@ -143,12 +143,6 @@ fn too_far_back(is_shallow: bool) -> Failure {
         ),
     };
     Failure::World(format!("who speaks for a fleet that was never applied is not known: {what}"), Some(hint.into()))
-}
-
-/// The commit that a target is at, under its own name or one that it had before. One that is gone is at none: what was said when it
-/// went is not what is said when it comes back.
-fn at(target: &TargetId, work: &Work, history: &History) -> Option<Arc<str>> {
-    history.at(work.names(target)).cloned()
 }
 
 /// So many commits hide whoever spoke before them.
