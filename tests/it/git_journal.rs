@@ -1,6 +1,6 @@
 //! The journal as a ref of the repository: clones that know of each other only what they pushed.
 
-use crate::support::{APPROVALS, Access, GitServer, Sandbox, app};
+use crate::support::{APPROVALS, Access, GitServer, Sandbox, app, program};
 use git2::Repository;
 use serde_json::Value;
 use std::path::Path;
@@ -449,7 +449,7 @@ fn a_push_that_finds_no_room_leaves_the_journal_as_it_was() {
     fleet.version(1, 2);
     let before = entries(&bare);
     let limited = "ulimit -f 0; exec \"$0\" apply"; // no file may have a byte
-    let ran = fleet.finish(fleet.command("/bin/sh").args(["-c", limited, env!("CARGO_BIN_EXE_isobar")]));
+    let ran = fleet.finish(fleet.command("/bin/sh").args(["-c", limited, program()]));
     assert_ne!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert_eq!(entries(&bare), before);
     fleet.pass_secs(1).isobar("apply").ends(0);

@@ -1,6 +1,6 @@
 //! Killed anywhere and run again, it ends as if it had not been killed; and what is unknown is said to be so.
 
-use crate::support::{APPROVALS, Sandbox, app};
+use crate::support::{APPROVALS, Sandbox, app, program};
 use std::collections::BTreeMap;
 
 /// Two stacks in three regions, already at version 1 and now to be brought to 2.
@@ -68,7 +68,7 @@ fn a_journal_cut_in_the_middle_of_a_line_goes_on() {
         let fleet = begin.twin();
         let blocks = (begun + nth * (all - begun) / 7) / 512; // of 512 bytes: the write that crosses the limit is cut short
         let limited = format!("ulimit -f {blocks}; exec \"$0\" apply");
-        let ran = fleet.finish(fleet.command("/bin/sh").args(["-c", &limited, env!("CARGO_BIN_EXE_isobar")]));
+        let ran = fleet.finish(fleet.command("/bin/sh").args(["-c", &limited, program()]));
         assert_ne!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
         fleet.pass_secs(1).isobar("apply").ends(0);
         assert_eq!(documents(&fleet), expected);

@@ -1,6 +1,6 @@
 //! In what order, how far, and what stops it: waves, bakes, gates, breaches, pauses and holds.
 
-use crate::support::{APPROVALS, Sandbox, app};
+use crate::support::{APPROVALS, Sandbox, app, program};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
@@ -271,8 +271,9 @@ fn a_first_run_of_one_environment_is_refused_for_the_gate_of_another_that_it_wou
 fn a_gates_program_that_cannot_be_laid_out_says_what_to_do() {
     let fleet = with_program_gate("./ops/smoke", "#!/bin/sh\nexit 0\n");
     fleet.file("README.md", "words\n").commit("Words");
-    let fleet = fleet.env("TMPDIR", "/nonexistent");
-    fleet.isobar("apply").ends(1).says("laying out a program in /nonexistent").says("TMPDIR says where");
+    let gone = fleet.outside("gone");
+    let fleet = fleet.env("TMPDIR", &gone);
+    fleet.isobar("apply").ends(1).says(&format!("laying out a program in {gone}")).says("TMPDIR says where");
 }
 
 #[test]
@@ -347,7 +348,7 @@ fn a_pause_starts_nothing_until_resume() {
 
 /// A fleet of two waves; between them somebody types this line.
 fn interrupted_by(line: &str) -> Sandbox {
-    let gate = format!("[sh, -c, \"[ -e asked ] || {{ touch asked; {} {line}; }}\"]", env!("CARGO_BIN_EXE_isobar"));
+    let gate = format!("[sh, -c, \"[ -e asked ] || {{ touch asked; {} {line}; }}\"]", program());
     let waves = format!("[{{ name: first, regions: a, gates: [{{ command: {gate} }}] }}, {{ name: rest, regions: \"*\" }}]");
     let fleet = app("prod/a prod/b", &format!("rollout: {{ prod: {{ waves: {waves} }} }}"));
     fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("Ignore");

@@ -3,7 +3,7 @@
 #[path = "../sweep/mod.rs"]
 mod played;
 
-use crate::support::scratch;
+use crate::support::{program, scratch};
 use played::{Fault, Ground, Harm, Seam, play};
 use std::io::Write as _;
 use std::path::Path;
@@ -25,7 +25,7 @@ fn seam(dir: &Path) -> Option<Seam> {
 fn harmed_at_a_call_and_run_again_it_ends_as_if_nothing_had_happened() {
     let dir = scratch::dir();
     let Some(seam) = seam(dir.path()) else { return };
-    let isobar = Path::new(env!("CARGO_BIN_EXE_isobar"));
+    let isobar = Path::new(program());
     let ground = Ground::prepare(isobar, seam, dir.path(), &["drift/file"]).expect("the scene can be prepared");
     let scene = ground.find("drift/file").expect("it was prepared");
     let last = |call: &str, of: &str| {

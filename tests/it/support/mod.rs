@@ -3,12 +3,14 @@
 mod child;
 pub(crate) mod cloud;
 mod git_server;
+mod program;
 mod sandbox;
 pub(crate) mod scratch;
 mod story;
 mod tree;
 
 pub(crate) use git_server::{Access, GitServer};
+pub(crate) use program::program;
 pub(crate) use sandbox::{Ran, Sandbox, fixtures};
 pub(crate) use story::{APPROVALS, app};
 pub(crate) use tree::tree;

@@ -1,7 +1,7 @@
 //! A real git repository in a directory of its own, and the built program run in it with a closed environment. Needs no git
 //! on the machine; reads nothing of the person who runs the tests.
 
-use super::{scratch, tree};
+use super::{program, scratch, tree};
 use git2::build::CheckoutBuilder;
 use git2::{IndexAddOption, Oid, Repository, RepositoryInitOptions, Signature, Time};
 use std::cell::Cell;
@@ -251,7 +251,7 @@ impl Sandbox {
 
     /// Returns the built program as a command, for stories that start it themselves.
     pub(crate) fn program(&self) -> Command {
-        self.command(env!("CARGO_BIN_EXE_isobar"))
+        self.command(program())
     }
 
     /// Returns a command that knows nothing of the machine but where programs are: for stories that start one themselves.
