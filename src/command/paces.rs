@@ -6,8 +6,8 @@ use super::scene::{Scene, Scenes};
 use crate::exit::Failure;
 use crate::journal::{History, Record, State};
 use crate::review::CommitSha;
-use crate::rollout::{Gate, Paces, Part, Settings};
-use crate::stack::{Leaf, TargetId};
+use crate::rollout::{Gate, Paces, Part, Settings, Takeover};
+use crate::stack::{Leaf, RegionId, TargetId};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use std::sync::Arc;
 /// The fleet at one commit, and the targets that are at it.
 type At = (Arc<Scene>, Vec<TargetId>);
 
-/// How a rollout goes: each target as the commit says that it is at, so that no change removes its own canary or brings its own gate,
-/// and so that what waits or is held keeps nobody else to older rules. An environment that a target's commit does not know goes by the
-/// oldest that does; one that the change itself brings, by the change.
+/// How a rollout goes: as the commits say that its targets are at, so that no change removes its own canary or brings its own gate, and
+/// as the rollouts were planned that it `takes_over`. What is held, and would not be brought, has no say where others have. An environment
+/// that a target's commit does not know goes by the oldest that does; one that the change itself brings, by the change.
 pub(super) fn paces(
     world: &World,
     scenes: &Scenes<'_>,
@@ -25,7 +25,12 @@ pub(super) fn paces(
     history: &History,
     head: &Arc<Scene>,
     work: &Work,
+    takes_over: Takeover,
 ) -> Result<Paces, Failure> {
+    let held: BTreeSet<&RegionId> = history.holds(world.clock.now_ms()).into_iter().map(|hold| &hold.region).collect();
+    let speaks = |target: &TargetId| !held.contains(&target.region);
+    let all = || work.pending.iter().map(|pending| &pending.target.id);
+    let spoken_for: BTreeSet<&str> = all().filter(|id| speaks(id)).map(|id| id.region.environment()).collect();
     let mut at: BTreeMap<Option<CommitSha>, At> = BTreeMap::new();
     let mut strange: BTreeSet<&str> = BTreeSet::new();
     for pending in &work.pending {
@@ -34,7 +39,10 @@ pub(super) fn paces(
         if !authority.settings.knows(target.region.environment()) {
             strange.insert(target.region.environment());
         }
-        at.entry(authority.snapshot.commit.clone()).or_insert_with(|| (authority, Vec::new())).1.push(target.clone());
+        let (_, targets) = at.entry(authority.snapshot.commit.clone()).or_insert_with(|| (authority, Vec::new()));
+        if speaks(target) || !spoken_for.contains(target.region.environment()) {
+            targets.push(target.clone());
+        }
     }
     if !strange.is_empty() {
         let is_there = |(target, record): &(&TargetId, &Record)| {
@@ -49,15 +57,17 @@ pub(super) fn paces(
     let mut parts = by_age(world, court, at)?;
     parts.push((head.clone(), Vec::new()));
     let mut programs = Programs { world, same: Vec::new() };
+    for gate in takes_over.rollouts().flat_map(|rollout| &rollout.waves).flat_map(|wave| &wave.gates) {
+        programs.know(scenes, gate);
+    }
     let part = |(scene, targets): At| {
-        let name: Arc<str> = scene.snapshot.commit.as_ref().map_or("", CommitSha::short).into();
         let settings = match &scene.snapshot.commit {
             Some(commit) => programs.read(&scene, commit),
             None => scene.settings.clone(), // never brought anywhere
         };
-        Part { name, settings, targets }
+        Part { settings, targets }
     };
-    Ok(Paces::of(parts.into_iter().map(part).collect()))
+    Ok(Paces::taking_over(parts.into_iter().map(part).collect(), takes_over))
 }
 
 /// Oldest first. What is not on the line of the head is older than what is, for nothing can be said of it; what is not committed is
@@ -84,6 +94,17 @@ struct Programs<'a> {
 }
 
 impl Programs<'_> {
+    /// Takes in the program of a gate that was planned before: what is the same is the same gate.
+    fn know(&mut self, scenes: &Scenes<'_>, gate: &Gate) {
+        let (Some(path), Some(commit)) = (gate.file(), gate.commit()) else { return };
+        let Ok(scene) = scenes.glance(&CommitSha(commit.clone())) else { return };
+        if let Ok(files) = self.world.workspace.program(&scene.snapshot, &path)
+            && !self.same.iter().any(|(known, _)| *known == files)
+        {
+            self.same.push((files, commit.clone()));
+        }
+    }
+
     /// Reads the settings of a commit. A program that was the same before keeps its older commit, so that targets at both go alike.
     fn read(&mut self, scene: &Scene, commit: &CommitSha) -> Settings {
         let mut commits: BTreeMap<String, Arc<str>> = BTreeMap::new();

@@ -17,7 +17,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
 use crate::report::{Report, Told};
-use crate::rollout::{Paces, Rollout, Shard};
+use crate::rollout::{Paces, Rollout, Shard, Takeover};
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -93,7 +93,8 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();
 
     let mut report = sight.compose(&work, &answers, &verdicts);
-    report.waves = waves(&paces(world, &scenes, &court, &history, &after, &work)?, &after, &work, &answers).unwrap_or_default();
+    report.waves = waves(&paces(world, &scenes, &court, &history, &after, &work, Takeover::default())?, &after, &work, &answers)
+        .unwrap_or_default();
     report.journal = tell::journal_head(&history);
     report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
     let appliable = view.head.as_ref().filter(|_| view.base.is_none()).map(|head| (head, &after));

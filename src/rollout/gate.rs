@@ -48,6 +48,14 @@ impl Gate {
         }
     }
 
+    /// Returns the commit that its program is of, where it is a file of the repository.
+    pub fn commit(&self) -> Option<&Arc<str>> {
+        match self {
+            Gate::Http { .. } => None,
+            Gate::Command { commit, .. } => commit.as_ref(),
+        }
+    }
+
     /// Returns the same gate with the commit that its program is of.
     pub(super) fn read_at(self, commit: impl Fn(&str) -> Arc<str>) -> Self {
         let path = self.file();

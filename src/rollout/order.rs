@@ -79,41 +79,6 @@ impl Order {
             }
         }
     }
-
-    /// Returns for each target its turn: one later than what must come first in another lane. Targets of one turn and what must come
-    /// before them never wait for one of a later turn.
-    ///
-    /// What one stack has in a lane comes in one turn, so that none of it goes before its canary. Only where that is endless, because a
-    /// stack comes before and after another in different regions, each target has its own.
-    pub(super) fn turns(&self, targets: &[(TargetId, Intent, u32)], places: &[Place]) -> Vec<usize> {
-        let alike = |at: usize| (places[at].lane, &targets[at].0.stack, targets[at].1);
-        let own = self.put_off(vec![0; targets.len()], places);
-        let mut turns = own.clone();
-        loop {
-            let mut last = HashMap::new();
-            for (at, turn) in turns.iter().enumerate() {
-                let known = last.entry(alike(at)).or_insert(0);
-                *known = (*turn).max(*known);
-            }
-            let together: Vec<usize> = (0..targets.len()).map(|at| last[&alike(at)]).collect();
-            if together == turns {
-                return turns;
-            }
-            if together.iter().any(|turn| *turn >= last.len()) {
-                return own;
-            }
-            turns = self.put_off(together, places);
-        }
-    }
-
-    fn put_off(&self, mut turns: Vec<usize>, places: &[Place]) -> Vec<usize> {
-        for at in &self.sorted {
-            let after = |first: &usize| turns[*first] + usize::from(places[*first].lane != places[*at].lane);
-            let earliest = self.before[*at].iter().map(after).max().unwrap_or_default();
-            turns[*at] = turns[*at].max(earliest);
-        }
-        turns
-    }
 }
 
 /// Returns the targets of the rollout that `start` leads to first, sorted.

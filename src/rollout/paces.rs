@@ -1,8 +1,10 @@
-//! How each target of a rollout goes when its targets are at several commits: as the commit says that it is at.
+//! How a rollout goes whose targets are at several commits, or that goes on in the place of others: as all of them say.
 
+use super::rule::Rule;
 use super::settings::{Pace, in_order};
+use super::takeover::Takeover;
 use super::{Gate, Settings};
-use crate::stack::{RegionId, TargetId};
+use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -14,48 +16,36 @@ pub struct Paces {
     part_of: HashMap<TargetId, usize>,
     order: Vec<Arc<str>>,
     after: BTreeMap<Arc<str>, Vec<Arc<str>>>,
-    /// Targets before which nothing of their environment goes that goes otherwise.
-    pub(super) first: BTreeSet<TargetId>,
+    takeover: Takeover,
 }
 
 /// What one commit says, and for whom.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// How people call the commit; empty for what is not committed.
-    pub name: Arc<str>,
     pub settings: Settings,
     /// The targets that are at this commit.
     pub targets: Vec<TargetId>,
 }
 
-/// The targets of one environment that go alike.
-pub(super) struct Alike {
-    pub(super) pace: Pace,
-    /// The commit that says so; `None` where all targets of the environment go alike.
-    pub(super) by: Option<Arc<str>>,
-    pub(super) regions: BTreeMap<RegionId, u32>,
-    pub(super) members: Vec<usize>,
-}
-
 impl Paces {
-    /// Lets each target go by the part that names it, and by the oldest that knows its environment where that one does not. The last of
-    /// `parts`, which come oldest first, is the head: it speaks for environments that nobody knew before.
+    /// Lets each target bring the word of the part that names it, and of the oldest that knows its environment where that one does
+    /// not. A target that no part names goes as the others of its environment do. The last of `parts`, which come oldest first, is the
+    /// head: it speaks for environments that nobody knew before.
     ///
     /// An environment comes after all that any part but the head lets it come after; of two that would wait for one another the older
     /// word counts.
-    pub fn of(mut parts: Vec<Part>) -> Self {
+    pub fn of(parts: Vec<Part>) -> Self {
+        Self::taking_over(parts, Takeover::default())
+    }
+
+    /// The same in the place of earlier rollouts: their waves are kept to, before all that settings say.
+    pub fn taking_over(mut parts: Vec<Part>, takeover: Takeover) -> Self {
         let mut part_of = HashMap::new();
         for (nth, part) in parts.iter_mut().enumerate() {
             part_of.extend(std::mem::take(&mut part.targets).into_iter().map(|target| (target, nth)));
         }
-        let (order, after) = joined(&parts);
-        Self { parts, part_of, order, after, first: BTreeSet::new() }
-    }
-
-    /// Lets what goes like these targets go first in their environment, and what goes otherwise after it.
-    pub fn first(mut self, targets: BTreeSet<TargetId>) -> Self {
-        self.first = targets;
-        self
+        let (order, after) = joined(&parts, &takeover);
+        Self { parts, part_of, order, after, takeover }
     }
 
     /// Returns every gate that a target may meet, whichever part of the fleet is brought.
@@ -76,39 +66,42 @@ impl Paces {
         self.after.get(environment).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the targets of one environment, each a place in a list with its weight, parted into those that go alike: oldest word first.
-    pub(super) fn part<'t>(&self, environment: &str, targets: impl Iterator<Item = (usize, &'t TargetId, u32)>) -> Vec<Alike> {
-        let mut alike: BTreeMap<usize, Alike> = BTreeMap::new();
-        let mut same_as: BTreeMap<usize, usize> = BTreeMap::new();
-        for (at, target, weight) in targets {
-            let nth = self.speaker(environment, self.part_of.get(target).copied().unwrap_or_default());
-            let nth = *same_as.entry(nth).or_insert_with(|| self.first_alike(environment, nth));
-            let part = alike.entry(nth).or_insert_with(|| Alike {
-                pace: self.pace(environment, nth),
-                by: self.parts.get(nth).map(|part| part.name.clone()),
-                regions: BTreeMap::new(),
-                members: Vec::new(),
-            });
-            let most = part.regions.entry(target.region.clone()).or_default();
-            *most = (*most).max(weight);
-            part.members.push(at);
+    /// Returns what all say of the members of one environment, each with the weight of its region: the rollouts in whose place this
+    /// one goes on, and then the commits that members are at, oldest first. Where these say the same they are one.
+    pub(super) fn rules(&self, environment: &str, members: &[(&TargetId, u32)]) -> Vec<Rule> {
+        let kept = self.takeover.targets();
+        let speakers = |all: bool| -> Vec<usize> {
+            let speaking = members.iter().filter(|(target, _)| all || !kept.contains(target));
+            let parts = speaking.filter_map(|(target, _)| self.part_of.get(*target));
+            let parts: BTreeSet<usize> = parts.map(|nth| self.speaker(environment, *nth)).collect();
+            let mut alike: Vec<usize> = Vec::new();
+            for nth in parts {
+                let pace = self.pace(environment, nth);
+                if !alike.iter().any(|known| self.pace(environment, *known).is_alike(&pace)) {
+                    alike.push(nth);
+                }
+            }
+            alike
+        };
+        let of_settings = |nth: usize| Rule::of_settings(&self.pace(environment, nth), members);
+        let last_bake_secs = if self.takeover.is_empty() {
+            0
+        } else {
+            speakers(true).into_iter().map(|nth| of_settings(nth).longest_bake_secs()).max().unwrap_or_default()
+        };
+        let waves = self.takeover.waves(environment);
+        let mut rules: Vec<Rule> = waves.filter_map(|waves| Rule::of_rollout(&waves, members, last_bake_secs)).collect();
+        rules.extend(speakers(false).into_iter().map(of_settings));
+        if rules.is_empty() {
+            rules.push(of_settings(self.speaker(environment, 0)));
         }
-        let is_single = alike.len() == 1;
-        alike.into_values().map(|part| Alike { by: part.by.filter(|_| !is_single), ..part }).collect()
+        rules
     }
 
     /// Which part speaks for a target of `environment` that is at part `nth`.
     fn speaker(&self, environment: &str, nth: usize) -> usize {
         let knows = |nth: &usize| self.parts.get(*nth).is_some_and(|part| part.settings.knows(environment));
         Some(nth).filter(knows).or_else(|| (0..self.parts.len()).find(knows)).unwrap_or(nth)
-    }
-
-    /// The oldest part that says the same of `environment` as part `nth`.
-    fn first_alike(&self, environment: &str, nth: usize) -> usize {
-        let pace = self.pace(environment, nth);
-        let says_so =
-            |other: &usize| self.parts[*other].settings.knows(environment) && self.pace(environment, *other).is_alike(&pace);
-        (0..nth).find(says_so).unwrap_or(nth)
     }
 
     fn pace(&self, environment: &str, nth: usize) -> Pace {
@@ -119,16 +112,21 @@ impl Paces {
 impl From<Settings> for Paces {
     /// One commit speaks for all.
     fn from(settings: Settings) -> Self {
-        Self::of(vec![Part { name: "".into(), settings, targets: Vec::new() }])
+        Self::of(vec![Part { settings, targets: Vec::new() }])
     }
 }
 
 type After = BTreeMap<Arc<str>, Vec<Arc<str>>>;
 
-/// The environments of all parts in rollout order, and after which others each comes.
-fn joined(parts: &[Part]) -> (Vec<Arc<str>>, After) {
+/// The environments of all parts in rollout order, and after which others each comes: as earlier rollouts had it, then by each part.
+fn joined(parts: &[Part], takeover: &Takeover) -> (Vec<Arc<str>>, After) {
     let mut environments: Vec<Arc<str>> = Vec::new();
     let mut after = After::new();
+    for (late, early) in takeover.order() {
+        if !comes_after(&after, &early, &late) && !after.get(&late).is_some_and(|known| known.contains(&early)) {
+            after.entry(late).or_default().push(early);
+        }
+    }
     let head = parts.len().saturating_sub(1);
     for (nth, part) in parts.iter().enumerate() {
         let is_new = |name: &Arc<str>| !environments.contains(name);
@@ -162,13 +160,14 @@ fn comes_after(after: &After, late: &Arc<str>, early: &Arc<str>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rule::strictest;
     use super::super::trial::settings;
     use super::*;
 
     const FLEET: [&str; 3] = ["dev/x", "staging/x", "prod/x"];
 
-    fn part(name: &str, text: &str, fleet: &[&str]) -> Part {
-        Part { name: name.into(), settings: settings(text, fleet), targets: Vec::new() }
+    fn part(text: &str, fleet: &[&str]) -> Part {
+        Part { settings: settings(text, fleet), targets: Vec::new() }
     }
 
     fn after(paces: &Paces, environment: &str) -> String {
@@ -177,45 +176,43 @@ mod tests {
 
     #[test]
     fn an_environment_comes_after_all_that_any_commit_but_the_head_lets_it_come_after() {
-        let old = part("old", "prod: { after: staging }", &FLEET);
-        let new = part("new", "prod: { after: dev }", &FLEET);
-        let head = part("head", "staging: { after: dev }", &FLEET);
+        let old = part("prod: { after: staging }", &FLEET);
+        let new = part("prod: { after: dev }", &FLEET);
+        let head = part("staging: { after: dev }", &FLEET);
         let paces = Paces::of(vec![old, new, head]);
         assert_eq!((after(&paces, "prod"), after(&paces, "staging")), ("staging dev".into(), String::new()));
     }
 
     #[test]
     fn of_two_that_would_wait_for_each_other_the_older_word_counts() {
-        let old = part("old", "prod: { after: staging }", &FLEET);
-        let new = part("new", "staging: { after: prod }", &FLEET);
-        let paces = Paces::of(vec![old, new, part("head", "{}", &FLEET)]);
+        let old = part("prod: { after: staging }", &FLEET);
+        let new = part("staging: { after: prod }", &FLEET);
+        let paces = Paces::of(vec![old, new, part("{}", &FLEET)]);
         assert_eq!((after(&paces, "prod"), after(&paces, "staging")), ("staging".into(), String::new()));
         assert_eq!(paces.order().join(" "), "dev staging prod");
     }
 
     #[test]
     fn an_environment_that_only_the_head_knows_goes_by_the_head() {
-        let old = part("old", "{}", &FLEET[..2]);
-        let head = part("head", "staging: { after: dev }\nprod: { after: staging, progress_deadline: 7m }", &FLEET);
+        let old = part("{}", &FLEET[..2]);
+        let head = part("staging: { after: dev }\nprod: { after: staging, progress_deadline: 7m }", &FLEET);
         let paces = Paces::of(vec![old, head]);
         assert_eq!((after(&paces, "prod"), after(&paces, "staging")), ("staging".into(), String::new()));
         let target: TargetId = "app@prod/x".parse().expect("an id");
-        let alike = paces.part("prod", [(0, &target, 1)].into_iter());
-        assert_eq!(alike[0].pace.progress_deadline_secs, Some(420));
+        let rules = paces.rules("prod", &[(&target, 1)]);
+        assert_eq!(strictest(&rules, &vec![0], &[], 1).progress_deadline_secs, Some(420));
     }
 
     #[test]
-    fn targets_at_commits_that_say_the_same_go_alike() {
+    fn commits_that_say_the_same_are_one_rule() {
         let [one, two, three]: [TargetId; 3] = ["a@prod/x", "b@prod/x", "c@prod/x"].map(|id| id.parse().expect("an id"));
-        let at = |name: &str, text: &str, target: &TargetId| Part { targets: vec![target.clone()], ..part(name, text, &FLEET) };
+        let at = |text: &str, target: &TargetId| Part { targets: vec![target.clone()], ..part(text, &FLEET) };
         let (same, other) = ("prod: { failure_tolerance: 1 }", "prod: { failure_tolerance: 2 }");
-        let paces =
-            Paces::of(vec![at("one", same, &one), at("two", other, &two), at("three", same, &three), part("head", "{}", &FLEET)]);
-        let told = |targets: &[&TargetId]| -> Vec<String> {
-            let parts = paces.part("prod", targets.iter().enumerate().map(|(at, target)| (at, *target, 1)));
-            parts.iter().map(|part| format!("{} {:?}", part.by.as_deref().unwrap_or("all"), part.members)).collect()
+        let paces = Paces::of(vec![at(same, &one), at(other, &two), at(same, &three), part("{}", &FLEET)]);
+        let rules = |targets: &[&TargetId]| {
+            let members: Vec<(&TargetId, u32)> = targets.iter().map(|target| (*target, 1)).collect();
+            paces.rules("prod", &members).len()
         };
-        assert_eq!(told(&[&one, &two, &three]), ["one [0, 2]", "two [1]"]);
-        assert_eq!(told(&[&one, &three]), ["all [0, 1]"]);
+        assert_eq!([rules(&[&one, &two, &three]), rules(&[&one, &three])], [2, 1]);
     }
 }

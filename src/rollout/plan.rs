@@ -2,19 +2,20 @@
 
 use super::Paces;
 use super::order::{Order, Place, contradiction};
-use super::slice::{Slice, cut};
+use super::rule::{Key, Rule, Strictest, keys, strictest};
 use super::wave::{PlanError, Planned, Rollout, Wave};
 use crate::change::Intent;
-use crate::stack::{Graph, RegionId, TargetId};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::stack::{Graph, TargetId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Rollout {
     /// Puts `targets`, each with the weight of its region, in waves. `graph` orders converging targets; `graph_before`, of the
     /// last applied definitions, orders destroys: dependents first.
     ///
-    /// All targets of a region that go alike go in one wave, except that a dependency comes along with its earliest dependent, and a destroyed
-    /// target goes with the last that used it.
+    /// All targets of a region go in one wave, except that a dependency comes along with its earliest dependent, and a destroyed
+    /// target goes with the last that used it. Where an environment's targets are at commits that say different things, or an earlier
+    /// rollout had waves for it, its waves are those in which all of that is kept.
     pub fn plan(
         id: Arc<str>,
         commit: Arc<str>,
@@ -28,40 +29,24 @@ impl Rollout {
         let waves = waves(paces, &targets, &Order::of(&targets, needs, users)?)?;
         Ok(Self { id, commit, waves, whole: None, beside: None })
     }
-
-    /// Takes up what an earlier rollout brought and did not prove: its waves are gone through again to their end.
-    pub fn prove(&mut self, again: &BTreeSet<TargetId>) {
-        for wave in &mut self.waves {
-            wave.unproven = wave.targets.iter().any(|planned| again.contains(&planned.target));
-        }
-    }
 }
 
-/// The slices of an environment that has targets in the rollout, or of those of them that go alike and come in the same turn.
-pub(super) struct Lane {
+/// An environment that has targets in the rollout.
+struct Lane {
     environment: Arc<str>,
-    /// The environment, with the commit that says so where several speak.
-    name: String,
-    slices: Vec<Slice>,
+    rules: Vec<Rule>,
+    slices: Vec<Key>,
     members: Vec<usize>,
-    progress_deadline_secs: Option<u64>,
+    /// For each member, its slice.
+    at: Vec<usize>,
     /// Lanes that must be verified first.
     after: Vec<usize>,
 }
 
-/// Makes the waves of `targets`, whose order is known. Lanes of one environment that would wait for one another are parted in turns:
-/// a dependency that went along with a dependent of another lane would go round its canary.
+/// Makes the waves of `targets`, whose order is known.
 pub(super) fn waves(paces: &Paces, targets: &[(TargetId, Intent, u32)], order: &Order) -> Result<Vec<Wave>, PlanError> {
-    let whole = lanes(paces, targets, &vec![0; targets.len()]);
-    cast(&whole, targets, order).or_else(|_| {
-        let turns = order.turns(targets, &places(&whole, targets));
-        cast(&lanes(paces, targets, &turns), targets, order)
-    })
-}
-
-/// Puts each target in the wave of its place, after dependencies were pulled.
-fn cast(lanes: &[Lane], targets: &[(TargetId, Intent, u32)], order: &Order) -> Result<Vec<Wave>, PlanError> {
-    let mut places = places(lanes, targets);
+    let lanes = lanes(paces, targets);
+    let mut places = places(&lanes, targets.len());
     order.pull(targets, &mut places);
 
     let mut members: Vec<Vec<Vec<usize>>> = lanes.iter().map(|lane| vec![Vec::new(); lane.slices.len()]).collect();
@@ -72,19 +57,20 @@ fn cast(lanes: &[Lane], targets: &[(TargetId, Intent, u32)], order: &Order) -> R
     let mut ends: Vec<Vec<usize>> = Vec::new(); // of each lane, the waves after which it is verified
     let mut wave_of = vec![0; targets.len()];
     for (lane, members) in lanes.iter().zip(members) {
-        let several = members.iter().filter(|members| !members.is_empty()).count() > 1;
+        let filled: Vec<(&Key, Vec<usize>)> =
+            lane.slices.iter().zip(members).filter(|(_, members)| !members.is_empty()).collect();
+        let keys: Vec<&Key> = filled.iter().map(|(key, _)| *key).collect();
         let mut after: Vec<usize> = lane.after.iter().flat_map(|lane| ends[*lane].clone()).collect();
         after.sort_unstable();
         after.dedup();
-        let filled = lane.slices.iter().zip(members).filter(|(_, members)| !members.is_empty());
-        for (nth, (slice, members)) in filled.enumerate() {
+        for (nth, (key, members)) in filled.into_iter().enumerate() {
             members.iter().for_each(|at| wave_of[*at] = waves.len());
+            let limits = strictest(&lane.rules, key, &keys[nth + 1..], members.len());
             let planned = members.iter().map(|at| order.planned(*at, targets)).collect();
-            let name = if several { format!("{} {}: {}", lane.name, nth + 1, slice.name) } else { lane.name.clone() };
             let after = std::mem::replace(&mut after, vec![waves.len()]);
-            waves.push(wave(name, lane, slice, after, planned));
+            waves.push(wave(lane, (keys.len() > 1).then_some(nth + 1), limits, after, planned));
         }
-        ends.push(after); // its last wave; none where all of its targets went along with others
+        ends.push(after); // its last wave
     }
     match contradiction(targets, order, &wave_of, &waves) {
         Some(why) => Err(PlanError(why)),
@@ -92,18 +78,20 @@ fn cast(lanes: &[Lane], targets: &[(TargetId, Intent, u32)], order: &Order) -> R
     }
 }
 
-fn wave(name: String, lane: &Lane, slice: &Slice, after: Vec<usize>, targets: Vec<Planned>) -> Wave {
+/// Makes one wave, which has a number where its environment has several.
+fn wave(lane: &Lane, nth: Option<usize>, limits: Strictest, after: Vec<usize>, targets: Vec<Planned>) -> Wave {
+    let name = nth.map_or_else(|| lane.environment.clone(), |nth| format!("{} {nth}: {}", lane.environment, limits.name).into());
     Wave {
-        name: name.into(),
+        name,
         environment: lane.environment.clone(),
         after,
-        max_parallel: slice.max_parallel.of(targets.len()).max(1),
-        failure_tolerance: slice.failure_tolerance.of(targets.len()),
+        max_parallel: limits.max_parallel,
+        failure_tolerance: limits.failure_tolerance,
         targets,
-        gates: slice.gates.clone(),
-        bake_secs: slice.bake_secs,
-        progress_deadline_secs: lane.progress_deadline_secs,
-        unproven: false,
+        gates: limits.gates,
+        bake_secs: limits.bake_secs,
+        progress_deadline_secs: limits.progress_deadline_secs,
+        unproven: limits.unproven,
     }
 }
 
@@ -116,8 +104,8 @@ fn without_last_bakes(mut waves: Vec<Wave>) -> Vec<Wave> {
     waves
 }
 
-/// Returns the environments of the targets in rollout order, cut into slices; those in which not all go alike by `turns`.
-fn lanes(paces: &Paces, targets: &[(TargetId, Intent, u32)], turns: &[usize]) -> Vec<Lane> {
+/// Returns the environments of the targets in rollout order, cut into slices.
+fn lanes(paces: &Paces, targets: &[(TargetId, Intent, u32)]) -> Vec<Lane> {
     let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, (target, ..)) in targets.iter().enumerate() {
         members.entry(target.region.environment()).or_default().push(at);
@@ -129,35 +117,17 @@ fn lanes(paces: &Paces, targets: &[(TargetId, Intent, u32)], turns: &[usize]) ->
     let mut lanes: Vec<Lane> = Vec::new();
     for environment in order {
         let Some(members) = members.remove(environment) else { continue };
-        let after = before(paces, environment, &lanes);
-        let goes_first = |members: &[usize]| members.iter().any(|at| paces.first.contains(&targets[*at].0));
-        let mut firsts: Vec<usize> = Vec::new();
-        let mut parts = paces.part(environment, members.into_iter().map(|at| (at, &targets[at].0, targets[at].2)));
-        parts.sort_by_key(|alike| !goes_first(&alike.members));
-        for alike in parts {
-            let name = alike.by.as_ref().map_or(environment.into(), |by| format!("{environment} by {by}"));
-            let slices = cut(&alike.pace, alike.regions.into_iter().collect());
-            let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-            for at in alike.members {
-                parts.entry(alike.by.as_ref().map_or(0, |_| turns[at])).or_default().push(at);
-            }
-            for (nth, members) in parts.into_values().enumerate() {
-                let mut after = after.clone();
-                if goes_first(&members) {
-                    firsts.push(lanes.len());
-                } else {
-                    after.extend(&firsts);
-                }
-                lanes.push(Lane {
-                    environment: environment.into(),
-                    name: if nth > 0 { format!("{name} (part {})", nth + 1) } else { name.clone() },
-                    after,
-                    slices: slices.clone(),
-                    members,
-                    progress_deadline_secs: alike.pace.progress_deadline_secs,
-                });
-            }
-        }
+        let weighed: Vec<(&TargetId, u32)> = members.iter().map(|at| (&targets[*at].0, targets[*at].2)).collect();
+        let rules = paces.rules(environment, &weighed);
+        let (slices, at) = keys(&rules, members.len());
+        lanes.push(Lane {
+            environment: environment.into(),
+            rules,
+            slices,
+            members,
+            at,
+            after: before(paces, environment, &lanes),
+        });
     }
     lanes
 }
@@ -182,21 +152,18 @@ fn before(paces: &Paces, environment: &str, lanes: &[Lane]) -> Vec<usize> {
     found
 }
 
-fn places(lanes: &[Lane], targets: &[(TargetId, Intent, u32)]) -> Vec<Place> {
-    let mut places = vec![Place { lane: 0, slice: 0 }; targets.len()];
-    for (lane, slices) in lanes.iter().enumerate() {
-        let regions =
-            slices.slices.iter().enumerate().flat_map(|(slice, part)| part.regions.iter().map(move |region| (region, slice)));
-        let slice_of: HashMap<&RegionId, usize> = regions.collect();
-        slices.members.iter().for_each(|at| places[*at] = Place { lane, slice: slice_of[&targets[*at].0.region] });
+fn places(lanes: &[Lane], targets: usize) -> Vec<Place> {
+    let mut places = vec![Place { lane: 0, slice: 0 }; targets];
+    for (nth, lane) in lanes.iter().enumerate() {
+        lane.members.iter().zip(&lane.at).for_each(|(at, slice)| places[*at] = Place { lane: nth, slice: *slice });
     }
     places
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Part;
     use super::super::trial::{Needs, plan, plan_by, settings};
+    use super::super::{Outcome, Part, Progress, StepEvent, Takeover};
     use super::*;
 
     const FLEET: [&str; 4] = ["staging/us", "prod/global", "prod/us", "prod/eu"];
@@ -234,63 +201,100 @@ mod tests {
     }
 
     /// What one commit says, and which targets are at it.
-    fn part(name: &str, text: &str, targets: &[&str]) -> Part {
+    fn part(text: &str, targets: &[&str]) -> Part {
         let targets = targets.iter().map(|id| id.parse().expect("an id")).collect();
-        Part { name: name.into(), settings: settings(text, &FLEET), targets }
+        Part { settings: settings(text, &FLEET), targets }
     }
 
+    /// `name: targets, gates, bake`.
+    fn strict(rollout: &Rollout) -> Vec<String> {
+        let told = |wave: &Wave| {
+            let targets: Vec<_> = wave.targets.iter().map(|planned| planned.target.to_string()).collect();
+            let gates: Vec<_> = wave.gates.iter().map(ToString::to_string).collect();
+            format!("{}: {}, [{}], {}", wave.name, targets.join(" "), gates.join(" "), wave.bake_secs)
+        };
+        rollout.waves.iter().map(told).collect()
+    }
+
+    const TARGETS: [&str; 3] = ["a@prod/eu", "a@prod/global", "a@prod/us"];
+
     #[test]
-    fn a_dependent_by_an_older_commit_takes_nothing_round_its_canary() {
-        let old = part("c1", "prod: instant", &["app@prod/eu", "lone@prod/us"]);
+    fn where_targets_are_at_several_commits_the_canary_of_each_is_kept() {
+        let canary = |region: &str, gate: &str| {
+            let first = format!("{{ name: first, regions: {region}, bake: 1h, gates: [{{ command: [{gate}] }}] }}");
+            format!("prod: {{ waves: [{first}, {{ name: rest, regions: \"*\" }}] }}")
+        };
+        let old = part(&canary("us", "old"), &TARGETS[..1]);
+        let paces = Paces::of(vec![old, part(&canary("eu", "new"), &TARGETS[1..]), part("{}", &[])]);
+        let rollout = plan_by(&paces, &TARGETS, &[]).expect("a plan");
+        assert_eq!(
+            strict(&rollout),
+            [
+                "prod 1: first: a@prod/us, [old], 3600",
+                "prod 2: rest: a@prod/eu, [new], 3600",
+                "prod 3: rest: a@prod/global, [], 0"
+            ]
+        );
         let paces =
-            Paces::of(vec![old, part("c2", STANDARD, &["dns@prod/us", "web@prod/eu", "web@prod/us"]), part("c3", "{}", &[])]);
-        let targets = ["app@prod/eu", "dns@prod/us", "lone@prod/us", "web@prod/eu", "web@prod/us"];
-        let rollout =
-            plan_by(&paces, &targets, &[("app@prod/eu", "dns@prod/us"), ("web@prod/us", "lone@prod/us")]).expect("a plan");
-        let told: Vec<String> = rollout.waves.iter().map(line).collect();
-        assert_eq!(
-            told,
-            [
-                "prod by c1: app@prod/eu lone@prod/us < []",
-                "prod by c2 1: canary: web@prod/eu < []",
-                "prod by c2 2: rest: dns@prod/us web@prod/us < [1]"
-            ]
-        );
+            Paces::of(vec![part(&canary("us", "old"), &TARGETS[..1]), part("prod: instant", &TARGETS[1..]), part("{}", &[])]);
+        let rollout = plan_by(&paces, &TARGETS, &[]).expect("a plan");
+        let told = ["prod 1: first: a@prod/us, [old], 3600", "prod 2: rest: a@prod/eu a@prod/global, [], 0"];
+        assert_eq!(strict(&rollout), told);
     }
 
     #[test]
-    fn lanes_that_would_wait_for_each_other_are_parted_and_nobody_goes_round_a_canary() {
-        let old = part("c1", STANDARD, &["w@prod/eu", "w@prod/us", "x@prod/eu", "x@prod/us"]);
-        let new = "prod: { profile: standard, after: staging, failure_tolerance: 1 }";
-        let new = part("c2", new, &["y@prod/eu", "y@prod/us", "z@prod/eu", "z@prod/us"]);
-        let paces = Paces::of(vec![old, new, part("c3", "{}", &[])]);
-        let targets = ["w", "x", "y", "z"].map(|stack| ["eu", "us"].map(|region| format!("{stack}@prod/{region}"))).concat();
-        let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
-        let rollout = plan_by(&paces, &targets, &[("x@prod/eu", "y@prod/us"), ("z@prod/eu", "w@prod/us")]).expect("a plan");
-        assert_eq!(
-            rollout.waves.iter().map(line).collect::<Vec<_>>(),
-            [
-                "prod by c1 1: canary: w@prod/eu < []",
-                "prod by c1 2: rest: w@prod/us < [0]",
-                "prod by c1 (part 2) 1: canary: x@prod/eu < []",
-                "prod by c1 (part 2) 2: rest: x@prod/us < [2]",
-                "prod by c2 1: canary: y@prod/eu < []",
-                "prod by c2 2: rest: y@prod/us < [4]",
-                "prod by c2 (part 2) 1: canary: z@prod/eu < []",
-                "prod by c2 (part 2) 2: rest: z@prod/us < [6]",
-            ]
-        );
-        assert!(rollout.waves.iter().step_by(2).all(|canary| canary.bake_secs > 0));
+    fn of_all_that_is_said_the_strictest_holds() {
+        let old = part("prod: { max_parallel: 9, failure_tolerance: 1 }", &TARGETS[..1]);
+        let new = part("prod: { max_parallel: 2, failure_tolerance: 3, progress_deadline: 5m }", &TARGETS[1..]);
+        let rollout = plan_by(&Paces::of(vec![old, new, part("{}", &[])]), &TARGETS, &[]).expect("a plan");
+        let wave = &rollout.waves[0];
+        assert_eq!((wave.max_parallel, wave.failure_tolerance, wave.progress_deadline_secs), (2, 1, Some(300)));
+    }
+
+    /// A rollout by `text` of which `brought` arrived, and whose gates nobody asked, resumed after a stop.
+    fn resumed(text: &str, targets: &[&str], brought: &[&str]) -> Takeover {
+        let mut progress = Progress::new(plan(&settings(text, &FLEET), targets, &[]).expect("a plan"));
+        for target in brought {
+            let outcome = Outcome::Applied;
+            progress.record(&StepEvent::Finished { target: target.parse().expect("an id"), outcome }, 1);
+        }
+        progress.record(&StepEvent::Stopped { why: "a test".into() }, 2);
+        progress.record(&StepEvent::Resumed, 3);
+        let mut takeover = Takeover::default();
+        assert!(takeover.add(&progress, 4, |id| vec![id.clone()]));
+        takeover
+    }
+
+    const GATED: &str = "prod: { waves: [{ name: one, regions: us, gates: [{ command: [ask] }] }, { name: two, regions: eu, bake: 1h }, { name: rest, regions: \"*\" }] }";
+
+    #[test]
+    fn in_the_place_of_another_rollout_its_waves_are_kept_whatever_is_said_since() {
+        let takeover = resumed(GATED, &TARGETS, &["a@prod/us"]);
+        let weaker = vec![part("prod: instant", &TARGETS), part("prod: instant", &[])];
+        let rollout = plan_by(&Paces::taking_over(weaker, takeover.clone()), &TARGETS, &[]).expect("a plan");
+        let told = ["prod 1: one: a@prod/us, [ask], 0", "prod 2: two: a@prod/eu, [], 3600", "prod 3: rest: a@prod/global, [], 0"];
+        assert_eq!(strict(&rollout), told);
+        assert_eq!(rollout.waves.iter().map(|wave| wave.unproven).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(takeover.unproven().len(), 1);
     }
 
     #[test]
-    fn a_stack_that_comes_before_and_after_another_in_two_regions_of_a_lane_has_a_plan_too() {
-        let old = part("c1", STANDARD, &["a@prod/eu", "a@prod/us"]);
-        let paces = Paces::of(vec![old, part("c2", "prod: instant", &["b@prod/eu"]), part("c3", "{}", &[])]);
-        let needs = [("a@prod/eu", "b@prod/eu"), ("b@prod/eu", "a@prod/us")];
-        let rollout = plan_by(&paces, &["a@prod/eu", "a@prod/us", "b@prod/eu"], &needs).expect("a plan");
-        let told: Vec<String> = rollout.waves.iter().map(line).collect();
-        assert_eq!(told, ["prod by c1: a@prod/us < []", "prod by c1 (part 2): a@prod/eu < []", "prod by c2: b@prod/eu < []"]);
+    fn what_was_no_part_of_the_other_rollout_goes_where_its_region_goes_and_else_last() {
+        let takeover = resumed(GATED, &["a@prod/us", "a@prod/eu"], &["a@prod/us"]);
+        let paces = Paces::taking_over(vec![part("prod: instant", &["a@prod/global", "b@prod/us"]), part("{}", &[])], takeover);
+        let rollout = plan_by(&paces, &["a@prod/eu", "a@prod/global", "a@prod/us", "b@prod/us"], &[]).expect("a plan");
+        let told = ["prod 1: one: a@prod/us b@prod/us, [ask], 0", "prod 2: two: a@prod/eu a@prod/global, [], 0"];
+        assert_eq!(strict(&rollout), told);
+    }
+
+    #[test]
+    fn a_last_wave_that_had_no_bake_to_wait_for_bakes_when_another_environment_comes_after_it() {
+        let staging = "staging: { bake: 1h }";
+        let takeover = resumed(staging, &["a@staging/us"], &[]);
+        let both = "staging: { bake: 1h }\nprod: { after: staging }";
+        let parts = vec![part(both, &["a@staging/us", "a@prod/us"]), part(both, &[])];
+        let rollout = plan_by(&Paces::taking_over(parts, takeover), &["a@staging/us", "a@prod/us"], &[]).expect("a plan");
+        assert_eq!(strict(&rollout), ["staging: a@staging/us, [], 3600", "prod: a@prod/us, [], 0"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The fleet's `rollout` section, read: how each environment rolls out, and after which others. Knows no target.
 
 use super::measure::{Share, read_secs, read_share};
+use super::slice::cut;
 use super::{Gate, gate};
 use crate::stack::{Fields, Fleet, Kind, Mistake, Mistakes, Node, Region, RegionId, Unread, did_you_mean};
 use globset::{Glob, GlobBuilder};
@@ -88,6 +89,35 @@ impl Settings {
     /// Says whether `environment` is one of the fleet's.
     pub fn knows(&self, environment: &str) -> bool {
         self.order.iter().any(|known| **known == *environment)
+    }
+
+    /// Says whether `late` comes after `early`, directly or not.
+    pub fn comes_after(&self, late: &str, early: &str) -> bool {
+        let mut ahead: Vec<&Arc<str>> = self.after(late).iter().collect();
+        let mut seen: BTreeSet<&Arc<str>> = BTreeSet::new();
+        while let Some(name) = ahead.pop() {
+            if **name == *early {
+                return true;
+            }
+            if seen.insert(name) {
+                ahead.extend(self.after(name));
+            }
+        }
+        false
+    }
+
+    /// Returns those of `regions` to which a change of all of them comes in an earlier wave than to `late`.
+    pub fn ahead_of<'r>(&self, regions: &'r [Arc<Region>], late: &RegionId) -> Vec<&'r RegionId> {
+        let environment = late.environment();
+        let pace = self.pace(environment).cloned().unwrap_or_default();
+        let own = regions.iter().filter(|region| region.id.environment() == environment);
+        let slices = cut(&pace, own.map(|region| (region.id.clone(), region.weight)).collect());
+        let own = slices.iter().position(|slice| slice.regions.contains(late)).unwrap_or_default();
+        let is_ahead = |region: &RegionId| match region.environment() == environment {
+            true => slices[..own].iter().any(|slice| slice.regions.contains(region)),
+            false => self.comes_after(environment, region.environment()),
+        };
+        regions.iter().map(|region| &region.id).filter(|region| is_ahead(region)).collect()
     }
 
     /// Returns how `environment` rolls out; one that nobody named is `instant`.

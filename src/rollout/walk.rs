@@ -3,7 +3,7 @@
 
 use super::fold::Phase;
 use super::trial::{clearance, id, plan, plan_by, settings};
-use super::{Ending, Now, Outcome, Paces, Part, Progress, Rollout, StepEvent, Todo, WaveState};
+use super::{Ending, Now, Outcome, Paces, Part, Progress, Rollout, StepEvent, Takeover, Todo, WaveState};
 use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -194,12 +194,8 @@ fn any_rollout(dice: &mut Dice) -> Rollout {
     let after: Vec<bool> = (0..environments).map(|environment| environment > 0 && dice.one_in(2)).collect();
     let ids: Vec<String> = (0..environments).flat_map(|e| (0..regions).map(move |r| format!("e{e}/r{r}"))).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let part = |nth: u64, dice: &mut Dice| Part {
-        name: format!("c{nth}").into(),
-        settings: settings(&any_pace(&after, dice), &ids),
-        targets: Vec::new(),
-    };
-    let mut parts: Vec<Part> = (0..1 + dice.below(3)).map(|nth| part(nth, dice)).collect();
+    let part = |dice: &mut Dice| Part { settings: settings(&any_pace(&after, dice), &ids), targets: Vec::new() };
+    let mut parts: Vec<Part> = (0..1 + dice.below(3)).map(|_| part(dice)).collect();
     let mut targets = Vec::new();
     let mut needs = Vec::new();
     for (at, region) in ids.iter().enumerate() {
@@ -239,22 +235,65 @@ fn any_pace(after: &[bool], dice: &mut Dice) -> String {
 
 #[test]
 fn whatever_goes_wrong_the_promises_hold_and_it_ends() {
-    let (mut complete, mut stopped, mut parted) = (0, 0, 0);
+    let (mut complete, mut stopped, mut unproven) = (0, 0, 0);
     for seed in 0..400 {
         let mut dice = Dice(seed);
         let rollout = any_rollout(&mut dice);
-        parted += usize::from(rollout.waves.iter().any(|wave| wave.name.contains("(part 2)")));
         let mut walk = Walk::new(rollout, dice, true);
         match walk.run() {
             Ending::Complete => {
                 complete += 1;
                 assert_eq!(walk.progress.counts()[4], 0, "complete, and a target has no outcome");
             }
-            Ending::Stopped(_) => stopped += 1,
+            Ending::Stopped(_) => {
+                stopped += 1;
+                walk.record(StepEvent::Resumed);
+                unproven += check_takeover(&walk.progress, walk.now_ms, &mut walk.dice);
+            }
         }
     }
     assert!(complete > 100 && stopped > 20, "the walk must see both endings: {complete} and {stopped}");
-    assert!(parted > 10, "the walk must see lanes that would wait for each other: {parted}");
+    assert!(unproven > 10, "the walk must see waves that were not proven: {unproven}");
+}
+
+/// Another rollout goes on in the place of one, by any other settings: what came after a wave comes after its gates again, and what was
+/// brought and not proven before all of that. Returns how many waves were not proven.
+fn check_takeover(progress: &Progress, now_ms: u64, dice: &mut Dice) -> usize {
+    let mut takeover = Takeover::default();
+    assert!(takeover.add(progress, now_ms, |id| vec![id.clone()]));
+    let old = progress.rollout();
+    let targets: Vec<TargetId> = takeover.targets().into_iter().cloned().collect();
+    let ids: BTreeSet<String> = targets.iter().map(|target| target.region.to_string()).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let environments: BTreeSet<&str> = targets.iter().map(|target| target.region.environment()).collect();
+    let mut part = || {
+        let after: Vec<bool> = environments.iter().enumerate().map(|(nth, _)| nth > 0 && dice.one_in(2)).collect();
+        let settings = settings(&any_pace(&after, dice), &ids);
+        Part { settings, targets: targets.iter().filter(|_| dice.one_in(2)).cloned().collect() }
+    };
+    let parts = vec![part(), part(), part()];
+    let names: Vec<String> = targets.iter().map(TargetId::to_string).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let new = plan_by(&Paces::taking_over(parts, takeover.clone()), &names, &[]).expect("nothing needs anything");
+    let ahead = super::order::ahead_of(&new.waves);
+    let wave_of = |target: &TargetId| {
+        let holds = |wave: &super::Wave| wave.targets.iter().any(|planned| planned.target == *target);
+        new.waves.iter().position(holds).expect("it is in the plan")
+    };
+    let old_ahead = super::order::ahead_of(&old.waves);
+    for (late, early) in (0..old.waves.len()).flat_map(|late| old_ahead[late].iter().map(move |early| (late, *early))) {
+        let (late, early) = (&old.waves[late], &old.waves[early]);
+        for (after, before) in late.targets.iter().flat_map(|after| early.targets.iter().map(move |before| (after, before))) {
+            let ahead = &ahead[wave_of(&after.target)];
+            assert!(ahead.contains(&wave_of(&before.target)), "{} goes round {}", after.target, before.target);
+            let asks = |gate| ahead.iter().any(|wave| new.waves[*wave].gates.contains(gate));
+            assert!(early.gates.iter().all(asks), "{} goes round a gate of {}", after.target, early.name);
+            assert!(ahead.iter().any(|wave| new.waves[*wave].bake_secs >= early.bake_secs), "{} goes round a bake", after.target);
+        }
+    }
+    let unproven = takeover.unproven();
+    assert!(unproven.iter().all(|target| new.waves[wave_of(target)].unproven), "what was brought must be proven");
+    progress.unproven(now_ms).len()
 }
 
 #[test]

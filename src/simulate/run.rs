@@ -7,7 +7,7 @@ use crate::engine::{Engines, Job};
 use crate::journal::{Entry, Event, History, Verb};
 use crate::policy::{Answer, Facts, Past, Policy, Subject, judge};
 use crate::review::{Approval, PullRequest, User};
-use crate::rollout::{Gate, Outcome, Progress, Rollout, STUCK, StepEvent, WaveState};
+use crate::rollout::{Bars, Gate, Outcome, Progress, Rollout, STUCK, StepEvent, Takeover};
 use crate::runner::{Bounds, Drive, Halt, Looks, Moment, Ready, Signs, say_unseen};
 use crate::stack::{Known, Target, TargetId};
 use crate::stop::Stop;
@@ -37,8 +37,10 @@ pub struct Run<'a> {
     pub admits: &'a (dyn Fn(&History) -> bool + Sync),
     /// Targets with something to do.
     pub pending: &'a (dyn Fn(&History) -> Vec<TargetId> + Sync),
-    /// Puts targets in waves.
-    pub plan: &'a (dyn Fn(Arc<str>, Vec<TargetId>) -> Rollout + Sync),
+    /// Does the first environment come after the second.
+    pub comes_after: &'a (dyn Fn(&str, &str) -> bool + Sync),
+    /// Puts targets in waves, in the place of earlier rollouts.
+    pub plan: &'a (dyn Fn(Arc<str>, Vec<TargetId>, Takeover) -> Rollout + Sync),
     /// `None`: no policy is declared, and on a laptop that clears.
     pub policy: Option<&'a Policy>,
     /// Who approved what is seen.
@@ -54,13 +56,6 @@ struct Holding<'a> {
     run: &'a Run<'a>,
     lease: Lease,
     history: Mutex<History>,
-}
-
-/// Resumed rollouts in whose place the head goes on, and what they brought in waves that are to be gone through again.
-#[derive(Default)]
-struct Replaced {
-    rollouts: BTreeSet<Arc<str>>,
-    again: BTreeSet<TargetId>,
 }
 
 impl Run<'_> {
@@ -91,20 +86,14 @@ impl Holding<'_> {
         let by = User("somebody".into());
         self.append(vec![Event::RunStarted { verb: run.verb, commit: run.head.clone(), by, pull_request: None }]).await?;
         let open: Vec<Progress> = self.history().rollouts().cloned().collect();
-        let mut replaced = Replaced::default();
+        let mut takeover = Takeover::default();
         for progress in open {
             match progress.ending() {
                 Some(_) => {} // a stopped one holds its targets until somebody resumes it
-                None if run.verb == Verb::Apply && progress.was_resumed() && progress.rollout().commit != run.head => {
-                    let (rollout, commit) = (progress.rollout().id.clone(), run.head.clone());
-                    let again = progress.unproven(run.clock.now_ms());
-                    if again.is_empty() {
-                        self.append(vec![Event::Superseded { rollout, commit }]).await?;
-                    } else {
-                        replaced.again.extend(again.into_iter().flatten());
-                        replaced.rollouts.insert(rollout);
-                    }
-                }
+                None if run.verb == Verb::Apply
+                    && progress.was_resumed()
+                    && progress.rollout().commit != run.head
+                    && takeover.add(&progress, run.clock.now_ms(), |id| vec![id.clone()]) => {}
                 None => {
                     if let Halt::GivenUp = self.drive(progress).await? {
                         return Ok(false);
@@ -113,13 +102,17 @@ impl Holding<'_> {
             }
         }
         if run.verb == Verb::Apply && self.history().paused().is_none() && !run.stop.is_asked() {
-            let free = self.free(&replaced);
+            let mut free = self.free(&takeover);
+            let theirs = takeover.targets();
+            if (run.pending)(&self.history()).iter().any(|id| theirs.contains(id) && free.binary_search(id).is_err()) {
+                takeover = Takeover::default(); // all that is left of a rollout goes on together, or nothing of it
+                free = self.free(&takeover);
+            }
             if !free.is_empty() {
                 let id = format!("{}-{}", run.head, self.history().rollout_number(&run.id));
-                let mut rollout = (run.plan)(id.into(), free);
-                rollout.prove(&replaced.again);
-                let superseded = |rollout| Event::Superseded { rollout, commit: run.head.clone() };
-                let events = replaced.rollouts.into_iter().map(superseded);
+                let rollout = (run.plan)(id.into(), free, takeover.clone());
+                let superseded = |old: &Rollout| Event::Superseded { rollout: old.id.clone(), commit: run.head.clone() };
+                let events = takeover.rollouts().map(superseded);
                 self.append(events.chain([Event::Planned { rollout: rollout.clone() }]).collect()).await?;
                 if let Halt::GivenUp = self.drive(Progress::new(rollout)).await? {
                     return Ok(false);
@@ -132,19 +125,18 @@ impl Holding<'_> {
     }
 
     /// What is pending and waits for no earlier rollout, or is gone through again in the place of one.
-    fn free(&self, replaced: &Replaced) -> Vec<TargetId> {
+    fn free(&self, takeover: &Takeover) -> Vec<TargetId> {
         let (history, now_ms) = (self.history(), self.run.clock.now_ms());
-        let is_replaced = |progress: &&Progress| replaced.rollouts.contains(&progress.rollout().id);
-        let open = history.rollouts().filter(|progress| !is_replaced(progress));
-        let rolling: Vec<(&Progress, BTreeSet<&str>)> =
-            open.map(|progress| (progress, rolling_environments(progress, now_ms))).collect();
-        let rolls = |id: &TargetId| {
-            rolling.iter().any(|(progress, names)| names.contains(id.region.environment()) && progress.contains(id))
-        };
+        let open = history.rollouts().filter(|progress| !takeover.takes(&progress.rollout().id));
+        let bars: Vec<Bars<'_>> = open.map(|progress| progress.bars(now_ms)).collect();
+        let comes_after = |late: &TargetId, early: &str| (self.run.comes_after)(late.region.environment(), early);
         let mut pending: BTreeSet<TargetId> = (self.run.pending)(&history).into_iter().collect();
-        pending.extend(replaced.again.iter().cloned());
-        let is_held = |id: &TargetId| history.holder(id).is_some_and(|progress| !is_replaced(&progress));
-        pending.into_iter().filter(|id| !is_held(id) && !rolls(id)).collect()
+        pending.extend(takeover.unproven());
+        let is_held = |id: &TargetId| {
+            history.holder(id).is_some_and(|progress| !takeover.takes(&progress.rollout().id))
+                || bars.iter().any(|it| it.bar(id, |early| comes_after(id, early)))
+        };
+        pending.into_iter().filter(|id| !is_held(id)).collect()
     }
 
     async fn drive(&self, mut progress: Progress) -> Result<Halt, StoreError> {
@@ -344,14 +336,6 @@ impl Holding<'_> {
     fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn rolling_environments(progress: &Progress, now_ms: u64) -> BTreeSet<&str> {
-    if progress.ending().is_some() {
-        return BTreeSet::new();
-    }
-    let waves = progress.rollout().waves.iter().enumerate();
-    waves.filter(|(at, _)| progress.wave_state(*at, now_ms) != WaveState::Done).map(|(_, wave)| &*wave.environment).collect()
 }
 
 /// A rollout's targets, all to be made what the head says.

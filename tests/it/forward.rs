@@ -146,6 +146,6 @@ fn a_change_that_edited_the_waves_takes_nothing_round_its_canary_when_a_newer_he
     fleet.isobar("apply").ends(1);
     fleet.isobar("resume").ends(0);
     fleet.file("README.md", "nothing that a target uses\n").commit("Say something");
-    fleet.isobar("apply").ends(1).says("prod by").says("test -e healthy exited with 1");
+    fleet.isobar("apply").ends(1).says("goes on in its place").says("test -e healthy exited with 1");
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
 }

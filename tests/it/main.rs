@@ -9,6 +9,7 @@ mod back;
 mod broken;
 mod bucket_journal;
 mod buckets;
+mod canary;
 mod cli;
 mod demo;
 mod destroy;

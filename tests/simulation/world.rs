@@ -10,7 +10,7 @@ use isobar::change::Preview;
 use isobar::engine::Engines;
 use isobar::journal::{self, Entry, Event, History, State};
 use isobar::review::{Approval, Decision, User};
-use isobar::rollout::{Ending, Gate, Progress, Rollout, StepEvent};
+use isobar::rollout::{Ending, Gate, Paces, Part, Progress, Rollout, StepEvent, Takeover};
 use isobar::runner::Halt;
 use isobar::simulate::{Clock, MadeUp, Phase, Reality, Run, weighed};
 use isobar::stack::{RegionId, TargetId};
@@ -301,7 +301,8 @@ impl Sim {
             job: &job,
             admits: &|history| self.admits(history, head),
             pending: &|history| self.pending(history, head),
-            plan: &|id, targets| self.plan(id, head, &targets),
+            comes_after: &|late, early| self.case.ground.settings.comes_after(late, early),
+            plan: &|id, targets, takeover| self.plan(id, head, &targets, takeover),
             policy: self.case.with_policy.then_some(&self.case.ground.policy),
             approvals: &|previews| approvals(previews),
             ask: &|gate| self.clone().gate(gate),
@@ -319,11 +320,13 @@ impl Sim {
         open.chain(applied).chain(begun).all(|commit| number(commit) <= head)
     }
 
-    fn plan(&self, id: Arc<str>, head: usize, targets: &[TargetId]) -> Rollout {
+    fn plan(&self, id: Arc<str>, head: usize, targets: &[TargetId], takeover: Takeover) -> Rollout {
         let ground = &self.case.ground;
         let targets: Vec<_> = targets.iter().map(|target| &*ground.targets[target]).collect();
         let asked: BTreeSet<TargetId> = targets.iter().map(|target| target.id.clone()).collect();
-        let rollout = Rollout::plan(id, commit(head), &ground.settings.clone().into(), weighed(&targets), &ground.graph, None);
+        let part = Part { settings: ground.settings.clone(), targets: Vec::new() };
+        let paces = Paces::taking_over(vec![part], takeover);
+        let rollout = Rollout::plan(id, commit(head), &paces, weighed(&targets), &ground.graph, None);
         let rollout = rollout.unwrap_or_else(|why| panic!("dependencies stay in their region: {why}"));
         self.lock().checker.planned(&rollout, &asked);
         rollout

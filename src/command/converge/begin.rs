@@ -12,7 +12,7 @@ use crate::command::standing::Standing;
 use crate::exit::Failure;
 use crate::journal::{Event, History};
 use crate::review::CommitSha;
-use crate::rollout::{Progress, Rollout};
+use crate::rollout::{Progress, Rollout, Takeover};
 use crate::runner::Halt;
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
@@ -23,8 +23,10 @@ impl Converge<'_> {
     /// Begins one rollout of what is pending and free; `false` when nothing is left that could make progress.
     pub(super) async fn begin(&mut self, head: &Arc<Scene>) -> Result<bool, Failure> {
         let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
-        let (mut again, mut replaced) = self.replaced();
-        let work = taking_along(work, head, &again);
+        let mut takeover = std::mem::take(&mut self.takeover);
+        takeover.retain(|id| self.history().rollout(id).is_some());
+        self.takeover = takeover;
+        let work = taking_along(work, head, &self.takeover.unproven());
         let now_paused = paused(&self.history());
         if now_paused.is_some() {
             self.begin_nothing(head, now_paused.as_deref())?; // somebody paused while we drove
@@ -33,13 +35,11 @@ impl Converge<'_> {
         refuse_taken(self.world, &work, head)?;
         refuse_moved(self.world, self.scenes, &self.history(), &work, head)?;
         self.account(&work);
-        let mut free = self.free(&work);
-        let theirs = replaced.iter().flat_map(|rollout| &rollout.waves).flat_map(|wave| &wave.targets);
-        let theirs: BTreeSet<TargetId> = theirs.map(|planned| planned.target.clone()).chain(again.iter().cloned()).collect();
-        let waits = |pending: &Pending| theirs.contains(&pending.target.id) && !free.contains(&pending.target.id);
-        if work.pending.iter().any(waits) {
-            free.retain(|id| !theirs.contains(id)); // all that is left of a rollout goes on together, or nothing of it
-            (again, replaced) = Default::default();
+        let mut free = self.free(&work, head);
+        let theirs = self.takeover.targets();
+        if work.pending.iter().map(|pending| &pending.target.id).any(|id| theirs.contains(id) && !free.contains(id)) {
+            self.takeover = Takeover::default(); // all that is left of a rollout goes on together, or nothing of it
+            free = self.free(&work, head);
         }
         if free.is_empty() || self.done.interrupted {
             return Ok(false);
@@ -68,30 +68,30 @@ impl Converge<'_> {
             self.done.interrupted = true;
             return Ok(false); // what was counted may be but a part
         }
-        let mut rollout = self.plan(head, &self.order.head, &work, &again)?;
+        let takeover = std::mem::take(&mut self.takeover);
+        let mut rollout = self.plan(head, &self.order.head, &work, takeover.clone())?;
         (rollout.whole, rollout.beside) = (whole, beside);
-        let Some(progress) = self.announce_plan(rollout, &replaced).await? else { return Ok(true) }; // somebody was first
-        replaced.iter().for_each(|rollout| self.say_replaced(rollout));
+        let Some(progress) = self.announce_plan(rollout, &takeover).await? else {
+            self.takeover = takeover;
+            return Ok(true); // somebody was first
+        };
+        takeover.rollouts().for_each(|rollout| self.say_taken_over(rollout));
         self.met.insert(progress.rollout().id.clone());
         let went_back = self.drive(progress, work).await?;
         // A target that was brought to an older commit may go on to the head: once around again.
         Ok(!went_back.is_empty() && !self.done.interrupted)
     }
 
-    /// Rollouts that are still open in whose place the next one goes on, and the targets by which it goes through their waves again.
-    fn replaced(&self) -> (BTreeSet<TargetId>, Vec<Rollout>) {
-        let history = self.history();
-        let replaced = history.rollouts().map(Progress::rollout).filter(|rollout| self.replaced.contains_key(&rollout.id));
-        let replaced: Vec<Rollout> = replaced.cloned().collect();
-        (replaced.iter().flat_map(|rollout| &self.replaced[&rollout.id]).cloned().collect(), replaced)
-    }
-
-    /// What is pending, and neither waits for an earlier rollout nor was tried in this run.
-    fn free(&mut self, work: &Work) -> BTreeSet<TargetId> {
-        let held = self.say_held(work);
-        let tried: BTreeSet<&TargetId> = self.done.ends.keys().filter(|id| !self.may_go_on(id)).collect();
-        let pending = work.pending.iter().map(|pending| &pending.target.id);
-        pending.filter(|id| !held.contains(*id) && !tried.contains(id)).cloned().collect()
+    /// What is pending, and neither waits for an earlier rollout nor was tried in this run. A stack that goes on in an environment goes on
+    /// there as a whole, also with what was tried: whoever was left out would come later, and round what the others were to show.
+    fn free(&mut self, work: &Work, head: &Scene) -> BTreeSet<TargetId> {
+        let held = self.say_held(work, head);
+        let pending: Vec<&TargetId> = work.pending.iter().map(|pending| &pending.target.id).collect();
+        let pending = || pending.iter().copied().filter(|id| !held.contains(*id));
+        let is_tried = |id: &TargetId| self.done.ends.contains_key(id) && !self.may_go_on(id);
+        let place = |id: &TargetId| (id.stack.clone(), Arc::<str>::from(id.region.environment()));
+        let goes_on: BTreeSet<_> = pending().filter(|id| !is_tried(id)).map(place).collect();
+        pending().filter(|id| goes_on.contains(&place(id))).cloned().collect()
     }
 
     /// Looks at a whole change, for rules that count it whatever part of it is brought; what cannot be seen counts as well.
@@ -128,13 +128,13 @@ impl Converge<'_> {
         let whole = if counts { Some(self.count(&all).await) } else { None };
         for (commit, pending) in by_commit {
             let work = Work::of(pending, Vec::new(), None);
-            let held = self.say_held(&work);
+            let held = self.say_held(&work, head);
             let work = work.only(|id| !held.contains(id));
             self.done.interrupted |= self.world.stop.is_asked();
             if work.pending.is_empty() || self.done.interrupted {
                 continue;
             }
-            let mut rollout = self.plan(head, &commit, &work, &BTreeSet::new())?;
+            let mut rollout = self.plan(head, &commit, &work, Takeover::default())?;
             rollout.whole = whole;
             self.append(vec![Event::Planned { rollout: rollout.clone() }]).await?;
             self.drive(Progress::new(rollout), work).await?;
@@ -157,8 +157,8 @@ impl Converge<'_> {
         Ok(by_commit)
     }
 
-    /// Plans a rollout that brings `work` to `commit`, and goes through the waves of `again` before all that would not wait for them.
-    fn plan(&self, head: &Arc<Scene>, commit: &CommitSha, work: &Work, again: &BTreeSet<TargetId>) -> Result<Rollout, Failure> {
+    /// Plans a rollout that brings `work` to `commit`, in the place of those that it takes over.
+    fn plan(&self, head: &Arc<Scene>, commit: &CommitSha, work: &Work, takeover: Takeover) -> Result<Rollout, Failure> {
         let id: Arc<str> = format!("{}-{}", commit.short(), self.history().rollout_number(&self.world.run)).into();
         let weighed =
             work.pending.iter().map(|pending| (pending.target.id.clone(), pending.intent, pending.target.region.weight));
@@ -167,10 +167,9 @@ impl Converge<'_> {
             Intent::Destroy => &head.graph,
         });
         let before = work.before.as_ref().map(|scene| &scene.graph);
-        let paces = paces(self.world, self.scenes, &self.court, &self.history(), head, work)?.first(again.clone());
+        let paces = paces(self.world, self.scenes, &self.court, &self.history(), head, work, takeover)?;
         let plan = Rollout::plan(id, commit.0.clone(), &paces, weighed.collect(), graph, before);
-        let mut rollout = plan.map_err(|error| Failure::World(error.0, None))?;
-        rollout.prove(again);
+        let rollout = plan.map_err(|error| Failure::World(error.0, None))?;
         gate::refuse_missing(self.world, rollout.waves.iter().flat_map(|wave| &wave.gates))?;
         Ok(rollout)
     }
@@ -207,5 +206,5 @@ pub(in crate::command) fn refuse_first(
     }
     court.beginning(history)?;
     let work = since_applied(scenes, history, head, selector)?;
-    gate::refuse_missing(world, paces(world, scenes, court, history, head, &work)?.gates())
+    gate::refuse_missing(world, paces(world, scenes, court, history, head, &work, Takeover::default())?.gates())
 }

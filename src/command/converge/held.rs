@@ -1,12 +1,13 @@
 //! Targets that wait for a rollout that is open, and how what did not begin is told.
 
-use super::{Converge, End, EndState, say_hold};
-use crate::command::pending::{Pending, Work, since_applied};
+use super::{Aim, Converge, End, EndState, say_hold};
+use crate::command::pending::{Pending, Work, commit_of, since_applied};
 use crate::command::say::short;
 use crate::command::scene::Scene;
 use crate::exit::Failure;
 use crate::journal::Hold;
-use crate::rollout::{Outcome, Progress, STUCK, WaveState};
+use crate::review::CommitSha;
+use crate::rollout::{Bars, Outcome, Progress, STUCK};
 use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ impl Converge<'_> {
     pub(super) fn begin_nothing(&mut self, head: &Arc<Scene>, paused: Option<&str>) -> Result<(), Failure> {
         let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
         self.account(&work);
-        let held = self.held(&work);
+        let held = self.held(&work, head);
         let holds: Vec<Hold> = self.history().holds(self.world.clock.now_ms()).into_iter().cloned().collect();
         for pending in &work.pending {
             let id = &pending.target.id;
@@ -67,8 +68,8 @@ impl Converge<'_> {
     }
 
     /// Says which targets wait for an earlier rollout, and returns them.
-    pub(super) fn say_held(&mut self, work: &Work) -> BTreeSet<TargetId> {
-        let held = self.held(work);
+    pub(super) fn say_held(&mut self, work: &Work, head: &Scene) -> BTreeSet<TargetId> {
+        let held = self.held(work, head);
         for (id, why) in &held {
             if !self.done.ends.contains_key(id) || self.may_go_on(id) {
                 let end = self.waits(id, why);
@@ -78,36 +79,29 @@ impl Converge<'_> {
         held.into_keys().collect()
     }
 
-    /// Pending targets that wait for an earlier rollout, and for which.
-    fn held(&self, work: &Work) -> BTreeMap<TargetId, String> {
+    /// Pending targets that wait for an earlier rollout, and for which. A fix waits for less: it brings nothing newer.
+    fn held(&self, work: &Work, head: &Scene) -> BTreeMap<TargetId, String> {
         let history = self.history();
         let now_ms = self.world.clock.now_ms();
-        let is_replaced = |progress: &&Progress| self.replaced.contains_key(&progress.rollout().id);
-        let open = history.rollouts().filter(|progress| !is_replaced(progress));
-        let rolling: Vec<(&Progress, BTreeSet<&str>)> =
-            open.map(|progress| (progress, rolling_environments(progress, now_ms))).collect();
-        let rolls = |id: &TargetId| {
-            let of = |(progress, environments): &&(&Progress, BTreeSet<&str>)| {
-                environments.contains(id.region.environment()) && progress.contains(id)
+        let open = history.rollouts().filter(|progress| !self.takeover.takes(&progress.rollout().id));
+        let bars: Vec<Bars<'_>> = open.map(|progress| progress.bars(now_ms)).collect();
+        let is_fix = matches!(self.order.aim, Aim::PutBack { .. });
+        let bars = |pending: &Pending, id: &TargetId| {
+            let environment = pending.target.region.id.environment();
+            let before = || commit_of(&history, &pending.target).and_then(|commit| self.scenes.at(&CommitSha(commit)).ok());
+            let comes_after = |early: &str| {
+                head.settings.comes_after(environment, early)
+                    || before().is_some_and(|scene| scene.settings.comes_after(environment, early))
             };
-            rolling.iter().find(of).map(|(progress, _)| *progress)
+            let it = bars.iter().find(|it| if is_fix { it.rolls(id) } else { it.bar(id, comes_after) });
+            it.map(Bars::of)
         };
         let holds = |pending: &Pending| {
-            pending.names().find_map(|id| history.holder(&id).filter(|it| !is_replaced(it)).or_else(|| rolls(&id)))
+            let holder = |id: &TargetId| history.holder(id).filter(|it| !self.takeover.takes(&it.rollout().id));
+            pending.names().find_map(|id| holder(&id).or_else(|| bars(pending, &id)))
         };
         let say = |holder: &Progress| format!("rollout {} of {} holds it", holder.rollout().id, short(&holder.rollout().commit));
         let held = |pending: &Pending| Some((pending.target.id.clone(), say(holds(pending)?)));
         work.pending.iter().filter_map(held).collect()
     }
-}
-
-/// Environments in which an open rollout has waves that are to come or bake: all its targets there wait for it, so that a canary
-/// shows what it was to show before something newer comes over it.
-fn rolling_environments(progress: &Progress, now_ms: u64) -> BTreeSet<&str> {
-    if progress.ending().is_some() {
-        return BTreeSet::new();
-    }
-    let waves = progress.rollout().waves.iter().enumerate();
-    let rolls = |(at, _): &(usize, &crate::rollout::Wave)| progress.wave_state(*at, now_ms) != WaveState::Done;
-    waves.filter(rolls).map(|(_, wave)| &*wave.environment).collect()
 }

@@ -30,12 +30,13 @@ use crate::change::{Extent, Preview};
 use crate::exit::Failure;
 use crate::journal::{Entry, Event, History, Verb};
 use crate::review::{CommitSha, User};
+use crate::rollout::Takeover;
 use crate::runner::Looks;
 use crate::stack::{Selector, TargetId};
 use crate::store::{Holder, Job, Lease};
 use crate::world::World;
 use shared::Shared;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What to bring where.
@@ -88,9 +89,8 @@ pub(crate) struct Converge<'a> {
     shared: Option<Shared>,
     /// Rollouts that this run met.
     met: BTreeSet<Arc<str>>,
-    /// Resumed rollouts in whose place the head goes on once it is planned, each with the targets by which its unfinished waves are
-    /// gone through again.
-    replaced: BTreeMap<Arc<str>, BTreeSet<TargetId>>,
+    /// Resumed rollouts in whose place the head goes on, once it is planned.
+    takeover: Takeover,
     /// Who says how many targets may be in flight at once, as for policy: what was brought last; and what is to be brought.
     slots: [Arc<Scene>; 2],
     /// Every change of the rollout as it looked when it was planned, where a rule counts them.
@@ -132,7 +132,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         court,
         shared,
         met: BTreeSet::new(),
-        replaced: BTreeMap::new(),
+        takeover: Takeover::default(),
         slots,
         whole: Vec::new(),
         done: Converged::default(),

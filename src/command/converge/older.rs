@@ -10,7 +10,8 @@ use crate::command::standing::Standing;
 use crate::exit::Failure;
 use crate::policy::{Answer, Clearance, Verdict};
 use crate::review::CommitSha;
-use crate::stack::{Known, Selector, TargetId};
+use crate::stack::{Known, RegionId, Selector, TargetId};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -63,7 +64,10 @@ impl Round<'_> {
             let is_here = |waiting: &&Waiting| {
                 waiting.line > back && touched.get(waiting.target()).is_some() && scene.fleet.target(waiting.target()).is_some()
             };
-            let here: Vec<TargetId> = waiting.iter().filter(is_here).map(|waiting| waiting.target().clone()).collect();
+            let mut here: Vec<TargetId> = waiting.iter().filter(is_here).map(|waiting| waiting.target().clone()).collect();
+            if !here.is_empty() {
+                here = self.led(here, &scene)?;
+            }
             // What would be refused at the head is refused as a way back, too.
             if !here.is_empty() && scene.check_targets(self.run.world).is_ok() {
                 self.try_commit(&mut waiting, here, &scene, commit).await?;
@@ -78,6 +82,41 @@ impl Round<'_> {
             self.leave(EndState::NotCleared(why, verdict.answer == Answer::Deny), preview, verdict);
         }
         Ok(())
+    }
+
+    /// Keeps those of `targets` for which an older commit would be nothing new: whatever of their stack comes in waves before them is as
+    /// that commit says. A canary that was brought to something else showed nothing of this.
+    fn led(&self, targets: Vec<TargetId>, older: &Arc<Scene>) -> Result<Vec<TargetId>, Failure> {
+        let head = self.run.scenes.at(&self.run.bringing)?;
+        let mut ahead: BTreeMap<(CommitSha, RegionId), BTreeSet<RegionId>> = BTreeMap::new();
+        let mut differs: BTreeMap<CommitSha, Work> = BTreeMap::new();
+        let mut kept = Vec::with_capacity(targets.len());
+        for target in targets {
+            let Some(pending) = self.work.get(&target) else { continue };
+            let before = commit_of(&self.run.history(), &pending.target).map(CommitSha);
+            let mut is_led = true;
+            for word in [Some(self.run.bringing.clone()), before].into_iter().flatten() {
+                let regions = match ahead.entry((word.clone(), target.region.clone())) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        let scene = self.run.scenes.at(&word)?;
+                        let regions = scene.settings.ahead_of(&scene.fleet.regions, &target.region);
+                        new.insert(regions.into_iter().cloned().collect())
+                    }
+                };
+                for region in regions.iter() {
+                    let sibling = head.fleet.target(&TargetId::new(target.stack.clone(), region.clone()));
+                    let at = sibling.and_then(|sibling| commit_of(&self.run.history(), sibling)).map(CommitSha);
+                    let (Some(sibling), Some(at)) = (sibling, at) else { continue };
+                    if !differs.contains_key(&at) {
+                        differs.insert(at.clone(), between(Some(older), &self.run.scenes.at(&at)?, &Selector::default()));
+                    }
+                    is_led &= differs[&at].get(&sibling.id).is_none();
+                }
+            }
+            kept.extend(is_led.then_some(target));
+        }
+        Ok(kept)
     }
 
     /// Notes how far back each may go, and returns the longest line: all begin at the commit of the rollout. A destroy goes

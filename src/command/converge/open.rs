@@ -2,7 +2,7 @@
 
 use super::{Aim, Converge};
 use crate::change::Intent;
-use crate::command::pending::{Pending, Work, names, since_applied};
+use crate::command::pending::{Pending, Work, exists, names, since_applied};
 use crate::command::say::{count, say_until, short};
 use crate::command::scene::Scene;
 use crate::exit::Failure;
@@ -10,7 +10,7 @@ use crate::journal::Event;
 use crate::review::CommitSha;
 use crate::rollout::{Ending, Now, Outcome, Progress, Rollout, Todo};
 use crate::stack::{Selector, TargetId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Converge<'_> {
@@ -31,14 +31,12 @@ impl Converge<'_> {
             match (stopped, self.beyond(&progress)?) {
                 (Some(why), beyond) => self.stopped(head, progress, &why, beyond.is_none()).await?,
                 (None, Some(beyond)) => self.leave_alone(&progress, &beyond),
-                (None, None) => match self.again(head, &progress) {
-                    Some(again) => self.take_over(head, &progress, again).await?,
-                    None => {
-                        let scene = self.scenes.at(&commit)?;
-                        let work = self.work_of(&progress, &scene)?;
-                        self.drive(progress, work).await?;
-                    }
-                },
+                (None, None) if self.is_taken_over(head, &progress).await? => {}
+                (None, None) => {
+                    let scene = self.scenes.at(&commit)?;
+                    let work = self.work_of(&progress, &scene)?;
+                    self.drive(progress, work).await?;
+                }
             }
         }
         Ok(())
@@ -85,38 +83,48 @@ impl Converge<'_> {
     }
 
     /// The head goes on in the place of an older rollout that had stopped and was resumed: what it had yet to bring may be what was
-    /// mended since. Returns the targets by which each wave that did not come to its end is gone through again; `None` when the
-    /// rollout is to go on by itself, also because nothing of such a wave is left that this run could ask its gates about.
-    fn again(&self, head: &Scene, progress: &Progress) -> Option<BTreeSet<TargetId>> {
-        let is_older = *progress.rollout().commit != *self.order.head.0;
-        if !matches!(self.order.aim, Aim::Bring) || !is_older || !progress.was_resumed() {
-            return None;
-        }
-        let mut again = BTreeSet::new();
-        for wave in progress.unproven(self.world.clock.now_ms()) {
-            let selected = head.fleet.targets().iter().filter(|target| self.order.selector.matches(target));
-            let before = again.len();
-            again.extend(selected.filter(|target| names(target).any(|id| wave.contains(&id))).map(|target| target.id.clone()));
-            if again.len() == before {
-                return None;
-            }
-        }
-        Some(again)
-    }
-
-    /// Where waves are to be gone through again, the rollout keeps its place until the plan says so: a run that is killed between the
-    /// two would forget them.
-    async fn take_over(&mut self, head: &Arc<Scene>, progress: &Progress, again: BTreeSet<TargetId>) -> Result<(), Failure> {
+    /// mended since. Says `false` when the rollout is to go on by itself.
+    ///
+    /// It keeps its place until the new plan says so: a run that is killed between the two would forget its waves.
+    async fn is_taken_over(&mut self, head: &Arc<Scene>, progress: &Progress) -> Result<bool, Failure> {
         let (id, commit) = (progress.rollout().id.clone(), self.order.head.0.clone());
-        if again.is_empty() || self.takes_back(head, progress)? {
-            self.say_replaced(progress.rollout());
-            return self.append(vec![Event::Superseded { rollout: id, commit }]).await.map(drop);
+        let is_older = progress.rollout().commit != commit;
+        if !matches!(self.order.aim, Aim::Bring) || !is_older || !progress.was_resumed() {
+            return Ok(false);
         }
-        self.replaced.insert(id, again);
-        Ok(())
+        if self.takes_back(head, progress)? {
+            self.say_taken_over(progress.rollout());
+            self.append(vec![Event::Superseded { rollout: id, commit }]).await?;
+            return Ok(true);
+        }
+        let now_called = self.now_called(head);
+        let is_added = self.takeover.add(progress, self.world.clock.now_ms(), now_called);
+        if !is_added {
+            let (of, head) = (short(&progress.rollout().commit), self.order.head.short());
+            self.done.notes.push(format!(
+                "rollout {id} of {of} was resumed and goes on by itself before {head} does: this run brings nothing of a wave that \
+                 it has not proven"
+            ));
+        }
+        Ok(is_added)
     }
 
-    pub(super) fn say_replaced(&mut self, rollout: &Rollout) {
+    /// The names that a target of an earlier rollout has now: those of the head, or its own while it is to be destroyed.
+    fn now_called(&self, head: &Scene) -> impl Fn(&TargetId) -> Vec<TargetId> + use<> {
+        let mut called: BTreeMap<TargetId, Vec<TargetId>> = BTreeMap::new();
+        let selected = head.fleet.targets().iter().filter(|target| self.order.selector.matches(target));
+        for target in selected {
+            names(target).for_each(|name| called.entry(name).or_default().push(target.id.clone()));
+        }
+        let history = self.history();
+        let left = history.targets().filter(|(id, record)| head.fleet.target(id).is_none() && exists(record));
+        for (id, _) in left {
+            called.entry(id.clone()).or_insert_with(|| vec![id.clone()]);
+        }
+        move |id| called.get(id).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn say_taken_over(&mut self, rollout: &Rollout) {
         let (id, commit) = (&rollout.id, short(&rollout.commit));
         self.done.notes.push(format!("rollout {id} of {commit} was resumed; {} goes on in its place", self.order.head.short()));
     }

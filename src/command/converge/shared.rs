@@ -5,7 +5,7 @@
 use super::{Converge, give_back, holder};
 use crate::exit::Failure;
 use crate::journal::{Entry, Event, History};
-use crate::rollout::{Progress, Rollout, Shard, StepEvent};
+use crate::rollout::{Progress, Rollout, Shard, StepEvent, Takeover};
 use crate::runner::News;
 use crate::stack::TargetId;
 use crate::store::StoreError;
@@ -227,9 +227,9 @@ impl Converge<'_> {
     }
 
     /// Journals a plan and returns what is to be driven; nothing when others did something meanwhile that it knows nothing of.
-    pub(super) async fn announce_plan(&self, rollout: Rollout, replaced: &[Rollout]) -> Result<Option<Progress>, Failure> {
+    pub(super) async fn announce_plan(&self, rollout: Rollout, takeover: &Takeover) -> Result<Option<Progress>, Failure> {
         let commit = &rollout.commit;
-        let superseded = replaced.iter().map(|old| Event::Superseded { rollout: old.id.clone(), commit: commit.clone() });
+        let superseded = takeover.rollouts().map(|old| Event::Superseded { rollout: old.id.clone(), commit: commit.clone() });
         let events: Vec<Event> = superseded.chain([Event::Planned { rollout: rollout.clone() }]).collect();
         if self.shared.is_none() {
             self.append(events).await?;

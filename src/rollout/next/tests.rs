@@ -492,7 +492,7 @@ fn an_unproven_wave_asks_its_gates_and_bakes_though_nothing_of_it_is_started() {
     let text = "staging: { bake: 15m, gates: [{ command: [./smoke] }] }\nprod: { after: staging }";
     for outcome in [Outcome::Unchanged, waits()] {
         let mut rollout = plan(&settings(text, &FLEET), &["a@staging/us", "b@prod/us"], &[]).expect("a plan");
-        rollout.prove(&BTreeSet::from([id("a@staging/us")]));
+        rollout.waves[0].unproven = true;
         let mut progress = Progress::new(rollout);
         record(&mut progress, &[finished("a@staging/us", outcome)]);
         expect(&mut progress, 0, &["gate ./smoke"]);

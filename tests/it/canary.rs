@@ -1,0 +1,235 @@
+//! Nothing newer comes to the later waves of a stack before its earlier ones have shown it, whatever is merged, held, named or said meanwhile.
+
+use crate::support::{Sandbox, app};
+
+/// A canary in region a that is asked whether `healthy` is there, and bakes.
+const CANARY: &str = "rollout: { prod: { bake: 15m, gates: [{ command: [test, -e, healthy] }], waves: [{ name: canary, regions: a }, { name: rest, regions: \"*\" }] } }";
+const BAKED_SECS: u64 = 16 * 60;
+
+/// Regions a, b and c at version 1, proven.
+fn healthy() -> Sandbox {
+    let fleet = app("prod/a prod/b prod/c", CANARY);
+    fleet.file("healthy", "").commit("Healthy");
+    fleet.isobar("apply").ends(0).says("bakes until");
+    go_on(&fleet);
+    fleet
+}
+
+fn go_on(fleet: &Sandbox) {
+    fleet.pass_secs(BAKED_SECS);
+    fleet.isobar("tick").ends(0);
+}
+
+/// The same, and version 2 stopped by its gate at the canary; `with` is merged with it.
+fn stopped(with: impl Fn(&Sandbox)) -> Sandbox {
+    let fleet = healthy();
+    fleet.remove("healthy");
+    with(&fleet);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(1).says("test -e healthy exited with 1");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1, prod/c 1");
+    fleet
+}
+
+/// A merge that no target uses, and on with what was stopped.
+fn resumed_by_another_merge(fleet: &Sandbox) {
+    fleet.file("README.md", "words\n").commit("Words");
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(1).says("goes on in its place").says("test -e healthy exited with 1");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1, prod/c 1");
+}
+
+const INSTANT: &str = "rollout: { prod: instant }";
+
+#[test]
+fn a_change_that_brings_its_own_pace_is_stopped_by_that_from_before_it_whatever_comes_after() {
+    let fleet = stopped(|fleet| _ = fleet.edit("isobar.yaml", CANARY, INSTANT));
+    resumed_by_another_merge(&fleet);
+    resumed_by_another_merge(&fleet);
+}
+
+#[test]
+fn a_merge_after_the_stop_takes_its_canary_away_from_nobody() {
+    let fleet = stopped(|_| ());
+    fleet.edit("isobar.yaml", CANARY, INSTANT).commit("Weaker");
+    fleet.isobar("apply").ends(1);
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(1).says("test -e healthy exited with 1");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1, prod/c 1");
+    fleet.edit("isobar.yaml", INSTANT, CANARY).commit("As it was");
+    resumed_by_another_merge(&fleet);
+}
+
+/// A fleet whose gate is a program of the repository.
+fn with_gate(regions: &str, pace: &str, program: &str) -> Sandbox {
+    let pace = pace.replace("GATE", "gates: [{ command: [./ops/smoke] }]");
+    let fleet = app(regions, &format!("rollout: {{ prod: {pace} }}"));
+    fleet.program_file("ops/smoke", &format!("#!/bin/sh\n{program}\n")).commit("A gate");
+    fleet.file("CHANGES.md", "words\n").commit("Words");
+    fleet
+}
+
+#[test]
+fn a_gate_whose_program_the_change_brings_along_is_not_asked_in_the_place_of_the_old() {
+    let pace = "{ waves: [{ name: canary, regions: a, GATE }, { name: rest, regions: \"*\" }] }";
+    let fleet = with_gate("prod/a prod/b", pace, "test ! -e sick");
+    fleet.isobar("apply").ends(0);
+    fleet.file("sick", "").program_file("ops/smoke", "#!/bin/sh\nexit 0\n").version(1, 2);
+    fleet.isobar("apply").ends(1).says("./ops/smoke exited with 1");
+    fleet.file("README.md", "words\n").commit("Words");
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(1).says("./ops/smoke exited with 1");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+}
+
+#[test]
+fn a_new_name_leads_nobody_round_the_canary_that_the_old_one_was_stopped_at() {
+    let fleet = stopped(|_| ());
+    let text = std::fs::read_to_string(fleet.root().join("app/stack.yaml")).expect("it is there");
+    fleet.file("app/stack.yaml", &format!("name: app2\nwas: [app]\n{text}")).commit("Another name");
+    fleet.isobar("apply").ends(1);
+    for _ in 0..2 {
+        fleet.isobar("resume").ends(0);
+        fleet.isobar("apply").ends(1).says("test -e healthy exited with 1");
+        assert_eq!(fleet.versions(), "prod/a 2, prod/b 1, prod/c 1");
+    }
+}
+
+#[test]
+fn a_settings_change_in_the_middle_of_a_bake_takes_the_canary_of_the_next_change_from_nobody() {
+    let fleet = healthy();
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0).says("bakes until");
+    fleet.edit("isobar.yaml", "bake: 15m", "bake: 20m").commit("A longer bake");
+    fleet.isobar("apply").ends(0);
+    fleet.version(2, 3);
+    fleet.isobar("apply").ends(0);
+    go_on(&fleet);
+    fleet.isobar("apply").ends(0).says("prod 1: canary").says("bakes until");
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 2, prod/c 2");
+}
+
+#[test]
+fn what_was_left_out_waits_for_the_others_of_its_stack() {
+    let fleet = healthy();
+    fleet.isobar("hold prod/b --reason works").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    go_on(&fleet);
+    fleet.remove("healthy");
+    fleet.version(2, 3);
+    fleet.isobar("apply").ends(1);
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 1, prod/c 2");
+
+    fleet.isobar("hold prod/b --release").ends(0);
+    fleet.isobar("apply").ends(1).says("holds it");
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 1, prod/c 2");
+}
+
+#[test]
+fn a_canary_bakes_also_while_all_that_comes_after_it_is_held() {
+    let fleet = healthy();
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0).says("bakes until");
+    for region in ["b", "c"] {
+        fleet.isobar(&format!("hold prod/{region} --reason works")).ends(0);
+    }
+    fleet.version(2, 3);
+    fleet.pass_secs(BAKED_SECS);
+    fleet.isobar("apply").ends(0);
+    for region in ["b", "c"] {
+        fleet.isobar(&format!("hold prod/{region} --release")).ends(0);
+    }
+    fleet.isobar("apply").ends(0).says("bakes until");
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 1, prod/c 1");
+    go_on(&fleet);
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 3, prod/c 3");
+}
+
+#[test]
+fn a_mend_waits_for_the_stopped_rollout_and_comes_to_its_canary_first() {
+    let fleet = stopped(|_| ());
+    fleet.version(2, 3);
+    fleet.isobar("apply").ends(1).says("holds it");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1, prod/c 1");
+
+    fleet.isobar("resume").ends(0);
+    fleet.file("healthy", "").commit("Healthy");
+    fleet.isobar("apply").ends(0).says("goes on in its place").says("bakes until");
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 1, prod/c 1");
+    go_on(&fleet);
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 3, prod/c 3");
+}
+
+#[test]
+fn the_gate_of_an_environment_that_others_come_after_is_taken_away_by_nobody_while_it_says_no() {
+    let gate = "staging: { gates: [{ command: [test, -e, healthy] }] }";
+    let fleet = app("staging/s prod/a", &format!("rollout: {{ {gate}, prod: {{ after: staging }} }}"));
+    fleet.file("healthy", "").commit("Healthy");
+    fleet.isobar("apply").ends(0);
+    fleet.remove("healthy");
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(1);
+    fleet.edit("isobar.yaml", gate, "staging: instant").commit("Without the gate");
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(1).says("test -e healthy exited with 1");
+    assert_eq!(fleet.versions(), "staging/s 2, prod/a 1");
+}
+
+#[test]
+fn in_the_place_of_a_rollout_each_region_keeps_its_wave() {
+    let smoke = "[ ! -e sick ] || ! grep -q 'version: 2' live/prod/d/app/app.yaml";
+    let fleet = with_gate("prod/a prod/b prod/c prod/d", "{ profile: standard, GATE }", smoke);
+    fleet.isobar("apply");
+    for _ in 0..4 {
+        fleet.pass_secs(3_700);
+        fleet.isobar("tick").ends(0);
+    }
+    fleet.file("sick", "").version(1, 2);
+    fleet.isobar("apply").ends(0).says("prod 1: canary");
+    fleet.pass_secs(3_700);
+    fleet.isobar("tick").ends(1).says("prod 2: pilot");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1, prod/c 1, prod/d 2");
+
+    fleet.file("README.md", "words\n").commit("Words");
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(1).says("pilot").says("./ops/smoke exited with 1");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1, prod/c 1, prod/d 2");
+}
+
+#[test]
+fn a_mend_that_brings_what_the_canary_needs_takes_it_along() {
+    let fleet = stopped(|fleet| _ = fleet.edit("isobar.yaml", "bake: 15m", "bake: 20m"));
+    fleet.stack("base", "").file("base/templates/base.yaml", "version: 1\n");
+    fleet.edit("app/stack.yaml", "where: all\n", "where: all\ndepends_on: [base]\n");
+    fleet.file("healthy", "").version(2, 3);
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(0).says("goes on in its place").says("bakes until");
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 1, prod/c 1");
+    fleet.pass_secs(BAKED_SECS);
+    go_on(&fleet);
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 3, prod/c 3");
+}
+
+#[test]
+fn what_is_approved_of_an_older_commit_comes_to_nobody_after_the_canary_had_something_newer() {
+    let policy = "policy: [{ rule: approvals, require: [{ count: 1 }] }]";
+    let fleet = app("prod/a prod/b", &format!("{policy}\n{CANARY}"));
+    fleet.file("healthy", "").commit("Healthy");
+    fleet.approved_apply("bob").ends(0);
+    go_on(&fleet);
+    fleet.version(1, 2);
+    fleet.isobar("preview");
+    fleet.isobar("judge --review bob=approve").ends(0);
+    fleet.version(2, 3);
+    fleet.isobar("preview app@prod/a");
+    fleet.isobar("apply --review bob=approve");
+    for _ in 0..2 {
+        fleet.pass_secs(BAKED_SECS);
+        fleet.isobar("tick");
+        fleet.isobar("apply");
+    }
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 1");
+    fleet.approved_apply("bob").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 3");
+}
