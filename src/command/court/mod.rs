@@ -22,9 +22,9 @@ use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-/// A stored set, the authority's commit, where the authors' line begins, and how much there is of which the set may be a part: what
-/// one judgement of the past is kept by.
-type Bench = (usize, Option<CommitSha>, Option<CommitSha>, Extent);
+/// A stored set, the authority's commit, where the authors' line begins, how much there is of which the set may be a part, and what
+/// its targets were called before: what one judgement of the past is kept by.
+type Bench = (usize, Option<CommitSha>, Option<CommitSha>, Extent, Option<Digest>);
 
 /// What every judgement of one command goes by.
 pub(crate) struct Court<'a> {

@@ -80,7 +80,7 @@ impl Court<'_> {
         now: Extent,
     ) -> Result<Arc<ClearedBefore>, Failure> {
         let whole = stored.whole.unwrap_or(now).at_least(Extent::of_answers(&stored.previews));
-        let key = (set, authority.snapshot.commit.clone(), since, whole);
+        let key = (set, authority.snapshot.commit.clone(), since, whole, work.renames().cloned());
         let locked = || self.judged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(judged) = locked().get(&key).cloned() {
             return Ok(judged);
