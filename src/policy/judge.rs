@@ -30,10 +30,10 @@ enum Ruling {
 /// Who let something through and why, or what is missing.
 type Asked = Result<(Vec<User>, String), Missing>;
 
-/// What is missing of people, with its sentence.
+/// What is missing, with its sentence.
 enum Missing {
     People(String),
-    /// Nobody, once it is late enough.
+    /// Nobody: enough of them approved by a clock that is ahead.
     Time(String),
 }
 
@@ -133,10 +133,10 @@ impl Bench<'_> {
             Before::Grown { by, sentence } => Some((by, sentence)),
             Before::Nothing => None,
         };
-        let to_come = self.to_come(subject, digest, &approvers);
         if tallies.is_empty() {
-            return self.nobody_asked(subject, digest, before, &to_come);
+            return self.nobody_asked(subject, digest, before);
         }
+        let to_come = self.to_come(subject, digest, &approvers);
         let people: Vec<&User> = approvers.iter().copied().chain(to_come.iter().map(|approval| &approval.by)).collect();
         if told(asks).all(|(_, asked)| tally(asked, &people, self.facts.teams, &self.votes).met) {
             return Err(Missing::Time(joined(to_come.into_iter().map(say_to_come).collect())));
@@ -177,23 +177,14 @@ impl Bench<'_> {
 
     /// No rule asks for anybody. Only somebody's earlier approval can still be exceeded, and then this preview must have been
     /// seen: shown to people as it is, or approved by one who may.
-    fn nobody_asked(
-        &self,
-        subject: &Subject<'_>,
-        digest: &Digest,
-        before: Option<(Vec<User>, String)>,
-        to_come: &[&Approval],
-    ) -> Asked {
+    fn nobody_asked(&self, subject: &Subject<'_>, digest: &Digest, before: Option<(Vec<User>, String)>) -> Asked {
         let Some((by, sentence)) = before else { return Ok((Vec::new(), NOT_ASKED.into())) };
         if by.is_empty() || subject.past.shown.contains(digest) {
             return Ok((Vec::new(), NOT_ASKED.into()));
         }
         let approvers = self.votes.approvers(digest);
         if approvers.is_empty() {
-            return Err(match to_come {
-                [] => Missing::People(sentence),
-                [one, ..] => Missing::Time(format!("{sentence}; {}", say_to_come(one))),
-            });
+            return Err(Missing::People(sentence));
         }
         let sentence = format!("approved by {}, beyond what was cleared before", named(&approvers));
         Ok((approvers.into_iter().cloned().collect(), sentence))

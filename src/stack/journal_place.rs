@@ -74,7 +74,7 @@ impl JournalPlace {
     /// The same, where the repository holds these files.
     pub fn parse_among(text: &str, listing: &Listing) -> Result<Self, (String, &'static str)> {
         let place = Self::parse(text)?;
-        match place.in_the_way(listing) {
+        match place.file_in_the_way(listing) {
             Some(path) => {
                 let what = format!("journal {text:?}: {path} is a file of the repository, and a journal is a directory");
                 Err((what, "name a directory that git ignores, such as file:.isobar/journal"))
@@ -84,7 +84,7 @@ impl JournalPlace {
     }
 
     /// Returns the file that stands where the directory would be, or one above it.
-    fn in_the_way<'l>(&self, listing: &'l Listing) -> Option<&'l Arc<str>> {
+    fn file_in_the_way<'l>(&self, listing: &'l Listing) -> Option<&'l Arc<str>> {
         let Self::Directory(dir) = self else { return None };
         let ends = dir.match_indices('/').map(|(at, _)| at).chain([dir.len()]);
         let leaf = ends.filter_map(|end| listing.get(&dir[..end])).find(|leaf| match leaf.mode {
