@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+/// What clocks of machines that are kept may differ by.
+const CLOCKS_DIFFER_MS: u64 = 60_000;
+
 /// A full git commit id in hex.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CommitSha(pub Arc<str>);
@@ -60,6 +63,14 @@ impl User {
         (!has_ends || !name.chars().all(is_allowed)).then_some(
             "is no name: it must begin and end with a letter or digit, and have only those, spaces and - _ . + @ ' between",
         )
+    }
+}
+
+impl Approval {
+    /// Was given at a time that is still to come, by more than clocks differ that are kept. Nobody knows on which side of an apply that
+    /// was: as a yes it counts from its time on.
+    pub fn is_to_come(&self, now_ms: u64) -> bool {
+        self.at_ms > now_ms.saturating_add(CLOCKS_DIFFER_MS)
     }
 }
 

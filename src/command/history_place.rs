@@ -5,7 +5,7 @@ use super::scene::FLEET;
 use crate::bucket::{Access, Address, Buckets};
 use crate::change::Digest;
 use crate::exit::Failure;
-use crate::stack::{GitPlace, JournalPlace, Mistake, Mistakes, Node};
+use crate::stack::{GitPlace, JournalPlace, Listing, Mistake, Mistakes, Node};
 use crate::store::{Anew, FileStore, GitSite, GitStore, Location, ObjectSite, ObjectStore, Store, StoreError};
 use crate::workspace::{Snapshot, Workspace};
 use crate::world::{Environment, repository_dir, state_dir};
@@ -59,7 +59,7 @@ pub(super) async fn open(
         places.insert(JournalPlace::Git(GitPlace::default())); // a clone may be too shallow to tell that it was named
     }
     for snapshot in workspace.versions(FLEET)? {
-        places.extend(declared(workspace, &snapshot, JournalPlace::parse_old)?.and_then(Result::ok));
+        places.extend(declared(workspace, &snapshot, |text, _| JournalPlace::parse_old(text))?.and_then(Result::ok));
     }
     let (directories, mut gone) = filled_directories(workspace, &places, &named)?;
     let is_only = |place: &JournalPlace| *place == named || matches!(place, JournalPlace::Directory(_));
@@ -340,12 +340,12 @@ async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace,
 /// is committed.
 fn named(workspace: &Workspace) -> Result<JournalPlace, Failure> {
     let committed = match workspace.head() {
-        Ok(head) => declared(workspace, &workspace.at(&head.0)?, JournalPlace::parse)?,
+        Ok(head) => declared(workspace, &workspace.at(&head.0)?, JournalPlace::parse_among)?,
         Err(_) => None,
     };
     let said = match committed.filter(Result::is_ok) {
         Some(said) => Some(said),
-        None => declared(workspace, &workspace.worktree(&[".isobar".to_string()])?, JournalPlace::parse)?,
+        None => declared(workspace, &workspace.worktree(&[".isobar".to_string()])?, JournalPlace::parse_among)?,
     };
     said.unwrap_or_else(|| Ok(JournalPlace::Directory(DIRECTORY.into()))).map_err(|mistakes| Failure::Definitions(*mistakes))
 }
@@ -354,8 +354,8 @@ fn named(workspace: &Workspace) -> Result<JournalPlace, Failure> {
 /// YAML and was never applied.
 type Declared = Result<JournalPlace, Box<Mistakes>>;
 
-/// How the text of `journal:` is read.
-type Parse = fn(&str) -> Result<JournalPlace, (String, &'static str)>;
+/// How the text of `journal:` is read, beside these files.
+type Parse = fn(&str, &Listing) -> Result<JournalPlace, (String, &'static str)>;
 
 fn declared(workspace: &Workspace, snapshot: &Snapshot, parse: Parse) -> Result<Option<Declared>, Failure> {
     let Some(source) = workspace.read(snapshot, FLEET)? else { return Ok(None) };
@@ -363,7 +363,7 @@ fn declared(workspace: &Workspace, snapshot: &Snapshot, parse: Parse) -> Result<
     let Some((text, journal)) = node.get("journal").and_then(|node| Some((node.as_str()?, node))) else {
         return Ok(Some(Ok(JournalPlace::Directory(DIRECTORY.into()))));
     };
-    Ok(Some(parse(text).map_err(|(what, hint)| {
+    Ok(Some(parse(text, &snapshot.listing).map_err(|(what, hint)| {
         let mut mistakes = Mistakes::default();
         mistakes.push(Mistake::at(&journal.site, what).hint(hint));
         mistakes.quote(|_| Some(&source.bytes));

@@ -85,10 +85,13 @@ pub const VERBS: &[(&str, &str)] = &[
 
 /// A selector that matches nothing is a failure, not a green.
 pub(crate) fn must_match(selector: &Selector, fleet: &Fleet) -> Result<(), Failure> {
-    match selector.unmatched(fleet.targets()).first() {
-        None => Ok(()),
-        Some(pattern) => Err(Failure::usage(format!("{pattern:?} matches no target"), "isobar list shows them all")),
-    }
+    let quoted: Vec<String> = selector.unmatched(fleet.targets()).iter().map(|pattern| format!("{pattern:?}")).collect();
+    let verb = match *quoted {
+        [] => return Ok(()),
+        [_] => "matches",
+        [..] => "match",
+    };
+    Err(Failure::usage(format!("{} {verb} no target", quoted.join(", ")), "isobar list shows them all"))
 }
 
 /// Builds the world of the repository that holds `here`. `given_up` is a place of the journal that cannot be looked at, and that this

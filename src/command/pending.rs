@@ -2,7 +2,7 @@
 
 use super::say::some;
 use super::scene::{Scene, Scenes};
-use crate::change::Intent;
+use crate::change::{Digest, Intent};
 use crate::exit::Failure;
 use crate::journal::{History, Record, State};
 use crate::review::CommitSha;
@@ -38,13 +38,20 @@ pub(crate) struct Work {
     /// Graph of the definitions that destroyed targets came from.
     pub(crate) before: Option<Arc<Scene>>,
     at: BTreeMap<TargetId, usize>,
+    renames: Option<Digest>,
 }
 
 impl Work {
     /// Makes work of what is pending, in that order.
     pub(crate) fn of(pending: Vec<Pending>, untouched: Vec<TargetId>, before: Option<Arc<Scene>>) -> Self {
         let at = pending.iter().enumerate().map(|(at, pending)| (pending.target.id.clone(), at)).collect();
-        Self { pending, untouched, before, at }
+        let renames = digest_of_renames(pending.iter().map(|pending| pending.names().collect()));
+        Self { pending, untouched, before, at, renames }
+    }
+
+    /// Stands for what [`Work::names`] says of every target; `None` where each has but its own.
+    pub(crate) fn renames(&self) -> Option<&Digest> {
+        self.renames.as_ref()
     }
 
     pub(crate) fn get(&self, target: &TargetId) -> Option<&Pending> {
@@ -82,6 +89,15 @@ impl Work {
         }
         levels
     }
+}
+
+/// One digest of which target was called what; `None` where each has but one name.
+fn digest_of_renames(names: impl Iterator<Item = Vec<TargetId>>) -> Option<Digest> {
+    let said = |names: Vec<TargetId>| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let mut renamed: Vec<String> = names.filter(|names| names.len() > 1).map(said).collect();
+    renamed.sort_unstable();
+    let renamed: Vec<&str> = renamed.iter().map(String::as_str).collect();
+    (!renamed.is_empty()).then(|| Digest::of("renames", &renamed))
 }
 
 /// Compares `after` with one `before` for all targets: a pull request's view.
@@ -343,5 +359,27 @@ pub(crate) fn exists(record: &Record) -> bool {
         State::Never => record.started,
         State::Removed => false,
         State::Applied | State::Failed { .. } | State::Unknown { .. } => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_targets_were_called_before_tells_works_apart_and_their_order_does_not() {
+        let digest = |all: &[&str]| {
+            let ids = |names: &&str| names.split(' ').map(|name| name.parse().expect("a target")).collect();
+            digest_of_renames(all.iter().map(ids))
+        };
+        assert_eq!(digest(&["app@prod/a", "web@prod/a"]), None);
+        let renamed = digest(&["app@prod/a", "web@prod/a old@prod/a"]);
+        assert!(renamed.is_some());
+        assert_eq!(renamed, digest(&["web@prod/a old@prod/a"]));
+        let others = [&["app@prod/a old@prod/a"][..], &["web@prod/a older@prod/a"], &["web@prod/a", "old@prod/a"]];
+        assert!(others.iter().all(|other| digest(other) != renamed));
+        let two = ["a@prod/a b@prod/a", "c@prod/a d@prod/a"];
+        assert_eq!(digest(&two), digest(&[two[1], two[0]]));
+        assert_ne!(digest(&two), digest(&["a@prod/a b@prod/a c@prod/a d@prod/a"]));
     }
 }

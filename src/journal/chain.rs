@@ -5,7 +5,7 @@
 
 use super::entry::{Entry, Fault, SCHEMA};
 use super::event::Event;
-use super::seal::{Sealer, Unsealed, closed};
+use super::seal::{Sealer, Unsealed, closed, is_sealed_by};
 use crate::change::Digest;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub struct Chain {
     pub seals: Seals,
     /// The entry with which another key took over from ours. Such a key does not come back.
     pub replaced: Option<u64>,
+    /// The lines with which keys began: the first with a seal, and each that says so. Who has a key can tell its own among them.
+    keys: Vec<Arc<str>>,
     sealer: Option<Sealer>,
 }
 
@@ -39,17 +41,41 @@ pub enum Seals {
 impl Chain {
     /// The chain with no entry.
     pub fn empty() -> Self {
-        Self { seq: 0, head: Digest::of("journal", &["empty"]), lacks: 0, seals: Seals::None, replaced: None, sealer: None }
+        Self::after(0, Digest::of("journal", &["empty"]), Seals::None)
     }
 
     /// The chain after the entry `seq`, a group's last, whose hash is `head`.
     pub fn after(seq: u64, head: Digest, seals: Seals) -> Self {
-        Self { seq, head, lacks: 0, seals, replaced: None, sealer: None }
+        Self { seq, head, lacks: 0, seals, replaced: None, keys: Vec::new(), sealer: None }
     }
 
     /// The same chain, whose entries to come are sealed and whose seals are checked.
     pub fn sealed_by(self, sealer: Option<Sealer>) -> Self {
-        Self { sealer, ..self }
+        let replaced = self.replaced.or_else(|| sealer.as_ref().and_then(|sealer| self.replaced_after(sealer)));
+        Self { sealer, replaced, ..self }
+    }
+
+    /// The same chain, in whose entries keys began with these lines.
+    pub(super) fn with_keys(self, keys: Vec<Arc<str>>) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// The lines with which keys began.
+    pub(super) fn keys(&self) -> &[Arc<str>] {
+        &self.keys
+    }
+
+    /// The entry with which another key followed this one.
+    fn replaced_after(&self, sealer: &Sealer) -> Option<u64> {
+        let own = self.keys.iter().rposition(|line| is_sealed_by(line, sealer))?;
+        Entry::read(self.keys.get(own + 1)?).ok().map(|entry| entry.seq)
+    }
+
+    /// Remembers an entry with which a key begins.
+    fn note_key(&mut self, entry: &Entry, line: impl FnOnce() -> Arc<str>) {
+        if entry.seal.is_some() && (self.keys.is_empty() || matches!(entry.event, Event::KeyBegan { .. })) {
+            self.keys.push(line());
+        }
     }
 
     /// No group is cut short.
@@ -74,6 +100,7 @@ impl Chain {
         let hash = prev.clone();
         let mut entry = Entry { schema: SCHEMA, seq, at_ms, run: run.clone(), prev, more, event, seal: None, hash };
         entry.close(self.sealer.as_ref());
+        self.note_key(&entry, || entry.line().into());
         self.seals = if self.sealer.is_some() { Seals::Checked } else { self.seals };
         (self.seq, self.head, self.lacks) = (seq, entry.hash.clone(), more);
         entry
@@ -105,6 +132,7 @@ impl Chain {
         if self.seals == Seals::Checked && seals == Seals::Unchecked && self.sealer.is_some() {
             self.replaced = Some(entry.seq);
         }
+        self.note_key(&entry, || line.into());
         self.seals = seals;
         (self.seq, self.head, self.lacks) = (entry.seq, entry.hash.clone(), entry.more);
         Ok(entry)

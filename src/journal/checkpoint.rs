@@ -10,12 +10,13 @@ use super::chain::{Chain, Seals};
 use super::seal::{Sealer, close, closed, is_sealed_by};
 use crate::change::Digest;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The version of the checkpoints we write. A later version must read those that stand for compacted entries.
-pub const CHECKPOINT_SCHEMA: u32 = 5;
+pub const CHECKPOINT_SCHEMA: u32 = 6;
 /// The oldest that may still stand for compacted entries. Before 2 nothing was known of how long applies take, before 3 not at which
 /// head one failed: such a target is tried once more; before 4 a clean look proved nothing of outputs: who uses one is looked at once more;
-/// before 5 an old name stayed beside the new one that took over what it was.
+/// before 5 an old name stayed beside the new one that took over what it was; before 6 the keys of entries that are gone were forgotten.
 const OLDEST_SCHEMA: u32 = 1;
 
 /// The history up to the entry `seq`, a group's last.
@@ -27,6 +28,9 @@ pub struct Checkpoint {
     pub head: Digest,
     /// What its writer knew of the seals up to there.
     seals: Seals,
+    /// The lines with which keys began, oldest first: a key that was replaced stays so when those are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<Arc<str>>,
     pub history: History,
     /// The segments that were compacted away, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -67,8 +71,8 @@ struct Versioned {
 impl Checkpoint {
     /// Makes the checkpoint where `chain` and `history` stand.
     pub fn of(chain: &Chain, history: History) -> Self {
-        let (seq, head) = (chain.seq, chain.head.clone());
-        Self { schema: CHECKPOINT_SCHEMA, seq, head, seals: chain.seals, history, dropped: Vec::new() }
+        let (seq, head, keys) = (chain.seq, chain.head.clone(), chain.keys().to_vec());
+        Self { schema: CHECKPOINT_SCHEMA, seq, head, seals: chain.seals, keys, history, dropped: Vec::new() }
     }
 
     /// The same checkpoint, which stands for segments that are gone.
@@ -114,7 +118,7 @@ impl Checkpoint {
             (Seals::Checked, None) => Seals::Unchecked, // by a key that we do not have
             (seals, _) => seals,
         };
-        Chain::after(self.seq, self.head.clone(), seals).sealed_by(sealer)
+        Chain::after(self.seq, self.head.clone(), seals).with_keys(self.keys.clone()).sealed_by(sealer)
     }
 }
 
@@ -123,7 +127,8 @@ mod tests {
     use super::super::history::tests::{Chance, assert_same, events};
     use super::*;
     use crate::change::Key;
-    use crate::journal::Entry;
+    use crate::journal::{Entry, Event};
+    use crate::review::User;
     use serde_json::{Value, json};
     use std::collections::BTreeMap;
 
@@ -197,8 +202,8 @@ mod tests {
             let Ok(changed) = String::from_utf8(changed) else { continue };
             assert!(Checkpoint::read(&changed).is_err(), "byte {at}");
         }
-        let newer = close(r#"{"schema":6,"history":"another shape"}"#, None);
-        assert_eq!(Checkpoint::read(&newer).err(), Some(CheckpointFault::Schema(6)));
+        let newer = close(r#"{"schema":7,"history":"another shape"}"#, None);
+        assert_eq!(Checkpoint::read(&newer).err(), Some(CheckpointFault::Schema(7)));
     }
 
     #[test]
@@ -236,6 +241,34 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_was_replaced_in_entries_that_are_gone_does_not_come_back() {
+        let began = |key: &str| Event::KeyBegan { key: sealer(key).id().clone(), by: User("ann".into()) };
+        let (mut chain, mut entries) = (Chain::empty(), Vec::new());
+        let mut write = |key: &str, event: Event| {
+            chain = chain.clone().sealed_by(Some(sealer(key)));
+            entries.push(chain.seal(event, &"run".into(), 7));
+            (chain.clone(), entries.clone())
+        };
+        write("one", Event::Resumed { by: User("ann".into()) });
+        write("two", began("two"));
+        write("two", Event::Resumed { by: User("ann".into()) });
+        let (chain, entries) = write("three", began("three"));
+
+        let text = Checkpoint::of(&chain, History::of(entries)).text(None);
+        let (read, _) = Checkpoint::read(&text).expect("it was just written");
+        let known = |key: &str| read.chain(None).sealed_by(Some(sealer(key)));
+        assert_eq!(["one", "two", "three", "four"].map(|key| known(key).replaced), [Some(2), Some(4), None, None]);
+        let said = known("one").refuses(&[began("one")]).map(|unsealed| unsealed.what);
+        assert_eq!(said, Some("another key took over the journal from ISOBAR_KEY"));
+        assert_eq!(known("four").refuses(&[began("four")]), None);
+
+        let back = known("one").seal(began("one"), &"run".into(), 8);
+        let said = known("one").follow(&back);
+        assert_eq!(said, Err("entry 5 is sealed with a key that was replaced before it".into()));
+        assert_eq!(read.chain(Some(sealer("three"))).follow(&back), Ok(()), "whose key it is can only its holder tell");
+    }
+
+    #[test]
     fn a_checkpoint_of_elsewhere_is_none() {
         let (entries, mut chain) = story(1, 40);
         chain.seq += 1;
@@ -248,6 +281,6 @@ mod tests {
         let (entries, chain) = story(7, 60);
         let text = Checkpoint::of(&chain, History::of(entries)).text(None);
         let digest = Digest::of_bytes(text.as_bytes());
-        assert_eq!((CHECKPOINT_SCHEMA, digest.short()), (5, "3bfddca99415"));
+        assert_eq!((CHECKPOINT_SCHEMA, digest.short()), (6, "dcee4a3c73b2"));
     }
 }

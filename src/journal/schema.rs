@@ -206,10 +206,37 @@ fn definitions() -> Value {
             "properties": {
                 "id": { "type": "string" },
                 "commit": { "type": "string", "description": "The commit it brings." },
-                "waves": { "type": "array", "items": {
-                    "type": "object",
-                    "required": ["name", "environment", "after", "targets", "max_parallel", "failure_tolerance", "gates", "bake_secs", "progress_deadline_secs"],
-                } },
+                "waves": list("wave"),
+                "whole": { "type": "object", "description": "How much the whole change was, where a rule counts it." },
+                "beside": list("target"),
+            },
+        },
+        "wave": {
+            "type": "object",
+            "required": ["name", "environment", "after", "targets", "max_parallel", "failure_tolerance", "gates", "bake_secs", "progress_deadline_secs"],
+            "properties": {
+                "name": { "type": "string" },
+                "environment": { "type": "string" },
+                "after": { "type": "array", "items": { "type": "integer", "minimum": 0 }, "description": "Waves that come first, counted from 0." },
+                "targets": list("planned"),
+                "max_parallel": { "type": "integer", "minimum": 0 },
+                "failure_tolerance": { "type": "integer", "minimum": 0 },
+                "gates": { "type": "array", "items": { "type": "object", "required": ["kind"] } },
+                "bake_secs": { "type": "integer", "minimum": 0 },
+                "progress_deadline_secs": { "$ref": "#/$defs/maybe" },
+                "unproven": {
+                    "type": "boolean",
+                    "description": "An earlier rollout brought targets of it and proved none of it: gates and bake are due though nothing starts.",
+                },
+            },
+        },
+        "planned": {
+            "type": "object",
+            "required": ["target", "intent"],
+            "properties": {
+                "target": { "$ref": "#/$defs/target" },
+                "intent": { "$ref": "#/$defs/intent" },
+                "after": list("target"),
             },
         },
         "step": {
@@ -250,6 +277,28 @@ mod tests {
         }
         let told: BTreeSet<String> = EVENTS.iter().map(|(name, ..)| name.to_string()).collect();
         assert_eq!(met, told);
+    }
+
+    #[test]
+    fn every_member_of_a_plan_is_in_the_schema() {
+        let schema = schema();
+        let form = |name: &str| &schema["$defs"][name];
+        let mut met: BTreeSet<String> = BTreeSet::new();
+        let mut hold = |said: &Value, form: &Value| {
+            for (member, _) in said.as_object().into_iter().flatten() {
+                assert!(form["properties"].get(member).is_some(), "{member} is in no schema: {said}");
+                met.insert(member.clone());
+            }
+        };
+        for event in events(&mut Chance(5), 1_000) {
+            let said = json!(event);
+            hold(&said["rollout"], form("rollout"));
+            for said in said["rollout"]["waves"].as_array().into_iter().flatten() {
+                hold(said, form("wave"));
+                said["targets"].as_array().into_iter().flatten().for_each(|said| hold(said, form("planned")));
+            }
+        }
+        assert!(met.contains("unproven") && met.contains("beside"), "{met:?}");
     }
 
     #[test]

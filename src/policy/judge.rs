@@ -4,9 +4,10 @@ use super::case::{Case, Finding};
 use super::past::{Before, look_back};
 use super::quorum::{Requirement, Tally, includes, tally};
 use super::votes::{Votes, login};
+use super::words::moment;
 use super::{Answer, Clearance, Facts, Policy, Subject, Verdict};
 use crate::change::{Action, Digest, Extent, Intent};
-use crate::review::User;
+use crate::review::{Approval, User};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -26,8 +27,15 @@ enum Ruling {
     Deny(String),
 }
 
-/// Who let something through and why, or what is missing of people.
-type Asked = Result<(Vec<User>, String), String>;
+/// Who let something through and why, or what is missing.
+type Asked = Result<(Vec<User>, String), Missing>;
+
+/// What is missing, with its sentence.
+enum Missing {
+    People(String),
+    /// Nobody: enough of them approved by a clock that is ahead.
+    Time(String),
+}
 
 /// Judges every subject, in the order given. Rules, approvals, freezes and clearances of the past; nothing else.
 pub fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
@@ -102,7 +110,8 @@ impl Bench<'_> {
             Ok((by, sentence)) if waits.is_empty() => Ruling::Clear(by, sentence),
             Ok(_) => Ruling::Wait(joined(waits)),
             // What is still missing is told together with the window, so that nobody waits for it twice.
-            Err(missing) => Ruling::Ask(joined(waits.into_iter().chain([missing]).collect())),
+            Err(Missing::People(missing)) => Ruling::Ask(joined(waits.into_iter().chain([missing]).collect())),
+            Err(Missing::Time(missing)) => Ruling::Wait(joined(waits.into_iter().chain([missing]).collect())),
         }
     }
 
@@ -127,11 +136,17 @@ impl Bench<'_> {
         if tallies.is_empty() {
             return self.nobody_asked(subject, digest, before);
         }
+        let to_come = self.to_come(subject, digest, &approvers);
+        let people: Vec<&User> = approvers.iter().copied().chain(to_come.iter().map(|approval| &approval.by)).collect();
+        if told(asks).all(|(_, asked)| tally(asked, &people, self.facts.teams, &self.votes).met) {
+            return Err(Missing::Time(joined(to_come.into_iter().map(say_to_come).collect())));
+        }
         let mut all: Vec<String> = before.into_iter().map(|(_, sentence)| sentence).collect();
         all.extend(sentences());
+        all.extend(to_come.into_iter().map(say_to_come));
         all.extend(self.uncounted(digest));
-        all.extend(self.outdated(subject, digest, &approvers));
-        Err(joined(all))
+        all.extend(self.outdated(subject, digest, &people));
+        Err(Missing::People(joined(all)))
     }
 
     /// People who approved this very preview, or the first apply that it is.
@@ -139,6 +154,16 @@ impl Bench<'_> {
         let promised = promise(subject).map(|promise| self.votes.approvers(promise)).unwrap_or_default();
         let all = self.votes.approvers(digest).into_iter().chain(promised).map(|user| (login(user), user));
         all.collect::<BTreeMap<_, _>>().into_values().collect()
+    }
+
+    /// Approvals of the same by a clock that is ahead, of people whose word does not count before.
+    fn to_come(&self, subject: &Subject<'_>, digest: &Digest, approvers: &[&User]) -> Vec<&Approval> {
+        let promised = promise(subject).map(|promise| self.votes.to_come(promise)).unwrap_or_default();
+        let all = promised.into_iter().chain(self.votes.to_come(digest)).map(|approval| (login(&approval.by), approval));
+        let mut all: BTreeMap<_, _> = all.collect();
+        let counts: BTreeSet<String> = approvers.iter().map(|user| login(user)).collect();
+        all.retain(|login, _| !counts.contains(login));
+        all.into_values().collect()
     }
 
     /// People who rejected this very preview, or the first apply that it is and have not approved it since it could be seen.
@@ -159,7 +184,7 @@ impl Bench<'_> {
         }
         let approvers = self.votes.approvers(digest);
         if approvers.is_empty() {
-            return Err(sentence);
+            return Err(Missing::People(sentence));
         }
         let sentence = format!("approved by {}, beyond what was cleared before", named(&approvers));
         Ok((approvers.into_iter().cloned().collect(), sentence))
@@ -174,11 +199,15 @@ impl Bench<'_> {
     /// Tells who approved something else that was shown of this target: another preview, or what was applied since.
     fn outdated(&self, subject: &Subject<'_>, digest: &Digest, approvers: &[&User]) -> Vec<String> {
         let mut told: BTreeSet<String> = approvers.iter().map(|user| login(user)).collect();
+        let approvers = |shown| {
+            let to_come = self.votes.to_come(shown).into_iter().map(|approval| &approval.by);
+            self.votes.approvers(shown).into_iter().chain(to_come)
+        };
         let mut sentences = Vec::new();
         for (is_spent, what) in [(false, "another preview"), (true, "what was applied before")] {
             let others = subject.past.shown.iter().filter(|shown| *shown != digest);
             let others = others.filter(|shown| subject.past.spent.contains(*shown) == is_spent);
-            let people = others.flat_map(|shown| self.votes.approvers(shown)).map(|user| (login(user), user));
+            let people = others.flat_map(approvers).map(|user| (login(user), user));
             let people: BTreeMap<String, &User> = people.filter(|(login, _)| !told.contains(login)).collect();
             if !people.is_empty() {
                 sentences.push(format!("{} approved {what}", named(&people.values().copied().collect::<Vec<_>>())));
@@ -206,6 +235,10 @@ fn told<'a>(
             .any(|(other_at, (_, other))| other_at != at && includes(other, asked) && (other_at < at || !includes(asked, other)))
     };
     asks.iter().enumerate().filter(move |(at, _)| !repeated(*at)).map(|(_, ask)| ask)
+}
+
+fn say_to_come(approval: &Approval) -> String {
+    format!("what {} approved counts from {} on, by a clock that is ahead", approval.by, moment(approval.at_ms))
 }
 
 fn titled(name: Option<&str>, sentence: String) -> String {

@@ -12,6 +12,7 @@ pub(super) struct Votes<'a> {
     barred: BTreeMap<String, &'static str>,
     /// Somebody made this change and we do not know who: it could be any reviewer, so nobody's word counts.
     unknown_hand: bool,
+    now_ms: u64,
 }
 
 impl<'a> Votes<'a> {
@@ -27,7 +28,7 @@ impl<'a> Votes<'a> {
                 ballots.entry(digest).or_default().insert(login(&approval.by), approval); // the later one stays
             }
         }
-        Self { ballots, barred, unknown_hand }
+        Self { ballots, barred, unknown_hand, now_ms: facts.now_ms }
     }
 
     /// Says why this person's word does not count, or nothing.
@@ -44,22 +45,34 @@ impl<'a> Votes<'a> {
 
     /// People whose approval of this very preview counts, sorted by login.
     pub(super) fn approvers(&self, digest: &Digest) -> Vec<&'a User> {
-        self.decided(digest, Decision::Approve).filter(|user| self.bar(user).is_none()).collect()
+        let given = self.approved(digest).filter(|approval| !approval.is_to_come(self.now_ms));
+        given.map(|approval| &approval.by).collect()
+    }
+
+    /// Approvals of this very preview by a clock that is ahead, sorted by login: they count from their time on.
+    pub(super) fn to_come(&self, digest: &Digest) -> Vec<&'a Approval> {
+        self.approved(digest).filter(|approval| approval.is_to_come(self.now_ms)).collect()
+    }
+
+    /// By people who may, now or from some time on.
+    fn approved(&self, digest: &Digest) -> impl Iterator<Item = &'a Approval> {
+        self.decided(digest, Decision::Approve).filter(|approval| self.bar(&approval.by).is_none())
     }
 
     /// People who rejected this very preview and may, sorted by login.
     pub(super) fn rejecters(&self, digest: &Digest) -> Vec<&'a User> {
-        self.decided(digest, Decision::Reject).filter(|user| self.bar(user).is_none()).collect()
+        self.decided(digest, Decision::Reject).map(|approval| &approval.by).filter(|user| self.bar(user).is_none()).collect()
     }
 
     /// People who approved this very preview and whose word does not count, with the reason.
     pub(super) fn uncounted(&self, digest: &Digest) -> Vec<(&'a User, &'static str)> {
-        self.decided(digest, Decision::Approve).filter_map(|user| Some((user, self.bar(user)?))).collect()
+        let given = self.decided(digest, Decision::Approve).map(|approval| &approval.by);
+        given.filter_map(|user| Some((user, self.bar(user)?))).collect()
     }
 
-    fn decided(&self, digest: &Digest, decision: Decision) -> impl Iterator<Item = &'a User> {
-        let ballot = self.ballots.get(digest.as_str()).into_iter().flat_map(BTreeMap::values);
-        ballot.filter(move |approval| approval.decision == decision).map(|approval| &approval.by)
+    fn decided(&self, digest: &Digest, decision: Decision) -> impl Iterator<Item = &'a Approval> {
+        let ballot = self.ballots.get(digest.as_str()).into_iter().flat_map(BTreeMap::values).copied();
+        ballot.filter(move |approval| approval.decision == decision)
     }
 }
 

@@ -195,7 +195,7 @@ fn read_fleet_file(definitions: &[Source], listing: &Listing, mistakes: &mut Mis
         mistakes.push(Mistake::at(&node.site, "the file is empty").hint("`isobar init` shows what belongs in it"));
         return None;
     }
-    Some(fleet_file::read(&node, mistakes))
+    Some(fleet_file::read(&node, listing, mistakes))
 }
 
 /// Reads every stack's own file; beside the drafts, the directories whose file could not be read.

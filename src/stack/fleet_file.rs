@@ -2,6 +2,7 @@
 
 use super::expression::check_expressions;
 use super::node::A_MAP;
+use super::source::Listing;
 use super::unread::{Unread, is_no_map};
 use super::{Fields, FirstApply, JournalPlace, Kind, Mistake, Mistakes, Node, Region, RegionId, Site, Vars, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +40,7 @@ impl FleetFile {
 }
 
 /// Reads the fleet file.
-pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> FleetFile {
+pub(super) fn read(node: &Node, listing: &Listing, mistakes: &mut Mistakes) -> FleetFile {
     if !matches!(node.kind, Kind::Map(_)) {
         let mistake = Mistake::at(&node.site, format!("the fleet must be a map, and this is {}", node.kind_name()));
         mistakes.push(mistake.hint(A_MAP));
@@ -63,7 +64,7 @@ pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> FleetFile {
         policy: fields.get("policy").cloned(),
         rollout: fields.get("rollout").cloned(),
         slots: fields.get("slots").cloned(),
-        journal: journal(&mut fields, &mut strict),
+        journal: journal(&mut fields, listing, &mut strict),
         regions,
         strict,
         unread,
@@ -178,10 +179,10 @@ pub(super) fn vars(node: Option<&Node>, mistakes: &mut Mistakes) -> Vars {
     Vars(Some(node.clone()))
 }
 
-fn journal(fields: &mut Fields<'_>, strict: &mut Mistakes) -> Option<(Arc<str>, Site)> {
+fn journal(fields: &mut Fields<'_>, listing: &Listing, strict: &mut Mistakes) -> Option<(Arc<str>, Site)> {
     let text = fields.text("journal")?;
     let site = &fields.get("journal")?.site;
-    if let Err((what, hint)) = JournalPlace::parse(text) {
+    if let Err((what, hint)) = JournalPlace::parse_among(text, listing) {
         strict.push(Mistake::at(site, what).hint(hint));
     }
     Some((text.into(), site.clone()))

@@ -1,5 +1,6 @@
 //! What `journal:` may say: the one place that reads it. Lexical, as everything here.
 
+use super::source::{Listing, Mode};
 use std::fmt;
 use std::sync::Arc;
 
@@ -68,6 +69,29 @@ impl JournalPlace {
             Some(c) => Err((format!("journal {text:?} holds a character that shells read: {c}"), hint)),
             None => Ok(place),
         }
+    }
+
+    /// The same, where the repository holds these files.
+    pub fn parse_among(text: &str, listing: &Listing) -> Result<Self, (String, &'static str)> {
+        let place = Self::parse(text)?;
+        match place.file_in_the_way(listing) {
+            Some(path) => {
+                let what = format!("journal {text:?}: {path} is a file of the repository, and a journal is a directory");
+                Err((what, "name a directory that git ignores, such as file:.isobar/journal"))
+            }
+            None => Ok(place),
+        }
+    }
+
+    /// Returns the file that stands where the directory would be, or one above it.
+    fn file_in_the_way<'l>(&self, listing: &'l Listing) -> Option<&'l Arc<str>> {
+        let Self::Directory(dir) = self else { return None };
+        let ends = dir.match_indices('/').map(|(at, _)| at).chain([dir.len()]);
+        let leaf = ends.filter_map(|end| listing.get(&dir[..end])).find(|leaf| match leaf.mode {
+            Mode::File | Mode::Executable => true,
+            Mode::Symlink | Mode::Submodule => false, // there may be a directory behind it
+        });
+        leaf.map(|leaf| &leaf.path)
     }
 
     /// Reads what an older commit said, which was allowed more: history may lie there all the same.

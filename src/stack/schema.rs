@@ -336,7 +336,7 @@ fn document(title: &str, said: &str, keys: impl IntoIterator<Item = (&'static st
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Mistakes, Node, draft, fleet_file, instance, place::Where};
+    use super::super::{Listing, Mistakes, Node, draft, fleet_file, instance, place::Where};
     use super::*;
     use std::collections::BTreeSet;
 
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn the_schemas_have_the_keys_that_the_readers_know() {
-        let fleet = |node: &Node, mistakes: &mut Mistakes| drop(fleet_file::read(node, mistakes));
+        let fleet = |node: &Node, mistakes: &mut Mistakes| drop(fleet_file::read(node, &Listing::default(), mistakes));
         let stack = |node: &Node, mistakes: &mut Mistakes| {
             drop(draft::read("a", node, mistakes).map(|draft| instance::stacks_of(draft, mistakes)));
         };

@@ -113,6 +113,12 @@ fn a_selector_says_what_is_drawn_and_what_is_looked_at() {
 }
 
 #[test]
+fn every_pattern_that_matches_nothing_is_told_at_once() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("preview nope@* app zilch*").ends(64).says("error: \"nope@*\", \"zilch*\" match no target\n");
+}
+
+#[test]
 fn with_json_every_verb_tells_its_mistakes_and_failures_as_json() {
     let report = schema("report");
     let fleet = app("prod/a prod/b", "");

@@ -164,6 +164,21 @@ fn a_command_to_paste_has_nothing_for_a_shell_in_it() {
 }
 
 #[test]
+fn a_journal_in_the_place_of_a_file_of_the_repository_is_a_mistake_with_its_line() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.file("docs/README.md", "Hello\n");
+    let said = "docs/README.md is a file of the repository, and a journal is a directory";
+    fleet.edit("isobar.yaml", "file:.isobar/journal", "file:docs/README.md/journal");
+    fleet.isobar("check").ends(65).says("isobar.yaml:2:").says(said);
+    fleet.edit("isobar.yaml", "file:docs/README.md/journal", "file:docs/README.md").commit("In the way");
+    fleet.isobar("status").ends(65).says("isobar.yaml:2:").says(said);
+    fleet.edit("isobar.yaml", "file:docs/README.md", "file:docs");
+    fleet.isobar("status").ends(1).says("isobar recover --give-up file:docs/README.md"); // history may have lain there before the file
+    fleet.run(&["recover", "--give-up", "file:docs/README.md", "--reason", "a slip"]).ends(0);
+    fleet.isobar("check").ends(0);
+}
+
+#[test]
 fn a_place_that_no_bucket_can_have_holds_no_history() {
     let fleet = app("prod/a", APPROVALS);
     let mut now = "file:.isobar/journal";

@@ -22,12 +22,9 @@ use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-/// A stored set, the authority's commit, where the authors' line begins, and how much there is of which the set may be a part: what
-/// one judgement of the past is kept by.
-type Bench = (usize, Option<CommitSha>, Option<CommitSha>, Extent);
-
-/// What clocks of machines that are kept may differ by.
-const CLOCKS_DIFFER_MS: u64 = 60_000;
+/// A stored set, the authority's commit, where the authors' line begins, how much there is of which the set may be a part, and what
+/// its targets were called before: what one judgement of the past is kept by.
+type Bench = (usize, Option<CommitSha>, Option<CommitSha>, Extent, Option<Digest>);
 
 /// What every judgement of one command goes by.
 pub(crate) struct Court<'a> {
@@ -111,10 +108,10 @@ impl<'a> Court<'a> {
             beginning: Mutex::default(),
         };
         let ahead = court.approvals.iter().filter(|approval| approval.decision == Decision::Approve);
-        for Approval { by, at_ms, .. } in ahead.filter(|approval| court.is_to_come(approval.at_ms)) {
+        for Approval { by, at_ms, .. } in ahead.filter(|approval| approval.is_to_come(court.now_ms)) {
             let (given, now) = (say_time(*at_ms), say_time(court.now_ms));
             let what = format!("what {by} approved at {given}, by a clock that is ahead of {now} here, counts from then on");
-            world.terminal.note(&format!("note: {what}; of what was never applied at once"));
+            world.terminal.note(&format!("note: {what}"));
         }
         Ok(court)
     }
@@ -136,11 +133,6 @@ impl<'a> Court<'a> {
         }
         self.approvals = latest(std::mem::take(&mut self.approvals));
         Ok(())
-    }
-
-    /// A time that is still to come, by more than clocks differ that are kept.
-    fn is_to_come(&self, at_ms: u64) -> bool {
-        at_ms > self.now_ms.saturating_add(CLOCKS_DIFFER_MS)
     }
 
     /// Judges previews, in their order.

@@ -80,7 +80,7 @@ impl Court<'_> {
         now: Extent,
     ) -> Result<Arc<ClearedBefore>, Failure> {
         let whole = stored.whole.unwrap_or(now).at_least(Extent::of_answers(&stored.previews));
-        let key = (set, authority.snapshot.commit.clone(), since, whole);
+        let key = (set, authority.snapshot.commit.clone(), since, whole, work.renames().cloned());
         let locked = || self.judged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(judged) = locked().get(&key).cloned() {
             return Ok(judged);
@@ -170,7 +170,8 @@ impl Court<'_> {
 
     /// Decisions that are not used up. Every no still counts. A yes does when it was given since the target was last brought
     /// anywhere, or is of something shown that is merged now and was not part of that: an old yes is not a yes to going back,
-    /// and an apply of nothing is no way there. So a clock that is wrong may cost a yes, and never a no.
+    /// and an apply of nothing is no way there. So a clock that is wrong may cost a yes, and never a no. A yes that is still to come stays
+    /// here, and policy counts it from its time on.
     pub(super) fn fresh_approvals(
         &self,
         work: &Work,
@@ -216,9 +217,6 @@ impl Court<'_> {
         history: &History,
     ) -> Result<bool, Failure> {
         let applied_at_ms = newest(names, history, |record| record.applied_at_ms);
-        if applied_at_ms.is_some() && self.is_to_come(given_ms) {
-            return Ok(false); // nobody knows on which side of the apply it was given
-        }
         if applied_at_ms.is_none_or(|applied| applied < given_ms) {
             return Ok(true);
         }

@@ -52,7 +52,7 @@ pub(super) fn render(sources: &Sources, dir: &str, layout: &Layout<'_>, values: 
     let (environment, budget) = environment(sources, dir).map_err(told)?;
     let looked_at = looked_at(sources, dir, layout, values).map_err(told)?;
     let marked = minijinja::Value::from(Serde(&values.marked));
-    let press = Press { environment, budget, marked, values, redactor };
+    let press = Press { sources, environment, budget, marked, values, redactor };
 
     let (mut rendered, mut wrong, mut needs, mut missing) = (Rendered::new(), Vec::new(), BTreeSet::new(), None);
     for (path, source) in &layout.documents {
@@ -83,7 +83,7 @@ pub(super) fn sensitive(sources: &Sources, dir: &str, layout: &Layout<'_>, value
         return BTreeSet::new(); // a template that can't be read is a mistake of its own
     };
     let marked = minijinja::Value::from(Serde(&values.marked));
-    let press = Press { environment, budget, marked, values, redactor: Redactor::default() };
+    let press = Press { sources, environment, budget, marked, values, redactor: Redactor::default() };
     let is_sensitive = |(path, source): &(&Arc<str>, &&Source)| {
         let looked_at = looked_at.get(*path).into_iter().flatten();
         looked_at.into_iter().any(|mark| matches!(mark, Mark::Secret(_)))
@@ -101,6 +101,7 @@ enum Stopped {
 
 /// What is shared between the documents of one target.
 struct Press<'s> {
+    sources: &'s Sources,
     environment: Environment<'s>,
     budget: Budget,
     marked: minijinja::Value,
@@ -124,7 +125,7 @@ impl Press<'_> {
 
     /// Renders with marks, and puts the secrets in afterwards: then it is known where each one stands.
     fn printed(&self, source: &Source) -> Result<Document, Stopped> {
-        let text = self.run(source, &self.marked).map_err(|error| Stopped::Wrong(tell(&error, &self.redactor)))?;
+        let text = self.run(source, &self.marked).map_err(|error| Stopped::Wrong(tell(&error, self.sources, &self.redactor)))?;
         let settled = self.values.settle(&text).map_err(|fault| broken(source, fault))?;
         let sensitive = if settled.sensitive.is_empty() { Sensitive::No } else { Sensitive::Lines(settled.sensitive) };
         Ok(Document { bytes: settled.text.into_bytes().into(), sensitive, holes: settled.holes.into_iter().collect() })
@@ -273,15 +274,13 @@ fn reached<'p>(path: &'p str, dir: &str, parsed: &BTreeMap<&'p str, (Stmt<'_>, T
 }
 
 /// Returns an error for people: where, what, and nothing of a secret.
-fn tell(error: &minijinja::Error, redactor: &Redactor) -> String {
+fn tell(error: &minijinja::Error, sources: &Sources, redactor: &Redactor) -> String {
     let error = innermost(error);
     let what = match (error.kind(), error.detail()) {
         (ErrorKind::OutOfFuel, _) => format!("takes more than {STEPS_MAX} steps; is there a loop without an end?"),
         (ErrorKind::UndefinedError, detail) => {
-            format!(
-                "{} (undefined is an error: declare it, or print {{{{ name|default(…) }}}})",
-                detail.unwrap_or("undefined value")
-            )
+            let what = detail.map_or_else(|| format!("undefined value{}", line_of(error, sources)), String::from);
+            format!("{what} (undefined is an error: declare it, or print {{{{ name|default(…) }}}})")
         }
         // One that is written out was found, or refused, before.
         (ErrorKind::TemplateNotFound, Some(detail)) => {
@@ -291,6 +290,16 @@ fn tell(error: &minijinja::Error, redactor: &Redactor) -> String {
         (kind, None) => kind.to_string(),
     };
     redactor.redact(&show_marks(&format!("{}{what}", where_of(error))))
+}
+
+/// The line that an error names, as it is written there, for one that names nothing itself.
+fn line_of(error: &minijinja::Error, sources: &Sources) -> String {
+    const SHOWN: usize = 120; // characters: what is told stays a line
+    let text = error.name().and_then(|name| sources.get(name)).and_then(|source| layout::text(source));
+    let line = text.zip(error.line()).and_then(|(text, line)| text.lines().nth(line.checked_sub(1)?));
+    let Some(line) = line.map(str::trim).filter(|line| !line.is_empty()) else { return String::new() };
+    let shown: String = line.chars().take(SHOWN).collect();
+    format!(" in: {}{}", unbroken(&shown), if shown.len() < line.len() { "…" } else { "" })
 }
 
 /// Returns only the place of an error and its kind.
@@ -368,6 +377,18 @@ mod tests {
         assert!(wrong("{{ 1 / 0 }}").starts_with("network/t/a:1: "));
         let told = rendered(&Bench::new(&[("t/a", "\n{% include '_p' %}"), ("t/_p", "\n\n{{ nope }}")]));
         assert!(matches!(told, Err(UnseenReason::Engine(text)) if text.starts_with("network/t/_p:3: ")));
+    }
+
+    #[test]
+    fn an_undefined_value_is_told_with_the_line_that_names_it() {
+        let told = wrong("\n  a: {% for x in [{}] %}{{ x.nope }}{% endfor %}\n");
+        let line = "network/t/a:2: undefined value in: a: {% for x in [{}] %}{{ x.nope }}{% endfor %} (undefined is an error: ";
+        assert!(told.starts_with(line), "{told}");
+        let told = rendered(&Bench::new(&[("t/a", "\n{% include '_p' %}"), ("t/_p", "\n\n{{ [1][7] }} \u{1b}")]));
+        let line = "network/t/_p:3: undefined value in: {{ [1][7] }} U+001B (";
+        assert!(matches!(&told, Err(UnseenReason::Engine(text)) if text.starts_with(line)), "{told:?}");
+        let told = wrong(&format!("{{{{ [1][7] }}}}{}", "x".repeat(200)));
+        assert!(told.contains("{{ [1][7] }}xx") && told.contains("xx… ("), "{told}");
     }
 
     #[test]

@@ -39,7 +39,8 @@ fn event(chance: &mut Chance, targets: &[&str], rollouts: &[&str], commits: &[&s
     match chance.below(18) {
         0 => Event::RunStarted { verb: Verb::Apply, commit: commit.into(), by: user("ann"), pull_request: Some(7) },
         1 | 2 => match planned(rollout, commit, &chance.some(targets)) {
-            Event::Planned { rollout } => {
+            Event::Planned { mut rollout } => {
+                rollout.waves[0].unproven = commit == commits[0];
                 let whole = Extent { targets: 9, ..Extent::default() };
                 Event::Planned {
                     rollout: Rollout { whole: (chance.below(2) == 0).then_some(whole), beside: Some(vec![]), ..rollout },

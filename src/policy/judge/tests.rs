@@ -1,8 +1,8 @@
 //! One story a test: who decided what, and the sentence that came of it.
 
 use crate::change::{Action, Change, Digest};
-use crate::policy::Policy;
 use crate::policy::testing::{Stage, document, user};
+use crate::policy::{Answer, Policy};
 use crate::review::{Approval, Decision};
 use serde_json::{Value, json};
 
@@ -134,6 +134,25 @@ fn an_approval_of_something_else_does_not_count_and_is_told() {
     assert_eq!(stage.said(), format!("{MISSING}; dora approved another preview"));
     stage.subjects[0].past.spent = stage.subjects[0].past.shown.clone();
     assert_eq!(stage.said(), format!("{MISSING}; dora approved what was applied before"));
+}
+
+#[test]
+fn a_yes_that_is_still_to_come_counts_from_its_time_on_and_is_told_with_it() {
+    let mut stage = of(json!([{ "rule": "approvals", "require": [{ "count": 2 }] }]));
+    stage.approve("dora");
+    stage.approvals[0].at_ms = 1_795_338_000_000;
+    let to_come = "what dora approved counts from 2026-11-22 09:00 UTC on, by a clock that is ahead";
+    stage.now_ms = 1_795_338_000_000 - 60_001;
+    assert_eq!(stage.said(), format!("wait: 0 of 2 approvals: missing 2 (anyone but the author); {to_come}"));
+    stage.approve("eve");
+    assert_eq!(stage.said(), format!("wait: {to_come}"));
+    assert_eq!(stage.verdicts()[0].answer, Answer::Wait { approval: false });
+    stage.now_ms += 1;
+    assert_eq!(stage.said(), "clear: 2 of 2 approvals: dora, eve");
+
+    stage.approvals[0].decision = Decision::Reject;
+    stage.now_ms = 0;
+    assert_eq!(stage.said(), "deny: rejected by dora", "no clock takes a no away");
 }
 
 #[test]

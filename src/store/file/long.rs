@@ -448,3 +448,29 @@ async fn with_a_key_only_sealed_previews_are_believed() {
         assert_eq!(store.audit(&[]).await.map(|audit| audit.findings.len()), Ok(1), "with and without a key");
     }
 }
+
+#[tokio::test]
+async fn a_key_that_was_replaced_in_entries_that_are_gone_does_not_come_back() {
+    let dir = scratch::dir();
+    let store = |name: &str| small(dir.path(), Some(&key(name)));
+    grow(&store("one"), 0, 4).await;
+    store("two").append(vec![began(&key("two"))], &run(), 4, None).await.expect("it takes over");
+    grow(&store("two"), 5, 20).await;
+    let gone = store("two").compact(15, vec![], &run(), 99).await.expect("it can");
+    assert!(gone.through > 6, "{gone:?}");
+    grow(&store("two"), 20, 24).await;
+
+    let unsealed = StoreError::Io {
+        what: "another key took over the journal from ISOBAR_KEY".into(),
+        hint: Some(
+            "set the key that took over; where nobody changed the key, isobar audit verify says which entry to ask about".into(),
+        ),
+    };
+    assert_eq!(store("one").append(vec![began(&key("one"))], &run(), 100, None).await, Err(unsealed.clone()));
+    assert_eq!(holds(&store("one")).await, Err(unsealed));
+    assert_eq!(holds(&store("two")).await, Ok(23));
+    is_sound(&store("two")).await;
+    let found = store("one").audit(&[]).await.expect("readable").findings;
+    assert_eq!(found.iter().map(|found| found.seq).collect::<Vec<_>>(), [Some(5)]);
+    store("three").append(vec![began(&key("three"))], &run(), 101, None).await.expect("it takes over");
+}

@@ -12,13 +12,14 @@ pub(super) fn broken(place: &str, what: impl Into<String>) -> StoreError {
     StoreError::Broken { place: place.into(), what: what.into() }
 }
 
-/// What libgit2 could not do. An object that is not what its name says, or not there, is a journal that is broken.
+/// What libgit2 could not do. An object that is not what its name says, of another kind, or not there, is a journal that is broken.
 pub(super) fn git_failed(place: &str, doing: &str, error: &Error) -> StoreError {
     let said = error.message();
     let lost = match error.class() {
         ErrorClass::Odb | ErrorClass::Object | ErrorClass::Tree | ErrorClass::Zlib => true,
         ErrorClass::Reference => error.code() != ErrorCode::NotFound,
-        _ => false, // the classes of libgit2 are not ours to list
+        ErrorClass::Invalid => error.code() == ErrorCode::NotFound, // it is there, and of another kind than was asked for
+        _ => false,                                                 // the classes of libgit2 are not ours to list
     };
     let says = |words: &[&str]| words.iter().any(|words| said.contains(words));
     let (full, read_only) = (says(&["No space left"]), says(&["Read-only file system"]));
@@ -31,7 +32,7 @@ pub(super) fn git_failed(place: &str, doing: &str, error: &Error) -> StoreError 
         _ if read_only => "the disk is read-only: set another `journal:` in isobar.yaml",
         _ if forbidden => MAY_NOT_WRITE,
         ErrorCode::Owner => "the repository belongs to another user: git config --global --add safe.directory DIR",
-        ErrorCode::NotFound => {
+        ErrorCode::NotFound if matches!(error.class(), ErrorClass::Repository | ErrorClass::Os) => {
             "there is no git repository: see the url of `origin`, or `journal:` in isobar.yaml; when it is gone and `journal:` still \
                 names it, name another place there first, and commit that"
         }

@@ -147,6 +147,23 @@ async fn old_files_go_and_what_they_said_stays_and_is_proven() {
     assert!(!audit.chain_holds && audit.findings[0].place.contains("bases"), "{audit:?}");
 }
 
+#[tokio::test]
+async fn a_key_that_was_replaced_in_entries_that_are_gone_does_not_come_back() {
+    let dir = origin();
+    let store = |key: &[u8]| small(at(dir.path()), Some(&Key::new(key)));
+    let began =
+        |key: &[u8]| vec![Event::KeyBegan { key: Sealer::of_journal(&Key::new(key)).id().clone(), by: User("ann".into()) }];
+    grow(&store(b"one"), 0..3).await;
+    store(b"two").append(began(b"two"), &"run".into(), 3, None).await.expect("it takes over");
+    grow(&store(b"two"), 4..40).await;
+    let gone = store(b"two").compact(30, vec![], &"run".into(), 41).await.expect("it has room");
+    assert!(gone.through > 4, "{gone:?}");
+    let back = store(b"one").append(began(b"one"), &"run".into(), 42, None).await;
+    let Err(StoreError::Io { what, .. }) = back else { panic!("{back:?}") };
+    assert_eq!(what, "another key took over the journal from ISOBAR_KEY");
+    assert_eq!(store(b"two").audit(&[]).await.map(|audit| audit.findings), Ok(vec![]));
+}
+
 /// Files of about one size become one file, but not one that goes with the same push.
 #[tokio::test]
 async fn a_journal_of_a_few_entries_is_compacted_too() {

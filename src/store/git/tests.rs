@@ -222,6 +222,40 @@ async fn a_ref_that_cannot_be_read_is_no_empty_journal() {
     assert!(append(&open(dir.path()), "b").await.is_err());
 }
 
+/// Also where the tree says of an object that it is another kind than it is.
+#[tokio::test]
+async fn names_of_a_journal_over_other_kinds_of_objects_are_a_broken_journal() {
+    let dir = origin();
+    append(&open(dir.path()), "a").await.expect("it has room");
+    let (repository, kept) = tip(dir.path());
+    let commit = repository.find_commit(kept).expect("a commit");
+    let (tree, who) = (commit.tree().expect("a tree"), commit.author());
+    let part = tree.get_name("entries-000000").expect("a directory").id();
+    let raw = |entries: &[(&str, git2::Oid)]| {
+        let bytes: Vec<u8> = entries.iter().flat_map(|(name, id)| [name.as_bytes(), b"\0", id.as_bytes()].concat()).collect();
+        repository.odb().and_then(|odb| odb.write(git2::ObjectType::Tree, &bytes)).expect("it has room")
+    };
+    let epoch = repository.blob(b"1\n").expect("it has room");
+    for (entries, what) in [
+        (vec![("40000 entries-000000", part), ("40000 epoch", part)], "its epoch is no file"),
+        (vec![("40000 entries-000000", part), ("160000 epoch", kept)], "its epoch is no file"),
+        (vec![("40000 entries-000000", part), ("100644 epoch", part)], "requested type"),
+        (vec![("160000 entries-000000", kept), ("100644 epoch", epoch)], "entries-000000 is no directory"),
+        (vec![("40000 entries-000000", raw(&[("40000 000000000001.jsonl", part)]))], "among the entries is no file"),
+        (vec![("40000 entries-000000", raw(&[("100644 000000000001.jsonl", part)]))], "requested type"),
+        (vec![("40000 entries-000000", part), ("40000 leases", raw(&[("160000 1.json", kept)]))], "among the leases is no file"),
+    ] {
+        let tree = repository.find_tree(raw(&entries)).expect("just written");
+        repository.reference("refs/isobar/journal", kept, true, "put back").expect("it has room");
+        let parents = [&commit];
+        repository.commit(Some("refs/isobar/journal"), &who, &who, "By hand", &tree, &parents).expect("it has room");
+        let read = open(dir.path()).read().await;
+        assert!(matches!(&read, Err(StoreError::Broken { what: said, .. }) if said.contains(what)), "{what}: {read:?}");
+        let audit = open(dir.path()).audit(&[]).await.expect("it is a finding");
+        assert!(audit.findings.iter().any(|found| found.what.contains(what)), "{what}: {audit:?}");
+    }
+}
+
 #[tokio::test]
 async fn objects_that_a_crash_left_without_the_ref_are_nothing() {
     let dir = origin();

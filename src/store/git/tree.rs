@@ -64,6 +64,9 @@ impl Contents {
         contents.bases = below("bases", ".json")?;
         contents.leases = below("leases", ".json")?;
         if let Some(epoch) = tree.get_name("epoch") {
+            if epoch.kind() != Some(ObjectType::Blob) {
+                return Err(broken(place, "its epoch is no file"));
+            }
             let blob = repository.find_blob(epoch.id()).map_err(failed)?;
             let number = std::str::from_utf8(blob.content()).ok().and_then(|text| text.trim().parse().ok());
             contents.epoch = number.ok_or_else(|| broken(place, "its epoch must hold the number of the last lease"))?;
@@ -104,7 +107,11 @@ fn numbered(place: &str, dir: &Tree<'_>, suffix: &str, among: &str) -> Result<Ve
     dir.iter()
         .map(|file| {
             let seq = file.name().ok().and_then(number);
-            Ok((seq.ok_or_else(|| broken(place, format!("a file among {among} is none of ours")))?, file.id()))
+            let seq = seq.ok_or_else(|| broken(place, format!("a file among {among} is none of ours")))?;
+            match file.kind() {
+                Some(ObjectType::Blob) => Ok((seq, file.id())),
+                _ => Err(broken(place, format!("{} among {among} is no file", String::from_utf8_lossy(file.name_bytes())))),
+            }
         })
         .collect()
 }
