@@ -1,13 +1,13 @@
 //! How each target came out.
 
-use super::Converge;
+use super::{Converge, paused};
 use crate::change::Preview;
 use crate::command::pending::Work;
 use crate::command::say::say_until;
 use crate::command::scene::Scene;
 use crate::journal::History;
 use crate::policy::Verdict;
-use crate::rollout::{Ending, Outcome, Progress};
+use crate::rollout::{Ending, Now, Outcome, Progress};
 use crate::runner::Halt;
 use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +69,11 @@ impl Converge<'_> {
     /// Turns what the rollout says into ends.
     pub(super) fn finish(&mut self, progress: &Progress, halt: Halt, mut ends: BTreeMap<TargetId, End>, work: &Work) {
         let unknown: BTreeSet<TargetId> = progress.unknown().into_iter().collect();
+        let paused = paused(&self.history());
+        let now = Now { paused: paused.as_deref(), ..Now::at(self.world.clock.now_ms()) };
+        if progress.ending().is_none() && !progress.breaches(&now).is_empty() {
+            self.done.next.push(RESUME.into()); // before what goes on beside it
+        }
         let is_late = matches!(halt, Halt::Late);
         let mut why_not = String::new(); // of what is late each has its own
         if !is_late {
@@ -84,6 +89,7 @@ impl Converge<'_> {
         if failed > 0 && matches!(halt, Halt::Over(Ending::Complete)) {
             self.done.next.push(RESUME.into()); // tolerated, and not tried again before somebody says so
         }
+        let barred = |id: &TargetId| progress.barred(id, &now).filter(|_| progress.ending().is_none());
         for pending in &work.pending {
             let id = &pending.target.id;
             let before = ends.remove(id);
@@ -93,6 +99,9 @@ impl Converge<'_> {
                     EndState::Unknown("still running when the run had to end: isobar recover".into())
                 }
                 (None, _) if unknown.contains(id) => EndState::Unknown("started, no outcome: isobar recover".into()),
+                (None, _) if let Some(why) = barred(id) => {
+                    EndState::NotStarted(format!("the rollout stopped here: {why}").into())
+                }
                 (None, _) if is_late => EndState::NotStarted(self.why_late(id).into()),
                 (None, _) => EndState::NotStarted(why_not.clone().into()),
             };
