@@ -1,6 +1,6 @@
 //! The account of a run that brought targets somewhere: the report of what became of each, and the exit.
 
-use super::converge::{Converged, End, EndState, RESUME, paused};
+use super::converge::{Converged, End, EndState, GOES_ON, RESUME, paused};
 use super::pending::{Pending, Work};
 use super::say::{count, short};
 use super::tell;
@@ -51,6 +51,9 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
     };
     report.notes.extend(done.notes.iter().map(|text| tell::warning(text.as_str())));
     report.next = done.next.iter().map(|text| Arc::from(text.as_str())).collect();
+    let goes_on = done.interrupted && !done.given_up && has_left(done, &report);
+    let fixes = "isobar drift --fix (goes on where this stopped)";
+    report.next.extend(goes_on.then(|| if done.puts_back { fixes } else { GOES_ON }.into()));
     report.next.extend(approve(world, done));
     // What an earlier run left: it was not looked at again, so nothing is here that an approval could be bound to.
     let not_shown = |end: &End| matches!(end.outcome, EndState::NotCleared(_, false)) && end.preview.is_none();
@@ -90,12 +93,17 @@ fn has_stopped(progress: &Progress, now: &Now<'_>) -> bool {
 /// Says that a signal ended the run, and what is left of it.
 fn interrupted(done: &Converged, report: &Report) -> String {
     let counts = report.counts();
-    let open = done.rollouts.iter().filter(|progress| progress.ending().is_none()).count();
-    match (counts.not_started + counts.unknown, open) {
-        (0, 0) => "stopped by a signal".into(),
-        (0, _) => "stopped by a signal, a wave is not verified yet".into(),
-        (left, _) => format!("stopped by a signal, {} left", count(left, "target is", "targets are")),
+    match counts.not_started + counts.unknown {
+        0 if !has_left(done, report) => "stopped by a signal, nothing is left".into(),
+        0 => "stopped by a signal, a wave is not verified yet".into(),
+        left => format!("stopped by a signal, {} left", count(left, "target is", "targets are")),
     }
+}
+
+/// Something would have been done by this run, had no signal ended it.
+fn has_left(done: &Converged, report: &Report) -> bool {
+    let counts = report.counts();
+    counts.not_started + counts.unknown > 0 || done.rollouts.iter().any(|progress| progress.ending().is_none())
 }
 
 /// The one command that approves what waits.

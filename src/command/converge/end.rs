@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// The step when something stopped, or failed and is not tried again by itself.
 pub(crate) const RESUME: &str = "isobar resume (after mending the cause), then isobar apply";
 
+/// The step when a run ended before all was begun.
+pub(crate) const GOES_ON: &str = "isobar apply (goes on where this stopped)";
+
 /// How each target came out, and what is left.
 #[derive(Default)]
 pub(crate) struct Converged {
@@ -141,9 +144,13 @@ impl Converge<'_> {
             }
             Halt::Interrupted | Halt::GivenUp => {
                 let gave_up = matches!(halt, Halt::GivenUp);
-                next.push(if gave_up { "isobar recover" } else { "isobar apply (goes on where this stopped)" }.into());
                 self.done.given_up |= gave_up;
                 self.done.interrupted = self.world.stop.is_asked();
+                if gave_up {
+                    next.push("isobar recover".into());
+                } else if !self.done.interrupted {
+                    next.push(GOES_ON.into());
+                }
                 "the run was stopped by a signal".into()
             }
         }
