@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 /// Makes the report of what became of each target.
 pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<str>) -> Report {
-    let why = paused(&done.history);
-    let now = Now { paused: why.as_deref(), ..Now::at(world.clock.now_ms()) };
+    let pause = paused(&done.history);
+    let now = Now { paused: pause.as_deref(), ..Now::at(world.clock.now_ms()) };
     let mut report = Report::new(told);
     report.head = Some(head.clone());
     report.at_ms = Some(now.ms);
@@ -156,8 +156,8 @@ fn waves(done: &Converged, progress: &Progress, now: &Now<'_>) -> Vec<WaveLine> 
 /// that is held, a pause, the end of the job. Any other reason leaves something behind, however many targets arrived.
 pub(crate) fn exit(done: &Converged, report: &Report) -> Exit {
     let counts = report.counts();
-    let why = paused(&done.history);
-    let now = Now { paused: why.as_deref(), ..Now::at(report.at_ms.unwrap_or_default()) };
+    let pause = paused(&done.history);
+    let now = Now { paused: pause.as_deref(), ..Now::at(report.at_ms.unwrap_or_default()) };
     let stopped = done.rollouts.iter().any(|progress| has_stopped(progress, &now));
     let accounted = counts.change == 0; // every row must have an end, not a wish
     let begins = report.told == Told::Apply; // a tick begins nothing, and that is well

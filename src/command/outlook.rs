@@ -70,8 +70,8 @@ fn stopped(
     report: &Report,
 ) -> Vec<String> {
     let rows = || report.rows.iter().filter(|row| would(&row.state));
-    let why = paused(history);
-    let now = Now { paused: why.as_deref(), ..Now::at(now_ms) };
+    let pause = paused(history);
+    let now = Now { paused: pause.as_deref(), ..Now::at(now_ms) };
     let mut told = Vec::new();
     for progress in history.rollouts() {
         let (how, why) = match progress.ending() {

@@ -62,9 +62,9 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         report.head = Some(head.0.clone());
         report.journal = tell::journal_head(&history);
         report.nothing = Some("no target has an unknown outcome".into());
-        let why = paused(&history);
-        let way_on = if why.is_some() { "isobar resume" } else { "isobar tick  (goes on after the bake)" };
-        let now = Now { paused: why.as_deref(), ..Now::at(world.clock.now_ms()) };
+        let pause = paused(&history);
+        let way_on = if pause.is_some() { "isobar resume" } else { "isobar tick  (goes on after the bake)" };
+        let now = Now { paused: pause.as_deref(), ..Now::at(world.clock.now_ms()) };
         let has_stopped = open().any(|progress| !progress.breaches(&now).is_empty());
         report.next.extend(has_stopped.then(|| RESUME.into()));
         report.next.extend(open().next().map(|_| way_on.into()));

@@ -120,3 +120,12 @@ fn a_pause_hides_no_gate_that_said_no() {
     assert_eq!(ran.json()["next"], serde_json::json!([RESUME]));
     fleet.isobar("resume").ends(0).says("1 stopped rollout may go on");
 }
+
+#[test]
+fn shards_of_what_stopped_in_part_all_end_alike() {
+    let fleet = stopped_by_a_gate();
+    for shard in ["1/2", "2/2"] {
+        let told = "stopped in part, a gate said no";
+        fleet.isobar(&format!("apply --shard {shard} --wait 0s")).ends(1).says(told).says(RESUME);
+    }
+}

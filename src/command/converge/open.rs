@@ -74,8 +74,8 @@ impl Converge<'_> {
         let rollout = progress.rollout();
         let (id, commit) = (&rollout.id, short(&rollout.commit));
         self.done.notes.push(format!("rollout {id} of {commit} is left alone and its targets wait: {why}"));
-        let why = paused(&self.history());
-        let now = Now { paused: why.as_deref(), ..Now::at(self.world.clock.now_ms()) };
+        let pause = paused(&self.history());
+        let now = Now { paused: pause.as_deref(), ..Now::at(self.world.clock.now_ms()) };
         if !progress.breaches(&now).is_empty() {
             self.done.next.push(RESUME.into());
             self.done.rollouts.push(progress.clone()); // it stopped in part, whoever is to go on with it
