@@ -14,7 +14,7 @@ pub enum Exit {
     Negative,
     /// Policy denies, or somebody must approve first.
     NotCleared,
-    /// Targets failed or are unknown, a rollout stopped, something is left that nobody asked to wait for, or not every target is
+    /// Targets failed or are unknown, a rollout or a wave of it stopped, something is left that nobody asked to wait for, or not every target is
     /// accounted for.
     Unfinished,
     /// A signal asked us to stop; what was done is recorded.
@@ -40,7 +40,7 @@ pub const CODES: &[(u8, &str)] = &[
     ),
     (
         1,
-        "a target failed or is unknown, a rollout stopped, something is left that nobody asked to wait for, or the command could not do its work",
+        "a target failed or is unknown, a rollout stopped, as a whole or in part, something is left that nobody asked to wait for, or the command could not do its work",
     ),
     (
         2,

@@ -1,6 +1,6 @@
 //! The account of a run that brought targets somewhere: the report of what became of each, and the exit.
 
-use super::converge::{Converged, End, EndState, RESUME};
+use super::converge::{Converged, End, EndState, GOES_ON, RESUME, paused};
 use super::pending::{Pending, Work};
 use super::say::{count, short};
 use super::tell;
@@ -8,15 +8,17 @@ use crate::change::Preview;
 use crate::exit::Exit;
 use crate::policy::{Answer, Verdict};
 use crate::report::{Report, Row, RowState, Told, WaveLine};
-use crate::rollout::{Outcome, Progress};
+use crate::rollout::{Ending, Now, Outcome, Progress};
 use crate::world::World;
 use std::sync::Arc;
 
 /// Makes the report of what became of each target.
 pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<str>) -> Report {
+    let pause = paused(&done.history);
+    let now = Now { paused: pause.as_deref(), ..Now::at(world.clock.now_ms()) };
     let mut report = Report::new(told);
     report.head = Some(head.clone());
-    report.at_ms = Some(world.clock.now_ms());
+    report.at_ms = Some(now.ms);
     report.journal = tell::journal_head(&done.history);
     let ended = done.ends.iter().map(|(target, end)| row(target, end));
     let untouched = done.untouched.iter().filter(|target| !done.ends.contains_key(*target));
@@ -35,7 +37,7 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
     if done.ends.is_empty() {
         report.nothing = Some("every target is what the code says, as far as the journal knows".into());
     }
-    report.waves = done.rollouts.iter().flat_map(|progress| waves(done, progress, world.clock.now_ms())).collect();
+    report.waves = done.rollouts.iter().flat_map(|progress| waves(done, progress, &now)).collect();
     if done.interrupted {
         report
             .waves
@@ -43,13 +45,15 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
             .filter(|wave| &*wave.state == "running")
             .for_each(|wave| wave.state = "stopped by a signal".into());
     }
-    let gated = done.rollouts.iter().any(|progress| progress.ending().is_some() && progress.is_gated());
     report.stopped = match done.interrupted {
-        true => Some(stopped(done, &report).into()),
-        false => gated.then(|| "stopped, a gate said no".into()), // which one, and why, the waves tell
+        true => Some(interrupted(done, &report).into()),
+        false => stopped(done, &now).map(Arc::from),
     };
     report.notes.extend(done.notes.iter().map(|text| tell::warning(text.as_str())));
     report.next = done.next.iter().map(|text| Arc::from(text.as_str())).collect();
+    let goes_on = done.interrupted && !done.given_up && has_left(done, &report);
+    let fixes = "isobar drift --fix (goes on where this stopped)";
+    report.next.extend(goes_on.then(|| if done.puts_back { fixes } else { GOES_ON }.into()));
     report.next.extend(approve(world, done));
     // What an earlier run left: it was not looked at again, so nothing is here that an approval could be bound to.
     let not_shown = |end: &End| matches!(end.outcome, EndState::NotCleared(_, false)) && end.preview.is_none();
@@ -59,18 +63,47 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
     report.next.extend(done.ends.values().any(failed_before).then(|| RESUME.into()));
     let mut seen = std::collections::BTreeSet::new();
     report.next.retain(|line| seen.insert(line.clone()));
+    if seen.contains(RESUME) {
+        report.next.retain(|line| **line != *"isobar resume"); // said with what comes before and after it
+    }
     report
 }
 
-/// Says that a signal ended the run, and what is left of it.
-fn stopped(done: &Converged, report: &Report) -> String {
-    let counts = report.counts();
-    let open = done.rollouts.iter().filter(|progress| progress.ending().is_none()).count();
-    match (counts.not_started + counts.unknown, open) {
-        (0, 0) => "stopped by a signal".into(),
-        (0, _) => "stopped by a signal, a wave is not verified yet".into(),
-        (left, _) => format!("stopped by a signal, {} left", count(left, "target is", "targets are")),
+/// Says what stopped by itself, as far as the rows do not; which wave it was, and why, the waves tell.
+fn stopped(done: &Converged, now: &Now<'_>) -> Option<&'static str> {
+    let is_gated = done.rollouts.iter().any(Progress::is_gated);
+    let whole = |progress: &Progress| matches!(progress.ending(), Some(Ending::Stopped(_)));
+    match (done.rollouts.iter().any(whole), done.rollouts.iter().any(|progress| has_stopped(progress, now)), is_gated) {
+        (true, _, true) => Some("stopped, a gate said no"),
+        (false, true, true) => Some("stopped in part, a gate said no"),
+        (false, true, false) => Some("stopped in part"),
+        (true, _, false) | (false, false, _) => None,
     }
+}
+
+/// As a whole, or in a wave while others go on.
+fn has_stopped(progress: &Progress, now: &Now<'_>) -> bool {
+    match progress.ending() {
+        Some(Ending::Stopped(_)) => true,
+        Some(Ending::Complete) => false,
+        None => !progress.breaches(now).is_empty(),
+    }
+}
+
+/// Says that a signal ended the run, and what is left of it.
+fn interrupted(done: &Converged, report: &Report) -> String {
+    let counts = report.counts();
+    match counts.not_started + counts.unknown {
+        0 if !has_left(done, report) => "stopped by a signal, nothing is left".into(),
+        0 => "stopped by a signal, a wave is not verified yet".into(),
+        left => format!("stopped by a signal, {} left", count(left, "target is", "targets are")),
+    }
+}
+
+/// Something would have been done by this run, had no signal ended it.
+fn has_left(done: &Converged, report: &Report) -> bool {
+    let counts = report.counts();
+    counts.not_started + counts.unknown > 0 || done.rollouts.iter().any(|progress| progress.ending().is_none())
 }
 
 /// The one command that approves what waits.
@@ -107,7 +140,7 @@ fn row(target: &crate::stack::TargetId, end: &End) -> Row {
 }
 
 /// The waves of one rollout, each with its commit; with the rollout's own id where several bring that commit.
-fn waves(done: &Converged, progress: &Progress, now_ms: u64) -> Vec<WaveLine> {
+fn waves(done: &Converged, progress: &Progress, now: &Now<'_>) -> Vec<WaveLine> {
     let rollout = progress.rollout();
     let alike = done.rollouts.iter().filter(|other| other.rollout().commit == rollout.commit).count();
     let whose = if alike > 1 { &rollout.id } else { short(&rollout.commit) };
@@ -116,14 +149,16 @@ fn waves(done: &Converged, progress: &Progress, now_ms: u64) -> Vec<WaveLine> {
         let state = wave.state.into();
         WaveLine { name: label(&wave.name), targets: wave.targets, done: wave.done, failed: wave.failed, state }
     };
-    progress.wave_views(now_ms).into_iter().map(say).collect()
+    progress.wave_views(now).into_iter().map(say).collect()
 }
 
 /// How the run ended, as an exit code tells it. A wait that somebody asked for is good, however much it leaves: a bake, a region
 /// that is held, a pause, the end of the job. Any other reason leaves something behind, however many targets arrived.
 pub(crate) fn exit(done: &Converged, report: &Report) -> Exit {
     let counts = report.counts();
-    let stopped = done.rollouts.iter().any(|progress| matches!(progress.ending(), Some(crate::rollout::Ending::Stopped(_))));
+    let pause = paused(&done.history);
+    let now = Now { paused: pause.as_deref(), ..Now::at(report.at_ms.unwrap_or_default()) };
+    let stopped = done.rollouts.iter().any(|progress| has_stopped(progress, &now));
     let accounted = counts.change == 0; // every row must have an end, not a wish
     let begins = report.told == Told::Apply; // a tick begins nothing, and that is well
     let waits = done.wait.is_some() || done.paused;

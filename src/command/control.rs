@@ -7,7 +7,6 @@ use crate::exit::{Exit, Failure};
 use crate::journal::{Event, Verb};
 use crate::report::JournalHead;
 use crate::review::User;
-use crate::rollout::{Ending, StepEvent};
 use crate::stack::{RegionId, did_you_mean};
 use crate::world::World;
 use serde_json::json;
@@ -25,20 +24,10 @@ pub async fn pause(world: &World, reason: &str, as_json: bool) -> Result<Exit, F
 pub async fn resume(world: &World, as_json: bool) -> Result<Exit, Failure> {
     let history = world.store.history().await?;
     let by = operator(world);
-    let stopped: Vec<Arc<str>> = history
-        .rollouts()
-        .filter(|progress| matches!(progress.ending(), Some(Ending::Stopped(_))))
-        .map(|progress| progress.rollout().id.clone())
-        .collect();
-    let was_paused = history.paused().is_some();
+    let (events, stopped) = history.resume(by.clone(), world.clock.now_ms());
+    let head = append(world, Verb::Resume, events).await?;
 
-    // A pause does not stop the clock of a deadline: every rollout that it held begins its deadlines anew.
-    let held = history.rollouts().map(|progress| progress.rollout().id.clone()).filter(|_| was_paused);
-    let anew: std::collections::BTreeSet<Arc<str>> = stopped.iter().cloned().chain(held).collect();
-    let go_on = anew.iter().map(|rollout| Event::Step { rollout: rollout.clone(), step: StepEvent::Resumed });
-    let head = append(world, Verb::Resume, std::iter::once(Event::Resumed { by: by.clone() }).chain(go_on).collect()).await?;
-
-    let text = match (was_paused, stopped.len()) {
+    let text = match (history.paused().is_some(), stopped) {
         (false, 0) => "nothing was paused or stopped; failed targets may be tried again with isobar apply".to_string(),
         (true, 0) => "the pause is over; isobar apply goes on".to_string(),
         (_, many) => format!("{} may go on: isobar apply", super::say::count(many, "stopped rollout", "stopped rollouts")),

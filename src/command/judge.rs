@@ -2,7 +2,7 @@
 
 use super::court::{Asked, Court, Review};
 use super::outlook::{APPLY, foretell};
-use super::pending::{Pending, Work};
+use super::pending::{Pending, Work, since_applied};
 use super::preview::PREVIEW_AGAIN;
 use super::say::short;
 use super::scene::{Scene, Scenes};
@@ -70,6 +70,9 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         (false, false) => vec![APPLY.into()],
     };
     let head = stored.head.clone().map(CommitSha);
+    if head.is_some() && base.is_none() && since_applied(&scenes, &history, &scene, &request.selector)?.pending.is_empty() {
+        report.next.retain(|step| **step != *APPLY); // all of it was brought since
+    }
     let appliable = head.as_ref().filter(|_| base.is_none()).map(|head| (head, &scene));
     foretell(world, &scenes, &history, appliable, &mut report)?;
     tell::report(world, &report, &request.form)?;

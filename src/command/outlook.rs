@@ -8,7 +8,7 @@ use crate::exit::Failure;
 use crate::journal::{History, State};
 use crate::report::{Report, Row, RowState};
 use crate::review::CommitSha;
-use crate::rollout::Ending;
+use crate::rollout::{Ending, Now};
 use crate::stack::RegionId;
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -43,7 +43,7 @@ pub(crate) fn foretell(
         notes.push(format!("{why}; nothing begins before isobar resume"));
         first = Some(vec!["isobar resume  (then isobar apply)".into()]);
     }
-    let stopped = stopped(history, head.map(|(head, _)| head), &would, report);
+    let stopped = stopped(world.clock.now_ms(), history, head.map(|(head, _)| head), &would, report);
     if !stopped.is_empty() {
         notes.extend(stopped);
         first = Some(vec![RESUME.into()]);
@@ -62,15 +62,30 @@ pub(crate) fn foretell(
 }
 
 /// What an apply would not try before somebody says resume: the rollouts that stopped and hold it, and what failed as it is.
-fn stopped(history: &History, head: Option<&CommitSha>, would: &impl Fn(&RowState) -> bool, report: &Report) -> Vec<String> {
+fn stopped(
+    now_ms: u64,
+    history: &History,
+    head: Option<&CommitSha>,
+    would: &impl Fn(&RowState) -> bool,
+    report: &Report,
+) -> Vec<String> {
     let rows = || report.rows.iter().filter(|row| would(&row.state));
+    let pause = paused(history);
+    let now = Now { paused: pause.as_deref(), ..Now::at(now_ms) };
     let mut told = Vec::new();
     for progress in history.rollouts() {
-        let Some(Ending::Stopped(why)) = progress.ending() else { continue };
-        let holds = |row: &Row| history.holder(&row.target).is_some_and(|holder| holder.rollout().id == progress.rollout().id);
+        let (how, why) = match progress.ending() {
+            Some(Ending::Stopped(why)) => ("stopped", why.to_string()),
+            Some(Ending::Complete) => continue,
+            None => ("stopped in part", progress.breaches(&now).join("; ")),
+        };
+        let holds = |row: &Row| match progress.ending() {
+            Some(_) => history.holder(&row.target).is_some_and(|holder| holder.rollout().id == progress.rollout().id),
+            None => progress.barred(&row.target, &now).is_some(),
+        };
         if rows().any(holds) {
             let (id, commit) = (&progress.rollout().id, short(&progress.rollout().commit));
-            told.push(format!("rollout {id} of {commit} is stopped: {why}; its targets wait"));
+            told.push(format!("rollout {id} of {commit} is {how}: {why}; its targets wait"));
         }
     }
     let failed_alike = |row: &&Row| {

@@ -2,7 +2,7 @@
 
 use super::account;
 use super::control::operator;
-use super::converge::{Aim, Order, converge, paused, refuse_first};
+use super::converge::{Aim, Order, RESUME, converge, paused, refuse_first};
 use super::court::Court;
 use super::history_place;
 use super::must_match;
@@ -13,7 +13,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::{Event, History, State, Verb};
 use crate::report::{Report, Told};
 use crate::review::User;
-use crate::rollout::Progress;
+use crate::rollout::{Now, Progress};
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -62,8 +62,12 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         report.head = Some(head.0.clone());
         report.journal = tell::journal_head(&history);
         report.nothing = Some("no target has an unknown outcome".into());
-        let way_on = if paused(&history).is_some() { "isobar resume" } else { "isobar tick  (goes on after the bake)" };
-        report.next = open().next().map(|_| way_on.into()).into_iter().collect();
+        let pause = paused(&history);
+        let way_on = if pause.is_some() { "isobar resume" } else { "isobar tick  (goes on after the bake)" };
+        let now = Now { paused: pause.as_deref(), ..Now::at(world.clock.now_ms()) };
+        let has_stopped = open().any(|progress| !progress.breaches(&now).is_empty());
+        report.next.extend(has_stopped.then(|| RESUME.into()));
+        report.next.extend(open().next().map(|_| way_on.into()));
         tell::report(world, &report, &request.form)?;
         return Ok(Exit::Clean);
     }

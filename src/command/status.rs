@@ -1,6 +1,6 @@
 //! `isobar status`: what runs where, as text, JSON or one HTML page. Writes nothing but that page.
 
-use super::converge::{paused, say_hold};
+use super::converge::{RESUME, paused, say_hold};
 use super::out;
 use super::pending::{Work, record_of, since_applied};
 use super::say::{say_time, short};
@@ -181,10 +181,14 @@ fn waits(
     if let (true, Some(hold), None) = (is_pending, hold, history.paused()) {
         return Some(format!("region held {}; isobar hold {} --release", say_hold(hold), hold.region).into());
     }
-    if let Some((holder, name)) = names.iter().find_map(|name| Some((history.holder(name)?, name))) {
+    if let Some((holder, name)) = names.iter().find_map(|name| Some((holder(history, name, now_ms)?, name))) {
         let failed = matches!(holder.outcome(name), Some(Outcome::Failed(_)));
         let (own, rollout) = (if failed { "failed in" } else { "held by" }, holder.rollout());
-        let stage = stage(history, holder, now_ms).0;
+        let stage = match (holder.ending(), holder.barred(name, &now(history, now_ms))) {
+            (None, Some(why)) => format!("stopped: {why}; {RESUME}"),
+            (None, None) => going(history, holder, now_ms).0,
+            (Some(_), _) => stage(history, holder, now_ms).0,
+        };
         return Some(format!("{own} rollout {} of {}: {stage}", rollout.id, short(&rollout.commit)).into());
     }
     if let (true, Some(why)) = (is_pending, paused(history)) {
@@ -201,6 +205,13 @@ fn waits(
         (None, Some(left)) => Some(format!("{} (tried {})", left.why, say_time(left.at_ms)).into()),
         (Some((Answer::Clear(_), _)) | None, None) => None, // nothing but an apply, as its state says
     }
+}
+
+/// The rollout that `target` waits for; also one in which it failed, and with it its wave, while others go on.
+fn holder<'a>(history: &'a History, target: &TargetId, now_ms: u64) -> Option<&'a Progress> {
+    let has_failed = history.target(target).is_some_and(|record| matches!(record.state, State::Failed { .. }));
+    let stopped = |progress: &&Progress| progress.ending().is_none() && progress.barred(target, &now(history, now_ms)).is_some();
+    history.holder(target).or_else(|| history.rollouts().filter(|_| has_failed).find(stopped))
 }
 
 /// Since when the outcome is unknown, before what it waits for.
@@ -221,7 +232,7 @@ fn is_stuck(history: &History, id: &TargetId, digest: &Digest, head: &CommitSha)
 
 /// `is_written`: somebody writes, perhaps about it.
 fn rollout(history: &History, progress: &Progress, is_written: bool, now_ms: u64) -> RolloutLine {
-    let waves = progress.wave_views(now_ms).into_iter().map(|wave| WaveLine {
+    let waves = progress.wave_views(&now(history, now_ms)).into_iter().map(|wave| WaveLine {
         name: wave.name.clone(),
         targets: wave.targets,
         done: wave.done,
@@ -248,6 +259,16 @@ fn stage(history: &History, progress: &Progress, now_ms: u64) -> (String, Option
         Some(Ending::Stopped(why)) => return (format!("stopped: {why}; isobar resume, or revert the change"), None),
         None => {}
     }
+    let breaches = progress.breaches(&now(history, now_ms));
+    let (going, next_tick_ms) = going(history, progress, now_ms);
+    match breaches.is_empty() {
+        true => (going, next_tick_ms),
+        false => (format!("stopped in part: {}; {RESUME}; {going}", breaches.join("; ")), next_tick_ms),
+    }
+}
+
+/// What keeps all of it that did not stop, and until when.
+fn going(history: &History, progress: &Progress, now_ms: u64) -> (String, Option<u64>) {
     if let Some((by, reason)) = history.paused() {
         return (format!("paused by {by}: {reason}; isobar resume"), None);
     }
@@ -257,4 +278,8 @@ fn stage(history: &History, progress: &Progress, now_ms: u64) -> (String, Option
         _ => None, // everything else can begin with the next run
     });
     wait.unwrap_or_else(|| ("open; isobar tick goes on".into(), Some(now_ms)))
+}
+
+fn now(history: &History, now_ms: u64) -> Now<'_> {
+    Now { paused: history.paused().map(|(_, reason)| reason), ..Now::at(now_ms) }
 }

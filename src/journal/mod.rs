@@ -10,6 +10,7 @@ mod history;
 mod ledger;
 mod open;
 mod record;
+mod resume;
 mod schema;
 mod seal;
 mod usual;

@@ -152,7 +152,7 @@ impl OpenRollouts {
             let targets = progress.rollout().waves.iter().flat_map(|wave| &wave.targets);
             let outcomes: Vec<Option<Outcome>> = targets.map(|planned| progress.outcome(&planned.target).cloned()).collect();
             let derived = (outcomes, progress.unknown(), progress.ending(), progress.resumes());
-            let views = format!("{:?}", progress.wave_views(u64::MAX / 2));
+            let views = format!("{:?}", progress.wave_views(&crate::rollout::Now::at(u64::MAX / 2)));
             (progress.rollout().clone(), facts.clone(), own.clone(), *waiting, derived, views)
         };
         self.0.iter().map(facts).collect()

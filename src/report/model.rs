@@ -114,7 +114,7 @@ pub struct WaveLine {
     pub targets: usize,
     pub done: usize,
     pub failed: usize,
-    /// "done", "running", "bakes until 14:17 UTC", "waits for staging", "stopped: …".
+    /// "done", "running", "paused", "bakes until 14:17 UTC", "waits for staging", "stopped: …".
     pub state: Arc<str>,
 }
 

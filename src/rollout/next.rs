@@ -91,7 +91,7 @@ impl Progress {
         }
         let (mut todos, mut breaches, mut busy, mut taken) = (Vec::new(), Vec::new(), 0, now.taken.clone());
         for wave in (0..self.runs.len()).filter(|wave| self.is_open(*wave, now.ms)) {
-            match self.breach(wave, now.ms) {
+            match self.breach(wave, now) {
                 Some(why) => breaches.push(why),
                 None => {
                     let withheld = self.offers(wave, now, elsewhere[wave], &mut taken, &mut todos);
@@ -115,16 +115,24 @@ impl Progress {
     }
 
     /// Why waves stopped, in words; a run in which one did is no success, even if others go on.
-    pub fn breaches(&self, now_ms: u64) -> Vec<String> {
-        let open = (0..self.runs.len()).filter(|wave| self.is_open(*wave, now_ms));
-        open.filter_map(|wave| self.breach(wave, now_ms)).collect()
+    pub fn breaches(&self, now: &Now<'_>) -> Vec<String> {
+        let open = (0..self.runs.len()).filter(|wave| self.is_open(*wave, now.ms));
+        open.filter_map(|wave| self.breach(wave, now)).collect()
+    }
+
+    /// Why `target` does not have its turn before somebody resumes, though others may go on: its wave stopped, or one before it.
+    pub fn barred(&self, target: &TargetId, now: &Now<'_>) -> Option<String> {
+        let wave = self.slots[self.slot(target)?].wave;
+        let ahead = &self.runs[wave].ahead;
+        let mut open = (0..self.runs.len()).filter(|at| (*at == wave || ahead.contains(at)) && self.is_open(*at, now.ms));
+        open.find_map(|at| self.breach(at, now))
     }
 
     /// Its wave stopped: it does not begin before somebody resumes, whoever else is at work.
     pub fn is_stopped(&self, target: &TargetId, now_ms: u64) -> bool {
         self.slot(target).is_some_and(|slot| {
             let wave = self.slots[slot].wave;
-            self.is_open(wave, now_ms) && self.breach(wave, now_ms).is_some()
+            self.is_open(wave, now_ms) && self.breach(wave, &Now::at(now_ms)).is_some()
         })
     }
 
@@ -139,11 +147,15 @@ impl Progress {
         self.next(&Now::at(now_ms)).iter().map(until).min().flatten()
     }
 
-    /// Nothing is before it but what comes after a bake, over by now or not: whoever drove it had done all that there was to do.
+    /// Nothing is before it but what comes after a bake, over by now or not, or after somebody resumes: whoever drove it had done all that there was to do.
     pub fn rests(&self) -> bool {
-        let left = || self.runs.iter().filter(|run| run.verified_at.is_none());
-        let might_go_on =
-            |run: &Run| run.has_work() && (run.touched || run.after.iter().all(|before| self.baked_at(*before) == Some(0)));
+        let has_failed: Vec<bool> = (0..self.runs.len()).map(|wave| self.failure(wave).is_some()).collect();
+        let barred = |wave: usize| has_failed[wave] || self.runs[wave].ahead.iter().any(|ahead| has_failed[*ahead]);
+        let left = || (0..self.runs.len()).filter(|wave| self.runs[*wave].verified_at.is_none() && !barred(*wave));
+        let might_go_on = |wave: usize| {
+            let run = &self.runs[wave];
+            run.has_work() && (run.touched || run.after.iter().all(|before| self.baked_at(*before) == Some(0)))
+        };
         left().next().is_some() && !left().any(might_go_on)
     }
 
@@ -181,21 +193,29 @@ impl Progress {
     }
 
     /// Why nothing more may start in an open wave.
-    pub(super) fn breach(&self, wave: usize, now_ms: u64) -> Option<String> {
+    pub(super) fn breach(&self, wave: usize, now: &Now<'_>) -> Option<String> {
+        self.failure(wave).or_else(|| self.lateness(wave, now.ms).filter(|_| now.paused.is_none()))
+    }
+
+    /// More of it failed than may, or a gate said no.
+    fn failure(&self, wave: usize) -> Option<String> {
         let (run, plan) = (&self.runs[wave], &self.rollout.waves[wave]);
         let name = &plan.name;
         if run.failed > plan.failure_tolerance {
             let (failed, len, tolerated) = (run.failed, run.len, plan.failure_tolerance);
             return Some(format!("{name}: {failed} of {len} targets failed, {tolerated} may"));
         }
-        if let Some(why) = &run.gate_failed {
-            return Some(format!("{name}: {why}"));
-        }
+        run.gate_failed.as_ref().map(|why| format!("{name}: {why}"))
+    }
+
+    /// It should have come to its end by now. A pause is no reason to be late: when it ends, deadlines begin anew.
+    fn lateness(&self, wave: usize, now_ms: u64) -> Option<String> {
+        let (run, plan) = (&self.runs[wave], &self.rollout.waves[wave]);
         let secs = plan.progress_deadline_secs?;
         let until = run.first_started_at?.saturating_add(secs.saturating_mul(1_000));
         let at_ms = if self.is_decided(wave) { run.last_at } else { now_ms };
         let late = at_ms >= until && run.has_work();
-        late.then(|| format!("{name}: not verified within {} of its first start", super::measure::duration(secs)))
+        late.then(|| format!("{}: not verified within {} of its first start", plan.name, super::measure::duration(secs)))
     }
 
     /// Every target has an outcome and every gate said yes: only the entry that says so is missing, because a run was killed.

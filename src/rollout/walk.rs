@@ -64,7 +64,7 @@ impl Walk {
             }
             self.now_ms += self.dice.below(2_000);
         }
-        panic!("stuck: {:?}", self.progress.wave_views(self.now_ms));
+        panic!("stuck: {:?}", self.progress.wave_views(&Now::at(self.now_ms)));
     }
 
     fn follow(&mut self, todo: Todo) -> Option<Ending> {

@@ -1,7 +1,7 @@
 //! Where a rollout stands, for people: each wave, and what each target waits for, since when, until when, who can unblock it.
 
 use super::fold::Phase;
-use super::{Outcome, Progress};
+use super::{Now, Outcome, Progress};
 use crate::stack::TargetId;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct WaveView {
     pub failed: usize,
     /// Not cleared, or skipped for another reason.
     pub skipped: usize,
-    /// "done", "2 not cleared: …", "running", "bakes until 2026-01-05 14:17 UTC", "waits for staging", "stopped: …".
+    /// "done", "2 not cleared: …", "running", "paused", "bakes until 2026-01-05 14:17 UTC", "waits for staging", "stopped: …".
     pub state: String,
 }
 
@@ -43,7 +43,7 @@ impl Progress {
     }
 
     /// Returns every wave in the order of the plan.
-    pub fn wave_views(&self, now_ms: u64) -> Vec<WaveView> {
+    pub fn wave_views(&self, now: &Now<'_>) -> Vec<WaveView> {
         let view = |wave: usize| {
             let run = &self.runs[wave];
             WaveView {
@@ -52,14 +52,14 @@ impl Progress {
                 done: run.ended - run.failed - run.skipped,
                 failed: run.failed,
                 skipped: run.skipped,
-                state: self.wave_words(wave, now_ms),
+                state: self.wave_words(wave, now),
             }
         };
         (0..self.runs.len()).map(view).collect()
     }
 
     /// Returns what a target waits for, and who or what can unblock it; `None` when it has an outcome or is no part of this.
-    pub fn waits_for(&self, target: &TargetId, now_ms: u64) -> Option<String> {
+    pub fn waits_for(&self, target: &TargetId, now: &Now<'_>) -> Option<String> {
         let slot = self.slot(target)?;
         let wave = self.slots[slot].wave;
         let run = &self.runs[wave];
@@ -74,10 +74,10 @@ impl Progress {
         if let Some(why) = &self.stopped {
             return Some(format!("the rollout stopped: {why}; `isobar resume`, or a revert, goes on"));
         }
-        if !self.is_open(wave, now_ms) {
-            return Some(format!("{}; its own wave is {}", self.wave_words(wave, now_ms), self.rollout.waves[wave].name));
+        if !self.is_open(wave, now.ms) {
+            return Some(format!("{}; its own wave is {}", self.wave_words(wave, now), self.rollout.waves[wave].name));
         }
-        if let Some(why) = self.breach(wave, now_ms) {
+        if let Some(why) = self.breach(wave, now) {
             return Some(format!("its wave stopped: {why}; `isobar resume`, or a revert, goes on"));
         }
         if run.doomed.contains(&slot) {
@@ -95,17 +95,18 @@ impl Progress {
         }
     }
 
-    fn wave_words(&self, wave: usize, now_ms: u64) -> String {
-        match (self.wave_state(wave, now_ms), self.breach(wave, now_ms), &self.stopped) {
+    fn wave_words(&self, wave: usize, now: &Now<'_>) -> String {
+        match (self.wave_state(wave, now.ms), self.breach(wave, now), &self.stopped) {
             (WaveState::Done, ..) => self.over_words(wave),
             (WaveState::Baking { until_ms }, ..) => format!("bakes until {}", moment(until_ms)),
             (WaveState::Open, Some(why), _) => format!("stopped: {why}"),
             (WaveState::Open, None, Some(why)) => format!("stopped: {why}"),
             (WaveState::Open, None, None) => match self.others_before(wave) {
-                others if others.is_empty() => "running".into(),
-                others => self.waiting_words(others, now_ms),
+                others if !others.is_empty() => self.waiting_words(others, now.ms),
+                _ if now.paused.is_some() => "paused".into(),
+                _ => "running".into(),
             },
-            (WaveState::Blocked, ..) => self.waiting_words(self.runs[wave].after.iter().copied().collect(), now_ms),
+            (WaveState::Blocked, ..) => self.waiting_words(self.runs[wave].after.iter().copied().collect(), now.ms),
         }
     }
 
@@ -179,8 +180,8 @@ pub(super) fn moment(at_ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::StepEvent;
     use super::super::trial::{clear_all, id, plan, settings};
-    use super::super::{Now, StepEvent};
     use super::*;
 
     #[test]
@@ -190,7 +191,7 @@ mod tests {
         let needs = [("c@staging/us", "b@staging/us")];
         let rollout = plan(&settings(text, &["staging/us", "prod/us"]), &targets, &needs).expect("a plan");
         let mut progress = Progress::new(rollout);
-        let waits = |progress: &Progress, target: &str| progress.waits_for(&id(target), 0).unwrap_or_default();
+        let waits = |progress: &Progress, target: &str| progress.waits_for(&id(target), &Now::at(0)).unwrap_or_default();
         assert_eq!(waits(&progress, "a@staging/us"), "its turn; waits for a fresh preview and its verdict");
 
         let todos = progress.next(&Now::at(0));
@@ -207,7 +208,14 @@ mod tests {
         progress.record(&StepEvent::Verified { wave: 0 }, 0);
         let baking = "waits for staging, which bakes until 1970-01-01 00:15 UTC; its own wave is prod";
         assert_eq!(waits(&progress, "a@prod/us"), baking);
-        assert_eq!(progress.waits_for(&id("a@staging/us"), 0), None);
+        assert_eq!(progress.waits_for(&id("a@staging/us"), &Now::at(0)), None);
+    }
+
+    #[test]
+    fn a_wave_whose_turn_comes_in_a_pause_is_told_as_paused() {
+        let rollout = plan(&settings("{}", &["prod/us"]), &["a@prod/us"], &[]).expect("a plan");
+        let (progress, paused) = (Progress::new(rollout), Now { paused: Some("lunch"), ..Now::at(0) });
+        assert_eq!([Now::at(0), paused].map(|now| progress.wave_views(&now)[0].state.clone()), ["running", "paused"]);
     }
 
     #[test]
@@ -225,7 +233,7 @@ mod tests {
                 progress.record(&StepEvent::Finished { target: id(target), outcome }, 0);
             }
             progress.record(&StepEvent::Verified { wave: 0 }, 0);
-            progress.wave_views(0)[0].state.clone()
+            progress.wave_views(&Now::at(0))[0].state.clone()
         };
         let uncleared = |why: &str| Outcome::NotCleared(why.into());
         let (one, held) = (uncleared("1 of sre is missing"), Outcome::held("until released: works"));
@@ -244,6 +252,6 @@ mod tests {
         progress.record(&StepEvent::Finished { target: id("a@prod/us"), outcome: failed }, 0);
         let state = "stopped: prod: 1 of 2 targets failed, 0 may".to_string();
         let expected = WaveView { name: "prod".into(), targets: 2, done: 0, failed: 1, skipped: 0, state };
-        assert_eq!(progress.wave_views(0), [expected]);
+        assert_eq!(progress.wave_views(&Now::at(0)), [expected]);
     }
 }

@@ -232,3 +232,16 @@ fn an_apply_that_failed_when_all_was_changed_is_closed_by_the_next() {
     fleet.isobar("apply").ends(0);
     assert!(!manifest().contains("pending"), "{}", manifest());
 }
+
+#[test]
+fn what_leads_on_is_named_only_where_it_does() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("preview").ends(0);
+    assert_eq!(fleet.isobar("judge --json").ends(0).json()["next"], serde_json::json!(["isobar apply"]));
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.isobar("judge --json").ends(0).json()["next"], serde_json::json!([]), "all of it was brought");
+
+    fleet.version(1, 2);
+    let told = fleet.isobar("tick --json").ends(0).json();
+    assert_eq!(told["next"], serde_json::json!(["isobar apply  (begins what was merged)"]));
+}

@@ -44,6 +44,8 @@ struct Stuck {
     begun: Arc<Notify>,
     /// Told to stop by the first look.
     stops: Option<Stop>,
+    /// Told to stop by an apply that comes back.
+    ends: Option<Stop>,
 }
 
 impl Engine for Stuck {
@@ -84,6 +86,9 @@ impl Engine for Stuck {
 
     fn apply<'a>(&'a self, job: &'a Job, preview: &'a Preview) -> Boxed<'a, Result<Applied, Failure>> {
         if job.target.region.id.as_str() != "prod/a" {
+            if let Some(stop) = &self.ends {
+                stop.ask(2);
+            }
             return self.documents.apply(job, preview);
         }
         Box::pin(async {
@@ -109,7 +114,7 @@ fn stuck(fleet: &Sandbox, begun: &Arc<Notify>) -> World {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let mut world = runtime.block_on(opened).expect("a world");
     let documents = world.engines.get("documents").expect("it is embedded").clone();
-    world.engines = Engines::new(vec![Arc::new(Stuck { documents, begun: begun.clone(), stops: None })]);
+    world.engines = Engines::new(vec![Arc::new(Stuck { documents, begun: begun.clone(), stops: None, ends: None })]);
     world
 }
 
@@ -151,7 +156,7 @@ fn a_run_that_is_stopped_while_it_counts_the_change_plans_nothing() {
     let begun = Arc::new(Notify::new());
     let mut world = stuck(&fleet, &begun);
     let documents = world.engines.get("documents").expect("the wrapped one").clone();
-    world.engines = Engines::new(vec![Arc::new(Stuck { documents, begun, stops: Some(world.stop.clone()) })]);
+    world.engines = Engines::new(vec![Arc::new(Stuck { documents, begun, stops: Some(world.stop.clone()), ends: None })]);
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let ran = runtime.block_on(command::apply::run(&world, &command::apply::Request::default()));
@@ -160,6 +165,29 @@ fn a_run_that_is_stopped_while_it_counts_the_change_plans_nothing() {
     drop(world);
     fleet.pass_secs(1).isobar("apply").ends(3).says("would touch 3 targets, and the limit is 2");
     assert_eq!(fleet.versions(), "prod/a -, prod/b -, prod/c -");
+}
+
+#[test]
+fn a_run_that_is_stopped_when_all_is_done_does_not_say_that_something_goes_on() {
+    let told = |regions: &str, more: &str| {
+        let fleet = app(regions, more);
+        let begun = Arc::new(Notify::new());
+        let mut world = stuck(&fleet, &begun);
+        let documents = world.engines.get("documents").expect("the wrapped one").clone();
+        world.engines = Engines::new(vec![Arc::new(Stuck { documents, begun, stops: None, ends: Some(world.stop.clone()) })]);
+        let markdown = fleet.outside("report.md");
+        let form = Form { json: false, markdown: Some(markdown.clone().into()), full: false };
+        let request = command::apply::Request { form, ..command::apply::Request::default() };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(command::apply::run(&world, &request)).expect("an account");
+        std::fs::read_to_string(markdown).expect("a report")
+    };
+    let report = told("prod/b", "");
+    assert!(report.contains("1 of 1 applied") && report.contains("stopped by a signal, nothing is left"), "{report}");
+    assert!(!report.contains("goes on where this stopped"), "{report}");
+    let report = told("prod/b prod/c", "rollout: { prod: { waves: [{ name: one, regions: b }, { name: two, regions: c }] } }");
+    assert!(report.contains("stopped by a signal, 1 target is left"), "{report}");
+    assert!(report.contains("goes on where this stopped"), "{report}");
 }
 
 /// A fleet whose preview takes minutes: a hundred templates, each with as many steps as one may take.

@@ -23,6 +23,7 @@ mod given_up;
 mod holds;
 mod holes;
 mod house;
+mod in_part;
 mod instances;
 mod killed;
 mod names;

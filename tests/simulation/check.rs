@@ -5,7 +5,7 @@ use super::case::{Ground, Pace};
 use super::world::number;
 use isobar::change::Digest;
 use isobar::journal::{Chain, Entry, Event, History};
-use isobar::rollout::{Ending, Outcome, Progress, Rollout, StepEvent};
+use isobar::rollout::{Ending, Now, Outcome, Progress, Rollout, StepEvent};
 use isobar::runner::Halt;
 use isobar::simulate::{Reality, Things};
 use isobar::stack::{RegionId, TargetId};
@@ -275,7 +275,8 @@ impl Checker {
             StepEvent::Verified { wave } => self.verified(entry, course, *wave),
             StepEvent::Stopped { why } => {
                 let broke = (0..course.waves.len()).any(|wave| course.is_breached(wave, entry.at_ms));
-                self.hold(broke, || format!("{} stops without a reason: {why}", course.rollout.id));
+                let knows = self.heard.contains(&entry.run); // else it had decided before somebody said go on
+                self.hold(broke || !knows, || format!("{} stops without a reason: {why}", course.rollout.id));
                 course.stopped = true;
             }
             StepEvent::Resumed => {
@@ -410,7 +411,8 @@ impl Checker {
         let differs = targets().find(|target| live.outcome(target) != replayed.outcome(target));
         self.hold(differs.is_none(), || format!("{id}: {differs:?} has another outcome live than replayed"));
         self.hold(live.ending() == replayed.ending(), || format!("{id} ended otherwise live than replayed"));
-        let views = (live.wave_views(now_ms), replayed.wave_views(now_ms));
+        let now = Now::at(now_ms);
+        let views = (live.wave_views(&now), replayed.wave_views(&now));
         self.hold(views.0 == views.1, || format!("{id}: waves live {:?}, replayed {:?}", views.0, views.1));
         if !gave_up {
             let unknown = (live.unknown(), replayed.unknown());

@@ -10,7 +10,7 @@ use isobar::change::Preview;
 use isobar::engine::Engines;
 use isobar::journal::{self, Entry, Event, History, State};
 use isobar::review::{Approval, Decision, User};
-use isobar::rollout::{Ending, Gate, Paces, Part, Progress, Rollout, StepEvent, Takeover};
+use isobar::rollout::{Gate, Paces, Part, Progress, Rollout, StepEvent, Takeover};
 use isobar::runner::Halt;
 use isobar::simulate::{Clock, MadeUp, Phase, Reality, Run, weighed};
 use isobar::stack::{RegionId, TargetId};
@@ -182,11 +182,8 @@ impl Sim {
 
     /// `isobar resume`.
     async fn resume(&self) {
-        let history = self.history();
-        let stopped = |progress: &&Progress| history.paused().is_some() || matches!(progress.ending(), Some(Ending::Stopped(_)));
-        let ids = history.rollouts().filter(stopped).map(|progress| progress.rollout().id.clone());
-        let go_on = ids.map(|rollout| Event::Step { rollout, step: StepEvent::Resumed });
-        self.say(std::iter::once(Event::Resumed { by: user("ann") }).chain(go_on).collect()).await;
+        let (events, _) = self.history().resume(user("ann"), self.clock.now_ms());
+        self.say(events).await;
     }
 
     /// Somebody writes without a lease.

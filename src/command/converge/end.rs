@@ -1,13 +1,13 @@
 //! How each target came out.
 
-use super::Converge;
+use super::{Converge, paused};
 use crate::change::Preview;
 use crate::command::pending::Work;
 use crate::command::say::say_until;
 use crate::command::scene::Scene;
 use crate::journal::History;
 use crate::policy::Verdict;
-use crate::rollout::{Ending, Outcome, Progress};
+use crate::rollout::{Ending, Now, Outcome, Progress};
 use crate::runner::Halt;
 use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +15,9 @@ use std::sync::Arc;
 
 /// The step when something stopped, or failed and is not tried again by itself.
 pub(crate) const RESUME: &str = "isobar resume (after mending the cause), then isobar apply";
+
+/// The step when a run ended before all was begun.
+pub(crate) const GOES_ON: &str = "isobar apply (goes on where this stopped)";
 
 /// How each target came out, and what is left.
 #[derive(Default)]
@@ -69,6 +72,11 @@ impl Converge<'_> {
     /// Turns what the rollout says into ends.
     pub(super) fn finish(&mut self, progress: &Progress, halt: Halt, mut ends: BTreeMap<TargetId, End>, work: &Work) {
         let unknown: BTreeSet<TargetId> = progress.unknown().into_iter().collect();
+        let paused = paused(&self.history());
+        let now = Now { paused: paused.as_deref(), ..Now::at(self.world.clock.now_ms()) };
+        if progress.ending().is_none() && !progress.breaches(&now).is_empty() {
+            self.done.next.push(RESUME.into()); // before what goes on beside it
+        }
         let is_late = matches!(halt, Halt::Late);
         let mut why_not = String::new(); // of what is late each has its own
         if !is_late {
@@ -84,6 +92,7 @@ impl Converge<'_> {
         if failed > 0 && matches!(halt, Halt::Over(Ending::Complete)) {
             self.done.next.push(RESUME.into()); // tolerated, and not tried again before somebody says so
         }
+        let barred = |id: &TargetId| progress.barred(id, &now).filter(|_| progress.ending().is_none());
         for pending in &work.pending {
             let id = &pending.target.id;
             let before = ends.remove(id);
@@ -93,6 +102,9 @@ impl Converge<'_> {
                     EndState::Unknown("still running when the run had to end: isobar recover".into())
                 }
                 (None, _) if unknown.contains(id) => EndState::Unknown("started, no outcome: isobar recover".into()),
+                (None, _) if let Some(why) = barred(id) => {
+                    EndState::NotStarted(format!("the rollout stopped here: {why}").into())
+                }
                 (None, _) if is_late => EndState::NotStarted(self.why_late(id).into()),
                 (None, _) => EndState::NotStarted(why_not.clone().into()),
             };
@@ -132,9 +144,13 @@ impl Converge<'_> {
             }
             Halt::Interrupted | Halt::GivenUp => {
                 let gave_up = matches!(halt, Halt::GivenUp);
-                next.push(if gave_up { "isobar recover" } else { "isobar apply (goes on where this stopped)" }.into());
                 self.done.given_up |= gave_up;
                 self.done.interrupted = self.world.stop.is_asked();
+                if gave_up {
+                    next.push("isobar recover".into());
+                } else if !self.done.interrupted {
+                    next.push(GOES_ON.into());
+                }
                 "the run was stopped by a signal".into()
             }
         }

@@ -25,7 +25,13 @@ impl Converge<'_> {
                 (None, Some(outcome)) if !self.done.ends.contains_key(id) => {
                     self.done.ends.insert(id.clone(), End { outcome, preview: None, verdict: None });
                 }
-                (why, _) => self.not_begun(id, why.unwrap_or("merged and not yet part of a rollout: isobar apply")),
+                (Some(why), _) => self.not_begun(id, why),
+                (None, _) => {
+                    if !self.done.ends.contains_key(id) {
+                        self.done.next.push("isobar apply  (begins what was merged)".into());
+                    }
+                    self.not_begun(id, "merged and not yet part of a rollout: isobar apply");
+                }
             }
         }
         Ok(())

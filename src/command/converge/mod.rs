@@ -17,7 +17,7 @@ mod watch;
 
 pub(crate) use admit::older;
 pub(super) use begin::refuse_first;
-pub(crate) use end::{Converged, End, EndState, RESUME};
+pub(crate) use end::{Converged, End, EndState, GOES_ON, RESUME};
 pub use shared::Sharing;
 pub(crate) use watch::{paused, say_hold};
 

@@ -1,6 +1,6 @@
 //! Rollouts that are open: a run goes on with one as a whole, or leaves it alone and says so.
 
-use super::{Aim, Converge};
+use super::{Aim, Converge, RESUME, paused};
 use crate::change::Intent;
 use crate::command::pending::{Pending, Work, exists, names, since_applied};
 use crate::command::say::{count, say_until, short};
@@ -72,6 +72,12 @@ impl Converge<'_> {
         let rollout = progress.rollout();
         let (id, commit) = (&rollout.id, short(&rollout.commit));
         self.done.notes.push(format!("rollout {id} of {commit} is left alone and its targets wait: {why}"));
+        let pause = paused(&self.history());
+        let now = Now { paused: pause.as_deref(), ..Now::at(self.world.clock.now_ms()) };
+        if !progress.breaches(&now).is_empty() {
+            self.done.next.push(RESUME.into());
+            self.done.rollouts.push(progress.clone()); // it stopped in part, whoever is to go on with it
+        }
         let mut from = String::new();
         for todo in progress.next(&Now::at(self.world.clock.now_ms())) {
             if let Todo::Wait { until_ms, why, .. } = todo {

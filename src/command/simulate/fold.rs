@@ -6,7 +6,7 @@ use crate::journal::{Event, Verb};
 use crate::report::{
     Forecast, ForecastEnd, ForecastMoment, ForecastState, ForecastTarget, ForecastWave, Mood, Reach, left_behind,
 };
-use crate::rollout::{Ending, Outcome, Progress, StepEvent, WaveState};
+use crate::rollout::{Ending, Now, Outcome, Progress, StepEvent, WaveState};
 use crate::simulate::Rehearsed;
 use crate::stack::{RegionId, Target, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -257,7 +257,7 @@ impl<'a> Fold<'a> {
             };
         }
         let end_ms = end_secs.saturating_mul(1_000);
-        let breaches = progress.breaches(end_ms);
+        let breaches = progress.breaches(&Now { paused: self.played.history.paused().map(|(_, why)| why), ..Now::at(end_ms) });
         for (at, wave) in self.waves.iter_mut().enumerate() {
             let breach = breaches.iter().find_map(|why| why.strip_prefix(&format!("{}: ", wave.name)));
             wave.state = match (progress.wave_state(at, end_ms), breach) {

@@ -114,12 +114,61 @@ fn environments_that_do_not_wait_for_a_breach_go_on_before_the_rollout_stops() {
     let mut progress = progress("{}", &["a@staging/us", "a@prod/us", "b@prod/us"], &[]);
     expect(&mut progress, 0, &["ask a@staging/us", "ask a@prod/us b@prod/us"]);
     record(&mut progress, &[started("a@staging/us"), finished("a@staging/us", failed())]);
-    assert_eq!(progress.breaches(0), ["staging: 1 of 1 targets failed, 0 may"]);
+    assert_eq!(progress.breaches(&Now::at(0)), ["staging: 1 of 1 targets failed, 0 may"]);
     expect(&mut progress, 0, &["apply a@prod/us", "apply b@prod/us"]);
     record(&mut progress, &[finished("a@prod/us", Outcome::Applied), finished("b@prod/us", Outcome::Applied)]);
     expect(&mut progress, 0, &["verified 1"]);
     record(&mut progress, &[StepEvent::Verified { wave: 1 }]);
     expect(&mut progress, 0, &["stop: staging: 1 of 1 targets failed, 0 may"]);
+}
+
+/// Staging and production are on their own; the canary of staging bakes an hour.
+fn two_lanes() -> Progress {
+    let waves = "waves: [{ name: canary, regions: us, bake: 1h }, { name: rest, regions: eu }]";
+    let gated = "waves: [{ name: canary, regions: us, gates: [{ command: [smoke] }] }, { name: rest, regions: eu }]";
+    let text = format!("staging: {{ {waves} }}\nprod: {{ progress_deadline: 30m, {gated} }}");
+    let targets = ["a@staging/us", "a@staging/eu", "a@prod/us", "a@prod/eu"];
+    let settings = settings(&text, &["staging/us", "staging/eu", "prod/us", "prod/eu"]);
+    let mut progress = Progress::new(plan(&settings, &targets, &[]).expect("a plan"));
+    record(&mut progress, &[started("a@staging/us"), finished("a@staging/us", Outcome::Applied)]);
+    record(&mut progress, &[StepEvent::Verified { wave: 0 }, started("a@prod/us")]);
+    progress
+}
+
+#[test]
+fn a_lane_that_stopped_bars_its_own_targets_while_another_bakes() {
+    let bakes = "staging 1: canary bakes until 1970-01-01 01:00 UTC";
+    let no = StepEvent::GateFailed { wave: 2, gate: 0, why: "503".into() };
+    let ends = [vec![finished("a@prod/us", failed())], vec![finished("a@prod/us", Outcome::Applied), no]];
+    let reasons = ["prod 1: canary: 1 of 1 targets failed, 0 may", "prod 1: canary: gate smoke failed: 503"];
+    for (steps, why) in ends.into_iter().zip(reasons) {
+        let mut progress = two_lanes();
+        assert!(!progress.rests(), "in the middle of a wave");
+        record(&mut progress, &steps);
+        expect(&mut progress, 0, &[bakes]);
+        let paused = Now { paused: Some("lunch"), ..Now::at(0) };
+        for now in [Now::at(0), paused] {
+            assert_eq!(progress.breaches(&now), [why]);
+            let barred = ["a@staging/eu", "a@prod/us", "a@prod/eu"].map(|target| progress.barred(&id(target), &now));
+            assert_eq!(barred, [None, Some(why.into()), Some(why.into())]);
+        }
+        assert!(progress.rests(), "what is left comes after the bake, or after somebody resumes");
+    }
+}
+
+#[test]
+fn nothing_is_late_in_a_pause() {
+    let progress = two_lanes();
+    let paused = Now { paused: Some("lunch"), ..Now::at(1_800_000) };
+    let late = "prod 1: canary: not verified within 30m of its first start";
+    assert_eq!((progress.breaches(&Now::at(1_800_000)), progress.breaches(&paused)), (vec![late.to_string()], Vec::new()));
+}
+
+#[test]
+fn a_breach_beside_which_nothing_is_left_is_still_to_be_told_and_does_not_rest() {
+    let mut progress = progress("{}", &["a@staging/us"], &[]);
+    record(&mut progress, &[started("a@staging/us"), finished("a@staging/us", failed())]);
+    assert!(!progress.rests());
 }
 
 #[test]
@@ -330,8 +379,8 @@ fn a_wave_of_which_all_that_is_left_waits_for_others_is_not_late_when_its_turn_c
 #[test]
 fn what_does_not_come_on_is_late_whoever_else_of_its_wave_waits() {
     let mut progress = beside_a_canary();
-    assert_eq!(progress.breaches(1_799_999), [""; 0]);
-    assert_eq!(progress.breaches(1_800_000), ["staging: not verified within 30m of its first start"]);
+    assert_eq!(progress.breaches(&Now::at(1_799_999)), [""; 0]);
+    assert_eq!(progress.breaches(&Now::at(1_800_000)), ["staging: not verified within 30m of its first start"]);
     expect(&mut progress, 1_800_000, &["prod 1: canary bakes until 1970-01-01 01:00 UTC"]);
 }
 
@@ -341,7 +390,7 @@ fn a_rollout_rests_though_a_wave_that_was_begun_waits_for_what_comes_after_the_b
     assert!(!progress.rests(), "in the middle of a wave");
     record(&mut progress, &[finished("lone@staging/us", Outcome::Applied)]);
     assert!(progress.rests());
-    assert_eq!(progress.wave_views(0)[0].state, "waits for prod 2: rest");
+    assert_eq!(progress.wave_views(&Now::at(0))[0].state, "waits for prod 2: rest");
     record(&mut progress, &[started("a@prod/us"), finished("a@prod/us", failed())]);
     assert!(!progress.rests(), "what comes after a failure is yet to be told as skipped");
 }
