@@ -2,7 +2,7 @@
 //! is that of grown repositories: one hub that everybody uses, chains of five, diamonds, and regions with values of their own.
 //!
 //! `cargo run --example bench-generate -- --stacks 1000 --regions 10 --documents 3 DIR` makes it, `--policy` lets it wait for bob, and `… -- --touch DIR` adds a
-//! commit that edits one stack.
+//! commit that edits one stack, `--touch-all DIR` one that edits all of them.
 
 use git2::{IndexAddOption, Repository, RepositoryInitOptions, Signature, Time};
 use std::error::Error;
@@ -10,7 +10,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const USAGE: &str = "bench-generate [--stacks N] [--regions N] [--documents N] [--policy] DIR | bench-generate --touch DIR";
+const USAGE: &str =
+    "bench-generate [--stacks N] [--regions N] [--documents N] [--policy] DIR | bench-generate --touch|--touch-all DIR";
 
 /// Stacks that depend on each other one after another before a new chain begins.
 const CHAIN: usize = 5;
@@ -34,10 +35,10 @@ struct Size {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let given: Vec<String> = std::env::args().skip(1).collect();
-    if let [flag, dir] = given.as_slice()
-        && flag == "--touch"
-    {
-        return touch(Path::new(dir));
+    match given.as_slice() {
+        [flag, dir] if flag == "--touch" => return touch(Path::new(dir), &[name(TOUCHED)]),
+        [flag, dir] if flag == "--touch-all" => return touch(Path::new(dir), &stacks(Path::new(dir))?),
+        _ => {}
     }
     let (size, dir) = arguments(given.into_iter())?;
     if dir.exists() && dir.read_dir()?.next().is_some() {
@@ -49,12 +50,29 @@ fn main() -> Result<(), Box<dyn Error>> {
     commit(&Repository::init_opts(&dir, RepositoryInitOptions::new().initial_head("main"))?, "Begin the fleet")
 }
 
-/// Edits one template and commits it, so that `list --changed` has something to find.
-fn touch(dir: &Path) -> Result<(), Box<dyn Error>> {
-    let path = format!("{}/templates/d0.yaml.j2", name(TOUCHED));
-    let text = fs::read_to_string(dir.join(&path))?;
-    write(dir, &path, &(text + "touched: true\n"))?;
-    commit(&Repository::open(dir)?, &format!("Touch {}", name(TOUCHED)))
+/// Edits one template of each of these stacks and commits that.
+fn touch(dir: &Path, stacks: &[String]) -> Result<(), Box<dyn Error>> {
+    const MARK: &str = "touched: ";
+    for stack in stacks {
+        let path = format!("{stack}/templates/d0.yaml.j2");
+        let text = fs::read_to_string(dir.join(&path))?;
+        let (text, times) = match text.rsplit_once(MARK) {
+            Some((text, times)) => (text, times.trim().parse::<u64>()?),
+            None => (text.as_str(), 0),
+        };
+        write(dir, &path, &format!("{text}{MARK}{}\n", times + 1))?;
+    }
+    commit(&Repository::open(dir)?, &format!("Touch {}", stacks.join(" ")))
+}
+
+/// Every stack of a fleet that was made before, sorted.
+fn stacks(dir: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let entries = fs::read_dir(dir)?.collect::<Result<Vec<_>, _>>()?;
+    let is_stack = |entry: &fs::DirEntry| entry.path().join("stack.yaml").exists();
+    let mut names: Vec<String> =
+        entries.iter().filter(|entry| is_stack(entry)).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    Ok(names)
 }
 
 fn arguments(mut given: impl Iterator<Item = String>) -> Result<(Size, PathBuf), Box<dyn Error>> {

@@ -17,15 +17,15 @@ use crate::runner::Halt;
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 impl Converge<'_> {
     /// Begins one rollout of what is pending and free; `false` when nothing is left that could make progress.
     pub(super) async fn begin(&mut self, head: &Arc<Scene>) -> Result<bool, Failure> {
         let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
-        let mut takeover = std::mem::take(&mut self.takeover);
-        takeover.retain(|id| self.history().rollout(id).is_some());
-        self.takeover = takeover;
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        self.takeover.retain(|id| history.rollout(id).is_some());
+        drop(history);
         let work = taking_along(work, head, &self.takeover.unproven());
         let now_paused = paused(&self.history());
         if now_paused.is_some() {
@@ -35,12 +35,7 @@ impl Converge<'_> {
         refuse_taken(self.world, &work, head)?;
         refuse_moved(self.world, self.scenes, &self.history(), &work, head)?;
         self.account(&work);
-        let mut free = self.free(&work, head);
-        let theirs = self.takeover.targets();
-        if work.pending.iter().map(|pending| &pending.target.id).any(|id| theirs.contains(id) && !free.contains(id)) {
-            self.takeover = Takeover::default(); // all that is left of a rollout goes on together, or nothing of it
-            free = self.free(&work, head);
-        }
+        let free = self.free(&work, head);
         if free.is_empty() || self.done.interrupted {
             return Ok(false);
         }
@@ -55,22 +50,14 @@ impl Converge<'_> {
         }
 
         let work = work.only(|id| free.contains(id));
-        let counts = self.court.counts_targets(&work, &self.history())?;
-        let (mut whole, mut beside) = (None, None);
-        self.whole.clear();
-        if counts {
-            let all = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
-            whole = Some(self.count(&all).await);
-            let others = all.pending.iter().map(|pending| &pending.target.id).filter(|id| work.get(id).is_none());
-            beside = Some(others.cloned().collect());
-        }
+        let whole = self.whole_of(&work, head).await?;
         if self.world.stop.is_asked() {
             self.done.interrupted = true;
             return Ok(false); // what was counted may be but a part
         }
         let takeover = std::mem::take(&mut self.takeover);
         let mut rollout = self.plan(head, &self.order.head, &work, takeover.clone())?;
-        (rollout.whole, rollout.beside) = (whole, beside);
+        (rollout.whole, rollout.beside) = whole.unzip();
         let Some(progress) = self.announce_plan(rollout, &takeover).await? else {
             self.takeover = takeover;
             return Ok(true); // somebody was first
@@ -82,9 +69,33 @@ impl Converge<'_> {
         Ok(!went_back.is_empty() && !self.done.interrupted)
     }
 
+    /// The whole change that `work` is of, and its other targets, where rules count them.
+    async fn whole_of(&mut self, work: &Work, head: &Arc<Scene>) -> Result<Option<(Extent, Vec<TargetId>)>, Failure> {
+        self.whole.clear();
+        if !self.court.counts_targets(work, &self.history())? {
+            return Ok(None);
+        }
+        let all = since_applied(self.scenes, &self.history(), head, &Selector::default())?;
+        let others = all.pending.iter().map(|pending| &pending.target.id).filter(|id| work.get(id).is_none());
+        let others = others.cloned().collect();
+        Ok(Some((self.count(&all).await, others)))
+    }
+
+    /// What may be begun. All that is left of a rollout whose place is taken goes on together, or nothing of it.
+    fn free(&mut self, work: &Work, head: &Scene) -> BTreeSet<TargetId> {
+        let free = self.pending_and_free(work, head);
+        let theirs = self.takeover.targets();
+        let waits = |id: &TargetId| theirs.contains(id) && !free.contains(id);
+        if !work.pending.iter().any(|pending| waits(&pending.target.id)) {
+            return free;
+        }
+        self.takeover = Takeover::default();
+        self.pending_and_free(work, head)
+    }
+
     /// What is pending, and neither waits for an earlier rollout nor was tried in this run. A stack that goes on in an environment goes on
     /// there as a whole, also with what was tried: whoever was left out would come later, and round what the others were to show.
-    fn free(&mut self, work: &Work, head: &Scene) -> BTreeSet<TargetId> {
+    fn pending_and_free(&mut self, work: &Work, head: &Scene) -> BTreeSet<TargetId> {
         let held = self.say_held(work, head);
         let pending: Vec<&TargetId> = work.pending.iter().map(|pending| &pending.target.id).collect();
         let pending = || pending.iter().copied().filter(|id| !held.contains(*id));
