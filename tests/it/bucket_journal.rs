@@ -4,6 +4,7 @@ use crate::support::cloud::{Cloud, clouds, google};
 use crate::support::{APPROVALS, Sandbox, app};
 use isobar::bucket::{Access, Address, Bucket, Buckets};
 use serde_json::Value;
+use std::process::Stdio;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::Runtime;
@@ -48,11 +49,15 @@ impl Fleet {
         (1..).map_while(page).collect()
     }
 
+    /// Every entry, oldest first.
+    fn entries(&self) -> Vec<Value> {
+        let pages = self.pages();
+        let lines = pages.iter().flat_map(|page| page.lines().skip(1));
+        lines.map(|line| serde_json::from_str::<Value>(line).expect("an entry")).collect()
+    }
+
     fn count(&self, event: &str) -> usize {
-        let lines =
-            self.pages().iter().flat_map(|page| page.lines().skip(1).map(str::to_string).collect::<Vec<_>>()).collect::<Vec<_>>();
-        let entries = lines.iter().map(|line| serde_json::from_str::<Value>(line).expect("an entry"));
-        entries.filter(|entry| entry["event"] == event).count()
+        self.entries().iter().filter(|entry| entry["event"] == event).count()
     }
 
     /// Writes the next page, as somebody else would: another machine took every target.
@@ -201,5 +206,42 @@ fn a_bucket_that_cannot_be_reached_is_no_empty_journal() {
         assert_ne!(ran.code, 0, "{}", ran.stdout);
         ran.says(set);
         assert_eq!(fleet.live("live").len(), 0, "nothing is applied without a journal");
+    }
+}
+
+#[test]
+fn three_shards_that_meet_in_a_bucket_bring_each_target_once_and_in_its_wave() {
+    for cloud in clouds() {
+        let waves = "rollout: { prod: { waves: [{ name: first, regions: [a, b] }, { name: rest, regions: \"*\" }] } }";
+        let fleet = Fleet::new(&cloud, waves);
+        let more: String = ('c'..='h').map(|region| format!("  prod/{region}: {{}}\n")).collect();
+        fleet.sandbox.edit("isobar.yaml", "  prod/b: {}\n", &format!("  prod/b: {{}}\n{more}")).commit("More regions");
+
+        let start = |nth: usize| {
+            let mut program = fleet.sandbox.program();
+            program.args(["apply", "--json", "--shard", &format!("{nth}/3")]).stdout(Stdio::piped()).stderr(Stdio::piped());
+            program.spawn().expect("the program starts")
+        };
+        for child in [1, 2, 3].map(start) {
+            let output = child.wait_with_output().expect("it is our child");
+            assert_eq!(output.status.code(), Some(0), "{}: {}", cloud.url, String::from_utf8_lossy(&output.stdout));
+        }
+        assert_eq!(fleet.count("planned"), 1, "one of them plans, the others join");
+        let (mut begun, mut proven) = (Vec::new(), false);
+        for entry in fleet.entries().iter().filter(|entry| entry["event"] == "step") {
+            let target = entry["step"]["target"].as_str().unwrap_or_default().to_string();
+            match entry["step"]["step"].as_str().unwrap_or_default() {
+                "started" => {
+                    assert_eq!(proven, !["app@prod/a", "app@prod/b"].contains(&&*target), "{target}");
+                    begun.push(target);
+                }
+                "verified" => proven = true,
+                _ => {}
+            }
+        }
+        begun.sort();
+        assert_eq!(begun, ('a'..='h').map(|region| format!("app@prod/{region}")).collect::<Vec<_>>());
+        fleet.sandbox.isobar("audit verify").ends(0);
+        fleet.sandbox.isobar("drift").ends(0);
     }
 }
