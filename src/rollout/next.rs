@@ -1,6 +1,6 @@
 //! What may begin next: read off the queues of [`Progress`]; changes nothing.
 
-use super::fold::{Phase, Run, is_reached};
+use super::fold::{Phase, Run, Slot, is_reached};
 use super::words::moment;
 use super::{Ending, Gate, Outcome, Progress, StepEvent, Taken};
 use crate::policy::Clearance;
@@ -172,6 +172,14 @@ impl Progress {
         };
         let waves = before.into_iter().filter(|wave| !is_done(*wave)).map(brought);
         waves.filter(|brought: &BTreeSet<TargetId>| !brought.is_empty()).collect()
+    }
+
+    /// Returns what it brought, or was to prove, in waves that are not verified, and in those that bake while others are to come.
+    pub fn unverified(&self, now_ms: u64) -> BTreeSet<TargetId> {
+        let is_open = |slot: &&Slot| self.runs[slot.wave].verified_at.is_none();
+        let brought = self.slots.iter().filter(is_open).filter(|slot| self.rollout.waves[slot.wave].unproven || is_reached(slot));
+        let brought = brought.map(|slot| self.rollout.waves[slot.wave].targets[slot.at].target.clone());
+        brought.chain(self.unproven(now_ms).into_iter().flatten()).collect()
     }
 
     /// All waves before it are verified and baked, and it is not verified yet.

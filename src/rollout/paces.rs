@@ -98,6 +98,11 @@ impl Paces {
         rules
     }
 
+    /// Says whether an earlier rollout brought `target` and did not prove it.
+    pub(super) fn is_unproven(&self, target: &TargetId) -> bool {
+        self.takeover.is_unproven(target)
+    }
+
     /// Which part speaks for a target of `environment` that is at part `nth`.
     fn speaker(&self, environment: &str, nth: usize) -> usize {
         let knows = |nth: &usize| self.parts.get(*nth).is_some_and(|part| part.settings.knows(environment));

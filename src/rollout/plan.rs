@@ -65,7 +65,8 @@ pub(super) fn waves(paces: &Paces, targets: &[(TargetId, Intent, u32)], order: &
         after.dedup();
         for (nth, (key, members)) in filled.into_iter().enumerate() {
             members.iter().for_each(|at| wave_of[*at] = waves.len());
-            let limits = strictest(&lane.rules, key, &keys[nth + 1..], members.len());
+            let mut limits = strictest(&lane.rules, key, &keys[nth + 1..], members.len());
+            limits.unproven |= members.iter().any(|at| paces.is_unproven(&targets[*at].0));
             let planned = members.iter().map(|at| order.planned(*at, targets)).collect();
             let after = std::mem::replace(&mut after, vec![waves.len()]);
             waves.push(wave(lane, (keys.len() > 1).then_some(nth + 1), limits, after, planned));

@@ -1,11 +1,12 @@
-//! A rollout that goes on in the place of earlier ones keeps to their waves: what they had not proven is gone through again.
+//! A rollout that goes on in the place of earlier ones: what they had not proven is gone through again, in their waves where there is more
+//! to come in them.
 
 use super::{Progress, Rollout};
 use crate::stack::TargetId;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Resumed rollouts in whose place the next one goes on, oldest first.
+/// Rollouts in whose place the next one goes on, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Takeover(Vec<Taken>);
 
@@ -15,6 +16,8 @@ struct Taken {
     rollout: Rollout,
     /// What it brought in waves that it did not come to the end of.
     unproven: BTreeSet<TargetId>,
+    /// Nothing more of it is to come: all was brought, or is taken back. Its waves are not kept to.
+    is_over: bool,
 }
 
 impl Takeover {
@@ -39,8 +42,19 @@ impl Takeover {
             });
             wave.targets = planned.collect();
         }
-        self.0.push(Taken { rollout, unproven });
+        self.0.push(Taken { rollout, unproven, is_over: false });
         true
+    }
+
+    /// Adds a rollout of which nothing more is to come, for what it brought and did not prove. Says `false`, and adds nothing, where
+    /// nothing of that is left.
+    pub fn add_over(&mut self, progress: &Progress, now_ms: u64, now_called: impl Fn(&TargetId) -> Vec<TargetId>) -> bool {
+        let unproven: BTreeSet<TargetId> = progress.unverified(now_ms).iter().flat_map(now_called).collect();
+        let is_added = !unproven.is_empty();
+        if is_added {
+            self.0.push(Taken { rollout: progress.rollout().clone(), unproven, is_over: true });
+        }
+        is_added
     }
 
     /// Leaves out rollouts that others brought to their end meanwhile.
@@ -52,17 +66,22 @@ impl Takeover {
         self.0.is_empty()
     }
 
-    /// The rollouts whose place is taken.
+    /// The rollouts whose waves are kept to.
     pub fn rollouts(&self) -> impl Iterator<Item = &Rollout> {
-        self.0.iter().map(|taken| &taken.rollout)
+        self.0.iter().filter(|taken| !taken.is_over).map(|taken| &taken.rollout)
+    }
+
+    /// The rollouts of which nothing more is to come.
+    pub fn over(&self) -> impl Iterator<Item = &Rollout> {
+        self.0.iter().filter(|taken| taken.is_over).map(|taken| &taken.rollout)
     }
 
     /// Says whether the place of this rollout is taken.
     pub fn takes(&self, rollout: &str) -> bool {
-        self.rollouts().any(|taken| *taken.id == *rollout)
+        self.0.iter().any(|taken| *taken.rollout.id == *rollout)
     }
 
-    /// Every target of the rollouts whose place is taken.
+    /// Every target of the rollouts whose waves are kept to.
     pub fn targets(&self) -> BTreeSet<&TargetId> {
         self.rollouts().flat_map(|rollout| &rollout.waves).flat_map(|wave| &wave.targets).map(|planned| &planned.target).collect()
     }
@@ -70,6 +89,10 @@ impl Takeover {
     /// Targets that go along though nothing of them is to be changed, so that the gates of their waves are asked again.
     pub fn unproven(&self) -> BTreeSet<TargetId> {
         self.0.iter().flat_map(|taken| taken.unproven.iter().cloned()).collect()
+    }
+
+    pub(super) fn is_unproven(&self, target: &TargetId) -> bool {
+        self.0.iter().any(|taken| taken.unproven.contains(target))
     }
 
     /// The environments of which one came after another: first the later, then the earlier.
@@ -87,7 +110,7 @@ impl Takeover {
 
     /// For each of them, oldest first, the waves that it had in an environment, with what of each is to be proven.
     pub(super) fn waves(&self, environment: &str) -> impl Iterator<Item = Vec<Kept<'_>>> {
-        self.0.iter().map(move |Taken { rollout, unproven }| {
+        self.0.iter().filter(|taken| !taken.is_over).map(move |Taken { rollout, unproven, .. }| {
             let waves = rollout.waves.iter().filter(|wave| *wave.environment == *environment);
             waves.map(|wave| Kept { wave, is_unproven: wave.targets.iter().any(|it| unproven.contains(&it.target)) }).collect()
         })

@@ -233,3 +233,80 @@ fn what_is_approved_of_an_older_commit_comes_to_nobody_after_the_canary_had_some
     fleet.approved_apply("bob").ends(0);
     assert_eq!(fleet.versions(), "prod/a 3, prod/b 3");
 }
+
+#[test]
+fn what_a_revert_has_not_reached_yet_is_not_forgotten() {
+    let policy = "policy: [{ rule: approvals, require: [{ count: 1 }] }]";
+    let fleet = app("prod/a prod/b prod/c", &format!("{policy}\n{CANARY}"));
+    fleet.file("healthy", "").commit("Healthy");
+    fleet.approved_apply("bob").ends(0);
+    go_on(&fleet);
+    fleet.remove("healthy");
+    fleet.version(1, 2);
+    fleet.approved_apply("bob").ends(1);
+    fleet.version(2, 1);
+    fleet.isobar("apply").ends(1).says("missing 1").keeps_quiet_about("its targets are free");
+    fleet.version(1, 2);
+    fleet.isobar("preview");
+    for command in ["apply --review bob=approve", "resume", "apply"] {
+        fleet.isobar(command);
+        assert_eq!(fleet.versions(), "prod/a 2, prod/b 1, prod/c 1", "{command}");
+    }
+
+    fleet.version(2, 1);
+    fleet.file("healthy", "").commit("Healthy");
+    fleet.approved_apply("bob").ends(0).says("its targets are free");
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1, prod/c 1");
+    fleet.version(1, 3);
+    fleet.approved_apply("bob").ends(0).says("bakes until");
+}
+
+#[test]
+fn a_gate_that_said_no_at_the_end_is_asked_by_whatever_comes_next() {
+    let fleet =
+        app("staging/s prod/a", "rollout: { staging: { gates: [{ command: [test, -e, healthy] }] }, prod: { after: staging } }");
+    fleet.stack("web", "").edit("web/stack.yaml", "where: all", "where: { environment: staging }");
+    fleet.file("web/templates/web.yaml", "web: 1\n").file("healthy", "").commit("Healthy");
+    fleet.isobar("apply").ends(0);
+    fleet.remove("healthy").file("web/templates/web.yaml", "web: 2\n").commit("Web 2");
+    fleet.isobar("apply").ends(1).says("test -e healthy exited with 1");
+    for nth in ["one", "two"] {
+        fleet.file("README.md", nth).commit("Words");
+        fleet.isobar("apply").ends(1).says("all of its targets were brought").says("test -e healthy exited with 1");
+    }
+    fleet.isobar("resume").ends(0);
+    fleet.file("README.md", "three").commit("Words");
+    fleet.isobar("apply").ends(1).says("test -e healthy exited with 1");
+    fleet.edit("web/stack.yaml", "where: { environment: staging }", "where: all").commit("Web goes to prod");
+    fleet.isobar("apply").ends(1).says("test -e healthy exited with 1");
+    assert!(fleet.live("live/prod/a/web").is_empty());
+    fleet.file("healthy", "").commit("Healthy");
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert!(!fleet.live("live/prod/a/web").is_empty());
+}
+
+#[test]
+fn what_was_resumed_goes_on_by_itself_while_something_newer_is_under_way_before_it() {
+    let prod = "prod: { after: staging, gates: [{ command: [test, -e, healthy] }], waves: [{ name: canary, regions: a }, { name: rest, regions: \"*\" }] }";
+    let staging = "staging: { waves: [{ name: one, regions: s, bake: 4h }, { name: two, regions: t }] }";
+    let fleet = app("staging/s staging/t prod/a prod/b", &format!("rollout: {{ {staging}, {prod} }}"));
+    fleet.file("healthy", "").commit("Healthy");
+    let four_hours = 4 * 3_600 + 60;
+    fleet.isobar("apply").ends(0);
+    fleet.pass_secs(four_hours);
+    fleet.isobar("tick").ends(0);
+    fleet.remove("healthy");
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    fleet.pass_secs(four_hours);
+    fleet.isobar("tick").ends(1);
+    fleet.version(2, 3);
+    fleet.isobar("apply").ends(1);
+    assert_eq!(fleet.versions(), "staging/s 3, staging/t 2, prod/a 2, prod/b 1");
+
+    fleet.file("healthy", "").commit("Healthy");
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "staging/s 3, staging/t 2, prod/a 2, prod/b 2");
+}

@@ -35,7 +35,13 @@ impl Converge<'_> {
         refuse_taken(self.world, &work, head)?;
         refuse_moved(self.world, self.scenes, &self.history(), &work, head)?;
         self.account(&work);
-        let free = self.free(&work, head);
+        let mut free = self.free(&work, head);
+        let theirs = self.takeover.targets();
+        if work.pending.iter().map(|pending| &pending.target.id).any(|id| theirs.contains(id) && !free.contains(id)) {
+            // All that is left of a rollout goes on together, in its place, or by itself.
+            self.give_way().await?;
+            free = self.free(&work, head);
+        }
         if free.is_empty() || self.done.interrupted {
             return Ok(false);
         }
@@ -56,6 +62,8 @@ impl Converge<'_> {
             return Ok(false); // what was counted may be but a part
         }
         let takeover = std::mem::take(&mut self.takeover);
+        let over: Vec<Progress> =
+            self.history().rollouts().filter(|it| takeover.over().any(|over| over.id == it.rollout().id)).cloned().collect();
         let mut rollout = self.plan(head, &self.order.head, &work, takeover.clone())?;
         (rollout.whole, rollout.beside) = whole.unzip();
         let Some(progress) = self.announce_plan(rollout, &takeover).await? else {
@@ -65,6 +73,7 @@ impl Converge<'_> {
         takeover.rollouts().for_each(|rollout| self.say_taken_over(rollout));
         self.met.insert(progress.rollout().id.clone());
         let went_back = self.drive(progress, work).await?;
+        self.end_over(head, over).await?;
         // A target that was brought to an older commit may go on to the head: once around again.
         Ok(!went_back.is_empty() && !self.done.interrupted)
     }
@@ -81,21 +90,9 @@ impl Converge<'_> {
         Ok(Some((self.count(&all).await, others)))
     }
 
-    /// What may be begun. All that is left of a rollout whose place is taken goes on together, or nothing of it.
-    fn free(&mut self, work: &Work, head: &Scene) -> BTreeSet<TargetId> {
-        let free = self.pending_and_free(work, head);
-        let theirs = self.takeover.targets();
-        let waits = |id: &TargetId| theirs.contains(id) && !free.contains(id);
-        if !work.pending.iter().any(|pending| waits(&pending.target.id)) {
-            return free;
-        }
-        self.takeover = Takeover::default();
-        self.pending_and_free(work, head)
-    }
-
     /// What is pending, and neither waits for an earlier rollout nor was tried in this run. A stack that goes on in an environment goes on
     /// there as a whole, also with what was tried: whoever was left out would come later, and round what the others were to show.
-    fn pending_and_free(&mut self, work: &Work, head: &Scene) -> BTreeSet<TargetId> {
+    fn free(&mut self, work: &Work, head: &Scene) -> BTreeSet<TargetId> {
         let held = self.say_held(work, head);
         let pending: Vec<&TargetId> = work.pending.iter().map(|pending| &pending.target.id).collect();
         let pending = || pending.iter().copied().filter(|id| !held.contains(*id));

@@ -215,7 +215,10 @@ impl Converge<'_> {
         match (self.order.aim.clone(), &paused) {
             (Aim::Bring, None) if self.shared.is_some() => self.bring_together(head).await?,
             (Aim::PutBack { strayed, .. }, _) => self.put_back(head, &strayed, paused.as_deref()).await?,
-            (Aim::Bring, None) => while self.begin(head).await? {},
+            (Aim::Bring, None) => {
+                while self.begin(head).await? {}
+                self.give_way().await?;
+            }
             (Aim::Bring, Some(_)) | (Aim::GoOn, _) => self.begin_nothing(head, paused.as_deref())?,
         }
         if let Some(why) = paused {
@@ -278,7 +281,7 @@ impl Converge<'_> {
             admit::never_older(self.world, self.scenes, &self.history(), &self.order.head, head)?;
             self.go_on(head).await?;
             if !self.begin(head).await? {
-                return Ok(());
+                return self.give_way().await;
             }
         }
     }

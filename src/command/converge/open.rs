@@ -8,7 +8,7 @@ use crate::command::scene::Scene;
 use crate::exit::Failure;
 use crate::journal::Event;
 use crate::review::CommitSha;
-use crate::rollout::{Ending, Now, Outcome, Progress, Rollout, Todo};
+use crate::rollout::{Ending, Now, Outcome, Progress, Rollout, Takeover, Todo};
 use crate::stack::{Selector, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +22,6 @@ impl Converge<'_> {
             if !self.met.insert(progress.rollout().id.clone()) {
                 continue;
             }
-            let commit = CommitSha(progress.rollout().commit.clone());
             let stopped = match progress.ending() {
                 Some(Ending::Complete) => continue,
                 Some(Ending::Stopped(why)) => Some(why),
@@ -32,14 +31,17 @@ impl Converge<'_> {
                 (Some(why), beyond) => self.stopped(head, progress, &why, beyond.is_none()).await?,
                 (None, Some(beyond)) => self.leave_alone(&progress, &beyond),
                 (None, None) if self.is_taken_over(head, &progress).await? => {}
-                (None, None) => {
-                    let scene = self.scenes.at(&commit)?;
-                    let work = self.work_of(&progress, &scene)?;
-                    self.drive(progress, work).await?;
-                }
+                (None, None) => self.go_on_alone(progress).await?,
             }
         }
         Ok(())
+    }
+
+    /// Goes on with a rollout as it was planned.
+    pub(super) async fn go_on_alone(&mut self, progress: Progress) -> Result<(), Failure> {
+        let scene = self.scenes.at(&CommitSha(progress.rollout().commit.clone()))?;
+        let work = self.work_of(&progress, &scene)?;
+        self.drive(progress, work).await.map(drop)
     }
 
     /// Why this run is not about all that a rollout has yet to bring; `None` when it is.
@@ -99,8 +101,7 @@ impl Converge<'_> {
             return Ok(false);
         }
         if self.takes_back(head, progress)? {
-            self.say_taken_over(progress.rollout());
-            self.append(vec![Event::Superseded { rollout: id, commit }]).await?;
+            self.end(head, progress).await?;
             return Ok(true);
         }
         let now_called = self.now_called(head);
@@ -137,29 +138,89 @@ impl Converge<'_> {
 
     /// Only a run that is about all of a stopped rollout may take it back: what it freed would else wait for nobody.
     async fn stopped(&mut self, head: &Arc<Scene>, progress: Progress, why: &str, is_whole: bool) -> Result<(), Failure> {
-        let id = progress.rollout().id.clone();
         let is_newer = is_whole && matches!(self.order.aim, Aim::Bring) && *progress.rollout().commit != *self.order.head.0;
         let has_left = unfinished(&progress).next().is_some();
-        let free = match (is_newer, has_left) {
-            (false, _) => None,
-            (true, false) => {
-                Some(format!("all of its targets were brought, so {} goes on in its place", self.order.head.short()))
-            }
-            (true, true) if self.takes_back(head, &progress)? => {
-                Some("the head takes back what it brought, so its targets are free".into())
-            }
-            (true, true) => None,
-        };
-        if let Some(free) = free {
-            self.append(vec![Event::Superseded { rollout: id.clone(), commit: self.order.head.0.clone() }]).await?;
-            self.done.notes.push(format!("rollout {id} had stopped ({why}); {free}"));
+        if is_newer && (!has_left || self.takes_back(head, &progress)?) {
+            return self.end(head, &progress).await;
+        }
+        self.say_stopped(progress, why);
+        Ok(())
+    }
+
+    /// Ends a rollout of which nothing more is to come, when all that it brought is at something newer or gone: until then nobody knows
+    /// what its waves would have shown. What is not is gone through in the next plan.
+    async fn end(&mut self, head: &Arc<Scene>, progress: &Progress) -> Result<(), Failure> {
+        let now_called = self.now_called(head);
+        let (now_ms, commit) = (self.world.clock.now_ms(), &progress.rollout().commit);
+        let is_there = |id: &TargetId| self.history().commit_of(id) == Some(commit);
+        let left: Vec<TargetId> = progress.unverified(now_ms).iter().flat_map(&now_called).filter(is_there).collect();
+        if !left.is_empty() && self.takeover.add_over(progress, now_ms, now_called) {
             return Ok(());
         }
+        let rollout = progress.rollout().id.clone();
+        self.append(vec![Event::Superseded { rollout, commit: self.order.head.0.clone() }]).await?;
+        self.say_ended(progress);
+        Ok(())
+    }
+
+    /// Ends rollouts of which nothing more was to come, as far as the plan in their place brought what they had not proven.
+    pub(super) async fn end_over(&mut self, head: &Arc<Scene>, over: Vec<Progress>) -> Result<(), Failure> {
+        for progress in over {
+            let is_open = self.history().rollout(&progress.rollout().id).is_some();
+            if is_open {
+                self.end(head, &progress).await?;
+            } else {
+                self.say_ended(&progress); // the plan has all of it
+            }
+        }
+        let left = std::mem::take(&mut self.takeover);
+        self.say_not_ended(&left);
+        Ok(())
+    }
+
+    /// Takes over nothing more: what was resumed goes on as it was planned, and of what was to end it is said that it waits.
+    pub(super) async fn give_way(&mut self) -> Result<(), Failure> {
+        let takeover = std::mem::take(&mut self.takeover);
+        self.say_not_ended(&takeover);
+        for rollout in takeover.rollouts() {
+            let progress = self.history().rollout(&rollout.id).cloned();
+            if let Some(progress) = progress {
+                self.go_on_alone(progress).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn say_not_ended(&mut self, takeover: &Takeover) {
+        for over in takeover.over() {
+            let progress = self.history().rollout(&over.id).cloned();
+            match progress.as_ref().and_then(Progress::ending) {
+                Some(Ending::Stopped(why)) => progress.into_iter().for_each(|progress| self.say_stopped(progress, &why)),
+                Some(Ending::Complete) | None => {
+                    let (id, of) = (&over.id, short(&over.commit));
+                    let what = "its targets wait until what it brought is taken back";
+                    self.done.notes.push(format!("rollout {id} of {of} was resumed; {what}"));
+                }
+            }
+        }
+    }
+
+    fn say_ended(&mut self, progress: &Progress) {
+        let id = &progress.rollout().id;
+        let Some(Ending::Stopped(why)) = progress.ending() else { return self.say_taken_over(progress.rollout()) };
+        let free = match unfinished(progress).next() {
+            Some(_) => "the head takes back what it brought, so its targets are free".into(),
+            None => format!("all of its targets were brought, so {} goes on in its place", self.order.head.short()),
+        };
+        self.done.notes.push(format!("rollout {id} had stopped ({why}); {free}"));
+    }
+
+    fn say_stopped(&mut self, progress: Progress, why: &str) {
+        let (id, has_left) = (&progress.rollout().id, unfinished(&progress).next().is_some());
         let held = if has_left { "its targets wait" } else { "all of its targets were brought" };
         self.done.notes.push(format!("rollout {id} of {} is stopped: {why}; {held}", short(&progress.rollout().commit)));
         self.done.next.push("isobar resume (then isobar apply), or revert the change and isobar apply".into());
         self.done.rollouts.push(progress);
-        Ok(())
     }
 
     /// Nothing that the stopped rollout had yet to bring is in the head: the targets it did not reach, and those that failed, are
