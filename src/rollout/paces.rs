@@ -66,6 +66,11 @@ impl Paces {
         self.after.get(environment).map_or(&[], Vec::as_slice)
     }
 
+    /// Says whether some environment comes after this one.
+    pub(super) fn leads(&self, environment: &str) -> bool {
+        self.after.values().flatten().any(|before| **before == *environment)
+    }
+
     /// Returns what all say of the members of one environment, each with the weight of its region: the rollouts in whose place this
     /// one goes on, and then the commits that members are at, oldest first. Where these say the same they are one.
     pub(super) fn rules(&self, environment: &str, members: &[(&TargetId, u32)]) -> Vec<Rule> {

@@ -75,7 +75,7 @@ pub(super) fn waves(paces: &Paces, targets: &[(TargetId, Intent, u32)], order: &
     }
     match contradiction(targets, order, &wave_of, &waves) {
         Some(why) => Err(PlanError(why)),
-        None => Ok(without_last_bakes(waves)),
+        None => Ok(with_last_bakes(waves, paces)),
     }
 }
 
@@ -96,12 +96,23 @@ fn wave(lane: &Lane, nth: Option<usize>, limits: Strictest, after: Vec<usize>, t
     }
 }
 
-fn without_last_bakes(mut waves: Vec<Wave>) -> Vec<Wave> {
+/// A bake that nobody waits for would delay nothing but the end, and is left out. Where another environment comes after that of the
+/// wave, though none of it is in this rollout, a wave without targets waits for the bake: until then the rollout is not over, and
+/// whatever comes there next comes after it.
+fn with_last_bakes(mut waves: Vec<Wave>, paces: &Paces) -> Vec<Wave> {
     let mut awaited = vec![false; waves.len()];
     waves.iter().flat_map(|wave| &wave.after).for_each(|before| awaited[*before] = true);
-    for (wave, _) in waves.iter_mut().zip(awaited).filter(|(_, awaited)| !awaited) {
-        wave.bake_secs = 0;
+    let mut ends = Vec::new();
+    for (at, wave) in waves.iter_mut().enumerate().filter(|(at, _)| !awaited[*at]) {
+        if wave.bake_secs > 0 && paces.leads(&wave.environment) {
+            let name = format!("{}, baked", wave.name).into();
+            let (targets, gates) = (Vec::new(), Vec::new());
+            ends.push(Wave { name, after: vec![at], targets, gates, bake_secs: 0, unproven: false, ..wave.clone() });
+        } else {
+            wave.bake_secs = 0;
+        }
     }
+    waves.extend(ends);
     waves
 }
 

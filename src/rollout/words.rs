@@ -55,7 +55,7 @@ impl Progress {
                 state: self.wave_words(wave, now),
             }
         };
-        (0..self.runs.len()).map(view).collect()
+        (0..self.runs.len()).filter(|wave| self.runs[*wave].len > 0).map(view).collect()
     }
 
     /// Returns what a target waits for, and who or what can unblock it; `None` when it has an outcome or is no part of this.

@@ -322,3 +322,26 @@ fn a_label_that_leaves_in_one_merge_guards_the_next_until_an_apply_comes_between
         let _told = if between { ran.ends(0) } else { ran.ends(3).says("missing 1 of sre (sue)") };
     }
 }
+
+#[test]
+fn an_older_commit_or_a_branch_that_brings_nothing_takes_no_rule_away() {
+    let policy = "policy: [{ rule: approvals, require: [{ count: 1 }] }]\n";
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    fleet.branch("older").checkout("main");
+    fleet.edit("isobar.yaml", "version: 1\n", &format!("version: 1\n{policy}")).commit("A rule");
+    fleet.isobar("apply").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(3);
+
+    fleet.checkout("older");
+    fleet.isobar("apply").ends(0).says("was taken up before: what that says goes on counting");
+    fleet.checkout("main");
+    fleet.isobar("apply").ends(3);
+
+    fleet.branch("side").edit("isobar.yaml", policy, "").commit("Without the rule");
+    fleet.isobar("apply");
+    fleet.checkout("main");
+    fleet.isobar("apply").ends(3);
+    assert_eq!(fleet.versions(), "prod/a 1");
+}

@@ -310,3 +310,42 @@ fn what_was_resumed_goes_on_by_itself_while_something_newer_is_under_way_before_
     fleet.isobar("apply").ends(0);
     assert_eq!(fleet.versions(), "staging/s 3, staging/t 2, prod/a 2, prod/b 2");
 }
+
+const STAGED: &str = "rollout: { staging: { bake: 4h }, prod: { after: staging, waves: [{ name: canary, regions: a, bake: 1h }, { name: rest, regions: \"*\" }] } }";
+
+#[test]
+fn an_environment_bakes_to_its_end_also_while_the_next_one_was_busy() {
+    let fleet = app("staging/s prod/a prod/b", STAGED);
+    fleet.isobar("apply").ends(0);
+    for _ in 0..2 {
+        fleet.pass_secs(4 * 3_600 + 60);
+        fleet.isobar("tick").ends(0);
+    }
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    fleet.pass_secs(4 * 3_600 + 60);
+    fleet.isobar("tick").ends(0);
+    assert_eq!(fleet.versions(), "staging/s 2, prod/a 2, prod/b 1");
+
+    fleet.version(2, 3);
+    fleet.isobar("apply").ends(0).says("staging").says("bakes until");
+    fleet.pass_secs(3_660);
+    fleet.isobar("apply").ends(0).says("isobar tick");
+    assert_eq!(fleet.versions(), "staging/s 3, prod/a 2, prod/b 2");
+    fleet.pass_secs(3 * 3_600);
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "staging/s 3, prod/a 3, prod/b 2");
+}
+
+#[test]
+fn a_revert_ends_also_a_rollout_that_nothing_stopped() {
+    let fleet = healthy();
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0).says("bakes until");
+    fleet.version(2, 1);
+    fleet.pass_secs(BAKED_SECS);
+    fleet.isobar("tick").ends(0).says("isobar apply").says("takes back what it brought");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1, prod/c 1");
+    fleet.isobar("apply").ends(0).says("takes back what it brought");
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1, prod/c 1");
+}

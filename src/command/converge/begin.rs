@@ -17,15 +17,14 @@ use crate::runner::Halt;
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 impl Converge<'_> {
     /// Begins one rollout of what is pending and free; `false` when nothing is left that could make progress.
     pub(super) async fn begin(&mut self, head: &Arc<Scene>) -> Result<bool, Failure> {
         let work = since_applied(self.scenes, &self.history(), head, self.order.selector)?;
-        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        self.takeover.retain(|id| history.rollout(id).is_some());
-        drop(history);
+        let open: BTreeSet<Arc<str>> = self.history().rollouts().map(|progress| progress.rollout().id.clone()).collect();
+        self.takeover.retain(|id| open.contains(id));
         let work = taking_along(work, head, &self.takeover.unproven());
         let now_paused = paused(&self.history());
         if now_paused.is_some() {

@@ -231,9 +231,23 @@ impl Converge<'_> {
             Aim::Bring | Aim::GoOn | Aim::PutBack { .. } => taken_up.map(|commit| self.scenes.at(&commit)).transpose()?,
         };
         match at {
+            Some(scene) if self.leaves_behind(&scene)? => self.settled(&scene).map(drop),
             Some(scene) => self.settle(&scene).await,
             None => Ok(()),
         }
+    }
+
+    /// Says, and notes, that a commit lacks what an apply took up before: whatever it brought, it takes back no rule that holds since.
+    fn leaves_behind(&mut self, scene: &Scene) -> Result<bool, Failure> {
+        let (Some(commit), Some(newest)) = (&scene.snapshot.commit, self.taken_up()?) else { return Ok(false) };
+        let lacks = !self.world.workspace.is_ancestor(&newest, commit)?;
+        if lacks {
+            let (commit, newest) = (commit.short(), newest.short());
+            self.done
+                .notes
+                .push(format!("{commit} does not hold {newest}, which was taken up before: what that says goes on counting"));
+        }
+        Ok(lacks)
     }
 
     /// The newest commit that an apply took up before this run.

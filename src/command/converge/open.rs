@@ -90,19 +90,37 @@ impl Converge<'_> {
         self.done.next.push(format!("isobar tick  (goes on with it{from}; so does isobar apply without a selector)"));
     }
 
-    /// The head goes on in the place of an older rollout that had stopped and was resumed: what it had yet to bring may be what was
-    /// mended since. Says `false` when the rollout is to go on by itself.
+    /// Nobody brings on what was taken back meanwhile, also where nothing had stopped it.
+    fn leave_to_an_apply(&mut self, progress: &Progress) {
+        let (id, commit) = (&progress.rollout().id, short(&progress.rollout().commit));
+        let head = self.order.head.short();
+        self.done.notes.push(format!("rollout {id} of {commit} is left alone: {head} takes back what it brought"));
+        self.done.next.push("isobar apply  (takes back what was reverted)".into());
+    }
+
+    /// The head goes on in the place of an older rollout: it takes back all that this had yet to bring, or the rollout had stopped and
+    /// was resumed, and what it had yet to bring may be what was mended since. Says `false` when the rollout is to go on by itself.
     ///
     /// It keeps its place until the new plan says so: a run that is killed between the two would forget its waves.
     async fn is_taken_over(&mut self, head: &Arc<Scene>, progress: &Progress) -> Result<bool, Failure> {
         let (id, commit) = (progress.rollout().id.clone(), self.order.head.0.clone());
         let is_older = progress.rollout().commit != commit;
-        if !matches!(self.order.aim, Aim::Bring) || !is_older || !progress.was_resumed() {
+        if matches!(self.order.aim, Aim::PutBack { .. }) || !is_older {
             return Ok(false);
         }
-        if self.takes_back(head, progress)? {
-            self.end(head, progress).await?;
+        let is_over = match unfinished(progress).next() {
+            Some(_) => self.takes_back(head, progress)?,
+            None => progress.was_resumed() && !progress.unverified(self.world.clock.now_ms()).is_empty(), // else it bakes
+        };
+        if is_over {
+            match self.order.aim {
+                Aim::Bring => self.end(head, progress).await?,
+                Aim::GoOn | Aim::PutBack { .. } => self.leave_to_an_apply(progress),
+            }
             return Ok(true);
+        }
+        if !matches!(self.order.aim, Aim::Bring) || !progress.was_resumed() {
+            return Ok(false);
         }
         let now_called = self.now_called(head);
         let is_added = self.takeover.add(progress, self.world.clock.now_ms(), now_called);
@@ -199,7 +217,7 @@ impl Converge<'_> {
                 Some(Ending::Complete) | None => {
                     let (id, of) = (&over.id, short(&over.commit));
                     let what = "its targets wait until what it brought is taken back";
-                    self.done.notes.push(format!("rollout {id} of {of} was resumed; {what}"));
+                    self.done.notes.push(format!("rollout {id} of {of} goes on no more; {what}"));
                 }
             }
         }
@@ -207,12 +225,14 @@ impl Converge<'_> {
 
     fn say_ended(&mut self, progress: &Progress) {
         let id = &progress.rollout().id;
-        let Some(Ending::Stopped(why)) = progress.ending() else { return self.say_taken_over(progress.rollout()) };
         let free = match unfinished(progress).next() {
             Some(_) => "the head takes back what it brought, so its targets are free".into(),
             None => format!("all of its targets were brought, so {} goes on in its place", self.order.head.short()),
         };
-        self.done.notes.push(format!("rollout {id} had stopped ({why}); {free}"));
+        self.done.notes.push(match progress.ending() {
+            Some(Ending::Stopped(why)) => format!("rollout {id} had stopped ({why}); {free}"),
+            Some(Ending::Complete) | None => format!("rollout {id} of {}: {free}", short(&progress.rollout().commit)),
+        });
     }
 
     fn say_stopped(&mut self, progress: Progress, why: &str) {
