@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug)]
 pub struct Bars<'a> {
     progress: &'a Progress,
-    stacks: BTreeSet<&'a StackName>,
+    stacks: BTreeSet<StackName>,
     /// Where it has waves that are to come, go on, stopped or bake.
     environments: BTreeSet<&'a str>,
 }
@@ -21,7 +21,7 @@ impl Progress {
         let is_left = |wave: &usize| !is_over && self.wave_state(*wave, now_ms) != WaveState::Done;
         let environments: BTreeSet<&str> = (0..waves.len()).filter(is_left).map(|wave| &*waves[wave].environment).collect();
         let targets = waves.iter().flat_map(|wave| &wave.targets);
-        let stacks = targets.map(|planned| &planned.target.stack).filter(|_| !environments.is_empty()).collect();
+        let stacks = targets.map(|planned| planned.target.stack.clone()).filter(|_| !environments.is_empty()).collect();
         Bars { progress: self, stacks, environments }
     }
 }
@@ -29,6 +29,13 @@ impl Progress {
 impl<'a> Bars<'a> {
     pub fn of(&self) -> &'a Progress {
         self.progress
+    }
+
+    /// Adds names under which stacks of it were known before: until it has brought a new name, the old one stands for the same thing.
+    pub fn also_called(mut self, was: impl Fn(&StackName) -> Vec<StackName>) -> Self {
+        let former: Vec<StackName> = self.stacks.iter().flat_map(was).collect();
+        self.stacks.extend(former);
+        self
     }
 
     /// Says whether nothing newer may come to `target`: the rollout has its stack under way in its environment, or in one that this one

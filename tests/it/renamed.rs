@@ -285,3 +285,27 @@ fn a_status_tells_what_holds_the_old_name() {
     rename(&fleet, "app", "web", 3);
     fleet.isobar("status").ends(0).says("1 failed").says("failed in rollout");
 }
+
+#[test]
+fn what_goes_while_its_new_name_is_on_its_way_waits_for_it_and_then_goes() {
+    let canary = "rollout: { prod: { waves: [{ name: canary, regions: a, bake: 1h }, { name: rest, regions: \"*\" }] } }";
+    let fleet = app("prod/a prod/b prod/c", canary);
+    fleet.isobar("apply").ends(0);
+    fleet.pass_secs(3_700);
+    fleet.isobar("tick").ends(0);
+    let text = std::fs::read_to_string(fleet.root().join("app/stack.yaml")).expect("it is there");
+    fleet.file("app/stack.yaml", &format!("name: app2\nwas: [app]\n{text}"));
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0).says("bakes until");
+
+    fleet.edit("isobar.yaml", "  prod/c: {}\n", "").commit("Without c");
+    fleet.isobar("apply").ends(0).says("holds it");
+    assert!(!fleet.live("live/prod/c/app").is_empty(), "it went before its turn");
+    fleet.pass_secs(3_700);
+    for _ in 0..3 {
+        fleet.isobar("apply").ends(0);
+        fleet.pass_secs(3_700);
+    }
+    assert!(fleet.live("live/prod/c/app").is_empty());
+    fleet.isobar("status").ends(0).says("All 2 targets applied");
+}

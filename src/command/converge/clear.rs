@@ -4,7 +4,7 @@ use super::older::Waiting;
 use super::round::{Cleared, Round, gone};
 use super::{Converge, EndState};
 use crate::change::Preview;
-use crate::command::pending::Work;
+use crate::command::pending::{Work, exists};
 use crate::command::standing::Standing;
 use crate::exit::Failure;
 use crate::journal::Record;
@@ -54,7 +54,13 @@ impl Round<'_> {
     /// Previews this round's targets, with the outputs of all that they use as they are now; returns those with something to do.
     async fn look(&mut self, targets: &[TargetId]) -> Vec<Arc<Preview>> {
         let undefined: Vec<&TargetId> = targets.iter().filter(|target| self.part.get(target).is_none()).collect();
-        undefined.into_iter().for_each(|target| self.not_seen(gone(target)));
+        for target in undefined {
+            if self.run.history().target(target).is_some_and(exists) || self.wants_it(target) {
+                self.not_seen(gone(target));
+            } else {
+                self.not_there(target); // a destroy of what is gone, such as under a name that it no longer has
+            }
+        }
         let world = self.run.world;
         let standing = Standing::of(self.run.scenes, &self.run.history(), &self.part);
         self.cleared.known = standing.outputs(world, self.run.looks()).await;

@@ -8,7 +8,7 @@ use crate::exit::Failure;
 use crate::journal::Hold;
 use crate::review::CommitSha;
 use crate::rollout::{Bars, Outcome, Progress, STUCK};
-use crate::stack::TargetId;
+use crate::stack::{StackName, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -90,7 +90,13 @@ impl Converge<'_> {
         let history = self.history();
         let now_ms = self.world.clock.now_ms();
         let open = history.rollouts().filter(|progress| !self.takeover.takes(&progress.rollout().id));
-        let bars: Vec<Bars<'_>> = open.map(|progress| progress.bars(now_ms)).collect();
+        let bars = |progress| {
+            let scene = self.scenes.at(&CommitSha(Progress::rollout(progress).commit.clone())).ok();
+            let was: BTreeMap<&StackName, &[StackName]> =
+                scene.iter().flat_map(|scene| &scene.fleet.stacks).map(|stack| (&stack.name, &*stack.was)).collect();
+            progress.bars(now_ms).also_called(|name| was.get(name).map_or_else(Vec::new, |was| was.to_vec()))
+        };
+        let bars: Vec<Bars<'_>> = open.map(bars).collect();
         let is_fix = matches!(self.order.aim, Aim::PutBack { .. });
         let bars = |pending: &Pending, id: &TargetId| {
             let environment = pending.target.region.id.environment();

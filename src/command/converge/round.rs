@@ -1,7 +1,7 @@
 //! One round of clearing: what its steps share, what they gave so far, and the ways a target leaves it.
 
 use super::{Converge, End, EndState};
-use crate::change::{Extent, Preview, Unseen, UnseenReason};
+use crate::change::{Extent, Intent, Preview, Unseen, UnseenReason};
 use crate::command::court::Asked;
 use crate::command::pending::Work;
 use crate::command::scene::Scene;
@@ -60,6 +60,18 @@ impl Round<'_> {
         self.cleared.events.push(Event::Applied { target: target.clone(), intent, commit, digest, changes: Vec::new(), was });
         self.cleared.steps.push(StepEvent::Finished { target: target.clone(), outcome: Outcome::Unchanged });
         self.cleared.ends.insert(target, End { outcome: EndState::Unchanged, preview: Some(preview.into()), verdict: None });
+    }
+
+    /// The rollout is to bring it, not to destroy it.
+    pub(super) fn wants_it(&self, target: &TargetId) -> bool {
+        let mut planned = self.progress.rollout().waves.iter().flat_map(|wave| &wave.targets);
+        planned.any(|planned| planned.target == *target && planned.intent == Intent::Converge)
+    }
+
+    /// Nothing is left of it to destroy, and nobody defines it.
+    pub(super) fn not_there(&mut self, target: &TargetId) {
+        self.cleared.steps.push(StepEvent::Finished { target: target.clone(), outcome: Outcome::Unchanged });
+        self.cleared.ends.insert(target.clone(), End { outcome: EndState::Unchanged, preview: None, verdict: None });
     }
 
     pub(super) fn not_seen(&mut self, unseen: Unseen) {
