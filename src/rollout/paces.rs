@@ -88,17 +88,20 @@ impl Paces {
             }
             alike
         };
-        let of_settings = |nth: usize| Rule::of_settings(&self.pace(environment, nth), members);
+        let of_settings = |nth: usize| {
+            let fleet = self.parts.get(nth).map_or(&[] as &[_], |part| &part.settings.regions);
+            Rule::of_settings(&self.pace(environment, nth), members, fleet)
+        };
         let last_bake_secs = if self.takeover.is_empty() {
             0
         } else {
-            speakers(true).into_iter().map(|nth| of_settings(nth).longest_bake_secs()).max().unwrap_or_default()
+            speakers(true).into_iter().flat_map(of_settings).map(|rule| rule.longest_bake_secs()).max().unwrap_or_default()
         };
         let waves = self.takeover.waves(environment);
         let mut rules: Vec<Rule> = waves.filter_map(|waves| Rule::of_rollout(&waves, members, last_bake_secs)).collect();
-        rules.extend(speakers(false).into_iter().map(of_settings));
+        rules.extend(speakers(false).into_iter().flat_map(of_settings));
         if rules.is_empty() {
-            rules.push(of_settings(self.speaker(environment, 0)));
+            rules = of_settings(self.speaker(environment, 0));
         }
         rules
     }

@@ -36,9 +36,21 @@ pub(super) struct Strictest {
 pub(super) type Key = Vec<usize>;
 
 impl Rule {
-    /// As settings say it of these targets, each with the weight of its region.
-    pub(super) fn of_settings(pace: &Pace, members: &[(&TargetId, u32)]) -> Self {
-        let mut regions: BTreeMap<RegionId, u32> = BTreeMap::new();
+    /// As settings say it of these targets, each with the weight of its region: as it would be of a change of every region of their
+    /// `fleet`, so that what is left of a change keeps its waves, and as it is of these alone, so that a part has its own canary.
+    pub(super) fn of_settings(pace: &Pace, members: &[(&TargetId, u32)], fleet: &[(RegionId, u32)]) -> Vec<Self> {
+        let Some((first, _)) = members.first() else { return Vec::new() };
+        let environment = fleet.iter().filter(|(region, _)| region.environment() == first.region.environment());
+        let whole = Self::cut(pace, members, environment.cloned().collect());
+        let part = Self::cut(pace, members, BTreeMap::new());
+        if keys(std::slice::from_ref(&whole), members.len()).1 == keys(std::slice::from_ref(&part), members.len()).1 {
+            return vec![part];
+        }
+        vec![whole, part]
+    }
+
+    /// Cuts `regions`, and those of the members.
+    fn cut(pace: &Pace, members: &[(&TargetId, u32)], mut regions: BTreeMap<RegionId, u32>) -> Self {
         for (target, weight) in members {
             let most = regions.entry(target.region.clone()).or_default();
             *most = (*most).max(*weight);

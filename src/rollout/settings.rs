@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub struct Settings {
     /// Environments of the fleet: one comes after all that it rolls out after.
     pub(super) order: Vec<Arc<str>>,
+    /// Every region of the fleet, with its weight.
+    pub(super) regions: Vec<(RegionId, u32)>,
     paces: BTreeMap<Arc<str>, Pace>,
 }
 
@@ -67,7 +69,8 @@ impl Settings {
         let mut reader = Reader { regions, unread, environments: environments(regions), mistakes };
         let paces = section.map(|section| reader.paces(section)).unwrap_or_default();
         let order = in_order(&reader.environments, |name| paces.get(name).map_or(&[], |pace| &pace.after));
-        Self { order, paces }
+        let regions = regions.iter().map(|region| (region.id.clone(), region.weight)).collect();
+        Self { order, regions, paces }
     }
 
     /// Says at which commit each program of the repository lies that a gate names, by the path of the program.

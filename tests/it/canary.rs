@@ -349,3 +349,26 @@ fn a_revert_ends_also_a_rollout_that_nothing_stopped() {
     fleet.isobar("apply").ends(0).says("takes back what it brought");
     assert_eq!(fleet.versions(), "prod/a 1, prod/b 1, prod/c 1");
 }
+
+#[test]
+fn what_is_left_of_a_change_keeps_its_waves() {
+    let policy = "policy: [{ rule: approvals, require: [{ count: 1 }] }]";
+    let standard = "rollout: { prod: { profile: standard } }";
+    let fleet = app("prod/a prod/b prod/c prod/d prod/e", &format!("{policy}\n{standard}"));
+    fleet.approved_apply("bob");
+    for _ in 0..5 {
+        fleet.pass_secs(3_700);
+        fleet.isobar("tick").ends(0);
+    }
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1, prod/c 1, prod/d 1, prod/e 1");
+    fleet.version(1, 2);
+    fleet.isobar("preview app@prod/a");
+    fleet.isobar("apply --review bob=approve");
+    fleet.pass_secs(3_700);
+    fleet.isobar("tick");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1, prod/c 1, prod/d 1, prod/e 1");
+
+    fleet.isobar("preview");
+    fleet.isobar("apply --review bob=approve").says("pilot");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1, prod/c 1, prod/d 1, prod/e 2");
+}
