@@ -233,3 +233,55 @@ fn what_is_approved_of_an_older_commit_comes_to_nobody_after_the_canary_had_some
     fleet.approved_apply("bob").ends(0);
     assert_eq!(fleet.versions(), "prod/a 3, prod/b 3");
 }
+
+const APPROVED: &str = "policy: [{ rule: approvals, require: [{ count: 1 }] }]";
+const FIRST_A: &str =
+    "rollout: { prod: { failure_tolerance: 1, waves: [{ name: canary, regions: a }, { name: rest, regions: \"*\" }] } }";
+
+/// Bob approves what waits of one target.
+fn approve(fleet: &Sandbox, target: &str) {
+    fleet.isobar(&format!("preview {target}"));
+    fleet.isobar("judge --review bob=approve").ends(0);
+}
+
+/// Version 2 is approved for `first` alone, and version 3 for `then` alone.
+fn approved_apart(regions: &str, pace: &str, first: &str, then: &str) -> Sandbox {
+    let fleet = app(regions, &format!("{APPROVED}\n{pace}"));
+    fleet.approved_apply("bob").ends(0);
+    go_on(&fleet);
+    fleet.version(1, 2);
+    approve(&fleet, first);
+    fleet.version(2, 3);
+    approve(&fleet, then);
+    fleet
+}
+
+#[test]
+fn what_is_approved_of_the_head_waits_while_its_canary_went_back_to_an_older_commit() {
+    let fleet = approved_apart("prod/a prod/b", FIRST_A, "app@prod/a", "app@prod/b");
+    fleet.isobar("apply").ends(3);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+    fleet.isobar("apply").ends(3);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+
+    approve(&fleet, "app@prod/a");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 3");
+}
+
+#[test]
+fn what_is_approved_of_the_head_waits_while_an_earlier_environment_went_back_to_an_older_commit() {
+    let pace = "rollout: { prod: { after: staging } }";
+    let fleet = approved_apart("staging/s prod/a", pace, "app@staging/s", "app@prod/a");
+    fleet.isobar("apply").ends(3);
+    assert_eq!(fleet.versions(), "staging/s 2, prod/a 1");
+}
+
+#[test]
+fn while_a_canary_bakes_at_an_older_commit_the_rest_says_which_one_it_waits_for() {
+    let fleet = approved_apart("prod/a prod/b", &FIRST_A.replace("waves", "bake: 15m, waves"), "app@prod/a", "app@prod/b");
+    fleet.isobar("apply").says("bakes until");
+    fleet.pass_secs(BAKED_SECS);
+    fleet.isobar("tick").says("waits for app@prod/a at ");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+}
