@@ -1,4 +1,5 @@
-//! Nothing newer comes to the later waves of a stack before its earlier ones have shown it, whatever is merged, held, named or said meanwhile.
+//! Nothing newer comes to the later waves of a stack before its earlier ones have shown it, whatever is merged, approved, named or said
+//! meanwhile; only what is held shows nothing, and lets the rest go on without it.
 
 use crate::support::{Sandbox, app};
 
@@ -283,5 +284,24 @@ fn while_a_canary_bakes_at_an_older_commit_the_rest_says_which_one_it_waits_for(
     fleet.isobar("apply").says("bakes until");
     fleet.pass_secs(BAKED_SECS);
     fleet.isobar("tick").says("waits for app@prod/a at ");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+}
+
+#[test]
+fn a_canary_that_is_held_keeps_nobody_from_the_head_and_it_is_said_that_its_gates_were_not_asked() {
+    let fleet = healthy();
+    fleet.remove("healthy");
+    fleet.isobar("hold prod/a --reason works").ends(0);
+    fleet.version(1, 2);
+    let gates = "prod/a is held, so prod 1: canary was passed without its gates";
+    fleet.isobar("apply").ends(1).says(gates).says("test -e healthy exited with 1"); // those of the rest
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 2, prod/c 2");
+}
+
+#[test]
+fn a_failure_of_this_run_is_told_though_another_target_goes_on_to_the_head_afterwards() {
+    let fleet = approved_apart("prod/a prod/b", "rollout: { prod: { failure_tolerance: 1 } }", "app@prod/a", "app@prod/b");
+    fleet.block("prod/b");
+    fleet.isobar("apply").ends(1).says("1 failed, 1 waiting");
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
 }
