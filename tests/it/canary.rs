@@ -299,6 +299,21 @@ fn a_canary_that_is_held_keeps_nobody_from_the_head_and_it_is_said_that_its_gate
 }
 
 #[test]
+fn an_environment_that_is_new_to_a_stopped_stack_waits_though_the_change_takes_away_after_which_it_comes() {
+    let waves =
+        "gates: [{ command: [test, -e, healthy] }], waves: [{ name: canary, regions: s }, { name: rest, regions: \"*\" }]";
+    let fleet = app("staging/s staging/t prod/a", &format!("rollout: {{ staging: {{ {waves} }}, prod: {{ after: staging }} }}"));
+    fleet.file("healthy", "").edit("app/stack.yaml", "where: all", "where: { environment: staging }").commit("In staging");
+    fleet.isobar("apply").ends(0);
+    fleet.remove("healthy").version(1, 2);
+    fleet.isobar("apply").ends(1).says("test -e healthy exited with 1");
+    fleet.edit("app/stack.yaml", "where: { environment: staging }", "where: all");
+    fleet.edit("isobar.yaml", "prod: { after: staging }", "prod: instant").commit("In production, too");
+    fleet.isobar("apply").ends(1).says("holds it");
+    assert_eq!(fleet.versions(), "staging/s 2, staging/t 1, prod/a -");
+}
+
+#[test]
 fn a_failure_of_this_run_is_told_though_another_target_goes_on_to_the_head_afterwards() {
     let fleet = approved_apart("prod/a prod/b", "rollout: { prod: { failure_tolerance: 1 } }", "app@prod/a", "app@prod/b");
     fleet.block("prod/b");
