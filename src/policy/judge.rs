@@ -238,7 +238,11 @@ fn told<'a>(
 }
 
 fn say_to_come(approval: &Approval) -> String {
-    format!("what {} approved counts from {} on, by a clock that is ahead", approval.by, moment(approval.at_ms))
+    format!(
+        "what {} approved counts from {} on, by a clock that is ahead; or they approve again now",
+        approval.by,
+        moment(approval.at_ms)
+    )
 }
 
 fn titled(name: Option<&str>, sentence: String) -> String {

@@ -163,7 +163,8 @@ pub(super) fn contradiction(
         let (here, there) = (environment(at), environment(first));
         let way_out = match intent {
             Intent::Converge => format!(
-                "change `after` in the fleet's rollout section so that {here} comes after {there}, or move {early} to a region of {here}"
+                "take this need out, merge and apply by itself that {here} comes after {there} (`after` in the fleet's rollout \
+                 section), and then bring the need; or move {early} to a region of {here}"
             ),
             Intent::Destroy => format!("first merge the change that lets go, and then the one that removes {late}"),
         };
@@ -172,8 +173,8 @@ pub(super) fn contradiction(
     let needs: Vec<String> = crossing.iter().take(NEEDS_TOLD).map(need).collect();
     let environments: BTreeSet<&str> = crossing.iter().flat_map(|(at, first)| [environment(*at), environment(*first)]).collect();
     Some(format!(
-        "{}, so that waves of {} would wait for one another: merge and apply one of these changes first, or change `after` in the \
-         fleet's rollout section",
+        "{}, so that waves of {} would wait for one another: merge and apply one of these changes first, or take a need out, \
+         merge and apply the change of `after` by itself, and then bring the need",
         needs.join(" and "),
         environments.into_iter().collect::<Vec<_>>().join(" and ")
     ))

@@ -354,7 +354,10 @@ mod tests {
     #[test]
     fn staging_that_needs_production_is_refused_with_a_way_out() {
         let why = told(STANDARD, &["app@staging/us", "dns@prod/global"], &[("app@staging/us", "dns@prod/global")]);
-        assert!(why[0].starts_with("app@staging/us needs dns@prod/global, and prod rolls out after staging: change"), "{why:?}");
+        assert!(
+            why[0].starts_with("app@staging/us needs dns@prod/global, and prod rolls out after staging: take this need out"),
+            "{why:?}"
+        );
         let why = told(STANDARD, &["-dns@staging/us", "app@prod/us"], &[("app@prod/us", "dns@staging/us")]);
         assert!(why[0].starts_with("dns@staging/us can be destroyed only after app@prod/us has let go of it"), "{why:?}");
     }
@@ -381,7 +384,8 @@ mod tests {
         assert_eq!(
             why.0,
             "net@edge/us needs dns@prod/us and app@staging/us needs net@edge/us, so that waves of edge and prod and staging would \
-             wait for one another: merge and apply one of these changes first, or change `after` in the fleet's rollout section"
+             wait for one another: merge and apply one of these changes first, or take a need out, merge and apply the change of \
+             `after` by itself, and then bring the need"
         );
     }
 

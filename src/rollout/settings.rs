@@ -1,10 +1,9 @@
 //! The fleet's `rollout` section, read: how each environment rolls out, and after which others. Knows no target.
 
 use super::measure::{Share, read_secs, read_share};
-use super::slice::cut;
 use super::{Gate, gate};
 use crate::stack::{Fields, Fleet, Kind, Mistake, Mistakes, Node, Region, RegionId, Unread, did_you_mean};
-use globset::{Glob, GlobBuilder};
+use globset::{GlobBuilder, GlobMatcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -43,8 +42,18 @@ pub(super) struct Limits {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct WaveSettings {
     pub(super) name: Arc<str>,
-    pub(super) regions: Vec<Glob>,
+    pub(super) regions: Vec<Pattern>,
     pub(super) limits: Limits,
+}
+
+/// A pattern of regions, ready to be asked; two that are written alike are equal.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern(GlobMatcher);
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.glob() == other.0.glob()
+    }
 }
 
 /// The pace of an environment that says nothing else.
@@ -109,20 +118,6 @@ impl Settings {
         false
     }
 
-    /// Returns those of `regions` to which a change of all of them comes in an earlier wave than to `late`.
-    pub fn ahead_of<'r>(&self, regions: &'r [Arc<Region>], late: &RegionId) -> Vec<&'r RegionId> {
-        let environment = late.environment();
-        let pace = self.pace(environment).cloned().unwrap_or_default();
-        let own = regions.iter().filter(|region| region.id.environment() == environment);
-        let slices = cut(&pace, own.map(|region| (region.id.clone(), region.weight)).collect());
-        let own = slices.iter().position(|slice| slice.regions.contains(late)).unwrap_or_default();
-        let is_ahead = |region: &RegionId| match region.environment() == environment {
-            true => slices[..own].iter().any(|slice| slice.regions.contains(region)),
-            false => self.comes_after(environment, region.environment()),
-        };
-        regions.iter().map(|region| &region.id).filter(|region| is_ahead(region)).collect()
-    }
-
     /// Returns how `environment` rolls out; one that nobody named is `instant`.
     pub(super) fn pace(&self, environment: &str) -> Option<&Pace> {
         self.paces.get(environment)
@@ -151,10 +146,7 @@ impl Pace {
 
 impl WaveSettings {
     pub(super) fn matches(&self, region: &RegionId) -> bool {
-        self.regions.iter().any(|glob| {
-            let glob = glob.compile_matcher();
-            glob.is_match(region.name()) || glob.is_match(region.as_str())
-        })
+        self.regions.iter().any(|Pattern(glob)| glob.is_match(region.name()) || glob.is_match(region.as_str()))
     }
 }
 
@@ -272,7 +264,7 @@ impl Reader<'_> {
         fields.finish();
 
         let wave = name.zip(regions).map(|(name, regions)| {
-            let regions = regions.into_iter().filter_map(|(text, node)| self.glob(text, node)).collect();
+            let regions = regions.into_iter().filter_map(|(text, node)| self.pattern(text, node)).collect();
             WaveSettings { name: name.into(), regions, limits }
         });
         if let Some(wave) = &wave {
@@ -296,9 +288,9 @@ impl Reader<'_> {
         }
     }
 
-    fn glob(&mut self, text: &str, node: &Node) -> Option<Glob> {
+    fn pattern(&mut self, text: &str, node: &Node) -> Option<Pattern> {
         match GlobBuilder::new(text).literal_separator(false).build() {
-            Ok(glob) => Some(glob),
+            Ok(glob) => Some(Pattern(glob.compile_matcher())),
             Err(error) => {
                 let mistake = Mistake::at(&node.site, format!("{text:?} is no pattern of regions: {}", error.kind()));
                 self.mistakes.push(mistake.hint("patterns know *, ?, [abc] and {one,other}"));

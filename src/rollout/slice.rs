@@ -2,8 +2,9 @@
 
 use super::Gate;
 use super::measure::Share;
-use super::settings::{Limits, Pace, Profile, WaveSettings};
-use crate::stack::RegionId;
+use super::settings::{Limits, Pace, Profile, Settings, WaveSettings};
+use crate::stack::{Region, RegionId};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The regions of one wave, and what holds for it.
@@ -30,6 +31,17 @@ const EARLY_MAX: usize = 3;
 const CANARY_SECS: u64 = 15 * 60;
 const PILOT_SECS: u64 = 3_600;
 const LATER_SECS: u64 = 30 * 60;
+
+impl Settings {
+    /// Returns for each of `regions` that is in `environment` the number of its wave, when a change comes to all of them.
+    pub fn turns(&self, regions: &[Arc<Region>], environment: &str) -> HashMap<RegionId, usize> {
+        let pace = self.pace(environment).cloned().unwrap_or_default();
+        let own = regions.iter().filter(|region| region.id.environment() == environment);
+        let slices = cut(&pace, own.map(|region| (region.id.clone(), region.weight)).collect());
+        let turns = slices.into_iter().enumerate();
+        turns.flat_map(|(nth, slice)| slice.regions.into_iter().map(move |region| (region, nth))).collect()
+    }
+}
 
 /// Cuts `regions`, each with its weight, as `pace` says; none of the slices is empty.
 pub(super) fn cut(pace: &Pace, mut regions: Vec<(RegionId, u32)>) -> Vec<Slice> {
@@ -171,6 +183,18 @@ mod tests {
         let regions = (10..60).map(|at| (format!("prod/r{at}").parse().expect("a region's id"), 1)).collect();
         let lens: Vec<_> = cut(&pace, regions).iter().map(|slice| slice.regions.len()).collect();
         assert_eq!(lens, [1, 1, 3, 17, 17, 11]);
+    }
+
+    #[test]
+    fn each_region_of_one_environment_has_the_turn_of_its_wave() {
+        let regions = super::super::trial::regions(&["prod/us", "prod/eu", "staging/us"]);
+        let settings = super::super::trial::settings(
+            "prod: { waves: [{ name: canary, regions: eu }, { name: rest, regions: \"*\" }] }",
+            &["prod/us", "prod/eu", "staging/us"],
+        );
+        let turns = settings.turns(&regions, "prod");
+        let of = |region: &str| turns.get(&region.parse().expect("a region's id")).copied();
+        assert_eq!([of("prod/eu"), of("prod/us"), of("staging/us")], [Some(0), Some(1), None]);
     }
 
     #[test]

@@ -583,7 +583,7 @@ fn a_yes_by_a_clock_that_is_ahead_clears_a_first_apply_from_its_time_on_and_noth
     fleet.set_now_ms(now_ms + 3_600_000);
     fleet.isobar("judge --review bob=approve").ends(0);
     fleet.set_now_ms(now_ms);
-    let said = "what bob approved counts from 2026-11-22 10:00 UTC on, by a clock that is ahead";
+    let said = "what bob approved counts from 2026-11-22 10:00 UTC on, by a clock that is ahead; or they approve again now";
     let ran = fleet.isobar("apply --json").ends(3).keeps_quiet_about("never applied");
     assert_eq!((ran.why("app@prod/a").as_str(), fleet.versions().as_str()), (said, "prod/a -"));
     fleet.set_now_ms(now_ms + 3_660_000);
@@ -602,7 +602,7 @@ fn a_yes_that_is_still_to_come_is_not_told_as_one_to_what_was_applied_before() {
     fleet.set_now_ms(now_ms + 3_600_000);
     fleet.isobar("judge --review bob=approve").ends(0);
     fleet.set_now_ms(now_ms);
-    let said = "isobar apply  (later; no approval is missing: what bob approved counts from 2026-11-22 10:01 UTC on, by a clock that is ahead)";
+    let said = "isobar apply  (later; no approval is missing: what bob approved counts from 2026-11-22 10:01 UTC on, by a clock that is ahead; or they approve again now)";
     fleet.isobar("apply").ends(3).says(said).keeps_quiet_about("applied before").keeps_quiet_about("missing 1");
     fleet.isobar("apply --review bob=approve").ends(0);
     assert_eq!(fleet.versions(), "prod/a 2", "a clock that is right may say it again");

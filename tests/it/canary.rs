@@ -1,4 +1,5 @@
-//! Nothing newer comes to the later waves of a stack before its earlier ones have shown it, whatever is merged, held, named or said meanwhile.
+//! Nothing newer comes to the later waves of a stack before its earlier ones have shown it, whatever is merged, approved, named or said
+//! meanwhile; only what is held shows nothing, and lets the rest go on without it.
 
 use crate::support::{Sandbox, app};
 
@@ -371,4 +372,90 @@ fn what_is_left_of_a_change_keeps_its_waves() {
     fleet.isobar("preview");
     fleet.isobar("apply --review bob=approve").says("pilot");
     assert_eq!(fleet.versions(), "prod/a 2, prod/b 1, prod/c 1, prod/d 1, prod/e 2");
+}
+
+const APPROVED: &str = "policy: [{ rule: approvals, require: [{ count: 1 }] }]";
+const FIRST_A: &str =
+    "rollout: { prod: { failure_tolerance: 1, waves: [{ name: canary, regions: a }, { name: rest, regions: \"*\" }] } }";
+
+/// Bob approves what waits of one target.
+fn approve(fleet: &Sandbox, target: &str) {
+    fleet.isobar(&format!("preview {target}"));
+    fleet.isobar("judge --review bob=approve").ends(0);
+}
+
+/// Version 2 is approved for `first` alone, and version 3 for `then` alone.
+fn approved_apart(regions: &str, pace: &str, first: &str, then: &str) -> Sandbox {
+    let fleet = app(regions, &format!("{APPROVED}\n{pace}"));
+    fleet.approved_apply("bob").ends(0);
+    go_on(&fleet);
+    fleet.version(1, 2);
+    approve(&fleet, first);
+    fleet.version(2, 3);
+    approve(&fleet, then);
+    fleet
+}
+
+#[test]
+fn what_is_approved_of_the_head_waits_while_its_canary_went_back_to_an_older_commit() {
+    let fleet = approved_apart("prod/a prod/b", FIRST_A, "app@prod/a", "app@prod/b");
+    fleet.isobar("apply").ends(3);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+    fleet.isobar("apply").ends(3);
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+
+    approve(&fleet, "app@prod/a");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.versions(), "prod/a 3, prod/b 3");
+}
+
+#[test]
+fn what_is_approved_of_the_head_waits_while_an_earlier_environment_went_back_to_an_older_commit() {
+    let pace = "rollout: { prod: { after: staging } }";
+    let fleet = approved_apart("staging/s prod/a", pace, "app@staging/s", "app@prod/a");
+    fleet.isobar("apply").ends(3);
+    assert_eq!(fleet.versions(), "staging/s 2, prod/a 1");
+}
+
+#[test]
+fn while_a_canary_bakes_at_an_older_commit_the_rest_says_which_one_it_waits_for() {
+    let fleet = approved_apart("prod/a prod/b", &FIRST_A.replace("waves", "bake: 15m, waves"), "app@prod/a", "app@prod/b");
+    fleet.isobar("apply").says("bakes until");
+    fleet.pass_secs(BAKED_SECS);
+    fleet.isobar("tick").says("waits for app@prod/a at ");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
+}
+
+#[test]
+fn a_canary_that_is_held_keeps_nobody_from_the_head_and_it_is_said_that_its_gates_were_not_asked() {
+    let fleet = healthy();
+    fleet.remove("healthy");
+    fleet.isobar("hold prod/a --reason works").ends(0);
+    fleet.version(1, 2);
+    let gates = "prod/a is held, so prod 1: canary was passed without its gates";
+    fleet.isobar("apply").ends(1).says(gates).says("test -e healthy exited with 1"); // those of the rest
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 2, prod/c 2");
+}
+
+#[test]
+fn an_environment_that_is_new_to_a_stopped_stack_waits_though_the_change_takes_away_after_which_it_comes() {
+    let waves =
+        "gates: [{ command: [test, -e, healthy] }], waves: [{ name: canary, regions: s }, { name: rest, regions: \"*\" }]";
+    let fleet = app("staging/s staging/t prod/a", &format!("rollout: {{ staging: {{ {waves} }}, prod: {{ after: staging }} }}"));
+    fleet.file("healthy", "").edit("app/stack.yaml", "where: all", "where: { environment: staging }").commit("In staging");
+    fleet.isobar("apply").ends(0);
+    fleet.remove("healthy").version(1, 2);
+    fleet.isobar("apply").ends(1).says("test -e healthy exited with 1");
+    fleet.edit("app/stack.yaml", "where: { environment: staging }", "where: all");
+    fleet.edit("isobar.yaml", "prod: { after: staging }", "prod: instant").commit("In production, too");
+    fleet.isobar("apply").ends(1).says("holds it");
+    assert_eq!(fleet.versions(), "staging/s 2, staging/t 1, prod/a -");
+}
+
+#[test]
+fn a_failure_of_this_run_is_told_though_another_target_goes_on_to_the_head_afterwards() {
+    let fleet = approved_apart("prod/a prod/b", "rollout: { prod: { failure_tolerance: 1 } }", "app@prod/a", "app@prod/b");
+    fleet.block("prod/b");
+    fleet.isobar("apply").ends(1).says("1 failed, 1 waiting");
+    assert_eq!(fleet.versions(), "prod/a 2, prod/b 1");
 }

@@ -30,7 +30,8 @@ impl Converge<'_> {
         let part = Work::of(part, Vec::new(), None);
         let is_to_come = |id: &TargetId| !progress.outcome(id).is_some_and(Outcome::is_reached);
         let beside = self.whole.iter().filter(|preview| is_to_come(&preview.target)).cloned().collect();
-        let mut round = Round { run: self, work, part, progress, make, beside, cleared: Cleared::default() };
+        let mut round =
+            Round { run: self, work, part, progress, make, beside, turns: BTreeMap::new(), cleared: Cleared::default() };
 
         let fresh = round.look(targets).await;
         let holed = round.holed(&fresh).await?;
@@ -104,14 +105,20 @@ impl Round<'_> {
         Ok(seen.into_iter().flatten().map(|preview| (preview.target.clone(), preview)).collect())
     }
 
-    /// Judges what was seen at the commit of the rollout: grants what is cleared, returns what waits.
+    /// Judges what was seen at the commit of the rollout: grants what is cleared and was shown by the waves before, returns what waits.
     fn judge(&mut self, fresh: Vec<Arc<Preview>>, holed: &BTreeMap<TargetId, Preview>) -> Result<Vec<Waiting>, Failure> {
         let verdicts = self.run.court.judge(&self.asked(&fresh, holed), self.work, &self.run.history())?;
+
+        let targets: Vec<TargetId> = fresh.iter().map(|preview| preview.target.clone()).collect();
+        let behind = self.behind_older(&targets)?;
 
         let mut waiting = Vec::new();
         for (preview, verdict) in fresh.into_iter().zip(verdicts) {
             match (self.run.failed_alike(&preview), &verdict.answer) {
                 (Some(why), _) => self.leave(EndState::Skipped(why), preview, verdict),
+                (None, Answer::Clear(_)) if let Some(first) = behind.get(&preview.target) => {
+                    waiting.push(Waiting::new(preview, verdict).behind(first));
+                }
                 (None, Answer::Clear(clearance)) => {
                     let clearance = clearance.clone();
                     self.grant(clearance, preview, verdict, self.run.bringing.0.clone())?;

@@ -3,13 +3,13 @@
 use super::{Converge, paused};
 use crate::change::Preview;
 use crate::command::pending::Work;
-use crate::command::say::say_until;
+use crate::command::say::{count, say_until};
 use crate::command::scene::Scene;
 use crate::journal::History;
 use crate::policy::Verdict;
-use crate::rollout::{Ending, Now, Outcome, Progress};
+use crate::rollout::{Ending, Now, Outcome, Planned, Progress, Wave};
 use crate::runner::Halt;
-use crate::stack::TargetId;
+use crate::stack::{RegionId, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -109,8 +109,13 @@ impl Converge<'_> {
                 (None, _) => EndState::NotStarted(why_not.clone().into()),
             };
             let (preview, verdict) = before.map_or((None, None), |end| (end.preview, end.verdict));
-            self.done.ends.insert(id.clone(), End { outcome, preview, verdict });
+            let is_known =
+                is_stuck(&outcome) && self.done.ends.get(id).is_some_and(|end| matches!(end.outcome, EndState::Failed(_)));
+            if !is_known {
+                self.done.ends.insert(id.clone(), End { outcome, preview, verdict });
+            }
         }
+        self.done.notes.extend(progress.rollout().waves.iter().filter_map(|wave| say_passed(progress, wave)));
     }
 
     /// Says what to do next; returns why what was not begun was not.
@@ -155,6 +160,28 @@ impl Converge<'_> {
             }
         }
     }
+}
+
+/// It failed before: the failure itself, where this run saw it, says more.
+fn is_stuck(end: &EndState) -> bool {
+    matches!(end, EndState::Skipped(why) if Outcome::Skipped(why.clone()).is_stuck())
+}
+
+/// Says of a wave that would have shown something, and of which everything is held, that it was passed.
+fn say_passed(progress: &Progress, wave: &Wave) -> Option<String> {
+    let what = match (wave.gates.is_empty(), wave.bake_secs) {
+        (false, 0) => "its gates",
+        (false, _) => "its gates and its bake",
+        (true, 0) => return None,
+        (true, _) => "its bake",
+    };
+    let is_held = |planned: &Planned| progress.outcome(&planned.target).is_some_and(Outcome::is_held);
+    let regions: BTreeSet<&RegionId> = wave.targets.iter().map(|planned| &planned.target.region).collect();
+    let held = match (regions.first()?, regions.len() - 1) {
+        (first, 0) => format!("{first} is held"),
+        (first, others) => format!("{first} and {} are held", count(others, "other region", "other regions")),
+    };
+    wave.targets.iter().all(is_held).then(|| format!("{held}, so {} was passed without {what}", wave.name))
 }
 
 /// How a target ended, whose outcome is recorded; `known` is what this run saw of it.

@@ -1,7 +1,7 @@
 //! Targets that wait for a rollout that is open, and how what did not begin is told.
 
 use super::{Aim, Converge, End, EndState, say_hold};
-use crate::command::pending::{Pending, Work, commit_of, since_applied};
+use crate::command::pending::{Pending, Work, since_applied};
 use crate::command::say::short;
 use crate::command::scene::Scene;
 use crate::exit::Failure;
@@ -100,7 +100,7 @@ impl Converge<'_> {
         let is_fix = matches!(self.order.aim, Aim::PutBack { .. });
         let bars = |pending: &Pending, id: &TargetId| {
             let environment = pending.target.region.id.environment();
-            let before = || commit_of(&history, &pending.target).and_then(|commit| self.scenes.at(&CommitSha(commit)).ok());
+            let before = || self.court.behind(&pending.target.id, work, &history).ok(); // told when it is planned
             let comes_after = |early: &str| {
                 head.settings.comes_after(environment, early)
                     || before().is_some_and(|scene| scene.settings.comes_after(environment, early))

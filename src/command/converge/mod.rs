@@ -9,6 +9,7 @@ mod end;
 mod gate;
 mod held;
 mod late;
+mod led;
 mod older;
 mod open;
 mod round;

@@ -10,8 +10,7 @@ use crate::command::standing::Standing;
 use crate::exit::Failure;
 use crate::policy::{Answer, Clearance, Verdict};
 use crate::review::CommitSha;
-use crate::stack::{Known, RegionId, Selector, TargetId};
-use std::collections::btree_map::Entry;
+use crate::stack::{Known, Selector, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -26,11 +25,18 @@ pub(super) struct Waiting {
     line: usize,
     /// What was judged last.
     judged: Option<Digest>,
+    /// It is cleared, and this one of an earlier wave, which went back to an older commit, comes first.
+    behind: Option<TargetId>,
 }
 
 impl Waiting {
     pub(super) fn new(preview: Arc<Preview>, verdict: Verdict) -> Self {
-        Self { preview, verdict, line: 0, judged: None }
+        Self { preview, verdict, line: 0, judged: None, behind: None }
+    }
+
+    /// The same, of one that is cleared and comes behind another.
+    pub(super) fn behind(self, first: &TargetId) -> Self {
+        Self { behind: Some(first.clone()), ..self }
     }
 
     fn target(&self) -> &TargetId {
@@ -77,46 +83,14 @@ impl Round<'_> {
         if self.run.world.stop.is_asked() {
             return Ok(()); // not all was tried, so nothing is decided
         }
-        for Waiting { preview, verdict, .. } in waiting {
-            let why = verdict.sentence.as_str().into();
-            self.leave(EndState::NotCleared(why, verdict.answer == Answer::Deny), preview, verdict);
+        for Waiting { preview, verdict, behind, .. } in waiting {
+            let end = match behind {
+                Some(first) => EndState::Skipped(format!("waits for {first} at {}", self.run.bringing.short()).into()),
+                None => EndState::NotCleared(verdict.sentence.as_str().into(), verdict.answer == Answer::Deny),
+            };
+            self.leave(end, preview, verdict);
         }
         Ok(())
-    }
-
-    /// Keeps those of `targets` for which an older commit would be nothing new: whatever of their stack comes in waves before them is as
-    /// that commit says. A canary that was brought to something else showed nothing of this.
-    fn led(&self, targets: Vec<TargetId>, older: &Arc<Scene>) -> Result<Vec<TargetId>, Failure> {
-        let head = self.run.scenes.at(&self.run.bringing)?;
-        let mut ahead: BTreeMap<(CommitSha, RegionId), BTreeSet<RegionId>> = BTreeMap::new();
-        let mut differs: BTreeMap<CommitSha, Work> = BTreeMap::new();
-        let mut kept = Vec::with_capacity(targets.len());
-        for target in targets {
-            let Some(pending) = self.work.get(&target) else { continue };
-            let before = commit_of(&self.run.history(), &pending.target).map(CommitSha);
-            let mut is_led = true;
-            for word in [Some(self.run.bringing.clone()), before].into_iter().flatten() {
-                let regions = match ahead.entry((word.clone(), target.region.clone())) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => {
-                        let scene = self.run.scenes.at(&word)?;
-                        let regions = scene.settings.ahead_of(&scene.fleet.regions, &target.region);
-                        new.insert(regions.into_iter().cloned().collect())
-                    }
-                };
-                for region in regions.iter() {
-                    let sibling = head.fleet.target(&TargetId::new(target.stack.clone(), region.clone()));
-                    let at = sibling.and_then(|sibling| commit_of(&self.run.history(), sibling)).map(CommitSha);
-                    let (Some(sibling), Some(at)) = (sibling, at) else { continue };
-                    if !differs.contains_key(&at) {
-                        differs.insert(at.clone(), between(Some(older), &self.run.scenes.at(&at)?, &Selector::default()));
-                    }
-                    is_led &= differs[&at].get(&sibling.id).is_none();
-                }
-            }
-            kept.extend(is_led.then_some(target));
-        }
-        Ok(kept)
     }
 
     /// Notes how far back each may go, and returns the longest line: all begin at the commit of the rollout. A destroy goes

@@ -8,10 +8,11 @@ use crate::command::scene::Scene;
 use crate::exit::Failure;
 use crate::journal::Event;
 use crate::policy::{Clearance, Verdict};
+use crate::review::CommitSha;
 use crate::rollout::{Outcome, Progress, StepEvent};
 use crate::runner::{MakeJob, Ready, say_unseen};
-use crate::stack::{Known, TargetId};
-use std::collections::BTreeMap;
+use crate::stack::{Known, RegionId, TargetId};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// What one round of clearing gave.
@@ -38,6 +39,8 @@ pub(super) struct Round<'a> {
     pub(super) make: &'a MakeJob<'a>,
     /// The rest of a change that rules count, as far as it is still to come: what was brought of it, history counts.
     pub(super) beside: Vec<Arc<Preview>>,
+    /// The wave of every region, by the word of a commit, of one environment.
+    pub(super) turns: BTreeMap<(CommitSha, Arc<str>), HashMap<RegionId, usize>>,
     pub(super) cleared: Cleared,
 }
 

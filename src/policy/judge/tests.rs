@@ -141,7 +141,7 @@ fn a_yes_that_is_still_to_come_counts_from_its_time_on_and_is_told_with_it() {
     let mut stage = of(json!([{ "rule": "approvals", "require": [{ "count": 2 }] }]));
     stage.approve("dora");
     stage.approvals[0].at_ms = 1_795_338_000_000;
-    let to_come = "what dora approved counts from 2026-11-22 09:00 UTC on, by a clock that is ahead";
+    let to_come = "what dora approved counts from 2026-11-22 09:00 UTC on, by a clock that is ahead; or they approve again now";
     stage.now_ms = 1_795_338_000_000 - 60_001;
     assert_eq!(stage.said(), format!("wait: 0 of 2 approvals: missing 2 (anyone but the author); {to_come}"));
     stage.approve("eve");
