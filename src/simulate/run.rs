@@ -93,7 +93,7 @@ impl Holding<'_> {
                 None if run.verb == Verb::Apply
                     && progress.was_resumed()
                     && progress.rollout().commit != run.head
-                    && takeover.add(&progress, run.clock.now_ms(), |id| vec![id.clone()]) => {}
+                    && take_over(&mut takeover, &progress, run.clock.now_ms()) => {}
                 None => {
                     if let Halt::GivenUp = self.drive(progress).await? {
                         return Ok(false);
@@ -102,19 +102,28 @@ impl Holding<'_> {
             }
         }
         if run.verb == Verb::Apply && self.history().paused().is_none() && !run.stop.is_asked() {
-            let mut free = self.free(&takeover);
+            let (mut free, mut alone) = (self.free(&takeover), Vec::new());
             let theirs = takeover.targets();
             if (run.pending)(&self.history()).iter().any(|id| theirs.contains(id) && free.binary_search(id).is_err()) {
-                takeover = Takeover::default(); // all that is left of a rollout goes on together, or nothing of it
+                // All that is left of a rollout goes on together, or by itself.
+                takeover.rollouts().for_each(|rollout| alone.extend(self.history().rollout(&rollout.id).cloned()));
+                takeover = Takeover::default();
                 free = self.free(&takeover);
             }
-            if !free.is_empty() {
+            if free.is_empty() {
+                takeover.rollouts().for_each(|rollout| alone.extend(self.history().rollout(&rollout.id).cloned()));
+            } else {
                 let id = format!("{}-{}", run.head, self.history().rollout_number(&run.id));
                 let rollout = (run.plan)(id.into(), free, takeover.clone());
                 let superseded = |old: &Rollout| Event::Superseded { rollout: old.id.clone(), commit: run.head.clone() };
                 let events = takeover.rollouts().map(superseded);
                 self.append(events.chain([Event::Planned { rollout: rollout.clone() }]).collect()).await?;
                 if let Halt::GivenUp = self.drive(Progress::new(rollout)).await? {
+                    return Ok(false);
+                }
+            }
+            for progress in alone {
+                if let Halt::GivenUp = self.drive(progress).await? {
                     return Ok(false);
                 }
             }
@@ -341,4 +350,12 @@ impl Holding<'_> {
 /// A rollout's targets, all to be made what the head says.
 pub fn weighed(targets: &[&Target]) -> Vec<(TargetId, Intent, u32)> {
     targets.iter().map(|target| (target.id.clone(), Intent::Converge, target.region.weight)).collect()
+}
+
+/// Lets the head go on in the place of a resumed rollout, unless nothing is left that it could show.
+fn take_over(takeover: &mut Takeover, progress: &Progress, now_ms: u64) -> bool {
+    let targets = progress.rollout().waves.iter().flat_map(|wave| &wave.targets);
+    let is_left = targets.into_iter().any(|planned| !progress.outcome(&planned.target).is_some_and(Outcome::is_reached));
+    let same = |id: &TargetId| vec![id.clone()];
+    if is_left { takeover.add(progress, now_ms, same) } else { takeover.add_over(progress, now_ms, same) }
 }

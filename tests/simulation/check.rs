@@ -157,6 +157,13 @@ impl Checker {
         let pace = |name: &str| ground.paces.iter().find(|pace| pace.name == *name).expect("an environment of this fleet");
         for (at, wave) in rollout.waves.iter().enumerate() {
             let own = pace(&wave.environment);
+            if wave.targets.is_empty() {
+                // It only waits for a bake that environments wait for which are not in this rollout.
+                let bakes =
+                    wave.after.iter().all(|before| rollout.waves[*before].bake_secs == own.bake_secs && own.bake_secs > 0);
+                self.hold(bakes && wave.gates.is_empty(), || format!("{}: nothing to wait for", wave.name));
+                continue;
+            }
             self.hold(wave.max_parallel <= own.max_parallel, || format!("{}: more at once than max_parallel", wave.name));
             self.hold(wave.failure_tolerance <= own.tolerance, || format!("{}: tolerates more than was written", wave.name));
             self.hold(wave.gates.len() == own.gates, || format!("{}: other gates than were written", wave.name));

@@ -108,10 +108,11 @@ impl Converge<'_> {
         if matches!(self.order.aim, Aim::PutBack { .. }) || !is_older {
             return Ok(false);
         }
-        let is_over = match unfinished(progress).next() {
-            Some(_) => self.takes_back(head, progress)?,
-            None => progress.was_resumed() && !progress.unverified(self.world.clock.now_ms()).is_empty(), // else it bakes
-        };
+        let has_left = unfinished(progress).next().is_some();
+        if !has_left && (!progress.was_resumed() || progress.unverified(self.world.clock.now_ms()).is_empty()) {
+            return Ok(false); // it bakes
+        }
+        let is_over = !has_left || self.takes_back(head, progress)?;
         if is_over {
             match self.order.aim {
                 Aim::Bring => self.end(head, progress).await?,
