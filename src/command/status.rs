@@ -247,6 +247,7 @@ fn rollout(history: &History, progress: &Progress, is_written: bool, now_ms: u64
         id: progress.rollout().id.clone(),
         commit: progress.rollout().commit.clone(),
         state: state.into(),
+        is_stopped: matches!(progress.ending(), Some(Ending::Stopped(_))) || !progress.breaches(&now(history, now_ms)).is_empty(),
         waves: waves.collect(),
         next_tick_ms,
     }

@@ -440,6 +440,7 @@ pub(super) fn status() -> Status {
                 id: "r-42".into(),
                 commit: HEAD.into(),
                 state: "stopped: network failed in prod/eu-south-2".into(),
+                is_stopped: true,
                 waves: vec![
                     wave("staging", 7, 7, 0, "done"),
                     wave("canary", 14, 14, 0, "done"),
@@ -452,6 +453,7 @@ pub(super) fn status() -> Status {
                 id: "r-43".into(),
                 commit: BASE.into(),
                 state: "running".into(),
+                is_stopped: false,
                 waves: vec![wave("staging", 4, 4, 0, "bakes until 14:17 UTC"), wave("prod", 20, 0, 0, "waits for staging")],
                 next_tick_ms: Some(AT_MS + 900_000),
             },

@@ -59,6 +59,8 @@ pub struct RolloutLine {
     pub id: Arc<str>,
     pub commit: Arc<str>,
     pub state: Arc<str>,
+    /// All of it, or a part, goes on only when somebody says so.
+    pub is_stopped: bool,
     pub waves: Vec<super::WaveLine>,
     /// When the next `tick` can go on, milliseconds since 1970.
     pub next_tick_ms: Option<u64>,

@@ -489,7 +489,7 @@ fn a_status_answers_first_and_folds_what_is_alike() {
     let text = status_text(&sample::status(), Style::Plain);
     assert!(
         text.starts_with(
-            "36 of 42 targets applied, 1 failed, 1 unknown, 2 behind, 1 to be destroyed, 1 never applied · 2 drifted\n"
+            "36 of 42 targets applied, 1 failed, 1 unknown, 2 behind, 1 to be destroyed, 1 never applied · 2 drifted · 1 rollout stopped\n"
         ),
         "{text}"
     );

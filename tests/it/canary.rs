@@ -274,6 +274,7 @@ fn a_gate_that_said_no_at_the_end_is_asked_by_whatever_comes_next() {
     for nth in ["one", "two"] {
         fleet.file("README.md", nth).commit("Words");
         fleet.isobar("apply").ends(1).says("all of its targets were brought").says("test -e healthy exited with 1");
+        fleet.isobar("status").ends(0).says("All 3 targets applied · 1 rollout stopped");
     }
     fleet.isobar("resume").ends(0);
     fleet.file("README.md", "three").commit("Words");

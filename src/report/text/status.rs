@@ -139,5 +139,9 @@ pub(in super::super) fn headline(status: &Status) -> String {
     };
     let drift = if drifted == 0 { String::new() } else { format!("{} drifted", thousands(drifted)) };
     let paused = if status.paused.is_some() { "paused".into() } else { String::new() };
-    joined([joined([all].into_iter().chain(others), ", "), drift, paused], " · ")
+    let stopped = match status.rollouts.iter().filter(|rollout| rollout.is_stopped).count() {
+        0 => String::new(),
+        number => format!("{} stopped", counted(number, "rollout")),
+    };
+    joined([joined([all].into_iter().chain(others), ", "), drift, stopped, paused], " · ")
 }
