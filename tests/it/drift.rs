@@ -182,6 +182,23 @@ fn a_fix_that_was_killed_goes_on_when_it_is_typed_again() {
 }
 
 #[test]
+fn a_fix_that_was_killed_is_gone_on_with_by_an_apply_of_a_commit_that_changes_nothing_of_it() {
+    let gate = "gates: [{ command: [sh, -c, \"[ ! -e armed ] || { rm armed; kill -9 $PPID; }\"] }]";
+    let waves =
+        format!("rollout: {{ prod: {{ waves: [{{ name: first, regions: a, {gate} }}, {{ name: rest, regions: \"*\" }}] }} }}");
+    let fleet = app("prod/a prod/b", &waves);
+    fleet.edit(".gitignore", "/live/", "/live/\n/armed").commit("Ignore");
+    fleet.isobar("apply").ends(0);
+    fleet.file("live/prod/a/app/app.yaml", "by hand\n").file("live/prod/b/app/app.yaml", "by hand\n").file("armed", "");
+    fleet.isobar("drift --fix").ends(137);
+    fleet.file("README.md", "A fleet.\n").commit("Say what it is");
+
+    fleet.isobar("apply").ends(0).keeps_quiet_about("takes back");
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
+    fleet.isobar("drift").ends(0);
+}
+
+#[test]
 fn what_was_found_is_not_forgotten_by_a_look_from_where_it_is_not_defined() {
     let fleet = app("prod/a", "");
     fleet.branch("before").checkout("main");
