@@ -111,7 +111,9 @@ impl Takeover {
     /// For each of them, oldest first, the waves that it had in an environment, with what of each is to be proven.
     pub(super) fn waves(&self, environment: &str) -> impl Iterator<Item = Vec<Kept<'_>>> {
         self.0.iter().filter(|taken| !taken.is_over).map(move |Taken { rollout, unproven, .. }| {
-            let waves = rollout.waves.iter().filter(|wave| *wave.environment == *environment);
+            // A wave that only kept the bake of the one before it is none to be gone through again.
+            let is_kept = |wave: &&super::Wave| !(wave.targets.is_empty() && wave.gates.is_empty());
+            let waves = rollout.waves.iter().filter(|wave| *wave.environment == *environment).filter(is_kept);
             waves.map(|wave| Kept { wave, is_unproven: wave.targets.iter().any(|it| unproven.contains(&it.target)) }).collect()
         })
     }

@@ -112,7 +112,8 @@ impl Converge<'_> {
         if !has_left && (!progress.was_resumed() || progress.unverified(self.world.clock.now_ms()).is_empty()) {
             return Ok(false); // it bakes
         }
-        let is_over = !has_left || self.takes_back(head, progress)?;
+        // What a fix puts back is no change of any commit, so none takes it back by not touching it.
+        let is_over = !has_left || !self.puts_back(progress) && self.takes_back(head, progress)?;
         if is_over {
             match self.order.aim {
                 Aim::Bring => self.end(head, progress).await?,
