@@ -3,7 +3,7 @@
 use super::cleared::Cleared;
 use super::order::ahead_of;
 use super::{Outcome, Progress};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// One target's part.
@@ -84,12 +84,13 @@ impl Progress {
     /// Lays the plan out by index.
     pub(super) fn lay_out(&mut self) {
         let ahead = ahead_of(&self.rollout.waves);
+        let mut index = HashMap::new();
         for (at, (wave, ahead)) in self.rollout.waves.iter().zip(ahead).enumerate() {
             let after = wave.after.iter().copied().filter(|before| *before < at).collect();
             let (first, len) = (self.slots.len(), wave.targets.len());
             self.runs.push(Run { first, len, after, ahead, ..Run::default() });
             for (place, planned) in wave.targets.iter().enumerate() {
-                self.index.insert(planned.target.clone(), self.slots.len());
+                index.insert(planned.target.clone(), self.slots.len());
                 self.slots.push(Slot {
                     wave: at,
                     at: place,
@@ -101,6 +102,7 @@ impl Progress {
                 });
             }
         }
+        self.index = index.into();
         for at in 0..self.runs.len() {
             for before in self.runs[at].after.clone() {
                 self.runs[before].awaited_by.push(at);

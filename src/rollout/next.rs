@@ -21,6 +21,8 @@ pub struct Now<'a> {
     pub elsewhere: &'a BTreeSet<TargetId>,
     /// Slots that are taken by what is in flight, here and elsewhere, of whatever rollout.
     pub taken: &'a Taken,
+    /// Targets in flight here that have arrived: what begins instead of them is written with their outcome.
+    pub arrived: &'a BTreeSet<TargetId>,
 }
 
 /// The permission to start one target: made by [`Progress::next`] from a clearance.
@@ -63,13 +65,13 @@ pub enum Todo {
 }
 
 static NO_HOLDS: BTreeMap<RegionId, String> = BTreeMap::new();
-static NOBODY_ELSE: BTreeSet<TargetId> = BTreeSet::new();
+static NOBODY: BTreeSet<TargetId> = BTreeSet::new();
 static NO_SLOTS: Taken = Taken::new();
 
 impl Now<'static> {
     /// Returns the time alone: nothing is paused or held, and nobody else is at work.
     pub fn at(ms: u64) -> Self {
-        Self { ms, paused: None, held: &NO_HOLDS, elsewhere: &NOBODY_ELSE, taken: &NO_SLOTS }
+        Self { ms, paused: None, held: &NO_HOLDS, elsewhere: &NOBODY, taken: &NO_SLOTS, arrived: &NOBODY }
     }
 }
 
@@ -237,9 +239,14 @@ impl Progress {
     /// How many targets of each wave others have in flight.
     fn in_flight_elsewhere(&self, now: &Now<'_>) -> Vec<usize> {
         let mut flying = vec![0; self.runs.len()];
-        let slots = now.elsewhere.iter().filter_map(|target| Some(&self.slots[self.slot(target)?]));
-        slots.filter(|slot| slot.phase == Phase::Unknown).for_each(|slot| flying[slot.wave] += 1);
+        self.flying_elsewhere(now).filter_map(|target| self.slot(target)).for_each(|slot| flying[self.slots[slot].wave] += 1);
         flying
+    }
+
+    /// Targets that others have in flight.
+    pub(super) fn flying_elsewhere<'a>(&self, now: &Now<'a>) -> impl Iterator<Item = &'a TargetId> {
+        let is_unknown = |target: &&TargetId| self.slot(target).is_some_and(|slot| self.slots[slot].phase == Phase::Unknown);
+        now.elsewhere.iter().filter(is_unknown)
     }
 
     /// Offers what may begin in an open wave, of which others have `elsewhere` targets in flight, and takes the slots for it; returns
@@ -264,7 +271,7 @@ impl Progress {
         if !asked.is_empty() {
             todos.push(Todo::NeedsClearance { wave, targets: asked });
         }
-        let mut free = self.rollout.waves[wave].max_parallel.max(1).saturating_sub(run.in_flight + elsewhere);
+        let mut free = self.max_parallel(wave).saturating_sub(run.in_flight - self.arrived(wave, now) + elsewhere);
         let mut line = run.cleared.line();
         while free > 0
             && let Some((slot, clearance, pools)) = line.next(taken)
@@ -288,6 +295,16 @@ impl Progress {
             todos.extend(verification.into_iter().filter(|_| !is_asked));
         }
         withheld
+    }
+
+    pub(super) fn max_parallel(&self, wave: usize) -> usize {
+        self.rollout.waves[wave].max_parallel.max(1)
+    }
+
+    /// How many of a wave's targets have arrived.
+    fn arrived(&self, wave: usize, now: &Now<'_>) -> usize {
+        let slots = now.arrived.iter().filter_map(|target| Some(&self.slots[self.slot(target)?]));
+        slots.filter(|slot| slot.wave == wave && slot.phase == Phase::InFlight).count()
     }
 
     /// All targets of the wave have outcomes: its gates are asked, unless nothing was reached that they could tell about.

@@ -5,10 +5,10 @@ use super::{MakeJob, Moment, say_unseen};
 use crate::change::{Applied, Digest, Intent, Preview};
 use crate::engine::{Engines, Failure, Job};
 use crate::journal::{Entry, Event};
-use crate::rollout::{Ending, Gate, Now, Outcome, Pool, Progress, Rollout, Step, StepEvent, Taken, Todo};
+use crate::rollout::{Ending, Gate, Leeway, Now, Outcome, Pool, Progress, Rollout, Step, StepEvent, Taken, Todo};
 use crate::stack::{Known, RegionId, TargetId};
 use crate::stop::Stop;
-use crate::store::{Boxed, Lease, Store, StoreError};
+use crate::store::{After, Append, Boxed, Lease, Store, StoreError};
 use futures::FutureExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -121,7 +121,8 @@ pub enum Halt {
 enum Landing {
     /// Nothing is in flight.
     Empty,
-    Recorded,
+    /// Some arrived, and are not journalled yet.
+    Arrived,
     /// We were told to stop, and none came back in time.
     GivenUp,
 }
@@ -131,6 +132,8 @@ enum Landing {
 struct Flight {
     tasks: JoinSet<Landed>,
     targets: BTreeSet<TargetId>,
+    /// Of them, those that are done, and not journalled yet.
+    arrived: Vec<Landed>,
 }
 
 /// What an engine said of a target, and of what the target was to become: for which commit, instead of which names.
@@ -154,6 +157,9 @@ impl Drive<'_> {
         let mut flying = Flight::default();
         let (mut news, mut is_stale) = (News::default(), false);
         loop {
+            if flying.arrived.iter().any(|landed| landed.result.is_err()) {
+                self.settle(progress, &mut flying, ready).await?; // what begins after a failure is another question
+            }
             if let Some(ask) = self.bounds.others {
                 news = ask().await?;
                 news.steps.iter().for_each(|(step, at_ms)| progress.record(step, *at_ms));
@@ -162,15 +168,17 @@ impl Drive<'_> {
             let ms = (self.now_ms)();
             let signs = (self.signs)(ms).await?;
             if is_stale || signs.resumes > progress.resumes() {
-                match self.land(progress, &mut flying, ready).await? {
+                self.settle(progress, &mut flying, ready).await?;
+                match self.land(&mut flying).await {
                     Landing::Empty => return Ok(Halt::Resumed),
-                    Landing::Recorded => continue,
+                    Landing::Arrived => continue,
                     Landing::GivenUp => return Ok(Halt::GivenUp),
                 }
             }
             let (paused, held, elsewhere) = (signs.paused.as_deref(), &signs.held, &news.elsewhere);
-            let taken = self.taken(&flying, &news);
-            let todos = progress.next(&Now { ms, paused, held, elsewhere, taken: &taken });
+            let (taken, arrived) = (self.taken(&flying, &news), flying.arrived());
+            let now = Now { ms, paused, held, elsewhere, taken: &taken, arrived: &arrived };
+            let todos = progress.next(&now);
             let is_leased = |target: &TargetId| self.bounds.others.is_none() || self.lease.covers(target);
             let work = Work::of(todos, progress.rollout(), is_leased, |target| (self.bounds.fits)(target, ms));
             let stopped = self.stop.is_asked();
@@ -179,22 +187,26 @@ impl Drive<'_> {
                 work.late.iter().for_each(|target| progress.give_clearance_back(target)); // what fits may take its place
                 continue;
             }
-            if !work.records.is_empty() {
-                self.record(progress, work.records, &news).await?;
-                continue;
-            }
             let room = if self.parallel == 0 { usize::MAX } else { self.parallel.saturating_sub(flying.tasks.len()) };
-            if !stopped && room > 0 && !work.steps.is_empty() {
+            if work.records.is_empty() && !stopped && room > 0 && !work.steps.is_empty() {
                 let steps: Vec<Step> = work.steps.into_iter().take(room).collect();
-                let started = steps.iter().map(|step| StepEvent::Started { target: step.clearance.target().clone() });
-                if self.decide(progress, started.collect(), &news).await? {
+                let after = self.after(progress, &steps, &now, &flying, &news);
+                if self.begin(progress, &steps, after, &mut flying, ready).await? {
                     self.start(steps, ready, make, known, &mut flying);
                 }
                 continue;
             }
-            match self.land(progress, &mut flying, ready).await? {
+            if !flying.arrived.is_empty() {
+                self.settle(progress, &mut flying, ready).await?;
+                continue;
+            }
+            if !work.records.is_empty() {
+                self.record(progress, work.records, &news).await?;
+                continue;
+            }
+            match self.land(&mut flying).await {
                 Landing::Empty => {}
-                Landing::Recorded => continue,
+                Landing::Arrived => continue,
                 Landing::GivenUp => return Ok(Halt::GivenUp), // leaving drops what is in flight, and an engine that can be stopped stops
             }
             if stopped {
@@ -212,49 +224,120 @@ impl Drive<'_> {
 
     /// The slots that are taken by what we and others have in flight.
     fn taken(&self, flying: &Flight, news: &News) -> Taken {
+        let arrived = flying.arrived();
+        let ours = flying.targets.iter().filter(|target| !arrived.contains(*target));
         let mut taken = Taken::new();
-        for pool in flying.targets.iter().chain(&news.in_flight).flat_map(|target| (self.bounds.pools)(target)) {
+        for pool in ours.chain(&news.in_flight).flat_map(|target| (self.bounds.pools)(target)) {
             *taken.entry(pool.name).or_default() += 1;
         }
         taken
     }
 
-    /// Appends the steps as one group and folds them in.
-    async fn record(&self, progress: &mut Progress, steps: Vec<StepEvent>, news: &News) -> Result<(), StoreError> {
-        if !self.decide(progress, steps.clone(), news).await? {
+    /// What a decision to start stands on, where others drive the same rollout.
+    fn after(&self, progress: &Progress, steps: &[Step], now: &Now<'_>, flying: &Flight, news: &News) -> Option<After> {
+        self.bounds.others?;
+        let shares_slots = steps.iter().any(|step| !(self.bounds.pools)(step.clearance.target()).is_empty());
+        let leeway = progress.leeway(steps, now, &flying.targets, shares_slots);
+        Some(After::new(news.head.as_ref(), Arc::new(move |entries: &[Entry]| bears(&leeway, entries))))
+    }
+
+    /// Appends what arrived and the starts, with one stroke. False when others did something since that the starts do not bear: then
+    /// they must be decided anew.
+    async fn begin(
+        &self,
+        progress: &mut Progress,
+        steps: &[Step],
+        after: Option<After>,
+        flying: &mut Flight,
+        ready: &BTreeMap<TargetId, Ready>,
+    ) -> Result<bool, StoreError> {
+        let landed = std::mem::take(&mut flying.arrived);
+        let (ended, more) = self.told(landed, flying, ready);
+        let started: Vec<StepEvent> =
+            steps.iter().map(|step| StepEvent::Started { target: step.clearance.target().clone() }).collect();
+        let at_ms = (self.now_ms)();
+        let append = |events, after| Append { events, run: self.run, at_ms, lease: Some(self.lease), after };
+        let outcome = append(self.events(progress, &ended, more), None);
+        let start = append(self.events(progress, &started, Vec::new()), after);
+        let written = self.store.write_all(vec![outcome, start]).await?;
+        let is_begun = written.last().is_some_and(|entries| !entries.is_empty());
+        self.fold(progress, &ended, at_ms);
+        if is_begun {
+            self.fold(progress, &started, at_ms);
+        }
+        written.iter().for_each(|entries| self.journalled(progress, entries));
+        self.watch_ends(&ended);
+        Ok(is_begun)
+    }
+
+    /// Appends what arrived.
+    async fn settle(
+        &self,
+        progress: &mut Progress,
+        flying: &mut Flight,
+        ready: &BTreeMap<TargetId, Ready>,
+    ) -> Result<(), StoreError> {
+        let landed = std::mem::take(&mut flying.arrived);
+        if landed.is_empty() {
             return Ok(());
         }
-        for step in &steps {
-            if let StepEvent::Finished { target, outcome } = step {
-                (self.watch)(Moment::Finished(target, outcome));
-            }
+        let (ended, more) = self.told(landed, flying, ready);
+        self.append(progress, &ended, more).await?;
+        self.watch_ends(&ended);
+        Ok(())
+    }
+
+    /// Appends the steps as one group and folds them in.
+    async fn record(&self, progress: &mut Progress, steps: Vec<StepEvent>, news: &News) -> Result<(), StoreError> {
+        if self.decide(progress, &steps, news).await? {
+            self.watch_ends(&steps);
         }
         Ok(())
     }
 
     /// Appends what follows from all that is known, as one group. False when others wrote since: then it must be decided anew.
-    async fn decide(&self, progress: &mut Progress, steps: Vec<StepEvent>, news: &News) -> Result<bool, StoreError> {
+    async fn decide(&self, progress: &mut Progress, steps: &[StepEvent], news: &News) -> Result<bool, StoreError> {
         if self.bounds.others.is_none() {
             return self.append(progress, steps, Vec::new()).await.map(|()| true);
         }
-        let rollout = &progress.rollout().id;
-        let events = steps.into_iter().map(|step| Event::Step { rollout: rollout.clone(), step }).collect();
+        let events = self.events(progress, steps, Vec::new());
         let at_ms = (self.now_ms)();
         let sealed = self.store.append_after(news.head.as_ref(), events, self.run, at_ms, Some(self.lease)).await?;
         Ok(!sealed.is_empty())
     }
 
-    async fn append(&self, progress: &mut Progress, steps: Vec<StepEvent>, more: Vec<Event>) -> Result<(), StoreError> {
+    async fn append(&self, progress: &mut Progress, steps: &[StepEvent], more: Vec<Event>) -> Result<(), StoreError> {
         let at_ms = (self.now_ms)();
-        let rollout = progress.rollout().id.clone();
-        let events = steps.iter().map(|step| Event::Step { rollout: rollout.clone(), step: step.clone() }).chain(more);
-        let sealed = self.store.append(events.collect(), self.run, at_ms, Some(self.lease)).await?;
-        tracing::debug!(rollout = %rollout, entries = sealed.len(), "journalled a group");
-        if self.bounds.others.is_none() {
-            steps.iter().for_each(|step| progress.record(step, at_ms)); // else they come back as news, in their order
-        }
-        (self.sealed)(&sealed);
+        let events = self.events(progress, steps, more);
+        let sealed = self.store.append(events, self.run, at_ms, Some(self.lease)).await?;
+        self.fold(progress, steps, at_ms);
+        self.journalled(progress, &sealed);
         Ok(())
+    }
+
+    fn events(&self, progress: &Progress, steps: &[StepEvent], more: Vec<Event>) -> Vec<Event> {
+        let rollout = &progress.rollout().id;
+        steps.iter().map(|step| Event::Step { rollout: rollout.clone(), step: step.clone() }).chain(more).collect()
+    }
+
+    /// Folds in what was appended; beside others it comes back as news, in the order of the journal.
+    fn fold(&self, progress: &mut Progress, steps: &[StepEvent], at_ms: u64) {
+        if self.bounds.others.is_none() {
+            steps.iter().for_each(|step| progress.record(step, at_ms));
+        }
+    }
+
+    fn journalled(&self, progress: &Progress, entries: &[Entry]) {
+        tracing::debug!(rollout = %progress.rollout().id, entries = entries.len(), "journalled a group");
+        (self.sealed)(entries);
+    }
+
+    fn watch_ends(&self, steps: &[StepEvent]) {
+        for step in steps {
+            if let StepEvent::Finished { target, outcome } = step {
+                (self.watch)(Moment::Finished(target, outcome));
+            }
+        }
     }
 
     /// Begins what was announced.
@@ -303,27 +386,28 @@ impl Drive<'_> {
         });
     }
 
-    /// Waits for one target in flight, takes along all that have landed by then, and records them as one group.
-    async fn land(
-        &self,
-        progress: &mut Progress,
-        flying: &mut Flight,
-        ready: &BTreeMap<TargetId, Ready>,
-    ) -> Result<Landing, StoreError> {
+    /// Waits for one target in flight, and takes along all that have landed by then.
+    async fn land(&self, flying: &mut Flight) -> Landing {
         if flying.tasks.is_empty() {
-            return Ok(Landing::Empty);
+            return Landing::Empty;
         }
         let mut landed = Vec::new();
         tokio::select! {
             biased;
             first = flying.tasks.join_next() => landed.extend(first),
-            () = (self.patience)() => return Ok(Landing::GivenUp),
+            () = (self.patience)() => return Landing::GivenUp,
         }
         while let Some(more) = flying.tasks.try_join_next() {
             landed.push(more);
         }
+        flying.arrived.extend(landed.into_iter().flatten());
+        Landing::Arrived
+    }
+
+    /// What the journal is told of those that landed.
+    fn told(&self, landed: Vec<Landed>, flying: &mut Flight, ready: &BTreeMap<TargetId, Ready>) -> (Vec<StepEvent>, Vec<Event>) {
         let (mut steps, mut events) = (Vec::new(), Vec::new());
-        for Landed { target, intent, commit, was, result } in landed.into_iter().flatten() {
+        for Landed { target, intent, commit, was, result } in landed {
             flying.targets.remove(&target);
             let outcome = match result {
                 Ok(applied) => {
@@ -349,13 +433,7 @@ impl Drive<'_> {
             };
             steps.push(StepEvent::Finished { target, outcome });
         }
-        self.append(progress, steps.clone(), events).await?;
-        for step in &steps {
-            if let StepEvent::Finished { target, outcome } = step {
-                (self.watch)(Moment::Finished(target, outcome));
-            }
-        }
-        Ok(Landing::Recorded)
+        (steps, events)
     }
 
     /// A gate may take long, and nothing of it is lost when the next run asks it again.
@@ -374,8 +452,30 @@ impl Drive<'_> {
             Ok(()) => StepEvent::GatePassed { wave, gate: index },
             Err(why) => StepEvent::GateFailed { wave, gate: index, why: why.into() },
         };
-        self.append(progress, vec![step], Vec::new()).await
+        self.append(progress, &[step], Vec::new()).await
     }
+}
+
+impl Flight {
+    fn arrived(&self) -> BTreeSet<TargetId> {
+        self.arrived.iter().map(|landed| landed.target.clone()).collect()
+    }
+}
+
+/// Says whether starts are right in spite of what others appended since they were decided: what is known of other targets changes
+/// nothing, and of steps the rollout knows.
+fn bears(leeway: &Leeway, entries: &[Entry]) -> bool {
+    let mut steps = Vec::new();
+    for entry in entries {
+        match &entry.event {
+            Event::Step { rollout, step } => steps.push((&**rollout, step)),
+            Event::RunStarted { .. } | Event::Cleared { .. } | Event::Applied { .. } | Event::Recovered { .. } => {}
+            Event::Planned { .. } | Event::Superseded { .. } | Event::Settled { .. } | Event::DriftChecked { .. } => return false,
+            Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } => return false,
+            Event::Freed { .. } | Event::KeyBegan { .. } | Event::Compacted { .. } | Event::GivenUp { .. } => return false,
+        }
+    }
+    leeway.bears(steps)
 }
 
 /// The todos of one moment, sorted by what they ask for.

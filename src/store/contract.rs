@@ -161,8 +161,33 @@ pub struct Append<'a> {
     pub at_ms: u64,
     /// Entries about a target need one that covers it and is still ours.
     pub lease: Option<&'a Lease>,
-    /// Number and hash that the newest entry must have, where only that will do: an empty chain's where there is none yet.
-    pub after: Option<(u64, Digest)>,
+    /// What it was decided on, where it may be wrong by now.
+    pub after: Option<After>,
+}
+
+/// What a group was decided on: it is written only while that is still so.
+#[derive(Clone)]
+pub struct After {
+    /// Number and hash of the newest entry then: an empty chain's where there was none yet.
+    pub head: (u64, Digest),
+    /// Says whether it is right in spite of these entries, which others appended since; asked under the store's lock.
+    pub bears: Bears,
+}
+
+/// Says whether a decision bears entries that were not there when it was made.
+pub type Bears = Arc<dyn Fn(&[Entry]) -> bool + Send + Sync>;
+
+impl After {
+    /// `head` is `None` where there was no entry yet.
+    pub fn new(head: Option<&(u64, Digest)>, bears: Bears) -> Self {
+        let Chain { seq, head: none, .. } = Chain::empty();
+        Self { head: head.cloned().unwrap_or((seq, none)), bears }
+    }
+
+    /// Only the newest entry will do.
+    pub fn just(head: Option<&(u64, Digest)>) -> Self {
+        Self::new(head, Arc::new(|_| false))
+    }
 }
 
 /// Keeps the journal.
@@ -206,8 +231,20 @@ pub trait Store: Send + Sync {
     }
 
     /// Appends a group after the newest entry, durably: when this returns, it survives a power cut. Returns the sealed entries; none
-    /// when the newest entry is not the one that it must stand after.
+    /// when what it was decided on is not so any more.
     fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Result<Vec<Entry>, StoreError>>;
+
+    /// [`Store::write`] for groups that follow one another, each for itself; a store that can does so with one stroke. What came
+    /// before an error may be written.
+    fn write_all<'a>(&'a self, appends: Vec<Append<'a>>) -> Boxed<'a, Result<Vec<Vec<Entry>>, StoreError>> {
+        Box::pin(async move {
+            let mut written = Vec::new();
+            for append in appends {
+                written.push(self.write(append).await?);
+            }
+            Ok(written)
+        })
+    }
 
     /// [`Store::write`], whatever the newest entry is.
     fn append<'a>(
@@ -237,8 +274,7 @@ pub trait Store: Send + Sync {
         at_ms: u64,
         lease: Option<&'a Lease>,
     ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        let Chain { seq, head: none, .. } = Chain::empty();
-        self.write(Append { events, run, at_ms, lease, after: Some(head.cloned().unwrap_or((seq, none))) })
+        self.write(Append { events, run, at_ms, lease, after: Some(After::just(head)) })
     }
 
     /// Takes all of `targets`, or none and says who has one.

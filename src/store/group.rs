@@ -2,8 +2,7 @@
 //! written. Knows no place.
 
 use super::blocking::{blocking, held, interrupted};
-use super::{Append, Lease, StoreError};
-use crate::change::Digest;
+use super::{After, Append, Boxed, Lease, StoreError};
 use crate::journal::{Chain, Entry, Event};
 use crate::stack::TargetId;
 use std::os::unix::fs::MetadataExt as _;
@@ -20,7 +19,7 @@ pub(super) struct Group {
     run: Arc<str>,
     at_ms: u64,
     claim: Option<Claim>,
-    after: Option<(u64, Digest)>,
+    after: Option<After>,
 }
 
 /// A group, and whom to tell what became of it.
@@ -49,23 +48,57 @@ impl Claim {
     }
 }
 
-impl Queue {
-    /// Lets a group wait, has `write` call [`Queue::write`] where waiting holds nobody up, and returns what became of the group: it is
-    /// written then, by this call or by another one's.
-    pub(super) async fn append(&self, append: Append<'_>, write: impl FnOnce() + Send + 'static) -> Sealed {
+impl Group {
+    /// `None` for a group that would change nothing.
+    fn of(append: Append<'_>) -> Result<Option<Self>, StoreError> {
         let Append { events, run, at_ms, lease, after } = append;
         if events.is_empty() && after.is_none() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let claim = Claim::of(&events, lease)?;
-        let (answer, answered) = oneshot::channel();
-        held(&self.0).push((Group { events, run: run.clone(), at_ms, claim, after }, answer));
-        blocking(move || {
-            write();
-            Ok(())
-        })
-        .await?;
-        answered.await.unwrap_or_else(|_| Err(interrupted()))
+        Ok(Some(Self { events, run: run.clone(), at_ms, claim, after }))
+    }
+
+    /// What it was decided on is still so, now that `chain` is the whole journal: nothing came since, or nothing that matters.
+    fn stands(&self, chain: &Chain, since: impl Fn(u64) -> Option<Vec<Entry>>) -> bool {
+        let Some(After { head: (seq, hash), bears }) = &self.after else { return true };
+        (chain.seq, &chain.head) == (*seq, hash) || since(*seq).is_some_and(|entries| !entries.is_empty() && bears(&entries))
+    }
+}
+
+impl Queue {
+    /// Lets groups wait, has `write` call [`Queue::write`] where waiting holds nobody up, and returns what became of each: they are
+    /// written then, by this call or by another one's, and never apart.
+    pub(super) async fn append(
+        &self,
+        appends: Vec<Append<'_>>,
+        write: impl FnOnce() + Send + 'static,
+    ) -> Result<Vec<Vec<Entry>>, StoreError> {
+        let groups = appends.into_iter().map(Group::of).collect::<Result<Vec<_>, _>>()?;
+        let (mut asked, mut answers) = (Vec::new(), Vec::new());
+        for group in groups {
+            answers.push(group.map(|group| {
+                let (answer, answered) = oneshot::channel();
+                asked.push((group, answer));
+                answered
+            }));
+        }
+        if !asked.is_empty() {
+            held(&self.0).extend(asked);
+            blocking(move || {
+                write();
+                Ok(())
+            })
+            .await?;
+        }
+        let mut sealed = Vec::new();
+        for answered in answers {
+            sealed.push(match answered {
+                Some(answered) => answered.await.unwrap_or_else(|_| Err(interrupted()))?,
+                None => Vec::new(),
+            });
+        }
+        Ok(sealed)
     }
 
     /// Has `write` write every group that waits at once, and answers each. Only in a store's turn: who comes meanwhile waits for the
@@ -82,21 +115,38 @@ impl Queue {
     }
 }
 
-/// Seals each group after `chain`, or says why it may not be written. `is_ours` says whether a claim still holds.
-pub(super) fn seal(groups: Vec<Group>, chain: &mut Chain, is_ours: impl Fn(&Claim) -> bool) -> Vec<Sealed> {
+/// Seals each group after `chain`, or says why it may not be written. `is_ours` says whether a claim still holds, and `since` gives the
+/// entries after one, up to the end of `chain`, where they are known.
+pub(super) fn seal(
+    groups: Vec<Group>,
+    chain: &mut Chain,
+    is_ours: impl Fn(&Claim) -> bool,
+    since: impl Fn(u64) -> Option<Vec<Entry>>,
+) -> Vec<Sealed> {
+    let mut fresh: Vec<Entry> = Vec::new();
+    let has_conditions = groups.iter().any(|group| group.after.is_some());
     let sealed = groups.into_iter().map(|group| {
-        if let Some(claim) = group.claim.filter(|claim| !is_ours(claim)) {
-            return Err(StoreError::Fenced(claim.target));
+        if let Some(claim) = group.claim.as_ref().filter(|claim| !is_ours(claim)) {
+            return Err(StoreError::Fenced(claim.target.clone()));
         }
-        if group.after.as_ref().is_some_and(|(seq, hash)| (chain.seq, &chain.head) != (*seq, hash)) {
-            return Ok(Vec::new()); // somebody appended meanwhile
+        if !group.stands(chain, |seq| Some(since(seq)?.into_iter().chain(fresh.iter().cloned()).collect())) {
+            return Ok(Vec::new());
         }
         match chain.refuses(&group.events) {
             Some(unsealed) => Err(unsealed.into()),
-            None => Ok(chain.seal_group(group.events, &group.run, group.at_ms)),
+            None => {
+                let sealed = chain.seal_group(group.events, &group.run, group.at_ms);
+                fresh.extend(sealed.iter().filter(|_| has_conditions).cloned());
+                Ok(sealed)
+            }
         }
     });
     sealed.collect()
+}
+
+/// Returns the entries of the only group of a write.
+pub(super) fn one<'a>(written: Boxed<'a, Result<Vec<Vec<Entry>>, StoreError>>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+    Box::pin(async move { Ok(written.await?.into_iter().flatten().collect()) })
 }
 
 /// The entries of all groups that may be written, in order.
@@ -104,9 +154,9 @@ pub(super) fn entries(sealed: &[Sealed]) -> impl Iterator<Item = &Entry> + Clone
     sealed.iter().flatten().flatten()
 }
 
-/// Whether one of them may only stand after a certain entry, which may be newer than what a store knows.
-pub(super) fn follows(groups: &[Group]) -> bool {
-    groups.iter().any(|group| group.after.is_some())
+/// Whether one of them was decided on an entry after this one.
+pub(super) fn follows(groups: &[Group], seq: u64) -> bool {
+    groups.iter().filter_map(|group| group.after.as_ref()).any(|after| after.head.0 > seq)
 }
 
 /// Returns the target to name when a group is refused: entries about a target need a lease that covers it. `None` without a

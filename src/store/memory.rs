@@ -4,7 +4,7 @@
 use super::group::covered;
 use super::leases::{holds_nothing, lives_on};
 use super::sets::text;
-use super::{Append, Boxed, Held, Holder, Lease, Reader, Store, StoreError, Stored};
+use super::{After, Append, Boxed, Held, Holder, Lease, Reader, Store, StoreError, Stored};
 use crate::change::Digest;
 use crate::journal::{Chain, Entry, Event, History};
 use crate::stack::TargetId;
@@ -54,6 +54,12 @@ impl Shelf {
         if is_ours { Ok(()) } else { Err(StoreError::Fenced(named.clone())) }
     }
 
+    /// Nothing came since, or nothing that matters.
+    fn stands(&self, After { head: (seq, hash), bears }: &After) -> bool {
+        let since = usize::try_from(*seq).ok().and_then(|seq| self.entries.get(seq..)).unwrap_or_default();
+        (self.chain.seq, &self.chain.head) == (*seq, hash) || !since.is_empty() && bears(since)
+    }
+
     fn acquire(&mut self, targets: &[TargetId], holder: Holder) -> Result<Lease, StoreError> {
         for (other, held) in self.leases.values() {
             if let Some(target) = targets.iter().find(|target| held.contains(target)) {
@@ -93,7 +99,7 @@ impl Store for MemoryStore {
         Box::pin(async move {
             let mut shelf = self.lock();
             shelf.check(&events, lease)?;
-            if after.is_some_and(|newest| newest != (shelf.chain.seq, shelf.chain.head.clone())) {
+            if after.is_some_and(|after| !shelf.stands(&after)) {
                 return Ok(Vec::new());
             }
             let sealed = shelf.chain.seal_group(events, run, at_ms);

@@ -4,7 +4,7 @@ use crate::journal::Entry;
 use std::collections::VecDeque;
 
 /// The newest entries that this process met, for whoever follows the journal: reading it again is reading all of it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Recent(VecDeque<Entry>);
 
 /// Some megabytes; who comes later than that reads all of it.

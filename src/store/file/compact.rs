@@ -51,7 +51,8 @@ impl Shelf {
             let says = Event::Compacted { through: base.seq, head: base.head.clone(), base: hash };
             let mut chain = end.chain.clone();
             let group = chain.seal_group(first.into_iter().chain([says]).collect(), run, at_ms);
-            entries.append(&file, &end, group.iter(), chain)?;
+            let now = entries.write(&file, &end, group.iter(), chain)?;
+            entries.sync(&file).map_err(|error| entries.take_back(&file, &end, &now, &error))?;
         }
         self.forget(base.seq, &known)?;
         Ok(compacted)

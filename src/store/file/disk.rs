@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 /// How long we wait for another process that holds the journal's lock: it does so for one group of entries, milliseconds.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
-const LOCK_POLL: Duration = Duration::from_millis(2);
+/// Between two attempts: at first, and at most.
+const LOCK_POLL_FIRST: Duration = Duration::from_micros(100);
+const LOCK_POLL_MAX: Duration = Duration::from_millis(2);
 
 /// The calls that make the journal durable; tests put failing ones in their place.
 #[derive(Clone, Copy, Debug)]
@@ -206,10 +208,14 @@ pub(super) fn is_abandoned(file: &File, path: &Path) -> Result<bool, StoreError>
 }
 
 fn wait_for(path: &Path, deadline: Instant, attempt: impl Fn() -> Result<(), TryLockError>) -> Result<(), StoreError> {
+    let mut pause = LOCK_POLL_FIRST;
     loop {
         match attempt() {
             Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => sleep(LOCK_POLL),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                sleep(pause);
+                pause = (pause * 2).min(LOCK_POLL_MAX);
+            }
             Err(TryLockError::WouldBlock) => {
                 let what = format!("another process keeps {} locked for {} s", path.display(), LOCK_WAIT.as_secs());
                 let hint =

@@ -7,8 +7,9 @@ use super::scan::{End, Scan};
 use super::segments::{Files, Piece, Segment, segments_dir, tail};
 use crate::journal::{Chain, Entry, Sealer};
 use crate::store::StoreError;
+use crate::store::recent::Recent;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The tail, and what this process has verified of the journal.
 #[derive(Debug)]
@@ -17,18 +18,49 @@ pub(super) struct Entries {
     pen: Pen,
     sealer: Option<Sealer>,
     verified: Option<End>,
+    /// Up to there.
+    recent: Recent,
 }
 
 impl Entries {
     pub(super) fn new(dir: PathBuf, pen: Pen, sealer: Option<Sealer>) -> Self {
-        Self { dir, pen, sealer, verified: None }
+        Self { dir, pen, sealer, verified: None, recent: Recent::default() }
     }
 
-    /// Somebody read on, beyond what we knew.
+    /// Somebody read on, beyond what we knew, and kept no entries.
     pub(super) fn has_verified(&mut self, end: End) {
         if self.verified.as_ref().is_none_or(|known| known.chain.seq < end.chain.seq) {
-            self.verified = Some(end);
+            (self.verified, self.recent) = (Some(end), Recent::default());
         }
+    }
+
+    /// Somebody read `entries`, the last of which is at `end`.
+    pub(super) fn has_followed(&mut self, entries: &[Entry], end: End) {
+        let known = self.known();
+        match entries.first() {
+            Some(first) if first.seq == known + 1 => {
+                self.recent.met(entries);
+                self.verified = Some(end);
+            }
+            None if end.chain.seq == known => self.verified = Some(end),
+            Some(_) | None => self.has_verified(end),
+        }
+    }
+
+    /// The entries after `seq`, up to the last that was verified; `None` when they are not all here.
+    pub(super) fn recent(&self, seq: u64) -> Option<Vec<Entry>> {
+        self.recent.since(seq, self.known())
+    }
+
+    /// The same, with where they end, for whoever reads on in `files`.
+    pub(super) fn since(&self, seq: u64, files: &Files) -> Option<(Vec<Entry>, End)> {
+        let end = self.verified.as_ref().filter(|end| end.chain.seq >= seq && files.follow(end.base))?;
+        Some((self.recent(seq)?, end.clone()))
+    }
+
+    /// The last entry that was verified.
+    fn known(&self) -> u64 {
+        self.verified.as_ref().map_or(0, |end| end.chain.seq)
     }
 
     /// Opens the tail for [`Entries::append`], verifies what others appended since we last looked, and cuts off what a crash left
@@ -39,6 +71,9 @@ impl Entries {
         let metadata = file.metadata().map_err(|error| failed("reading", &path, &error))?;
         let mut scan = match self.verified.clone() {
             Some(known) if known.file == Some(identity(&metadata)) => {
+                if metadata.len() < known.offset {
+                    return Err(gone(&self.dir, known.chain.seq));
+                }
                 Scan::over(vec![Piece { path: path.clone(), last: None }], known, None)
             }
             known => {
@@ -50,47 +85,64 @@ impl Entries {
                 }
             }
         };
-        scan.by_ref().try_for_each(|entry| entry.map(drop))?;
+        let fresh = scan.by_ref().collect::<Result<Vec<Entry>, StoreError>>()?;
         let mut end = scan.end()?;
         end.file = Some(identity(&metadata));
+        self.has_followed(&fresh, end.clone());
         if metadata.len() > end.offset {
             self.cut(&file, &end).map_err(|error| failed("cutting an unfinished group off", &path, &error))?;
         }
-        self.verified = Some(end.clone());
         Ok((file, end))
     }
 
-    /// Appends sealed entries after `end`; the last of them makes `chain`. One write, durably: when it fails, nothing of them is
-    /// there. Returns where they end.
-    pub(super) fn append<'a>(
+    /// Writes sealed entries after `end`; the last of them makes `chain`. One write: when it fails, nothing of them is there. Returns
+    /// where they end. They are durable after [`Entries::sync`].
+    pub(super) fn write<'a>(
         &mut self,
         file: &File,
         end: &End,
-        entries: impl Iterator<Item = &'a Entry>,
+        entries: impl Iterator<Item = &'a Entry> + Clone,
         chain: Chain,
     ) -> Result<End, StoreError> {
         let mut text = String::new();
-        for entry in entries {
+        for entry in entries.clone() {
             text.push_str(&entry.line());
             text.push('\n');
         }
-
-        let written = (self.pen.write)(file, text.as_bytes(), end.offset).and_then(|()| (self.pen.sync)(file));
-        if let Err(error) = written {
-            let StoreError::Io { what, hint } = failed("appending to", &tail(&self.dir), &error) else {
-                unreachable!("a failed call is an I/O error");
-            };
-            let what = match self.cut(file, end) {
-                Ok(()) => format!("{what}; nothing was journalled"),
-                Err(_) => format!("{what}; it is not sure whether it was journalled"),
-            };
-            return Err(StoreError::Io { what, hint });
+        if let Err(error) = (self.pen.write)(file, text.as_bytes(), end.offset) {
+            let is_cut = self.cut(file, end).is_ok();
+            return Err(self.not_appended(&error, is_cut));
         }
 
         let lines = end.lines + (chain.seq - end.chain.seq);
         let end = End { offset: end.offset + text.len() as u64, lines, chain, ..end.clone() };
-        self.verified = Some(end.clone());
+        let entries: Vec<Entry> = entries.cloned().collect();
+        self.has_followed(&entries, end.clone());
         Ok(end)
+    }
+
+    /// Makes what was written durable. Needs no lock.
+    pub(super) fn sync(&self, file: &File) -> std::io::Result<()> {
+        (self.pen.sync)(file)
+    }
+
+    /// Takes back what was written from `before` to `now` and is not durable, as long as nobody wrote behind it, and says so. Only
+    /// under the journal's lock.
+    pub(super) fn take_back(&mut self, file: &File, before: &End, now: &End, error: &std::io::Error) -> StoreError {
+        let is_last = file.metadata().is_ok_and(|metadata| metadata.len() == now.offset);
+        let is_cut = is_last && self.cut(file, before).is_ok();
+        if is_cut {
+            (self.verified, self.recent) = (Some(before.clone()), Recent::default());
+        }
+        self.not_appended(error, is_cut)
+    }
+
+    fn not_appended(&self, error: &std::io::Error, is_cut: bool) -> StoreError {
+        let StoreError::Io { what, hint } = failed("appending to", &tail(&self.dir), error) else {
+            unreachable!("a failed call is an I/O error");
+        };
+        let became = if is_cut { "nothing was journalled" } else { "it is not sure whether it was journalled" };
+        StoreError::Io { what: format!("{what}; {became}"), hint }
     }
 
     /// Makes the tail a segment; the next entry begins a new one. Only under the journal's lock, with nothing after `end`.
@@ -108,4 +160,10 @@ impl Entries {
         (self.pen.truncate)(file, end.offset)?;
         (self.pen.sync)(file)
     }
+}
+
+/// What was read is not there any more.
+pub(super) fn gone(dir: &Path, seq: u64) -> StoreError {
+    let what = format!("entry {seq}, which was there, is gone: somebody rewrote the journal, or its disk failed");
+    StoreError::Broken { place: tail(dir).display().to_string(), what }
 }

@@ -32,6 +32,7 @@ mod tampered;
 mod tests;
 
 use super::blocking::blocking;
+use super::group;
 use super::leases::{holds_nothing, lives_on};
 use super::{Anchor, Append, Audit, Boxed, Compacted, Held, Holder, Lease, Reader, Store, StoreError, Stored, Take};
 use crate::change::{Digest, Key};
@@ -153,8 +154,12 @@ impl Store for FileStore {
     }
 
     fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        group::one(self.write_all(vec![append]))
+    }
+
+    fn write_all<'a>(&'a self, appends: Vec<Append<'a>>) -> Boxed<'a, Result<Vec<Vec<Entry>>, StoreError>> {
         let shelf = self.shelf.clone();
-        Box::pin(self.shelf.waiting.append(append, move || shelf.write_waiting()))
+        Box::pin(self.shelf.waiting.append(appends, move || shelf.write_waiting()))
     }
 
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {

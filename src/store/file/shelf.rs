@@ -3,7 +3,7 @@
 
 use super::checkpoints::{self, Start};
 use super::disk::{self, Pen};
-use super::entries::Entries;
+use super::entries::{self, Entries};
 use super::leases;
 use super::scan::{End, Scan};
 use super::segments::Files;
@@ -11,7 +11,7 @@ use crate::change::Key;
 use crate::journal::{Chain, Checkpoint, Entry, Event, History, Sealer};
 use crate::store::StoreError;
 use crate::store::blocking::held;
-use crate::store::group::{self, Group, Queue, Sealed};
+use crate::store::group::{self, Claim, Group, Queue, Sealed};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -33,8 +33,6 @@ pub(super) struct Shelf {
     /// What a reader without the lock folded up to the newest segment, so that the writer need not fold it again under the lock.
     pub(super) folded: Mutex<Option<(Chain, History)>>,
     pub(super) entries: Mutex<Entries>,
-    /// Where the last reader came to, so that whoever follows reads on from there.
-    followed: Mutex<Option<End>>,
     pub(super) waiting: Queue,
 }
 
@@ -42,8 +40,8 @@ impl Shelf {
     pub(super) fn new(dir: PathBuf, pen: Pen, segment_bytes: u64, key: Option<&Key>) -> Self {
         let (sealer, preview_sealer) = (key.map(Sealer::of_journal), key.map(Sealer::of_previews));
         let entries = Mutex::new(Entries::new(dir.clone(), pen, sealer.clone()));
-        let (is_late, folded, followed) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
-        Self { dir, pen, segment_bytes, sealer, preview_sealer, is_late, folded, entries, followed, waiting: Queue::default() }
+        let (is_late, folded) = (AtomicBool::new(false), Mutex::default());
+        Self { dir, pen, segment_bytes, sealer, preview_sealer, is_late, folded, entries, waiting: Queue::default() }
     }
 
     /// Reads without the lock, so that readers hold no writer up. Only a fault is looked at again under the lock: a writer may
@@ -111,7 +109,6 @@ impl Shelf {
         match end.chain.lacks_seal() {
             Some(unsealed) => Err(unsealed.into()),
             None => {
-                *held(&self.followed) = Some(end.clone());
                 held(&self.entries).has_verified(end);
                 Ok((taken, segment))
             }
@@ -122,16 +119,16 @@ impl Shelf {
     pub(super) fn since(&self, known: u64) -> Result<Vec<Entry>, StoreError> {
         let files = Files::list(&self.dir)?;
         let closed = files.closed();
-        let followed = held(&self.followed).clone().filter(|end| end.chain.seq == known && files.follow(end.base));
-        let mut scan = match followed {
+        let (mut entries, end) = held(&self.entries).since(known, &files).unzip();
+        let mut scan = match end {
             Some(end) => Scan::over(files.after(end.base), end, None),
             None => Start::first(&self.dir, self.sealer.as_ref())?.scan(),
         };
-        let mut entries = Vec::new();
+        let mut fresh = Vec::new();
         for entry in scan.by_ref() {
             let entry = entry?;
             if entry.seq > known {
-                entries.push(entry);
+                fresh.push(entry);
             }
         }
         let end = scan.end()?;
@@ -141,8 +138,11 @@ impl Shelf {
         if let Some(unsealed) = end.chain.lacks_seal() {
             return Err(unsealed.into());
         }
-        *held(&self.followed) = Some(end);
-        Ok(entries)
+        if end.chain.seq < known {
+            return Err(entries::gone(&self.dir, known));
+        }
+        held(&self.entries).has_followed(&fresh, end);
+        Ok(entries.take().into_iter().flatten().chain(fresh).collect())
     }
 
     /// Writes every group that waits, with one write.
@@ -152,14 +152,25 @@ impl Shelf {
     }
 
     fn append(&self, entries: &mut Entries, groups: Vec<Group>) -> Result<Vec<Sealed>, StoreError> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         let (file, end) = entries.open()?;
         let mut chain = end.chain.clone();
-        let sealed = group::seal(groups, &mut chain, |claim| leases::is_ours(&self.dir, claim.epoch, claim.guard));
-        if group::entries(&sealed).next().is_some() {
-            let begins = group::entries(&sealed).any(|entry| matches!(entry.event, Event::KeyBegan { .. }));
-            let end = entries.append(&file, &end, group::entries(&sealed), chain)?;
-            self.tidy(entries, &end, begins);
+        let is_ours = |claim: &Claim| leases::is_ours(&self.dir, claim.epoch, claim.guard);
+        let sealed = group::seal(groups, &mut chain, is_ours, |seq| entries.recent(seq));
+        if group::entries(&sealed).next().is_none() {
+            return Ok(sealed);
+        }
+        let begins = group::entries(&sealed).any(|entry| matches!(entry.event, Event::KeyBegan { .. }));
+        let now = entries.write(&file, &end, group::entries(&sealed), chain)?;
+        let is_to_tidy = begins || now.offset >= self.segment_bytes || self.is_late.load(Ordering::Relaxed);
+        // Others may write behind us while the disk is at it: whoever builds on what we wrote makes it durable before it acts.
+        let lock = Some(lock).filter(|_| is_to_tidy);
+        if let Err(error) = entries.sync(&file) {
+            let _lock = lock.map_or_else(|| self.lock(), Ok)?;
+            return Err(entries.take_back(&file, &end, &now, &error));
+        }
+        if is_to_tidy {
+            self.tidy(entries, &now, begins);
         }
         Ok(sealed)
     }

@@ -8,7 +8,7 @@ use super::leases;
 use crate::change::Digest;
 use crate::journal::Event;
 use crate::stack::TargetId;
-use crate::store::group::{self, Group, Sealed};
+use crate::store::group::{self, Claim, Group, Sealed};
 use crate::store::leases::{Asked, taken_from};
 use crate::store::{Holder, Lease, StoreError};
 use git2::{ObjectType, Oid};
@@ -24,7 +24,9 @@ impl Desk {
                 return Ok(Plan::Done(sealed));
             }
             let mut change = Change::on(&desk.known, String::new());
-            let sealed = group::seal(groups.clone(), &mut change.chain, |claim| desk.known.leases.contains_key(&claim.epoch));
+            let is_ours = |claim: &Claim| desk.known.leases.contains_key(&claim.epoch);
+            let since = |seq| desk.known.recent.since(seq, desk.known.chain.seq);
+            let sealed = group::seal(groups.clone(), &mut change.chain, is_ours, since);
             change.entries = group::entries(&sealed).cloned().collect();
             let (Some(first), Some(last)) = (change.entries.first(), change.entries.last()) else {
                 return Ok(Plan::Done(sealed));

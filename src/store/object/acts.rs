@@ -4,7 +4,7 @@ use super::desk::{Desk, Plan};
 use super::page::Change;
 use crate::journal::Event;
 use crate::stack::TargetId;
-use crate::store::group::{self, Group, Sealed};
+use crate::store::group::{self, Claim, Group, Sealed};
 use crate::store::leases::{Asked, taken_from};
 use crate::store::{Holder, Lease, StoreError};
 use std::sync::Arc;
@@ -12,12 +12,14 @@ use std::sync::Arc;
 impl Desk {
     /// Returns the sealed entries of each group whose lease was its own, or why it may not be written.
     pub(super) fn append(&mut self, groups: Vec<Group>) -> Result<Vec<Sealed>, StoreError> {
-        if group::follows(&groups) {
-            self.look()?; // what it must follow may be newer than what we know
+        if group::follows(&groups, self.book.chain.seq) {
+            self.look()?;
         }
         self.change(|desk| {
             let mut change = Change::on(&desk.book.chain);
-            let sealed = group::seal(groups.clone(), &mut change.chain, |claim| desk.book.leases.contains_key(&claim.epoch));
+            let is_ours = |claim: &Claim| desk.book.leases.contains_key(&claim.epoch);
+            let since = |seq| desk.book.recent.since(seq, desk.book.chain.seq);
+            let sealed = group::seal(groups.clone(), &mut change.chain, is_ours, since);
             change.entries = group::entries(&sealed).cloned().collect();
             Ok(if change.entries.is_empty() { Plan::Done(sealed) } else { Plan::Write(change.into(), sealed) })
         })

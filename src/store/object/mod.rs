@@ -29,7 +29,7 @@ mod tampered;
 mod tests;
 
 use super::blocking::{blocking, held};
-use super::group::Queue;
+use super::group::{self, Queue};
 use super::life::Life;
 use super::{Anchor, Append, Audit, Boxed, Compacted, Held, Holder, Lease, Reader, Store, StoreError, Stored, Take};
 use crate::bucket::{Address, Buckets, Fault};
@@ -149,8 +149,12 @@ impl Store for ObjectStore {
     }
 
     fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        group::one(self.write_all(vec![append]))
+    }
+
+    fn write_all<'a>(&'a self, appends: Vec<Append<'a>>) -> Boxed<'a, Result<Vec<Vec<Entry>>, StoreError>> {
         let bench = self.bench.clone();
-        Box::pin(self.bench.waiting.append(append, move || bench.write_waiting()))
+        Box::pin(self.bench.waiting.append(appends, move || bench.write_waiting()))
     }
 
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
