@@ -14,27 +14,27 @@ use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn run(name: &str) -> Arc<str> {
+pub(super) fn run(name: &str) -> Arc<str> {
     name.into()
 }
 
-fn id(text: &str) -> TargetId {
+pub(super) fn id(text: &str) -> TargetId {
     text.parse().expect("a target")
 }
 
-fn ids(texts: &[&str]) -> Vec<TargetId> {
+pub(super) fn ids(texts: &[&str]) -> Vec<TargetId> {
     texts.iter().map(|text| id(text)).collect()
 }
 
-fn holder(name: &str) -> Holder {
+pub(super) fn holder(name: &str) -> Holder {
     Holder { run: run(name), host: "here".into(), pid: std::process::id(), since_ms: 5, job: None }
 }
 
-fn paused(reason: &str) -> Event {
+pub(super) fn paused(reason: &str) -> Event {
     Event::Paused { by: User("ann".into()), reason: reason.into() }
 }
 
-fn started(target: &str) -> Event {
+pub(super) fn started(target: &str) -> Event {
     Event::Step { rollout: "r".into(), step: StepEvent::Started { target: id(target) } }
 }
 
@@ -43,7 +43,7 @@ fn applied(target: &str) -> Event {
     Event::Applied { target: id(target), intent: Intent::Converge, commit: "c1".into(), digest, changes: vec![], was: vec![] }
 }
 
-fn reasons(entries: &[Entry]) -> Vec<String> {
+pub(super) fn reasons(entries: &[Entry]) -> Vec<String> {
     let reason = |entry: &Entry| match &entry.event {
         Event::Paused { reason, .. } => reason.to_string(),
         other => panic!("nobody appended {other:?}"),
@@ -506,41 +506,6 @@ async fn a_journal_without_seals_is_refused_by_whoever_has_a_key_until_it_begins
         keyed.append(vec![began], &run("one"), 9, None).await.expect("it begins");
         keyed.append(vec![paused("b")], &run("one"), 10, None).await.expect("it is sealed");
         assert_eq!(place.keyed("k").read().await.map(|entries| entries.len()), Ok(3));
-    }
-}
-
-#[tokio::test]
-async fn what_may_only_follow_one_entry_follows_no_other() {
-    for place in places() {
-        let (store, other) = (place.open(), place.open());
-        let began = store.append_after(None, vec![paused("a")], &run("one"), 7, None).await.expect("it has room");
-        let head = began.last().map(|entry| (entry.seq, entry.hash.clone()));
-        other.append(vec![paused("b")], &run("two"), 8, None).await.expect("it has room");
-        for late in [None, head.as_ref()] {
-            let said = store.append_after(late, vec![paused("late")], &run("one"), 9, None).await;
-            assert_eq!(said, Ok(vec![]), "{}", place.name);
-        }
-        let head = store.audit(&[]).await.expect("readable").head;
-        store.append_after(head.as_ref(), vec![paused("c")], &run("one"), 10, None).await.expect("it has room");
-        assert_eq!(reasons(&place.open().read().await.expect("whole")), ["a", "b", "c"], "{}", place.name);
-    }
-}
-
-#[tokio::test]
-async fn what_follows_one_entry_and_is_about_a_target_needs_its_lease_as_well() {
-    for place in places() {
-        let (store, other) = (place.open(), place.open());
-        let lease = store.acquire(&ids(&["a@prod/x"]), holder("one")).await.expect("nobody has it");
-        let begun = other.append(vec![paused("a")], &run("two"), 7, None).await.expect("it has room");
-        let head = begun.last().map(|entry| (entry.seq, entry.hash.clone()));
-
-        let late = store.append_after(None, vec![started("a@prod/x")], &run("one"), 8, Some(&lease)).await;
-        assert_eq!(late, Ok(vec![]), "{}", place.name);
-        let bare = store.append_after(head.as_ref(), vec![started("a@prod/x")], &run("one"), 8, None).await;
-        assert_eq!(bare, Err(StoreError::Fenced(id("a@prod/x"))), "{}", place.name);
-        let in_time = store.append_after(head.as_ref(), vec![started("a@prod/x")], &run("one"), 8, Some(&lease)).await;
-        assert_eq!(in_time.map(|entries| entries.len()), Ok(1), "{}", place.name);
-        assert_eq!(place.open().read().await.map(|entries| entries.len()), Ok(2), "{}", place.name);
     }
 }
 

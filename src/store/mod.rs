@@ -5,6 +5,8 @@ mod blocking;
 #[cfg(test)]
 mod cases;
 mod contract;
+#[cfg(test)]
+mod decided;
 mod file;
 mod git;
 mod group;

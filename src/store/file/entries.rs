@@ -131,9 +131,7 @@ impl Entries {
     pub(super) fn take_back(&mut self, file: &File, before: &End, now: &End, error: &std::io::Error) -> StoreError {
         let is_last = file.metadata().is_ok_and(|metadata| metadata.len() == now.offset);
         let is_cut = is_last && self.cut(file, before).is_ok();
-        if is_cut {
-            (self.verified, self.recent) = (Some(before.clone()), Recent::default());
-        }
+        (self.verified, self.recent) = (Some(before.clone()), Recent::default()); // what is there all the same is read again
         self.not_appended(error, is_cut)
     }
 

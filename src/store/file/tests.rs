@@ -10,6 +10,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 fn open(dir: &Path) -> FileStore {
     FileStore::open(dir.to_path_buf()).expect("a directory or nothing")
@@ -196,6 +198,56 @@ async fn a_disk_that_fails_leaves_the_journal_as_it_was() {
         assert_eq!(text(dir.path()), before);
         assert_eq!(append(&open(dir.path()), &["later"]).await, Ok(1), "and it can go on");
     }
+}
+
+#[tokio::test]
+async fn others_write_while_a_disk_takes_its_time() {
+    static WROTE: AtomicBool = AtomicBool::new(false);
+    fn slow(file: &File) -> io::Result<()> {
+        while !WROTE.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        file.sync_data()
+    }
+    let dir = scratch::dir();
+    append(&open(dir.path()), &["a"]).await.expect("it has room");
+    let pen = Pen { sync: slow, ..Pen::default() };
+    let waits = FileStore::with_pen(dir.path().to_path_buf(), pen, SEGMENT_BYTES).expect("a directory");
+    let slow = tokio::spawn(async move { append(&waits, &["b"]).await });
+    while length(&open(dir.path())).await != Ok(2) {
+        tokio::task::yield_now().await;
+    }
+
+    assert_eq!(append(&open(dir.path()), &["c"]).await, Ok(1), "the disk of another keeps nobody out");
+    WROTE.store(true, Ordering::SeqCst);
+    assert_eq!(slow.await.expect("nobody panicked"), Ok(1));
+    assert_eq!(length(&open(dir.path())).await, Ok(3));
+}
+
+#[tokio::test]
+async fn what_is_not_durable_is_not_taken_back_from_under_what_others_wrote() {
+    static WROTE: AtomicBool = AtomicBool::new(false);
+    fn fails(_: &File) -> io::Result<()> {
+        while !WROTE.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(io::Error::other("input/output error"))
+    }
+    let dir = scratch::dir();
+    append(&open(dir.path()), &["a"]).await.expect("it has room");
+    let pen = Pen { sync: fails, ..Pen::default() };
+    let store = FileStore::with_pen(dir.path().to_path_buf(), pen, SEGMENT_BYTES).expect("a directory");
+    let failing = tokio::spawn(async move { (append(&store, &["b"]).await, store) });
+    while length(&open(dir.path())).await != Ok(2) {
+        tokio::task::yield_now().await;
+    }
+    append(&open(dir.path()), &["c"]).await.expect("it has room");
+    WROTE.store(true, Ordering::SeqCst);
+
+    let (refused, store) = failing.await.expect("nobody panicked");
+    assert!(matches!(&refused, Err(StoreError::Io { what, .. }) if what.contains("not sure")), "{refused:?}");
+    assert_eq!(length(&open(dir.path())).await, Ok(3), "what another built on stays");
+    assert_eq!(length(&store).await, Ok(3), "and it can be read on");
 }
 
 #[tokio::test]
