@@ -294,6 +294,8 @@ impl Sim {
             verb: if verb == Verb::Apply { journal::Verb::Apply } else { journal::Verb::Tick },
             head: commit(head),
             parallel: self.case.parallel,
+            sharing: None,
+            slots: &isobar::rollout::Slots::default(),
             targets: &self.case.targets,
             job: &job,
             admits: &|history| self.admits(history, head),
