@@ -25,6 +25,16 @@ pub struct TimeLeft {
     pub until_ms: u64,
 }
 
+/// What became of an append that must stand on the newest entry.
+enum Newest {
+    /// It stands.
+    Ours,
+    /// Others came, and did nothing yet.
+    Came,
+    /// Others wrote.
+    Theirs,
+}
+
 /// History, kept entry by entry. Where others write as well, nothing is folded but in the order of the journal.
 pub struct Replica<'a> {
     pub(super) writer: Writer<'a>,
@@ -81,6 +91,13 @@ impl<'a> Replica<'a> {
         self.history().usual().p90_ms(target).unwrap_or_default()
     }
 
+    /// Journals that the run begins, and reads what others wrote until then: from there on whoever would plan sees that it came. True
+    /// when there was something that it did not know.
+    pub async fn announce(&self, event: Event, lease: &Lease) -> Result<bool, StoreError> {
+        self.append(vec![event], lease).await?;
+        self.refresh().await
+    }
+
     /// Appends a group, whatever the newest entry is.
     pub async fn append(&self, events: Vec<Event>, lease: &Lease) -> Result<(), StoreError> {
         let Writer { store, run, .. } = &self.writer;
@@ -113,30 +130,36 @@ impl<'a> Replica<'a> {
         Ok(fresh.iter().any(|entry| !matches!(entry.event, Event::RunStarted { .. })))
     }
 
-    /// Reads the journal again when others wrote between our own entries.
-    pub async fn refresh(&self) -> Result<(), StoreError> {
+    /// Reads the journal again when others wrote between our own entries; false when nobody did.
+    pub async fn refresh(&self) -> Result<bool, StoreError> {
         let misses = self.history().misses_entries();
         if misses {
             let fresh = self.writer.store.history().await?;
             *self.history() = fresh;
         }
-        Ok(())
+        Ok(misses)
     }
 
     /// Appends what was decided on history as it is here, if nobody wrote since. Who only came is no reason to decide anew.
-    pub async fn append_on_newest(&self, events: Vec<Event>, lease: &Lease) -> Result<bool, StoreError> {
-        let Writer { store, run, .. } = &self.writer;
+    async fn append_on_newest(&self, events: Vec<Event>, lease: &Lease) -> Result<bool, StoreError> {
         loop {
-            let (known, events) = (self.head(), events.clone());
-            let sealed = store.append_after(known.as_ref(), events, run, self.now_ms(), Some(lease)).await?;
-            if !sealed.is_empty() {
-                self.catch_up().await?;
-                return Ok(true);
-            }
-            if self.catch_up().await? {
-                return Ok(false);
+            match self.append_if_newest(events.clone(), lease).await? {
+                Newest::Ours => return Ok(true),
+                Newest::Came => {}
+                Newest::Theirs => return Ok(false),
             }
         }
+    }
+
+    async fn append_if_newest(&self, events: Vec<Event>, lease: &Lease) -> Result<Newest, StoreError> {
+        let (Writer { store, run, .. }, known) = (&self.writer, self.head());
+        let sealed = store.append_after(known.as_ref(), events, run, self.now_ms(), Some(lease)).await?;
+        let is_more = self.catch_up().await?;
+        Ok(match (sealed.is_empty(), is_more) {
+            (false, _) => Newest::Ours,
+            (true, false) => Newest::Came,
+            (true, true) => Newest::Theirs,
+        })
     }
 
     /// Appends what whoever is the last at work has to say, if that is us; false when it must be decided anew.
@@ -157,8 +180,15 @@ impl<'a> Replica<'a> {
             self.append(events, lease).await?;
             return Ok(Some(Progress::new(rollout)));
         }
-        let id = rollout.id.clone();
-        Ok(if self.append_on_newest(events, lease).await? { self.anew(&id) } else { None })
+        let planned = rollout.waves.iter().flat_map(|wave| &wave.targets).map(|planned| planned.target.clone()).collect();
+        loop {
+            match self.append_if_newest(events.clone(), lease).await? {
+                Newest::Ours => return Ok(self.anew(&rollout.id)),
+                Newest::Came if self.is_written_elsewhere(&planned).await? => return Ok(None), // by who came, and will plan it
+                Newest::Came => {}
+                Newest::Theirs => return Ok(None),
+            }
+        }
     }
 
     /// The newest entry that is known here.

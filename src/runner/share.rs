@@ -242,3 +242,6 @@ impl Replica<'_> {
         !others.is_fresh
     }
 }
+
+#[cfg(test)]
+mod tests;

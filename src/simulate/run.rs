@@ -120,7 +120,10 @@ impl Holding<'_> {
     async fn bring(&mut self) -> Result<bool, StoreError> {
         let run = self.run;
         let by = User("somebody".into());
-        self.append(vec![Event::RunStarted { verb: run.verb, commit: run.head.clone(), by, pull_request: None }]).await?;
+        let came = Event::RunStarted { verb: run.verb, commit: run.head.clone(), by, pull_request: None };
+        if self.replica.announce(came, &self.lease).await? && !(run.admits)(&self.history()) {
+            return Ok(false);
+        }
         self.go_on().await?;
         let may_begin = run.verb == Verb::Apply && self.history().paused().is_none() && !run.stop.is_asked();
         if may_begin && !self.given_up {
@@ -321,8 +324,8 @@ impl Holding<'_> {
         let held =
             history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), format!("until released: {}", hold.reason)));
         let paused = history.paused().map(|(by, reason)| format!("paused by {by}: {reason}"));
-        let resumes = history.rollout(rollout).map_or(0, Progress::resumes);
-        Ok(Signs { paused, held: held.collect(), resumes })
+        let decisions = history.rollout(rollout).map_or(0, Progress::decisions);
+        Ok(Signs { paused, held: held.collect(), decisions })
     }
 
     /// What is in flight has as long as a run that was told to stop gives it.

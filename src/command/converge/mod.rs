@@ -216,7 +216,7 @@ impl Converge<'_> {
         let paused = paused(&self.history());
         let (may_begin, taken_up) = (paused.is_none(), self.taken_up()?);
         refuse_first(self.world, self.scenes, &self.court, &self.history(), head, self.order.selector)?;
-        self.announce().await?;
+        self.announce(head).await?;
         self.go_on(head).await?;
         match (self.order.aim.clone(), &paused) {
             (Aim::Bring, None) if self.replica.is_shared() => self.bring_together(head).await?,
@@ -281,10 +281,13 @@ impl Converge<'_> {
         Ok(self.replica.append(events, &self.lease).await?)
     }
 
-    async fn announce(&self) -> Result<(), Failure> {
+    async fn announce(&self, head: &Arc<Scene>) -> Result<(), Failure> {
         let by = self.world.workspace.operator().unwrap_or(User("unknown".into()));
         let event = Event::RunStarted { verb: self.order.verb, commit: self.order.head.0.clone(), by, pull_request: None };
-        self.append(vec![event]).await
+        if self.replica.announce(event, &self.lease).await? {
+            admit::never_older(self.world, self.scenes, &self.history(), &self.order.head, head)?;
+        }
+        Ok(())
     }
 
     /// Begins what nobody began and goes on with what others did, until there is nothing more.

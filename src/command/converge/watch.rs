@@ -26,8 +26,8 @@ pub(super) async fn signs(replica: &Replica<'_>, rollout: &str, now_ms: u64) -> 
     replica.refresh().await?;
     let history = replica.history();
     let held = history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), say_hold(hold))).collect();
-    let resumes = history.rollout(rollout).map_or(0, Progress::resumes);
-    Ok(Signs { paused: paused(&history), held, resumes })
+    let decisions = history.rollout(rollout).map_or(0, Progress::decisions);
+    Ok(Signs { paused: paused(&history), held, decisions })
 }
 
 /// How long a region is held, and why.
