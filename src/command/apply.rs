@@ -1,7 +1,7 @@
 //! `isobar apply` and `isobar tick`: brings targets to the head of the code, in waves, as far as policy clears.
 
 use super::account;
-use super::converge::{Aim, Order, Sharing, TimeLeft, converge};
+use super::converge::{Aim, Order, converge};
 use super::court::Review;
 use super::say::short;
 use super::scene::Scenes;
@@ -11,6 +11,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::Verb;
 use crate::report::Told;
 use crate::review::CommitSha;
+use crate::runner::{Sharing, TimeLeft};
 use crate::stack::Selector;
 use crate::world::World;
 use std::time::Duration;

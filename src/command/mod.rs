@@ -38,10 +38,9 @@ mod tell;
 mod view;
 
 pub use crate::rollout::{SHARDS_MAX, Shard};
-pub use crate::runner::STOP_PATIENCE;
+pub use crate::runner::{STOP_PATIENCE, Sharing};
 pub use crate::stack::Selector;
 pub use crate::store::Anchor;
-pub use converge::Sharing;
 pub use court::Review;
 pub use out::is_stdout;
 pub use parts::Parting;

@@ -151,7 +151,7 @@ impl OpenRollouts {
         let facts = |Open { progress, facts, own, waiting }: &'_ Open| {
             let targets = progress.rollout().waves.iter().flat_map(|wave| &wave.targets);
             let outcomes: Vec<Option<Outcome>> = targets.map(|planned| progress.outcome(&planned.target).cloned()).collect();
-            let derived = (outcomes, progress.unknown(), progress.ending(), progress.resumes());
+            let derived = (outcomes, progress.unknown(), progress.ending(), progress.decisions());
             let views = format!("{:?}", progress.wave_views(&crate::rollout::Now::at(u64::MAX / 2)));
             (progress.rollout().clone(), facts.clone(), own.clone(), *waiting, derived, views)
         };

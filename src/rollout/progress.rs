@@ -54,7 +54,7 @@ pub struct Progress {
     pub(super) slots: Vec<Slot>,
     pub(super) runs: Vec<Run>,
     pub(super) stopped: Option<Arc<str>>,
-    resumes: usize,
+    decisions: usize,
     /// Somebody resumed it after it had stopped.
     went_on: bool,
     /// Targets that were not brought to this commit, per stack; never iterated.
@@ -68,7 +68,7 @@ impl Progress {
             slots: Vec::new(),
             runs: Vec::new(),
             stopped: None,
-            resumes: 0,
+            decisions: 0,
             went_on: false,
             missed: HashMap::new(),
             rollout,
@@ -113,10 +113,16 @@ impl Progress {
                 }
             }
             StepEvent::GateFailed { wave, gate, why } => self.fail_gate(*wave, *gate, why),
-            StepEvent::Verified { wave } => self.verify(*wave, at_ms),
-            StepEvent::Stopped { why } => self.stopped = Some(why.clone()),
+            StepEvent::Verified { wave } => {
+                self.decisions += 1;
+                self.verify(*wave, at_ms);
+            }
+            StepEvent::Stopped { why } => {
+                self.decisions += 1;
+                self.stopped = Some(why.clone());
+            }
             StepEvent::Resumed => {
-                self.resumes += 1;
+                self.decisions += 1;
                 self.went_on |= self.stopped.is_some();
                 self.resume();
             }
@@ -129,9 +135,9 @@ impl Progress {
         self.went_on
     }
 
-    /// How often somebody said go on, after a stop or a pause.
-    pub fn resumes(&self) -> usize {
-        self.resumes
+    /// How much was said about it as a whole: a wave verified, a stop, a go on. Others may say so who hold none of its targets.
+    pub fn decisions(&self) -> usize {
+        self.decisions
     }
 
     /// Gives permission for targets that [`Todo::NeedsClearance`](super::Todo::NeedsClearance) asked about; any other clearance is

@@ -41,8 +41,8 @@ pub type Ask<'a> = dyn Fn() -> Boxed<'a, Result<News, StoreError>> + Sync + 'a;
 pub struct Signs {
     pub paused: Option<String>,
     pub held: BTreeMap<RegionId, String>,
-    /// How often the journal says that this rollout was resumed.
-    pub resumes: usize,
+    /// How much the journal says about this rollout as a whole.
+    pub decisions: usize,
 }
 
 /// What a drive needs of the world.
@@ -109,7 +109,7 @@ pub enum Halt {
         why: String,
     },
     Paused(String),
-    /// Somebody resumed this rollout while it was driven: what is known of it here is old, and the journal has it anew.
+    /// Others said something about this rollout while it was driven: what is known of it here is old, and the journal has it anew.
     Resumed,
     Over(Ending),
     /// A signal came; what was in flight is recorded.
@@ -168,7 +168,7 @@ impl Drive<'_> {
             }
             let ms = (self.now_ms)();
             let signs = (self.signs)(ms).await?;
-            if is_stale || signs.resumes > progress.resumes() {
+            if is_stale || signs.decisions > progress.decisions() {
                 self.settle(progress, &mut flying, ready).await?;
                 match self.land(&mut flying).await {
                     Landing::Empty => return Ok(Halt::Resumed),
@@ -505,6 +505,7 @@ impl Work {
                 Todo::Ask { wave, index, gate: asked } => {
                     let first = rollout.waves.get(wave).and_then(|wave| wave.targets.first()).map(|planned| &planned.target);
                     match first.filter(|first| !is_leased(first)) {
+                        Some(first) if unleased.contains(first) => {} // for another of its gates
                         Some(first) => unleased.push(first.clone()),
                         None => gate = gate.or(Some((wave, index, asked))),
                     }

@@ -3,11 +3,15 @@
 
 mod drive;
 mod look;
+mod replica;
+mod share;
 #[cfg(test)]
 mod tests;
 
 pub use drive::{Ask, Bounds, Drive, Halt, News, Ready, STOP_PATIENCE, Signs};
 pub use look::Looks;
+pub use replica::{Replica, TimeLeft, Writer};
+pub use share::{Means, Share, Sharing};
 
 use crate::change::{Unseen, UnseenReason};
 use crate::diagnosis;

@@ -220,7 +220,7 @@ fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
             run: &run_id,
             parallel: 0,
             ask: &|_| Box::pin(async { Ok(()) }),
-            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), resumes: 0 }) }),
+            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), decisions: 0 }) }),
             now_ms: &|| 7,
             stop: &stop,
             patience: &|| Box::pin(stop.wait_out(Duration::from_millis(30))),
@@ -247,8 +247,8 @@ fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
     assert_eq!(history.target(&stuck).map(|record| &record.state), Some(&unknown));
 }
 
-/// Drives a rollout of one target, which is planned and cleared, on `store`, as far as `resumes` and `others` let it.
-fn drive_one<'a>(store: &'a MemoryStore, resumes: usize, others: Option<&'a Ask<'a>>) -> Result<Halt, StoreError> {
+/// Drives a rollout of one target, which is planned and cleared, on `store`, as far as `decisions` and `others` let it.
+fn drive_one<'a>(store: &'a MemoryStore, decisions: usize, others: Option<&'a Ask<'a>>) -> Result<Halt, StoreError> {
     let quick = id("quick@prod/a");
     let (engines, stop, run_id) = (Doll::engines(1), Stop::default(), Arc::from("run-1"));
     let mut progress = Progress::new(rollout(std::slice::from_ref(&quick)));
@@ -265,7 +265,7 @@ fn drive_one<'a>(store: &'a MemoryStore, resumes: usize, others: Option<&'a Ask<
             run: &run_id,
             parallel: 0,
             ask: &|_| Box::pin(async { Ok(()) }),
-            signs: &|_| Box::pin(async move { Ok(Signs { paused: None, held: BTreeMap::new(), resumes }) }),
+            signs: &|_| Box::pin(async move { Ok(Signs { paused: None, held: BTreeMap::new(), decisions }) }),
             now_ms: &|| 7,
             stop: &stop,
             patience: &|| Box::pin(stop.wait()),
@@ -307,7 +307,7 @@ fn what_fits_into_the_time_that_is_left_takes_the_place_of_what_no_longer_does()
             run: &run_id,
             parallel: 0,
             ask: &|_| Box::pin(async { Ok(()) }),
-            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), resumes: 0 }) }),
+            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), decisions: 0 }) }),
             now_ms: &|| 7,
             stop: &stop,
             patience: &|| Box::pin(stop.wait()),

@@ -1,6 +1,7 @@
 //! The shipped runner, rollout and history in a world that is made up: its clock, its engine and its journal. For those who play
 //! a rollout before it happens, and for the tests that look for what breaks one.
 
+mod clear;
 mod clock;
 mod engine;
 mod rehearsal;

@@ -7,7 +7,7 @@ use crate::change::Digest;
 use crate::engine::Engines;
 use crate::journal::{self, Entry, Event, History};
 use crate::review::User;
-use crate::rollout::{Ending, PlanError, Progress, Rollout, Settings, StepEvent};
+use crate::rollout::{Ending, PlanError, Progress, Rollout, Settings, Slots, StepEvent};
 use crate::stack::{Graph, RegionId, Target, TargetId};
 use crate::stop::Stop;
 use crate::store::{Boxed, MemoryStore, Store as _};
@@ -237,6 +237,8 @@ impl Stage<'_> {
             verb,
             head: COMMIT.into(),
             parallel: 0,
+            sharing: None,
+            slots: &Slots::default(),
             targets: &self.targets,
             job: &|_, target| MadeUp::job(&self.targets[target], VERSION),
             admits: &|_| true,

@@ -1,19 +1,22 @@
 //! One run of the loop, as `isobar apply` and `isobar tick` have it: lease, history, what is open, what is new, and an account of
-//! it all. The runner, the rollout, the store and policy are the shipped ones; what is asked of git and of people is given.
+//! it all; alone, or as a shard. The runner, the rollout, the store and policy are the shipped ones; what is asked of git and of people
+//! is given.
 
 use super::Clock;
-use crate::change::{Digest, Extent, Intent, Preview, UnseenReason};
+use crate::change::{Intent, Preview};
 use crate::engine::{Engines, Job};
 use crate::journal::{Entry, Event, History, Verb};
-use crate::policy::{Answer, Facts, Past, Policy, Subject, judge};
-use crate::review::{Approval, PullRequest, User};
-use crate::rollout::{Bars, Gate, Outcome, Progress, Rollout, STUCK, StepEvent, Takeover};
-use crate::runner::{Bounds, Drive, Halt, Looks, Moment, Ready, Signs, say_unseen};
+use crate::policy::Policy;
+use crate::review::{Approval, User};
+use crate::rollout::{Bars, Gate, Outcome, Pool, Progress, Rollout, Slots, Takeover};
+use crate::runner::{Bounds, Drive, Halt, Means, Moment, News, Ready, Replica, STOP_PATIENCE, Share, Sharing, Signs, Writer};
 use crate::stack::{Known, Target, TargetId};
 use crate::stop::Stop;
 use crate::store::{Boxed, Holder, Lease, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::ControlFlow;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 /// What a run is given.
 pub struct Run<'a> {
@@ -29,6 +32,10 @@ pub struct Run<'a> {
     pub head: Arc<str>,
     /// Targets in flight at most; 0 for what the waves allow.
     pub parallel: usize,
+    /// Others bring the same, each a bite at a time.
+    pub sharing: Option<Sharing>,
+    /// What all of the fleet share while they are in flight.
+    pub slots: &'a Slots,
     /// Every target of the fleet.
     pub targets: &'a BTreeMap<TargetId, Arc<Target>>,
     /// The job that makes a target what a commit says.
@@ -52,90 +59,159 @@ pub struct Run<'a> {
 }
 
 /// A run that holds its lease.
-struct Holding<'a> {
-    run: &'a Run<'a>,
+pub(super) struct Holding<'a> {
+    pub(super) run: &'a Run<'a>,
     lease: Lease,
-    history: Mutex<History>,
+    pub(super) replica: Replica<'a>,
+    /// Rollouts that this run met.
+    met: BTreeSet<Arc<str>>,
+    /// Targets of rollouts that it drove, but for those that arrived at something older than the head.
+    tried: BTreeSet<TargetId>,
+    /// Resumed rollouts in whose place the head goes on, once it is planned.
+    takeover: Takeover,
+    /// Something may still be at work that did not come back in time.
+    given_up: bool,
 }
 
 impl Run<'_> {
     /// Runs to where nothing more can begin; `false` when this head may not be brought.
     pub async fn run(&self) -> Result<bool, StoreError> {
-        let wanted: Vec<TargetId> = self.targets.keys().cloned().collect();
-        let holder = Holder { run: self.id.clone(), host: "nowhere".into(), pid: 1, since_ms: self.clock.now_ms(), job: None };
-        let lease = self.store.acquire(&wanted, holder).await?;
+        let wanted: Vec<TargetId> = match self.sharing {
+            None => self.targets.keys().cloned().collect(),
+            Some(_) => Vec::new(), // bite by bite
+        };
+        let lease = self.store.acquire(&wanted, self.holder()).await?;
         let history = self.store.history().await?;
         if !(self.admits)(&history) {
             self.store.release(lease).await?;
             return Ok(false);
         }
-        let holding = Holding { run: self, lease, history: Mutex::new(history) };
-        let kept = holding.bring().await?;
-        match kept {
-            true => self.store.release(holding.lease).await?,
-            false => std::mem::forget(holding.lease), // something may still be at work: it ends with the process
+        let now_ms = Box::new(|| self.clock.now_ms());
+        let writer = Writer { store: self.store, run: &self.id, now_ms, time: None };
+        let share = self.sharing.map(|sharing| Share::new(sharing, self.means()));
+        let replica = Replica::new(writer, history, share);
+        let (met, tried, takeover) = (BTreeSet::new(), BTreeSet::new(), Takeover::default());
+        let mut holding = Holding { run: self, lease, replica, met, tried, takeover, given_up: false };
+        let is_admitted = holding.bring().await?;
+        match holding.given_up {
+            false => self.store.release(holding.lease).await?,
+            true => std::mem::forget(holding.lease), // something may still be at work: it ends with the process
         }
-        Ok(true)
+        Ok(is_admitted)
+    }
+
+    fn holder(&self) -> Holder {
+        Holder { run: self.id.clone(), host: "nowhere".into(), pid: 1, since_ms: self.clock.now_ms(), job: None }
+    }
+
+    fn means(&self) -> Means<'_> {
+        Means {
+            holder: Box::new(|| self.holder()),
+            not_released: Box::new(|_| ()), // it ends with the process
+            elapsed: Box::new(|| Duration::from_millis(self.clock.now_ms())),
+            sleep: Box::new(|pause| Box::pin(self.clock.sleep(pause.as_millis() as u64))),
+            stop: self.stop,
+        }
     }
 }
 
 impl Holding<'_> {
-    /// Returns `false` when something was given up.
-    async fn bring(&self) -> Result<bool, StoreError> {
+    /// Returns `false` when others brought something newer meanwhile.
+    async fn bring(&mut self) -> Result<bool, StoreError> {
         let run = self.run;
         let by = User("somebody".into());
-        self.append(vec![Event::RunStarted { verb: run.verb, commit: run.head.clone(), by, pull_request: None }]).await?;
-        let open: Vec<Progress> = self.history().rollouts().cloned().collect();
-        let mut takeover = Takeover::default();
-        for progress in open {
-            match progress.ending() {
-                Some(_) => {} // a stopped one holds its targets until somebody resumes it
-                None if run.verb == Verb::Apply
-                    && progress.was_resumed()
-                    && progress.rollout().commit != run.head
-                    && take_over(&mut takeover, &progress, run.clock.now_ms()) => {}
-                None => {
-                    if let Halt::GivenUp = self.drive(progress).await? {
-                        return Ok(false);
-                    }
-                }
-            }
+        let came = Event::RunStarted { verb: run.verb, commit: run.head.clone(), by, pull_request: None };
+        if self.replica.announce(came, &self.lease).await? && !(run.admits)(&self.history()) {
+            return Ok(false);
         }
-        if run.verb == Verb::Apply && self.history().paused().is_none() && !run.stop.is_asked() {
-            let (mut free, mut alone) = (self.free(&takeover), Vec::new());
-            let theirs = takeover.targets();
-            if (run.pending)(&self.history()).iter().any(|id| theirs.contains(id) && free.binary_search(id).is_err()) {
-                // All that is left of a rollout goes on together, or by itself.
-                takeover.rollouts().for_each(|rollout| alone.extend(self.history().rollout(&rollout.id).cloned()));
-                takeover = Takeover::default();
-                free = self.free(&takeover);
-            }
-            if free.is_empty() {
-                takeover.rollouts().for_each(|rollout| alone.extend(self.history().rollout(&rollout.id).cloned()));
-            } else {
-                let id = format!("{}-{}", run.head, self.history().rollout_number(&run.id));
-                let rollout = (run.plan)(id.into(), free, takeover.clone());
-                let superseded = |old: &Rollout| Event::Superseded { rollout: old.id.clone(), commit: run.head.clone() };
-                let events = takeover.rollouts().map(superseded);
-                self.append(events.chain([Event::Planned { rollout: rollout.clone() }]).collect()).await?;
-                if let Halt::GivenUp = self.drive(Progress::new(rollout)).await? {
+        self.go_on().await?;
+        let may_begin = run.verb == Verb::Apply && self.history().paused().is_none() && !run.stop.is_asked();
+        if may_begin && !self.given_up {
+            loop {
+                self.replica.catch_up().await?;
+                if !(run.admits)(&self.history()) {
                     return Ok(false);
                 }
-            }
-            for progress in alone {
-                if let Halt::GivenUp = self.drive(progress).await? {
-                    return Ok(false);
+                self.go_on().await?;
+                if !self.begin().await? {
+                    break;
                 }
             }
+            self.give_way().await?;
         }
-        let behind = (run.pending)(&self.history());
-        self.append(vec![Event::Settled { commit: run.head.clone(), scope: None, behind }]).await?;
+        if !self.given_up {
+            self.settle().await?;
+        }
         Ok(true)
     }
 
-    /// What is pending and waits for no earlier rollout, or is gone through again in the place of one.
-    fn free(&self, takeover: &Takeover) -> Vec<TargetId> {
-        let (history, now_ms) = (self.history(), self.run.clock.now_ms());
+    /// Goes on with what is open, but for what the head goes on in the place of.
+    async fn go_on(&mut self) -> Result<(), StoreError> {
+        let run = self.run;
+        let open: Vec<Progress> = self.history().rollouts().cloned().collect();
+        for progress in open {
+            let is_new = self.met.insert(progress.rollout().id.clone());
+            let is_stopped = progress.ending().is_some(); // it holds its targets until somebody resumes it
+            if !is_new || is_stopped || self.given_up {
+                continue;
+            }
+            let is_older = progress.was_resumed() && progress.rollout().commit != run.head;
+            let may_take = run.verb == Verb::Apply && is_older;
+            if !(may_take && take_over(&mut self.takeover, &progress, run.clock.now_ms())) {
+                self.drive(progress).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins one rollout of what is pending and free; `false` when nothing is left that could make progress.
+    async fn begin(&mut self) -> Result<bool, StoreError> {
+        let run = self.run;
+        let open: BTreeSet<Arc<str>> = self.history().rollouts().map(|progress| progress.rollout().id.clone()).collect();
+        self.takeover.retain(|id| open.contains(id));
+        if self.history().paused().is_some() {
+            return Ok(false);
+        }
+        let mut free = self.free();
+        let theirs: BTreeSet<TargetId> = self.takeover.targets().into_iter().cloned().collect();
+        if (run.pending)(&self.history()).iter().any(|id| theirs.contains(id) && !free.contains(id)) {
+            // All that is left of a rollout goes on together, or by itself.
+            self.give_way().await?;
+            free = self.free();
+        }
+        if free.is_empty() || run.stop.is_asked() || self.given_up {
+            return Ok(false);
+        }
+        if self.replica.is_written_elsewhere(&free).await? {
+            return self.replica.wait_for_others().await;
+        }
+        let takeover = std::mem::take(&mut self.takeover);
+        let id = format!("{}-{}", run.head, self.history().rollout_number(&run.id));
+        let rollout = (run.plan)(id.into(), free.into_iter().collect(), takeover.clone());
+        let Some(progress) = self.replica.plan(rollout, &takeover, &self.lease).await? else {
+            self.takeover = takeover;
+            return Ok(true); // somebody was first
+        };
+        self.met.insert(progress.rollout().id.clone());
+        self.drive(progress).await?;
+        Ok(false)
+    }
+
+    /// Takes over nothing more: what was resumed goes on as it was planned.
+    async fn give_way(&mut self) -> Result<(), StoreError> {
+        let takeover = std::mem::take(&mut self.takeover);
+        for rollout in takeover.rollouts() {
+            let progress = self.history().rollout(&rollout.id).cloned();
+            if let Some(progress) = progress.filter(|_| !self.given_up) {
+                self.drive(progress).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is pending, waits for no earlier rollout and was not tried, or is gone through again in the place of one.
+    fn free(&self) -> BTreeSet<TargetId> {
+        let (history, now_ms, takeover) = (self.history(), self.run.clock.now_ms(), &self.takeover);
         let open = history.rollouts().filter(|progress| !takeover.takes(&progress.rollout().id));
         let bars: Vec<Bars<'_>> = open.map(|progress| progress.bars(now_ms)).collect();
         let comes_after = |late: &TargetId, early: &str| (self.run.comes_after)(late.region.environment(), early);
@@ -145,13 +221,57 @@ impl Holding<'_> {
             history.holder(id).is_some_and(|progress| !takeover.takes(&progress.rollout().id))
                 || bars.iter().any(|it| it.bar(id, |early| comes_after(id, early)))
         };
-        pending.into_iter().filter(|id| !is_held(id)).collect()
+        pending.retain(|id| !is_held(id) && !self.tried.contains(id));
+        pending
     }
 
-    async fn drive(&self, mut progress: Progress) -> Result<Halt, StoreError> {
-        let run = self.run;
+    /// Journals where the fleet is now, if nothing newer was begun meanwhile.
+    async fn settle(&mut self) -> Result<(), StoreError> {
+        loop {
+            self.replica.catch_up().await?;
+            if !(self.run.admits)(&self.history()) {
+                return Ok(());
+            }
+            let behind = (self.run.pending)(&self.history());
+            let settled = Event::Settled { commit: self.run.head.clone(), scope: None, behind };
+            if self.replica.append_as_last(settled, &self.lease).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn drive(&mut self, mut progress: Progress) -> Result<(), StoreError> {
+        if self.replica.is_shared() {
+            match self.replica.anew(&progress.rollout().id) {
+                Some(anew) => progress = anew,
+                None => return Ok(()), // others brought it to its end
+            }
+        }
+        let mut ready = BTreeMap::new();
+        let halt = loop {
+            let halt = self.leg(&mut progress, &mut ready).await?;
+            if let ControlFlow::Break(halt) = self.replica.turn(&mut self.lease, &mut progress, halt).await? {
+                break halt;
+            }
+        };
+        self.given_up = matches!(halt, Halt::GivenUp);
+        if !self.given_up {
+            self.replica.let_go(&mut self.lease, &mut progress).await?;
+        }
+        let is_older = progress.rollout().commit != self.run.head;
+        let goes_on = |id: &TargetId| is_older && progress.outcome(id).is_some_and(Outcome::is_reached);
+        let planned = progress.rollout().waves.iter().flat_map(|wave| &wave.targets).map(|planned| &planned.target);
+        self.tried.extend(planned.filter(|id| !goes_on(id)).cloned());
+        (self.run.left)(&progress, &halt, &self.history());
+        Ok(())
+    }
+
+    /// Drives it under one lease.
+    async fn leg(&self, progress: &mut Progress, ready: &mut BTreeMap<TargetId, Ready>) -> Result<Halt, StoreError> {
+        let (run, replica) = (self.run, &self.replica);
         let (id, commit) = (progress.rollout().id.clone(), progress.rollout().commit.clone());
         let make = |id: &TargetId, _: &Known| Ok((run.job)(&commit, id));
+        let others = || -> Boxed<'_, Result<News, StoreError>> { Box::pin(replica.news(&id, !run.slots.is_empty())) };
         let drive = Drive {
             engines: run.engines,
             store: run.store,
@@ -164,186 +284,62 @@ impl Holding<'_> {
             stop: run.stop,
             patience: &|| Box::pin(self.out_of_patience()),
             watch: run.watch,
-            sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.history().record(entry)),
-            bounds: Bounds::default(),
+            sealed: &|entries: &[Entry]| replica.sealed(entries),
+            bounds: Bounds {
+                others: replica.is_shared().then_some(&others),
+                fits: &|target: &TargetId, now_ms: u64| replica.fits(target, now_ms),
+                pools: &|target: &TargetId| self.pools(target),
+            },
         };
-        let mut ready: BTreeMap<TargetId, Ready> = BTreeMap::new();
-        let halt = loop {
-            let halt = drive.drive(&mut progress, &ready, &make, &Known::default()).await?;
-            match halt {
+        loop {
+            match drive.drive(progress, ready, &make, &Known::default()).await? {
                 Halt::NeedsClearance(targets) => {
-                    self.clear(&mut progress, targets, &mut ready).await?;
+                    self.clear(progress, targets, ready).await?;
                     if run.stop.is_asked() {
-                        break Halt::Interrupted;
+                        if replica.is_shared()
+                            && let Some(anew) = replica.anew(&id)
+                        {
+                            *progress = anew; // nobody asks for the news of what was just decided
+                        }
+                        return Ok(Halt::Interrupted);
                     }
                 }
-                Halt::Resumed => match self.history().rollout(&id).cloned() {
-                    Some(anew) => progress = anew,
-                    None => break Halt::Resumed,
+                Halt::Resumed => match replica.anew(&id) {
+                    Some(anew) => *progress = anew,
+                    None => return Ok(Halt::Resumed),
                 },
-                halt => break halt,
+                halt => return Ok(halt),
             }
-        };
-        (run.left)(&progress, &halt, &self.history());
-        Ok(halt)
+        }
     }
 
-    /// Previews and judges, and journals what came of it as one group.
-    async fn clear(
-        &self,
-        progress: &mut Progress,
-        targets: Vec<TargetId>,
-        ready: &mut BTreeMap<TargetId, Ready>,
-    ) -> Result<(), StoreError> {
-        let (run, commit) = (self.run, progress.rollout().commit.clone());
-        let looks = Looks { engines: run.engines, parallel: run.parallel, stop: run.stop };
-        let make = |id: &TargetId, _: &Known| Ok((run.job)(&commit, id));
-        let answers = looks.preview(&[targets], &mut Known::default(), &make, &|_| ()).await;
-        if run.stop.is_asked() {
-            return Ok(());
-        }
-        let (mut events, mut steps, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
-        for answer in answers {
-            match answer {
-                Ok(preview) if preview.is_empty() && !self.history().is_half_done(&preview.target) => {
-                    let (target, intent, digest) = (preview.target.clone(), preview.intent, preview.digest());
-                    let commit = commit.clone();
-                    events.push(Event::Applied {
-                        target: target.clone(),
-                        intent,
-                        commit,
-                        digest,
-                        changes: Vec::new(),
-                        was: Vec::new(),
-                    });
-                    steps.push(StepEvent::Finished { target, outcome: Outcome::Unchanged });
-                }
-                Ok(preview) => fresh.push(Arc::new(preview)),
-                Err(unseen) if unseen.reason == UnseenReason::Cancelled => {}
-                Err(unseen) => {
-                    let outcome = Outcome::Failed(say_unseen(&unseen.reason).into());
-                    steps.push(StepEvent::Finished { target: unseen.target, outcome });
-                }
-            }
-        }
-        let verdicts = self.judge(&fresh);
-        let mut clearances = Vec::new();
-        for (preview, verdict) in fresh.into_iter().zip(verdicts) {
-            let target = preview.target.clone();
-            match verdict.answer {
-                _ if self.failed_alike(&preview) => {
-                    let outcome = Outcome::Skipped(STUCK.into());
-                    steps.push(StepEvent::Finished { target, outcome });
-                }
-                Answer::Clear(clearance) => {
-                    if preview.is_empty() && self.history().is_unknown(&target) {
-                        let how = "a fresh preview is empty".into();
-                        events.push(Event::Recovered { target: target.clone(), how, untouched: false });
-                    }
-                    events.push(Event::Cleared {
-                        target: target.clone(),
-                        commit: commit.clone(),
-                        digest: clearance.digest().clone(),
-                        changes: clearance.changes().to_vec(),
-                        by: clearance.by().to_vec(),
-                        why: clearance.why().into(),
-                        authority: None, // the one policy of the play
-                    });
-                    ready.insert(target, Ready { preview, commit: commit.clone() });
-                    clearances.push(clearance);
-                }
-                Answer::Wait { .. } | Answer::Deny => {
-                    let outcome = Outcome::NotCleared(verdict.sentence.into());
-                    steps.push(StepEvent::Finished { target, outcome });
-                }
-            }
-        }
-        let (rollout, at_ms) = (progress.rollout().id.clone(), run.clock.now_ms());
-        events.extend(steps.iter().map(|step| Event::Step { rollout: rollout.clone(), step: step.clone() }));
-        if !events.is_empty() {
-            self.append(events).await?;
-        }
-        for step in &steps {
-            progress.record(step, at_ms);
-            if let StepEvent::Finished { target, outcome } = step {
-                (run.watch)(Moment::Finished(target, outcome));
-            }
-        }
-        progress.clear(clearances);
-        Ok(())
-    }
-
-    fn judge(&self, previews: &[Arc<Preview>]) -> Vec<crate::policy::Verdict> {
-        let history = self.history();
-        let approvals = (self.run.approvals)(previews);
-        let approved: BTreeSet<&str> = approvals.iter().flat_map(|approval| &approval.digests).map(|digest| &**digest).collect();
-        let subjects = previews.iter().map(|preview| {
-            let record = history.target(&preview.target);
-            let cleared = record.map(|record| record.cleared.clone()).unwrap_or_default();
-            let shown: BTreeSet<Digest> =
-                Some(preview.digest()).into_iter().filter(|digest| approved.contains(digest.as_str())).collect();
-            Subject {
-                preview,
-                stacks: BTreeSet::from([preview.target.stack.clone()]),
-                clouds: BTreeSet::new(),
-                labels: BTreeSet::new(),
-                past: Past {
-                    cleared,
-                    started: record.is_some_and(|record| record.started),
-                    shown,
-                    spent: BTreeSet::new(),
-                    promise: None,
-                    left_by: history.left_by(&preview.target),
-                },
-            }
-        });
-        let author = User("author".into());
-        judge(&Facts {
-            policy: self.run.policy,
-            hosted: false,
-            teams: &BTreeMap::new(),
-            pull_request: &PullRequest { number: None, title: String::new(), committers: vec![author.clone()], author },
-            approvals: &approvals,
-            subjects: subjects.collect(),
-            planned: Extent::default(),
-            now_ms: self.run.clock.now_ms(),
-        })
-    }
-
-    fn failed_alike(&self, preview: &Preview) -> bool {
-        let history = self.history();
-        history.target(&preview.target).is_some_and(|record| record.is_stuck(&preview.digest(), &self.run.head))
+    /// The slots that a target needs.
+    pub(super) fn pools(&self, target: &TargetId) -> Vec<Pool> {
+        self.run.targets.get(target).map(|target| self.run.slots.pools(target)).unwrap_or_default()
     }
 
     async fn signs(&self, rollout: &str, now_ms: u64) -> Result<Signs, StoreError> {
-        let misses = self.history().misses_entries();
-        if misses {
-            let fresh = self.run.store.history().await?;
-            *self.history() = fresh;
-        }
+        self.replica.refresh().await?;
         let history = self.history();
         let held =
             history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), format!("until released: {}", hold.reason)));
         let paused = history.paused().map(|(by, reason)| format!("paused by {by}: {reason}"));
-        let resumes = history.rollout(rollout).map_or(0, Progress::resumes);
-        Ok(Signs { paused, held: held.collect(), resumes })
+        let decisions = history.rollout(rollout).map_or(0, Progress::decisions);
+        Ok(Signs { paused, held: held.collect(), decisions })
     }
 
     /// What is in flight has as long as a run that was told to stop gives it.
     async fn out_of_patience(&self) {
         self.run.stop.wait().await;
-        self.run.clock.sleep(crate::runner::STOP_PATIENCE.as_millis() as u64).await;
+        self.run.clock.sleep(STOP_PATIENCE.as_millis() as u64).await;
     }
 
-    async fn append(&self, events: Vec<Event>) -> Result<(), StoreError> {
-        let sealed = self.run.store.append(events, &self.run.id, self.run.clock.now_ms(), Some(&self.lease)).await?;
-        let mut history = self.history();
-        sealed.iter().for_each(|entry| history.record(entry));
-        Ok(())
+    pub(super) async fn append(&self, events: Vec<Event>) -> Result<(), StoreError> {
+        self.replica.append(events, &self.lease).await
     }
 
-    fn history(&self) -> MutexGuard<'_, History> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        self.replica.history()
     }
 }
 

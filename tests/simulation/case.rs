@@ -2,15 +2,25 @@
 
 use super::dice::Dice;
 use isobar::policy::Policy;
-use isobar::rollout::Settings;
+use isobar::rollout::{Settings, Shard, Slots};
+use isobar::runner::Sharing;
 use isobar::simulate::MadeUp;
 use isobar::stack::{Fleet, Graph, Listing, Mistakes, Mode, Source, Target, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Seeds in a row that share a fleet: reading one costs as much as playing it.
 const SEEDS_A_FLEET: u64 = 16;
+
+/// What may be in flight at once, in a fleet that shards bring.
+const SLOTS: [&str; 4] = [
+    "[]",
+    "[{ per: region, count: 1 }]",
+    "[{ per: engine, count: 2 }]",
+    "[{ per: [engine, region], count: 2 }, { per: engine, count: 3 }]",
+];
 
 /// A minute, in milliseconds.
 pub(crate) const MINUTE: u64 = 60_000;
@@ -36,6 +46,9 @@ pub(crate) struct Ground {
     pub(crate) graph: Graph,
     pub(crate) settings: Settings,
     pub(crate) policy: Policy,
+    /// What shards share, in words and read.
+    slots_text: &'static str,
+    pub(crate) slots: Slots,
     pub(crate) stacks: usize,
     pub(crate) regions: Vec<String>,
 }
@@ -55,10 +68,11 @@ pub(crate) enum Happening {
         commit: usize,
         stacks: Vec<usize>,
     },
-    /// A run starts, with the head of then, or so many commits older: an event that came late.
+    /// A run starts, with the head of then, or so many commits older: an event that came late. Alone, or as one of several.
     Run {
         verb: Verb,
         late: usize,
+        shard: Option<Shard>,
     },
     /// Everyone who runs now is told to stop.
     Stop,
@@ -104,10 +118,21 @@ pub(crate) struct Case {
     pub(crate) faults: Vec<Fault>,
     pub(crate) with_policy: bool,
     pub(crate) parallel: usize,
+    /// What shards have in common, where some of the runs are shards.
+    pub(crate) shards: Option<Shards>,
     /// When nothing goes wrong any more.
     pub(crate) calm_ms: u64,
     /// Happenings and faults before any was taken out.
     drawn: (usize, usize),
+}
+
+/// How shards share, in a case that has some.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shards {
+    /// How long others may be silent.
+    patience: Duration,
+    /// So many bring all of it when nothing goes wrong any more.
+    pub(crate) calm: usize,
 }
 
 /// A piece that a case can do without.
@@ -185,15 +210,16 @@ impl Ground {
         for (late, needs) in needs.iter_mut().enumerate() {
             needs.extend((0..late).filter(|_| dice.one_in(2)));
         }
-        Self::read(paces, &regions, &needs)
+        let slots = *Dice::new(number, 3).pick(&SLOTS);
+        Self::read(paces, &regions, &needs, slots)
     }
 
-    fn read(paces: Vec<Pace>, regions: &[(String, u64)], needs: &[Vec<usize>]) -> Self {
+    fn read(paces: Vec<Pace>, regions: &[(String, u64)], needs: &[Vec<usize>], slots_text: &'static str) -> Self {
         let mut text = String::from("version: 1\nregions:\n");
         regions.iter().for_each(|(id, weight)| text.push_str(&format!("  {id}: {{ weight: {weight} }}\n")));
         text.push_str("policy:\n  - { rule: approvals, require: [{ count: 1 }] }\nrollout:\n");
         paces.iter().for_each(|pace| text.push_str(&format!("  {}\n", pace.text())));
-        let mut sources = vec![source("isobar.yaml", &text)];
+        let mut sources = vec![source("isobar.yaml", &format!("{text}slots: {slots_text}\n"))];
         for (stack, needs) in needs.iter().enumerate() {
             let needs: Vec<String> = needs.iter().map(|early| format!("s{early}")).collect();
             let section = format!(
@@ -206,6 +232,7 @@ impl Ground {
         let fleet = Fleet::read(&sources, &Listing::default()).unwrap_or_else(|mistakes| panic!("{mistakes:?}\n{text}"));
         let mut mistakes = Mistakes::default();
         let settings = Settings::read(&fleet, &mut mistakes);
+        let slots = Slots::read(&fleet, &mut mistakes);
         let policy = Policy::read(fleet.policy.as_ref().expect("it is written above"), &fleet, &mut mistakes);
         assert!(mistakes.is_empty(), "{mistakes:?}\n{text}");
         Self {
@@ -217,6 +244,8 @@ impl Ground {
             paces,
             settings,
             policy,
+            slots_text,
+            slots,
         }
     }
 }
@@ -255,14 +284,14 @@ impl Case {
             let stacks = (0..ground.stacks).filter(|_| commit == 0 || !dice.one_in(3)).collect();
             happenings.push((at, Happening::Merge { commit, stacks }));
             if commit == 0 || !dice.one_in(4) {
-                happenings.push((at + 1, Happening::Run { verb: Verb::Apply, late: 0 }));
+                happenings.push((at + 1, Happening::Run { verb: Verb::Apply, late: 0, shard: None }));
             }
         }
         let ticks = 2 + dice.below(5);
         for _ in 0..ticks {
             let verb = if dice.one_in(3) { Verb::Apply } else { Verb::Tick };
             let late = if dice.one_in(8) { 1 + dice.below(2) as usize } else { 0 };
-            happenings.push((dice.below(end), Happening::Run { verb, late }));
+            happenings.push((dice.below(end), Happening::Run { verb, late, shard: None }));
         }
         if dice.one_in(3) {
             happenings.push((dice.below(end), Happening::Stop));
@@ -277,7 +306,9 @@ impl Case {
         if dice.one_in(3) {
             happenings.push((dice.below(end), Happening::Resume));
         }
-        let faults = (0..dice.below(5)).map(|_| fault(&mut dice, &ground)).collect::<Vec<_>>();
+        let mut faults = (0..dice.below(5)).map(|_| fault(&mut dice, &ground, 6, 60)).collect::<Vec<_>>();
+        let (with_policy, parallel) = (dice.one_in(2), if dice.one_in(4) { 1 + dice.below(2) as usize } else { 0 });
+        let shards = shards(seed, &ground, &mut happenings, &mut faults);
         let kept = |piece: Piece| !without.contains(&piece);
         let drawn = (happenings.len(), faults.len());
         let mut happenings: Vec<(u64, Happening)> =
@@ -289,12 +320,24 @@ impl Case {
             targets: targets.map(|(_, (id, target))| (id.clone(), target.clone())).collect(),
             happenings,
             faults: faults.into_iter().enumerate().filter(|(at, _)| kept(Piece::Fault(*at))).map(|(_, fault)| fault).collect(),
-            with_policy: dice.one_in(2),
-            parallel: if dice.one_in(4) { 1 + dice.below(2) as usize } else { 0 },
+            with_policy,
+            parallel,
+            shards,
             calm_ms: end + 6 * MINUTE,
             drawn,
             ground,
         }
+    }
+
+    /// How a run shares, if it is one of several.
+    pub(crate) fn sharing(&self, shard: Option<Shard>) -> Option<Sharing> {
+        let Shards { patience, .. } = self.shards?;
+        Some(Sharing { shard: shard?, patience })
+    }
+
+    /// What is bounded besides waves, where runs share.
+    pub(crate) fn slots(&self) -> Slots {
+        if self.shards.is_some() { self.ground.slots.clone() } else { Slots::default() }
     }
 
     /// Every piece that may still be taken out; the first merge stays.
@@ -306,12 +349,45 @@ impl Case {
     }
 }
 
-fn fault(dice: &mut Dice, ground: &Ground) -> Fault {
-    let run = dice.below(6) as usize;
+/// Lets some of the runs be several shards each, which start together or late, or never; nothing in most stories. By a stream of its own:
+/// the others stay what they are.
+fn shards(seed: u64, ground: &Ground, happenings: &mut Vec<(u64, Happening)>, faults: &mut Vec<Fault>) -> Option<Shards> {
+    let mut dice = Dice::new(seed, 4);
+    if !dice.one_in(4) {
+        return None;
+    }
+    let patience = Duration::from_secs(*dice.pick(&[0, 20, 15 * 60]));
+    let mut more = Vec::new();
+    for (at_ms, happening) in happenings.iter_mut() {
+        let Happening::Run { verb: Verb::Apply, late, shard } = happening else { continue };
+        if dice.one_in(4) {
+            continue; // takes everything for itself
+        }
+        let of = 2 + dice.below(3) as usize;
+        *shard = Shard::new(1, of);
+        for nth in 2..=of {
+            let after_ms = match dice.below(3) {
+                0 => 0,
+                1 => dice.below(200), // in the middle of what the first one asks and writes
+                _ => dice.below(MINUTE),
+            };
+            let shard = if dice.one_in(8) { None } else { Shard::new(nth, of) };
+            let run = Happening::Run { verb: Verb::Apply, late: *late, shard };
+            more.extend((!dice.one_in(6)).then_some((*at_ms + after_ms, run)));
+        }
+    }
+    happenings.append(&mut more);
+    faults.extend((0..dice.below(4)).map(|_| fault(&mut dice, ground, 14, 150)));
+    Some(Shards { patience, calm: 1 + dice.below(3) as usize })
+}
+
+/// Something that goes wrong in one of so many runs, at one of so many steps.
+fn fault(dice: &mut Dice, ground: &Ground, runs: u64, steps: u64) -> Fault {
+    let run = dice.below(runs) as usize;
     let write = dice.below(12) as usize;
     let target = dice.below(ground.targets.len() as u64) as usize;
     match dice.below(12) {
-        0..=3 => Fault::Kill { run, step: dice.below(60) as usize },
+        0..=3 => Fault::Kill { run, step: dice.below(steps) as usize },
         4 => Fault::Lost { run, write },
         5 => Fault::Refused { run, write },
         6 => Fault::Late { run, write, ms: dice.below(5 * MINUTE) },
@@ -331,12 +407,18 @@ impl fmt::Display for Case {
         writeln!(f, "targets\n  {}", targets.join(" "))?;
         let policy = if self.with_policy { "approvals, count 1" } else { "none declared" };
         writeln!(f, "policy\n  {policy}; at most {} at once (0: as the waves say)", self.parallel)?;
+        if let Some(Shards { patience, calm }) = self.shards {
+            writeln!(f, "shards\n  wait {patience:?} for others; slots: {}; {calm} in the calm", self.ground.slots_text)?;
+        }
         writeln!(f, "what happens")?;
         for (at, happening) in &self.happenings {
             let what = match happening {
                 Happening::Merge { commit, stacks } => format!("commit c{commit} arrives and changes stacks {stacks:?}"),
-                Happening::Run { verb, late: 0 } => format!("{verb:?} runs"),
-                Happening::Run { verb, late } => format!("{verb:?} runs, {late} commits late"),
+                Happening::Run { verb, late, shard } => {
+                    let shard = shard.map(|shard| format!(" as shard {shard}")).unwrap_or_default();
+                    let late = if *late > 0 { format!(", {late} commits late") } else { String::new() };
+                    format!("{verb:?} runs{shard}{late}")
+                }
                 Happening::Stop => "everyone is told to stop".into(),
                 Happening::Pause { for_ms } => format!("a pause of {} s", for_ms / 1_000),
                 Happening::Hold { region, for_ms } => {

@@ -5,7 +5,7 @@ use super::case::{Ground, Pace};
 use super::world::number;
 use isobar::change::Digest;
 use isobar::journal::{Chain, Entry, Event, History};
-use isobar::rollout::{Ending, Now, Outcome, Progress, Rollout, StepEvent};
+use isobar::rollout::{Ending, Now, Outcome, Progress, Rollout, Slots, StepEvent};
 use isobar::runner::Halt;
 use isobar::simulate::{Reality, Things};
 use isobar::stack::{RegionId, TargetId};
@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub(crate) struct Checker {
     pub(crate) broken: Vec<String>,
     ground: Arc<Ground>,
+    /// What is bounded besides waves.
+    slots: Slots,
     chain: Chain,
     rollouts: BTreeMap<Arc<str>, Course>,
     /// Who may write about a target.
@@ -38,6 +40,10 @@ pub(crate) struct Checker {
     informed: BTreeSet<Arc<str>>,
     /// Runs that wrote since a rollout was resumed last: they know of it by now.
     heard: BTreeSet<Arc<str>>,
+    /// Runs that wrote since somebody said something of a rollout as a whole: they know of that by now.
+    abreast: BTreeSet<Arc<str>>,
+    /// Runs that are one of several: they decide on the newest entry, or not at all.
+    shards: BTreeSet<Arc<str>>,
 }
 
 /// One rollout, as its entries tell it.
@@ -49,6 +55,8 @@ struct Course {
     ahead: Vec<BTreeSet<usize>>,
     waves: Vec<Part>,
     stopped: bool,
+    /// Another goes on in its place, or all of it was brought.
+    superseded: bool,
     /// Targets that a newer rollout has.
     taken: BTreeSet<TargetId>,
 }
@@ -70,10 +78,11 @@ enum At {
 }
 
 impl Checker {
-    pub(crate) fn new(ground: Arc<Ground>) -> Self {
+    pub(crate) fn new(ground: Arc<Ground>, slots: Slots) -> Self {
         Self {
             broken: Vec::new(),
             ground,
+            slots,
             chain: Chain::empty(),
             rollouts: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -88,6 +97,8 @@ impl Checker {
             held: BTreeMap::new(),
             informed: BTreeSet::new(),
             heard: BTreeSet::new(),
+            abreast: BTreeSet::new(),
+            shards: BTreeSet::new(),
         }
     }
 
@@ -105,6 +116,13 @@ impl Checker {
         }
     }
 
+    /// A run begins: alone, or as one of several.
+    pub(crate) fn begins(&mut self, run: &Arc<str>, is_shard: bool) {
+        if is_shard {
+            self.shards.insert(run.clone());
+        }
+    }
+
     /// A run has these targets from now on.
     pub(crate) fn acquired(&mut self, run: &Arc<str>, targets: &[TargetId]) {
         for target in targets {
@@ -114,7 +132,14 @@ impl Checker {
         }
     }
 
-    /// A run ended, or gave its lease back.
+    /// A run gives its lease back.
+    pub(crate) fn released(&mut self, run: &str) {
+        let busy = self.at_work.iter().find(|(_, by)| ***by == *run).map(|(target, _)| target.clone());
+        self.hold(busy.is_none(), || format!("{run} gives its lease back while its engine works on {busy:?}"));
+        self.ended(run);
+    }
+
+    /// A run ended: nothing of it is left.
     pub(crate) fn ended(&mut self, run: &str) {
         self.owners.retain(|_, owner| **owner != *run);
         self.at_work.retain(|_, by| **by != *run);
@@ -203,6 +228,7 @@ impl Checker {
         if let Some(entry) = entries.last() {
             self.informed.insert(entry.run.clone());
             self.heard.insert(entry.run.clone());
+            self.abreast.insert(entry.run.clone());
         }
         if !self.chain.is_whole() {
             self.break_("a group was cut".into());
@@ -214,6 +240,7 @@ impl Checker {
             Event::Planned { rollout } => {
                 let planned = rollout.waves.iter().flat_map(|wave| &wave.targets);
                 let planned: BTreeSet<TargetId> = planned.map(|planned| planned.target.clone()).collect();
+                self.one_plan(entry, rollout, &planned);
                 self.rollouts.values_mut().for_each(|course| course.taken.extend(planned.iter().cloned()));
                 self.rollouts.insert(rollout.id.clone(), Course::new(rollout.clone()));
             }
@@ -248,7 +275,12 @@ impl Checker {
                 self.held.remove(region);
             }
             Event::Settled { behind, .. } => self.settled(behind, reality),
-            Event::RunStarted { .. } | Event::Superseded { .. } | Event::DriftChecked { .. } => {}
+            Event::Superseded { rollout, .. } => {
+                if let Some(course) = self.rollouts.get_mut(rollout) {
+                    course.superseded = true;
+                }
+            }
+            Event::RunStarted { .. } | Event::DriftChecked { .. } => {}
             Event::Recovered { target, untouched: true, .. } => {
                 if self.unclosed.get(target) == Some(&false) {
                     self.unclosed.remove(target);
@@ -260,6 +292,17 @@ impl Checker {
             | Event::KeyBegan { .. }
             | Event::Compacted { .. } => {}
         }
+    }
+
+    /// Nobody plans what another rollout has yet to bring.
+    fn one_plan(&mut self, entry: &Entry, rollout: &Rollout, planned: &BTreeSet<TargetId>) {
+        let (id, run) = (&rollout.id, &entry.run);
+        let is_open = |course: &&Course| !course.superseded;
+        let twice = self.rollouts.values().filter(is_open).find_map(|course| {
+            let target = planned.iter().find(|target| course.has_yet_to_bring(target))?;
+            Some((course.rollout.id.clone(), target.clone()))
+        });
+        self.hold(twice.is_none(), || format!("{run} plans {id} over what another has yet to bring: {twice:?}"));
     }
 
     /// What is told to be there is there, whole.
@@ -279,16 +322,21 @@ impl Checker {
                 course.waves[*wave].passed.insert(*gate);
             }
             StepEvent::GateFailed { wave, .. } => course.waves[*wave].gate_failed = true,
-            StepEvent::Verified { wave } => self.verified(entry, course, *wave),
+            StepEvent::Verified { wave } => {
+                self.verified(entry, course, *wave);
+                self.abreast.clear();
+            }
             StepEvent::Stopped { why } => {
                 let broke = (0..course.waves.len()).any(|wave| course.is_breached(wave, entry.at_ms));
                 let knows = self.heard.contains(&entry.run); // else it had decided before somebody said go on
                 self.hold(broke || !knows, || format!("{} stops without a reason: {why}", course.rollout.id));
                 course.stopped = true;
+                self.abreast.clear();
             }
             StepEvent::Resumed => {
                 course.resume();
                 self.heard.clear();
+                self.abreast.clear();
             }
         }
     }
@@ -302,7 +350,8 @@ impl Checker {
         let name = &wave.name;
         self.hold(!course.taken.contains(target), || format!("{id} starts {target}, which a newer rollout has"));
         self.hold(!course.stopped, || format!("{id} starts {target} after it stopped"));
-        let seen = self.informed.contains(&run);
+        let is_shard = self.shards.contains(&run);
+        let seen = is_shard || self.informed.contains(&run);
         self.hold(!self.paused || !seen, || format!("{run} starts {target} in a pause"));
         let held = self.held.get(&target.region).is_some_and(|until| entry.at_ms < *until);
         self.hold(!held || !seen, || format!("{run} starts {target}, whose region is held"));
@@ -327,8 +376,9 @@ impl Checker {
         }
         let missed = course.missed_before(at, target);
         self.hold(missed.is_none(), || format!("{target} starts, and {missed:?} of an earlier wave was not reached"));
-        let flying = course.of_wave(at).filter(|state| matches!(state, At::Started(by) if *by == run)).count();
+        let flying = wave.targets.iter().filter(|planned| self.flies(course, &planned.target)).count();
         self.hold(flying < wave.max_parallel, || format!("{name}: more than {} at once", wave.max_parallel));
+        self.takes_a_slot(course, target);
         let failed = course.failed(at);
         self.hold(failed <= wave.failure_tolerance, || format!("{target} starts, and {failed} of {name} failed"));
         self.hold(!course.waves[at].gate_failed, || format!("{target} starts, and a gate of {name} failed"));
@@ -348,6 +398,23 @@ impl Checker {
         part.first_start.get_or_insert(entry.at_ms);
         part.verified_at = None;
         course.state.insert(target.clone(), At::Started(run));
+    }
+
+    /// It was started, and whoever did that still has it.
+    fn flies(&self, course: &Course, target: &TargetId) -> bool {
+        matches!(&course.state[target], At::Started(by) if self.owners.get(target) == Some(by))
+    }
+
+    /// Whatever shares a slot with a target that starts, in all rollouts, leaves one for it.
+    fn takes_a_slot(&mut self, course: &Course, target: &TargetId) {
+        let pools = |target: &TargetId| self.slots.pools(&self.ground.targets[target]);
+        let courses = || self.rollouts.values().chain([course]);
+        let flying = || courses().flat_map(|course| course.state.keys().filter(|other| self.flies(course, other)));
+        let is_full = |pool: &isobar::rollout::Pool| {
+            flying().filter(|other| pools(other).iter().any(|theirs| theirs.name == pool.name)).count() >= pool.slots
+        };
+        let full = pools(target).into_iter().find(is_full);
+        self.hold(full.is_none(), || format!("{target} starts, and no slot is free of {full:?}"));
     }
 
     fn finished(&mut self, entry: &Entry, course: &mut Course, target: &TargetId, outcome: &Outcome, reality: &Reality) {
@@ -407,11 +474,11 @@ impl Checker {
         let id = &live.rollout().id;
         let replayed = history.rollouts().find(|progress| progress.rollout().id == *id);
         let Some(replayed) = replayed else {
-            let over = live.ending() == Some(Ending::Complete);
+            let over = live.ending() == Some(Ending::Complete) || self.shards.contains(run); // others ended it
             return self.hold(over, || format!("{id} goes on, and history has forgotten it"));
         };
         let gave_up = matches!(halt, Halt::GivenUp);
-        if replayed.resumes() > live.resumes() && (gave_up || !self.heard.contains(run)) {
+        if replayed.decisions() > live.decisions() && (gave_up || !self.abreast.contains(run)) {
             return; // it ended before it could hear of that, or before what was in flight came back, which it waits for first
         }
         let targets = || live.rollout().waves.iter().flat_map(|wave| &wave.targets).map(|planned| &planned.target);
@@ -424,6 +491,9 @@ impl Checker {
         if !gave_up {
             let unknown = (live.unknown(), replayed.unknown());
             self.hold(unknown.0 == unknown.1, || format!("{id}: unknown live {:?}, replayed {:?}", unknown.0, unknown.1));
+        }
+        if self.shards.contains(run) && history.head().is_none_or(|(seq, _)| seq != self.chain.seq) {
+            return; // others wrote since
         }
         let course = &self.rollouts[id];
         let told = |target: &TargetId| match &course.state[target] {
@@ -481,6 +551,7 @@ impl Course {
             state: targets().map(|(_, planned)| (planned.target.clone(), At::Waiting)).collect(),
             waves: vec![Part::default(); rollout.waves.len()],
             stopped: false,
+            superseded: false,
             taken: BTreeSet::new(),
             ahead,
             rollout,
@@ -489,6 +560,11 @@ impl Course {
 
     fn of_wave(&self, at: usize) -> impl Iterator<Item = &At> {
         self.rollout.waves[at].targets.iter().map(|planned| &self.state[&planned.target])
+    }
+
+    /// It is planned here and nowhere else since, and came to no end.
+    fn has_yet_to_bring(&self, target: &TargetId) -> bool {
+        !self.taken.contains(target) && self.state.get(target).is_some_and(|state| !matches!(state, At::Ended(_)))
     }
 
     fn failed(&self, at: usize) -> usize {

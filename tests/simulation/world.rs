@@ -1,16 +1,16 @@
 //! The world of one case: runs that come and go, a store that loses answers and comes late, an engine that fails, and people who
 //! pause. Everything that decides is the shipped code; this only plays what surrounds it.
 
-use super::case::{Case, Fault, Happening, Verb};
+use super::case::{Case, Fault, Happening, Shards, Verb};
 use super::check::Checker;
 use super::dice::roll;
 use futures::future::{AbortHandle, Abortable};
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use isobar::change::Preview;
+use isobar::change::{Digest, Preview};
 use isobar::engine::Engines;
 use isobar::journal::{self, Entry, Event, History, State};
 use isobar::review::{Approval, Decision, User};
-use isobar::rollout::{Gate, Paces, Part, Progress, Rollout, StepEvent, Takeover};
+use isobar::rollout::{Gate, Paces, Part, Progress, Rollout, Shard, Slots, StepEvent, Takeover};
 use isobar::runner::Halt;
 use isobar::simulate::{Clock, MadeUp, Phase, Reality, Run, weighed};
 use isobar::stack::{RegionId, TargetId};
@@ -45,6 +45,7 @@ pub(crate) struct Played {
 /// What all runs of a story share.
 struct Sim {
     case: Case,
+    slots: Slots,
     clock: Clock,
     store: MemoryStore,
     reality: Reality,
@@ -68,6 +69,8 @@ struct Life {
     stop: Stop,
     abort: AbortHandle,
     gone: bool,
+    /// One of several that bring the same.
+    shard: Option<Shard>,
     steps: usize,
     writes: usize,
 }
@@ -75,7 +78,8 @@ struct Life {
 /// Plays the story of a case; `tell` keeps the journal in words.
 pub(crate) fn play(case: Case, tell: bool) -> Played {
     let clock = Clock::at(BEGIN_MS);
-    let checker = Checker::new(case.ground.clone());
+    let slots = case.slots();
+    let checker = Checker::new(case.ground.clone(), slots.clone());
     let shared = Shared {
         checker,
         versions: Vec::new(),
@@ -87,6 +91,7 @@ pub(crate) fn play(case: Case, tell: bool) -> Played {
     };
     let sim = Arc::new(Sim {
         case,
+        slots,
         clock: clock.clone(),
         store: MemoryStore::default(),
         reality: Reality::default(),
@@ -152,9 +157,9 @@ impl Sim {
                 shared.versions.push(next);
                 None
             }
-            Happening::Run { verb, late } => {
+            Happening::Run { verb, late, shard } => {
                 let head = self.lock().versions.len().checked_sub(1 + late)?; // nothing was merged by then
-                Some(self.start(verb, head))
+                Some(self.start(verb, head, shard))
             }
             Happening::Stop => {
                 self.lock().runs.iter().filter(|life| !life.gone).for_each(|life| life.stop.ask(15));
@@ -208,7 +213,7 @@ impl Sim {
         }
         for _ in 0..CALM_RUNS_MAX {
             self.resume().await;
-            self.clone().start(Verb::Apply, head).await;
+            futures::future::join_all(self.calm_runs(head)).await;
             if self.is_broken() {
                 return;
             }
@@ -223,6 +228,16 @@ impl Sim {
         let open: Vec<&str> = history.rollouts().map(|progress| &*progress.rollout().id).collect();
         let what = format!("lost: a calm world does not bring {lost:?} to c{head}, and {open:?} never end");
         self.lock().checker.break_(what);
+    }
+
+    /// All that brings the head together when nothing goes wrong.
+    fn calm_runs(self: &Arc<Self>, head: usize) -> Vec<Process> {
+        match self.case.shards {
+            None => vec![self.clone().start(Verb::Apply, head, None)],
+            Some(Shards { calm, .. }) => {
+                (1..=calm).map(|nth| self.clone().start(Verb::Apply, head, Shard::new(nth, calm))).collect()
+            }
+        }
     }
 
     fn arrived(&self, history: &History, head: usize) {
@@ -255,13 +270,14 @@ impl Sim {
     }
 
     /// Starts a run of the loop in a process of its own.
-    fn start(self: Arc<Self>, verb: Verb, head: usize) -> Process {
+    fn start(self: Arc<Self>, verb: Verb, head: usize, shard: Option<Shard>) -> Process {
         let (abort, registration) = AbortHandle::new_pair();
         let stop = Stop::default();
         let mut shared = self.lock();
         let nth = shared.runs.len();
         let id: Arc<str> = format!("run-{nth}").into();
-        shared.runs.push(Life { id: id.clone(), stop: stop.clone(), abort, gone: false, steps: 0, writes: 0 });
+        shared.runs.push(Life { id: id.clone(), stop: stop.clone(), abort, gone: false, shard, steps: 0, writes: 0 });
+        shared.checker.begins(&id, shard.is_some());
         drop(shared);
         let sim = self.clone();
         let process = async move {
@@ -294,6 +310,8 @@ impl Sim {
             verb: if verb == Verb::Apply { journal::Verb::Apply } else { journal::Verb::Tick },
             head: commit(head),
             parallel: self.case.parallel,
+            sharing: self.case.sharing(self.lock().runs[nth].shard),
+            slots: &self.slots,
             targets: &self.case.targets,
             job: &job,
             admits: &|history| self.admits(history, head),
@@ -331,10 +349,12 @@ impl Sim {
 
     /// What a drive left must be what its journal says to somebody who was not there.
     fn left(&self, nth: usize, progress: &Progress, halt: &Halt, history: &History) {
-        let replayed = self.history();
         let now_ms = self.clock.now_ms();
         let mut shared = self.lock();
         let run = shared.runs[nth].id.clone();
+        // A shard may not have read yet what others wrote since.
+        let read = shared.runs[nth].shard.and_then(|_| history.head()).map_or(u64::MAX, |(seq, _)| seq);
+        let replayed = self.store.look(|entries| History::of(entries.iter().filter(|entry| entry.seq <= read).cloned()));
         shared.checker.same_progress(&run, progress, halt, &replayed, now_ms);
         if !history.misses_entries() {
             shared.checker.same_history(history, &replayed);
@@ -409,6 +429,14 @@ impl Wire {
     async fn take(&self, names: &[u64], ms: u64) {
         let ms = roll(self.sim.case.seed, names, ms);
         self.sim.clock.sleep(ms).await;
+    }
+
+    /// What one shard asks of the store is a little old when it hears it, so that others may be first.
+    async fn takes_a_moment(&self, name: u64) {
+        let is_shard = self.sim.lock().runs[self.nth].shard.is_some();
+        if is_shard {
+            self.take(&[name, self.nth as u64, self.sim.clock.now_ms()], 20).await;
+        }
     }
 
     async fn fate(&self, target: &TargetId, phase: Phase) -> Result<(), Arc<str>> {
@@ -494,6 +522,15 @@ impl Wire {
         !grows
     }
 
+    /// Who holds nothing is refused only where others wrote since.
+    fn came_late(&self, run: &Arc<str>, is_fenced: bool, entries: &[Entry]) {
+        let mut shared = self.sim.lock();
+        if is_fenced && !entries.is_empty() {
+            shared.checker.break_(format!("{run} was taken for dead, and its late write is taken all the same"));
+        }
+        shared.checker.saw(entries, &self.sim.reality);
+    }
+
     async fn write_through(&self, append: Append<'_>) -> Result<Vec<Entry>, StoreError> {
         let Append { ref events, run, at_ms, .. } = append;
         if !self.may_write(run, events) {
@@ -506,10 +543,9 @@ impl Wire {
         if let Some(ms) = late {
             self.sim.end(self.nth); // somebody takes it for dead; its engines are gone
             self.sim.clock.sleep(ms).await;
-            let entries = self.sim.store.write(append).await;
-            if entries.is_ok() {
-                self.sim.lock().checker.break_(format!("{run} was taken for dead, and its late write is taken all the same"));
-            }
+            let is_fenced = append.lease.is_some_and(|lease| lease.targets().next().is_some());
+            let entries = self.sim.store.write(append).await.unwrap_or_default();
+            self.came_late(run, is_fenced, &entries);
             match self.die().await {}
         }
         if refused {
@@ -543,25 +579,40 @@ impl Store for Wire {
         Box::pin(self.write_through(append))
     }
 
+    fn since<'a>(&'a self, head: Option<&'a (u64, Digest)>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async move {
+            self.step().await;
+            let fresh = self.sim.store.since(head).await;
+            self.takes_a_moment(8).await;
+            fresh
+        })
+    }
+
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
         Box::pin(async move {
             self.step().await;
             let run = holder.run.clone();
             let lease = self.sim.store.acquire(targets, holder).await?;
             self.sim.lock().checker.acquired(&run, targets);
+            self.takes_a_moment(5).await;
             Ok(lease)
         })
     }
 
     fn release<'a>(&'a self, lease: Lease) -> Boxed<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            self.sim.lock().checker.ended(lease.run());
+            self.takes_a_moment(6).await;
+            self.sim.lock().checker.released(lease.run());
             self.sim.store.release(lease).await
         })
     }
 
     fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>> {
-        self.sim.store.holders()
+        Box::pin(async {
+            let held = self.sim.store.holders().await;
+            self.takes_a_moment(7).await;
+            held
+        })
     }
 
     fn free<'a>(

@@ -44,10 +44,10 @@ impl Converge<'_> {
         if free.is_empty() || self.done.interrupted {
             return Ok(false);
         }
-        if self.is_written_elsewhere(&free).await? {
-            let is_worth_it = self.wait_for_others().await?;
+        if self.replica.is_written_elsewhere(&free).await? {
+            let is_worth_it = self.replica.wait_for_others().await?;
             if !is_worth_it {
-                let why = self.say_halt(if self.is_late() { &Halt::Late } else { &Halt::Others });
+                let why = self.say_halt(if self.replica.is_late() { &Halt::Late } else { &Halt::Others });
                 free.iter().for_each(|id| self.not_begun(id, &why));
             }
             self.done.interrupted |= self.world.stop.is_asked();
@@ -65,7 +65,7 @@ impl Converge<'_> {
             self.history().rollouts().filter(|it| takeover.over().any(|over| over.id == it.rollout().id)).cloned().collect();
         let mut rollout = self.plan(head, &self.order.head, &work, takeover.clone())?;
         (rollout.whole, rollout.beside) = whole.unzip();
-        let Some(progress) = self.announce_plan(rollout, &takeover).await? else {
+        let Some(progress) = self.replica.plan(rollout, &takeover, &self.lease).await? else {
             self.takeover = takeover;
             return Ok(true); // somebody was first
         };

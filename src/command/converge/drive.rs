@@ -18,6 +18,7 @@ use crate::stack::{Known, TargetId};
 use crate::store::{Boxed, StoreError};
 use crate::world::{Bar, World};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Targets that go to an older commit than the rollout's, each with the definitions there.
@@ -38,24 +39,20 @@ impl Converge<'_> {
         self.bringing = CommitSha(progress.rollout().commit.clone());
         let (older, mut granted) = (Older::default(), Granted::default());
         let bar = self.world.terminal.bar("applying", work.pending.len());
-        if self.shared.is_some() {
-            match self.anew(&progress.rollout().id) {
+        if self.replica.is_shared() {
+            match self.replica.anew(&progress.rollout().id) {
                 Some(anew) => progress = anew,
                 None => return Ok(BTreeSet::new()), // others brought it to its end
             }
         }
         let halt = loop {
-            let goes_on = match self.leg(&mut progress, &work, &older, &mut granted, &bar).await? {
-                Halt::NeedsLease(targets) => self.take_bite(&mut progress, &targets).await?,
-                Halt::Others => self.asks_who_writes() || self.wait_for_others().await?,
-                halt => break halt,
-            };
-            if !goes_on {
-                break if self.is_late() { Halt::Late } else { Halt::Others };
+            let halt = self.leg(&mut progress, &work, &older, &mut granted, &bar).await?;
+            if let ControlFlow::Break(halt) = self.replica.turn(&mut self.lease, &mut progress, halt).await? {
+                break halt;
             }
         };
         if !matches!(halt, Halt::GivenUp) {
-            self.let_go(&mut progress).await?;
+            self.replica.let_go(&mut self.lease, &mut progress).await?;
         }
         self.finish(&progress, halt, granted.ends, &work);
         let older = std::mem::take(&mut *older.lock());
@@ -74,9 +71,10 @@ impl Converge<'_> {
         bar: &Bar,
     ) -> Result<Halt, Failure> {
         let id = progress.rollout().id.clone();
-        let (world, history) = (self.world, &self.history);
+        let (world, replica) = (self.world, &self.replica);
         let make = |id: &TargetId, known: &Known| older.job(world, work, id, known);
-        let others = || -> Boxed<'_, Result<News, StoreError>> { Box::pin(self.news(&id)) };
+        let is_counted = !self.slots[0].slots.is_empty();
+        let others = || -> Boxed<'_, Result<News, StoreError>> { Box::pin(replica.news(&id, is_counted)) };
         let drive = Drive {
             engines: &world.engines,
             store: &*world.store,
@@ -84,15 +82,15 @@ impl Converge<'_> {
             run: &world.run,
             parallel: self.order.parallel,
             ask: &|gate: Gate| -> Boxed<'_, Result<(), String>> { Box::pin(ask(world, gate)) },
-            signs: &|now_ms: u64| -> Boxed<'_, Result<Signs, StoreError>> { Box::pin(signs(world, history, &id, now_ms)) },
+            signs: &|now_ms: u64| -> Boxed<'_, Result<Signs, StoreError>> { Box::pin(signs(replica, &id, now_ms)) },
             now_ms: &|| world.clock.now_ms(),
             stop: &world.stop,
             patience: &|| Box::pin(world.stop.wait_out(STOP_PATIENCE)),
             watch: &|moment: Moment<'_>| tell(world, bar, &moment),
-            sealed: &|entries: &[Entry]| entries.iter().for_each(|entry| self.sealed(entry)),
+            sealed: &|entries: &[Entry]| replica.sealed(entries),
             bounds: Bounds {
-                others: self.shared.is_some().then_some(&others),
-                fits: &|target: &TargetId, now_ms: u64| self.fits(target, now_ms),
+                others: replica.is_shared().then_some(&others),
+                fits: &|target: &TargetId, now_ms: u64| replica.fits(target, now_ms),
                 pools: &|target: &TargetId| self.pools(target),
             },
         };
@@ -103,13 +101,15 @@ impl Converge<'_> {
                     let cleared = self.clear(work, &targets, progress, &make).await?;
                     self.grant(cleared, progress, older, granted).await?;
                     if world.stop.is_asked() {
-                        if let Some(anew) = self.shared.as_ref().and_then(|_| self.anew(&id)) {
+                        if replica.is_shared()
+                            && let Some(anew) = replica.anew(&id)
+                        {
                             *progress = anew; // nobody asks for the news of what was just decided
                         }
                         return Ok(Halt::Interrupted);
                     }
                 }
-                Halt::Resumed => match self.anew(&id) {
+                Halt::Resumed => match replica.anew(&id) {
                     Some(anew) => *progress = anew,
                     None => return Ok(Halt::Resumed),
                 },
@@ -123,13 +123,6 @@ impl Converge<'_> {
         let [before, head] = &self.slots;
         let target = head.fleet.target(target).or_else(|| before.fleet.target(target));
         target.map(|target| before.slots.pools(target)).unwrap_or_default()
-    }
-
-    /// Keeps history current; what is read in the order of the journal is met there.
-    fn sealed(&self, entry: &Entry) {
-        if self.shared.is_none() {
-            self.history().record(entry);
-        }
     }
 
     /// The rows tell what the head waits for; that something arrived all the same is told beside them.
@@ -162,7 +155,7 @@ impl Converge<'_> {
         if !events.is_empty() {
             self.append(events).await?;
         }
-        if self.shared.is_none() {
+        if !self.replica.is_shared() {
             cleared.steps.iter().for_each(|step| progress.record(step, at_ms)); // else they come back as news, in their order
         }
         progress.clear_for(cleared.clearances, |target| self.pools(target));

@@ -1,27 +1,17 @@
 //! The end of the job: what still fits into the time that is left, and what is said of what does not. Knows how long applies usually
 //! take; not what a job is, or when its next one comes.
 
-use super::{Converge, TimeLeft};
+use super::Converge;
 use crate::rollout::duration;
+use crate::runner::TimeLeft;
 use crate::stack::TargetId;
 
 impl Converge<'_> {
-    /// As much of the job is left as this target usually takes.
-    pub(super) fn fits(&self, target: &TargetId, now_ms: u64) -> bool {
-        let Some(TimeLeft { until_ms, .. }) = self.order.time else { return true };
-        now_ms < until_ms && self.usual_ms(target) <= until_ms - now_ms
-    }
-
-    /// The job's time is over.
-    pub(super) fn is_late(&self) -> bool {
-        self.order.time.is_some_and(|time| time.until_ms <= self.world.clock.now_ms())
-    }
-
     /// How long a target usually takes that would not have begun either had it been the first of this run; nothing for one that
     /// would, nor where nothing at all was left of the job.
     pub(super) fn too_long_ms(&self, target: &TargetId) -> Option<u64> {
         let TimeLeft { whole_ms, .. } = self.order.time?;
-        Some(self.usual_ms(target)).filter(|usual_ms| whole_ms > 0 && *usual_ms > whole_ms)
+        Some(self.replica.usual_ms(target)).filter(|usual_ms| whole_ms > 0 && *usual_ms > whole_ms)
     }
 
     /// The run began at the very end of its job: not even the quickest of what it found to do would have fitted in. What is left says
@@ -48,16 +38,12 @@ impl Converge<'_> {
                 "it usually takes {usual}, and this run had {whole}; isobar tick begins it with a --time-left above {usual}"
             );
         }
-        let why = match (self.is_late(), self.fits(target, self.world.clock.now_ms())) {
+        let why = match (self.replica.is_late(), self.replica.fits(target, self.world.clock.now_ms())) {
             (true, _) => "no time is left of the job",
             (false, true) => "it comes after what usually takes longer than the time that is left",
             (false, false) => "it usually takes longer than the time that is left",
         };
         format!("{why}; isobar tick goes on")
-    }
-
-    fn usual_ms(&self, target: &TargetId) -> u64 {
-        self.history().usual().p90_ms(target).unwrap_or_default()
     }
 }
 

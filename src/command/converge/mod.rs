@@ -13,13 +13,11 @@ mod led;
 mod older;
 mod open;
 mod round;
-mod shared;
 mod watch;
 
 pub(crate) use admit::older;
 pub(super) use begin::refuse_first;
 pub(crate) use end::{Converged, End, EndState, GOES_ON, RESUME};
-pub use shared::Sharing;
 pub(crate) use watch::{paused, say_hold};
 
 use super::court::{Court, Review};
@@ -29,16 +27,15 @@ use super::say::say_held;
 use super::scene::{Scene, Scenes};
 use crate::change::{Extent, Preview};
 use crate::exit::Failure;
-use crate::journal::{Entry, Event, History, Verb};
+use crate::journal::{Event, History, Verb};
 use crate::review::{CommitSha, User};
 use crate::rollout::Takeover;
-use crate::runner::Looks;
+use crate::runner::{Looks, Means, Replica, Share, Sharing, TimeLeft, Writer};
 use crate::stack::{Selector, TargetId};
-use crate::store::{Holder, Job, Lease};
+use crate::store::{Holder, Job, Lease, StoreError};
 use crate::world::World;
-use shared::Shared;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 /// What to bring where.
 pub(crate) struct Order<'a> {
@@ -52,13 +49,6 @@ pub(crate) struct Order<'a> {
     pub(crate) sharing: Option<Sharing>,
     /// What is left of the job that this run is a part of, where somebody said so.
     pub(crate) time: Option<TimeLeft>,
-}
-
-/// How much time a run had when it began, and when it is over.
-#[derive(Clone, Copy)]
-pub(crate) struct TimeLeft {
-    pub(crate) whole_ms: u64,
-    pub(crate) until_ms: u64,
 }
 
 /// What a run is for.
@@ -82,12 +72,10 @@ pub(crate) struct Converge<'a> {
     scenes: &'a Scenes<'a>,
     order: Order<'a>,
     lease: Lease,
-    history: Mutex<History>,
+    replica: Replica<'a>,
     court: Court<'a>,
     /// The commit of the rollout that is driven now.
     bringing: CommitSha,
-    /// What is known of others, when they bring the same with us.
-    shared: Option<Shared>,
     /// Rollouts that this run met.
     met: BTreeSet<Arc<str>>,
     /// Resumed rollouts in whose place the head goes on, once it is planned.
@@ -120,7 +108,9 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
             return Err(refused);
         }
     };
-    let shared = order.sharing.map(Shared::new);
+    let share = order.sharing.map(|sharing| Share::new(sharing, means(world)));
+    let now_ms = Box::new(|| world.clock.now_ms());
+    let writer = Writer { store: &*world.store, run: &world.run, now_ms, time: order.time };
     let trusted = history.trusted_commit().and_then(|commit| scenes.at(&CommitSha(commit.clone())).ok());
     let slots = [trusted.unwrap_or_else(|| head_scene.clone()), head_scene.clone()];
     let mut run = Converge {
@@ -129,9 +119,8 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         bringing: order.head.clone(),
         order,
         lease,
-        history: Mutex::new(history),
+        replica: Replica::new(writer, history, share),
         court,
-        shared,
         met: BTreeSet::new(),
         takeover: Takeover::default(),
         slots,
@@ -140,8 +129,8 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     };
     let ran = run.run(&head_scene).await;
 
-    let Converge { lease, history, court, order, mut done, .. } = run;
-    let history = history.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Converge { lease, replica, court, order, mut done, .. } = run;
+    let history = replica.into_history();
     match done.given_up || ran.is_err() && lease.targets().any(|id| history.is_unknown(id)) {
         false => give_back(world, lease).await,
         // Something may still be at work that cannot be stopped: the lease ends with the process, and not before.
@@ -178,10 +167,14 @@ async fn admitted<'a>(
 /// Gives the lease back. When that fails, what was done is told all the same, and how the targets become free.
 async fn give_back(world: &World, lease: Lease) {
     if let Err(error) = world.store.release(lease).await {
-        let run = &world.run;
-        let hint = format!("isobar recover --release {run} --reason \"it has ended\" frees what this run held");
-        world.terminal.complain(&format!("the lease could not be given back: {error}\n  hint: {hint}"));
+        not_released(world, &error);
     }
+}
+
+fn not_released(world: &World, error: &StoreError) {
+    let run = &world.run;
+    let hint = format!("isobar recover --release {run} --reason \"it has ended\" frees what this run held");
+    world.terminal.complain(&format!("the lease could not be given back: {error}\n  hint: {hint}"));
 }
 
 fn holder(world: &World) -> Holder {
@@ -193,6 +186,18 @@ fn holder(world: &World) -> Holder {
     let host = set("HOSTNAME").unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into());
     let job = job().filter(|_| world.environment.on_actions());
     Holder { run: world.run.clone(), host, pid: std::process::id(), since_ms: world.clock.now_ms(), job }
+}
+
+/// What a shard needs of the world.
+fn means(world: &World) -> Means<'_> {
+    let began = tokio::time::Instant::now();
+    Means {
+        holder: Box::new(|| holder(world)),
+        not_released: Box::new(|error| not_released(world, &error)),
+        elapsed: Box::new(move || began.elapsed()),
+        sleep: Box::new(|pause| Box::pin(tokio::time::sleep(pause))),
+        stop: &world.stop,
+    }
 }
 
 /// Keeps what waits as it was shown now, so that the one command that approves it has something to be bound to.
@@ -211,10 +216,10 @@ impl Converge<'_> {
         let paused = paused(&self.history());
         let (may_begin, taken_up) = (paused.is_none(), self.taken_up()?);
         refuse_first(self.world, self.scenes, &self.court, &self.history(), head, self.order.selector)?;
-        self.announce().await?;
+        self.announce(head).await?;
         self.go_on(head).await?;
         match (self.order.aim.clone(), &paused) {
-            (Aim::Bring, None) if self.shared.is_some() => self.bring_together(head).await?,
+            (Aim::Bring, None) if self.replica.is_shared() => self.bring_together(head).await?,
             (Aim::PutBack { strayed, .. }, _) => self.put_back(head, &strayed, paused.as_deref()).await?,
             (Aim::Bring, None) => {
                 while self.begin(head).await? {}
@@ -265,34 +270,30 @@ impl Converge<'_> {
     }
 
     fn history(&self) -> MutexGuard<'_, History> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+        self.replica.history()
     }
 
     fn looks(&self) -> Looks<'_> {
         looks(self.world, self.order.parallel)
     }
 
-    async fn append(&self, events: Vec<Event>) -> Result<Vec<Entry>, Failure> {
-        let sealed = self.world.store.append(events, &self.world.run, self.world.clock.now_ms(), Some(&self.lease)).await?;
-        if self.shared.is_some() {
-            self.catch_up().await?;
-            return Ok(sealed);
-        }
-        let mut history = self.history();
-        sealed.iter().for_each(|entry| history.record(entry));
-        Ok(sealed)
+    async fn append(&self, events: Vec<Event>) -> Result<(), Failure> {
+        Ok(self.replica.append(events, &self.lease).await?)
     }
 
-    async fn announce(&self) -> Result<(), Failure> {
+    async fn announce(&self, head: &Arc<Scene>) -> Result<(), Failure> {
         let by = self.world.workspace.operator().unwrap_or(User("unknown".into()));
         let event = Event::RunStarted { verb: self.order.verb, commit: self.order.head.0.clone(), by, pull_request: None };
-        self.append(vec![event]).await.map(drop)
+        if self.replica.announce(event, &self.lease).await? {
+            admit::never_older(self.world, self.scenes, &self.history(), &self.order.head, head)?;
+        }
+        Ok(())
     }
 
     /// Begins what nobody began and goes on with what others did, until there is nothing more.
     async fn bring_together(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
         loop {
-            self.catch_up().await?;
+            self.replica.catch_up().await?;
             admit::never_older(self.world, self.scenes, &self.history(), &self.order.head, head)?;
             self.go_on(head).await?;
             if !self.begin(head).await? {
@@ -304,15 +305,10 @@ impl Converge<'_> {
     /// Journals where the fleet is now: every selected target is what the scene says, except those that still have something to
     /// do. That is asked of history again: a target without an end is behind, never done.
     async fn settle(&mut self, scene: &Arc<Scene>) -> Result<(), Failure> {
-        if self.shared.is_none() {
-            let settled = self.settled(scene)?;
-            return self.append(vec![settled]).await.map(drop);
-        }
         loop {
-            self.catch_up().await?;
+            self.replica.catch_up().await?;
             let settled = self.settled(scene)?;
-            // As long as others are at work, it is for the last of them to say.
-            if !self.elsewhere().await?.is_empty() || self.append_on_newest(vec![settled]).await? {
+            if self.replica.append_as_last(settled, &self.lease).await? {
                 return Ok(());
             }
         }

@@ -6,10 +6,9 @@ use crate::command::say::say_until;
 use crate::diagnosis;
 use crate::journal::{History, Hold};
 use crate::rollout::{Gate, Outcome, Progress};
-use crate::runner::{Moment, Signs};
+use crate::runner::{Moment, Replica, Signs};
 use crate::store::StoreError;
 use crate::world::{Bar, World};
-use std::sync::{Mutex, PoisonError};
 
 impl Converge<'_> {
     /// Says once why nothing begins, and what ends it.
@@ -22,18 +21,13 @@ impl Converge<'_> {
     }
 }
 
-/// What people say meanwhile. The journal is read again only when others wrote between our own entries.
-pub(super) async fn signs(world: &World, history: &Mutex<History>, rollout: &str, now_ms: u64) -> Result<Signs, StoreError> {
-    let lock = || history.lock().unwrap_or_else(PoisonError::into_inner);
-    let misses = lock().misses_entries();
-    if misses {
-        let fresh = world.store.history().await?;
-        *lock() = fresh;
-    }
-    let history = lock();
+/// What people say meanwhile.
+pub(super) async fn signs(replica: &Replica<'_>, rollout: &str, now_ms: u64) -> Result<Signs, StoreError> {
+    replica.refresh().await?;
+    let history = replica.history();
     let held = history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), say_hold(hold))).collect();
-    let resumes = history.rollout(rollout).map_or(0, Progress::resumes);
-    Ok(Signs { paused: paused(&history), held, resumes })
+    let decisions = history.rollout(rollout).map_or(0, Progress::decisions);
+    Ok(Signs { paused: paused(&history), held, decisions })
 }
 
 /// How long a region is held, and why.

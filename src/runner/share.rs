@@ -1,0 +1,247 @@
+//! Several processes that bring one rollout together. Each leases a bite of what is on offer, does that, gives it back and takes the
+//! next; what it decides stands on the newest entry of the journal, or is decided anew. So each target is done once, and waves,
+//! tolerance and `max_parallel` hold over all of them, however many there are and whoever is lost. Knows no clock: time is given to it.
+
+use super::{Halt, News, Replica};
+use crate::journal::{Entry, Event};
+use crate::rollout::{Progress, Shard, StepEvent};
+use crate::stack::TargetId;
+use crate::stop::Stop;
+use crate::store::{Boxed, Holder, Lease, StoreError};
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Between two looks at what others did: at first, and at most. A look at a journal far away is a request or two.
+const POLL_FIRST: Duration = Duration::from_millis(20);
+const POLL_MAX: Duration = Duration::from_secs(3);
+
+/// Which part of the work is taken first, and how long others may be silent.
+#[derive(Clone, Copy, Debug)]
+pub struct Sharing {
+    pub shard: Shard,
+    pub patience: Duration,
+}
+
+/// What a shard needs of the world.
+pub struct Means<'a> {
+    /// Who asks for the next bite.
+    pub holder: Box<dyn Fn() -> Holder + Send + Sync + 'a>,
+    /// Is told when a bite could not be given back; the shard goes on all the same.
+    pub not_released: Box<dyn Fn(StoreError) + Send + Sync + 'a>,
+    /// The time since some moment, which nobody sets back.
+    pub elapsed: Box<dyn Fn() -> Duration + Send + Sync + 'a>,
+    pub sleep: Box<dyn Fn(Duration) -> Boxed<'static, ()> + Send + Sync + 'a>,
+    pub stop: &'a Stop,
+}
+
+/// What a shard knows besides history. What it decides, it decides on one entry after the other, as the journal has them.
+pub struct Share<'a> {
+    sharing: Sharing,
+    means: Means<'a>,
+    unread: Mutex<Unread>,
+    others: Mutex<Others>,
+    silence: Mutex<Silence>,
+}
+
+/// What others are at, as far as it was asked and read. Who writes is asked rarely: what is started since counts as theirs until then.
+#[derive(Default)]
+struct Others {
+    /// Leased when it was asked last.
+    held: BTreeSet<TargetId>,
+    /// Started by others, without an outcome that was read.
+    started: BTreeSet<TargetId>,
+    /// It was asked when the newest news were told.
+    is_fresh: bool,
+    /// It is not to be asked for the next news.
+    is_enough: bool,
+}
+
+/// What was folded into history and not yet into the rollout that is driven.
+#[derive(Default)]
+struct Unread {
+    steps: VecDeque<(Arc<str>, StepEvent, u64)>,
+    /// Something that is more than a step.
+    is_stale: bool,
+}
+
+/// How long nobody wrote.
+struct Silence {
+    since: Duration,
+    head: u64,
+    looks: u32,
+}
+
+impl<'a> Share<'a> {
+    pub fn new(sharing: Sharing, means: Means<'a>) -> Self {
+        let silence = Silence { since: (means.elapsed)(), head: 0, looks: 0 };
+        Self { sharing, means, unread: Mutex::default(), others: Mutex::default(), silence: Mutex::new(silence) }
+    }
+
+    fn others(&self) -> MutexGuard<'_, Others> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn meet(&self, Entry { event, run, at_ms, .. }: &Entry, own: &Arc<str>) {
+        if let Event::Step { step: StepEvent::Started { target }, .. } = event
+            && run != own
+        {
+            self.others().started.insert(target.clone());
+        }
+        if let Event::Step { step: StepEvent::Finished { target, .. }, .. } = event {
+            self.others().started.remove(target);
+        }
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Step { rollout, step } => unread.steps.push_back((rollout.clone(), step.clone(), *at_ms)),
+            Event::Planned { .. } | Event::Superseded { .. } => unread.is_stale = true,
+            Event::RunStarted { .. } | Event::Cleared { .. } | Event::Applied { .. } | Event::Recovered { .. } => {}
+            Event::Settled { .. } | Event::DriftChecked { .. } | Event::Paused { .. } | Event::Resumed { .. } => {}
+            Event::Held { .. } | Event::Released { .. } | Event::Freed { .. } => {}
+            Event::KeyBegan { .. } | Event::Compacted { .. } | Event::GivenUp { .. } => {}
+        }
+    }
+
+    /// Takes what came since the last time.
+    fn read(&self) -> Unread {
+        std::mem::take(&mut *self.unread.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How long to wait before the next look, now that `head` is the newest entry; nothing when nobody wrote for too long.
+    fn pause(&self, head: u64) -> Option<Duration> {
+        let now = (self.means.elapsed)();
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        if silence.head != head {
+            *silence = Silence { since: now, head, looks: 0 };
+        }
+        silence.looks += 1;
+        let wait = (POLL_FIRST * 2_u32.pow(silence.looks.min(16))).min(POLL_MAX);
+        (now.saturating_sub(silence.since) < self.sharing.patience).then_some(wait)
+    }
+}
+
+impl Replica<'_> {
+    /// What became of `rollout` since the last time, and who is at it; what they have in flight, where that `is_counted`.
+    pub async fn news(&self, rollout: &str, is_counted: bool) -> Result<News, StoreError> {
+        self.catch_up().await?;
+        let Some(share) = &self.share else { return Ok(News::default()) };
+        let Unread { steps, is_stale } = share.read();
+        let steps = steps.into_iter().filter(|(of, ..)| **of == *rollout).map(|(_, step, at_ms)| (step, at_ms)).collect();
+        let head = self.head();
+        if !share.others().is_enough {
+            let held = self.elsewhere().await?;
+            let mut others = share.others();
+            others.started.retain(|target| held.contains(target)); // the others are gone, and what they started is unknown
+            (others.held, others.is_fresh, others.is_enough) = (held, true, true);
+        } else {
+            share.others().is_fresh = false;
+        }
+        let others = share.others();
+        let elsewhere: BTreeSet<TargetId> = others.held.union(&others.started).cloned().collect();
+        let in_flight = elsewhere.iter().filter(|target| is_counted && self.history().is_unknown(target)).cloned().collect();
+        Ok(News { steps, head, elsewhere, in_flight, is_stale })
+    }
+
+    /// The rollout as history has it by now; what was read of it until then is in there.
+    pub fn anew(&self, rollout: &str) -> Option<Progress> {
+        self.share.iter().for_each(|share| drop(share.read()));
+        self.history().rollout(rollout).cloned()
+    }
+
+    /// Does what a drive that came back asks of a shard, and goes on; or breaks, where there is nothing that we could do.
+    pub async fn turn(&self, lease: &mut Lease, progress: &mut Progress, halt: Halt) -> Result<ControlFlow<Halt>, StoreError> {
+        let goes_on = match halt {
+            Halt::NeedsLease(offered) => self.take_bite(lease, progress, &offered).await?,
+            Halt::Others => self.asks_who_writes() || self.wait_for_others().await?,
+            halt => return Ok(ControlFlow::Break(halt)),
+        };
+        Ok(match goes_on {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(if self.is_late() { Halt::Late } else { Halt::Others }),
+        })
+    }
+
+    /// Gives back what was leased and takes some of what is on offer, unless what was leased still waits for a place, and has the time.
+    /// What waits in a wave that stopped gets no place.
+    async fn take_bite(&self, lease: &mut Lease, progress: &mut Progress, offered: &[TargetId]) -> Result<bool, StoreError> {
+        let Some(Share { sharing: Sharing { shard, .. }, means, .. }) = &self.share else { return Ok(false) };
+        let now_ms = self.now_ms();
+        let is_open = |target: &TargetId| {
+            progress.contains(target) && progress.outcome(target).is_none() && !progress.is_stopped(target, now_ms)
+        };
+        if lease.targets().any(|target| is_open(target) && self.fits(target, now_ms)) {
+            return self.wait_for_others().await;
+        }
+        if self.asks_who_writes() {
+            return Ok(true);
+        }
+        self.let_go(lease, progress).await?;
+        match self.writer.store.acquire(&shard.bite(offered), (means.holder)()).await {
+            Ok(bite) => {
+                *lease = bite;
+                Ok(true)
+            }
+            Err(StoreError::Held { .. }) => self.wait_for_others().await, // somebody was faster
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives back what a shard leased, and the clearances with it.
+    pub async fn let_go(&self, lease: &mut Lease, progress: &mut Progress) -> Result<(), StoreError> {
+        if let Some(Share { means, .. }) = &self.share
+            && lease.targets().next().is_some()
+        {
+            let nothing = self.writer.store.acquire(&[], (means.holder)()).await?;
+            if let Err(error) = self.writer.store.release(std::mem::replace(lease, nothing)).await {
+                (means.not_released)(error);
+            }
+            progress.give_clearances_back();
+        }
+        Ok(())
+    }
+
+    /// Waits a little; false when nobody wrote for so long that nobody may come.
+    pub async fn wait_for_others(&self) -> Result<bool, StoreError> {
+        let Some(share) = &self.share else { return Ok(false) };
+        if self.is_late() {
+            return Ok(false);
+        }
+        let head = self.head().map_or(0, |(seq, _)| seq);
+        let Some(pause) = share.pause(head) else { return Ok(false) };
+        tokio::select! {
+            () = (share.means.sleep)(pause) => {}
+            () = share.means.stop.wait() => {}
+        }
+        self.catch_up().await?;
+        share.others().is_enough = false;
+        Ok(true)
+    }
+
+    /// Somebody else writes about one of `targets`: nothing is planned over what may be under way.
+    pub async fn is_written_elsewhere(&self, targets: &BTreeSet<TargetId>) -> Result<bool, StoreError> {
+        if !self.is_shared() {
+            return Ok(false);
+        }
+        let elsewhere = self.elsewhere().await?;
+        Ok(targets.iter().any(|target| elsewhere.contains(target)))
+    }
+
+    /// Targets that other runs write about. Asked after the journal: what was started by then is held, or its run is gone.
+    pub(super) async fn elsewhere(&self) -> Result<BTreeSet<TargetId>, StoreError> {
+        let holders = self.writer.store.holders().await?;
+        let others = holders.into_iter().filter(|(holder, _)| holder.run != *self.writer.run);
+        Ok(others.flat_map(|(_, targets)| targets).collect())
+    }
+
+    /// Has it asked who writes, when the newest news were told without; false when there is nothing more to ask.
+    fn asks_who_writes(&self) -> bool {
+        let Some(share) = &self.share else { return false };
+        let mut others = share.others();
+        others.is_enough = false;
+        !others.is_fresh
+    }
+}
+
+#[cfg(test)]
+mod tests;
