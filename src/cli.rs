@@ -263,7 +263,7 @@ fn preview(args: PreviewArgs) -> Result<command::preview::Request, Failure> {
 fn apply(args: ApplyArgs) -> Result<command::apply::Request, Failure> {
     let (selector, form, reviews) = args.decide.read()?;
     let patience = args.wait.unwrap_or(SILENCE_MAX);
-    let sharing = args.shard.map(|shard| command::Sharing { shard, patience });
+    let sharing = args.shard.map(|shard| command::Sharing { shard, patience, parallel: args.parallel.unwrap_or(0) });
     Ok(command::apply::Request {
         selector,
         form,

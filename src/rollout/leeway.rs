@@ -62,12 +62,18 @@ impl Leeway {
             match step {
                 StepEvent::Started { .. } if self.shares_slots => return false,
                 StepEvent::Started { target } => {
-                    if is_ours && flying.insert(target.clone()) && let Some(wave) = wave(target) {
+                    if is_ours
+                        && flying.insert(target.clone())
+                        && let Some(wave) = wave(target)
+                    {
                         starts[wave] += 1;
                     }
                 }
                 StepEvent::Finished { target, outcome: Outcome::Applied | Outcome::Unchanged } => {
-                    if is_ours && flying.remove(target) && let Some(wave) = wave(target) {
+                    if is_ours
+                        && flying.remove(target)
+                        && let Some(wave) = wave(target)
+                    {
                         starts[wave] -= 1;
                     }
                 }
@@ -108,7 +114,8 @@ mod tests {
             progress.record(&StepEvent::Started { target: target.clone() }, 0);
         }
         let now = Now { elsewhere: &elsewhere, arrived: &arrived, ..Now::at(0) };
-        let steps = progress.next(&now).into_iter().filter_map(|todo| if let Todo::Apply(step) = todo { Some(step) } else { None });
+        let steps =
+            progress.next(&now).into_iter().filter_map(|todo| if let Todo::Apply(step) = todo { Some(step) } else { None });
         let steps: Vec<Step> = steps.take(1).collect();
         assert_eq!(steps.len(), 1, "there is a place");
         progress.leeway(&steps, &now, &BTreeSet::from([id("a@prod/us")]), shares_slots)

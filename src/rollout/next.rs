@@ -81,7 +81,7 @@ impl Progress {
     /// A breached wave starts nothing new and lets nothing after it open. Waves that do not wait for it go on; the rollout is
     /// `Stopped` when only the breach is left.
     pub fn next(&self, now: &Now<'_>) -> Vec<Todo> {
-        let elsewhere = self.in_flight_elsewhere(now);
+        let (elsewhere, away) = (self.in_flight_elsewhere(now), self.away(now));
         let in_flight = self.runs.iter().map(|run| run.in_flight).sum::<usize>() + elsewhere.iter().sum::<usize>();
         match self.ending() {
             Some(Ending::Stopped(_)) if in_flight > 0 => return vec![Todo::InFlight],
@@ -96,7 +96,7 @@ impl Progress {
             match self.breach(wave, now) {
                 Some(why) => breaches.push(why),
                 None => {
-                    let withheld = self.offers(wave, now, elsewhere[wave], &mut taken, &mut todos);
+                    let withheld = self.offers(wave, now, (elsewhere[wave], &away), &mut taken, &mut todos);
                     busy += self.runs[wave].in_flight + elsewhere[wave] + withheld;
                 }
             }
@@ -249,11 +249,28 @@ impl Progress {
         now.elsewhere.iter().filter(is_unknown)
     }
 
-    /// Offers what may begin in an open wave, of which others have `elsewhere` targets in flight, and takes the slots for it; returns
-    /// how much is withheld because they are at it, or no slot is free.
-    fn offers(&self, wave: usize, now: &Now<'_>, elsewhere: usize, taken: &mut Taken, todos: &mut Vec<Todo>) -> usize {
+    /// For each slot, whether others write about its target; nothing where nobody else is at work.
+    fn away(&self, now: &Now<'_>) -> Vec<bool> {
+        if now.elsewhere.is_empty() {
+            return Vec::new();
+        }
+        let mut away = vec![false; self.slots.len()];
+        now.elsewhere.iter().filter_map(|target| self.slot(target)).for_each(|slot| away[slot] = true);
+        away
+    }
+
+    /// Offers what may begin in an open wave and takes the slots for it; returns how much is withheld because others are at it, or no slot
+    /// is free. Of others it is told how many of the wave's targets they have in flight, and [`Progress::away`].
+    fn offers(
+        &self,
+        wave: usize,
+        now: &Now<'_>,
+        (elsewhere, away): (usize, &[bool]),
+        taken: &mut Taken,
+        todos: &mut Vec<Todo>,
+    ) -> usize {
         let run = &self.runs[wave];
-        let is_elsewhere = |slot: &usize| !now.elsewhere.is_empty() && now.elsewhere.contains(self.target(*slot));
+        let is_elsewhere = |slot: &usize| away.get(*slot).is_some_and(|is_away| *is_away);
         let skip = |slot: usize, outcome| Todo::Record(StepEvent::Finished { target: self.target(slot).clone(), outcome });
         let hold = |slot: &usize| now.held.get(&self.target(*slot).region);
 

@@ -135,6 +135,11 @@ impl Progress {
         self.went_on
     }
 
+    /// How many targets of the wave of `target` have an outcome.
+    pub fn ended_beside(&self, target: &TargetId) -> usize {
+        self.slot(target).map_or(0, |slot| self.runs[self.slots[slot].wave].ended)
+    }
+
     /// How much was said about it as a whole: a wave verified, a stop, a go on. Others may say so who hold none of its targets.
     pub fn decisions(&self) -> usize {
         self.decisions

@@ -16,6 +16,8 @@ pub struct Shard {
 pub const SHARDS_MAX: usize = 256;
 /// Targets that a shard takes at once: enough to keep a runner busy, few enough that what it holds when it is lost is little.
 const BITE_MAX: usize = 64;
+/// At first, for each that it may have in flight: all shards look at their bites at the beginning of a wave, and nothing starts meanwhile.
+const BITE_FIRST: usize = 4;
 /// Targets for which one more shard is worth a runner of its own.
 const WORTH_A_SHARD: usize = 200;
 
@@ -25,11 +27,14 @@ impl Shard {
         ((1..=of).contains(&nth) && of <= SHARDS_MAX).then_some(Self { nth, of })
     }
 
-    /// Returns what this shard takes next of all that is on offer, some of it at least: its own part first, so that shards seldom
-    /// want the same, and never more than a fair share, so that whoever comes late finds something to do.
-    pub fn bite(self, offered: &[TargetId]) -> Vec<TargetId> {
+    /// Returns what this shard, which has so many `in_flight` at most (0 for all it gets), takes next of all that is on offer, some of
+    /// it at least: its own part first, so that shards seldom want the same, and never more than a fair share, so that whoever comes
+    /// late finds something to do. `done` are targets of the wave that have an outcome: bites grow as it comes on.
+    pub fn bite(self, offered: &[TargetId], done: usize, in_flight: usize) -> Vec<TargetId> {
+        let first = if in_flight == 0 { BITE_MAX } else { in_flight.saturating_mul(BITE_FIRST) };
+        let most = first.max(done * 2 / self.of).min(BITE_MAX);
         let piece = self.piece(offered.len());
-        offered.iter().skip(piece.start).take(piece.len().clamp(1, BITE_MAX)).cloned().collect()
+        offered.iter().skip(piece.start).take(piece.len().clamp(1, most)).cloned().collect()
     }
 
     /// Returns this shard's own part of a list of `all`: those of all shards are the list.
@@ -82,7 +87,7 @@ mod tests {
     fn shards_that_begin_together_want_nothing_twice_and_leave_nothing() {
         for (count, of) in [(30, 3), (31, 4), (3, 3), (160, 16)] {
             let offered = targets(count);
-            let bites: Vec<_> = (1..=of).flat_map(|nth| Shard::new(nth, of).expect("a shard").bite(&offered)).collect();
+            let bites: Vec<_> = (1..=of).flat_map(|nth| Shard::new(nth, of).expect("a shard").bite(&offered, 0, 0)).collect();
             let taken: BTreeSet<_> = bites.iter().collect();
             assert_eq!((bites.len(), taken.len()), (count, count), "{count} over {of}");
         }
@@ -96,9 +101,19 @@ mod tests {
 
     #[test]
     fn a_shard_takes_a_fair_share_and_at_least_one() {
-        let sizes = |of: usize| [0, 1, 5, 1000].map(|count| Shard::new(of, of).expect("a shard").bite(&targets(count)).len());
+        let sizes =
+            |of: usize| [0, 1, 5, 1000].map(|count| Shard::new(of, of).expect("a shard").bite(&targets(count), 0, 0).len());
         assert_eq!(sizes(4), [0, 1, 2, 64]);
-        assert_eq!(Shard::new(1, 4).expect("a shard").bite(&targets(1)).len(), 1);
+        assert_eq!(Shard::new(1, 4).expect("a shard").bite(&targets(1), 0, 0).len(), 1);
         assert_eq!(sizes(1), [0, 1, 5, 64]);
+    }
+
+    #[test]
+    fn bites_are_small_at_the_beginning_of_a_wave_and_grow_as_it_comes_on() {
+        let shard = Shard::new(1, 4).expect("a shard");
+        let size = |done: usize, in_flight: usize| shard.bite(&targets(1000), done, in_flight).len();
+        assert_eq!([0, 8, 16, 40, 1000].map(|done| size(done, 1)), [4, 4, 8, 20, 64]);
+        assert_eq!([1, 2, 16, 100, 0].map(|in_flight| size(0, in_flight)), [4, 8, 64, 64, 64]);
+        assert_eq!(shard.bite(&targets(8), 1000, 1).len(), 2, "and never more than a fair share");
     }
 }

@@ -471,7 +471,9 @@ fn bears(leeway: &Leeway, entries: &[Entry]) -> bool {
         match &entry.event {
             Event::Step { rollout, step } => steps.push((&**rollout, step)),
             Event::RunStarted { .. } | Event::Cleared { .. } | Event::Applied { .. } | Event::Recovered { .. } => {}
-            Event::Planned { .. } | Event::Superseded { .. } | Event::Settled { .. } | Event::DriftChecked { .. } => return false,
+            Event::Planned { .. } | Event::Superseded { .. } | Event::Settled { .. } | Event::DriftChecked { .. } => {
+                return false;
+            }
             Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } => return false,
             Event::Freed { .. } | Event::KeyBegan { .. } | Event::Compacted { .. } | Event::GivenUp { .. } => return false,
         }

@@ -162,10 +162,13 @@ impl<'a> Replica<'a> {
         })
     }
 
-    /// Appends what whoever is the last at work has to say, if that is us; false when it must be decided anew.
+    /// Appends what whoever is the last at work has to say, if that is us and nobody did; false when it must be decided anew.
     pub async fn append_as_last(&self, event: Event, lease: &Lease) -> Result<bool, StoreError> {
-        if !self.is_shared() {
+        let Some(share) = &self.share else {
             self.append(vec![event], lease).await?;
+            return Ok(true);
+        };
+        if share.is_said(&event) {
             return Ok(true);
         }
         Ok(!self.elsewhere().await?.is_empty() || self.append_on_newest(vec![event], lease).await?)

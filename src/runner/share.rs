@@ -22,6 +22,8 @@ const POLL_MAX: Duration = Duration::from_secs(3);
 pub struct Sharing {
     pub shard: Shard,
     pub patience: Duration,
+    /// Targets that this process has in flight at most; 0 for all that it gets.
+    pub parallel: usize,
 }
 
 /// What a shard needs of the world.
@@ -43,6 +45,7 @@ pub struct Share<'a> {
     unread: Mutex<Unread>,
     others: Mutex<Others>,
     silence: Mutex<Silence>,
+    said: Mutex<Said>,
 }
 
 /// What others are at, as far as it was asked and read. Who writes is asked rarely: what is started since counts as theirs until then.
@@ -66,6 +69,9 @@ struct Unread {
     is_stale: bool,
 }
 
+/// What was said last of where the fleet is, if nothing was journalled since but that others came.
+type Said = Option<Event>;
+
 /// How long nobody wrote.
 struct Silence {
     since: Duration,
@@ -76,11 +82,27 @@ struct Silence {
 impl<'a> Share<'a> {
     pub fn new(sharing: Sharing, means: Means<'a>) -> Self {
         let silence = Silence { since: (means.elapsed)(), head: 0, looks: 0 };
-        Self { sharing, means, unread: Mutex::default(), others: Mutex::default(), silence: Mutex::new(silence) }
+        Self {
+            sharing,
+            means,
+            unread: Mutex::default(),
+            others: Mutex::default(),
+            silence: Mutex::new(silence),
+            said: Mutex::default(),
+        }
     }
 
     fn others(&self) -> MutexGuard<'_, Others> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody said the same, and nothing happened since.
+    pub(super) fn is_said(&self, event: &Event) -> bool {
+        self.said().as_ref() == Some(event)
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn meet(&self, Entry { event, run, at_ms, .. }: &Entry, own: &Arc<str>) {
@@ -91,6 +113,9 @@ impl<'a> Share<'a> {
         }
         if let Event::Step { step: StepEvent::Finished { target, .. }, .. } = event {
             self.others().started.remove(target);
+        }
+        if !matches!(event, Event::RunStarted { .. }) {
+            *self.said() = matches!(event, Event::Settled { .. }).then(|| event.clone());
         }
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
@@ -165,7 +190,7 @@ impl Replica<'_> {
     /// Gives back what was leased and takes some of what is on offer, unless what was leased still waits for a place, and has the time.
     /// What waits in a wave that stopped gets no place.
     async fn take_bite(&self, lease: &mut Lease, progress: &mut Progress, offered: &[TargetId]) -> Result<bool, StoreError> {
-        let Some(Share { sharing: Sharing { shard, .. }, means, .. }) = &self.share else { return Ok(false) };
+        let Some(Share { sharing: Sharing { shard, parallel, .. }, means, .. }) = &self.share else { return Ok(false) };
         let now_ms = self.now_ms();
         let is_open = |target: &TargetId| {
             progress.contains(target) && progress.outcome(target).is_none() && !progress.is_stopped(target, now_ms)
@@ -177,7 +202,8 @@ impl Replica<'_> {
             return Ok(true);
         }
         self.let_go(lease, progress).await?;
-        match self.writer.store.acquire(&shard.bite(offered), (means.holder)()).await {
+        let done = offered.first().map_or(0, |target| progress.ended_beside(target));
+        match self.writer.store.acquire(&shard.bite(offered, done, *parallel), (means.holder)()).await {
             Ok(bite) => {
                 *lease = bite;
                 Ok(true)

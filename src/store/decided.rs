@@ -80,8 +80,12 @@ async fn groups_of_one_stroke_are_taken_in_order_and_each_for_itself() {
         let plain = |reason: &str| Append { events: vec![paused(reason)], run: &one, at_ms: 9, lease: None, after: None };
         let nothing = Append { events: vec![], run: &one, at_ms: 9, lease: None, after: None };
 
-        let groups =
-            vec![plain("c"), nothing, beside("late", &one, known.as_ref(), &["b"]), beside("d", &one, known.as_ref(), &["b", "c"])];
+        let groups = vec![
+            plain("c"),
+            nothing,
+            beside("late", &one, known.as_ref(), &["b"]),
+            beside("d", &one, known.as_ref(), &["b", "c"]),
+        ];
         let written = store.write_all(groups).await.expect("it has room");
         let seqs: Vec<Vec<u64>> = written.iter().map(|entries| entries.iter().map(|entry| entry.seq).collect()).collect();
         assert_eq!(seqs, [vec![3], vec![], vec![], vec![4]], "{}", place.name);

@@ -332,7 +332,7 @@ impl Case {
     /// How a run shares, if it is one of several.
     pub(crate) fn sharing(&self, shard: Option<Shard>) -> Option<Sharing> {
         let Shards { patience, .. } = self.shards?;
-        Some(Sharing { shard: shard?, patience })
+        Some(Sharing { shard: shard?, patience, parallel: self.parallel })
     }
 
     /// What is bounded besides waves, where runs share.

@@ -45,7 +45,7 @@ fn shard<'a>(store: &'a MemoryStore, run: &'a Arc<str>, stop: &'a Stop) -> Repli
         sleep: Box::new(|_| Box::pin(async {})),
         stop,
     };
-    let sharing = Sharing { shard: "1/2".parse().expect("a shard"), patience: Duration::from_secs(1) };
+    let sharing = Sharing { shard: "1/2".parse().expect("a shard"), patience: Duration::from_secs(1), parallel: 0 };
     let writer = Writer { store, run, now_ms: Box::new(|| 7), time: None };
     Replica::new(writer, History::default(), Some(Share::new(sharing, means)))
 }
@@ -147,4 +147,23 @@ async fn a_wave_with_several_gates_offers_its_first_target_once() {
     let halt = drive.drive(&mut progress, &BTreeMap::new(), &|_, _| unreachable!("nothing begins"), &Known::default()).await;
     let Ok(Halt::NeedsLease(offered)) = halt else { panic!("{halt:?}") };
     assert_eq!(offered, [id("app@prod/a")]);
+}
+
+#[tokio::test]
+async fn what_one_said_at_the_end_no_other_says_again_unless_something_happened() {
+    let (store, stop, runs) = (MemoryStore::default(), Stop::default(), ["run-1", "run-2"].map(Arc::<str>::from));
+    let [first, second] = [0, 1].map(|nth| shard(&store, &runs[nth], &stop));
+    let lease = store.acquire(&[], holder(&runs[0])).await.expect("nobody is here");
+    let settled =
+        |behind: &[&str]| Event::Settled { commit: "c1".into(), scope: None, behind: behind.iter().copied().map(id).collect() };
+
+    assert_eq!(first.append_as_last(settled(&[]), &lease).await, Ok(true));
+    assert_eq!(second.append_as_last(settled(&[]), &lease).await, Ok(false), "it knew nothing of that");
+    assert_eq!(second.append_as_last(settled(&[]), &lease).await, Ok(true));
+    assert_eq!(store.look(<[_]>::len), 1, "it is said once");
+
+    second.announce(came(), &lease).await.expect("it is in memory");
+    assert_eq!(second.append_as_last(settled(&[]), &lease).await, Ok(true), "who only came changes nothing");
+    assert_eq!(second.append_as_last(settled(&["app@prod/a"]), &lease).await, Ok(true), "something else is said");
+    assert_eq!(store.look(<[_]>::len), 3);
 }
