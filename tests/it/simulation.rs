@@ -43,13 +43,12 @@ fn what_a_hold_or_a_tolerated_failure_passed_over_holds_up_nobody_else() {
     }
 }
 
-/// Stories of shards that once found something: two plans of a shard and of a run that takes everything, which began in the same moment;
-/// a wave whose gates had its first target leased twice.
+/// Stories in which a shard and a run that takes everything once began in the same moment, and both planned.
 #[test]
-fn shards_plan_once_and_lease_once_whoever_else_comes() {
+fn shards_plan_once_whoever_else_comes() {
     let mut grounds = Grounds::default();
-    for seed in [28, 41, 125] {
-        let played = replay(&mut grounds, seed, &BTreeSet::new(), true);
+    for seed in [125, 646] {
+        let played = replay(&mut grounds, seed, &BTreeSet::new(), false);
         assert!(played.broken.is_empty(), "{}", tell(&mut grounds, seed));
         let case = Case::of(seed, grounds.of(seed), &BTreeSet::new()).to_string();
         assert!(case.contains(" runs as shard "), "{case}");
