@@ -7,7 +7,7 @@ use crate::journal::History;
 use crate::rollout::{Gate, Outcome, Planned, Rollout, Takeover, Wave};
 use crate::runner::{Bounds, Drive, Signs, Writer};
 use crate::stack::Known;
-use crate::store::{MemoryStore, Store};
+use crate::store::{MemoryStore, Store as _};
 use std::collections::BTreeMap;
 
 fn id(text: &str) -> TargetId {
