@@ -1,9 +1,16 @@
-//! The whole sweep, printed as a table: every call of every scene with every fault, and random kills by the thousand.
+//! The whole sweep, printed as a table: every call or request of every scene with every fault, and random kills by the thousand.
 //!
 //! `tests/sweep/run` builds the program and this, and starts it.
 
+#[path = "../tests/it/support/cloud/mod.rs"]
+mod cloud;
 #[path = "../tests/sweep/mod.rs"]
 mod sweep;
+
+/// Where the files of the sweep find it in `cargo test` too.
+mod support {
+    pub(crate) use super::cloud;
+}
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,6 +21,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use sweep::ground::Scene;
+use sweep::harm::Point;
 use sweep::{Fault, Ground, Harm, Seam, play};
 
 const USAGE: &str = "sweep ISOBAR [--scenes apply/file,tick/git] [--faults torn,eio] [--stride N] [--random N] [--seed S] [--threads N] [--minutes N] | \
@@ -25,7 +33,7 @@ const CLOSING: [&str; 2] = ["/segments", "/checkpoints"];
 const AROUND: u64 = 3;
 
 /// The scenes; those with four targets at once only for random kills, because their calls come in any order.
-const SCENES: [&str; 12] = [
+const SCENES: [&str; 18] = [
     "apply/file",
     "tick/file",
     "recover/file",
@@ -35,13 +43,19 @@ const SCENES: [&str; 12] = [
     "tick/git",
     "recover/git",
     "drift/git",
+    "apply/bucket",
+    "tick/bucket",
+    "recover/bucket",
+    "drift/bucket",
     "apply-4/file",
     "tick-4/file",
     "apply-4/git",
+    "apply-4/bucket",
+    "tick-4/bucket",
 ];
 
-/// The faults at a numbered call, and what they are called in the table.
-const FAULTS: [(Fault, &str); 8] = [
+/// The faults at a numbered call on disk, and what they are called in the table.
+const ON_DISK: [(Fault, &str); 8] = [
     (Fault::Before, "kill before"),
     (Fault::After, "kill after"),
     (Fault::Torn, "torn write, kill"),
@@ -49,6 +63,19 @@ const FAULTS: [(Fault, &str); 8] = [
     (Fault::Lost, "made, and EIO told"),
     (Fault::Eintr, "EINTR"),
     (Fault::Full, "disk full from here"),
+    (Fault::Stop, "stopped, another run"),
+];
+
+/// The same at a numbered request to a bucket.
+const ON_WIRE: [(Fault, &str); 9] = [
+    (Fault::Before, "kill before"),
+    (Fault::After, "kill after"),
+    (Fault::Torn, "torn body, kill"),
+    (Fault::Late, "kill, and it arrives later"),
+    (Fault::Cut, "lost connection"),
+    (Fault::Lost, "done, and answer lost"),
+    (Fault::Busy, "503"),
+    (Fault::Forbid, "403 from here"),
     (Fault::Stop, "stopped, another run"),
 ];
 
@@ -82,7 +109,8 @@ impl std::str::FromStr for Case {
 struct Request {
     isobar: PathBuf,
     scenes: Vec<String>,
-    faults: Vec<(Fault, &'static str)>,
+    /// All when none is named.
+    faults: Vec<Fault>,
     /// Every so many-th call; 0 for none.
     stride: u64,
     random: u64,
@@ -104,11 +132,12 @@ struct Row {
 fn main() -> Result<(), Box<dyn Error>> {
     let request = read()?;
     let dir = scratch()?;
-    let seam = Seam::build(dir.path())?;
     let names: Vec<&str> = match &request.case {
         Some(case) => vec![case.split(':').next().unwrap_or_default()],
         None => request.scenes.iter().map(String::as_str).collect(),
     };
+    let is_on_disk = names.iter().any(|name| !name.ends_with("/bucket"));
+    let seam = is_on_disk.then(|| Seam::build(dir.path())).transpose()?;
     let ground = Ground::prepare(&request.isobar, seam, dir.path(), &names)?;
     match &request.case {
         Some(case) => one(&ground, &case.parse()?, dir.path()),
@@ -123,7 +152,7 @@ fn read() -> Result<Request, Box<dyn Error>> {
     let mut request = Request {
         isobar,
         scenes,
-        faults: FAULTS.to_vec(),
+        faults: Vec::new(),
         stride: 1,
         random: 10_000,
         seed: 1,
@@ -136,8 +165,8 @@ fn read() -> Result<Request, Box<dyn Error>> {
         match flag.as_str() {
             "--scenes" => request.scenes = value.split(',').map(String::from).collect(),
             "--faults" => {
-                let named =
-                    |word: &str| FAULTS.into_iter().find(|(fault, _)| fault.word() == word).ok_or(format!("no fault {word}"));
+                let all = || ON_DISK.iter().chain(&ON_WIRE).map(|(fault, _)| *fault);
+                let named = |word: &str| all().find(|fault| fault.word() == word).ok_or(format!("no fault {word}"));
                 request.faults = value.split(',').map(named).collect::<Result<_, _>>()?;
             }
             "--stride" => request.stride = value.parse()?,
@@ -173,8 +202,10 @@ fn one(ground: &Ground, case: &Case, dir: &Path) -> Result<(), Box<dyn Error>> {
 fn cases(ground: &Ground, request: &Request) -> Vec<(String, Case)> {
     let mut cases = Vec::new();
     for scene in ground.scenes.iter().filter(|scene| !scene.name.contains("-4")) {
-        for (fault, about) in &request.faults {
-            for at in points(scene).into_iter().filter(|at| request.stride > 0 && at % request.stride == 0) {
+        let faults: &[_] = if scene.place.room.is_some() { &ON_WIRE } else { &ON_DISK };
+        for (fault, about) in faults.iter().filter(|(fault, _)| request.faults.is_empty() || request.faults.contains(fault)) {
+            let points = points(scene).filter(|point| fault.fits(point)).map(|point| point.number);
+            for at in points.filter(|at| request.stride > 0 && at % request.stride == 0) {
                 let case = Case { scene: scene.name.clone(), harms: vec![Harm { fault: *fault, at }] };
                 cases.push((format!("{} | {}", scene.name, about), case));
             }
@@ -191,14 +222,13 @@ fn cases(ground: &Ground, request: &Request) -> Vec<(String, Case)> {
     cases
 }
 
-/// The numbers of the calls that are swept.
-fn points(scene: &Scene) -> Vec<u64> {
+/// The calls that are swept.
+fn points(scene: &Scene) -> impl Iterator<Item = &Point> {
     let closes = |path: &str| CLOSING.iter().any(|part| path.contains(part));
     let near: Vec<u64> =
         scene.points.iter().filter(|point| closes(&point.path) || closes(&point.detail)).map(|point| point.number).collect();
-    let is_near = |at: u64| near.iter().any(|near| near.abs_diff(at) <= AROUND);
-    let all = scene.points.iter().map(|point| point.number);
-    all.filter(|at| !scene.name.starts_with("close") || is_near(*at)).collect()
+    let is_near = move |at: u64| near.iter().any(|near| near.abs_diff(at) <= AROUND);
+    scene.points.iter().filter(move |point| !scene.name.starts_with("close") || is_near(point.number))
 }
 
 fn kill(dice: &mut Dice, scene: &Scene) -> Harm {

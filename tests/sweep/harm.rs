@@ -16,7 +16,7 @@ pub(crate) enum Fault {
     Torn,
     /// The call fails with EIO.
     Eio,
-    /// The call is made, and EIO is told.
+    /// The call is made, and EIO is told; on the wire, the connection breaks.
     Lost,
     /// The call fails with EINTR.
     Eintr,
@@ -24,12 +24,20 @@ pub(crate) enum Fault {
     Full,
     /// The run stands still before the call, until another one came by.
     Stop,
+    /// On the wire: the connection breaks before the request is carried out.
+    Cut,
+    /// On the wire: 503, and nothing is done.
+    Busy,
+    /// On the wire: 403 from this request on, at a write for writes only.
+    Forbid,
+    /// On the wire: killed, and the request arrives in the middle of the next run.
+    Late,
     /// Killed after so many microseconds, wherever it is.
     Instant,
 }
 
 impl Fault {
-    const ALL: [Fault; 9] = [
+    const ALL: [Fault; 13] = [
         Fault::Before,
         Fault::After,
         Fault::Torn,
@@ -38,10 +46,24 @@ impl Fault {
         Fault::Eintr,
         Fault::Full,
         Fault::Stop,
+        Fault::Cut,
+        Fault::Busy,
+        Fault::Forbid,
+        Fault::Late,
         Fault::Instant,
     ];
 
-    /// The word of `faults.c`.
+    /// Whether it is of use there: a request that changes nothing can be neither torn nor done without an answer. What an engine only
+    /// tries out may not arrive late: nobody looks for it before the next change of that target.
+    pub(crate) fn fits(self, point: &Point) -> bool {
+        match self {
+            Fault::After | Fault::Torn | Fault::Lost => !point.is_read(),
+            Fault::Late => !point.is_read() && !point.path.contains("/.isobar-tmp-"),
+            _ => true,
+        }
+    }
+
+    /// Its word in a case; for a fault at a call, that of `faults.c`.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Fault::Before => "before",
@@ -52,6 +74,10 @@ impl Fault {
             Fault::Eintr => "eintr",
             Fault::Full => "full",
             Fault::Stop => "stop",
+            Fault::Cut => "cut",
+            Fault::Busy => "busy",
+            Fault::Forbid => "forbid",
+            Fault::Late => "late",
             Fault::Instant => "instant",
         }
     }
@@ -61,7 +87,7 @@ impl Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Harm {
     pub(crate) fault: Fault,
-    /// The number of the call, from 1; microseconds for an instant.
+    /// The number of the call or request, from 1; microseconds for an instant.
     pub(crate) at: u64,
 }
 
@@ -83,19 +109,24 @@ impl FromStr for Harm {
     }
 }
 
-/// A call that changed what lies on disk, or was to.
+/// A call that changed what lies on disk, or was to; or a request to a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Point {
     pub(crate) number: u64,
     pub(crate) call: String,
     pub(crate) path: String,
-    /// The new path of a renamed file; bytes of a write.
+    /// The new path of a renamed file; bytes of a write or a request.
     pub(crate) detail: String,
     /// It was made, and well.
     pub(crate) is_made: bool,
 }
 
 impl Point {
+    /// On the wire: it asked for nothing to be changed.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self.call.as_str(), "GET" | "HEAD" | "LIST")
+    }
+
     fn read(line: &str) -> Option<Self> {
         let mut parts = line.split('\t').map(str::to_string);
         let (number, call, path, detail) = (parts.next()?.parse().ok()?, parts.next()?, parts.next()?, parts.next()?);
