@@ -17,6 +17,9 @@ const TURN_POLL: Duration = Duration::from_millis(1);
 /// Git makes a lock and writes to it at once: one that stays empty or half written for so long is that of a dead process.
 const UNWRITTEN_MAX: Duration = Duration::from_millis(50);
 
+/// Where git keeps refs that were not changed for a while.
+const PACKED: &str = "packed-refs";
+
 /// Changes a ref that is what `update` says, or fails with an error that is [`is_lost`].
 pub(super) fn change(repository: &Repository, update: &Update<'_>) -> Result<(), git2::Error> {
     let turn = Turn::take(repository.commondir());
@@ -36,9 +39,12 @@ pub(super) fn is_lost(error: &git2::Error) -> bool {
     [ErrorCode::Modified, ErrorCode::Exists, ErrorCode::Locked].contains(&error.code())
 }
 
-/// The file that stood in the way of a change: git's lock of the ref, of somebody who changes it or died.
+/// The file that stood in the way of a change: git's lock of the ref, or of the file of many refs, of somebody who changes it or died.
 pub(super) fn lock_in_the_way(repository: &Repository, reference: &str, error: &git2::Error) -> Option<PathBuf> {
-    (error.code() == ErrorCode::Locked).then(|| lock_of(repository.commondir(), reference))
+    let own = lock_of(repository.commondir(), reference);
+    let packed = lock_of(repository.commondir(), PACKED);
+    let is_packed = error.message().contains(&format!("{PACKED}.lock")) || !own.exists() && packed.exists();
+    (error.code() == ErrorCode::Locked).then_some(if is_packed { packed } else { own })
 }
 
 fn lock_of(dir: &Path, reference: &str) -> PathBuf {
