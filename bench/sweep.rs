@@ -28,6 +28,8 @@ const USAGE: &str = "sweep ISOBAR [--scenes apply/file,tick/git] [--faults torn,
                      sweep ISOBAR --case apply/file:torn@17";
 /// Failing cases that are told in full.
 const TOLD_MAX: usize = 20;
+/// Cases at once for each core: a run waits as long as it works, for other threads of its own and for what it asks again.
+const THREADS: usize = 2;
 /// Of the scene that closes a segment only the calls around that are of interest: the others are those of `apply/file`.
 const CLOSING: [&str; 2] = ["/segments", "/checkpoints"];
 const AROUND: u64 = 3;
@@ -156,7 +158,7 @@ fn read() -> Result<Request, Box<dyn Error>> {
         stride: 1,
         random: 10_000,
         seed: 1,
-        threads: 2,
+        threads: THREADS * std::thread::available_parallelism()?.get(),
         minutes: f64::INFINITY,
         case: None,
     };

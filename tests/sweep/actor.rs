@@ -35,6 +35,8 @@ pub(super) struct Typed<'a> {
     pub(super) harm: Option<Harm>,
     /// Where calls are logged; without it, those on disk are not.
     pub(super) log: Option<&'a Path>,
+    /// Of calls on disk only those are logged by which something takes its place or goes.
+    pub(super) only_counts: bool,
 }
 
 /// What a run said, how it ended, and the calls that it made.
@@ -113,7 +115,9 @@ impl Actor {
                 let repo = place.repo();
                 let dirs = [repo.join("live"), repo.join(".isobar"), repo.join(".git"), place.dir.join("home")];
                 let seam = self.seam.as_ref().ok_or("there is nothing that does harm on disk")?;
-                let mut command = seam.over(typed.harm, log, &dirs.each_ref().map(PathBuf::as_path));
+                let none = if typed.only_counts { "count" } else { "none" };
+                let (word, at) = typed.harm.map_or((none, 0), |harm| (harm.fault.word(), harm.at));
+                let mut command = seam.over(word, at, log, &dirs.each_ref().map(PathBuf::as_path));
                 command.arg(&self.isobar);
                 command
             }

@@ -221,7 +221,8 @@ impl Fleet<'_> {
         let now_ms = BEGIN_MS + after_secs * 1000;
         // Where there is nothing to be harmed and nothing to be found, no log is needed.
         let log = (harm.is_some() || line == "apply").then_some(log);
-        let ran = self.actor.run(&self.place, Typed { line, now_ms, key: self.key, harm, log: log.as_deref() })?;
+        let ran =
+            self.actor.run(&self.place, Typed { line, now_ms, key: self.key, harm, log: log.as_deref(), only_counts: false })?;
         log.map(|log| fs::remove_file(log).ok());
         Ok(ran)
     }

@@ -53,11 +53,13 @@ impl Fault {
         Fault::Instant,
     ];
 
-    /// Whether it is of use there: a request that changes nothing can be neither torn nor done without an answer. What an engine only
-    /// tries out may not arrive late: nobody looks for it before the next change of that target.
+    /// Whether it is of use there, and no other fault does the same: only what is written can be torn, and a request that changes nothing
+    /// cannot be done without an answer. What an engine only tries out may not arrive late: nobody looks for it before the next
+    /// change of that target.
     pub(crate) fn fits(self, point: &Point) -> bool {
         match self {
-            Fault::After | Fault::Torn | Fault::Lost => !point.is_read(),
+            Fault::Torn => point.is_write() && point.detail.parse().is_ok_and(|bytes: u64| bytes >= 2),
+            Fault::After | Fault::Lost => !point.is_read(),
             Fault::Late => !point.is_read() && !point.path.contains("/.isobar-tmp-"),
             _ => true,
         }
@@ -122,6 +124,11 @@ pub(crate) struct Point {
 }
 
 impl Point {
+    /// It carries bytes, and `detail` says how many.
+    fn is_write(&self) -> bool {
+        matches!(self.call.as_str(), "write" | "PUT")
+    }
+
     /// On the wire: it asked for nothing to be changed.
     pub(crate) fn is_read(&self) -> bool {
         matches!(self.call.as_str(), "GET" | "HEAD" | "LIST")
@@ -159,17 +166,18 @@ impl Seam {
             return Err(format!("cc: {}", String::from_utf8_lossy(&built.stderr)));
         }
         let seam = Self(made);
-        let tried = seam.over(None, &dir.join("tried.log"), &[dir]).arg("true").output().map_err(|error| error.to_string())?;
+        let tried =
+            seam.over("none", 0, &dir.join("tried.log"), &[dir]).arg("true").output().map_err(|error| error.to_string())?;
         match tried.status.success() {
             true => Ok(seam),
             false => Err(format!("tracing: {}", String::from_utf8_lossy(&tried.stderr))),
         }
     }
 
-    /// A command without its program, whose calls below `dirs` are logged and harmed.
-    pub(crate) fn over(&self, harm: Option<Harm>, log: &Path, dirs: &[&Path]) -> Command {
+    /// A command without its program, whose calls below `dirs` are logged and harmed: with a fault's word at call `at`, or with a word of
+    /// `faults.c` that harms nothing.
+    pub(crate) fn over(&self, word: &str, at: u64, log: &Path, dirs: &[&Path]) -> Command {
         let dirs: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
-        let (word, at) = harm.map_or(("none", 0), |harm| (harm.fault.word(), harm.at));
         let mut command = Command::new(&self.0);
         command.arg(log).arg(word).arg(at.to_string()).arg(dirs.join(":"));
         command

@@ -65,7 +65,8 @@ pub(crate) fn play(actor: &Actor, scene: &Scene, harms: &[Harm], dir: &Path) -> 
     let place = scene.place.twin(&dir.join("at")).map_err(told)?;
     let logs: Vec<_> = (0..2 * (harms.len() + AGAIN_MAX)).map(|nth| dir.join(format!("log-{nth}"))).collect();
     let mut logs = logs.iter().map(|log| log.as_path());
-    let mut typed = Typed { line: scene.verb, now_ms: scene.now_ms, key: scene.key, harm: None, log: None };
+    let mut typed =
+        Typed { line: scene.verb, now_ms: scene.now_ms, key: scene.key, harm: None, log: None, only_counts: !harms.is_empty() };
     let mut story = Story::default();
 
     let begin = Instant::now();

@@ -28,7 +28,9 @@ pub(super) fn change(repository: &Repository, update: &Update<'_>) -> Result<(),
         turn.announce(update);
     }
     let changed = set(repository, update);
-    if let Some(turn) = &turn {
+    // After any other error the lock may have stayed, though we were told that it was not made: the next turn looks.
+    let is_known = changed.as_ref().err().is_none_or(is_lost);
+    if let Some(turn) = turn.filter(|_| is_known) {
         turn.end();
     }
     changed
@@ -180,6 +182,22 @@ mod tests {
             assert_eq!(lock.exists(), !is_free);
             assert!(changed.err().is_none_or(|error| is_lost(&error)), "it may be free later");
         }
+    }
+
+    /// As a disk that tells of an error though it had made the file.
+    #[test]
+    fn a_lock_that_stayed_when_a_change_failed_is_free_in_the_next_turn() {
+        let (dir, repository) = bare();
+        let (old, new) = (commit(&repository, "old"), commit(&repository, "new"));
+        let (own, lock) = (dir.path().join(REF), lock_of(dir.path(), REF));
+        fs::create_dir_all(own.parent().expect("it is below")).expect("it has room");
+        fs::write(&own, "what no disk should hold").expect("it has room");
+        let update = Update { reference: REF, new: Some(new), old: Old::Just(Some(old)) };
+        let failed = change(&repository, &update).expect_err("it cannot be read");
+        assert!(!is_lost(&failed), "{failed}");
+        fs::write(&own, format!("{old}\n")).and_then(|()| fs::write(&lock, "")).expect("it has room");
+        change(&repository, &update).expect("nobody else was there");
+        assert!(!lock.exists());
     }
 
     #[test]
