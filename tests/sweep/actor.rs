@@ -2,7 +2,8 @@
 
 use super::ground::told;
 use super::harm::{Fault, Harm, Point, Seam};
-use super::wire::{Open, Room, Wire};
+use super::room::Room;
+use super::wire::{Open, Wire};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _};

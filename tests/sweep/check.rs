@@ -2,7 +2,7 @@
 
 use super::actor::Place;
 use super::harm::Point;
-use super::wire::Room;
+use super::room::Room;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

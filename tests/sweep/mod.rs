@@ -6,6 +6,7 @@ mod check;
 pub(crate) mod ground;
 pub(crate) mod harm;
 mod play;
+mod room;
 mod wire;
 
 pub(crate) use ground::Ground;

@@ -4,7 +4,7 @@ use super::actor::{Actor, Ran, Typed};
 use super::check::{Broken, Standing};
 use super::ground::{Scene, told};
 use super::harm::{Fault, Harm, Point};
-use super::wire::Room;
+use super::room::Room;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;

@@ -1,8 +1,9 @@
 //! The seam of a journal and destinations in a bucket: a server on loopback that numbers each request of a run, and does harm at one of
-//! them. A room is what lies there in one case; a line is how one run speaks to a room. Knows nothing of what the objects mean.
+//! them. A line is how one run speaks to a room. Knows nothing of what the objects mean.
 
 use super::harm::{Fault, Harm, Point};
-use crate::support::cloud::objects::{Answer, BUCKET, Objects, Request, TOKEN};
+use super::room::{Room, held};
+use crate::support::cloud::objects::{Answer, BUCKET, Request, TOKEN};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,15 +11,12 @@ use std::io::{BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Where systems keep the certificates of all authorities. Each process that opens a bucket reads them, which is a fifth of its work; for
 /// a server that speaks plain HTTP one will do.
 const CERTIFICATES: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 const END: &str = "-----END CERTIFICATE-----\n";
-
-/// Names in one answer to a listing.
-const PAGE: usize = 1000;
 
 /// Serves every case at once.
 #[derive(Clone)]
@@ -28,28 +26,6 @@ pub(crate) struct Wire {
     next: Arc<AtomicU64>,
     /// A file with one certificate, where one was found.
     certificate: Option<PathBuf>,
-}
-
-/// What lies in the bucket of one case. A clone of the value is the same room.
-#[derive(Clone)]
-pub(crate) struct Room(Arc<Mutex<Lying>>);
-
-struct Lying {
-    objects: Objects,
-    /// A request of a run that was killed, which has not arrived yet.
-    late: Option<(Request, Point)>,
-    /// Such requests that arrived.
-    arrived: Vec<Point>,
-}
-
-impl Lying {
-    /// What is late arrives.
-    fn let_in(&mut self) {
-        if let Some((late, point)) = self.late.take() {
-            let is_made = self.objects.write(&late).is_good();
-            self.arrived.push(Point { is_made, ..point });
-        }
-    }
 }
 
 /// A line that is open; it ends with the value.
@@ -104,43 +80,9 @@ enum Fate {
     Close,
 }
 
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Where the point with this number stands.
 fn at(number: u64) -> usize {
     usize::try_from(number).unwrap_or_default().wrapping_sub(1)
-}
-
-impl Room {
-    pub(crate) fn new() -> Self {
-        Self::of(Objects::by_pages_of(PAGE))
-    }
-
-    fn of(objects: Objects) -> Self {
-        Self(Arc::new(Mutex::new(Lying { objects, late: None, arrived: Vec::new() })))
-    }
-
-    /// Another room in which the same lies.
-    pub(crate) fn twin(&self) -> Self {
-        Self::of(held(&self.0).objects.clone())
-    }
-
-    /// The texts of all objects below a prefix, by the rest of their names.
-    pub(crate) fn below(&self, prefix: &str) -> BTreeMap<String, String> {
-        held(&self.0).objects.below(prefix)
-    }
-
-    /// Requests that arrived when the run that sent them was gone.
-    pub(crate) fn arrived(&self) -> Vec<Point> {
-        held(&self.0).arrived.clone()
-    }
-
-    /// Changes or removes an object as somebody does who is none of us.
-    pub(crate) fn meddle(&self, name: &str, text: Option<&str>) {
-        held(&self.0).objects.meddle(name, text);
-    }
 }
 
 impl Wire {
@@ -209,7 +151,9 @@ impl Line {
             Some(Fault::Late) => {
                 let fate = self.kill();
                 let point = held(&self.state).points.get(at(number)).cloned();
-                held(&self.room.0).late = point.map(|point| (request, point));
+                if let Some(point) = point {
+                    self.room.expect(request, point);
+                }
                 fate
             }
             Some(Fault::After) => {
@@ -261,17 +205,7 @@ impl Line {
         if refused {
             return Answer::error(403, "AccessDenied");
         }
-        let answer = {
-            let mut lying = held(&self.room.0);
-            if !request.is_read() && lying.late.as_ref().is_some_and(|(late, _)| late.path == request.path) {
-                lying.let_in(); // at the worst moment: what was read before is no longer so
-            }
-            match Objects::refusal(request) {
-                Some(refusal) => refusal,
-                None if request.is_read() => lying.objects.read(request),
-                None => lying.objects.write(request),
-            }
-        };
+        let answer = self.room.answer(request);
         if let Some(point) = held(&self.state).points.get_mut(at(number)) {
             point.is_made = answer.is_good();
         }
@@ -341,7 +275,7 @@ impl Drop for Open {
         held(&self.wire.lines).remove(&self.id);
         self.is_over();
         if self.line.harm.is_none_or(|harm| harm.fault != Fault::Late) {
-            held(&self.line.room.0).let_in();
+            self.line.room.let_in();
         }
     }
 }
