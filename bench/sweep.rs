@@ -1,31 +1,37 @@
-//! The whole sweep, printed as a table: every call of every scene with every fault, and random kills by the thousand.
+//! The whole sweep, printed as a table: every call or request of every scene with every fault, and random kills by the thousand.
 //!
 //! `tests/sweep/run` builds the program and this, and starts it.
 
+#[path = "sweep/cases.rs"]
+mod cases;
+#[path = "../tests/it/support/cloud/mod.rs"]
+mod cloud;
 #[path = "../tests/sweep/mod.rs"]
 mod sweep;
 
+/// Where the files of the sweep find it in `cargo test` too.
+mod support {
+    pub(crate) use super::cloud;
+}
+
+use cases::{Asked, Case, Dice, cases, named};
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-use sweep::ground::Scene;
-use sweep::{Fault, Ground, Harm, Seam, play};
+use sweep::{Ground, Seam, play};
 
-const USAGE: &str = "sweep ISOBAR [--scenes apply/file,tick/git] [--faults torn,eio] [--stride N] [--random N] [--seed S] [--threads N] [--minutes N] | \
+const USAGE: &str = "sweep ISOBAR [--scenes apply/file,tick/git] [--faults torn,eio] [--stride N] [--alike N] [--random N] [--seed S] [--threads N] [--minutes N] | \
                      sweep ISOBAR --case apply/file:torn@17";
 /// Failing cases that are told in full.
 const TOLD_MAX: usize = 20;
-/// Of the scene that closes a segment only the calls around that are of interest: the others are those of `apply/file`.
-const CLOSING: [&str; 2] = ["/segments", "/checkpoints"];
-const AROUND: u64 = 3;
-
+/// Cases at once for each core: a run waits as long as it works, for other threads of its own and for what it asks again.
+const THREADS: usize = 2;
 /// The scenes; those with four targets at once only for random kills, because their calls come in any order.
-const SCENES: [&str; 12] = [
+const SCENES: [&str; 18] = [
     "apply/file",
     "tick/file",
     "recover/file",
@@ -35,58 +41,24 @@ const SCENES: [&str; 12] = [
     "tick/git",
     "recover/git",
     "drift/git",
+    "apply/bucket",
+    "tick/bucket",
+    "recover/bucket",
+    "drift/bucket",
     "apply-4/file",
     "tick-4/file",
     "apply-4/git",
-];
-
-/// The faults at a numbered call, and what they are called in the table.
-const FAULTS: [(Fault, &str); 8] = [
-    (Fault::Before, "kill before"),
-    (Fault::After, "kill after"),
-    (Fault::Torn, "torn write, kill"),
-    (Fault::Eio, "EIO"),
-    (Fault::Lost, "made, and EIO told"),
-    (Fault::Eintr, "EINTR"),
-    (Fault::Full, "disk full from here"),
-    (Fault::Stop, "stopped, another run"),
+    "apply-4/bucket",
+    "tick-4/bucket",
 ];
 
 /// What can be wrong, in the order of the table.
 const KINDS: [&str; 4] = ["lost", "twice", "different", "broken"];
 
-/// What befalls a scene: one run each, one after the other.
-#[derive(Clone)]
-struct Case {
-    scene: String,
-    harms: Vec<Harm>,
-}
-
-impl fmt::Display for Case {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let harms: Vec<String> = self.harms.iter().map(ToString::to_string).collect();
-        write!(to, "{}:{}", self.scene, harms.join(","))
-    }
-}
-
-impl std::str::FromStr for Case {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (scene, harms) = text.split_once(':').ok_or("a case is such as apply/file:torn@17,before@3")?;
-        let harms = harms.split(',').map(str::parse).collect::<Result<Vec<Harm>, _>>()?;
-        Ok(Self { scene: scene.into(), harms })
-    }
-}
-
 struct Request {
     isobar: PathBuf,
     scenes: Vec<String>,
-    faults: Vec<(Fault, &'static str)>,
-    /// Every so many-th call; 0 for none.
-    stride: u64,
-    random: u64,
-    seed: u64,
+    cases: Asked,
     threads: usize,
     /// After these no further case begins.
     minutes: f64,
@@ -104,11 +76,12 @@ struct Row {
 fn main() -> Result<(), Box<dyn Error>> {
     let request = read()?;
     let dir = scratch()?;
-    let seam = Seam::build(dir.path())?;
     let names: Vec<&str> = match &request.case {
         Some(case) => vec![case.split(':').next().unwrap_or_default()],
         None => request.scenes.iter().map(String::as_str).collect(),
     };
+    let is_on_disk = names.iter().any(|name| !name.ends_with("/bucket"));
+    let seam = is_on_disk.then(|| Seam::build(dir.path())).transpose()?;
     let ground = Ground::prepare(&request.isobar, seam, dir.path(), &names)?;
     match &request.case {
         Some(case) => one(&ground, &case.parse()?, dir.path()),
@@ -123,11 +96,8 @@ fn read() -> Result<Request, Box<dyn Error>> {
     let mut request = Request {
         isobar,
         scenes,
-        faults: FAULTS.to_vec(),
-        stride: 1,
-        random: 10_000,
-        seed: 1,
-        threads: 2,
+        cases: Asked { faults: Vec::new(), stride: 1, alike: usize::MAX, random: 10_000, seed: 1 },
+        threads: THREADS * std::thread::available_parallelism()?.get(),
         minutes: f64::INFINITY,
         case: None,
     };
@@ -135,14 +105,11 @@ fn read() -> Result<Request, Box<dyn Error>> {
         let value = arguments.next().ok_or_else(|| format!("{flag} needs a value"))?;
         match flag.as_str() {
             "--scenes" => request.scenes = value.split(',').map(String::from).collect(),
-            "--faults" => {
-                let named =
-                    |word: &str| FAULTS.into_iter().find(|(fault, _)| fault.word() == word).ok_or(format!("no fault {word}"));
-                request.faults = value.split(',').map(named).collect::<Result<_, _>>()?;
-            }
-            "--stride" => request.stride = value.parse()?,
-            "--random" => request.random = value.parse()?,
-            "--seed" => request.seed = value.parse()?,
+            "--faults" => request.cases.faults = value.split(',').map(named).collect::<Result<_, _>>()?,
+            "--stride" => request.cases.stride = value.parse()?,
+            "--alike" => request.cases.alike = value.parse()?,
+            "--random" => request.cases.random = value.parse()?,
+            "--seed" => request.cases.seed = value.parse()?,
             "--threads" => request.threads = value.parse()?,
             "--minutes" => request.minutes = value.parse()?,
             "--case" => request.case = Some(value),
@@ -169,68 +136,10 @@ fn one(ground: &Ground, case: &Case, dir: &Path) -> Result<(), Box<dyn Error>> {
     if played.broken.is_empty() { Ok(()) } else { Err(format!("{case} breaks a promise").into()) }
 }
 
-/// All cases that are asked for, each with the row that it belongs to.
-fn cases(ground: &Ground, request: &Request) -> Vec<(String, Case)> {
-    let mut cases = Vec::new();
-    for scene in ground.scenes.iter().filter(|scene| !scene.name.contains("-4")) {
-        for (fault, about) in &request.faults {
-            for at in points(scene).into_iter().filter(|at| request.stride > 0 && at % request.stride == 0) {
-                let case = Case { scene: scene.name.clone(), harms: vec![Harm { fault: *fault, at }] };
-                cases.push((format!("{} | {}", scene.name, about), case));
-            }
-        }
-    }
-    let random: Vec<&Scene> = ground.scenes.iter().filter(|scene| !scene.name.starts_with("close")).collect();
-    for nth in 0..if random.is_empty() { 0 } else { request.random } {
-        let mut dice = Dice(request.seed.wrapping_mul(1_000_003).wrapping_add(nth));
-        let scene = random[usize::try_from(nth).unwrap_or_default() % random.len()];
-        let kills = 1 + dice.below(3);
-        let harms = (0..kills).map(|_| kill(&mut dice, scene)).collect();
-        cases.push((format!("{} | 1 to 3 random kills", scene.name), Case { scene: scene.name.clone(), harms }));
-    }
-    cases
-}
-
-/// The numbers of the calls that are swept.
-fn points(scene: &Scene) -> Vec<u64> {
-    let closes = |path: &str| CLOSING.iter().any(|part| path.contains(part));
-    let near: Vec<u64> =
-        scene.points.iter().filter(|point| closes(&point.path) || closes(&point.detail)).map(|point| point.number).collect();
-    let is_near = |at: u64| near.iter().any(|near| near.abs_diff(at) <= AROUND);
-    let all = scene.points.iter().map(|point| point.number);
-    all.filter(|at| !scene.name.starts_with("close") || is_near(*at)).collect()
-}
-
-fn kill(dice: &mut Dice, scene: &Scene) -> Harm {
-    let fault =
-        [Fault::Before, Fault::After, Fault::Torn, Fault::Instant, Fault::Instant, Fault::Instant][dice.below(6) as usize];
-    let within = if fault == Fault::Instant { scene.micros } else { scene.points.len() as u64 };
-    Harm { fault, at: 1 + dice.below(within.max(1)) }
-}
-
-/// splitmix64: the same seed throws the same.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-
-    fn shuffle<T>(&mut self, all: &mut [T]) {
-        for at in (1..all.len()).rev() {
-            all.swap(at, self.below(at as u64 + 1) as usize);
-        }
-    }
-}
-
 fn many(ground: &Ground, request: &Request, dir: &Path) -> Result<(), Box<dyn Error>> {
     let begin = Instant::now();
-    let mut cases = cases(ground, request);
-    Dice(request.seed).shuffle(&mut cases); // so that a sweep that is ended early is a fair part of it
+    let mut cases = cases(ground, &request.cases);
+    Dice::of(request.cases.seed).shuffle(&mut cases); // so that a sweep that is ended early is a fair part of it
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for thread in 0..request.threads {
@@ -284,7 +193,7 @@ fn many(ground: &Ground, request: &Request, dir: &Path) -> Result<(), Box<dyn Er
         secs / 60.0,
         cases.len() as f64 / secs,
         request.threads,
-        request.seed
+        request.cases.seed
     )?;
     for (_, case, broken) in failed.iter().take(TOLD_MAX) {
         writeln!(out, "\n{case}")?;

@@ -54,7 +54,8 @@ async fn call(argv: &[Arc<str>], deadline: Duration, stand: Stand<'_>) -> Result
     if let (Some(elsewhere), Some(program)) = (stand.program, argv.first_mut()) {
         *program = elsewhere.into();
     }
-    let command = Command { argv: &argv, env: stand.environment, dir: stand.root, deadline, mask: &|text| text.to_string() };
+    let command =
+        Command { argv: &argv, env: stand.environment, dir: stand.root, deadline, input: None, mask: &|text| text.to_string() };
     match run(command, std::future::pending()).await {
         Ok(exit) if exit.is_success() => Ok(()),
         Ok(exit) if exit.timed_out => Err(format!("{said} did not end within {} s", deadline.as_secs())),

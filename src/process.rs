@@ -3,6 +3,7 @@
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -31,6 +32,8 @@ pub struct Command<'a> {
     pub env: &'a BTreeMap<OsString, OsString>,
     pub dir: &'a Path,
     pub deadline: Duration,
+    /// What it reads, and keeps open while it lives, such as a lock that it shares with us; else nothing.
+    pub input: Option<&'a File>,
     /// Takes secrets out of a text.
     pub mask: &'a (dyn Fn(&str) -> String + Send + Sync),
 }
@@ -132,12 +135,13 @@ pub async fn run(command: Command<'_>, cancelled: impl Future<Output = ()>) -> R
 fn spawn(command: &Command<'_>) -> io::Result<Child> {
     let (program, arguments) =
         command.argv.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no program was given"))?;
+    let input = command.input.map_or_else(|| Ok(Stdio::null()), |file| file.try_clone().map(Stdio::from))?;
     tokio::process::Command::new(program)
         .args(arguments)
         .env_clear()
         .envs(command.env)
         .current_dir(command.dir)
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -236,7 +240,7 @@ mod tests {
         let env = BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into()), ("GIVEN".into(), "yes".into())]);
         let mask = |text: &str| text.replace("hunter2", "***");
         let deadline = Duration::from_millis(deadline_ms);
-        let command = Command { argv: &argv, env: &env, dir: Path::new("/"), deadline, mask: &mask };
+        let command = Command { argv: &argv, env: &env, dir: Path::new("/"), deadline, input: None, mask: &mask };
         run(command, cancelled).await.expect("sh is there")
     }
 
@@ -340,7 +344,8 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_is_not_there_is_named() {
         let (argv, env) = (["no-such-program".into()], BTreeMap::new());
-        let command = Command { argv: &argv, env: &env, dir: Path::new("/"), deadline: GRACE, mask: &|text| text.to_string() };
+        let command =
+            Command { argv: &argv, env: &env, dir: Path::new("/"), deadline: GRACE, input: None, mask: &|text| text.to_string() };
         let failure = run(command, pending()).await.expect_err("it is not there");
         assert_eq!((failure.to_string().as_str(), failure.source.kind()), ("starting no-such-program", io::ErrorKind::NotFound));
     }

@@ -112,6 +112,17 @@ async fn a_trial_passes_once_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn an_object_on_which_conditions_are_tried_out_is_written_once() {
+    for cloud in clouds() {
+        let (bucket, key) = (open(&cloud), fresh("lasting"));
+        bucket.try_out_on(&key).await.expect(cloud.name);
+        let first = bucket.get(&key, 100).await.expect("it can be read").expect("it stays");
+        open(&cloud).try_out_on(&key).await.expect(cloud.name);
+        assert_eq!(bucket.get(&key, 100).await, Ok(Some(first)), "{}", cloud.name);
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_forgets_its_conditions_is_refused() {
     let (google, bucket) = own();
     google.forget_conditions();
@@ -121,6 +132,8 @@ async fn a_service_that_forgets_its_conditions_is_refused() {
         told.starts_with("gs://isobar-tests can't be used: it writes over an object that was expected to be absent"),
         "{told}"
     );
+    let refused = bucket.try_out_on("y").await.expect_err("it takes every write");
+    assert_eq!(refused.to_string(), told);
 }
 
 #[tokio::test]

@@ -5,6 +5,9 @@ use super::fault::Fault;
 use super::{Bucket, Version};
 use std::hash::{BuildHasher as _, RandomState};
 
+/// Bytes of the object that stays; it has far fewer.
+const TRIAL_MAX: u64 = 4096;
+
 /// Called before each write, with what is about to be done; an error stops there.
 pub type BeforeWrite<'a> = &'a (dyn Fn(&str) -> Result<(), String> + Sync);
 
@@ -33,6 +36,25 @@ impl Bucket {
         )?;
         step()?;
         self.delete(&key, &second).await
+    }
+
+    /// The same on one object that stays: it is written when nobody has, and never again. Whoever dies in the middle, or may not delete,
+    /// leaves nothing else behind; many may try at once.
+    pub async fn try_out_on(&self, key: &str) -> Result<(), Fault> {
+        self.tried.get_or_try_init(|| self.try_in_vain(key)).await.copied()
+    }
+
+    async fn try_in_vain(&self, key: &str) -> Result<(), Fault> {
+        if self.get(key, TRIAL_MAX).await?.is_none() {
+            match self.put(key, b"isobar tries here whether conditions are kept\n", None).await {
+                Ok(_) | Err(Fault::Moved(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        self.refused(self.put(key, b"second", None).await, "it writes over an object that was expected to be absent")?;
+        let none = Version { e_tag: Some(format!("\"{:032x}\"", 1)), generation: Some(i64::MAX.to_string()) };
+        let written = self.put(key, b"third", Some(&none)).await;
+        self.refused(written, "it writes over an object that is no longer the expected one")
     }
 
     fn refused(&self, written: Result<Version, Fault>, why: &str) -> Result<(), Fault> {

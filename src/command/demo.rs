@@ -212,6 +212,7 @@ impl Stage<'_> {
             env: &env,
             dir: &self.root,
             deadline: Duration::from_secs(60),
+            input: None,
             mask: &|text| text.to_string(),
         };
         let journal = self.root.join(history_place::DIRECTORY).join("entries.jsonl");

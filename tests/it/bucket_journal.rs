@@ -118,6 +118,21 @@ fn a_web_server_that_knows_no_buckets_is_no_empty_journal() {
 }
 
 #[test]
+fn a_run_that_ends_while_it_tries_out_the_bucket_leaves_nothing_that_nobody_uses() {
+    for nth in 0..6 {
+        let server = google::Google::start();
+        let fleet = Fleet::new(&server.cloud(), "");
+        let mut troubles = vec![google::Trouble::None; nth];
+        troubles.push(google::Trouble::Answer(403));
+        server.troubles(&troubles);
+        fleet.sandbox.isobar("apply");
+        fleet.sandbox.isobar("apply").ends(0);
+        let names = RUNTIME.block_on(fleet.bucket.list(&fleet.prefix, 100)).expect("it can be listed");
+        assert_eq!((names.objects, names.prefixes), (vec!["trial".into()], vec!["pages".into()]), "{nth}");
+    }
+}
+
+#[test]
 fn previews_and_approvals_go_along() {
     let fleet = Fleet::new(&google(), APPROVALS);
     fleet.sandbox.isobar("preview").ends(0);

@@ -26,7 +26,7 @@ fn harmed_at_a_call_and_run_again_it_ends_as_if_nothing_had_happened() {
     let dir = scratch::dir();
     let Some(seam) = seam(dir.path()) else { return };
     let isobar = Path::new(program());
-    let ground = Ground::prepare(isobar, seam, dir.path(), &["drift/file"]).expect("the scene can be prepared");
+    let ground = Ground::prepare(isobar, Some(seam), dir.path(), &["drift/file"]).expect("the scene can be prepared");
     let scene = ground.find("drift/file").expect("it was prepared");
     let last = |call: &str, of: &str| {
         let last =
@@ -46,4 +46,30 @@ fn harmed_at_a_call_and_run_again_it_ends_as_if_nothing_had_happened() {
     let harm = Harm { fault: Fault::Instant, at: scene.micros / 2 };
     let played = play(&ground.actor, scene, &[harm], &dir.path().join("case")).expect("the case can be played");
     assert!(played.broken.is_empty(), "{harm}: {:?}\n{}", played.broken, played.told.join("\n"));
+}
+
+#[test]
+fn harmed_at_a_request_to_a_bucket_and_run_again_it_ends_as_if_nothing_had_happened() {
+    let dir = scratch::dir();
+    let ground = Ground::prepare(Path::new(program()), None, dir.path(), &["drift/bucket"]).expect("the scene can be prepared");
+    let scene = ground.find("drift/bucket").expect("it was prepared");
+    let last = |fault: Fault, of: &str| {
+        let last = scene.points.iter().rfind(|point| fault.fits(point) && point.path.contains(of));
+        last.unwrap_or_else(|| panic!("no request for {of}")).number
+    };
+    for (fault, of) in [
+        (Fault::After, "journal/pages"),
+        (Fault::Late, "journal/pages"),
+        (Fault::Torn, "live/prod/c/web/.isobar-manifest.json"),
+        (Fault::Lost, "live/prod/b/app/app.yaml"),
+        (Fault::Cut, "live/prod/b/app/app.yaml"),
+        (Fault::Busy, "journal/contents.json"),
+        (Fault::Forbid, "live/staging/a/app/app.yaml"),
+        (Fault::Stop, "live/prod/c/web/web.txt"),
+    ] {
+        let harm = Harm { fault, at: last(fault, of) };
+        let played = play(&ground.actor, scene, &[harm], &dir.path().join("case")).expect("the case can be played");
+        assert!(played.broken.is_empty(), "{harm}: {:?}\n{}", played.broken, played.told.join("\n"));
+        assert!(played.told[0].contains(" at "), "it was not harmed: {}", played.told[0]);
+    }
 }

@@ -1,6 +1,8 @@
 //! What a case came to, against the run that nothing befell: nothing lost, nothing twice, nothing different, nothing broken.
 
+use super::actor::Place;
 use super::harm::Point;
+use super::room::Room;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,29 +22,34 @@ pub(crate) struct Standing {
     pub(crate) open: Value,
     /// How often each document was published or removed.
     pub(crate) written: BTreeMap<String, usize>,
-    /// The journal's entries since the case began, oldest first; none where it is no directory.
+    /// The journal's entries since the case began, oldest first; none where it lies in git.
     pub(crate) entries: Vec<Value>,
     /// Files of the journal that nobody will use.
     pub(crate) litter: Vec<String>,
 }
 
 impl Standing {
-    /// Looks at a repository, at what `isobar status --json` said of it, and at all calls that were made on the way there since
+    /// Looks at a place, at what `isobar status --json` said of it, and at all calls that were made on the way there since
     /// entry `begun`.
-    pub(crate) fn look(repo: &Path, begun: u64, status: &Value, points: &[Point]) -> Self {
+    pub(super) fn look(place: &Place, begun: u64, status: &Value, points: &[Point]) -> Self {
+        let repo = place.repo();
         let journal = repo.join(".isobar/journal");
+        let (live, entries, litter) = match &place.room {
+            Some(room) => (room.below("live/"), pages(room), unknown(room)),
+            None => (tree(&repo.join("live")), entries(&journal), unfinished(&journal)),
+        };
         let list = |key: &str| status[key].as_array().cloned().unwrap_or_default();
         let target = |row: &Value| {
             let said = json!({ "state": row["state"], "commit": row["commit"], "drift": row["drift"], "waits": row["waits"] });
             Some((row["target"].as_str()?.to_string(), said))
         };
         Self {
-            live: tree(&repo.join("live")),
+            live,
             targets: list("targets").iter().filter_map(target).collect(),
             open: json!([status["rollouts"], status["holds"], status["leases"]]),
-            written: written(repo, points),
-            entries: entries(&journal).into_iter().filter(|entry| entry["seq"].as_u64() > Some(begun)).collect(),
-            litter: tree(&journal).into_keys().filter(|path| path.ends_with(".new")).collect(),
+            written: written(&repo, points),
+            entries: entries.into_iter().filter(|entry| entry["seq"].as_u64() > Some(begun)).collect(),
+            litter,
         }
     }
 
@@ -86,10 +93,10 @@ fn written(repo: &Path, points: &[Point]) -> BTreeMap<String, usize> {
     for point in points.iter().filter(|point| point.is_made) {
         let path = match point.call.as_str() {
             "rename" => &point.detail,
-            "unlink" => &point.path,
+            "unlink" | "PUT" | "DELETE" => &point.path,
             _ => continue,
         };
-        let Some(document) = path.strip_prefix(&live) else { continue };
+        let Some(document) = path.strip_prefix(&live).or(path.strip_prefix("live")) else { continue };
         let name = document.rsplit('/').next().unwrap_or_default();
         let is_document = !name.starts_with(".isobar-") && name.contains('.');
         if is_document {
@@ -122,6 +129,26 @@ fn entries(journal: &Path) -> Vec<Value> {
     files.push(journal.join("entries.jsonl"));
     let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap_or_default()).collect();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// The entries of a journal in a bucket: each page is a line about itself, and then its entries.
+fn pages(room: &Room) -> Vec<Value> {
+    let pages = room.below("journal/pages/");
+    pages.values().flat_map(|page| page.lines().skip(1)).filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// What is none of the objects that a journal in a bucket keeps.
+fn unknown(room: &Room) -> Vec<String> {
+    let is_known = |name: &str| {
+        let in_book = ["pages/", "volumes/", "previews/", "checkpoints/"].iter().any(|dir| name.starts_with(dir));
+        in_book || name == "contents.json" || name == "trial"
+    };
+    room.below("journal/").into_keys().filter(|name| !is_known(name)).collect()
+}
+
+/// What was written aside and never took its place.
+fn unfinished(journal: &Path) -> Vec<String> {
+    tree(journal).into_keys().filter(|path| path.ends_with(".new")).collect()
 }
 
 fn differences(is: &BTreeMap<String, String>, should: &BTreeMap<String, String>) -> String {

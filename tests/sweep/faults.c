@@ -3,9 +3,11 @@
  *
  *   faults LOG FAULT AT DIR[:DIR...] PROGRAM ARGUMENT...
  *
- * LOG gets a line for each call: number, call, path, what it was (bytes, or the new path), what it returned; separated by tabs.
+ * LOG gets a line for each call: number, call, path, what it was (bytes, or the new path), what it returned; separated by tabs. What
+ * it returned is waited for, which costs a second stop, only of renames, removals and the call that is harmed; else it is `?`.
  * FAULT at the call with the number AT, counted from 1:
  *   none     nothing; AT does not matter
+ *   count    nothing, and only renames and removals are numbered: many fewer stops
  *   before   everything is killed before the call
  *   after    everything is killed after it
  *   torn     half of a write is made, then everything is killed; any other call is as `before`
@@ -46,8 +48,8 @@
 #define TASKS_MAX 512
 #define DIRS_MAX 8
 
-enum fault { NONE, BEFORE, AFTER, TORN, EIO_, LOST, EINTR_, FULL, STOP, INSTANT };
-static const char *const FAULTS[] = {"none", "before", "after", "torn", "eio", "lost", "eintr", "full", "stop", "instant"};
+enum fault { NONE, COUNT, BEFORE, AFTER, TORN, EIO_, LOST, EINTR_, FULL, STOP, INSTANT };
+static const char *const FAULTS[] = {"none", "count", "before", "after", "torn", "eio", "lost", "eintr", "full", "stop", "instant"};
 
 /* What a call does, and where its path, its descriptor and its length stand among the arguments; -1 where it has none. */
 struct call {
@@ -130,8 +132,11 @@ static struct task *task_of(pid_t id) {
   return empty;
 }
 
+/* It puts something in its place, or removes it. */
+static int moves(const struct call *call) { return strcmp(call->name, "rename") == 0 || strcmp(call->name, "unlink") == 0; }
+
 /* Lets the kernel stop the calls of the table, and of those that open a file only what may make or empty one. */
-static void install_filter(void) {
+static void install_filter(enum fault fault) {
   struct sock_filter filter[8 + 6 * CALLS_LEN];
   int at = 0;
 #define ADD(statement) filter[at++] = (struct sock_filter)statement
@@ -140,6 +145,7 @@ static void install_filter(void) {
   ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
   for (int nth = 0; nth < CALLS_LEN; nth++) {
     long number = CALLS[nth].number;
+    if (fault == COUNT && !moves(&CALLS[nth])) continue;
     ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
     if (number == SYS_open || number == SYS_openat) {
       unsigned flags = number == SYS_open ? 1 : 2;
@@ -212,7 +218,6 @@ static void note(const struct task *task, const char *returned) {
   if (task->to[0] != 0) fputs(task->to, journal);
   else fprintf(journal, "%lu", task->detail);
   fprintf(journal, "\t%s\n", returned);
-  fflush(journal);
 }
 
 /* Stands still until somebody says that it may go on. */
@@ -266,7 +271,7 @@ int main(int count, char **arguments) {
     setpgid(0, 0);
     close(gate[1]);
     if (read(gate[0], &byte, 1) != 1) _exit(125);
-    install_filter();
+    install_filter(fault);
     execvp(arguments[5], arguments + 5);
     _exit(126);
   }
@@ -331,7 +336,7 @@ int main(int count, char **arguments) {
       task->number = ++numbered;
       task->detail = call->length >= 0 ? argument(&regs, call->length) : 0;
       task->is_halved = task->dies = task->lies = 0;
-      int is_it = fault != INSTANT && fault != NONE && numbered == at;
+      int is_it = fault != INSTANT && fault != NONE && fault != COUNT && numbered == at;
       int can_halve = call->length >= 0 && task->detail >= 2;
       if (is_it && fault == TORN && !can_halve) note(task, "killed");
       if (is_it && (fault == BEFORE || (fault == TORN && !can_halve))) {
@@ -351,7 +356,13 @@ int main(int count, char **arguments) {
         if (can_halve) halve(task, &regs);
         else refuse(id, &regs, ENOSPC);
       }
-      ptrace(PTRACE_SYSCALL, id, 0, 0);
+      if (is_it || moves(call)) {
+        ptrace(PTRACE_SYSCALL, id, 0, 0);
+        continue;
+      }
+      note(task, "?");
+      task->call = NULL;
+      ptrace(PTRACE_CONT, id, 0, 0);
       continue;
     }
     if (event == PTRACE_EVENT_STOP) {

@@ -1,8 +1,11 @@
 //! Where cases begin: a small fleet in a repository of its own, brought to the moment before each verb, once. Cases play in copies.
 
+use super::actor::{Actor, Place, Ran, Typed};
 use super::check::Standing;
 use super::harm::{Fault, Harm, Point, Seam};
-use super::play::{Actor, Ran, play_whole};
+use super::play::play_whole;
+use super::room::Room;
+use super::wire::Wire;
 use git2::{IndexAddOption, Repository, RepositoryInitOptions, Signature, Time};
 use isobar::journal::Event;
 use isobar::review::User;
@@ -24,7 +27,7 @@ pub(crate) struct Scene {
     pub(crate) name: String,
     /// What is typed.
     pub(crate) verb: &'static str,
-    pub(crate) dir: PathBuf,
+    pub(crate) place: Place,
     pub(crate) now_ms: u64,
     pub(crate) key: Option<&'static str>,
     /// The last entry of its journal.
@@ -43,9 +46,9 @@ pub(crate) struct Ground {
 
 impl Ground {
     /// Prepares the scenes with these names below `dir`: the verb (or `close`, an apply in which a segment is closed), `-4` for as many
-    /// targets at once, and where the journal lies, as `apply-4/git`.
-    pub(crate) fn prepare(isobar: &Path, seam: Seam, dir: &Path, names: &[&str]) -> Result<Self, String> {
-        let actor = Actor { isobar: isobar.into(), seam };
+    /// targets at once, and where the journal lies, as `apply-4/git`. Those in a `bucket` need no seam on disk.
+    pub(crate) fn prepare(isobar: &Path, seam: Option<Seam>, dir: &Path, names: &[&str]) -> Result<Self, String> {
+        let actor = Actor { isobar: isobar.into(), seam, wire: Wire::start(dir) };
         let mut ground = Self { actor, scenes: Vec::new(), dir: dir.into() };
         for name in names {
             let scene = ground.scene(name).map_err(|error| format!("{name}: {error}"))?;
@@ -61,15 +64,19 @@ impl Ground {
     fn scene(&self, name: &str) -> Result<Scene, String> {
         let (what, journal) = name.split_once('/').ok_or("a scene is such as apply/file")?;
         let (what, parallel) = what.strip_suffix("-4").map_or((what, 1), |what| (what, 4));
-        let journal = if journal == "git" { "git" } else { "file:.isobar/journal" };
+        let (room, journal) = match journal {
+            "bucket" => (Some(Room::new()), "gs://isobar-tests/journal"),
+            "git" => (None, "git"),
+            _ => (None, "file:.isobar/journal"),
+        };
         let verb = match what {
             "tick" => "tick",
             "recover" => "recover",
             "drift" => "drift --fix",
             _ => "apply",
         };
-        let fleet =
-            Fleet { actor: &self.actor, dir: self.dir.join(name.replace('/', "-")), key: (what == "tick").then_some("sweep") };
+        let place = Place { dir: self.dir.join(name.replace('/', "-")), room };
+        let fleet = Fleet { actor: &self.actor, place, key: (what == "tick").then_some("sweep") };
         let waits = if what == "tick" { ", bake: 15m" } else { "" };
         let policy = if what == "drift" { "" } else { POLICY };
         fleet.begin(&format!(
@@ -98,13 +105,14 @@ impl Ground {
             _ => {}
         }
 
+        let begun = fleet.head()?;
         let mut scene = Scene {
             name: name.into(),
             verb,
-            dir: fleet.dir.clone(),
             now_ms: BEGIN_MS + (now + 60 * 60) * 1000,
             key: fleet.key,
-            begun: fleet.head()?,
+            place: fleet.place,
+            begun,
             points: Vec::new(),
             micros: 0,
             whole: Standing::default(),
@@ -121,13 +129,13 @@ const POLICY: &str =
 /// A fleet on its way to a scene.
 struct Fleet<'a> {
     actor: &'a Actor,
-    dir: PathBuf,
+    place: Place,
     key: Option<&'static str>,
 }
 
 impl Fleet<'_> {
     fn write(&self, path: &str, text: &str) -> Result<(), String> {
-        let path = self.dir.join("repo").join(path);
+        let path = self.place.repo().join(path);
         fs::create_dir_all(path.parent().ok_or("a file has a directory")?).map_err(told)?;
         fs::write(path, text).map_err(told)
     }
@@ -135,11 +143,11 @@ impl Fleet<'_> {
     /// The first version: two stacks that depend on each other in three regions, and one that will go.
     fn begin(&self, isobar_yaml: &str) -> Result<(), String> {
         for name in ["repo", "home", "tmp"] {
-            fs::create_dir_all(self.dir.join(name)).map_err(told)?;
+            fs::create_dir_all(self.place.dir.join(name)).map_err(told)?;
         }
         let mut options = RepositoryInitOptions::new();
         let repo =
-            Repository::init_opts(self.dir.join("repo"), options.initial_head("main").external_template(false)).map_err(told)?;
+            Repository::init_opts(self.place.repo(), options.initial_head("main").external_template(false)).map_err(told)?;
         let mut config = repo.config().map_err(told)?;
         for (name, value) in [("user.name", "ada"), ("user.email", "ada@isobar.example"), ("core.autocrlf", "false")] {
             config.set_str(name, value).map_err(told)?;
@@ -166,7 +174,7 @@ impl Fleet<'_> {
         self.write("web/templates/web.txt", "web 2\n")?;
         self.write("web/templates/more.txt", "more 2\n")?;
         for gone in ["app/templates/gone", "old"] {
-            fs::remove_dir_all(self.dir.join("repo").join(gone)).map_err(told)?;
+            fs::remove_dir_all(self.place.repo().join(gone)).map_err(told)?;
         }
         self.stack("new", "{ region: prod/c }", "depends_on: [app]\n")?;
         self.write("new/templates/one.txt", "one\n")?;
@@ -176,20 +184,28 @@ impl Fleet<'_> {
 
     /// Changes and removes by hand what was published.
     fn stray(&self) -> Result<(), String> {
+        if let Some(room) = &self.place.room {
+            room.meddle("live/prod/b/app/app.yaml", Some("by hand\n"));
+            room.meddle("live/prod/b/app/keep.txt", Some("by hand too\n"));
+            let gone = room.below("live/staging/a/app/").into_keys().map(|name| format!("live/staging/a/app/{name}"));
+            gone.chain(["live/prod/c/web/web.txt".into()]).for_each(|name| room.meddle(&name, None));
+            return Ok(());
+        }
         self.write("live/prod/b/app/app.yaml", "by hand\n")?;
         self.write("live/prod/b/app/keep.txt", "by hand too\n")?;
-        fs::remove_file(self.dir.join("repo/live/prod/c/web/web.txt")).map_err(told)?;
-        fs::remove_dir_all(self.dir.join("repo/live/staging/a/app")).map_err(told)
+        fs::remove_file(self.place.repo().join("live/prod/c/web/web.txt")).map_err(told)?;
+        fs::remove_dir_all(self.place.repo().join("live/staging/a/app")).map_err(told)
     }
 
     fn stack(&self, name: &str, place: &str, more: &str) -> Result<(), String> {
-        let destination = format!("file:./live/${{{{ region.id }}}}/{name}");
+        let root = if self.place.room.is_some() { "gs://isobar-tests" } else { "file:." };
+        let destination = format!("{root}/live/${{{{ region.id }}}}/{name}");
         let text = format!("where: {place}\n{more}documents: {{ source: ./templates, destination: \"{destination}\" }}\n");
         self.write(&format!("{name}/stack.yaml"), &text)
     }
 
     fn commit(&self, message: &str) -> Result<(), String> {
-        let repo = Repository::open(self.dir.join("repo")).map_err(told)?;
+        let repo = Repository::open(self.place.repo()).map_err(told)?;
         let mut index = repo.index().map_err(told)?;
         index.add_all(["*"], IndexAddOption::DEFAULT, None).map_err(told)?;
         index.update_all(["*"], None).map_err(told)?;
@@ -201,10 +217,14 @@ impl Fleet<'_> {
         repo.commit(Some("HEAD"), &who, &who, message, &tree, &parent.iter().collect::<Vec<_>>()).map(drop).map_err(told)
     }
 
-    fn run(&self, typed: &str, after_secs: u64, harm: Option<Harm>) -> Result<Ran, String> {
-        let log = self.dir.join("preparing.log");
-        let ran = self.actor.run(&self.dir, typed, BEGIN_MS + after_secs * 1000, self.key, Some((harm, &log)))?;
-        fs::remove_file(&log).map_err(told)?;
+    fn run(&self, line: &str, after_secs: u64, harm: Option<Harm>) -> Result<Ran, String> {
+        let log = self.place.dir.join("preparing.log");
+        let now_ms = BEGIN_MS + after_secs * 1000;
+        // Where there is nothing to be harmed and nothing to be found, no log is needed.
+        let log = (harm.is_some() || line == "apply").then_some(log);
+        let ran =
+            self.actor.run(&self.place, Typed { line, now_ms, key: self.key, harm, log: log.as_deref(), only_counts: false })?;
+        log.map(|log| fs::remove_file(log).ok());
         Ok(ran)
     }
 
@@ -213,13 +233,21 @@ impl Fleet<'_> {
         if ran.code == 0 { Ok(()) } else { Err(format!("isobar {typed} ended with {}\n{}{}", ran.code, ran.stdout, ran.stderr)) }
     }
 
+    fn twin(&self) -> Result<Self, String> {
+        let place = self.place.twin(&self.place.dir.with_extension("twin")).map_err(told)?;
+        Ok(Self { place, ..*self })
+    }
+
     /// An apply that dies when it has published the first of a target's documents.
     fn is_killed_in_the_middle(&self, after_secs: u64) -> Result<(), String> {
-        let twin = self.dir.with_extension("twin");
-        super::play::copy(&self.dir, &twin).map_err(told)?;
-        let ran = Fleet { dir: twin.clone(), ..*self }.run("apply", after_secs, None)?;
-        fs::remove_dir_all(&twin).map_err(told)?;
-        let is_first = |point: &&Point| point.call == "rename" && point.detail.ends_with("live/prod/b/app/app.yaml");
+        let twin = self.twin()?;
+        let ran = twin.run("apply", after_secs, None)?;
+        fs::remove_dir_all(&twin.place.dir).map_err(told)?;
+        let is_published = |point: &Point| match point.call.as_str() {
+            "rename" => point.detail.ends_with("live/prod/b/app/app.yaml"),
+            call => call == "PUT" && point.path == "live/prod/b/app/app.yaml",
+        };
+        let is_first = |point: &&Point| is_published(point);
         let at = ran.points.iter().find(is_first).ok_or("no document was published")?.number;
         let ran = self.run("apply", after_secs, Some(Harm { fault: Fault::After, at }))?;
         if ran.code == 137 { Ok(()) } else { Err(format!("it was not killed, but ended with {}", ran.code)) }
@@ -227,14 +255,13 @@ impl Fleet<'_> {
 
     /// Fills the journal so far that it is closed in the middle of the next run.
     fn fill(&self) -> Result<(), String> {
-        let journal = self.dir.join("repo/.isobar/journal");
+        let journal = self.place.repo().join(".isobar/journal");
         let tail = journal.join("entries.jsonl");
         let length = || tail.metadata().map(|metadata| metadata.len()).unwrap_or_default();
-        let twin = self.dir.with_extension("twin");
-        super::play::copy(&self.dir, &twin).map_err(told)?;
-        Fleet { dir: twin.clone(), ..*self }.is_good("apply", 3 * 60 * 60)?;
-        let grown = twin.join("repo/.isobar/journal/entries.jsonl").metadata().map_err(told)?.len() - length();
-        fs::remove_dir_all(&twin).map_err(told)?;
+        let twin = self.twin()?;
+        twin.is_good("apply", 3 * 60 * 60)?;
+        let grown = twin.place.repo().join(".isobar/journal/entries.jsonl").metadata().map_err(told)?.len() - length();
+        fs::remove_dir_all(&twin.place.dir).map_err(told)?;
 
         let store = FileStore::open(journal).map_err(told)?;
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(told)?;

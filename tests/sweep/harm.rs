@@ -16,7 +16,7 @@ pub(crate) enum Fault {
     Torn,
     /// The call fails with EIO.
     Eio,
-    /// The call is made, and EIO is told.
+    /// The call is made, and EIO is told; on the wire, the connection breaks.
     Lost,
     /// The call fails with EINTR.
     Eintr,
@@ -24,12 +24,20 @@ pub(crate) enum Fault {
     Full,
     /// The run stands still before the call, until another one came by.
     Stop,
+    /// On the wire: the connection breaks before the request is carried out.
+    Cut,
+    /// On the wire: 503, and nothing is done.
+    Busy,
+    /// On the wire: 403 from this request on, at a write for writes only.
+    Forbid,
+    /// On the wire: killed, and the request arrives in the middle of the next run.
+    Late,
     /// Killed after so many microseconds, wherever it is.
     Instant,
 }
 
 impl Fault {
-    const ALL: [Fault; 9] = [
+    const ALL: [Fault; 13] = [
         Fault::Before,
         Fault::After,
         Fault::Torn,
@@ -38,10 +46,26 @@ impl Fault {
         Fault::Eintr,
         Fault::Full,
         Fault::Stop,
+        Fault::Cut,
+        Fault::Busy,
+        Fault::Forbid,
+        Fault::Late,
         Fault::Instant,
     ];
 
-    /// The word of `faults.c`.
+    /// Whether it is of use there, and no other fault does the same: only what is written can be torn, and a request that changes nothing
+    /// cannot be done without an answer. What an engine only tries out may not arrive late: nobody looks for it before the next
+    /// change of that target.
+    pub(crate) fn fits(self, point: &Point) -> bool {
+        match self {
+            Fault::Torn => point.is_write() && point.detail.parse().is_ok_and(|bytes: u64| bytes >= 2),
+            Fault::After | Fault::Lost => !point.is_read(),
+            Fault::Late => !point.is_read() && !point.path.contains("/.isobar-tmp-"),
+            _ => true,
+        }
+    }
+
+    /// Its word in a case; for a fault at a call, that of `faults.c`.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Fault::Before => "before",
@@ -52,6 +76,10 @@ impl Fault {
             Fault::Eintr => "eintr",
             Fault::Full => "full",
             Fault::Stop => "stop",
+            Fault::Cut => "cut",
+            Fault::Busy => "busy",
+            Fault::Forbid => "forbid",
+            Fault::Late => "late",
             Fault::Instant => "instant",
         }
     }
@@ -61,7 +89,7 @@ impl Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Harm {
     pub(crate) fault: Fault,
-    /// The number of the call, from 1; microseconds for an instant.
+    /// The number of the call or request, from 1; microseconds for an instant.
     pub(crate) at: u64,
 }
 
@@ -83,19 +111,29 @@ impl FromStr for Harm {
     }
 }
 
-/// A call that changed what lies on disk, or was to.
+/// A call that changed what lies on disk, or was to; or a request to a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Point {
     pub(crate) number: u64,
     pub(crate) call: String,
     pub(crate) path: String,
-    /// The new path of a renamed file; bytes of a write.
+    /// The new path of a renamed file; bytes of a write or a request.
     pub(crate) detail: String,
     /// It was made, and well.
     pub(crate) is_made: bool,
 }
 
 impl Point {
+    /// It carries bytes, and `detail` says how many.
+    fn is_write(&self) -> bool {
+        matches!(self.call.as_str(), "write" | "PUT")
+    }
+
+    /// On the wire: it asked for nothing to be changed.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self.call.as_str(), "GET" | "HEAD" | "LIST")
+    }
+
     fn read(line: &str) -> Option<Self> {
         let mut parts = line.split('\t').map(str::to_string);
         let (number, call, path, detail) = (parts.next()?.parse().ok()?, parts.next()?, parts.next()?, parts.next()?);
@@ -128,17 +166,18 @@ impl Seam {
             return Err(format!("cc: {}", String::from_utf8_lossy(&built.stderr)));
         }
         let seam = Self(made);
-        let tried = seam.over(None, &dir.join("tried.log"), &[dir]).arg("true").output().map_err(|error| error.to_string())?;
+        let tried =
+            seam.over("none", 0, &dir.join("tried.log"), &[dir]).arg("true").output().map_err(|error| error.to_string())?;
         match tried.status.success() {
             true => Ok(seam),
             false => Err(format!("tracing: {}", String::from_utf8_lossy(&tried.stderr))),
         }
     }
 
-    /// A command without its program, whose calls below `dirs` are logged and harmed.
-    pub(crate) fn over(&self, harm: Option<Harm>, log: &Path, dirs: &[&Path]) -> Command {
+    /// A command without its program, whose calls below `dirs` are logged and harmed: with a fault's word at call `at`, or with a word of
+    /// `faults.c` that harms nothing.
+    pub(crate) fn over(&self, word: &str, at: u64, log: &Path, dirs: &[&Path]) -> Command {
         let dirs: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
-        let (word, at) = harm.map_or(("none", 0), |harm| (harm.fault.word(), harm.at));
         let mut command = Command::new(&self.0);
         command.arg(log).arg(word).arg(at.to_string()).arg(dirs.join(":"));
         command

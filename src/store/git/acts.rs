@@ -65,12 +65,14 @@ impl Desk {
     /// When somebody took the targets over, there is nothing to give back.
     pub(super) fn release(&mut self, lease: &Lease) -> Result<(), StoreError> {
         let Some(epoch) = lease.epochs.values().next().copied() else { return Ok(()) };
-        let trace = self.change(|desk| {
+        let mut trace = None; // kept over pushes whose answer is lost: after them the lease is gone
+        self.change(|desk| {
             let all = leases::all(&desk.place, &desk.repository, &desk.known)?;
-            let Some(own) = all.into_iter().find(|held| held.epoch == epoch) else { return Ok(Plan::Done(None)) };
+            let Some(own) = all.into_iter().find(|held| held.epoch == epoch) else { return Ok(Plan::Done(())) };
             let mut change = Change::on(&desk.known, format!("Run {} gives {} targets back", own.holder.run, own.targets.len()));
             change.ended = vec![epoch];
-            Ok(Plan::Push(change.into(), Some(own.trace)))
+            trace = Some(own.trace);
+            Ok(Plan::Push(change.into(), ()))
         })?;
         trace.iter().for_each(|trace| self.here.forget(trace));
         Ok(())

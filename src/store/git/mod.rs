@@ -8,6 +8,7 @@
 
 mod acts;
 mod audit;
+mod busy;
 mod compact;
 mod desk;
 mod draft;

@@ -5,6 +5,7 @@
 //! believed without its hash. The newest commit is fetched alone, without the ones before it, and where the server can leave them out
 //! without large files: those that are needed are asked for by their names.
 
+use super::busy::{Busy, tidy};
 use super::fault::{MAY_NOT_WRITE, git_failed};
 use super::reach::Reach;
 use super::tip::{Old, Pushed, Tip, Update, find};
@@ -24,6 +25,14 @@ const DEADLINE: Duration = Duration::from_secs(300);
 /// Blobs that are asked for with one call: their names are arguments.
 const BLOBS_AT_ONCE: usize = 500;
 
+/// How often a git is run again that met a lock of another in the cache, and after which pause: the git of a run that was killed lives
+/// on until it is done.
+const LOCKED_MAX: u32 = 20;
+#[cfg(not(test))]
+const LOCKED_PAUSE: Duration = Duration::from_millis(250);
+#[cfg(test)]
+const LOCKED_PAUSE: Duration = Duration::from_millis(5);
+
 /// Where the ref is kept in the cache.
 const SEEN: &str = "refs/isobar/seen";
 
@@ -34,8 +43,10 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Opens the cache, and makes it if it is not there.
+    /// Opens the cache, and makes it if it is not there. What dead gits left there is in nobody's way.
     pub(super) fn cache(&self, place: &str) -> Result<Repository, StoreError> {
+        tidy(&self.cache);
+        let _busy = Busy::with(&self.cache);
         let mut options = RepositoryInitOptions::new();
         options.bare(true).no_reinit(false).external_template(false);
         Repository::init_opts(&self.cache, &options)
@@ -102,6 +113,7 @@ impl Program {
         let there: BTreeMap<&str, &str> =
             exit.stdout.lines().filter_map(|line| line.split_once('\t')).map(|(id, name)| (name, id)).collect();
         let failed = |error: git2::Error| git_failed(place, "listing refs", &error);
+        let busy = Busy::with(&self.cache);
         let mut missing: BTreeSet<&str> = there.keys().copied().filter(|name| name.starts_with(prefix)).collect();
         for reference in cache.references_glob(&format!("{prefix}*")).map_err(failed)? {
             let mut reference = reference.map_err(failed)?;
@@ -112,6 +124,7 @@ impl Program {
                 None => reference.delete().map_err(failed)?,
             }
         }
+        drop(busy);
         if missing.is_empty() {
             return Ok(());
         }
@@ -137,6 +150,7 @@ impl Program {
         if !exit.is_success() {
             return self.not_pushed(place, &exit);
         }
+        let _busy = Busy::with(&self.cache);
         for update in updates.iter().filter(|update| matches!(update.old, Old::Just(_))) {
             // So that the next fetch brings only what comes after it; it costs time when it fails, and nothing else.
             let _ = update.new.map(|new| cache.reference(SEEN, new, true, "isobar"));
@@ -167,11 +181,26 @@ impl Program {
         }
     }
 
+    /// Runs git; again where it met a lock in the cache that may be a dead one's or is soon taken away.
     fn run(&self, arguments: &[&str]) -> Result<Exit, StoreError> {
+        for _ in 0..LOCKED_MAX {
+            let exit = self.run_once(arguments)?;
+            if exit.is_success() || lock_in_the_way(&exit.stderr).is_none() {
+                return Ok(exit);
+            }
+            std::thread::sleep(LOCKED_PAUSE);
+            tidy(&self.cache);
+        }
+        self.run_once(arguments)
+    }
+
+    fn run_once(&self, arguments: &[&str]) -> Result<Exit, StoreError> {
         let argv: Vec<OsString> = std::iter::once(&"git").chain(arguments).map(OsString::from).collect();
         let env = self.reach.environment(&self.cache);
         let mask = |text: &str| self.reach.mask(text);
-        let command = Command { argv: &argv, env: &env, dir: &self.cache, deadline: DEADLINE, mask: &mask };
+        let busy = Busy::with(&self.cache);
+        let input = busy.as_ref().map(Busy::file);
+        let command = Command { argv: &argv, env: &env, dir: &self.cache, deadline: DEADLINE, input, mask: &mask };
         let ran = tokio::runtime::Handle::current().block_on(process::run(command, pending()));
         ran.map_err(|failure| match failure.source.kind() {
             ErrorKind::NotFound => StoreError::Io {
@@ -183,6 +212,16 @@ impl Program {
     }
 
     fn unreadable(&self, place: &str, exit: &Exit) -> StoreError {
+        if let Some(lock) = lock_in_the_way(&exit.stderr) {
+            let lock = self.cache.join(lock); // git names it from there, or whole
+            return StoreError::Io {
+                what: format!("reading the journal at {place}: another git works in its cache: {}", lock.display()),
+                hint: Some(format!(
+                    "run the same command again; when no git works there any more, delete {}, which is only a cache",
+                    self.cache.display()
+                )),
+            };
+        }
         let hint = match exit.stderr.as_str() {
             said if is_unknown(said) => UNKNOWN,
             said if is_forbidden(said) => {
@@ -248,6 +287,13 @@ fn is_late(line: &str) -> bool {
     ]
     .iter()
     .any(|words| line.contains(words))
+}
+
+/// The lock of git's that stood in the way here; one at the server is told with `remote:` before it.
+fn lock_in_the_way(said: &str) -> Option<&str> {
+    let line = said.lines().find(|line| line.contains(".lock': File exists") && !line.starts_with("remote:"))?;
+    let (_, path) = line.split_once("Unable to create '")?;
+    path.split_once('\'').map(|(path, _)| path)
 }
 
 fn is_unknown(said: &str) -> bool {

@@ -17,6 +17,9 @@ const TURN_POLL: Duration = Duration::from_millis(1);
 /// Git makes a lock and writes to it at once: one that stays empty or half written for so long is that of a dead process.
 const UNWRITTEN_MAX: Duration = Duration::from_millis(50);
 
+/// Where git keeps refs that were not changed for a while.
+const PACKED: &str = "packed-refs";
+
 /// Changes a ref that is what `update` says, or fails with an error that is [`is_lost`].
 pub(super) fn change(repository: &Repository, update: &Update<'_>) -> Result<(), git2::Error> {
     let turn = Turn::take(repository.commondir());
@@ -25,7 +28,9 @@ pub(super) fn change(repository: &Repository, update: &Update<'_>) -> Result<(),
         turn.announce(update);
     }
     let changed = set(repository, update);
-    if let Some(turn) = &turn {
+    // After any other error the lock may have stayed, though we were told that it was not made: the next turn looks.
+    let is_known = changed.as_ref().err().is_none_or(is_lost);
+    if let Some(turn) = turn.filter(|_| is_known) {
         turn.end();
     }
     changed
@@ -36,9 +41,12 @@ pub(super) fn is_lost(error: &git2::Error) -> bool {
     [ErrorCode::Modified, ErrorCode::Exists, ErrorCode::Locked].contains(&error.code())
 }
 
-/// The file that stood in the way of a change: git's lock of the ref, of somebody who changes it or died.
+/// The file that stood in the way of a change: git's lock of the ref, or of the file of many refs, of somebody who changes it or died.
 pub(super) fn lock_in_the_way(repository: &Repository, reference: &str, error: &git2::Error) -> Option<PathBuf> {
-    (error.code() == ErrorCode::Locked).then(|| lock_of(repository.commondir(), reference))
+    let own = lock_of(repository.commondir(), reference);
+    let packed = lock_of(repository.commondir(), PACKED);
+    let is_packed = error.message().contains(&format!("{PACKED}.lock")) || !own.exists() && packed.exists();
+    (error.code() == ErrorCode::Locked).then_some(if is_packed { packed } else { own })
 }
 
 fn lock_of(dir: &Path, reference: &str) -> PathBuf {
@@ -174,6 +182,22 @@ mod tests {
             assert_eq!(lock.exists(), !is_free);
             assert!(changed.err().is_none_or(|error| is_lost(&error)), "it may be free later");
         }
+    }
+
+    /// As a disk that tells of an error though it had made the file.
+    #[test]
+    fn a_lock_that_stayed_when_a_change_failed_is_free_in_the_next_turn() {
+        let (dir, repository) = bare();
+        let (old, new) = (commit(&repository, "old"), commit(&repository, "new"));
+        let (own, lock) = (dir.path().join(REF), lock_of(dir.path(), REF));
+        fs::create_dir_all(own.parent().expect("it is below")).expect("it has room");
+        fs::write(&own, "what no disk should hold").expect("it has room");
+        let update = Update { reference: REF, new: Some(new), old: Old::Just(Some(old)) };
+        let failed = change(&repository, &update).expect_err("it cannot be read");
+        assert!(!is_lost(&failed), "{failed}");
+        fs::write(&own, format!("{old}\n")).and_then(|()| fs::write(&lock, "")).expect("it has room");
+        change(&repository, &update).expect("nobody else was there");
+        assert!(!lock.exists());
     }
 
     #[test]

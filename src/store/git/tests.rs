@@ -411,3 +411,97 @@ async fn a_lock_that_nobody_takes_away_is_named_with_what_to_do() {
     append(&store, "b").await.expect("it is free");
     assert_eq!(reasons(dir.path()).await, ["a", "b"]);
 }
+
+/// The same journal, reached by the program `git`; nothing where there is none.
+fn far(dir: &Path) -> Option<GitStore> {
+    let has_git = std::process::Command::new("git").arg("--version").output().is_ok_and(|said| said.status.success());
+    let address = format!("file://{}", dir.join("deep/origin.git").display());
+    has_git.then(|| GitStore::open(site(dir, Location::Address(address.into()))))
+}
+
+/// Where the objects of a journal are kept that is reached by the program.
+fn cache_of(dir: &Path) -> std::path::PathBuf {
+    let mut found = std::fs::read_dir(dir.join("deep/clone")).expect("it was made").flatten().map(|entry| entry.path());
+    found.find_map(|path| Some(path.join("objects.git")).filter(|path| path.exists())).expect("a cache")
+}
+
+/// Files that a git leaves in the cache that is killed in the middle of a fetch.
+const LEFT: [&str; 6] =
+    ["shallow.lock", "packed-refs.lock", "config.lock", "HEAD.lock", "refs/isobar/seen.lock", "objects/pack/tmp_pack_x"];
+
+fn leave(cache: &Path) {
+    for name in LEFT {
+        std::fs::create_dir_all(cache.join(name).parent().expect("it is below")).expect("it has room");
+        std::fs::write(cache.join(name), "").expect("it has room");
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_git_left_in_the_cache_stops_no_later_run() {
+    let dir = origin();
+    let Some(store) = far(dir.path()) else { return };
+    append(&store, "a").await.expect("it has room");
+    append(&open(dir.path()), "b").await.expect("it has room"); // so that there is something to fetch
+    let cache = cache_of(dir.path());
+    leave(&cache);
+    let later = far(dir.path()).expect("there is a git");
+    assert_eq!(later.read().await.expect("nobody holds those").len(), 2);
+    append(&open(dir.path()), "c").await.expect("it has room");
+    leave(&cache);
+    append(&later, "d").await.expect("nobody holds those");
+    assert_eq!(later.read().await.expect("nobody holds those").len(), 4);
+    assert!(LEFT.iter().all(|name| !cache.join(name).exists()), "{cache:?}");
+}
+
+/// A run that was killed leaves its git alive, which may still be at work.
+#[tokio::test]
+async fn what_a_living_git_locks_in_the_cache_stays_and_is_named() {
+    let dir = origin();
+    let Some(store) = far(dir.path()) else { return };
+    append(&store, "a").await.expect("it has room");
+    append(&open(dir.path()), "b").await.expect("it has room");
+    let cache = cache_of(dir.path());
+    let lives = super::busy::Busy::with(&cache).expect("it has room");
+    leave(&cache);
+    let refused = far(dir.path()).expect("there is a git").read().await;
+    let named = |text: &str| text.contains(&cache.display().to_string());
+    assert!(matches!(&refused, Err(StoreError::Io { what, hint: Some(hint) }) if named(what) && named(hint)), "{refused:?}");
+    assert!(LEFT.iter().all(|name| cache.join(name).exists()), "{cache:?}");
+    drop(lives);
+    assert_eq!(far(dir.path()).expect("there is a git").read().await.expect("nobody holds those").len(), 2);
+}
+
+#[tokio::test]
+async fn a_lease_that_was_given_back_leaves_no_file_whatever_became_of_the_answer() {
+    for make in [deaf, mute] {
+        for lost in 0..=2 {
+            let dir = origin();
+            let lease = open(dir.path()).acquire(&ids(&["a@prod/x"]), holder("one")).await.expect("nobody has it");
+            let left = || std::fs::read_dir(dir.path().join("deep/state")).map_or(0, Iterator::count);
+            assert_eq!(left(), 1);
+            make(dir.path(), lost).release(lease).await.expect("it arrives in the end");
+            assert_eq!(left(), 0, "{lost} lost");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lock_of_all_packed_refs_is_named() {
+    let dir = origin();
+    let store = open(dir.path());
+    append(&store, "a").await.expect("it has room");
+    let origin = git2::Repository::open_bare(dir.path().join("deep/origin.git")).expect("it is there");
+    let id = origin.refname_to_id(&at(dir.path()).reference).expect("a journal");
+    let lock = origin.path().join("packed-refs.lock");
+    std::fs::write(
+        origin.path().join("packed-refs"),
+        format!("# pack-refs with: peeled fully-peeled sorted \n{id} refs/isobar/old\n"),
+    )
+    .expect("it has room");
+    std::fs::write(&lock, "").expect("it has room");
+    let update = super::tip::Update { reference: "refs/isobar/old", new: None, old: super::tip::Old::Any };
+    let refused = super::refs::change(&origin, &update).expect_err("git keeps it locked");
+    assert_eq!(super::refs::lock_in_the_way(&origin, update.reference, &refused), Some(lock.clone()), "{refused}");
+    std::fs::remove_file(lock).expect("it is there");
+    super::refs::change(&origin, &update).expect("it is free");
+}

@@ -28,8 +28,8 @@ pub(super) const AHEAD_MAX: u64 = 16;
 const VOLUMES_AHEAD: usize = 2;
 
 const CONTENTS: &str = "contents.json";
-/// Begins the name of what is written, and deleted again, to see whether the service keeps conditions.
-const TRIAL: &str = "trial-";
+/// What runs try to write over, to see whether the service keeps conditions; and what begins the name where that is asked by itself.
+const TRIAL: &str = "trial";
 
 /// What one call works with.
 pub(super) struct Desk {
@@ -82,12 +82,12 @@ impl Desk {
 
     /// Before the first write of a process, the service shows that it keeps conditions.
     fn try_out(&self) -> Result<(), StoreError> {
-        wait(self.bucket.try_out(&self.key(TRIAL), &|_| Ok(()))).map_err(|fault| failed(&fault))
+        wait(self.bucket.try_out_on(&self.key(TRIAL))).map_err(|fault| failed(&fault))
     }
 
     /// The same for whoever only wants to know, also when it was seen before.
     pub(super) fn try_anew(&self) -> Result<(), StoreError> {
-        wait(self.bucket.try_anew(&self.key(TRIAL), &|_| Ok(()))).map_err(|fault| failed(&fault))
+        wait(self.bucket.try_anew(&self.key(&format!("{TRIAL}-")), &|_| Ok(()))).map_err(|fault| failed(&fault))
     }
 
     /// Verifies what came since the last look.

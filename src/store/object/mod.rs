@@ -9,6 +9,7 @@
 //! pages/000000000065.jsonl              one write: a line about itself, then its entries
 //! volumes/000000000001-3fa8….jsonl      the entries of many pages, bound
 //! contents.json                         which volumes there are, and how things stood at the last page of them
+//! trial                                 written once, to see whether the service keeps conditions
 //! previews/…                            what was shown; no part of the book
 //! ```
 //!

@@ -1,16 +1,15 @@
-//! A Google Cloud Storage of our own on loopback: the XML interface with generations and their conditions, as much of it as is spoken
-//! to. It can lose an answer, answer nonsense for a while, and forget its conditions.
+//! A Google Cloud Storage of our own on loopback, as stories need it. It can lose an answer, answer nonsense for a while, and forget its
+//! conditions.
 
 use super::Cloud;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use super::objects::{Answer, BUCKET, Objects, Request, TOKEN};
+use std::collections::{BTreeSet, VecDeque};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const TOKEN: &str = "canary-google-token";
-
-/// Names in one answer to a listing.
+/// Names in one answer to a listing: few, so that listings go on.
 const PAGE: usize = 3;
 
 /// What goes wrong with one of the next writes.
@@ -34,13 +33,9 @@ pub(crate) struct Google {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Default)]
 struct State {
-    /// By bucket and name: bytes and generation.
-    objects: BTreeMap<String, (Vec<u8>, u64)>,
-    generations: u64,
+    objects: Objects,
     troubles: VecDeque<Trouble>,
-    forgets_conditions: bool,
     is_elsewhere: bool,
     requests: usize,
     is_silent: bool,
@@ -50,15 +45,6 @@ struct State {
     late: Option<(String, Duration)>,
 }
 
-struct Request {
-    method: String,
-    /// With the bucket, decoded.
-    path: String,
-    query: BTreeMap<String, String>,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
-}
-
 /// What becomes of a request.
 enum Reply {
     Answer(Answer),
@@ -66,17 +52,11 @@ enum Reply {
     Silence,
 }
 
-struct Answer {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-}
-
 impl Google {
     /// Starts to listen; its threads end with the process.
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let google = Self { address: listener.local_addr().expect("it is bound"), state: Arc::default() };
+        let google = Self { address: listener.local_addr().expect("it is bound"), state: Arc::new(Mutex::new(State::new())) };
         let own = google.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -100,7 +80,7 @@ impl Google {
 
     /// Takes every write from now on, as some that speak such a protocol do.
     pub(crate) fn forget_conditions(&self) {
-        self.state().forgets_conditions = true;
+        self.state().objects.forgets_conditions = true;
     }
 
     /// Answers from now on as a web server does that knows nothing of buckets.
@@ -120,7 +100,7 @@ impl Google {
 
     /// Lets nobody write below `prefix` of the bucket, or lets them again.
     pub(crate) fn forbid(&self, prefix: &str, is_forbidden: bool) {
-        let prefix = format!("isobar-tests/{prefix}");
+        let prefix = format!("{BUCKET}/{prefix}");
         let forbidden = &mut self.state().forbidden;
         let _known = if is_forbidden { forbidden.insert(prefix) } else { forbidden.remove(&prefix) };
     }
@@ -151,13 +131,7 @@ impl Google {
                 Reply::Close => return,
                 Reply::Silence => return drop(reader.read_to_end(&mut Vec::new())), // until the other side goes
             };
-            let mut head = format!("HTTP/1.1 {} -\r\ncontent-length: {}\r\n", answer.status, answer.body.len());
-            for (name, value) in &answer.headers {
-                head += &format!("{name}: {value}\r\n");
-            }
-            let body = if request.method == "HEAD" { &[] } else { answer.body.as_slice() };
-            let text = [head.as_bytes(), b"\r\n", body].concat();
-            if writer.write_all(&text).is_err() {
+            if writer.write_all(&answer.text(&request.method)).is_err() {
                 return;
             }
         }
@@ -165,29 +139,38 @@ impl Google {
 }
 
 impl State {
+    fn new() -> Self {
+        Self {
+            objects: Objects::by_pages_of(PAGE),
+            troubles: VecDeque::new(),
+            is_elsewhere: false,
+            requests: 0,
+            is_silent: false,
+            forbidden: BTreeSet::new(),
+            late: None,
+        }
+    }
+
     fn answer(&mut self, request: &Request) -> Reply {
         self.requests += 1;
         if self.is_elsewhere {
             return Reply::Answer(Answer { status: 404, headers: vec![], body: b"<html>Not Found</html>".into() });
         }
-        if request.headers.get("authorization").map(String::as_str) != Some(&format!("Bearer {TOKEN}")) {
-            return Reply::Answer(Answer::error(401, "AuthenticationRequired"));
+        if let Some(refusal) = Objects::refusal(request) {
+            return Reply::Answer(refusal);
         }
-        if request.path.split('/').next() != Some("isobar-tests") {
-            return Reply::Answer(Answer::error(404, "NoSuchBucket"));
-        }
-        if matches!(request.method.as_str(), "GET" | "HEAD") {
-            return Reply::Answer(if request.query.contains_key("list-type") { self.list(request) } else { self.get(request) });
+        if request.is_read() {
+            return Reply::Answer(self.objects.read(request));
         }
         if self.forbidden.iter().any(|prefix| request.path.starts_with(prefix)) {
             return Reply::Answer(Answer::error(403, "AccessDenied"));
         }
         match self.troubles.pop_front().unwrap_or(Trouble::None) {
-            Trouble::None => Reply::Answer(self.write(request)),
+            Trouble::None => Reply::Answer(self.objects.write(request)),
             Trouble::Answer(status) => Reply::Answer(Answer::error(status, "")),
             Trouble::LoseRequest => Reply::Close,
             Trouble::LoseAnswer => {
-                self.write(request);
+                self.objects.write(request);
                 Reply::Close
             }
             Trouble::Silence => {
@@ -196,113 +179,4 @@ impl State {
             }
         }
     }
-
-    fn get(&self, request: &Request) -> Answer {
-        match self.objects.get(&request.path) {
-            None => Answer::error(404, "NoSuchKey"),
-            Some((bytes, generation)) => Answer { status: 200, headers: versioned(*generation), body: bytes.clone() },
-        }
-    }
-
-    fn write(&mut self, request: &Request) -> Answer {
-        let there = self.objects.get(&request.path).map_or(0, |(_, generation)| *generation);
-        let expected = request.headers.get("x-goog-if-generation-match").and_then(|text| text.parse().ok());
-        if expected.is_some_and(|expected: u64| expected != there) && !self.forgets_conditions {
-            return Answer::error(412, "PreconditionFailed");
-        }
-        match request.method.as_str() {
-            "PUT" => {
-                self.generations += 1;
-                self.objects.insert(request.path.clone(), (request.body.clone(), self.generations));
-                Answer { status: 200, headers: versioned(self.generations), body: vec![] }
-            }
-            "DELETE" if self.objects.remove(&request.path).is_none() => Answer::error(404, "NoSuchKey"),
-            "DELETE" => Answer { status: 204, headers: vec![], body: vec![] },
-            _ => Answer::error(405, "MethodNotAllowed"),
-        }
-    }
-
-    fn list(&self, request: &Request) -> Answer {
-        let of = |name: &str| request.query.get(name).map(String::as_str).unwrap_or_default();
-        let (prefix, after) = (of("prefix"), of("continuation-token"));
-        let mut names = BTreeSet::new();
-        for key in self.objects.keys().filter_map(|path| path.strip_prefix("isobar-tests/")) {
-            let Some(rest) = key.strip_prefix(prefix) else { continue };
-            let end = if of("delimiter").is_empty() { None } else { rest.find('/') };
-            names.insert(end.map_or(key, |end| &key[..prefix.len() + end + 1]));
-        }
-        let names: Vec<&str> = names.into_iter().filter(|name| *name > after).collect();
-        let page = &names[..names.len().min(PAGE)];
-        let mut body = String::from("<ListBucketResult>");
-        for name in page {
-            let name = name.replace('&', "&amp;").replace('<', "&lt;");
-            body += &match self.objects.get(&format!("isobar-tests/{name}")) {
-                Some((bytes, generation)) => format!(
-                    "<Contents><Key>{name}</Key><Size>{}</Size><LastModified>2026-11-01T00:00:00Z</LastModified><ETag>{generation}</ETag></Contents>",
-                    bytes.len()
-                ),
-                None => format!("<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>"),
-            };
-        }
-        if let Some(last) = page.last().filter(|_| page.len() < names.len()) {
-            body += &format!("<NextContinuationToken>{last}</NextContinuationToken>");
-        }
-        Answer { status: 200, headers: vec![], body: (body + "</ListBucketResult>").into_bytes() }
-    }
-}
-
-fn versioned(generation: u64) -> Vec<(&'static str, String)> {
-    vec![
-        ("etag", format!("\"{generation}\"")),
-        ("x-goog-generation", generation.to_string()),
-        ("last-modified", "Sun, 01 Nov 2026 00:00:00 GMT".into()),
-    ]
-}
-
-impl Answer {
-    fn error(status: u16, code: &str) -> Self {
-        Self { status, headers: vec![], body: format!("<Error><Code>{code}</Code></Error>").into_bytes() }
-    }
-}
-
-impl Request {
-    fn read(reader: &mut BufReader<TcpStream>) -> Option<Self> {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let mut words = line.split_whitespace();
-        let (method, target) = (words.next()?.to_string(), words.next()?.to_string());
-        let mut headers = BTreeMap::new();
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-            let Some((name, value)) = line.trim_end().split_once(':') else { break };
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_string());
-        }
-        let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let query = pairs.map(|(name, value)| (name.to_string(), decoded(&value.replace('+', " ")))).collect();
-        Some(Self { method, path: decoded(path.trim_start_matches('/')), query, headers, body })
-    }
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = (*first == b'%').then(|| after.get(..2)).flatten().and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).expect("names are UTF-8")
 }

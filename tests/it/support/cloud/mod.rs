@@ -1,11 +1,12 @@
 //! Three object stores on loopback: moto for S3 and Azurite for Azure, real processes that `scripts/engines` installs, and a server of
 //! our own for Google. Each is started once for a test binary and ends with it, however it ends.
 
-#![allow(dead_code)] // compiled into two test binaries, each of which uses a part
+#![allow(dead_code)] // compiled into several binaries, each of which uses a part
 
 mod azure;
 mod emulator;
 pub(crate) mod google;
+pub(crate) mod objects;
 
 use google::Google;
 
