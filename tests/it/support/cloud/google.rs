@@ -42,12 +42,24 @@ struct State {
     troubles: VecDeque<Trouble>,
     forgets_conditions: bool,
     is_elsewhere: bool,
+    is_web_page: bool,
+    /// When nobody is answered any more.
+    death: Option<Death>,
+    /// Of paths whose objects nobody may write over or delete.
+    locked: BTreeSet<String>,
     requests: usize,
     is_silent: bool,
     /// Of paths that nobody may write to.
     forbidden: BTreeSet<String>,
     /// What paths end with whose writes are answered late, and how late.
     late: Option<(String, Duration)>,
+}
+
+/// The asker dies, or the network: after so many requests, of which the last may still be done.
+struct Death {
+    left: usize,
+    is_done: bool,
+    is_over: bool,
 }
 
 struct Request {
@@ -75,8 +87,23 @@ struct Answer {
 impl Google {
     /// Starts to listen; its threads end with the process.
     pub(crate) fn start() -> Self {
+        Self::with(State::default())
+    }
+
+    /// Starts another one with the same objects, to which nothing befalls.
+    pub(crate) fn copy(&self) -> Self {
+        let state = self.state();
+        Self::with(State { objects: state.objects.clone(), generations: state.generations, ..State::default() })
+    }
+
+    /// Everything that it keeps, by bucket and name.
+    pub(crate) fn objects(&self) -> BTreeMap<String, Vec<u8>> {
+        self.state().objects.iter().map(|(path, (bytes, _))| (path.clone(), bytes.clone())).collect()
+    }
+
+    fn with(state: State) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let google = Self { address: listener.local_addr().expect("it is bound"), state: Arc::default() };
+        let google = Self { address: listener.local_addr().expect("it is bound"), state: Arc::new(Mutex::new(state)) };
         let own = google.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -106,6 +133,28 @@ impl Google {
     /// Answers from now on as a web server does that knows nothing of buckets.
     pub(crate) fn be_elsewhere(&self) {
         self.state().is_elsewhere = true;
+    }
+
+    /// Answers everything from now on with a page for people, as whoever stands in between does; or as itself again.
+    pub(crate) fn be_a_web_page(&self, is_web_page: bool) {
+        self.state().is_web_page = is_web_page;
+    }
+
+    /// Answers so many more requests and then none, until [`Google::live`]; the first of those may still be done.
+    pub(crate) fn die_after(&self, left: usize, is_done: bool) {
+        self.state().death = Some(Death { left, is_done, is_over: false });
+    }
+
+    /// Answers again. Returns whether a request had not been answered.
+    pub(crate) fn live(&self) -> bool {
+        self.state().death.take().is_some_and(|death| death.is_over)
+    }
+
+    /// Lets nobody write over or delete what is below `prefix` of the bucket, as a retention does, or lets them again.
+    pub(crate) fn lock(&self, prefix: &str, is_locked: bool) {
+        let prefix = format!("isobar-tests/{prefix}");
+        let locked = &mut self.state().locked;
+        let _known = if is_locked { locked.insert(prefix) } else { locked.remove(&prefix) };
     }
 
     /// Returns how many requests came so far.
@@ -167,6 +216,11 @@ impl Google {
 impl State {
     fn answer(&mut self, request: &Request) -> Reply {
         self.requests += 1;
+        if self.is_web_page {
+            let headers = vec![("content-type", "text/html; charset=utf-8".into()), ("etag", "\"page\"".into())];
+            let body = b"<!DOCTYPE html>\n<html><body>Please sign in</body></html>".into();
+            return Reply::Answer(Answer { status: 200, headers, body });
+        }
         if self.is_elsewhere {
             return Reply::Answer(Answer { status: 404, headers: vec![], body: b"<html>Not Found</html>".into() });
         }
@@ -175,6 +229,18 @@ impl State {
         }
         if request.path.split('/').next() != Some("isobar-tests") {
             return Reply::Answer(Answer::error(404, "NoSuchBucket"));
+        }
+        if let Some(death) = &mut self.death {
+            match death.left.checked_sub(1) {
+                Some(left) => death.left = left,
+                None => {
+                    let is_last = !std::mem::replace(&mut death.is_over, true);
+                    if is_last && death.is_done && !matches!(request.method.as_str(), "GET" | "HEAD") {
+                        self.write(request);
+                    }
+                    return Reply::Close;
+                }
+            }
         }
         if matches!(request.method.as_str(), "GET" | "HEAD") {
             return Reply::Answer(if request.query.contains_key("list-type") { self.list(request) } else { self.get(request) });
@@ -209,6 +275,9 @@ impl State {
         let expected = request.headers.get("x-goog-if-generation-match").and_then(|text| text.parse().ok());
         if expected.is_some_and(|expected: u64| expected != there) && !self.forgets_conditions {
             return Answer::error(412, "PreconditionFailed");
+        }
+        if there > 0 && self.locked.iter().any(|prefix| request.path.starts_with(prefix)) {
+            return Answer::error(403, "RetentionPolicyNotMet");
         }
         match request.method.as_str() {
             "PUT" => {
