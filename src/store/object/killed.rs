@@ -23,13 +23,13 @@ async fn all_see(shelf: &Shelf, said: &str, at: &str) {
 
 #[tokio::test]
 async fn a_death_at_any_request_of_a_binding_loses_nothing() {
-    let (begun, pages) = (Shelf::new(), 4 * PAGES);
-    grow(&small(&begun, None), 0..pages - 1).await;
-    assert!(!begun.names("checkpoints").await.is_empty());
+    let (shelf, pages) = (Shelf::new(), 4 * PAGES);
+    grow(&small(&shelf, None), 0..pages - 1).await;
+    assert!(!shelf.names("checkpoints").await.is_empty());
+    let begun = shelf.google().objects();
     for is_done in [false, true] {
-        let mut has_died = true;
         for after in 0.. {
-            let shelf = begun.copy();
+            shelf.google().put_back(&begun);
             let store = small(&shelf, None);
             let (dying, witness) = (small(&shelf, None), small(&shelf, None));
             dying.history().await.expect("whole");
@@ -38,7 +38,10 @@ async fn a_death_at_any_request_of_a_binding_loses_nothing() {
             shelf.google().die_after(after, is_done);
             let event = Event::Resumed { by: crate::review::User("ann".into()) };
             let _maybe = dying.append(vec![event], &run(), pages, None).await;
-            has_died &= shelf.google().live();
+            let died = shelf.google().live();
+            if is_done && died == Some(false) {
+                continue; // a read is done or not, nobody can tell
+            }
             let at = format!("after {after} requests, {is_done}");
             let there = small(&shelf, None).read().await.expect("whole").len();
             assert!((before..=before + 1).contains(&there), "{at}");
@@ -48,7 +51,7 @@ async fn a_death_at_any_request_of_a_binding_loses_nothing() {
             let said = history(&witness).await;
             all_see(&shelf, &said, &at).await;
             assert!(shelf.names("checkpoints").await.len() <= 3, "{at}");
-            if !has_died {
+            if died.is_none() {
                 assert!(after >= 5, "a page, the contents, a volume, a checkpoint, and the contents again");
                 break;
             }
@@ -58,23 +61,26 @@ async fn a_death_at_any_request_of_a_binding_loses_nothing() {
 
 #[tokio::test]
 async fn a_death_at_any_request_of_a_compaction_loses_nothing() {
-    let begun = Shelf::new();
-    let store = small(&begun, None);
+    let shelf = Shelf::new();
+    let store = small(&shelf, None);
     grow(&store, 0..26).await;
     store.compact(6, vec![], &run(), 98).await.expect("it can");
     grow(&store, 26..30).await;
+    let begun = shelf.google().objects();
     for is_done in [false, true] {
-        let mut has_died = true;
         for after in 0.. {
-            let shelf = begun.copy();
+            shelf.google().put_back(&begun);
             let store = small(&shelf, None);
             let (dying, witness) = (small(&shelf, None), small(&shelf, None));
             assert_eq!((holds(&dying).await, holds(&witness).await), (Ok(30), Ok(30)));
             shelf.google().die_after(after, is_done);
             let told = dying.compact(14, vec![], &run(), 99).await;
-            has_died &= shelf.google().live();
+            let died = shelf.google().live();
+            if is_done && died == Some(false) {
+                continue; // a read is done or not, nobody can tell
+            }
             let at = format!("after {after} requests, {is_done}");
-            assert!(told.is_ok() != has_died, "{at}: {told:?}");
+            assert!(told.is_ok() == died.is_none(), "{at}: {told:?}");
             let said = history(&witness).await;
             all_see(&shelf, &said, &at).await;
             grow(&store, 30..31).await;
@@ -82,14 +88,14 @@ async fn a_death_at_any_request_of_a_compaction_loses_nothing() {
 
             let again = small(&shelf, None);
             again.compact(16, vec![], &run(), 100).await.unwrap_or_else(|error| panic!("{at}: {error}"));
-            let said = history(&witness).await;
-            all_see(&shelf, &said, &at).await;
+            assert_eq!(history(&small(&shelf, None)).await, history(&witness).await, "{at}");
+            is_sound(&again).await;
             assert_eq!(shelf.names("bases").await.len(), 1, "{at}");
             let left = again.read().await.expect("whole");
             assert!(left[0].seq > 14, "{at}: what was to go is gone");
             let oldest = shelf.names("volumes").await.into_iter().next().expect("one");
             assert!(oldest[..12].parse::<u64>().expect("a number") > 14, "{at}: {oldest}");
-            if !has_died {
+            if died.is_none() {
                 assert!(after > 40, "{after} requests");
                 break;
             }

@@ -27,14 +27,6 @@ impl Shelf {
         Self { google, buckets, dir: crate::scratch::dir() }
     }
 
-    /// Another server that has the same objects.
-    pub(super) fn copy(&self) -> Self {
-        let google = self.google.copy();
-        let cloud = google.cloud();
-        let buckets = Buckets::new(Access::of(|name| cloud.variables.get(name).map(String::as_str)));
-        Self { google, buckets, dir: crate::scratch::dir() }
-    }
-
     pub(super) fn google(&self) -> &Google {
         &self.google
     }
@@ -83,7 +75,7 @@ impl Shelf {
     /// Everything below the prefix, by its name from there.
     pub(super) fn everything(&self) -> BTreeMap<String, Vec<u8>> {
         let objects = self.google.objects().into_iter();
-        objects.filter_map(|(path, bytes)| Some((path.strip_prefix("isobar-tests/j/")?.to_string(), bytes))).collect()
+        objects.filter_map(|(path, (bytes, _))| Some((path.strip_prefix("isobar-tests/j/")?.to_string(), bytes))).collect()
     }
 
     /// Replaces a part of an object by another, as nobody should; the whole of it by nothing.

@@ -59,7 +59,8 @@ struct State {
 struct Death {
     left: usize,
     is_done: bool,
-    is_over: bool,
+    /// The first that was not answered was a write.
+    over: Option<bool>,
 }
 
 struct Request {
@@ -87,23 +88,8 @@ struct Answer {
 impl Google {
     /// Starts to listen; its threads end with the process.
     pub(crate) fn start() -> Self {
-        Self::with(State::default())
-    }
-
-    /// Starts another one with the same objects, to which nothing befalls.
-    pub(crate) fn copy(&self) -> Self {
-        let state = self.state();
-        Self::with(State { objects: state.objects.clone(), generations: state.generations, ..State::default() })
-    }
-
-    /// Everything that it keeps, by bucket and name.
-    pub(crate) fn objects(&self) -> BTreeMap<String, Vec<u8>> {
-        self.state().objects.iter().map(|(path, (bytes, _))| (path.clone(), bytes.clone())).collect()
-    }
-
-    fn with(state: State) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let google = Self { address: listener.local_addr().expect("it is bound"), state: Arc::new(Mutex::new(state)) };
+        let google = Self { address: listener.local_addr().expect("it is bound"), state: Arc::default() };
         let own = google.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -118,6 +104,16 @@ impl Google {
         let url = format!("http://{}", self.address);
         let variables = [("GOOGLE_OAUTH_ACCESS_TOKEN", TOKEN.to_string()), ("GOOGLE_BASE_URL", url)];
         Cloud { name: "gs", url: "gs://isobar-tests", variables: variables.into() }
+    }
+
+    /// Everything that it keeps, by bucket and name, and which writing of it that is.
+    pub(crate) fn objects(&self) -> BTreeMap<String, (Vec<u8>, u64)> {
+        self.state().objects.clone()
+    }
+
+    /// Puts back what it once kept, as if nothing had been written since.
+    pub(crate) fn put_back(&self, objects: &BTreeMap<String, (Vec<u8>, u64)>) {
+        self.state().objects = objects.clone();
     }
 
     /// Lets the next writes go wrong, one after the other.
@@ -142,12 +138,12 @@ impl Google {
 
     /// Answers so many more requests and then none, until [`Google::live`]; the first of those may still be done.
     pub(crate) fn die_after(&self, left: usize, is_done: bool) {
-        self.state().death = Some(Death { left, is_done, is_over: false });
+        self.state().death = Some(Death { left, is_done, over: None });
     }
 
-    /// Answers again. Returns whether a request had not been answered.
-    pub(crate) fn live(&self) -> bool {
-        self.state().death.take().is_some_and(|death| death.is_over)
+    /// Answers again. Returns whether the first request that had not been answered was a write, if there was one.
+    pub(crate) fn live(&self) -> Option<bool> {
+        self.state().death.take().and_then(|death| death.over)
     }
 
     /// Lets nobody write over or delete what is below `prefix` of the bucket, as a retention does, or lets them again.
@@ -234,8 +230,10 @@ impl State {
             match death.left.checked_sub(1) {
                 Some(left) => death.left = left,
                 None => {
-                    let is_last = !std::mem::replace(&mut death.is_over, true);
-                    if is_last && death.is_done && !matches!(request.method.as_str(), "GET" | "HEAD") {
+                    let is_write = !matches!(request.method.as_str(), "GET" | "HEAD");
+                    let is_last = death.over.is_none();
+                    death.over.get_or_insert(is_write);
+                    if is_last && is_write && death.is_done {
                         self.write(request);
                     }
                     return Reply::Close;
