@@ -68,9 +68,10 @@ impl Desk {
             checkpoints.retain(|_| !is_anew);
             checkpoints.push(newest);
         }
-        let surplus: Vec<Named> = checkpoints.drain(..checkpoints.len().saturating_sub(KEPT)).collect();
-        let gone = surplus.into_iter().chain(contents.checkpoints.iter().filter(|kept| !checkpoints.contains(kept)).cloned());
-        let gone: Vec<Named> = gone.collect();
+        checkpoints.drain(..checkpoints.len().saturating_sub(KEPT));
+        // Nothing seals the contents, so they are not believed about what else might be deleted.
+        let goes = |kept: &&Named| !checkpoints.contains(kept) && kept.name.starts_with("checkpoints/");
+        let gone: Vec<Named> = contents.checkpoints.iter().filter(goes).cloned().collect();
         let is_made = checkpoints.last() != contents.checkpoints.last();
         let contents = self.book.stand().with(contents.base.clone(), checkpoints, volumes);
         let version = self.put_contents(&contents, self.book.version.as_ref()).map_err(|fault| failed(&fault))?;

@@ -88,6 +88,8 @@ async fn a_long_book_is_read_from_its_checkpoint_on_and_says_the_same() {
         let (one, two) = (small(&shelf, key.as_ref()), small(&shelf, key.as_ref()));
         for nth in 59..120 {
             grow(if nth % 7 < 3 { &one } else { &two }, nth..nth + 1).await;
+            let now = contents(&shelf).await;
+            assert!(now.checkpoints.iter().all(|kept| now.after(kept.seq).is_some()), "no volume reaches over one: {now:?}");
         }
         let audit = small(&shelf, key.as_ref()).audit(&[]).await.expect("readable");
         assert_eq!((audit.entries, audit.checkpoints, audit.findings), (120, 2, vec![]));
