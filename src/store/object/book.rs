@@ -4,7 +4,7 @@
 use super::contents::Contents;
 use super::fault::broken;
 use super::lines::{Lines, follow, is_vouched, vouch};
-use super::page::{self, Page};
+use super::page;
 use super::start::Start;
 use crate::bucket::Version;
 use crate::change::Digest;
@@ -102,10 +102,8 @@ impl Book {
     /// Turns to the next page; returns its entries.
     pub(super) fn turn(&mut self, text: &str) -> Result<Vec<Entry>, StoreError> {
         let place = format!("{}/{}", self.place, page::name(self.page + 1));
-        let (head, lines) = match page::read(&place, text)? {
-            Page::Written(head, lines) => (head, lines),
-            Page::LetGo => return Err(broken(&place, "it says that it was compacted away, and the page before it was not")),
-        };
+        let says = || broken(&place, "it says that it was compacted away, and the page before it was not");
+        let (head, lines) = page::read(&place, text)?.ok_or_else(says)?;
         if head.page != self.page + 1 || head.after != self.last {
             return Err(broken(&place, "it does not follow the page before it"));
         }

@@ -11,7 +11,7 @@ use super::contents::{Contents, Named};
 use super::desk::{AHEAD_MAX, Desk, Plan, wait};
 use super::fault::{broken, failed};
 use super::lines::{is_vouched, vouch};
-use super::page::{self, Change, Page};
+use super::page::{self, Change};
 use super::start::{Base, Start};
 use crate::bucket::Fault;
 use crate::change::Digest;
@@ -122,7 +122,7 @@ impl Desk {
             for text in self.pages(book.page + 1, AHEAD_MAX.min(newest - book.page))? {
                 let place = format!("{}/{}", self.place, page::name(book.page + 1));
                 let text = text.ok_or_else(|| broken(&place, "it is gone"))?;
-                let Page::Written(_, lines) = page::read(&place, &text)? else { return Err(somebody_else()) };
+                let Some((_, lines)) = page::read(&place, &text)? else { return Err(somebody_else()) };
                 is_over = lines.lines().filter_map(|line| Entry::read(line).ok()).any(|entry| entry.at_ms >= before_ms);
                 if is_over {
                     break;

@@ -54,13 +54,6 @@ pub(super) struct LetGo {
     pub(super) swept: u64,
 }
 
-/// A page as it stands there.
-pub(super) enum Page<'a> {
-    /// What it says of itself, and the lines of its entries.
-    Written(Head, &'a str),
-    LetGo,
-}
-
 fn is_none(page: &u64) -> bool {
     *page == 0
 }
@@ -99,17 +92,17 @@ impl Change {
     }
 }
 
-/// Takes a page apart.
-pub(super) fn read<'a>(place: &str, text: &'a str) -> Result<Page<'a>, StoreError> {
+/// Takes a page apart: what it says of itself, and the lines of its entries; `None` for one whose entries were compacted away.
+pub(super) fn read<'a>(place: &str, text: &'a str) -> Result<Option<(Head, &'a str)>, StoreError> {
     let (first, lines) = text.split_once('\n').ok_or_else(|| broken(place, "the page has no end"))?;
     if let_go(place, text)?.is_some() {
-        return Ok(Page::LetGo);
+        return Ok(None);
     }
     let head = parse(place, first)?;
     if !lines.is_empty() && !lines.ends_with('\n') {
         return Err(broken(place, "the last line has no end"));
     }
-    Ok(Page::Written(head, lines))
+    Ok(Some((head, lines)))
 }
 
 /// What the page says if its entries were compacted away; `None` for any other.
