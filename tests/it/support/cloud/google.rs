@@ -111,9 +111,13 @@ impl Google {
         self.state().objects.clone()
     }
 
-    /// Puts back what it once kept, as if nothing had been written since.
+    /// Puts back what it once kept. Each counts as written anew, or a request that is still on its way would meet what it expects.
     pub(crate) fn put_back(&self, objects: &BTreeMap<String, (Vec<u8>, u64)>) {
-        self.state().objects = objects.clone();
+        let mut state = self.state();
+        let next = state.generations + 1;
+        let anew = objects.iter().zip(next..).map(|((path, (bytes, _)), generation)| (path.clone(), (bytes.clone(), generation)));
+        state.objects = anew.collect();
+        state.generations += objects.len() as u64;
     }
 
     /// Lets the next writes go wrong, one after the other.
