@@ -3,6 +3,7 @@
 
 mod access;
 mod address;
+mod answer;
 #[cfg(test)]
 #[path = "../../tests/it/support/cloud/mod.rs"]
 pub(crate) mod cloud;
@@ -133,6 +134,21 @@ impl Bucket {
             return match read {
                 Ok(Read::Whole(object)) => Ok(Some(object)),
                 Ok(Read::TooLarge) => Err(Fault::too_large(&self.container.url(key), max)),
+                Err(asked) if asked.is_absent() => Ok(None),
+                Err(asked) => Err(asked.fault("reading", &self.container, key)),
+            };
+        }
+    }
+
+    /// Returns which writing of the object is there, without its bytes; `None` when there is none.
+    pub async fn version(&self, key: &str) -> Result<Option<Version>, Fault> {
+        let (path, mut patience) = (self.path(key)?, Patience::new());
+        loop {
+            // No HEAD: its answer has no body, and so no word for what is absent.
+            let found = self.store.get(&path).await.map_err(Asked::from);
+            let Some(found) = patience.weigh(found).await else { continue };
+            return match found {
+                Ok(found) => Ok(Some(Version { e_tag: found.meta.e_tag, generation: found.meta.version })),
                 Err(asked) if asked.is_absent() => Ok(None),
                 Err(asked) => Err(asked.fault("reading", &self.container, key)),
             };

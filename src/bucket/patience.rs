@@ -1,6 +1,7 @@
 //! How long a service is waited for: which answers are asked again, how often, and after which pause.
 
 use super::address::{Container, Service};
+use super::answer::WebPage;
 use super::fault::Fault;
 use object_store::client::{HttpError, HttpErrorKind};
 use std::error::Error as StdError;
@@ -18,6 +19,9 @@ const PAUSE_MS: u64 = 1;
 
 /// There is no room, and nothing was written.
 const FULL: u16 = 507;
+
+/// What is said where a login page or a proxy answers.
+const WEB_PAGE: &str = "a web page was answered, and no object store";
 
 /// After so long nothing is asked again.
 const TOTAL_SECS: u64 = 180;
@@ -84,6 +88,9 @@ impl Asked {
 
     /// There was no answer, or only a part of it.
     pub(super) fn lost(error: &HttpError) -> Self {
+        if error.source().is_some_and(|source| source.is::<WebPage>()) {
+            return Self { status: None, what: WEB_PAGE.into(), unsure: true, may_pass: false };
+        }
         let (what, unsure) = match error.kind() {
             HttpErrorKind::Connect => ("it can't be reached", false),
             HttpErrorKind::Timeout => ("it does not answer in time", true),
@@ -133,16 +140,19 @@ impl Asked {
     }
 
     fn hint(&self, container: &Container) -> String {
+        let endpoint = match container.service {
+            Service::S3 => "AWS_ENDPOINT_URL",
+            Service::Google => "GOOGLE_BASE_URL",
+            Service::Azure => "AZURE_STORAGE_ENDPOINT",
+        };
         match (self.status, container.service) {
+            (None, _) if self.what == WEB_PAGE => {
+                format!("is a login page or a proxy in between, and is {endpoint} right?")
+            }
             (Some(404), _) if matches!(self.what.as_str(), "NoSuchBucket" | "ContainerNotFound") => {
                 format!("there is no {container}; create it first")
             }
-            (Some(404), service) => {
-                let endpoint = match service {
-                    Service::S3 => "AWS_ENDPOINT_URL",
-                    Service::Google => "GOOGLE_BASE_URL",
-                    Service::Azure => "AZURE_STORAGE_ENDPOINT",
-                };
+            (Some(404), _) => {
                 format!("an object store says more about what it does not have: is {endpoint} right?")
             }
             (Some(301 | 307 | 308), Service::S3) => "set AWS_REGION to the region of the bucket".into(),

@@ -3,11 +3,12 @@
 use super::Bucket;
 use super::access::Access;
 use super::address::{Container, Service};
+use super::answer::Discerning;
 use super::delete::{Eraser, Rights};
 use super::fault::Fault;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::azure::{MicrosoftAzureBuilder, split_sas};
-use object_store::client::{HttpConnector as _, ReqwestConnector};
+use object_store::client::HttpConnector as _;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::list::PaginatedListStore;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
@@ -35,7 +36,7 @@ pub(super) fn open(container: &Container, access: &Access) -> Result<Bucket, Fau
 type Made = (Arc<dyn ObjectStore>, Arc<dyn PaginatedListStore>, Eraser);
 
 fn s3(container: &Container, access: &Access) -> Result<Made, object_store::Error> {
-    let mut builder = AmazonS3Builder::new();
+    let mut builder = AmazonS3Builder::new().with_http_connector(Discerning);
     for (name, value) in access.below("AWS_") {
         builder = builder.with_config(name.to_ascii_lowercase().parse()?, value);
     }
@@ -46,13 +47,13 @@ fn s3(container: &Container, access: &Access) -> Result<Made, object_store::Erro
         .with_client_options(options.clone())
         .with_retry(no_retries())
         .build()?;
-    let eraser = Eraser { client: ReqwestConnector::default().connect(&options)?, rights: Rights::S3(store.clone()) };
+    let eraser = Eraser { client: Discerning.connect(&options)?, rights: Rights::S3(store.clone()) };
     Ok((Arc::new(store.clone()), Arc::new(store), eraser))
 }
 
 fn google(container: &Container, access: &Access) -> Result<Made, object_store::Error> {
     let base = access.get("GOOGLE_BASE_URL").unwrap_or(GOOGLE).trim_end_matches('/');
-    let mut builder = GoogleCloudStorageBuilder::new().with_base_url(base);
+    let mut builder = GoogleCloudStorageBuilder::new().with_http_connector(Discerning).with_base_url(base);
     builder = match (access.get("GOOGLE_OAUTH_ACCESS_TOKEN"), access.get("GOOGLE_SERVICE_ACCOUNT_KEY")) {
         (Some(token), _) => builder.with_bearer_token(token),
         (None, Some(key)) => builder.with_service_account_key(key),
@@ -65,7 +66,7 @@ fn google(container: &Container, access: &Access) -> Result<Made, object_store::
     let store =
         builder.with_bucket_name(&*container.name).with_client_options(options.clone()).with_retry(no_retries()).build()?;
     let rights = Rights::Google { credentials: store.credentials().clone(), bucket: format!("{base}/{}", container.name) };
-    let eraser = Eraser { client: ReqwestConnector::default().connect(&options)?, rights };
+    let eraser = Eraser { client: Discerning.connect(&options)?, rights };
     Ok((Arc::new(store.clone()), Arc::new(store), eraser))
 }
 
@@ -74,7 +75,7 @@ fn azure(container: &Container, access: &Access) -> Result<Made, object_store::E
     let endpoint = access.get("AZURE_STORAGE_ENDPOINT").map_or_else(of_account, String::from);
     // A key is of one account, and goes to no other that a definition may name.
     let is_of_key = access.get("AZURE_STORAGE_ACCOUNT").is_none_or(|account| account == &*container.account);
-    let mut builder = MicrosoftAzureBuilder::new();
+    let mut builder = MicrosoftAzureBuilder::new().with_http_connector(Discerning);
     for (name, value) in access.below("AZURE_") {
         builder = match name {
             "AZURE_STORAGE_KEY" | "AZURE_STORAGE_ACCOUNT_KEY" if is_of_key => builder.with_access_key(value),
@@ -96,7 +97,7 @@ fn azure(container: &Container, access: &Access) -> Result<Made, object_store::E
         account: container.account.clone(),
         container: format!("{}/{}", endpoint.trim_end_matches('/'), container.name),
     };
-    let eraser = Eraser { client: ReqwestConnector::default().connect(&options)?, rights };
+    let eraser = Eraser { client: Discerning.connect(&options)?, rights };
     Ok((Arc::new(store.clone()), Arc::new(store), eraser))
 }
 

@@ -226,6 +226,29 @@ async fn an_object_is_absent_only_where_the_service_says_so() {
 }
 
 #[tokio::test]
+async fn a_login_page_is_neither_an_empty_listing_nor_an_object_nor_a_write() {
+    let (google, bucket) = own();
+    let version = bucket.put("a/b", b"one", None).await.expect("nobody has it");
+    google.be_a_web_page(true);
+    let told = [
+        ("reading", "a/b", bucket.get("a/b", 1000).await.map(|_| ())),
+        ("reading", "a/b", bucket.version("a/b").await.map(|_| ())),
+        ("listing", "a", bucket.list("a", 10).await.map(|_| ())),
+        ("writing", "a/c", bucket.put("a/c", b"two", None).await.map(|_| ())),
+        ("deleting", "a/b", bucket.delete("a/b", &version).await),
+    ];
+    for (doing, key, told) in told {
+        let fault = told.expect_err("nobody said so");
+        assert_eq!(fault.is_untouched(), matches!(doing, "reading" | "listing"), "{doing}");
+        let hint =
+            "a web page was answered, and no object store; is a login page or a proxy in between, and is GOOGLE_BASE_URL right?";
+        assert_eq!(fault.to_string(), format!("{doing} gs://isobar-tests/{key}: {hint}"));
+    }
+    google.be_a_web_page(false);
+    assert_eq!(bucket.list("a", 10).await.map(|names| names.objects), Ok(vec!["b".to_string()]));
+}
+
+#[tokio::test]
 async fn nothing_that_is_said_holds_a_credential() {
     let nowhere = [
         ("s3://docs", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY"),

@@ -556,6 +556,38 @@ async fn each_hands_on_what_read_returns() {
     }
 }
 
+#[tokio::test]
+async fn what_is_compacted_is_gone_and_everything_else_says_the_same() {
+    for place in places() {
+        let store = place.keyed("k");
+        let mut entries = Vec::new();
+        for at_ms in 0..12 {
+            let reason = format!("{at_ms} {}", "x".repeat(100));
+            entries.extend(store.append(vec![paused(&reason)], &run("one"), at_ms, None).await.expect("it has room"));
+        }
+        let knows = place.keyed("k");
+        knows.history().await.expect("it is whole");
+        let gone = store.compact(10, vec![paused("lunch")], &run("two"), 99).await.expect("it can");
+        assert!(gone.through <= 10 && gone.entries == gone.through, "{}: {gone:?}", place.name);
+        let has_gone = gone.through > 0;
+        let is_of_pages = ["s3", "gs", "az"].contains(&place.name); // a segment has megabytes
+        assert!(has_gone || !is_of_pages, "{}: {gone:?}", place.name);
+
+        let left = usize::try_from(gone.through).expect("it is small");
+        for store in [&store, &knows, &place.keyed("k"), &place.open()] {
+            let read = store.read().await.expect("it is whole");
+            assert_eq!(read[..12 - left], entries[left..], "{}", place.name);
+            assert_eq!(read.len() - (12 - left), if has_gone { 2 } else { 0 }, "{}", place.name);
+            let history = store.history().await.expect("it is whole");
+            let last = if has_gone { "lunch".into() } else { format!("11 {}", "x".repeat(100)) };
+            assert_eq!(history.paused().map(|(_, reason)| reason.to_string()), Some(last), "{}", place.name);
+            assert_eq!(store.audit(&[]).await.expect("readable").findings, [], "{}", place.name);
+        }
+        knows.append(vec![paused("more")], &run("one"), 100, None).await.expect("it goes on");
+        assert_eq!(place.open().history().await.expect("it is whole").paused().map(|(_, reason)| reason), Some("more"));
+    }
+}
+
 /// What the parent wants: the store, and an argument.
 fn wanted() -> (Arc<dyn Store>, String) {
     let wanted = std::env::var("ISOBAR_CHILD").expect("only other tests start this");

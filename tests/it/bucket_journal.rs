@@ -133,6 +133,21 @@ fn a_run_that_ends_while_it_tries_out_the_bucket_leaves_nothing_that_nobody_uses
 }
 
 #[test]
+fn a_login_page_is_no_empty_journal() {
+    let server = google::Google::start();
+    let fleet = Fleet::new(&server.cloud(), "");
+    fleet.sandbox.isobar("apply").ends(0);
+    server.be_a_web_page(true);
+    let told =
+        "a web page was answered, and no object store; is a login page or a proxy in between, and is GOOGLE_BASE_URL right?";
+    for verb in ["status", "apply", "audit verify", "recover"] {
+        fleet.sandbox.isobar(verb).ends(1).says(told);
+    }
+    server.be_a_web_page(false);
+    fleet.sandbox.isobar("status").ends(0).says("All 2 targets applied");
+}
+
+#[test]
 fn previews_and_approvals_go_along() {
     let fleet = Fleet::new(&google(), APPROVALS);
     fleet.sandbox.isobar("preview").ends(0);
@@ -143,14 +158,39 @@ fn previews_and_approvals_go_along() {
 }
 
 #[test]
-fn a_journal_in_a_bucket_is_sealed_and_proven_and_not_compacted() {
+fn a_journal_in_a_bucket_is_sealed_and_proven() {
     let mut fleet = Fleet::new(&google(), "");
     fleet.sandbox = fleet.sandbox.env("ISOBAR_KEY", "a key of thirty-two characters!!");
     fleet.sandbox.isobar("apply").ends(0);
     assert!(fleet.pages().iter().flat_map(|page| page.lines().skip(1)).all(|line| line.contains("\"seal\":")));
     fleet.sandbox.isobar("audit verify").ends(0).says("ISOBAR_KEY sealed the newest, and so vouches for all");
-    fleet.sandbox.isobar("audit compact --before 1d").ends(1).says("cannot be compacted in this version; nothing was let go");
     fleet.clone().isobar("pause --reason lunch").ends(1).says("the journal is sealed, and ISOBAR_KEY is not set");
+}
+
+#[test]
+fn a_journal_in_a_bucket_is_compacted_and_knows_as_much_as_before() {
+    let server = google::Google::start();
+    let mut fleet = Fleet::new(&server.cloud(), "");
+    fleet.sandbox = fleet.sandbox.env("ISOBAR_KEY", "a key of thirty-two characters!!");
+    fleet.sandbox.isobar("apply").ends(0);
+    fleet.sandbox.pass_secs(86_400).isobar("audit compact --before 1h").ends(0).says("nothing to compact");
+    for _ in 0..35 {
+        fleet.sandbox.isobar("pause --reason lunch").ends(0);
+        fleet.sandbox.isobar("resume").ends(0);
+    }
+    fleet.sandbox.pass_secs(86_400);
+    server.lock(&format!("{}/pages", fleet.prefix), true);
+    fleet
+        .sandbox
+        .isobar("audit compact --before 1h")
+        .ends(1)
+        .says("a page that cannot be written over cannot be compacted; nothing was let go");
+    server.lock(&format!("{}/pages", fleet.prefix), false);
+    fleet.sandbox.isobar("audit compact --before 1h").ends(0).says("are gone, in 1 segment of");
+    fleet.sandbox.isobar("audit verify").ends(0).says("compacted away; what they folded into is proven");
+    fleet.sandbox.isobar("status").ends(0).says("All 2 targets applied");
+    fleet.sandbox.isobar("apply").ends(0);
+    assert!(fleet.pages()[0].contains("\"base\":"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The whole way of a change where the destination is a bucket: on moto for S3, Azurite for Azure, and a Google of our own.
 
-use crate::support::cloud::{Cloud, clouds, google};
+use crate::support::cloud::{self, Cloud, clouds, google};
 use crate::support::{Ran, Sandbox, app};
 use isobar::bucket::{Access, Address, Bucket, Buckets};
 use std::collections::BTreeMap;
@@ -172,6 +172,29 @@ fn kill_after(fleet: &Fleet, requests: usize) {
     }
     child.kill().expect("it is our child");
     child.wait().expect("it is our child");
+}
+
+#[test]
+fn a_login_page_in_front_of_a_bucket_is_no_empty_destination_and_no_drift() {
+    let server = cloud::google::Google::start();
+    let fleet = Fleet::new(&server.cloud(), "prod/a", "");
+    fleet.isobar("apply").ends(0);
+    let live = fleet.live();
+    fleet.sandbox.file("app/templates/more.txt", "more 2\n").commit("More");
+    server.be_a_web_page(true);
+    let told =
+        "a web page was answered, and no object store; is a login page or a proxy in between, and is GOOGLE_BASE_URL right?";
+    for verb in ["preview --json", "drift --json"] {
+        let ran = fleet.isobar(verb);
+        assert!(ran.code != 0 && ran.why("app@prod/a").contains(told), "{verb}: {} {}", ran.code, ran.stdout);
+    }
+    let ran = fleet.isobar("apply");
+    assert!(ran.code != 0, "{}", ran.stdout);
+    server.be_a_web_page(false);
+    assert_eq!(fleet.live(), live);
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply").ends(0);
+    assert!(fleet.live().values().any(|text| text == "more 2\n"));
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn pages(room: &Room) -> Vec<Value> {
 /// What is none of the objects that a journal in a bucket keeps.
 fn unknown(room: &Room) -> Vec<String> {
     let is_known = |name: &str| {
-        let in_book = ["pages/", "volumes/", "previews/", "checkpoints/"].iter().any(|dir| name.starts_with(dir));
+        let in_book = ["pages/", "volumes/", "previews/", "checkpoints/", "bases/"].iter().any(|dir| name.starts_with(dir));
         in_book || name == "contents.json" || name == "trial"
     };
     room.below("journal/").into_keys().filter(|name| !is_known(name)).collect()

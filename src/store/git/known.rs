@@ -172,7 +172,7 @@ impl Known {
         tip: Tip,
         contents: Contents,
     ) -> Result<(), StoreError> {
-        if self.has_looked() && contents.parts.starts_with(&self.closed) {
+        if self.has_looked() && self.begins(&contents) {
             let (own, known) = (&contents.parts[self.closed.len()..], self.chain.seq);
             let is_same = |(known, (first, blob)): &(&Part, &(u64, Oid))| known.first == *first && known.blob == *blob;
             let same = self.parts.iter().zip(own).take_while(is_same).count();
@@ -188,7 +188,10 @@ impl Known {
         } else {
             // Nothing was known; or files that we know were compacted away, and what we saw must be found again.
             let mut start = match self.has_looked() {
-                true => Start::first(&self.place, repository, &contents, self.sealer.as_ref())?,
+                true => {
+                    wire.bring(&self.place, repository, &contents.bases.values().copied().collect::<Vec<_>>())?;
+                    Start::first(&self.place, repository, &contents, self.sealer.as_ref())?
+                }
                 false => Start::newest(&self.place, wire, repository, &contents, self.sealer.as_ref())?,
             };
             if start.chain.seq > self.chain.seq && self.chain.seq > 0 {
@@ -206,6 +209,13 @@ impl Known {
         self.checkpoints = contents.checkpoints.into_keys().collect();
         (self.leases, self.epoch, self.looked) = (contents.leases, contents.epoch, Some(tip));
         Ok(())
+    }
+
+    /// What we know of is still there: nothing of it was compacted away.
+    fn begins(&self, contents: &Contents) -> bool {
+        let next = self.parts.first().map_or(self.chain.seq + 1, |part| part.first);
+        let own = contents.parts.strip_prefix(self.closed.as_slice());
+        own.is_some_and(|own| own.first().is_none_or(|(first, _)| *first == next))
     }
 
     /// Reads `parts`, which follow `from`, and hands their entries on. The chain must pass through the last entry that we saw.

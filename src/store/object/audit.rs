@@ -1,28 +1,73 @@
-//! Looks at everything that stands below the prefix: each page, what the contents and the volumes say against the pages, each
-//! preview's seal. Believes no shortcut.
+//! Looks at everything that stands below the prefix: each page, what the contents, the volumes and the checkpoints say against the pages,
+//! what stands for entries that were compacted away against the entry that names it, each preview's seal. Believes no shortcut.
 
-use super::book::{Book, Contents};
-use super::desk::{AHEAD_MAX, Desk, Texts};
+use super::book::Book;
+use super::contents::{Contents, Named};
+use super::desk::{AHEAD_MAX, Desk, Texts, wait};
+use super::fault::failed;
+use super::start::{Base, Start};
+use super::sweep::NAMES_MAX;
 use super::{page, previews};
-use crate::store::audit::Reading;
+use crate::change::Digest;
+use crate::journal::{Chain, Entry, Event};
+use crate::store::audit::{Reading, Standing};
 use crate::store::{Anchor, Audit, StoreError};
+use std::collections::BTreeSet;
 
 const FORGED: &str = "it was changed after it was bound, or somebody made it up: who comes new believes it";
 const REMAKE: &str =
     "delete contents.json and the volumes: they are made anew from the pages; then find out who could write here";
+const SHORTCUT: &str = "it is only a shortcut: delete it, and it is made anew; then find out who could write here";
+const UNUSED: &str = "its name is free again: a run that slept could write there, and would take it for a page of the journal";
 
+/// What is found while somebody compacts the journal is looked at again.
 pub(super) fn audit(desk: &Desk, anchors: &[Anchor]) -> Result<Audit, StoreError> {
-    let mut reading = Reading::of(anchors, desk.is_keyed());
-    let mut book = desk.closed_book();
-    read(desk, &mut book, &mut reading)?;
-    let again = "delete that object and run isobar preview again";
-    previews::texts(desk, |place, text| reading.preview(place, text, desk.preview_sealer.as_ref(), again))?;
-    Ok(reading.finish(&desk.place, &book.chain, 0))
+    let begun = newest_base(desk)?;
+    let audit = audit_once(desk, anchors)?;
+    let is_settled = audit.findings.is_empty() || newest_base(desk)? == begun;
+    if is_settled { Ok(audit) } else { audit_once(desk, anchors) }
 }
 
-/// Turns every page, up to the first fault, and holds what was bound against them.
-fn read(desk: &Desk, book: &mut Book, reading: &mut Reading<'_>) -> Result<(), StoreError> {
-    let mut bound = Bound::of(desk, reading)?;
+/// `None` also where it cannot be told.
+fn newest_base(desk: &Desk) -> Result<Option<Named>, StoreError> {
+    match desk.newest_base() {
+        Err(StoreError::Broken { .. }) => Ok(None),
+        done => done,
+    }
+}
+
+fn audit_once(desk: &Desk, anchors: &[Anchor]) -> Result<Audit, StoreError> {
+    let mut reading = Reading::of(anchors, desk.is_keyed());
+    let (chain, through) = match begin(desk) {
+        Ok(start) => {
+            let through = start.chain.seq;
+            (read(desk, start, &mut reading)?, through)
+        }
+        Err(StoreError::Broken { place, what }) => {
+            reading.broken_base(place, what);
+            (Chain::empty(), 0)
+        }
+        Err(other) => return Err(other),
+    };
+    let again = "delete that object and run isobar preview again";
+    previews::texts(desk, |place, text| reading.preview(place, text, desk.preview_sealer.as_ref(), again))?;
+    Ok(reading.finish(&desk.place, &chain, through))
+}
+
+/// Begins at the first page that is not compacted away.
+fn begin(desk: &Desk) -> Result<Start, StoreError> {
+    let first = desk.first_let_go()?.map(|(first, _)| first);
+    let base = first.map(|first| desk.base_of(&first)).transpose()?;
+    desk.beginning(base.as_ref())
+}
+
+/// Turns every page, up to the first fault, and holds what was bound against them. Returns the chain up to there.
+fn read(desk: &Desk, start: Start, reading: &mut Reading<'_>) -> Result<Chain, StoreError> {
+    let (through, gone) = (start.chain.seq, start.contents.page);
+    let begun = start.contents.base.clone();
+    let mut book = desk.closed_book();
+    book.open(start, std::iter::empty())?;
+    let mut bound = Bound::of(desk, begun, reading)?;
     loop {
         let pages = desk.pages(book.page + 1, AHEAD_MAX)?;
         let there = pages.iter().take_while(|page| page.is_some()).count();
@@ -33,7 +78,7 @@ fn read(desk: &Desk, book: &mut Book, reading: &mut Reading<'_>) -> Result<(), S
                 Err(StoreError::Broken { place, what }) => {
                     let (chain, line) = book.stops_at(&text);
                     reading.broken(place, &what, &chain, line.as_bytes());
-                    return Ok(());
+                    return Ok(book.chain);
                 }
                 Err(other) => return Err(other),
             };
@@ -41,7 +86,7 @@ fn read(desk: &Desk, book: &mut Book, reading: &mut Reading<'_>) -> Result<(), S
                 reading.met(entry);
                 reading.audit.sealed += u64::from(entry.seal.is_some());
             }
-            bound.pass(book, &text, reading)?;
+            bound.pass(&book, &text, &entries, reading)?;
             book.forget_loose();
         }
         if there == AHEAD_MAX as usize {
@@ -52,23 +97,51 @@ fn read(desk: &Desk, book: &mut Book, reading: &mut Reading<'_>) -> Result<(), S
             if !is_last {
                 let place = format!("{}/{}", desk.place, page::name(book.page + 1));
                 reading.broken(place, "the page is gone", &book.chain, b"");
+                return Ok(book.chain);
             }
-            return Ok(());
+            break;
         }
     }
+    bound.end(&book, reading);
+    if through > 0 {
+        names(desk, gone, reading)?;
+        reading.audit.unseen.push(format!(
+            "the first {through} entries were compacted away; what they folded into is proven, they themselves are not here"
+        ));
+    }
+    Ok(book.chain)
 }
 
-/// What the contents and the volumes say, as the pages pass by.
+/// The names of pages that were compacted away stay used.
+fn names(desk: &Desk, through: u64, reading: &mut Reading<'_>) -> Result<(), StoreError> {
+    let names = wait(desk.bucket.list(&desk.key("pages"), NAMES_MAX)).map_err(|fault| failed(&fault))?.objects;
+    let there: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    let is_there = |number: &u64| page::name(*number).strip_prefix("pages/").is_some_and(|name| there.contains(name));
+    let next = "put it back as the other compacted pages are; keep rules that delete away from the journal's prefix";
+    for number in (1..=through).filter(|number| !is_there(number)) {
+        reading.found(format!("{}/{}", desk.place, page::name(number)), "the page is gone".into(), UNUSED, next);
+    }
+    Ok(())
+}
+
+/// What the contents, the volumes and the checkpoints say, as the pages pass by.
 struct Bound<'a> {
-    place: &'a str,
+    desk: &'a Desk,
     contents: Option<Contents>,
     volumes: Texts<'a>,
     /// The volume that is held against the pages: which, its text, and how far it was right.
     open: (usize, String, usize),
+    /// Checkpoints, and a base that the pages are still there of.
+    standing: Standing,
+    /// The base that the contents begin at and the pages do not yet.
+    ahead: Option<(Named, Base)>,
+    /// Digests of bases that no entry named so far, and where they stand.
+    unvouched: Vec<(String, Digest)>,
 }
 
 impl<'a> Bound<'a> {
-    fn of(desk: &'a Desk, reading: &mut Reading<'_>) -> Result<Self, StoreError> {
+    /// The pages begin at the base that `begun` names.
+    fn of(desk: &'a Desk, begun: Option<Named>, reading: &mut Reading<'_>) -> Result<Self, StoreError> {
         let contents = match desk.contents() {
             Ok(found) => found.map(|(contents, _)| contents),
             Err(StoreError::Broken { place, what }) => {
@@ -78,7 +151,51 @@ impl<'a> Bound<'a> {
             Err(other) => return Err(other),
         };
         let names = contents.iter().flat_map(|contents| &contents.volumes).map(|volume| volume.name.clone()).collect();
-        Ok(Self { place: &desk.place, contents, volumes: Texts::new(desk, names), open: (0, String::new(), 0) })
+        let (standing, open, unvouched) = (Standing::new(SHORTCUT), (0, String::new(), 0), Vec::new());
+        let volumes = Texts::new(desk, names);
+        let mut bound = Self { desk, contents, volumes, open, standing, ahead: None, unvouched };
+        if let Some(begun) = &begun {
+            bound.unvouched.push((bound.place(&begun.name), desk.base(begun)?.digest));
+        }
+        let through = begun.as_ref().map_or(0, |begun| begun.seq);
+        let kept = bound.contents.iter().flat_map(|contents| &contents.checkpoints).filter(|kept| kept.seq > through);
+        for kept in kept.cloned().collect::<Vec<_>>() {
+            let text = desk.checkpoint(&kept)?;
+            if !text.is_empty() {
+                bound.standing.add(kept.seq, bound.place(&kept.name), text); // one that is gone is no finding
+            }
+        }
+        let base = bound.contents.as_ref().and_then(|contents| contents.base.clone());
+        match base.filter(|base| Some(base) != begun.as_ref()) {
+            Some(base) if base.seq > through => bound.wait_for(base, reading)?,
+            Some(base) => {
+                reading.found(
+                    bound.place("contents.json"),
+                    format!("it begins at {}, which others took the place of", base.name),
+                    FORGED,
+                    REMAKE,
+                );
+                bound.contents = None;
+            }
+            None => {}
+        }
+        Ok(bound)
+    }
+
+    /// A compaction was cut short: what stands for entries is there, and so are they.
+    fn wait_for(&mut self, base: Named, reading: &mut Reading<'_>) -> Result<(), StoreError> {
+        match self.desk.base(&base) {
+            Ok(read) => {
+                self.unvouched.push((self.place(&base.name), read.digest.clone()));
+                self.ahead = Some((base, read));
+            }
+            Err(StoreError::Broken { place, what }) => {
+                reading.found(place, what, FORGED, REMAKE);
+                self.contents = None;
+            }
+            Err(other) => return Err(other),
+        }
+        Ok(())
     }
 
     /// The last page that is bound.
@@ -86,8 +203,21 @@ impl<'a> Bound<'a> {
         self.contents.as_ref().map_or(0, |contents| contents.page)
     }
 
-    /// `book` was just turned to the page with this text. Says the first thing that is wrong, and looks no further.
-    fn pass(&mut self, book: &Book, text: &str, reading: &mut Reading<'_>) -> Result<(), StoreError> {
+    /// `book` was just turned to the page with this text and these entries. Says the first thing that is wrong with what is bound, and
+    /// looks no further.
+    fn pass(&mut self, book: &Book, text: &str, entries: &[Entry], reading: &mut Reading<'_>) -> Result<(), StoreError> {
+        for entry in entries {
+            if let Event::Compacted { base, .. } = &entry.event {
+                self.unvouched.retain(|(_, digest)| digest != base);
+            }
+        }
+        if let Some(last) = entries.last() {
+            self.standing.pass(last, &book.history, reading);
+        }
+        if let Some((base, read)) = self.ahead.take() {
+            self.pass_to(base, read, book, reading);
+            return Ok(());
+        }
         let Some(contents) = self.contents.take_if(|contents| book.page <= contents.page) else { return Ok(()) };
         let lines = text.split_once('\n').map_or("", |(_, lines)| lines);
         let wrong = match self.holds(lines, &contents) {
@@ -96,8 +226,8 @@ impl<'a> Bound<'a> {
             Ok(true) if self.open.1.len() > self.open.2 || self.open.0 < contents.volumes.len() => {
                 Some((self.name(&contents), "it holds more than the pages say".to_string()))
             }
-            Ok(true) if book.bound(contents.volumes.clone()) != contents => {
-                Some((format!("{}/contents.json", self.place), format!("it is not how things stood at page {}", book.page)))
+            Ok(true) if !is_of(&contents, book) => {
+                Some((self.place("contents.json"), format!("it is not how things stood at page {}", book.page)))
             }
             Ok(true) => None,
             Err(StoreError::Broken { place, what }) => Some((place, what)),
@@ -108,6 +238,28 @@ impl<'a> Bound<'a> {
             None => self.contents = Some(contents),
         }
         Ok(())
+    }
+
+    /// Turns on to where the contents begin, and holds what they begin at against what the pages fold into.
+    fn pass_to(&mut self, base: Named, read: Base, book: &Book, reading: &mut Reading<'_>) {
+        if book.page < read.stand.page {
+            self.ahead = Some((base, read));
+            return;
+        }
+        let folded = |history| serde_json::to_string(history).expect("a history holds only what JSON can");
+        if read.stand != book.stand() || folded(&read.history.history) != folded(&book.history.clone().resolved()) {
+            let what = format!("it is not what the pages up to {} fold into", book.page);
+            reading.found(self.place(&base.name), what, FORGED, REMAKE);
+            self.contents = None;
+        }
+    }
+
+    /// All pages were turned.
+    fn end(self, book: &Book, reading: &mut Reading<'_>) {
+        for (place, digest) in self.unvouched {
+            reading.broken_base(place, format!("no entry says that anything was compacted into what has the hash {digest}"));
+        }
+        self.standing.rest(&book.chain, reading);
     }
 
     /// The volumes go on with these lines.
@@ -124,6 +276,16 @@ impl<'a> Bound<'a> {
 
     fn name(&self, contents: &Contents) -> String {
         let volume = contents.volumes.get(self.open.0.saturating_sub(1));
-        format!("{}/{}", self.place, volume.map_or("contents.json", |volume| &volume.name))
+        self.place(volume.map_or("contents.json", |volume| &volume.name))
     }
+
+    fn place(&self, name: &str) -> String {
+        format!("{}/{name}", self.desk.place)
+    }
+}
+
+/// The contents are how things stood at the page that `book` was turned to.
+fn is_of(contents: &Contents, book: &Book) -> bool {
+    let Contents { base, checkpoints, volumes, .. } = contents.clone();
+    book.stand().with(base, checkpoints, volumes) == *contents
 }

@@ -2,12 +2,13 @@
 //! what it is.
 
 use super::ObjectSite;
-use super::book::{Book, Contents};
-use super::fault::{broken, crowded, failed, in_doubt};
+use super::book::Book;
+use super::contents::Contents;
+use super::fault::{broken, compacted_beyond, crowded, failed, in_doubt};
 use super::page::{self, Change};
 use crate::bucket::{Address, Bucket, Fault, Version, WRITE_MAX};
 use crate::change::{Digest, Key};
-use crate::journal::{Entry, Sealer};
+use crate::journal::Sealer;
 use crate::store::StoreError;
 use crate::store::life::Here;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -24,6 +25,8 @@ const PAUSE_MAX_MS: u64 = 500;
 /// Pages that are asked for at once: by whoever reads on, at first; and at most.
 const AHEAD_FIRST: u64 = 2;
 pub(super) const AHEAD_MAX: u64 = 16;
+/// Bytes of entries after the newest checkpoint at which the next one is made.
+const SEGMENT_BYTES: usize = 16 << 20;
 /// Volumes on their way at once; each may have tens of megabytes.
 const VOLUMES_AHEAD: usize = 2;
 
@@ -41,6 +44,7 @@ pub(super) struct Desk {
     pub(super) preview_sealer: Option<Sealer>,
     pub(super) book: Book,
     pub(super) here: Here,
+    pub(super) segment_bytes: usize,
     /// What was found to be wrong with the book: this process writes no more on it.
     fault: Option<StoreError>,
 }
@@ -57,7 +61,8 @@ impl Desk {
         let bucket = site.buckets.open(&site.address.container)?;
         let place: Arc<str> = site.address.container.url(&site.address.prefix).into();
         let (book, here) = (Book::closed(place.clone(), None), Here::new(site.locks));
-        Ok(Self { place, address: site.address, bucket, sealer: None, preview_sealer: None, book, here, fault: None })
+        let (address, segment_bytes) = (site.address, SEGMENT_BYTES);
+        Ok(Self { place, address, bucket, sealer: None, preview_sealer: None, book, here, segment_bytes, fault: None })
     }
 
     /// Begins anew with a key, or without one.
@@ -68,6 +73,10 @@ impl Desk {
 
     pub(super) fn is_keyed(&self) -> bool {
         self.sealer.is_some()
+    }
+
+    pub(super) fn sealer(&self) -> Option<&Sealer> {
+        self.sealer.as_ref()
     }
 
     /// The book before anything of it was read.
@@ -81,7 +90,7 @@ impl Desk {
     }
 
     /// Before the first write of a process, the service shows that it keeps conditions.
-    fn try_out(&self) -> Result<(), StoreError> {
+    pub(super) fn try_out(&self) -> Result<(), StoreError> {
         wait(self.bucket.try_out_on(&self.key(TRIAL))).map_err(|fault| failed(&fault))
     }
 
@@ -101,16 +110,15 @@ impl Desk {
     }
 
     fn read_on(&mut self) -> Result<(), StoreError> {
-        let mut ahead = 1; // mostly nobody wrote
-        if !self.book.is_open() {
-            let found = self.contents()?;
-            let volumes = found.iter().flat_map(|(contents, _)| &contents.volumes).map(|volume| volume.name.clone()).collect();
-            let texts = Texts::new(self, volumes);
-            let mut book = self.closed_book();
-            book.open(found, texts)?;
-            self.book = book;
-            ahead = AHEAD_FIRST;
+        if self.book.is_open() {
+            return self.turn_on(1); // mostly nobody wrote
         }
+        self.book = self.opened()?;
+        self.turn_on(AHEAD_FIRST).inspect_err(|_| self.book = self.closed_book())
+    }
+
+    /// Turns all pages that follow, `ahead` of which are asked for at first.
+    fn turn_on(&mut self, mut ahead: u64) -> Result<(), StoreError> {
         loop {
             let pages = self.pages_after(ahead)?;
             let there = pages.iter().take_while(|page| page.is_some()).count();
@@ -122,7 +130,7 @@ impl Desk {
                 return Err(broken(&self.place, format!("{} is gone", page::name(self.book.page + 1))));
             }
             if there < ahead as usize && !is_torn {
-                return Ok(());
+                return self.book.is_vouched();
             }
             ahead = (ahead * 2).min(AHEAD_MAX);
         }
@@ -130,14 +138,27 @@ impl Desk {
 
     /// The texts of the next pages. The last one that we know is looked at as well: it must be there as it was.
     fn pages_after(&self, ahead: u64) -> Result<Vec<Option<String>>, StoreError> {
-        let known = self.book.page;
-        let first = known.max(1);
-        let mut texts = self.pages(first, known + ahead + 1 - first)?.into_iter();
-        if known > 0 && texts.next().flatten().is_none_or(|text| Digest::of_bytes(text.as_bytes()) != self.book.last) {
+        let (known, has_known) = (self.book.page, self.book.has_last_page());
+        let first = if has_known { known } else { known + 1 };
+        let texts = self.pages(first, known + ahead + 1 - first)?;
+        for (number, text) in (first..).zip(&texts).filter_map(|(number, text)| Some((number, text.as_ref()?))) {
+            if page::let_go(&self.place, text)?.is_some() {
+                return Err(self.was_compacted(number)?);
+            }
+        }
+        let mut texts = texts.into_iter();
+        if has_known && texts.next().flatten().is_none_or(|text| Digest::of_bytes(text.as_bytes()) != self.book.last) {
             let what = format!("{} is gone, or another one: somebody rewrote the journal or put it back", page::name(known));
             return Err(broken(&self.place, what));
         }
         Ok(texts.collect())
+    }
+
+    /// Why a page cannot be read that says that it was compacted away. The first page must say so too.
+    fn was_compacted(&self, number: u64) -> Result<StoreError, StoreError> {
+        let is_gone = self.first_let_go()?.is_some_and(|(first, _)| first.compacted >= number);
+        let what = || format!("{} says that it was compacted away, and the first page does not", page::name(number));
+        Ok(if is_gone { compacted_beyond(&self.place, self.book.chain.seq) } else { broken(&self.place, what()) })
     }
 
     /// The texts of pages from `first` on.
@@ -151,7 +172,7 @@ impl Desk {
         Ok(wait(self.get(page::name(number)))?.map(|(text, _)| text))
     }
 
-    async fn get(&self, name: String) -> Result<Option<(String, Version)>, StoreError> {
+    pub(super) async fn get(&self, name: String) -> Result<Option<(String, Version)>, StoreError> {
         let found = self.bucket.get(&self.key(&name), WRITE_MAX as u64).await.map_err(|fault| failed(&fault))?;
         let text = |bytes| String::from_utf8(bytes).map_err(|_| broken(&format!("{}/{name}", self.place), "it is not text"));
         found.map(|object| Ok((text(object.bytes)?, object.version))).transpose()
@@ -163,20 +184,22 @@ impl Desk {
         Ok(Some((contents, version)))
     }
 
-    pub(super) fn put_contents(&self, contents: &Contents) -> Result<Version, Fault> {
+    pub(super) fn put_contents(&self, contents: &Contents, expected: Option<&Version>) -> Result<Version, Fault> {
         let text = serde_json::to_vec(contents).expect("it holds only strings and numbers");
-        wait(self.bucket.put(&self.key(CONTENTS), &text, self.book.version.as_ref()))
+        wait(self.bucket.put(&self.key(CONTENTS), &text, expected))
+    }
+
+    /// Puts what is named by its digest. That it is there already is fine.
+    pub(super) fn put_named(&self, name: &str, text: &str) -> Result<(), StoreError> {
+        match wait(self.bucket.put(&self.key(name), text.as_bytes(), None)) {
+            Ok(_) | Err(Fault::Moved(_)) => Ok(()),
+            Err(fault @ (Fault::Refused(_) | Fault::Unsure(_))) => Err(failed(&fault)),
+        }
     }
 
     pub(super) async fn volume(&self, name: String) -> Result<String, StoreError> {
         let place = format!("{}/{name}", self.place);
         self.get(name).await?.map(|(text, _)| text).ok_or_else(|| broken(&place, "it is gone"))
-    }
-
-    /// Hands every entry on, as it was at the last look.
-    pub(super) fn each(&self, take: &mut dyn FnMut(Entry)) -> Result<(), StoreError> {
-        let volumes = self.book.contents.volumes.iter().map(|volume| volume.name.clone()).collect();
-        self.book.each(Texts::new(self, volumes), take)
     }
 
     /// Writes a change on the next page, and writes it anew on each page after one that somebody else wrote, until it is there or
@@ -193,8 +216,8 @@ impl Desk {
             };
             let text = change.text(self.book.page + 1, &self.book.last);
             if self.put_page(&text)? {
-                self.book.turn(&text)?;
-                self.bind_if_due();
+                let entries = self.book.turn(&text)?;
+                self.bind_if_due(&entries);
                 return Ok(value);
             }
             wait(tokio::time::sleep(pause(nth)));

@@ -32,3 +32,9 @@ pub(super) fn crowded(place: &str, times: u32) -> StoreError {
         hint: Some("run the same command again; many runs at once are better one after the other".into()),
     }
 }
+
+/// What a process saw last is gone, as somebody asked for.
+pub(super) fn compacted_beyond(place: &str, seq: u64) -> StoreError {
+    let what = format!("{place} was compacted beyond entry {seq}, which we saw last");
+    StoreError::Io { what, hint: Some("run the same command again".into()) }
+}

@@ -2,28 +2,39 @@
 //!
 //! It is a book. Everything that is written is a page of it: entries appended, a lease taken, leases given back. Pages are numbered
 //! without a gap, and each is put only where there is none yet: of two who write the same page one is refused, turns to what was
-//! written, asks again whether its lease is its own, and writes the next. No page is ever changed or deleted, so when an answer is
-//! lost, one look at the page settles whose it is.
+//! written, asks again whether its lease is its own, and writes the next. No page is ever deleted, and none is changed but when its
+//! entries are compacted away, so when an answer is lost, one look at the page settles whose it is.
 //!
 //! ```text
 //! pages/000000000065.jsonl              one write: a line about itself, then its entries
 //! volumes/000000000001-3fa8….jsonl      the entries of many pages, bound
-//! contents.json                         which volumes there are, and how things stood at the last page of them
+//! checkpoints/000000000065-9b1c….json   the history up to an entry, so that reading begins after it
+//! bases/000000000065-77d0….jsonl        what stands for entries that were compacted away
+//! contents.json                         which of these there are, and how things stood at the last page in a volume
 //! trial                                 written once, to see whether the service keeps conditions
 //! previews/…                            what was shown; no part of the book
 //! ```
 //!
-//! Whoever comes new reads the contents, the volumes, and the few pages after them. What is in no contents is nothing, and all but
-//! pages can be made again.
+//! Whoever comes new reads the contents, the newest checkpoint that it can use, the volumes after it, and the few pages after them. What
+//! is in no contents is nothing, and all but pages and bases can be made again.
 
 mod acts;
 mod audit;
 mod bind;
 mod book;
+mod compact;
+mod contents;
 mod desk;
 mod fault;
+#[cfg(test)]
+mod killed;
+mod lines;
+#[cfg(test)]
+mod long;
 mod page;
 mod previews;
+mod start;
+mod sweep;
 #[cfg(test)]
 mod tampered;
 #[cfg(test)]
@@ -93,7 +104,7 @@ impl ObjectStore {
     /// The same, with the newest page.
     async fn looking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Desk) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&mut Desk) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.working(|desk| {
             desk.look()?;
@@ -109,11 +120,7 @@ impl Store for ObjectStore {
     }
 
     fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        Box::pin(self.looking(|desk| {
-            let mut entries = Vec::new();
-            desk.each(&mut |entry| entries.push(entry))?;
-            Ok(entries)
-        }))
+        Box::pin(self.looking(Desk::all))
     }
 
     fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
@@ -131,8 +138,8 @@ impl Store for ObjectStore {
             if let Some(entries) = desk.book.recent.since(known, desk.book.chain.seq) {
                 return Ok(entries);
             }
-            let mut entries = Vec::new();
-            desk.each(&mut |entry| entries.extend(Some(entry).filter(|entry| entry.seq > known)))?;
+            let mut entries = desk.all()?;
+            entries.retain(|entry| entry.seq > known);
             Ok(entries)
         }))
     }
@@ -142,11 +149,15 @@ impl Store for ObjectStore {
         Box::pin(self.working(move |desk| audit::audit(desk, &anchors)))
     }
 
-    /// Pages are never deleted, so nothing can be let go.
-    fn compact<'a>(&'a self, _: u64, _: Vec<Event>, _: &'a Arc<str>, _: u64) -> Boxed<'a, Result<Compacted, StoreError>> {
-        let what = format!("{}: a journal in a bucket cannot be compacted in this version; nothing was let go", self.place);
-        let hint = "it goes on as it is: opening it reads few objects, however many pages there are";
-        Box::pin(async { Err(StoreError::Io { what, hint: Some(hint.into()) }) })
+    fn compact<'a>(
+        &'a self,
+        before_ms: u64,
+        first: Vec<Event>,
+        run: &'a Arc<str>,
+        at_ms: u64,
+    ) -> Boxed<'a, Result<Compacted, StoreError>> {
+        let run = run.clone();
+        Box::pin(self.working(move |desk| desk.compact(before_ms, &first, &run, at_ms)))
     }
 
     fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
@@ -186,7 +197,7 @@ impl Store for ObjectStore {
     }
 
     fn may_append<'a>(&'a self) -> Boxed<'a, Result<(), StoreError>> {
-        Box::pin(self.looking(Desk::try_anew))
+        Box::pin(self.looking(|desk| desk.try_anew()))
     }
 
     fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>> {

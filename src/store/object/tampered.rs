@@ -97,14 +97,3 @@ async fn nobody_frees_a_run_without_the_key_of_a_sealed_book() {
     assert!(matches!(&refused, Err(StoreError::Io { what, .. }) if what.contains("ISOBAR_KEY")), "{refused:?}");
     assert_eq!(shelf.elsewhere().holders().await.map(|held| held.len()), Ok(1));
 }
-
-#[tokio::test]
-async fn nothing_is_compacted_and_that_is_said() {
-    let shelf = book().await;
-    let refused = shelf.open().sealed_by(Some(&key())).compact(99, vec![], &"run".into(), 99).await;
-    assert!(
-        matches!(&refused, Err(StoreError::Io { what, hint: Some(_) }) if what.contains("cannot be compacted")),
-        "{refused:?}"
-    );
-    assert_eq!(shelf.names("pages").await.len() as u64, PAGES + 1);
-}

@@ -9,6 +9,7 @@ use crate::journal::{Chain, SCHEMA};
 use crate::review::User;
 use crate::store::life::Here;
 use serde_json::json;
+use std::collections::BTreeMap;
 use tempfile::TempDir;
 
 /// A server that nobody else speaks to, and this machine.
@@ -26,6 +27,10 @@ impl Shelf {
         Self { google, buckets, dir: crate::scratch::dir() }
     }
 
+    pub(super) fn google(&self) -> &Google {
+        &self.google
+    }
+
     /// Opens the journal as another process would.
     pub(super) fn open(&self) -> ObjectStore {
         let address = Address::parse("gs://isobar-tests/j").expect("a scheme of ours").expect("a name");
@@ -40,7 +45,7 @@ impl Shelf {
         store
     }
 
-    fn bucket(&self) -> Bucket {
+    pub(super) fn bucket(&self) -> Bucket {
         let address = Address::parse("gs://isobar-tests/j").expect("a scheme of ours").expect("a name");
         self.buckets.open(&address.container).expect("it asks nobody")
     }
@@ -59,6 +64,17 @@ impl Shelf {
     pub(super) async fn text(&self, name: &str) -> String {
         let object = self.bucket().get(&format!("j/{name}"), 1 << 20).await.expect("readable").expect("it is there");
         String::from_utf8(object.bytes).expect("a text")
+    }
+
+    /// The same of what may not be there.
+    pub(super) async fn found(&self, name: &str) -> Option<String> {
+        let object = self.bucket().get(&format!("j/{name}"), 1 << 20).await.expect("readable")?;
+        Some(String::from_utf8(object.bytes).expect("a text"))
+    }
+
+    /// Everything below the prefix, by its name from there.
+    pub(super) fn everything(&self) -> BTreeMap<String, Vec<u8>> {
+        self.google.objects().below("j/").into_iter().map(|(name, text)| (name, text.into_bytes())).collect()
     }
 
     /// Replaces a part of an object by another, as nobody should; the whole of it by nothing.
@@ -329,15 +345,43 @@ async fn a_journal_that_was_put_back_is_broken_for_who_knew_more() {
 }
 
 #[tokio::test]
+async fn a_login_page_is_no_empty_journal_and_no_broken_one() {
+    let shelf = Shelf::new();
+    let knows = shelf.open();
+    append(&knows, "a").await.expect("it has room");
+    shelf.google.be_a_web_page(true);
+    let fresh = shelf.open();
+    let told = [
+        fresh.read().await.map(drop),
+        fresh.is_empty().await.map(drop),
+        fresh.history().await.map(drop),
+        fresh.holders().await.map(drop),
+        fresh.saved().await.map(drop),
+        fresh.audit(&[]).await.map(drop),
+        knows.history().await.map(drop),
+        append(&knows, "b").await.map(drop),
+        append(&fresh, "b").await.map(drop),
+    ];
+    for (nth, told) in told.into_iter().enumerate() {
+        let Err(StoreError::Io { what, hint: Some(_) }) = &told else { panic!("{nth}: {told:?}") };
+        assert!(what.contains("a web page was answered, and no object store"), "{nth}: {what}");
+        assert!(what.contains("gs://isobar-tests/j/"), "{nth}: {what}");
+    }
+    shelf.google.be_a_web_page(false);
+    append(&knows, "c").await.expect("it goes on");
+    assert_eq!(shelf.reasons().await, ["a", "c"]);
+}
+
+#[tokio::test]
 async fn a_newer_schema_is_refused_by_readers_and_writers() {
     let after = Digest::of("pages", &["none"]);
     let mut entry = Chain::empty().seal(paused("a"), &"run".into(), 7);
     entry.schema = SCHEMA + 1;
     let page = |schema: u32, lines: &str| format!("{}\n{lines}", json!({ "schema": schema, "page": 1, "after": after }));
     for (name, text, schema) in [
-        ("pages/000000000001.jsonl", page(2, ""), 2),
+        ("pages/000000000001.jsonl", page(3, ""), 3),
         ("pages/000000000001.jsonl", page(1, &format!("{}\n", entry.line())), SCHEMA + 1),
-        ("contents.json", json!({ "schema": 2, "checkpoint": "x" }).to_string(), 2),
+        ("contents.json", json!({ "schema": 3, "checkpoint": "x" }).to_string(), 3),
     ] {
         let shelf = Shelf::new();
         shelf.put(name, &text).await;

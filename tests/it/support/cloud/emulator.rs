@@ -1,6 +1,7 @@
 //! An emulator as a process of its own, on a port that was free. It ends with the test binary, even one that was killed: a shell
 //! beside it waits for the end of a pipe that only the test binary holds.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -22,6 +23,17 @@ pub(super) struct Emulator {
 impl Emulator {
     /// Starts `program` of the tool `name` and waits until it says where it listens; `None`, and a word about it, without the tool.
     pub(super) fn start(name: &str, program: &str, arguments: &[&str], variables: &[(&str, String)]) -> Option<Self> {
+        Self::start_by(name, program, |program| vec![program.into()], arguments, variables)
+    }
+
+    /// The same by another command than the program itself.
+    pub(super) fn start_by(
+        name: &str,
+        program: &str,
+        command: impl FnOnce(&Path) -> Vec<OsString>,
+        arguments: &[&str],
+        variables: &[(&str, String)],
+    ) -> Option<Self> {
         let Some(program) = find(program) else {
             let required = std::env::var("ISOBAR_REQUIRE").unwrap_or_default();
             assert!(
@@ -35,7 +47,7 @@ impl Emulator {
         let output = || Stdio::from(File::options().append(true).open(said.path()).expect("it was just made"));
         let watch = Command::new("/bin/sh")
             .args(["-c", WATCH, "sh"])
-            .arg(&program)
+            .args(command(&program))
             .args(arguments)
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .env("PYTHONUNBUFFERED", "1")

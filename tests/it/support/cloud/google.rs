@@ -37,12 +37,23 @@ struct State {
     objects: Objects,
     troubles: VecDeque<Trouble>,
     is_elsewhere: bool,
+    is_web_page: bool,
+    /// When nobody is answered any more.
+    death: Option<Death>,
     requests: usize,
     is_silent: bool,
     /// Of paths that nobody may write to.
     forbidden: BTreeSet<String>,
     /// What paths end with whose writes are answered late, and how late.
     late: Option<(String, Duration)>,
+}
+
+/// The asker dies, or the network: after so many requests, of which the last may still be done.
+struct Death {
+    left: usize,
+    is_done: bool,
+    /// The first that was not answered was a write.
+    over: Option<bool>,
 }
 
 /// What becomes of a request.
@@ -73,6 +84,16 @@ impl Google {
         Cloud { name: "gs", url: "gs://isobar-tests", variables: variables.into() }
     }
 
+    /// Everything that it keeps.
+    pub(crate) fn objects(&self) -> Objects {
+        self.state().objects.clone()
+    }
+
+    /// Puts back what it once kept. Each counts as written anew, or a request that is still on its way would meet what it expects.
+    pub(crate) fn put_back(&self, objects: &Objects) {
+        self.state().objects.put_back(objects);
+    }
+
     /// Lets the next writes go wrong, one after the other.
     pub(crate) fn troubles(&self, troubles: &[Trouble]) {
         self.state().troubles.extend(troubles);
@@ -86,6 +107,28 @@ impl Google {
     /// Answers from now on as a web server does that knows nothing of buckets.
     pub(crate) fn be_elsewhere(&self) {
         self.state().is_elsewhere = true;
+    }
+
+    /// Answers everything from now on with a page for people, as whoever stands in between does; or as itself again.
+    pub(crate) fn be_a_web_page(&self, is_web_page: bool) {
+        self.state().is_web_page = is_web_page;
+    }
+
+    /// Answers so many more requests and then none, until [`Google::live`]; the first of those may still be done.
+    pub(crate) fn die_after(&self, left: usize, is_done: bool) {
+        self.state().death = Some(Death { left, is_done, over: None });
+    }
+
+    /// Answers again. Returns whether the first request that had not been answered was a write, if there was one.
+    pub(crate) fn live(&self) -> Option<bool> {
+        self.state().death.take().and_then(|death| death.over)
+    }
+
+    /// Lets nobody write over or delete what is below `prefix` of the bucket, as a retention does, or lets them again.
+    pub(crate) fn lock(&self, prefix: &str, is_locked: bool) {
+        let prefix = format!("{BUCKET}/{prefix}");
+        let locked = &mut self.state().objects.locked;
+        let _known = if is_locked { locked.insert(prefix) } else { locked.remove(&prefix) };
     }
 
     /// Returns how many requests came so far.
@@ -144,6 +187,8 @@ impl State {
             objects: Objects::by_pages_of(PAGE),
             troubles: VecDeque::new(),
             is_elsewhere: false,
+            is_web_page: false,
+            death: None,
             requests: 0,
             is_silent: false,
             forbidden: BTreeSet::new(),
@@ -153,11 +198,29 @@ impl State {
 
     fn answer(&mut self, request: &Request) -> Reply {
         self.requests += 1;
+        if self.is_web_page {
+            let headers = vec![("content-type", "text/html; charset=utf-8".into()), ("etag", "\"page\"".into())];
+            let body = b"<!DOCTYPE html>\n<html><body>Please sign in</body></html>".into();
+            return Reply::Answer(Answer { status: 200, headers, body });
+        }
         if self.is_elsewhere {
             return Reply::Answer(Answer { status: 404, headers: vec![], body: b"<html>Not Found</html>".into() });
         }
         if let Some(refusal) = Objects::refusal(request) {
             return Reply::Answer(refusal);
+        }
+        if let Some(death) = &mut self.death {
+            match death.left.checked_sub(1) {
+                Some(left) => death.left = left,
+                None => {
+                    let (is_write, is_last) = (!request.is_read(), death.over.is_none());
+                    death.over.get_or_insert(is_write);
+                    if is_last && is_write && death.is_done {
+                        self.objects.write(request);
+                    }
+                    return Reply::Close;
+                }
+            }
         }
         if request.is_read() {
             return Reply::Answer(self.objects.read(request));

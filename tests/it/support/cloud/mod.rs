@@ -35,11 +35,32 @@ pub(crate) fn clouds() -> Vec<Cloud> {
     [s3, azure, Some(google())].into_iter().flatten().collect()
 }
 
+/// Moto looks whether an object is there and writes it in two steps, and answers many at once: of two who create an object, both may be
+/// told that it is theirs. No S3 does that, so it gets to answer one request after the other.
+const ONE_AT_A_TIME: &str = "
+import threading, moto.server as server
+run, turn = server.run_simple, threading.Lock()
+def one_at_a_time(host, port, app, **settings):
+    def answer(*request):
+        with turn:
+            return list(app(*request))
+    run(host, port, answer, **settings)
+server.run_simple = one_at_a_time
+server.main()
+";
+
+/// The Python that a script begins with, told to run moto one request at a time.
+fn in_turn(script: &std::path::Path) -> Vec<std::ffi::OsString> {
+    let text = std::fs::read_to_string(script).expect("it is a script");
+    let python = text.lines().next().and_then(|line| line.strip_prefix("#!")).expect("it says what runs it");
+    python.split_whitespace().chain(["-c", ONE_AT_A_TIME]).map(Into::into).collect()
+}
+
 /// Returns S3, spoken by moto.
 pub(crate) fn s3() -> Option<Cloud> {
     static MOTO: OnceLock<Option<Emulator>> = OnceLock::new();
     let start = || {
-        let moto = Emulator::start("moto", "moto_server", &["-H", "127.0.0.1", "-p", "0"], &[])?;
+        let moto = Emulator::start_by("moto", "moto_server", in_turn, &["-H", "127.0.0.1", "-p", "0"], &[])?;
         assert_eq!(moto.send("PUT /isobar-tests HTTP/1.1", &[]), 200, "the bucket can be made");
         Some(moto)
     };

@@ -19,6 +19,8 @@ pub(crate) struct Objects {
     /// Names in one answer to a listing.
     page: usize,
     pub(super) forgets_conditions: bool,
+    /// Of paths whose objects nobody may write over or delete.
+    pub(super) locked: BTreeSet<String>,
 }
 
 pub(crate) struct Request {
@@ -39,7 +41,7 @@ pub(crate) struct Answer {
 impl Objects {
     /// An empty bucket that names so many objects in one answer.
     pub(crate) fn by_pages_of(page: usize) -> Self {
-        Self { by_path: BTreeMap::new(), generations: 0, page, forgets_conditions: false }
+        Self { by_path: BTreeMap::new(), generations: 0, page, forgets_conditions: false, locked: BTreeSet::new() }
     }
 
     /// Every object whose name begins with `prefix`, by the rest of it.
@@ -57,6 +59,14 @@ impl Objects {
             Some(text) => drop(self.by_path.insert(path, (text.as_bytes().into(), self.generations))),
             None => drop(self.by_path.remove(&path)),
         }
+    }
+
+    /// Puts back what was there once, each object as if it were written anew.
+    pub(crate) fn put_back(&mut self, once: &Self) {
+        let next = self.generations + 1;
+        let anew = once.by_path.iter().zip(next..);
+        self.by_path = anew.map(|((path, (bytes, _)), generation)| (path.clone(), (bytes.clone(), generation))).collect();
+        self.generations += once.by_path.len() as u64;
     }
 
     /// What is answered whatever is asked: to who brings no token, or names another bucket.
@@ -82,6 +92,9 @@ impl Objects {
         let expected = request.headers.get("x-goog-if-generation-match").and_then(|text| text.parse().ok());
         if expected.is_some_and(|expected: u64| expected != there) && !self.forgets_conditions {
             return Answer::error(412, "PreconditionFailed");
+        }
+        if there > 0 && self.locked.iter().any(|prefix| request.path.starts_with(prefix)) {
+            return Answer::error(403, "RetentionPolicyNotMet");
         }
         match request.method.as_str() {
             "PUT" => {
