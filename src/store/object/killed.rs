@@ -151,7 +151,8 @@ async fn a_request_that_slept_changes_nothing_of_a_compacted_book() {
     let store = small(&shelf, None);
     grow(&store, 0..7).await;
     let mut asleep = Vec::new();
-    for name in shelf.everything().into_keys() {
+    let of_the_book = shelf.everything().into_keys().filter(|name| name != "trial");
+    for name in of_the_book {
         let object = shelf.bucket().get(&format!("j/{name}"), 1 << 20).await.expect("readable").expect("it is there");
         asleep.push((name, object));
     }
