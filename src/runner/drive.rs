@@ -43,6 +43,8 @@ pub struct Signs {
     pub held: BTreeMap<RegionId, String>,
     /// How much the journal says about this rollout as a whole.
     pub decisions: usize,
+    /// The newest entry that is known.
+    pub head: Option<(u64, Digest)>,
 }
 
 /// What a drive needs of the world.
@@ -191,7 +193,10 @@ impl Drive<'_> {
             let room = if self.parallel == 0 { usize::MAX } else { self.parallel.saturating_sub(flying.tasks.len()) };
             if work.records.is_empty() && !stopped && room > 0 && !work.steps.is_empty() {
                 let steps: Vec<Step> = work.steps.into_iter().take(room).collect();
-                let after = self.after(progress, &steps, &now, &flying, &news);
+                let after = match self.bounds.others {
+                    Some(_) => Some(self.beside_others(progress, &steps, &now, &flying, &news)),
+                    None => self.behind_own(&flying, &signs),
+                };
                 if self.begin(progress, &steps, after, &mut flying, ready).await? {
                     self.start(steps, ready, make, known, &mut flying);
                 }
@@ -235,11 +240,18 @@ impl Drive<'_> {
     }
 
     /// What a decision to start stands on, where others drive the same rollout.
-    fn after(&self, progress: &Progress, steps: &[Step], now: &Now<'_>, flying: &Flight, news: &News) -> Option<After> {
-        self.bounds.others?;
+    fn beside_others(&self, progress: &Progress, steps: &[Step], now: &Now<'_>, flying: &Flight, news: &News) -> After {
         let shares_slots = steps.iter().any(|step| !(self.bounds.pools)(step.clearance.target()).is_empty());
         let leeway = progress.leeway(steps, now, &flying.targets, shares_slots);
-        Some(After::new(news.head.as_ref(), Arc::new(move |entries: &[Entry]| bears(&leeway, entries))))
+        After::new(news.head.as_ref(), Arc::new(move |entries: &[Entry]| bears(&leeway, entries)))
+    }
+
+    /// What a decision to start stands on that is written with what arrived, where nobody else drives the rollout: an outcome that meets
+    /// what people said meanwhile comes before whatever they said it about.
+    fn behind_own(&self, flying: &Flight, signs: &Signs) -> Option<After> {
+        let run = self.run.clone();
+        let bears = move |entries: &[Entry]| entries.iter().all(|entry| entry.run == run);
+        (!flying.arrived.is_empty()).then(|| After::new(signs.head.as_ref(), Arc::new(bears)))
     }
 
     /// Appends what arrived and the starts, with one stroke. False when others did something since that the starts do not bear: then

@@ -220,7 +220,7 @@ fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
             run: &run_id,
             parallel: 0,
             ask: &|_| Box::pin(async { Ok(()) }),
-            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), decisions: 0 }) }),
+            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), decisions: 0, head: None }) }),
             now_ms: &|| 7,
             stop: &stop,
             patience: &|| Box::pin(stop.wait_out(Duration::from_millis(30))),
@@ -265,7 +265,7 @@ fn drive_one<'a>(store: &'a MemoryStore, decisions: usize, others: Option<&'a As
             run: &run_id,
             parallel: 0,
             ask: &|_| Box::pin(async { Ok(()) }),
-            signs: &|_| Box::pin(async move { Ok(Signs { paused: None, held: BTreeMap::new(), decisions }) }),
+            signs: &|_| Box::pin(async move { Ok(Signs { paused: None, held: BTreeMap::new(), decisions, head: None }) }),
             now_ms: &|| 7,
             stop: &stop,
             patience: &|| Box::pin(stop.wait()),
@@ -284,6 +284,56 @@ fn a_rollout_that_somebody_resumed_meanwhile_starts_nothing_by_what_was_known_be
     let halt = drive_one(&store, 1, None);
     assert!(matches!(halt, Ok(Halt::Resumed)), "{halt:?}");
     assert_eq!(store.look(<[_]>::len), 0, "nothing was started and nothing is told");
+}
+
+#[test]
+fn nothing_begins_in_the_place_of_what_arrived_once_somebody_paused() {
+    let targets = [id("first@prod/a"), id("second@prod/a")];
+    let (store, asked) = (MemoryStore::default(), AtomicUsize::new(0));
+    let (engines, stop, run_id) = (Doll::engines(1), Stop::default(), Arc::from("run-1"));
+    let mut plan = rollout(&targets);
+    plan.waves[0].max_parallel = 1;
+    let mut progress = Progress::new(plan);
+    progress.next(&Now::at(7));
+    progress.clear(targets.each_ref().map(clearance).into());
+    // Right after we looked with the first in flight, somebody pauses; the journal tells with the first outcome.
+    let signs = || async {
+        let head = store.look(|entries| entries.last().map(|entry| (entry.seq, entry.hash.clone())));
+        let nth = asked.fetch_add(1, Ordering::Relaxed);
+        if nth == 2 {
+            let pause = Event::Paused { by: User("ann".into()), reason: "lunch".into() };
+            store.append(vec![pause], &Arc::from("run-2"), 7, None).await?;
+        }
+        let paused = (nth > 2).then(|| "lunch".to_string());
+        Ok(Signs { paused, held: BTreeMap::new(), decisions: 0, head })
+    };
+
+    let halt = run(async {
+        let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None };
+        let lease = store.acquire(&targets, holder).await.expect("nobody else is here");
+        let drive = Drive {
+            engines: &engines,
+            store: &store,
+            lease: &lease,
+            run: &run_id,
+            parallel: 0,
+            ask: &|_| Box::pin(async { Ok(()) }),
+            signs: &|_| Box::pin(signs()),
+            now_ms: &|| 7,
+            stop: &stop,
+            patience: &|| Box::pin(stop.wait()),
+            watch: &|_| (),
+            sealed: &|_| (),
+            bounds: Bounds::default(),
+        };
+        let ready =
+            targets.each_ref().map(|target| (target.clone(), Ready { preview: Arc::new(preview(target)), commit: "c1".into() }));
+        drive.drive(&mut progress, &ready.into(), &job, &Known::default()).await
+    });
+    assert!(matches!(&halt, Ok(Halt::Paused(why)) if why == "lunch"), "{halt:?}");
+    let [first, second] = &targets;
+    assert_eq!((progress.outcome(first), progress.outcome(second)), (Some(&Outcome::Applied), None));
+    assert!(!progress.is_in_flight(second));
 }
 
 #[test]
@@ -307,7 +357,7 @@ fn what_fits_into_the_time_that_is_left_takes_the_place_of_what_no_longer_does()
             run: &run_id,
             parallel: 0,
             ask: &|_| Box::pin(async { Ok(()) }),
-            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), decisions: 0 }) }),
+            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), decisions: 0, head: None }) }),
             now_ms: &|| 7,
             stop: &stop,
             patience: &|| Box::pin(stop.wait()),

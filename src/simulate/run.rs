@@ -325,7 +325,8 @@ impl Holding<'_> {
             history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), format!("until released: {}", hold.reason)));
         let paused = history.paused().map(|(by, reason)| format!("paused by {by}: {reason}"));
         let decisions = history.rollout(rollout).map_or(0, Progress::decisions);
-        Ok(Signs { paused, held: held.collect(), decisions })
+        let head = history.head().map(|(seq, hash)| (seq, hash.clone()));
+        Ok(Signs { paused, held: held.collect(), decisions, head })
     }
 
     /// What is in flight has as long as a run that was told to stop gives it.

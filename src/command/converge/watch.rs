@@ -27,7 +27,8 @@ pub(super) async fn signs(replica: &Replica<'_>, rollout: &str, now_ms: u64) -> 
     let history = replica.history();
     let held = history.holds(now_ms).into_iter().map(|hold| (hold.region.clone(), say_hold(hold))).collect();
     let decisions = history.rollout(rollout).map_or(0, Progress::decisions);
-    Ok(Signs { paused: paused(&history), held, decisions })
+    let head = history.head().map(|(seq, hash)| (seq, hash.clone()));
+    Ok(Signs { paused: paused(&history), held, decisions, head })
 }
 
 /// How long a region is held, and why.

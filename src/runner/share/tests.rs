@@ -136,7 +136,7 @@ async fn a_wave_with_several_gates_offers_its_first_target_once() {
         run: &run,
         parallel: 0,
         ask: &|_| Box::pin(async { Ok(()) }),
-        signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), decisions: 0 }) }),
+        signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), decisions: 0, head: None }) }),
         now_ms: &|| 7,
         stop: &stop,
         patience: &|| Box::pin(stop.wait()),
