@@ -160,18 +160,21 @@ impl Drive<'_> {
         let mut flying = Flight::default();
         let (mut news, mut is_stale) = (News::default(), false);
         loop {
-            if flying.arrived.iter().any(|landed| landed.result.is_err()) {
-                self.settle(progress, &mut flying, ready).await?; // what begins after a failure is another question
+            let has_failed = flying.arrived.iter().any(|landed| landed.result.is_err());
+            if has_failed || self.stop.is_asked() {
+                self.record_arrived(progress, &mut flying, ready).await?; // nothing begins in its place without another look
             }
-            if let Some(ask) = self.bounds.others {
-                news = ask().await?;
-                news.steps.iter().for_each(|(step, at_ms)| progress.record(step, *at_ms));
-                is_stale |= news.is_stale;
-            }
-            let ms = (self.now_ms)();
-            let signs = (self.signs)(ms).await?;
+            let (ms, signs) = match self.look(&mut news).await {
+                Ok(seen) => seen,
+                Err(error) => {
+                    self.record_arrived(progress, &mut flying, ready).await?; // what is known is told, whatever cannot be read
+                    return Err(error);
+                }
+            };
+            news.steps.drain(..).for_each(|(step, at_ms)| progress.record(&step, at_ms));
+            is_stale |= news.is_stale;
             if is_stale || signs.decisions > progress.decisions() {
-                self.settle(progress, &mut flying, ready).await?;
+                self.record_arrived(progress, &mut flying, ready).await?;
                 match self.land(&mut flying).await {
                     Landing::Empty => return Ok(Halt::Resumed),
                     Landing::Arrived => continue,
@@ -203,7 +206,7 @@ impl Drive<'_> {
                 continue;
             }
             if !flying.arrived.is_empty() {
-                self.settle(progress, &mut flying, ready).await?;
+                self.record_arrived(progress, &mut flying, ready).await?;
                 continue;
             }
             if !work.records.is_empty() {
@@ -226,6 +229,15 @@ impl Drive<'_> {
             }
             return Ok(work.halt);
         }
+    }
+
+    /// What became of the rollout, the time, and what people say by then.
+    async fn look(&self, news: &mut News) -> Result<(u64, Signs), StoreError> {
+        if let Some(ask) = self.bounds.others {
+            *news = ask().await?;
+        }
+        let ms = (self.now_ms)();
+        Ok((ms, (self.signs)(ms).await?))
     }
 
     /// The slots that are taken by what we and others have in flight.
@@ -272,19 +284,21 @@ impl Drive<'_> {
         let append = |events, after| Append { events, run: self.run, at_ms, lease: Some(self.lease), after };
         let outcome = append(self.events(progress, &ended, more), None);
         let start = append(self.events(progress, &started, Vec::new()), after);
-        let written = self.store.write_all(vec![outcome, start]).await?;
-        let is_begun = written.last().is_some_and(|entries| !entries.is_empty());
+        let mut written = self.store.write_all(vec![outcome, start]).await.into_iter();
+        let arrived = written.next().unwrap_or(Ok(Vec::new()))?;
         self.fold(progress, &ended, at_ms);
-        if is_begun {
+        self.journalled(progress, &arrived);
+        self.watch_ends(&ended);
+        let begun = written.next().unwrap_or(Ok(Vec::new()))?;
+        if !begun.is_empty() {
             self.fold(progress, &started, at_ms);
         }
-        written.iter().for_each(|entries| self.journalled(progress, entries));
-        self.watch_ends(&ended);
-        Ok(is_begun)
+        self.journalled(progress, &begun);
+        Ok(!begun.is_empty())
     }
 
     /// Appends what arrived.
-    async fn settle(
+    async fn record_arrived(
         &self,
         progress: &mut Progress,
         flying: &mut Flight,

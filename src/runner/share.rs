@@ -1,5 +1,5 @@
 //! Several processes that bring one rollout together. Each leases a bite of what is on offer, does that, gives it back and takes the
-//! next; what it decides stands on the newest entry of the journal, or is decided anew. So each target is done once, and waves,
+//! next; what it decides stands on the newest entry of the journal, or bears what came since, or is decided anew. So each target is done once, and waves,
 //! tolerance and `max_parallel` hold over all of them, however many there are and whoever is lost. Knows no clock: time is given to it.
 
 use super::{Halt, News, Replica};
@@ -162,8 +162,10 @@ impl Replica<'_> {
         } else {
             share.others().is_fresh = false;
         }
-        let others = share.others();
-        let elsewhere: BTreeSet<TargetId> = others.held.union(&others.started).cloned().collect();
+        let elsewhere: BTreeSet<TargetId> = {
+            let others = share.others();
+            others.held.union(&others.started).cloned().collect()
+        };
         let in_flight = elsewhere.iter().filter(|target| is_counted && self.history().is_unknown(target)).cloned().collect();
         Ok(News { steps, head, elsewhere, in_flight, is_stale })
     }

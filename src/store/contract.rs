@@ -10,6 +10,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
+/// The sealed entries of a group, none where it may not be written any more, or why it is refused.
+pub type Written = Result<Vec<Entry>, StoreError>;
+
 /// Takes entries one by one.
 pub type Take = Box<dyn FnMut(Entry) + Send>;
 
@@ -188,6 +191,16 @@ impl After {
     pub fn just(head: Option<&(u64, Digest)>) -> Self {
         Self::new(head, Arc::new(|_| false))
     }
+
+    /// Nothing came since.
+    pub(super) fn is_newest(&self, chain: &Chain) -> bool {
+        (chain.seq, &chain.head) == (self.head.0, &self.head.1)
+    }
+
+    /// `since` are all entries that came since, and they do not matter.
+    pub(super) fn bears(&self, since: &[Entry]) -> bool {
+        since.first().is_some_and(|first| first.prev == self.head.1) && (self.bears)(since)
+    }
 }
 
 /// Keeps the journal.
@@ -234,15 +247,15 @@ pub trait Store: Send + Sync {
     /// when what it was decided on is not so any more.
     fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Result<Vec<Entry>, StoreError>>;
 
-    /// [`Store::write`] for groups that follow one another, each for itself; a store that can does so with one stroke. What came
-    /// before an error may be written.
-    fn write_all<'a>(&'a self, appends: Vec<Append<'a>>) -> Boxed<'a, Result<Vec<Vec<Entry>>, StoreError>> {
+    /// [`Store::write`] for groups that follow one another, each for itself: what becomes of one says nothing about the next. A store
+    /// that can does so with one stroke.
+    fn write_all<'a>(&'a self, appends: Vec<Append<'a>>) -> Boxed<'a, Vec<Written>> {
         Box::pin(async move {
             let mut written = Vec::new();
             for append in appends {
-                written.push(self.write(append).await?);
+                written.push(self.write(append).await);
             }
-            Ok(written)
+            written
         })
     }
 

@@ -86,8 +86,8 @@ async fn groups_of_one_stroke_are_taken_in_order_and_each_for_itself() {
             beside("late", &one, known.as_ref(), &["b"]),
             beside("d", &one, known.as_ref(), &["b", "c"]),
         ];
-        let written = store.write_all(groups).await.expect("it has room");
-        let seqs: Vec<Vec<u64>> = written.iter().map(|entries| entries.iter().map(|entry| entry.seq).collect()).collect();
+        let written = store.write_all(groups).await.into_iter().map(|entries| entries.expect("it has room"));
+        let seqs: Vec<Vec<u64>> = written.map(|entries| entries.iter().map(|entry| entry.seq).collect()).collect();
         assert_eq!(seqs, [vec![3], vec![], vec![], vec![4]], "{}", place.name);
         assert_eq!(reasons(&place.open().read().await.expect("whole")), ["a", "b", "c", "d"], "{}", place.name);
     }
@@ -100,5 +100,19 @@ async fn what_was_decided_on_an_entry_that_is_not_known_is_refused() {
         store.append(vec![paused("a")], &one, 7, None).await.expect("it has room");
         let never = (7, Digest::of_bytes(b"never"));
         assert_eq!(store.write(beside("b", &one, Some(&never), &["a"])).await, Ok(vec![]), "{}", place.name);
+        store.append(vec![paused("b")], &one, 7, None).await.expect("it has room");
+        let other = (1, Digest::of_bytes(b"another first entry"));
+        assert_eq!(store.write(beside("c", &one, Some(&other), &["b"])).await, Ok(vec![]), "{}", place.name);
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_is_refused_takes_none_with_it() {
+    for place in places() {
+        let (store, one) = (place.open(), run("one"));
+        let plain = |events| Append { events, run: &one, at_ms: 9, lease: None, after: None };
+        let written = store.write_all(vec![plain(vec![started("a@prod/x")]), plain(vec![paused("a")])]).await;
+        let [Err(StoreError::Fenced(_)), Ok(entries)] = written.as_slice() else { panic!("{}: {written:?}", place.name) };
+        assert_eq!(reasons(entries), ["a"], "{}", place.name);
     }
 }

@@ -2,15 +2,15 @@
 //! written. Knows no place.
 
 use super::blocking::{blocking, held, interrupted};
-use super::{After, Append, Boxed, Lease, StoreError};
+use super::{After, Append, Boxed, Lease, StoreError, Written};
 use crate::journal::{Chain, Entry, Event};
 use crate::stack::TargetId;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
-/// The sealed entries of a group, or why it is refused.
-pub(super) type Sealed = Result<Vec<Entry>, StoreError>;
+/// What became of a group.
+pub(super) type Sealed = Written;
 
 /// One group to append. Cloned only by who may have to write it again, for a wave may have ten thousand clearances.
 #[derive(Clone)]
@@ -61,44 +61,42 @@ impl Group {
 
     /// What it was decided on is still so, now that `chain` is the whole journal: nothing came since, or nothing that matters.
     fn stands(&self, chain: &Chain, since: impl Fn(u64) -> Option<Vec<Entry>>) -> bool {
-        let Some(After { head: (seq, hash), bears }) = &self.after else { return true };
-        (chain.seq, &chain.head) == (*seq, hash) || since(*seq).is_some_and(|entries| !entries.is_empty() && bears(&entries))
+        let Some(after) = &self.after else { return true };
+        after.is_newest(chain) || since(after.head.0).is_some_and(|entries| after.bears(&entries))
     }
 }
 
 impl Queue {
     /// Lets groups wait, has `write` call [`Queue::write`] where waiting holds nobody up, and returns what became of each: they are
     /// written then, by this call or by another one's, and never apart.
-    pub(super) async fn append(
-        &self,
-        appends: Vec<Append<'_>>,
-        write: impl FnOnce() + Send + 'static,
-    ) -> Result<Vec<Vec<Entry>>, StoreError> {
-        let groups = appends.into_iter().map(Group::of).collect::<Result<Vec<_>, _>>()?;
+    pub(super) async fn append(&self, appends: Vec<Append<'_>>, write: impl FnOnce() + Send + 'static) -> Vec<Sealed> {
         let (mut asked, mut answers) = (Vec::new(), Vec::new());
-        for group in groups {
-            answers.push(group.map(|group| {
+        for append in appends {
+            answers.push(Group::of(append).map(|group| {
                 let (answer, answered) = oneshot::channel();
-                asked.push((group, answer));
-                answered
+                asked.push((group?, answer));
+                Some(answered)
             }));
         }
         if !asked.is_empty() {
             held(&self.0).extend(asked);
-            blocking(move || {
+            let ran = blocking(move || {
                 write();
                 Ok(())
-            })
-            .await?;
+            });
+            if let Err(error) = ran.await {
+                return answers.into_iter().map(|_| Err(error.clone())).collect();
+            }
         }
         let mut sealed = Vec::new();
-        for answered in answers {
-            sealed.push(match answered {
-                Some(answered) => answered.await.unwrap_or_else(|_| Err(interrupted()))?,
-                None => Vec::new(),
+        for answer in answers {
+            sealed.push(match answer {
+                Ok(Some(answered)) => answered.await.unwrap_or_else(|_| Err(interrupted())),
+                Ok(None) => Ok(Vec::new()),
+                Err(refused) => Err(refused),
             });
         }
-        Ok(sealed)
+        sealed
     }
 
     /// Has `write` write every group that waits at once, and answers each. Only in a store's turn: who comes meanwhile waits for the
@@ -144,9 +142,9 @@ pub(super) fn seal(
     sealed.collect()
 }
 
-/// Returns the entries of the only group of a write.
-pub(super) fn one<'a>(written: Boxed<'a, Result<Vec<Vec<Entry>>, StoreError>>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-    Box::pin(async move { Ok(written.await?.into_iter().flatten().collect()) })
+/// What became of the only group of a write.
+pub(super) fn one(written: Boxed<'_, Vec<Written>>) -> Boxed<'_, Written> {
+    Box::pin(async move { written.await.pop().unwrap_or(Ok(Vec::new())) })
 }
 
 /// The entries of all groups that may be written, in order.

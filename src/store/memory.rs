@@ -55,9 +55,9 @@ impl Shelf {
     }
 
     /// Nothing came since, or nothing that matters.
-    fn stands(&self, After { head: (seq, hash), bears }: &After) -> bool {
-        let since = usize::try_from(*seq).ok().and_then(|seq| self.entries.get(seq..)).unwrap_or_default();
-        (self.chain.seq, &self.chain.head) == (*seq, hash) || !since.is_empty() && bears(since)
+    fn stands(&self, after: &After) -> bool {
+        let since = usize::try_from(after.head.0).ok().and_then(|seq| self.entries.get(seq..)).unwrap_or_default();
+        after.is_newest(&self.chain) || after.bears(since)
     }
 
     fn acquire(&mut self, targets: &[TargetId], holder: Holder) -> Result<Lease, StoreError> {

@@ -25,7 +25,7 @@ mod recent;
 mod sets;
 
 pub use audit::{Anchor, Audit, Compacted, Finding};
-pub use contract::{After, Append, Bears, Boxed, Held, Holder, Job, Lease, Reader, Store, StoreError, Stored, Take};
+pub use contract::{After, Append, Bears, Boxed, Held, Holder, Job, Lease, Reader, Store, StoreError, Stored, Take, Written};
 pub use file::FileStore;
 pub use git::{Anew, GitSite, GitStore};
 pub use location::Location;

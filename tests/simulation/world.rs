@@ -15,7 +15,7 @@ use isobar::runner::Halt;
 use isobar::simulate::{Clock, MadeUp, Phase, Reality, Run, weighed};
 use isobar::stack::{RegionId, TargetId};
 use isobar::stop::Stop;
-use isobar::store::{Append, Boxed, Held, Holder, Lease, MemoryStore, Reader, Store, StoreError, Stored};
+use isobar::store::{Append, Boxed, Held, Holder, Lease, MemoryStore, Reader, Store, StoreError, Stored, Written};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -531,31 +531,36 @@ impl Wire {
         shared.checker.saw(entries, &self.sim.reality);
     }
 
-    async fn write_through(&self, append: Append<'_>) -> Result<Vec<Entry>, StoreError> {
-        let Append { ref events, run, at_ms, .. } = append;
-        if !self.may_write(run, events) {
+    /// Groups of one stroke: what befalls one befalls all.
+    async fn write_through(&self, appends: Vec<Append<'_>>) -> Vec<Written> {
+        let Some(Append { run, at_ms, .. }) = appends.first() else { return Vec::new() };
+        let (run, at_ms, groups) = (*run, *at_ms, appends.len());
+        let events: Vec<Event> = appends.iter().flat_map(|append| append.events.iter().cloned()).collect();
+        if !self.may_write(run, &events) {
             self.die().await;
         }
         let (refused, lost, late) = self.next_write();
-        let broken = |what: &str| Err(StoreError::Io { what: what.into(), hint: None });
+        let broken = |what: &str| vec![Err(StoreError::Io { what: what.into(), hint: None }); groups];
         self.step().await;
         self.take(&[3, self.nth as u64, at_ms], 50).await;
         if let Some(ms) = late {
             self.sim.end(self.nth); // somebody takes it for dead; its engines are gone
             self.sim.clock.sleep(ms).await;
-            let is_fenced = append.lease.is_some_and(|lease| lease.targets().next().is_some());
-            let entries = self.sim.store.write(append).await.unwrap_or_default();
+            let is_fenced = appends.iter().any(|append| append.lease.is_some_and(|lease| lease.targets().next().is_some()));
+            let written = self.sim.store.write_all(appends).await;
+            let entries: Vec<Entry> = written.into_iter().flatten().flatten().collect();
             self.came_late(run, is_fenced, &entries);
             match self.die().await {}
         }
         if refused {
             return broken("the store is not there");
         }
-        let entries = self.sim.store.write(append).await?;
+        let written = self.sim.store.write_all(appends).await;
+        let entries: Vec<Entry> = written.iter().flatten().flatten().cloned().collect();
         self.sim.lock().checker.saw(&entries, &self.sim.reality);
         self.step().await;
         self.take(&[4, self.nth as u64, at_ms], 50).await;
-        if lost { broken("the store's answer was lost") } else { Ok(entries) }
+        if lost { broken("the store's answer was lost") } else { written }
     }
 }
 
@@ -575,8 +580,12 @@ impl Store for Wire {
         })
     }
 
-    fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        Box::pin(self.write_through(append))
+    fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Written> {
+        Box::pin(async { self.write_through(vec![append]).await.pop().unwrap_or(Ok(Vec::new())) })
+    }
+
+    fn write_all<'a>(&'a self, appends: Vec<Append<'a>>) -> Boxed<'a, Vec<Written>> {
+        Box::pin(self.write_through(appends))
     }
 
     fn since<'a>(&'a self, head: Option<&'a (u64, Digest)>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {

@@ -51,8 +51,10 @@ impl Shelf {
             let says = Event::Compacted { through: base.seq, head: base.head.clone(), base: hash };
             let mut chain = end.chain.clone();
             let group = chain.seal_group(first.into_iter().chain([says]).collect(), run, at_ms);
-            let now = entries.write(&file, &end, group.iter(), chain)?;
-            entries.sync(&file).map_err(|error| entries.take_back(&file, &end, &now, &error))?;
+            let (now, text) = entries.write(&file, &end, group.iter(), chain)?;
+            if let Err(error) = entries.sync(&file) {
+                entries.settle(&file, (&end, &now), &text, &error)?;
+            }
         }
         self.forget(base.seq, &known)?;
         Ok(compacted)

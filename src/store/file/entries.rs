@@ -9,6 +9,8 @@ use crate::journal::{Chain, Entry, Sealer};
 use crate::store::StoreError;
 use crate::store::recent::Recent;
 use std::fs::File;
+use std::io::{Error, ErrorKind};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// The tail, and what this process has verified of the journal.
@@ -71,7 +73,7 @@ impl Entries {
         let metadata = file.metadata().map_err(|error| failed("reading", &path, &error))?;
         let mut scan = match self.verified.clone() {
             Some(known) if known.file == Some(identity(&metadata)) => {
-                if metadata.len() < known.offset {
+                if !ends_there(&file, &known).map_err(|error| failed("reading", &path, &error))? {
                     return Err(gone(&self.dir, known.chain.seq));
                 }
                 Scan::over(vec![Piece { path: path.clone(), last: None }], known, None)
@@ -96,14 +98,14 @@ impl Entries {
     }
 
     /// Writes sealed entries after `end`; the last of them makes `chain`. One write: when it fails, nothing of them is there. Returns
-    /// where they end. They are durable after [`Entries::sync`].
+    /// where they end, and their text. They are durable after [`Entries::sync`].
     pub(super) fn write<'a>(
         &mut self,
         file: &File,
         end: &End,
         entries: impl Iterator<Item = &'a Entry> + Clone,
         chain: Chain,
-    ) -> Result<End, StoreError> {
+    ) -> Result<(End, String), StoreError> {
         let mut text = String::new();
         for entry in entries.clone() {
             text.push_str(&entry.line());
@@ -118,24 +120,33 @@ impl Entries {
         let end = End { offset: end.offset + text.len() as u64, lines, chain, ..end.clone() };
         let entries: Vec<Entry> = entries.cloned().collect();
         self.has_followed(&entries, end.clone());
-        Ok(end)
+        Ok((end, text))
     }
 
     /// Makes what was written durable. Needs no lock.
-    pub(super) fn sync(&self, file: &File) -> std::io::Result<()> {
+    pub(super) fn sync(&self, file: &File) -> Result<(), Error> {
         (self.pen.sync)(file)
     }
 
-    /// Takes back what was written from `before` to `now` and is not durable, as long as nobody wrote behind it, and says so. Only
-    /// under the journal's lock.
-    pub(super) fn take_back(&mut self, file: &File, before: &End, now: &End, error: &std::io::Error) -> StoreError {
-        let is_last = file.metadata().is_ok_and(|metadata| metadata.len() == now.offset);
-        let is_cut = is_last && self.cut(file, before).is_ok();
+    /// What becomes of `text`, written from `before` to `now`, that a disk did not make durable: it is taken back, and that is the error;
+    /// or others wrote behind it, and it is written once more, for what they wrote stands on it. Only under the journal's lock.
+    pub(super) fn settle(
+        &mut self,
+        file: &File,
+        (before, now): (&End, &End),
+        text: &str,
+        error: &Error,
+    ) -> Result<(), StoreError> {
+        if file.metadata().is_ok_and(|metadata| metadata.len() > now.offset) {
+            let again = (self.pen.write)(file, text.as_bytes(), before.offset).and_then(|()| (self.pen.sync)(file));
+            return again.map_err(|_| self.not_appended(error, false));
+        }
+        let is_cut = self.cut(file, before).is_ok();
         (self.verified, self.recent) = (Some(before.clone()), Recent::default()); // what is there all the same is read again
-        self.not_appended(error, is_cut)
+        Err(self.not_appended(error, is_cut))
     }
 
-    fn not_appended(&self, error: &std::io::Error, is_cut: bool) -> StoreError {
+    pub(super) fn not_appended(&self, error: &Error, is_cut: bool) -> StoreError {
         let StoreError::Io { what, hint } = failed("appending to", &tail(&self.dir), error) else {
             unreachable!("a failed call is an I/O error");
         };
@@ -157,6 +168,18 @@ impl Entries {
     fn cut(&self, file: &File, end: &End) -> std::io::Result<()> {
         (self.pen.truncate)(file, end.offset)?;
         (self.pen.sync)(file)
+    }
+}
+
+/// The last entry that was read is there, and no other in its place.
+fn ends_there(file: &File, known: &End) -> std::io::Result<bool> {
+    let end = format!("\"hash\":\"{}\"}}\n", known.chain.head);
+    let Some(at) = known.offset.checked_sub(end.len() as u64) else { return Ok(true) }; // nothing of this file was read
+    let mut there = vec![0; end.len()];
+    match file.read_exact_at(&mut there, at) {
+        Ok(()) => Ok(there == end.as_bytes()),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

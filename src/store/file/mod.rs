@@ -34,7 +34,7 @@ mod tests;
 use super::blocking::blocking;
 use super::group;
 use super::leases::{holds_nothing, lives_on};
-use super::{Anchor, Append, Audit, Boxed, Compacted, Held, Holder, Lease, Reader, Store, StoreError, Stored, Take};
+use super::{Anchor, Append, Audit, Boxed, Compacted, Held, Holder, Lease, Reader, Store, StoreError, Stored, Take, Written};
 use crate::change::{Digest, Key};
 use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
@@ -157,7 +157,7 @@ impl Store for FileStore {
         group::one(self.write_all(vec![append]))
     }
 
-    fn write_all<'a>(&'a self, appends: Vec<Append<'a>>) -> Boxed<'a, Result<Vec<Vec<Entry>>, StoreError>> {
+    fn write_all<'a>(&'a self, appends: Vec<Append<'a>>) -> Boxed<'a, Vec<Written>> {
         let shelf = self.shelf.clone();
         Box::pin(self.shelf.waiting.append(appends, move || shelf.write_waiting()))
     }

@@ -141,6 +141,10 @@ impl Shelf {
         if end.chain.seq < known {
             return Err(entries::gone(&self.dir, known));
         }
+        if known > 0 && entries.is_none() && fresh.first().is_some_and(|first| first.seq > known + 1) {
+            let what = format!("file:{} was compacted beyond entry {known}, which we saw last", self.dir.display());
+            return Err(StoreError::Io { what, hint: Some("run the same command again".into()) });
+        }
         held(&self.entries).has_followed(&fresh, end);
         Ok(entries.take().into_iter().flatten().chain(fresh).collect())
     }
@@ -161,13 +165,13 @@ impl Shelf {
             return Ok(sealed);
         }
         let begins = group::entries(&sealed).any(|entry| matches!(entry.event, Event::KeyBegan { .. }));
-        let now = entries.write(&file, &end, group::entries(&sealed), chain)?;
+        let (now, text) = entries.write(&file, &end, group::entries(&sealed), chain)?;
         let is_to_tidy = begins || now.offset >= self.segment_bytes || self.is_late.load(Ordering::Relaxed);
         // Others may write behind us while the disk is at it: whoever builds on what we wrote makes it durable before it acts.
         let lock = Some(lock).filter(|_| is_to_tidy);
         if let Err(error) = entries.sync(&file) {
-            let _lock = lock.map_or_else(|| self.lock(), Ok)?;
-            return Err(entries.take_back(&file, &end, &now, &error));
+            let _lock = lock.map_or_else(|| self.lock(), Ok).map_err(|_| entries.not_appended(&error, false))?;
+            entries.settle(&file, (&end, &now), &text, &error)?;
         }
         if is_to_tidy {
             self.tidy(entries, &now, begins);

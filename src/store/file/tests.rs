@@ -251,6 +251,43 @@ async fn what_is_not_durable_is_not_taken_back_from_under_what_others_wrote() {
 }
 
 #[tokio::test]
+async fn what_others_built_on_is_written_once_more_when_a_disk_refused_it() {
+    static WROTE: AtomicBool = AtomicBool::new(false);
+    static REFUSED: AtomicBool = AtomicBool::new(false);
+    fn fails_once(file: &File) -> io::Result<()> {
+        while !WROTE.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if REFUSED.swap(true, Ordering::SeqCst) { file.sync_data() } else { Err(io::Error::other("input/output error")) }
+    }
+    let dir = scratch::dir();
+    append(&open(dir.path()), &["a"]).await.expect("it has room");
+    let pen = Pen { sync: fails_once, ..Pen::default() };
+    let store = FileStore::with_pen(dir.path().to_path_buf(), pen, SEGMENT_BYTES).expect("a directory");
+    let failing = tokio::spawn(async move { append(&store, &["b"]).await });
+    while length(&open(dir.path())).await != Ok(2) {
+        tokio::task::yield_now().await;
+    }
+    append(&open(dir.path()), &["c"]).await.expect("it has room");
+    WROTE.store(true, Ordering::SeqCst);
+    assert_eq!(failing.await.expect("nobody panicked"), Ok(1), "it is durable now");
+    assert_eq!(length(&open(dir.path())).await, Ok(3));
+}
+
+#[tokio::test]
+async fn an_entry_in_the_place_of_the_one_that_we_read_is_built_on_by_nobody() {
+    let dir = scratch::dir();
+    let store = open(dir.path());
+    append(&store, &["a"]).await.expect("it has room");
+    let one = text(dir.path());
+    append(&store, &["b"]).await.expect("it has room");
+    put(dir.path(), &one);
+    append(&open(dir.path()), &["c"]).await.expect("as long as what was there");
+    assert!(matches!(append(&store, &["d"]).await, Err(StoreError::Broken { .. })));
+    assert_eq!(length(&open(dir.path())).await, Ok(2), "and the journal of the others is whole");
+}
+
+#[tokio::test]
 async fn what_a_failed_cut_left_is_no_group_and_is_cut_later() {
     fn half(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
         file.write_all_at(&bytes[..bytes.len() / 2], at)?;

@@ -32,7 +32,9 @@ mod wire;
 use super::blocking::{blocking, held};
 use super::group::{self, Queue};
 use super::life::Life;
-use super::{Anchor, Append, Audit, Boxed, Compacted, Held, Holder, Lease, Location, Reader, Store, StoreError, Stored, Take};
+use super::{
+    Anchor, Append, Audit, Boxed, Compacted, Held, Holder, Lease, Location, Reader, Store, StoreError, Stored, Take, Written,
+};
 use crate::change::{Digest, Key};
 use crate::journal::{Entry, Event, History};
 use crate::stack::TargetId;
@@ -190,7 +192,7 @@ impl Store for GitStore {
         group::one(self.write_all(vec![append]))
     }
 
-    fn write_all<'a>(&'a self, appends: Vec<Append<'a>>) -> Boxed<'a, Result<Vec<Vec<Entry>>, StoreError>> {
+    fn write_all<'a>(&'a self, appends: Vec<Append<'a>>) -> Boxed<'a, Vec<Written>> {
         let bench = self.bench.clone();
         Box::pin(self.bench.waiting.append(appends, move || bench.write_waiting()))
     }

@@ -148,6 +148,10 @@ impl Desk {
         let stand = book.stand();
         let text = Base::text(&stand, &history);
         let digest = Digest::of_bytes(text.as_bytes());
+        // What stays must follow what goes, or what proves that somebody rewrote it would go as well.
+        let place = format!("{}/{}", self.place, page::name(book.page + 1));
+        let next = self.pages(book.page + 1, 1)?.into_iter().next().flatten().ok_or_else(|| broken(&place, "it is gone"))?;
+        book.turn(&next)?;
         let base = Named { name: format!("bases/{:012}-{}.jsonl", stand.seq, digest.short()), seq: stand.seq };
         Ok(Some(Older { base, text, digest, stand, compacted }))
     }
@@ -169,12 +173,13 @@ impl Desk {
     /// The contents begin at `base`, if they do not begin later.
     fn begin_at(&mut self, base: &Named, stand: &Contents) -> Result<(), StoreError> {
         for _ in 0..TRIES_MAX {
-            let Some((contents, version)) = self.contents()? else { return Ok(()) }; // the first page says it, too
-            if contents.through() >= base.seq {
-                return Ok(());
-            }
-            let cut = self.cut(contents, base, stand)?;
-            match self.put_contents(&cut, Some(&version)) {
+            let (cut, version) = match self.contents()? {
+                Some((contents, _)) if contents.through() >= base.seq => return Ok(()),
+                Some((contents, version)) => (self.cut(contents, base, stand)?, Some(version)),
+                // Lost: whoever makes them anew from what it knows would name what is deleted soon.
+                None => (stand.clone().with(Some(base.clone()), Vec::new(), Vec::new()), None),
+            };
+            match self.put_contents(&cut, version.as_ref()) {
                 Ok(version) if cut.page <= self.book.page => return self.book.rebind(cut, version),
                 Ok(_) => return Ok(()), // who wrote more has bound more
                 Err(Fault::Moved(_) | Fault::Unsure(_)) => {}

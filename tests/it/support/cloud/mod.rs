@@ -49,10 +49,13 @@ server.run_simple = one_at_a_time
 server.main()
 ";
 
-/// The Python that a script begins with, told to run moto one request at a time.
+/// The Python that a script begins with, or that lies beside it where another program chooses one, told to run moto one request at a
+/// time.
 fn in_turn(script: &std::path::Path) -> Vec<std::ffi::OsString> {
     let text = std::fs::read_to_string(script).expect("it is a script");
-    let python = text.lines().next().and_then(|line| line.strip_prefix("#!")).expect("it says what runs it");
+    let first = text.lines().next().and_then(|line| line.strip_prefix("#!")).expect("it says what runs it");
+    let beside = script.with_file_name("python3");
+    let python = if first.contains("python") { first } else { beside.to_str().expect("a path in UTF-8") };
     python.split_whitespace().chain(["-c", ONE_AT_A_TIME]).map(Into::into).collect()
 }
 
