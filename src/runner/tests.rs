@@ -3,7 +3,7 @@
 use super::*;
 use crate::change::{Action, Applied, Change, Detail, Digest, Extent, Intent, Outputs, Preview};
 use crate::engine::{Boxed, Engine, Engines, Failure, Sources};
-use crate::journal::Event;
+use crate::journal::{Entry, Event};
 use crate::policy::{Answer, Facts, Past, Subject, judge};
 use crate::review::{PullRequest, User};
 use crate::rollout::{Ending, Now, Planned, Progress, Rollout, StepEvent, Wave};
@@ -400,6 +400,24 @@ fn a_start_that_was_decided_before_others_stopped_the_rollout_is_not_made() {
     let halt = drive_one(&store, 0, Some(&others));
     assert!(matches!(halt, Ok(Halt::Over(Ending::Stopped(_)))), "{halt:?}");
     assert_eq!(store.look(<[_]>::len), 1, "nothing was started");
+}
+
+#[test]
+fn what_arrived_is_journalled_though_nobody_can_read_what_others_did() {
+    let (store, asked) = (MemoryStore::default(), AtomicUsize::new(0));
+    let others = || -> crate::store::Boxed<'_, Result<News, StoreError>> {
+        Box::pin(async {
+            let news = all_news(&store).await;
+            match asked.fetch_add(1, Ordering::Relaxed) {
+                0 | 1 => Ok(news),
+                _ => Err(StoreError::Io { what: "no network".into(), hint: None }),
+            }
+        })
+    };
+    let failed = drive_one(&store, 0, Some(&others));
+    assert!(matches!(&failed, Err(StoreError::Io { what, .. }) if what == "no network"), "{failed:?}");
+    let is_outcome = |entry: &Entry| matches!(&entry.event, Event::Step { step: StepEvent::Finished { .. }, .. });
+    assert!(store.look(|entries| entries.iter().any(is_outcome)), "its outcome was known");
 }
 
 fn rollout(targets: &[TargetId]) -> Rollout {

@@ -461,3 +461,14 @@ async fn nothing_is_compacted_where_nothing_is_old_nor_of_the_newest_pages() {
     assert_eq!(gone.through, 10 - PAGES);
     assert_eq!(holds(&small(&shelf, None)).await, Ok(10));
 }
+
+#[tokio::test]
+async fn what_stays_must_follow_what_is_compacted_or_nothing_is() {
+    let shelf = Shelf::new();
+    grow(&small(&shelf, None), 0..40).await;
+    shelf.change("pages/000000000030.jsonl", "\"page\":30", "\"page\": 30").await; // whole in itself, and another text than page 31 knows
+    let before = shelf.everything();
+    let refused = small(&shelf, None).compact(30, vec![], &run(), 99).await;
+    assert!(matches!(&refused, Err(StoreError::Broken { place, .. }) if place.contains("000000000031")), "{refused:?}");
+    assert_eq!(shelf.everything(), before, "what proves it is still there");
+}
