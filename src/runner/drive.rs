@@ -72,8 +72,8 @@ pub struct Drive<'a> {
 /// What bounds a drive besides its rollout.
 #[derive(Clone, Copy)]
 pub struct Bounds<'a> {
-    /// Where other processes drive the same rollout: the lease is on a part of it, and what is decided stands on the newest entry, or bears what came
-    /// since.
+    /// Where other processes drive the same rollout: the lease is on a part of it, and what is decided stands on the newest entry, or
+    /// bears what came since.
     pub others: Option<&'a Ask<'a>>,
     /// Says whether a target may still begin at a time: what usually takes longer than is left does not.
     pub fits: &'a (dyn Fn(&TargetId, u64) -> bool + Sync),

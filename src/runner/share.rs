@@ -1,6 +1,7 @@
 //! Several processes that bring one rollout together. Each leases a bite of what is on offer, does that, gives it back and takes the
-//! next; what it decides stands on the newest entry of the journal, or bears what came since, or is decided anew. So each target is done once, and waves,
-//! tolerance and `max_parallel` hold over all of them, however many there are and whoever is lost. Knows no clock: time is given to it.
+//! next; what it decides stands on the newest entry of the journal, or bears what came since, or is decided anew. So each target is
+//! done once, and waves, tolerance and `max_parallel` hold over all of them, however many there are and whoever is lost. Knows no
+//! clock: time is given to it.
 
 use super::{Halt, News, Replica};
 use crate::journal::{Entry, Event};
