@@ -7,6 +7,7 @@ mod replica;
 mod share;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use drive::{Ask, Bounds, Drive, Halt, News, Ready, STOP_PATIENCE, Signs};
 pub use look::Looks;

@@ -1,6 +1,6 @@
 //! What moved without us: found, named, and put back only as far as policy lets us.
 
-use crate::support::{APPROVALS, app};
+use crate::support::{APPROVALS, Sandbox, app};
 
 #[test]
 fn nothing_drifted_after_an_apply() {
@@ -163,8 +163,8 @@ fn a_destination_removed_whole_is_missing_and_put_back() {
     fleet.isobar("drift").ends(0);
 }
 
-#[test]
-fn a_fix_that_was_killed_goes_on_when_it_is_typed_again() {
+/// Two regions that strayed, of which a fix put one back and was killed.
+fn half_fixed() -> Sandbox {
     let gate = "gates: [{ command: [sh, -c, \"[ ! -e armed ] || { rm armed; kill -9 $PPID; }\"] }]";
     let waves =
         format!("rollout: {{ prod: {{ waves: [{{ name: first, regions: a, {gate} }}, {{ name: rest, regions: \"*\" }}] }} }}");
@@ -174,7 +174,12 @@ fn a_fix_that_was_killed_goes_on_when_it_is_typed_again() {
     fleet.file("live/prod/a/app/app.yaml", "by hand\n").file("live/prod/b/app/app.yaml", "by hand\n").file("armed", "");
     fleet.isobar("drift --fix").ends(137);
     assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
+    fleet
+}
 
+#[test]
+fn a_fix_that_was_killed_goes_on_when_it_is_typed_again() {
+    let fleet = half_fixed();
     fleet.isobar("drift --fix").ends(0);
     assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
     assert_eq!(fleet.events("planned").len(), 2, "the apply, and the one fix that both runs brought");
@@ -183,16 +188,8 @@ fn a_fix_that_was_killed_goes_on_when_it_is_typed_again() {
 
 #[test]
 fn a_fix_that_was_killed_is_gone_on_with_by_an_apply_of_a_commit_that_changes_nothing_of_it() {
-    let gate = "gates: [{ command: [sh, -c, \"[ ! -e armed ] || { rm armed; kill -9 $PPID; }\"] }]";
-    let waves =
-        format!("rollout: {{ prod: {{ waves: [{{ name: first, regions: a, {gate} }}, {{ name: rest, regions: \"*\" }}] }} }}");
-    let fleet = app("prod/a prod/b", &waves);
-    fleet.edit(".gitignore", "/live/", "/live/\n/armed").commit("Ignore");
-    fleet.isobar("apply").ends(0);
-    fleet.file("live/prod/a/app/app.yaml", "by hand\n").file("live/prod/b/app/app.yaml", "by hand\n").file("armed", "");
-    fleet.isobar("drift --fix").ends(137);
+    let fleet = half_fixed();
     fleet.file("README.md", "A fleet.\n").commit("Say what it is");
-
     fleet.isobar("apply").ends(0).keeps_quiet_about("takes back");
     assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
     fleet.isobar("drift").ends(0);

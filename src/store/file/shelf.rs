@@ -119,7 +119,7 @@ impl Shelf {
     pub(super) fn since(&self, known: u64) -> Result<Vec<Entry>, StoreError> {
         let files = Files::list(&self.dir)?;
         let closed = files.closed();
-        let (mut entries, end) = held(&self.entries).since(known, &files).unzip();
+        let (entries, end) = held(&self.entries).since(known, &files).unzip();
         let mut scan = match end {
             Some(end) => Scan::over(files.after(end.base), end, None),
             None => Start::first(&self.dir, self.sealer.as_ref())?.scan(),
@@ -146,7 +146,7 @@ impl Shelf {
             return Err(StoreError::Io { what, hint: Some("run the same command again".into()) });
         }
         held(&self.entries).has_followed(&fresh, end);
-        Ok(entries.take().into_iter().flatten().chain(fresh).collect())
+        Ok(entries.into_iter().flatten().chain(fresh).collect())
     }
 
     /// Writes every group that waits, with one write.
