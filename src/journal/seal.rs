@@ -45,6 +45,11 @@ impl Sealer {
         Self::of(key, "isobar preview seal v1")
     }
 
+    /// Seals what one process asks another to write for it.
+    pub fn of_requests(key: &Key) -> Self {
+        Self::of(key, "isobar request seal v1")
+    }
+
     fn of(key: &Key, purpose: &str) -> Self {
         let key = key.for_purpose(purpose);
         Self { id: key.seal(b"isobar key id"), key }

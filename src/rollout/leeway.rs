@@ -3,28 +3,24 @@
 
 use super::{Now, Outcome, Progress, Step, StepEvent};
 use crate::stack::TargetId;
-use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// How much a decision to start bears.
-#[derive(Clone, Debug)]
+/// How much a decision to start bears. It says so by itself, so that whoever writes the decision down may be another process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leeway {
     rollout: Arc<str>,
-    /// Where a target stands; never iterated.
-    index: Arc<HashMap<TargetId, usize>>,
     waves: Vec<Spare>,
-    /// In flight when it was decided, here and elsewhere.
-    flying: BTreeSet<TargetId>,
     /// What is started needs a slot that starts elsewhere may take as well.
     shares_slots: bool,
 }
 
 /// One wave in which something is to start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Spare {
-    /// Where its targets stand.
-    slots: Range<usize>,
+    /// Of its targets, those in flight when it was decided, here and elsewhere.
+    flying: BTreeSet<TargetId>,
     /// Starts that it bears beside ours; below zero while what is started waits for outcomes that are written with it.
     starts: isize,
 }
@@ -33,55 +29,47 @@ impl Progress {
     /// Returns how much the decision bears to start `steps`, which [`Progress::next`] offered at `now`. `flying` are the targets that this
     /// process has in flight, those that arrived among them.
     pub fn leeway(&self, steps: &[Step], now: &Now<'_>, flying: &BTreeSet<TargetId>, shares_slots: bool) -> Leeway {
-        let flying: BTreeSet<TargetId> = flying.iter().chain(self.flying_elsewhere(now)).cloned().collect();
+        let flying: BTreeSet<&TargetId> = flying.iter().chain(self.flying_elsewhere(now)).collect();
         let waves: BTreeSet<usize> = steps.iter().map(|step| step.wave).collect();
         let spare = |wave: usize| {
             let run = &self.runs[wave];
             let slots = run.first..run.first + run.len;
             let count = |number: usize| isize::try_from(number).unwrap_or(isize::MAX);
-            let in_flight = flying.iter().filter(|target| self.slot(target).is_some_and(|slot| slots.contains(&slot))).count();
+            let is_in_it = |target: &&TargetId| self.slot(target).is_some_and(|slot| slots.contains(&slot));
+            let flying: BTreeSet<TargetId> = flying.iter().copied().filter(is_in_it).cloned().collect();
             let begins = steps.iter().filter(|step| step.wave == wave).count();
-            Spare { starts: count(self.max_parallel(wave)) - count(in_flight + begins), slots }
+            Spare { starts: count(self.max_parallel(wave)) - count(flying.len() + begins), flying }
         };
-        let waves = waves.into_iter().map(spare).collect();
-        Leeway { rollout: self.rollout.id.clone(), index: self.index.clone(), waves, flying, shares_slots }
+        Leeway { rollout: self.rollout.id.clone(), waves: waves.into_iter().map(spare).collect(), shares_slots }
     }
 }
 
 impl Leeway {
     /// Says whether the decision is right in spite of these steps, each of a rollout, in the order of the journal. What is no start and
-    /// no arrival may change anything.
+    /// no arrival may change anything. Which wave a start is in is not asked: it counts in each of ours.
     pub fn bears<'a>(&self, steps: impl IntoIterator<Item = (&'a str, &'a StepEvent)>) -> bool {
-        let (mut flying, mut starts) = (self.flying.clone(), vec![0; self.waves.len()]);
-        let wave = |target: &TargetId| {
-            let slot = self.index.get(target)?;
-            self.waves.iter().position(|wave| wave.slots.contains(slot))
-        };
+        let (mut waves, mut begun) = (self.waves.clone(), BTreeSet::new());
         for (rollout, step) in steps {
             let is_ours = *rollout == *self.rollout;
             match step {
                 StepEvent::Started { .. } if self.shares_slots => return false,
                 StepEvent::Started { target } => {
-                    if is_ours
-                        && flying.insert(target.clone())
-                        && let Some(wave) = wave(target)
-                    {
-                        starts[wave] += 1;
+                    if is_ours {
+                        begun.insert(target);
                     }
                 }
                 StepEvent::Finished { target, outcome: Outcome::Applied | Outcome::Unchanged } => {
-                    if is_ours
-                        && flying.remove(target)
-                        && let Some(wave) = wave(target)
-                    {
-                        starts[wave] -= 1;
+                    if is_ours && !begun.remove(target) {
+                        for wave in &mut waves {
+                            wave.starts += isize::from(wave.flying.remove(target));
+                        }
                     }
                 }
                 StepEvent::Finished { .. } | StepEvent::GatePassed { .. } | StepEvent::GateFailed { .. } => return false,
                 StepEvent::Verified { .. } | StepEvent::Stopped { .. } | StepEvent::Resumed => return false,
             }
         }
-        self.waves.iter().zip(starts).all(|(wave, starts)| starts <= wave.starts)
+        waves.iter().all(|wave| isize::try_from(begun.len()).is_ok_and(|begun| begun <= wave.starts))
     }
 }
 

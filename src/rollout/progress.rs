@@ -50,7 +50,7 @@ pub enum StepEvent {
 pub struct Progress {
     pub(super) rollout: Rollout,
     /// Where a target stands in `slots`; never iterated.
-    pub(super) index: Arc<HashMap<TargetId, usize>>,
+    pub(super) index: HashMap<TargetId, usize>,
     pub(super) slots: Vec<Slot>,
     pub(super) runs: Vec<Run>,
     pub(super) stopped: Option<Arc<str>>,
@@ -64,7 +64,7 @@ pub struct Progress {
 impl Progress {
     pub fn new(rollout: Rollout) -> Self {
         let mut progress = Self {
-            index: Arc::default(),
+            index: HashMap::new(),
             slots: Vec::new(),
             runs: Vec::new(),
             stopped: None,

@@ -6,10 +6,10 @@ use super::{MakeJob, Moment, say_unseen};
 use crate::change::{Applied, Digest, Intent, Preview};
 use crate::engine::{Engines, Failure, Job};
 use crate::journal::{Entry, Event};
-use crate::rollout::{Ending, Gate, Leeway, Now, Outcome, Pool, Progress, Step, StepEvent, Taken};
+use crate::rollout::{Ending, Gate, Now, Outcome, Pool, Progress, Step, StepEvent, Taken};
 use crate::stack::{Known, RegionId, TargetId};
 use crate::stop::Stop;
-use crate::store::{After, Append, Boxed, Lease, Store, StoreError};
+use crate::store::{After, Append, Bears, Boxed, Lease, Store, StoreError};
 use futures::FutureExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -256,15 +256,13 @@ impl Drive<'_> {
     fn beside_others(&self, progress: &Progress, steps: &[Step], now: &Now<'_>, flying: &Flight, news: &News) -> After {
         let shares_slots = steps.iter().any(|step| !(self.bounds.pools)(step.clearance.target()).is_empty());
         let leeway = progress.leeway(steps, now, &flying.targets, shares_slots);
-        After::new(news.head.as_ref(), Arc::new(move |entries: &[Entry]| bears(&leeway, entries)))
+        After::new(news.head.as_ref(), Bears::Starts(leeway))
     }
 
     /// What a decision to start stands on that is written with what arrived, where nobody else drives the rollout: an outcome that meets
     /// what people said meanwhile comes before whatever they said it about.
     fn behind_own(&self, flying: &Flight, signs: &Signs) -> Option<After> {
-        let run = self.run.clone();
-        let bears = move |entries: &[Entry]| entries.iter().all(|entry| entry.run == run);
-        (!flying.arrived.is_empty()).then(|| After::new(signs.head.as_ref(), Arc::new(bears)))
+        (!flying.arrived.is_empty()).then(|| After::new(signs.head.as_ref(), Bears::Run(self.run.clone())))
     }
 
     /// Appends what arrived and the starts, with one stroke. False when others did something since that the starts do not bear: then
@@ -488,22 +486,4 @@ impl Flight {
     fn arrived(&self) -> BTreeSet<TargetId> {
         self.arrived.iter().map(|landed| landed.target.clone()).collect()
     }
-}
-
-/// Says whether starts are right in spite of what others appended since they were decided: what is known of other targets changes
-/// nothing, and of steps the rollout knows.
-fn bears(leeway: &Leeway, entries: &[Entry]) -> bool {
-    let mut steps = Vec::new();
-    for entry in entries {
-        match &entry.event {
-            Event::Step { rollout, step } => steps.push((&**rollout, step)),
-            Event::RunStarted { .. } | Event::Cleared { .. } | Event::Applied { .. } | Event::Recovered { .. } => {}
-            Event::Planned { .. } | Event::Superseded { .. } | Event::Settled { .. } | Event::DriftChecked { .. } => {
-                return false;
-            }
-            Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } => return false,
-            Event::Freed { .. } | Event::KeyBegan { .. } | Event::Compacted { .. } | Event::GivenUp { .. } => return false,
-        }
-    }
-    leeway.bears(steps)
 }

@@ -1,8 +1,9 @@
 //! What a store must do. The contract tests are one list for every store.
 
 use super::audit::{self, Anchor, Audit, Compacted};
+use super::{After, Bears};
 use crate::change::{BarePreview, Digest, Extent, Preview, Unseen};
-use crate::journal::{CHECKPOINT_SCHEMA, Chain, CheckpointFault, Entry, Event, History, Unsealed};
+use crate::journal::{CHECKPOINT_SCHEMA, CheckpointFault, Entry, Event, History, Unsealed};
 use crate::stack::TargetId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -168,41 +169,6 @@ pub struct Append<'a> {
     pub after: Option<After>,
 }
 
-/// What a group was decided on: it is written only while that is still so.
-#[derive(Clone)]
-pub struct After {
-    /// Number and hash of the newest entry then: an empty chain's where there was none yet.
-    pub head: (u64, Digest),
-    /// Says whether it is right in spite of these entries, which others appended since; asked under the store's lock.
-    pub bears: Bears,
-}
-
-/// Says whether a decision bears entries that were not there when it was made.
-pub type Bears = Arc<dyn Fn(&[Entry]) -> bool + Send + Sync>;
-
-impl After {
-    /// `head` is `None` where there was no entry yet.
-    pub fn new(head: Option<&(u64, Digest)>, bears: Bears) -> Self {
-        let Chain { seq, head: none, .. } = Chain::empty();
-        Self { head: head.cloned().unwrap_or((seq, none)), bears }
-    }
-
-    /// Only the newest entry will do.
-    pub fn just(head: Option<&(u64, Digest)>) -> Self {
-        Self::new(head, Arc::new(|_| false))
-    }
-
-    /// Nothing came since.
-    pub(super) fn is_newest(&self, chain: &Chain) -> bool {
-        (chain.seq, &chain.head) == (self.head.0, &self.head.1)
-    }
-
-    /// `since` are all entries that came since, and they do not matter.
-    pub(super) fn bears(&self, since: &[Entry]) -> bool {
-        since.first().is_some_and(|first| first.prev == self.head.1) && (self.bears)(since)
-    }
-}
-
 /// Keeps the journal.
 pub trait Store: Send + Sync {
     /// `file:.isobar/journal`: where, for people.
@@ -287,7 +253,7 @@ pub trait Store: Send + Sync {
         at_ms: u64,
         lease: Option<&'a Lease>,
     ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        self.write(Append { events, run, at_ms, lease, after: Some(After::just(head)) })
+        self.write(Append { events, run, at_ms, lease, after: Some(After::new(head, Bears::Nothing)) })
     }
 
     /// Takes all of `targets`, or none and says who has one.

@@ -2,7 +2,7 @@
 
 use super::cases::{holder, id, ids, paused, reasons, run, started};
 use super::places::places;
-use super::{After, Append, StoreError};
+use super::{After, Append, Bears, StoreError};
 use crate::change::Digest;
 use crate::journal::Entry;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ fn head(entries: &[Entry]) -> Option<(u64, Digest)> {
     entries.last().map(|entry| (entry.seq, entry.hash.clone()))
 }
 
-/// One pause, decided on `head`, that bears pauses for these reasons and no other entries.
-fn beside<'a>(reason: &str, run: &'a Arc<str>, head: Option<&(u64, Digest)>, bears: &'static [&'static str]) -> Append<'a> {
-    let bears = Arc::new(move |entries: &[Entry]| reasons(entries) == bears);
+/// One pause, decided on `head`, that bears entries of the run `bears` and no other.
+fn beside<'a>(reason: &str, run: &'a Arc<str>, head: Option<&(u64, Digest)>, bears: &str) -> Append<'a> {
+    let bears = Bears::Run(bears.into());
     Append { events: vec![paused(reason)], run, at_ms: 9, lease: None, after: Some(After::new(head, bears)) }
 }
 
@@ -58,13 +58,12 @@ async fn what_bears_all_that_came_since_is_written_behind_it() {
     for place in places() {
         let (store, other, one) = (place.open(), place.open(), run("one"));
         let began = store.append(vec![paused("a")], &one, 7, None).await.expect("it has room");
-        other.append(vec![paused("b")], &run("two"), 8, None).await.expect("it has room");
-        other.append(vec![paused("c")], &run("two"), 8, None).await.expect("it has room");
+        let since = other.append(vec![paused("b")], &run("two"), 8, None).await.expect("it has room");
+        other.append(vec![paused("c")], &run("three"), 8, None).await.expect("it has room");
 
-        let known = head(&began);
-        let refused = store.write(beside("d", &one, known.as_ref(), &["b"])).await;
+        let refused = store.write(beside("d", &one, head(&began).as_ref(), "two")).await;
         assert_eq!(refused, Ok(vec![]), "{}: it bears the first of them only", place.name);
-        let taken = store.write(beside("d", &one, known.as_ref(), &["b", "c"])).await.expect("it has room");
+        let taken = store.write(beside("d", &one, head(&since).as_ref(), "three")).await.expect("it has room");
         assert_eq!(taken.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [4], "{}", place.name);
         assert_eq!(reasons(&place.open().read().await.expect("whole")), ["a", "b", "c", "d"], "{}", place.name);
     }
@@ -75,16 +74,15 @@ async fn groups_of_one_stroke_are_taken_in_order_and_each_for_itself() {
     for place in places() {
         let (store, other, one) = (place.open(), place.open(), run("one"));
         let began = store.append(vec![paused("a")], &one, 7, None).await.expect("it has room");
-        other.append(vec![paused("b")], &run("two"), 8, None).await.expect("it has room");
-        let known = head(&began);
+        let since = other.append(vec![paused("b")], &run("two"), 8, None).await.expect("it has room");
         let plain = |reason: &str| Append { events: vec![paused(reason)], run: &one, at_ms: 9, lease: None, after: None };
         let nothing = Append { events: vec![], run: &one, at_ms: 9, lease: None, after: None };
 
         let groups = vec![
             plain("c"),
             nothing,
-            beside("late", &one, known.as_ref(), &["b"]),
-            beside("d", &one, known.as_ref(), &["b", "c"]),
+            beside("late", &one, head(&began).as_ref(), "two"),
+            beside("d", &one, head(&since).as_ref(), "one"),
         ];
         let written = store.write_all(groups).await.into_iter().map(|entries| entries.expect("it has room"));
         let seqs: Vec<Vec<u64>> = written.map(|entries| entries.iter().map(|entry| entry.seq).collect()).collect();
@@ -99,10 +97,10 @@ async fn what_was_decided_on_an_entry_that_is_not_known_is_refused() {
         let (store, one) = (place.open(), run("one"));
         store.append(vec![paused("a")], &one, 7, None).await.expect("it has room");
         let never = (7, Digest::of_bytes(b"never"));
-        assert_eq!(store.write(beside("b", &one, Some(&never), &["a"])).await, Ok(vec![]), "{}", place.name);
+        assert_eq!(store.write(beside("b", &one, Some(&never), "one")).await, Ok(vec![]), "{}", place.name);
         store.append(vec![paused("b")], &one, 7, None).await.expect("it has room");
         let other = (1, Digest::of_bytes(b"another first entry"));
-        assert_eq!(store.write(beside("c", &one, Some(&other), &["b"])).await, Ok(vec![]), "{}", place.name);
+        assert_eq!(store.write(beside("c", &one, Some(&other), "one")).await, Ok(vec![]), "{}", place.name);
     }
 }
 

@@ -5,6 +5,7 @@ use super::blocking::{blocking, held, interrupted};
 use super::{After, Append, Boxed, Lease, StoreError, Written};
 use crate::journal::{Chain, Entry, Event};
 use crate::stack::TargetId;
+use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
@@ -13,7 +14,7 @@ use tokio::sync::oneshot;
 pub(super) type Sealed = Written;
 
 /// One group to append. Cloned only by who may have to write it again, for a wave may have ten thousand clearances.
-#[derive(Clone)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Group {
     events: Vec<Event>,
     run: Arc<str>,
@@ -26,10 +27,11 @@ pub(super) struct Group {
 type Asked = (Group, oneshot::Sender<Sealed>);
 
 /// What shows that a lease is ours; whether it still is, is asked when the group is written.
-#[derive(Clone)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Claim {
     pub(super) epoch: u64,
     /// Which file keeps the lease alive: its device and number there.
+    #[serde(skip)]
     pub(super) guard: Option<(u64, u64)>,
     /// To name when it is not ours.
     target: TargetId,
@@ -50,13 +52,26 @@ impl Claim {
 
 impl Group {
     /// `None` for a group that would change nothing.
-    fn of(append: Append<'_>) -> Result<Option<Self>, StoreError> {
+    pub(super) fn of(append: Append<'_>) -> Result<Option<Self>, StoreError> {
         let Append { events, run, at_ms, lease, after } = append;
         if events.is_empty() && after.is_none() {
             return Ok(None);
         }
         let claim = Claim::of(&events, lease)?;
         Ok(Some(Self { events, run: run.clone(), at_ms, claim, after }))
+    }
+
+    /// It was written as this entry, for this event.
+    fn has(&self, entry: &Entry, event: &Event) -> bool {
+        (&entry.run, entry.at_ms, &entry.event) == (&self.run, self.at_ms, event)
+    }
+
+    /// Why it may not be written, whatever it was decided on.
+    fn refusal(&self, chain: &Chain, is_ours: impl Fn(&Claim) -> bool) -> Sealed {
+        match self.claim.as_ref().filter(|claim| !is_ours(claim)) {
+            Some(claim) => Err(StoreError::Fenced(claim.target.clone())),
+            None => chain.refuses(&self.events).map_or(Ok(Vec::new()), |unsealed| Err(unsealed.into())),
+        }
     }
 
     /// What it was decided on is still so, now that `chain` is the whole journal: nothing came since, or nothing that matters.
@@ -124,22 +139,40 @@ pub(super) fn seal(
     let mut fresh: Vec<Entry> = Vec::new();
     let has_conditions = groups.iter().any(|group| group.after.is_some());
     let sealed = groups.into_iter().map(|group| {
-        if let Some(claim) = group.claim.as_ref().filter(|claim| !is_ours(claim)) {
-            return Err(StoreError::Fenced(claim.target.clone()));
-        }
+        group.refusal(chain, &is_ours)?;
         if !group.stands(chain, |seq| Some(since(seq)?.into_iter().chain(fresh.iter().cloned()).collect())) {
             return Ok(Vec::new());
         }
-        match chain.refuses(&group.events) {
-            Some(unsealed) => Err(unsealed.into()),
-            None => {
-                let sealed = chain.seal_group(group.events, &group.run, group.at_ms);
-                fresh.extend(sealed.iter().filter(|_| has_conditions).cloned());
-                Ok(sealed)
-            }
-        }
+        let sealed = chain.seal_group(group.events, &group.run, group.at_ms);
+        fresh.extend(sealed.iter().filter(|_| has_conditions).cloned());
+        Ok(sealed)
     });
     sealed.collect()
+}
+
+/// What became of `groups`, which were written together, or none of them, by somebody else: `since` are all entries from then on, and
+/// `chain` is at their end. `None` where it cannot be told that they were written.
+pub(super) fn found(groups: &[Group], since: &[Entry], chain: &Chain, is_ours: impl Fn(&Claim) -> bool) -> Option<Vec<Sealed>> {
+    let (mut rest, mut is_met, mut is_told) = (since, false, true);
+    let mut answers = Vec::new();
+    for group in groups {
+        let is_it = |entries: &[Entry]| entries.iter().zip(&group.events).all(|(entry, event)| group.has(entry, event));
+        let count = group.events.len();
+        answers.push(match rest.windows(count.max(1)).position(is_it).filter(|_| count > 0) {
+            Some(at) => {
+                is_met = true;
+                let (entries, after) = rest[at..].split_at(count);
+                rest = after;
+                Ok(entries.to_vec())
+            }
+            None if count == 0 || group.after.is_some() => group.refusal(chain, &is_ours),
+            None => group.refusal(chain, &is_ours).and_then(|_| {
+                is_told = false;
+                Err(interrupted())
+            }),
+        });
+    }
+    (is_met || is_told).then_some(answers)
 }
 
 /// What became of the only group of a write.

@@ -1,5 +1,6 @@
 //! Where the journal lives. Stores keep entries in order and hand out leases; they do not know what an entry means.
 
+mod after;
 mod audit;
 mod blocking;
 #[cfg(test)]
@@ -23,9 +24,12 @@ mod object;
 mod places;
 mod recent;
 mod sets;
+mod together;
+mod turn;
 
+pub use after::{After, Bears};
 pub use audit::{Anchor, Audit, Compacted, Finding};
-pub use contract::{After, Append, Bears, Boxed, Held, Holder, Job, Lease, Reader, Store, StoreError, Stored, Take, Written};
+pub use contract::{Append, Boxed, Held, Holder, Job, Lease, Reader, Store, StoreError, Stored, Take, Written};
 pub use file::FileStore;
 pub use git::{Anew, GitSite, GitStore};
 pub use location::Location;

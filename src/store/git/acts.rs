@@ -6,38 +6,18 @@ use super::draft::Change;
 use super::fault::git_failed;
 use super::leases;
 use crate::change::Digest;
-use crate::journal::Event;
+use crate::journal::{Chain, Entry, Event};
 use crate::stack::TargetId;
 use crate::store::group::{self, Claim, Group, Sealed};
 use crate::store::leases::{Asked, taken_from};
+use crate::store::together::Shared;
+use crate::store::turn::Turns;
 use crate::store::{Holder, Lease, StoreError};
 use git2::{ObjectType, Oid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Desk {
-    /// Returns the sealed entries of each group whose lease was its own, or why it may not be written.
-    pub(super) fn append(&mut self, groups: Vec<Group>) -> Result<Vec<Sealed>, StoreError> {
-        let mut tries: BTreeMap<Digest, Vec<Sealed>> = BTreeMap::new();
-        self.change(|desk| {
-            if let Some(sealed) = desk.known.arrived.as_ref().and_then(|hash| tries.remove(hash)) {
-                return Ok(Plan::Done(sealed));
-            }
-            let mut change = Change::on(&desk.known, String::new());
-            let is_ours = |claim: &Claim| desk.known.leases.contains_key(&claim.epoch);
-            let since = |seq| desk.known.recent.since(seq, desk.known.chain.seq);
-            let sealed = group::seal(groups.clone(), &mut change.chain, is_ours, since);
-            change.entries = group::entries(&sealed).cloned().collect();
-            let (Some(first), Some(last)) = (change.entries.first(), change.entries.last()) else {
-                return Ok(Plan::Done(sealed));
-            };
-            change.at_ms = Some(last.at_ms);
-            change.message = format!("Entries {} to {}\n\n{}", first.seq, last.seq, last.hash.as_str());
-            tries.insert(last.hash.clone(), sealed.clone());
-            Ok(Plan::Push(change.with_checkpoint(&desk.known, desk.segment_bytes).into(), sealed))
-        })
-    }
-
     pub(super) fn acquire(&mut self, targets: Vec<TargetId>, holder: Holder) -> Result<Lease, StoreError> {
         if targets.is_empty() {
             return Ok(Lease::over_nothing(holder));
@@ -95,6 +75,54 @@ impl Desk {
             (change.ended, change.at_ms) = (ended, Some(at_ms));
             tries.extend(change.entries.last().map(|entry| (entry.hash.clone(), targets.clone())));
             Ok(Plan::Push(change.into(), targets))
+        })
+    }
+}
+
+impl Shared for Desk {
+    fn turns(&mut self) -> &mut Turns {
+        &mut self.turns
+    }
+
+    fn is_read(&self) -> bool {
+        self.known.has_looked()
+    }
+
+    fn look(&mut self) -> Result<(), StoreError> {
+        Desk::look(self)
+    }
+
+    fn chain(&self) -> &Chain {
+        &self.known.chain
+    }
+
+    fn since(&self, seq: u64) -> Option<Vec<Entry>> {
+        self.known.recent.since(seq, self.known.chain.seq)
+    }
+
+    fn is_ours(&self, claim: &Claim) -> bool {
+        self.known.leases.contains_key(&claim.epoch)
+    }
+
+    /// With one commit.
+    fn write(&mut self, groups: &[Group], is_there: &dyn Fn(&Self) -> Option<Vec<Sealed>>) -> Result<Vec<Sealed>, StoreError> {
+        let mut tries: BTreeMap<Digest, Vec<Sealed>> = BTreeMap::new();
+        self.change_now(|desk| {
+            let arrived = desk.known.arrived.as_ref().and_then(|hash| tries.remove(hash));
+            if let Some(sealed) = arrived.or_else(|| is_there(desk)) {
+                return Ok(Plan::Done(sealed));
+            }
+            let mut change = Change::on(&desk.known, String::new());
+            let sealed =
+                group::seal(groups.to_vec(), &mut change.chain, |claim| desk.is_ours(claim), |seq| Shared::since(desk, seq));
+            change.entries = group::entries(&sealed).cloned().collect();
+            let (Some(first), Some(last)) = (change.entries.first(), change.entries.last()) else {
+                return Ok(Plan::Done(sealed));
+            };
+            change.at_ms = Some(last.at_ms);
+            change.message = format!("Entries {} to {}\n\n{}", first.seq, last.seq, last.hash.as_str());
+            tries.insert(last.hash.clone(), sealed.clone());
+            Ok(Plan::Push(change.with_checkpoint(&desk.known, desk.segment_bytes).into(), sealed))
         })
     }
 }

@@ -14,12 +14,12 @@ use super::wire::Wire;
 use crate::change::{Digest, Key};
 use crate::journal::Sealer;
 use crate::store::life::Here;
+use crate::store::turn::{Turn, Turns};
 use crate::store::{Location, StoreError};
 use git2::Repository;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The most that a reader folds who begins at a checkpoint, and about as much as it fetches.
 const SEGMENT_BYTES: usize = 16 << 20;
@@ -30,10 +30,6 @@ const DOUBTS_MAX: u32 = 5;
 /// Between two pushes: from the first to the second, and at most.
 const PAUSE_FIRST: Duration = Duration::from_millis(4);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// How long we let other processes of this clone go first; after that the ref itself decides.
-const TURN_MAX: Duration = Duration::from_secs(30);
-const TURN_POLL: Duration = Duration::from_millis(2);
-
 /// What stands around a push: nothing, or in tests something that loses it, or its answer.
 pub(super) type Around = dyn Fn(&mut dyn FnMut() -> Result<Pushed, StoreError>) -> Result<Pushed, StoreError> + Send + Sync;
 
@@ -44,6 +40,8 @@ pub(super) struct Desk {
     pub(super) wire: Wire,
     pub(super) repository: Repository,
     cache: PathBuf,
+    /// Of the processes of this clone.
+    pub(super) turns: Turns,
     seen: Seen,
     pub(super) known: Known,
     pub(super) here: Here,
@@ -73,8 +71,9 @@ impl Desk {
                 Wire::Program(Program { cache: cache.join("objects.git"), reach })
             }
         };
+        let mut turns = Turns::new(cache.clone(), key);
         let repository = {
-            let _turn = matches!(wire, Wire::Program(_)).then(|| turn(&cache)); // the cache may have to be made
+            let _turn = matches!(wire, Wire::Program(_)).then(|| turns.take()); // the cache may have to be made
             wire.objects(&place)?
         };
         let known = Known::nothing(place.clone(), key.map(Sealer::of_journal));
@@ -88,6 +87,7 @@ impl Desk {
             repository,
             seen,
             cache,
+            turns,
             known,
             here,
             preview_sealer,
@@ -140,12 +140,12 @@ impl Desk {
     }
 
     /// Lets other processes of this clone go first: they would only come too late, one after the other.
-    pub(super) fn turn(&self) -> Option<File> {
-        turn(&self.cache)
+    pub(super) fn turn(&mut self) -> Option<Turn> {
+        self.turns.take()
     }
 
     /// The same for who only reads, where others of this clone must not write to the cache meanwhile.
-    pub(super) fn turn_at_cache(&self) -> Option<File> {
+    pub(super) fn turn_at_cache(&mut self) -> Option<Turn> {
         match self.wire {
             Wire::Disk(_) => None,
             Wire::Program(_) => self.turn(),
@@ -162,8 +162,13 @@ impl Desk {
 
     /// Makes a change on the tip, and makes it anew on each newer tip, until it is taken or there is nothing to do. It is made once,
     /// whatever becomes of the answers.
-    pub(super) fn change<T>(&mut self, mut plan: impl FnMut(&Desk) -> Result<Plan<T>, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn change<T>(&mut self, plan: impl FnMut(&Desk) -> Result<Plan<T>, StoreError>) -> Result<T, StoreError> {
         let _turn = self.turn();
+        self.change_now(plan)
+    }
+
+    /// The same when it is our turn, or is not to be had.
+    pub(super) fn change_now<T>(&mut self, mut plan: impl FnMut(&Desk) -> Result<Plan<T>, StoreError>) -> Result<T, StoreError> {
         self.make_durable()?;
         (self.known.tried, self.known.arrived) = (Vec::new(), None);
         let mut doubts = 0;
@@ -205,6 +210,7 @@ impl Desk {
         }
         Err(doubt.map_or_else(|| self.crowded(lock.as_deref()), in_doubt))
     }
+
     /// Every push came too late. `lock` is the file that the last of them met.
     fn crowded(&self, lock: Option<&Path>) -> StoreError {
         let (place, times) = (&self.place, self.pushes_max);
@@ -222,16 +228,6 @@ impl Desk {
             )),
         }
     }
-}
-
-fn turn(cache: &Path) -> Option<File> {
-    std::fs::create_dir_all(cache).ok()?;
-    let file = File::create(cache.join("lock")).ok()?;
-    let until = Instant::now() + TURN_MAX;
-    while file.try_lock().is_err() && Instant::now() < until {
-        std::thread::sleep(TURN_POLL);
-    }
-    Some(file)
 }
 
 /// Longer each time, and not the same for two writers who met.

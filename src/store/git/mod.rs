@@ -32,6 +32,7 @@ mod wire;
 use super::blocking::{blocking, held};
 use super::group::{self, Queue};
 use super::life::Life;
+use super::together;
 use super::{
     Anchor, Append, Audit, Boxed, Compacted, Held, Holder, Lease, Location, Reader, Store, StoreError, Stored, Take, Written,
 };
@@ -255,10 +256,10 @@ impl Bench {
         }
     }
 
-    /// Pushes every group that waits with one commit.
+    /// Pushes every group that waits with one commit, and those of other processes of this clone.
     fn write_waiting(&self) {
         let at_desk = self.at_desk(|desk| {
-            self.waiting.write(|groups| desk.append(groups));
+            self.waiting.write(|groups| together::append(desk, &groups));
             Ok(())
         });
         if let Err(error) = at_desk {

@@ -2,29 +2,16 @@
 
 use super::desk::{Desk, Plan};
 use super::page::Change;
-use crate::journal::Event;
+use crate::journal::{Chain, Entry, Event};
 use crate::stack::TargetId;
 use crate::store::group::{self, Claim, Group, Sealed};
 use crate::store::leases::{Asked, taken_from};
+use crate::store::together::Shared;
+use crate::store::turn::Turns;
 use crate::store::{Holder, Lease, StoreError};
 use std::sync::Arc;
 
 impl Desk {
-    /// Returns the sealed entries of each group whose lease was its own, or why it may not be written.
-    pub(super) fn append(&mut self, groups: Vec<Group>) -> Result<Vec<Sealed>, StoreError> {
-        if group::follows(&groups, self.book.chain.seq) {
-            self.look()?;
-        }
-        self.change(|desk| {
-            let mut change = Change::on(&desk.book.chain);
-            let is_ours = |claim: &Claim| desk.book.leases.contains_key(&claim.epoch);
-            let since = |seq| desk.book.recent.since(seq, desk.book.chain.seq);
-            let sealed = group::seal(groups.clone(), &mut change.chain, is_ours, since);
-            change.entries = group::entries(&sealed).cloned().collect();
-            Ok(if change.entries.is_empty() { Plan::Done(sealed) } else { Plan::Write(change.into(), sealed) })
-        })
-    }
-
     pub(super) fn acquire(&mut self, targets: Vec<TargetId>, holder: Holder) -> Result<Lease, StoreError> {
         if targets.is_empty() {
             return Ok(Lease::over_nothing(holder));
@@ -65,6 +52,49 @@ impl Desk {
             change.entries = change.chain.seal_group(vec![event.clone()], run, at_ms);
             change.ended = ended;
             Ok(Plan::Write(change.into(), targets))
+        })
+    }
+}
+
+impl Shared for Desk {
+    fn turns(&mut self) -> &mut Turns {
+        &mut self.turns
+    }
+
+    fn is_read(&self) -> bool {
+        self.book.is_open()
+    }
+
+    fn look(&mut self) -> Result<(), StoreError> {
+        Desk::look(self)
+    }
+
+    fn chain(&self) -> &Chain {
+        &self.book.chain
+    }
+
+    fn since(&self, seq: u64) -> Option<Vec<Entry>> {
+        self.book.recent.since(seq, self.book.chain.seq)
+    }
+
+    fn is_ours(&self, claim: &Claim) -> bool {
+        self.book.leases.contains_key(&claim.epoch)
+    }
+
+    /// On one page.
+    fn write(&mut self, groups: &[Group], is_there: &dyn Fn(&Self) -> Option<Vec<Sealed>>) -> Result<Vec<Sealed>, StoreError> {
+        if group::follows(groups, self.book.chain.seq) {
+            Desk::look(self)?;
+        }
+        self.change(|desk| {
+            if let Some(sealed) = is_there(desk) {
+                return Ok(Plan::Done(sealed));
+            }
+            let mut change = Change::on(&desk.book.chain);
+            let sealed =
+                group::seal(groups.to_vec(), &mut change.chain, |claim| desk.is_ours(claim), |seq| Shared::since(desk, seq));
+            change.entries = group::entries(&sealed).cloned().collect();
+            Ok(if change.entries.is_empty() { Plan::Done(sealed) } else { Plan::Write(change.into(), sealed) })
         })
     }
 }

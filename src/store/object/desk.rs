@@ -11,6 +11,7 @@ use crate::change::{Digest, Key};
 use crate::journal::Sealer;
 use crate::store::StoreError;
 use crate::store::life::Here;
+use crate::store::turn::Turns;
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub(super) struct Desk {
     pub(super) preview_sealer: Option<Sealer>,
     pub(super) book: Book,
     pub(super) here: Here,
+    /// Of the processes of this user on this machine.
+    pub(super) turns: Turns,
     pub(super) segment_bytes: usize,
     /// What was found to be wrong with the book: this process writes no more on it.
     fault: Option<StoreError>,
@@ -60,14 +63,16 @@ impl Desk {
     pub(super) fn open(site: ObjectSite) -> Result<Self, Fault> {
         let bucket = site.buckets.open(&site.address.container)?;
         let place: Arc<str> = site.address.container.url(&site.address.prefix).into();
+        let turns = Turns::new(site.locks.join(Digest::of("bucket journal", &[&place]).short()), None);
         let (book, here) = (Book::closed(place.clone(), None), Here::new(site.locks));
         let (address, segment_bytes) = (site.address, SEGMENT_BYTES);
-        Ok(Self { place, address, bucket, sealer: None, preview_sealer: None, book, here, segment_bytes, fault: None })
+        Ok(Self { place, address, bucket, sealer: None, preview_sealer: None, book, here, turns, segment_bytes, fault: None })
     }
 
     /// Begins anew with a key, or without one.
     pub(super) fn seal_by(&mut self, key: Option<&Key>) {
         (self.sealer, self.preview_sealer) = (key.map(Sealer::of_journal), key.map(Sealer::of_previews));
+        self.turns.seal_by(key);
         self.book = self.closed_book();
     }
 

@@ -43,6 +43,7 @@ mod tests;
 use super::blocking::{blocking, held};
 use super::group::{self, Queue};
 use super::life::Life;
+use super::together;
 use super::{Anchor, Append, Audit, Boxed, Compacted, Held, Holder, Lease, Reader, Store, StoreError, Stored, Take, Written};
 use crate::bucket::{Address, Buckets, Fault};
 use crate::change::{Digest, Key};
@@ -211,9 +212,9 @@ impl Store for ObjectStore {
 }
 
 impl Bench {
-    /// Writes every group that waits on one page.
+    /// Writes every group that waits on one page, and those of other processes of this machine.
     fn write_waiting(&self) {
         let mut desk = held(&self.desk);
-        self.waiting.write(|groups| desk.append(groups));
+        self.waiting.write(|groups| together::append(&mut *desk, &groups));
     }
 }

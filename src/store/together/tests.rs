@@ -1,0 +1,308 @@
+use super::*;
+use crate::change::Key;
+use crate::journal::Event;
+use crate::store::blocking::held;
+use crate::store::cases::{ids, paused, reasons, run, started};
+use crate::store::places::{Place, in_git, in_google, last_page, meddle, tip};
+use crate::store::{After, Append, Bears, Lease, Written};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// What is written, and what one write costs.
+#[derive(Default)]
+struct Journal {
+    entries: Vec<Entry>,
+    epochs: BTreeSet<u64>,
+    writes: usize,
+}
+
+/// One process at a journal that lies in this process's memory.
+struct Desk {
+    journal: Arc<Mutex<Journal>>,
+    chain: Chain,
+    known: Vec<Entry>,
+    turns: Turns,
+}
+
+impl Shared for Desk {
+    fn turns(&mut self) -> &mut Turns {
+        &mut self.turns
+    }
+
+    fn is_read(&self) -> bool {
+        true
+    }
+
+    fn look(&mut self) -> Result<(), StoreError> {
+        for entry in held(&self.journal).entries.iter().skip(self.known.len()) {
+            self.chain.follow_line(&entry.line()).expect("it is whole");
+            self.known.push(entry.clone());
+        }
+        Ok(())
+    }
+
+    fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    fn since(&self, seq: u64) -> Option<Vec<Entry>> {
+        Some(self.known.iter().filter(|entry| entry.seq > seq).cloned().collect())
+    }
+
+    fn is_ours(&self, claim: &Claim) -> bool {
+        held(&self.journal).epochs.contains(&claim.epoch)
+    }
+
+    fn write(&mut self, groups: &[Group], is_there: &dyn Fn(&Self) -> Option<Vec<Sealed>>) -> Result<Vec<Sealed>, StoreError> {
+        self.look()?;
+        if let Some(sealed) = is_there(self) {
+            return Ok(sealed);
+        }
+        let mut chain = self.chain.clone();
+        let sealed = group::seal(groups.to_vec(), &mut chain, |claim| self.is_ours(claim), |seq| self.since(seq));
+        let mut journal = held(&self.journal);
+        journal.entries.extend(group::entries(&sealed).cloned());
+        journal.writes += 1;
+        drop(journal);
+        self.look()?;
+        Ok(sealed)
+    }
+}
+
+/// A journal, and where its processes wait for their turn.
+struct Room {
+    journal: Arc<Mutex<Journal>>,
+    dir: tempfile::TempDir,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self { journal: Arc::default(), dir: crate::scratch::dir() }
+    }
+
+    fn turns(&self, key: Option<&str>) -> Turns {
+        let key = key.map(|key| Key::new(key.as_bytes()));
+        Turns::new(self.dir.path().into(), key.as_ref())
+    }
+
+    /// Has another process append, and returns when it waits, if it must.
+    fn start(&self, groups: Vec<Group>, key: Option<&str>) -> JoinHandle<Result<Vec<Sealed>, StoreError>> {
+        let (journal, turns) = (self.journal.clone(), self.turns(key));
+        let before = self.files().len();
+        let mut desk = Desk { journal, chain: Chain::empty(), known: Vec::new(), turns };
+        let thread = thread::spawn(move || append(&mut desk, &groups));
+        while self.files().len() == before && !thread.is_finished() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread
+    }
+
+    fn asks(&self, groups: Vec<Group>) -> JoinHandle<Result<Vec<Sealed>, StoreError>> {
+        self.start(groups, None)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        files(self.dir.path())
+    }
+
+    fn told(&self) -> (Vec<String>, usize) {
+        let journal = held(&self.journal);
+        (reasons(&journal.entries), journal.writes)
+    }
+}
+
+/// What processes wait with.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(dir.join("waiting")).into_iter().flatten().flatten().map(|file| file.path());
+    let mut files: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|end| end != "new")).collect();
+    files.sort();
+    files
+}
+
+fn groups(appends: Vec<Append<'_>>) -> Vec<Group> {
+    appends.into_iter().map(|append| Group::of(append).expect("it may ask").expect("it says something")).collect()
+}
+
+fn plain(reason: &str) -> Vec<Group> {
+    groups(vec![Append { events: vec![paused(reason)], run: &run(reason), at_ms: 1, lease: None, after: None }])
+}
+
+/// On an empty journal.
+fn first(reason: &str) -> Vec<Group> {
+    let after = Some(After::new(None, Bears::Nothing));
+    groups(vec![Append { events: vec![paused(reason)], run: &run(reason), at_ms: 1, lease: None, after }])
+}
+
+fn done(thread: JoinHandle<Result<Vec<Sealed>, StoreError>>) -> Vec<Written> {
+    thread.join().expect("it ends").expect("it may write")
+}
+
+fn take(file: &Path) {
+    fs::rename(file, file.with_extension("taken")).expect("it is there");
+}
+
+#[test]
+fn what_waits_is_written_with_what_is_written() {
+    let room = Room::new();
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let waiting: Vec<_> = ["a", "b", "c", "d"].into_iter().map(|reason| (reason, room.asks(plain(reason)))).collect();
+    assert_eq!(room.files().len(), 4);
+    drop(turn);
+    for (reason, thread) in waiting {
+        let written = done(thread);
+        let [Ok(entries)] = written.as_slice() else { panic!("{written:?}") };
+        assert_eq!(reasons(entries), [reason]);
+    }
+    let (mut told, writes) = room.told();
+    told.sort();
+    assert_eq!((told, writes), (["a", "b", "c", "d"].map(String::from).to_vec(), 1));
+    assert!(room.files().is_empty());
+}
+
+#[test]
+fn each_is_answered_for_itself_whoever_wrote() {
+    let room = Room::new();
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let lease =
+        Lease { run: run("gone"), epochs: ids(&["a@prod/x"]).into_iter().map(|target| (target, 7)).collect(), guard: None };
+    let fenced = Append { events: vec![started("a@prod/x")], run: &run("gone"), at_ms: 1, lease: Some(&lease), after: None };
+    let firsts = ["a", "b"].map(|reason| room.asks(first(reason)));
+    let fenced = room.asks(groups(vec![fenced]));
+    drop(turn);
+    let counts: Vec<usize> = firsts.map(done).iter().map(|written| written[0].as_ref().map_or(9, Vec::len)).collect();
+    assert!(counts == [1, 0] || counts == [0, 1], "one of them is the first: {counts:?}");
+    assert!(matches!(done(fenced).as_slice(), [Err(StoreError::Fenced(_))]));
+    assert_eq!(room.told().1, 1);
+}
+
+#[test]
+fn what_somebody_took_and_did_not_write_is_written_once() {
+    let room = Room::new();
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let thread = room.asks(plain("a"));
+    take(&room.files()[0]);
+    drop(turn); // he died
+    assert!(matches!(done(thread).as_slice(), [Ok(entries)] if entries.len() == 1));
+    assert_eq!(room.told().0, ["a"]);
+    assert!(room.files().is_empty());
+}
+
+#[test]
+fn what_somebody_took_and_wrote_before_he_died_is_there_once() {
+    let room = Room::new();
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let thread = room.asks(plain("a"));
+    take(&room.files()[0]);
+    let mut desk = Desk { journal: room.journal.clone(), chain: Chain::empty(), known: vec![], turns: room.turns(None) };
+    desk.write(&[plain("b"), plain("a"), plain("c")].concat(), &|_| None).expect("it has room")[0].as_ref().expect("it may be");
+    drop(turn);
+    let written = done(thread);
+    assert!(matches!(written.as_slice(), [Ok(entries)] if entries[0].seq == 2), "{written:?}");
+    assert_eq!(room.told().0, ["b", "a", "c"]);
+}
+
+#[test]
+fn what_somebody_cleared_away_is_not_taken_for_written() {
+    let room = Room::new();
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let (thread, late) = (room.asks(plain("a")), room.asks(first("b")));
+    room.files().iter().for_each(|file| fs::remove_file(file).expect("it is there"));
+    let late = done(late);
+    assert!(matches!(late.as_slice(), [Ok(entries)] if entries.is_empty()), "to be decided anew: {late:?}");
+    drop(turn);
+    assert!(matches!(done(thread).as_slice(), [Ok(entries)] if entries.len() == 1));
+    assert_eq!(room.told().0, ["a"]);
+}
+
+#[test]
+fn nobody_writes_for_the_dead() {
+    let room = Room::new();
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let thread = room.asks(plain("living"));
+    let alive = room.files();
+    for (name, of) in [("1-dead.asked", &alive[0]), ("2-dead.taken", &alive[0]), ("3-dead.new", &alive[0])] {
+        fs::copy(of, room.dir.path().join("waiting").join(name)).expect("it has room");
+    }
+    drop(turn);
+    done(thread);
+    assert_eq!(room.told().0, ["living"]);
+    done(room.asks(plain("next")));
+    assert_eq!(fs::read_dir(room.dir.path().join("waiting")).expect("it is there").count(), 0);
+}
+
+#[test]
+fn nobody_writes_for_who_has_another_key_or_none_nor_what_cannot_be_read() {
+    for (key, other) in [(None, Some("k")), (Some("k"), None), (Some("k"), Some("l"))] {
+        let room = Room::new();
+        let turn = room.turns(None).try_take().expect("nobody else is there");
+        let thread = room.start(plain("a"), key);
+        assert!(room.turns(other).requests(&turn).is_empty(), "{key:?} {other:?}");
+        let file = &room.files()[0];
+        assert!(file.extension().is_some_and(|end| end == "asked"));
+        assert_eq!(room.turns(key).requests(&turn).len(), 1);
+        fs::rename(file.with_extension("taken"), file).expect("it was taken");
+
+        let text = fs::read_to_string(file).expect("it is there");
+        fs::write(file, text.replace("\"a\"", "\"b\"")).expect("it has room");
+        assert!(room.turns(key).requests(&turn).is_empty(), "somebody changed it");
+        drop(turn);
+        assert!(matches!(done(thread).as_slice(), [Ok(entries)] if reasons(entries) == ["a"]));
+    }
+}
+
+#[test]
+fn who_gets_no_turn_goes_on_alone_and_nobody_writes_it_as_well() {
+    let room = Room::new();
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let turns = room.turns(None).with_patience(Duration::from_millis(20));
+    let mut desk = Desk { journal: room.journal.clone(), chain: Chain::empty(), known: vec![], turns };
+    append(&mut desk, &plain("a")).expect("the journal decides");
+    assert_eq!((room.told().0, room.files().len()), (vec!["a".to_string()], 0));
+    assert!(room.turns(None).requests(&turn).is_empty());
+}
+
+/// Where the processes of a place take turns.
+fn turn_dir(place: &Place) -> PathBuf {
+    let dirs = ["deep/clone", "deep/state"].map(|dir| place.dir.path().join(dir));
+    let below = dirs.iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten()).map(|dir| dir.path());
+    below.into_iter().find(|dir| dir.join("lock").exists()).expect("somebody had a turn")
+}
+
+/// Commits on the ref, or pages.
+fn ways(place: &Place) -> u64 {
+    if place.name == "gs" {
+        return meddle(place.dir.path(), async |bucket, prefix| last_page(&bucket, &prefix).await.0);
+    }
+    let (repository, tip) = tip(place.dir.path());
+    let mut walk = repository.revwalk().expect("it is there");
+    walk.push(tip).expect("it is there");
+    walk.count() as u64
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_wait_cost_one_way_to_the_journal() {
+    for place in [in_git(), in_google()] {
+        place.open().append(vec![paused("first")], &run("one"), 1, None).await.expect("it has room");
+        let dir = turn_dir(&place);
+        let turn = Turns::new(dir.clone(), None).try_take().expect("nobody else is there");
+        let append = |nth: u64| {
+            let store = place.open();
+            tokio::spawn(async move { store.append(vec![paused("more")], &run(&format!("{nth}")), 1, None).await })
+        };
+        let waiting: Vec<_> = (0..6).map(append).collect();
+        while files(&dir).len() < waiting.len() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let before = ways(&place);
+        drop(turn);
+        for append in waiting {
+            assert_eq!(append.await.expect("it ends").map(|entries| entries.len()), Ok(1), "{}", place.name);
+        }
+        assert_eq!(ways(&place) - before, 1, "{}", place.name);
+        assert_eq!(place.open().read().await.map(|entries| entries.len()), Ok(7), "{}", place.name);
+    }
+}

@@ -1,0 +1,259 @@
+//! Processes of one machine that write the same journal take turns, and whoever has the turn writes what the others wait with: many
+//! processes at once cost one way to the journal, as many appends of one process do. Knows files and locks; not how a journal is written.
+//!
+//! ```text
+//! lock                locked by whoever has the turn
+//! waiting/X.asked     groups that a process waits with, locked by it as long as it lives
+//! waiting/X.taken     the same, while somebody is about to write them
+//! ```
+//!
+//! A file that is gone was written, or what it holds may not be written any more: the journal says which. One that stays taken when
+//! the turn is free was left by somebody who died or failed, and nobody but the journal knows whether he wrote it. All of it may be
+//! deleted at any time.
+
+use super::group::Group;
+use crate::change::Key;
+use crate::journal::{Sealer, close, is_closed, is_sealed, is_sealed_by};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long others go first; after that the journal itself decides who was first.
+const TURN_MAX: Duration = Duration::from_secs(30);
+/// The same for who waited that long in vain: whoever has the turn stands still.
+const TURN_NEXT_MAX: Duration = Duration::from_secs(1);
+/// How long we wait for somebody who is about to write what is ours.
+const TAKEN_MAX: Duration = Duration::from_secs(300);
+const TURN_POLL: Duration = Duration::from_millis(1);
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+const ASKED: &str = "asked";
+const TAKEN: &str = "taken";
+/// Not asked yet: somebody writes it.
+const NEW: &str = "new";
+
+/// Where the processes of one machine that write one journal take turns.
+pub(super) struct Turns {
+    dir: PathBuf,
+    sealer: Option<Sealer>,
+    patience: Duration,
+}
+
+/// It is ours to write, as long as this lives.
+pub(super) struct Turn {
+    waiting: PathBuf,
+    _lock: File,
+}
+
+/// How waiting ended.
+pub(super) struct Waited {
+    /// `None` where it is not our turn: it is not needed, or cannot be had.
+    pub(super) turn: Option<Turn>,
+    pub(super) fate: Fate,
+}
+
+/// What became of the groups that a process waited with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nobody touched them.
+    Untouched,
+    /// Somebody was about to write them when he died or failed.
+    Unsure,
+    /// Somebody wrote them, as far as they may be written.
+    Written,
+    /// Somebody is about to, and does not come to an end.
+    Stuck,
+}
+
+/// What somebody else waits with, and we are about to write.
+pub(super) struct Request {
+    pub(super) groups: Vec<Group>,
+    file: PathBuf,
+}
+
+/// What stands in a file. Another version of this program may know other events.
+#[derive(Serialize, Deserialize)]
+struct Text<G> {
+    version: String,
+    groups: G,
+}
+
+/// What we wait with.
+struct Asked {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Turns {
+    /// `dir` is of this clone, or of this user; it is made when it is needed. Whoever has another key, or none, is another's business.
+    pub(super) fn new(dir: PathBuf, key: Option<&Key>) -> Self {
+        Self { dir, sealer: key.map(Sealer::of_requests), patience: TURN_MAX }
+    }
+
+    /// Waits for our turn; `None` when it cannot be had.
+    pub(super) fn take(&mut self) -> Option<Turn> {
+        self.try_take().or_else(|| self.wait(&[]).turn)
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// With another key, or none.
+    pub(super) fn seal_by(&mut self, key: Option<&Key>) {
+        self.sealer = key.map(Sealer::of_requests);
+    }
+
+    /// Our turn, if nobody else has it.
+    pub(super) fn try_take(&self) -> Option<Turn> {
+        let lock = self.lock()?;
+        lock.try_lock().ok().map(|()| self.turn(lock))
+    }
+
+    /// Waits until it is our turn, or somebody else has written `groups`.
+    pub(super) fn wait(&mut self, groups: &[Group]) -> Waited {
+        let ended = |turn, fate| Waited { turn, fate };
+        let Some(lock) = self.lock() else { return ended(None, Fate::Untouched) };
+        let asked = self.ask(groups);
+        let begun = Instant::now();
+        loop {
+            if asked.as_ref().is_some_and(Asked::is_gone) {
+                return ended(None, Fate::Written);
+            }
+            match lock.try_lock() {
+                Ok(()) => {
+                    self.patience = TURN_MAX;
+                    return ended(Some(self.turn(lock)), asked.map_or(Fate::Untouched, Asked::end));
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(_)) => return ended(None, Fate::Untouched), // nobody can lock anything there
+            }
+            let waited = begun.elapsed();
+            if waited > self.patience && asked.as_ref().is_none_or(Asked::take_back) {
+                self.patience = TURN_NEXT_MAX;
+                return ended(None, Fate::Untouched);
+            }
+            if waited > TAKEN_MAX {
+                return ended(None, Fate::Stuck);
+            }
+            std::thread::sleep(TURN_POLL);
+        }
+    }
+
+    fn lock(&self) -> Option<File> {
+        fs::create_dir_all(&self.dir).ok()?;
+        File::create(self.dir.join("lock")).ok()
+    }
+
+    fn turn(&self, lock: File) -> Turn {
+        Turn { waiting: self.waiting(), _lock: lock }
+    }
+
+    fn waiting(&self) -> PathBuf {
+        self.dir.join("waiting")
+    }
+
+    /// Leaves `groups` for whoever has the turn. What cannot be left waits with us.
+    fn ask(&self, groups: &[Group]) -> Option<Asked> {
+        if groups.is_empty() {
+            return None;
+        }
+        let text = Text { version: VERSION.into(), groups };
+        let text = close(serde_json::to_string(&text).ok()?, self.sealer.as_ref());
+        let waiting = self.waiting();
+        DirBuilder::new().recursive(true).mode(0o700).create(&waiting).ok()?;
+        let name = format!("{}-{:016x}", std::process::id(), RandomState::new().hash_one(&text));
+        let path = waiting.join(name);
+        let new = path.with_extension(NEW);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).ok()?;
+        let is_asked = file.try_lock().is_ok()
+            && file.write_all(text.as_bytes()).is_ok()
+            && fs::rename(&new, path.with_extension(ASKED)).is_ok();
+        if !is_asked {
+            let _left = fs::remove_file(&new);
+        }
+        is_asked.then_some(Asked { path, _lock: file })
+    }
+
+    /// Takes what others wait with, who live and have our key; removes what the dead left.
+    pub(super) fn requests(&self, turn: &Turn) -> Vec<Request> {
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(&turn.waiting).into_iter().flatten().flatten().map(|file| file.path()).collect();
+        files.sort();
+        files.into_iter().filter_map(|file| self.request(file)).collect()
+    }
+
+    fn request(&self, file: PathBuf) -> Option<Request> {
+        if !is_locked(&file)? {
+            let _left = fs::remove_file(&file); // whoever waited for it is dead
+            return None;
+        }
+        if file.extension()? != ASKED {
+            return None;
+        }
+        let text = fs::read_to_string(&file).ok()?;
+        let is_one_of_ours = match &self.sealer {
+            Some(sealer) => is_sealed_by(&text, sealer),
+            None => is_closed(&text) && !is_sealed(&text),
+        };
+        let Text { version, groups } = serde_json::from_str::<Text<Vec<Group>>>(&text).ok().filter(|_| is_one_of_ours)?;
+        if version != VERSION {
+            return None;
+        }
+        let taken = file.with_extension(TAKEN);
+        fs::rename(&file, &taken).ok()?;
+        Some(Request { groups, file: taken })
+    }
+}
+
+impl Request {
+    /// They are written, as far as they may be.
+    pub(super) fn written(self) {
+        let _left = fs::remove_file(&self.file);
+    }
+}
+
+impl Asked {
+    fn file(&self, state: &str) -> PathBuf {
+        self.path.with_extension(state)
+    }
+
+    /// Somebody wrote it.
+    fn is_gone(&self) -> bool {
+        !self.file(ASKED).exists() && !self.file(TAKEN).exists()
+    }
+
+    /// False when somebody took it before.
+    fn take_back(&self) -> bool {
+        fs::remove_file(self.file(ASKED)).is_ok()
+    }
+
+    /// It is our turn, so that nobody else is about to do anything.
+    fn end(self) -> Fate {
+        if self.take_back() {
+            return Fate::Untouched;
+        }
+        if fs::remove_file(self.file(TAKEN)).is_ok() { Fate::Unsure } else { Fate::Written }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let _gone = self.take_back();
+    }
+}
+
+/// `None` when it is gone, or cannot be asked.
+fn is_locked(file: &Path) -> Option<bool> {
+    match File::open(file).ok()?.try_lock() {
+        Ok(()) => Some(false),
+        Err(TryLockError::WouldBlock) => Some(true),
+        Err(TryLockError::Error(_)) => None,
+    }
+}
