@@ -102,7 +102,7 @@ impl Progress {
                 });
             }
         }
-        self.index = index.into();
+        self.index = index;
         for at in 0..self.runs.len() {
             for before in self.runs[at].after.clone() {
                 self.runs[before].awaited_by.push(at);

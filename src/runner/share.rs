@@ -204,9 +204,11 @@ impl Replica<'_> {
         if self.asks_who_writes() {
             return Ok(true);
         }
-        self.let_go(lease, progress).await?;
         let done = offered.first().map_or(0, |target| progress.ended_beside(target));
-        match self.writer.store.acquire(&shard.bite(offered, done, *parallel), (means.holder)()).await {
+        let nothing = self.writer.store.acquire(&[], (means.holder)()).await?;
+        let eaten = std::mem::replace(lease, nothing);
+        progress.give_clearances_back();
+        match self.writer.store.exchange(eaten, &shard.bite(offered, done, *parallel), (means.holder)()).await {
             Ok(bite) => {
                 *lease = bite;
                 Ok(true)

@@ -1,6 +1,7 @@
 //! What a store must do. The contract tests are one list for every store.
 
 use super::audit::{self, Anchor, Audit, Compacted};
+use super::life::Trace;
 use super::{After, Bears};
 use crate::change::{BarePreview, Digest, Extent, Preview, Unseen};
 use crate::journal::{CHECKPOINT_SCHEMA, CheckpointFault, Entry, Event, History, Unsealed};
@@ -97,6 +98,8 @@ pub struct Lease {
     pub(super) epochs: BTreeMap<TargetId, u64>,
     /// What the store needs to keep it alive: the locked file.
     pub(super) guard: Option<std::fs::File>,
+    /// What it leaves on this machine, where the lease itself lies elsewhere.
+    pub(super) trace: Option<Trace>,
 }
 
 impl Lease {
@@ -261,6 +264,15 @@ pub trait Store: Send + Sync {
 
     /// Gives a lease back.
     fn release<'a>(&'a self, lease: Lease) -> Boxed<'a, Result<(), StoreError>>;
+
+    /// Gives `lease` back and takes all of `targets`, or none and says who has one: `lease` is over in either case. A store that can
+    /// does so with one stroke.
+    fn exchange<'a>(&'a self, lease: Lease, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
+        Box::pin(async move {
+            self.release(lease).await?;
+            self.acquire(targets, holder).await
+        })
+    }
 
     /// Who holds what now, proven alive or not provable: holder and targets.
     fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>>;

@@ -26,53 +26,66 @@ impl LeaseFile {
     }
 }
 
-/// Targets that a run asks for: what it leaves here while it waits for the answer, and which leases are to end with that.
+/// Targets that a run asks for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Wanted {
+    pub(super) holder: Holder,
+    pub(super) targets: Vec<TargetId>,
+    pub(super) trace: Trace,
+}
+
+/// Targets that this process asks for, and what it leaves here while it waits for the answer.
 pub(super) struct Asked {
-    targets: Vec<TargetId>,
-    holder: Holder,
+    pub(super) wanted: Wanted,
     here: Here,
-    trace: Trace,
     guard: File,
-    gone: Vec<LeaseFile>,
+}
+
+impl Wanted {
+    /// The lease to be written with `epoch` where `held` are there, and those that end with it: their owners are proven to have ended.
+    /// Refuses when somebody else has one of the targets.
+    pub(super) fn against(&self, held: &[LeaseFile], epoch: u64, here: &Here) -> Result<(LeaseFile, Vec<LeaseFile>), StoreError> {
+        let wanted: BTreeSet<&TargetId> = self.targets.iter().collect();
+        let mut gone = Vec::new();
+        for lease in held {
+            let life = lease.life(here);
+            if life == Life::Ended {
+                gone.push(lease.clone());
+            } else if let Some(target) = lease.targets.iter().find(|target| wanted.contains(target)) {
+                let (target, holder) = (target.clone(), Box::new(lease.holder.clone()));
+                return Err(StoreError::Held { target, holder, is_proven: life == Life::Lives });
+            }
+        }
+        let Self { holder, targets, trace } = self.clone();
+        Ok((LeaseFile { epoch, holder, targets, trace }, gone))
+    }
+
+    /// It is what was asked for.
+    pub(super) fn is_it(&self, lease: &LeaseFile) -> bool {
+        (&lease.trace, &lease.holder, &lease.targets) == (&self.trace, &self.holder, &self.targets)
+    }
 }
 
 impl Asked {
     /// From now on everybody here can see that the run lives.
     pub(super) fn by(holder: Holder, targets: Vec<TargetId>, here: &Here) -> Result<Self, StoreError> {
         let (trace, guard) = here.leave(&holder.run)?;
-        Ok(Self { targets, holder, here: here.clone(), trace, guard, gone: Vec::new() })
+        Ok(Self { wanted: Wanted { holder, targets, trace }, here: here.clone(), guard })
     }
 
-    /// The lease to be written with `epoch` where `held` are there, and the epochs of those that end with it: their owners are proven to
-    /// have ended. Refuses when somebody else has one of the targets.
-    pub(super) fn against(&mut self, held: Vec<LeaseFile>, epoch: u64) -> Result<(LeaseFile, Vec<u64>), StoreError> {
-        let wanted: BTreeSet<&TargetId> = self.targets.iter().collect();
-        self.gone.clear();
-        for lease in held {
-            let life = lease.life(&self.here);
-            if life == Life::Ended {
-                self.gone.push(lease);
-            } else if let Some(target) = lease.targets.into_iter().find(|target| wanted.contains(target)) {
-                return Err(StoreError::Held { target, holder: Box::new(lease.holder), is_proven: life == Life::Lives });
-            }
-        }
-        let (holder, targets, trace) = (self.holder.clone(), self.targets.clone(), self.trace.clone());
-        Ok((LeaseFile { epoch, holder, targets, trace }, self.gone.iter().map(|lease| lease.epoch).collect()))
-    }
-
-    /// It was written with that epoch, or not. Removes what those left here whose leases are over.
+    /// It was written with that epoch, or not.
     pub(super) fn answered(self, epoch: Result<u64, StoreError>) -> Result<Lease, StoreError> {
-        let epoch = epoch.inspect_err(|_| self.here.forget(&self.trace))?;
-        self.gone.iter().for_each(|lease| self.here.forget(&lease.trace));
-        let epochs = self.targets.into_iter().map(|target| (target, epoch)).collect();
-        Ok(Lease { run: self.holder.run, epochs, guard: Some(self.guard) })
+        let Wanted { holder, targets, trace } = self.wanted;
+        let epoch = epoch.inspect_err(|_| self.here.forget(&trace))?;
+        let epochs = targets.into_iter().map(|target| (target, epoch)).collect();
+        Ok(Lease { run: holder.run, epochs, guard: Some(self.guard), trace: Some(trace) })
     }
 }
 
 impl Lease {
     /// What a run has that asked for nothing.
     pub(super) fn over_nothing(holder: Holder) -> Self {
-        Self { run: holder.run, epochs: BTreeMap::new(), guard: None }
+        Self { run: holder.run, epochs: BTreeMap::new(), guard: None, trace: None }
     }
 }
 

@@ -72,7 +72,7 @@ impl Shelf {
         let run = holder.run.clone();
         self.epoch += 1;
         self.leases.insert(self.epoch, (holder, targets.iter().cloned().collect()));
-        Ok(Lease { run, epochs: targets.iter().map(|target| (target.clone(), self.epoch)).collect(), guard: None })
+        Ok(Lease { run, epochs: targets.iter().map(|target| (target.clone(), self.epoch)).collect(), guard: None, trace: None })
     }
 }
 

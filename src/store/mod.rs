@@ -13,6 +13,8 @@ mod git;
 mod group;
 #[cfg(test)]
 mod interleaved;
+#[cfg(test)]
+mod leased;
 mod leases;
 mod life;
 mod location;
@@ -26,6 +28,7 @@ mod recent;
 mod sets;
 mod together;
 mod turn;
+mod wish;
 
 pub use after::{After, Bears};
 pub use audit::{Anchor, Audit, Compacted, Finding};

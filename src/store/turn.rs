@@ -3,15 +3,15 @@
 //!
 //! ```text
 //! lock                locked by whoever has the turn
-//! waiting/X.asked     groups that a process waits with, locked by it as long as it lives
-//! waiting/X.taken     the same, while somebody is about to write them
+//! waiting/X.asked     what a process waits with, locked by it as long as it lives
+//! waiting/X.taken     the same, while somebody is about to write it
 //! ```
 //!
 //! A file that is gone was written, or what it holds may not be written any more: the journal says which. One that stays taken when
 //! the turn is free was left by somebody who died or failed, and nobody but the journal knows whether he wrote it. All of it may be
 //! deleted at any time.
 
-use super::group::Group;
+use super::wish::Wish;
 use crate::change::Key;
 use crate::journal::{Sealer, close, is_closed, is_sealed, is_sealed_by};
 use serde::{Deserialize, Serialize};
@@ -57,14 +57,14 @@ pub(super) struct Waited {
     pub(super) fate: Fate,
 }
 
-/// What became of the groups that a process waited with.
+/// What became of the wish that a process waited with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// Nobody touched them.
+    /// Nobody touched it.
     Untouched,
-    /// Somebody was about to write them when he died or failed.
+    /// Somebody was about to write it when he died or failed.
     Unsure,
-    /// Somebody wrote them, as far as they may be written.
+    /// Somebody wrote it, as far as it may be written.
     Written,
     /// Somebody is about to, and does not come to an end.
     Stuck,
@@ -72,15 +72,15 @@ pub(super) enum Fate {
 
 /// What somebody else waits with, and we are about to write.
 pub(super) struct Request {
-    pub(super) groups: Vec<Group>,
+    pub(super) wish: Wish,
     file: PathBuf,
 }
 
 /// What stands in a file. Another version of this program may know other events.
 #[derive(Serialize, Deserialize)]
-struct Text<G> {
+struct Text<W> {
     version: String,
-    groups: G,
+    wish: W,
 }
 
 /// What we wait with.
@@ -97,7 +97,7 @@ impl Turns {
 
     /// Waits for our turn; `None` when it cannot be had.
     pub(super) fn take(&mut self) -> Option<Turn> {
-        self.try_take().or_else(|| self.wait(&[]).turn)
+        self.try_take().or_else(|| self.wait(None).turn)
     }
 
     #[cfg(test)]
@@ -116,11 +116,11 @@ impl Turns {
         lock.try_lock().ok().map(|()| self.turn(lock))
     }
 
-    /// Waits until it is our turn, or somebody else has written `groups`.
-    pub(super) fn wait(&mut self, groups: &[Group]) -> Waited {
+    /// Waits until it is our turn, or somebody else has written `wish`.
+    pub(super) fn wait(&mut self, wish: Option<&Wish>) -> Waited {
         let ended = |turn, fate| Waited { turn, fate };
         let Some(lock) = self.lock() else { return ended(None, Fate::Untouched) };
-        let asked = self.ask(groups);
+        let asked = wish.and_then(|wish| self.ask(wish));
         let begun = Instant::now();
         loop {
             if asked.as_ref().is_some_and(Asked::is_gone) {
@@ -159,12 +159,9 @@ impl Turns {
         self.dir.join("waiting")
     }
 
-    /// Leaves `groups` for whoever has the turn. What cannot be left waits with us.
-    fn ask(&self, groups: &[Group]) -> Option<Asked> {
-        if groups.is_empty() {
-            return None;
-        }
-        let text = Text { version: VERSION.into(), groups };
+    /// Leaves a wish for whoever has the turn. What cannot be left waits with us.
+    fn ask(&self, wish: &Wish) -> Option<Asked> {
+        let text = Text { version: VERSION.into(), wish };
         let text = close(serde_json::to_string(&text).ok()?, self.sealer.as_ref());
         let waiting = self.waiting();
         DirBuilder::new().recursive(true).mode(0o700).create(&waiting).ok()?;
@@ -202,18 +199,18 @@ impl Turns {
             Some(sealer) => is_sealed_by(&text, sealer),
             None => is_closed(&text) && !is_sealed(&text),
         };
-        let Text { version, groups } = serde_json::from_str::<Text<Vec<Group>>>(&text).ok().filter(|_| is_one_of_ours)?;
+        let Text { version, wish } = serde_json::from_str::<Text<Wish>>(&text).ok().filter(|_| is_one_of_ours)?;
         if version != VERSION {
             return None;
         }
         let taken = file.with_extension(TAKEN);
         fs::rename(&file, &taken).ok()?;
-        Some(Request { groups, file: taken })
+        Some(Request { wish, file: taken })
     }
 }
 
 impl Request {
-    /// They are written, as far as they may be.
+    /// It is written, as far as it may be.
     pub(super) fn written(self) {
         let _left = fs::remove_file(&self.file);
     }

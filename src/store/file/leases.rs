@@ -43,7 +43,7 @@ pub(super) fn acquire(dir: &Path, targets: &[TargetId], holder: Holder) -> Resul
     let path = lease_file(dir, epoch);
     let guard = make_lease(&path, &LeaseFile { epoch, holder: holder.clone(), targets: targets.to_vec() })?;
     let epochs = wanted.into_iter().map(|target| (target.clone(), epoch)).collect();
-    Ok(Lease { run: holder.run, epochs, guard: Some(guard) })
+    Ok(Lease { run: holder.run, epochs, guard: Some(guard), trace: None })
 }
 
 /// Gives the targets back; when somebody took them over, there is nothing to give.

@@ -1,63 +1,23 @@
-//! What is done to the tip: entries appended, leases taken, given back and taken away. Each says what it wants of the tip as it is,
-//! and knows what of it is there already.
+//! What is done to the tip: what is wished, and leases taken away. Each says what it wants of the tip as it is, and knows what of it is
+//! there already.
 
 use super::desk::{Desk, Plan};
 use super::draft::Change;
-use super::fault::git_failed;
 use super::leases;
 use crate::change::Digest;
 use crate::journal::{Chain, Entry, Event};
 use crate::stack::TargetId;
-use crate::store::group::{self, Claim, Group, Sealed};
-use crate::store::leases::{Asked, taken_from};
+use crate::store::StoreError;
+use crate::store::leases::{LeaseFile, taken_from};
+use crate::store::life::Here;
 use crate::store::together::Shared;
 use crate::store::turn::Turns;
-use crate::store::{Holder, Lease, StoreError};
+use crate::store::wish::{Granted, Standing, Stroke, Wish};
 use git2::{ObjectType, Oid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Desk {
-    pub(super) fn acquire(&mut self, targets: Vec<TargetId>, holder: Holder) -> Result<Lease, StoreError> {
-        if targets.is_empty() {
-            return Ok(Lease::over_nothing(holder));
-        }
-        self.look()?; // nobody is refused for what was so once
-        let message = format!("Run {} takes {} targets", holder.run, targets.len());
-        let at_ms = Some(holder.since_ms);
-        let mut asked = Asked::by(holder, targets, &self.here)?;
-        let mut ours: BTreeMap<u64, Oid> = BTreeMap::new();
-        let taken = self.change(|desk| {
-            if let Some((epoch, _)) = ours.iter().find(|(epoch, blob)| desk.known.leases.get(epoch) == Some(blob)) {
-                return Ok(Plan::Done(*epoch));
-            }
-            let epoch = desk.known.epoch + 1;
-            let (lease, ended) = asked.against(leases::all(&desk.place, &desk.repository, &desk.known)?, epoch)?;
-            let text = lease.text();
-            let blob = Oid::hash_object(ObjectType::Blob, &text);
-            ours.insert(epoch, blob.map_err(|error| git_failed(&desk.place, "naming a lease", &error))?);
-            let lease = Some((epoch, text));
-            Ok(Plan::Push(Change { at_ms, ended, lease, ..Change::on(&desk.known, message.clone()) }.into(), epoch))
-        });
-        asked.answered(taken)
-    }
-
-    /// When somebody took the targets over, there is nothing to give back.
-    pub(super) fn release(&mut self, lease: &Lease) -> Result<(), StoreError> {
-        let Some(epoch) = lease.epochs.values().next().copied() else { return Ok(()) };
-        let mut trace = None; // kept over pushes whose answer is lost: after them the lease is gone
-        self.change(|desk| {
-            let all = leases::all(&desk.place, &desk.repository, &desk.known)?;
-            let Some(own) = all.into_iter().find(|held| held.epoch == epoch) else { return Ok(Plan::Done(())) };
-            let mut change = Change::on(&desk.known, format!("Run {} gives {} targets back", own.holder.run, own.targets.len()));
-            change.ended = vec![epoch];
-            trace = Some(own.trace);
-            Ok(Plan::Push(change.into(), ()))
-        })?;
-        trace.iter().for_each(|trace| self.here.forget(trace));
-        Ok(())
-    }
-
     pub(super) fn free(&mut self, of: &str, event: &Event, run: &Arc<str>, at_ms: u64) -> Result<Vec<TargetId>, StoreError> {
         self.look()?;
         let mut tries: BTreeMap<Digest, Vec<TargetId>> = BTreeMap::new();
@@ -79,6 +39,50 @@ impl Desk {
     }
 }
 
+impl Standing for Desk {
+    fn chain(&self) -> &Chain {
+        &self.known.chain
+    }
+
+    fn since(&self, seq: u64) -> Option<Vec<Entry>> {
+        self.known.recent.since(seq, self.known.chain.seq)
+    }
+
+    fn is_held(&self, epoch: u64) -> bool {
+        self.known.leases.contains_key(&epoch)
+    }
+
+    fn leases(&self) -> Result<Vec<LeaseFile>, StoreError> {
+        leases::all(&self.place, &self.repository, &self.known)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.known.epoch
+    }
+
+    fn here(&self) -> &Here {
+        &self.here
+    }
+}
+
+/// A stroke that was tried, whose answer may have been lost.
+struct Try {
+    last: Option<Digest>,
+    leases: Vec<LeaseFile>,
+    granted: Vec<Granted>,
+}
+
+impl Try {
+    /// It arrived: its last entry was met, or a lease of it is there.
+    fn is_there(&self, desk: &Desk) -> bool {
+        let has_lease = |lease: &LeaseFile| {
+            let blob = Oid::hash_object(ObjectType::Blob, &lease.text()).ok();
+            blob.is_some() && desk.known.leases.get(&lease.epoch) == blob.as_ref()
+        };
+        self.last.is_some() && self.last == desk.known.arrived || self.leases.iter().any(has_lease)
+    }
+}
+
 impl Shared for Desk {
     fn turns(&mut self) -> &mut Turns {
         &mut self.turns
@@ -92,37 +96,34 @@ impl Shared for Desk {
         Desk::look(self)
     }
 
-    fn chain(&self) -> &Chain {
-        &self.known.chain
-    }
-
-    fn since(&self, seq: u64) -> Option<Vec<Entry>> {
-        self.known.recent.since(seq, self.known.chain.seq)
-    }
-
-    fn is_ours(&self, claim: &Claim) -> bool {
-        self.known.leases.contains_key(&claim.epoch)
-    }
-
     /// With one commit.
-    fn write(&mut self, groups: &[Group], is_there: &dyn Fn(&Self) -> Option<Vec<Sealed>>) -> Result<Vec<Sealed>, StoreError> {
-        let mut tries: BTreeMap<Digest, Vec<Sealed>> = BTreeMap::new();
+    fn write(&mut self, wishes: &[Wish], is_there: &dyn Fn(&Self) -> Option<Vec<Granted>>) -> Result<Vec<Granted>, StoreError> {
+        let mut tries: Vec<Try> = Vec::new();
         self.change_now(|desk| {
-            let arrived = desk.known.arrived.as_ref().and_then(|hash| tries.remove(hash));
-            if let Some(sealed) = arrived.or_else(|| is_there(desk)) {
-                return Ok(Plan::Done(sealed));
+            let arrived = tries.iter().find(|tried| tried.is_there(desk)).map(|tried| tried.granted.clone());
+            if let Some(granted) = arrived.or_else(|| is_there(desk)) {
+                return Ok(Plan::Done(granted));
             }
-            let mut change = Change::on(&desk.known, String::new());
-            let sealed =
-                group::seal(groups.to_vec(), &mut change.chain, |claim| desk.is_ours(claim), |seq| Shared::since(desk, seq));
-            change.entries = group::entries(&sealed).cloned().collect();
-            let (Some(first), Some(last)) = (change.entries.first(), change.entries.last()) else {
-                return Ok(Plan::Done(sealed));
-            };
-            change.at_ms = Some(last.at_ms);
-            change.message = format!("Entries {} to {}\n\n{}", first.seq, last.seq, last.hash.as_str());
-            tries.insert(last.hash.clone(), sealed.clone());
-            Ok(Plan::Push(change.with_checkpoint(&desk.known, desk.segment_bytes).into(), sealed))
+            let (stroke, granted) = Stroke::of(wishes, desk)?;
+            if stroke.is_empty() {
+                return Ok(Plan::Done(granted));
+            }
+            let entries = stroke.entries.first().zip(stroke.entries.last());
+            let said = entries.map(|(first, last)| format!("Entries {} to {}", first.seq, last.seq));
+            let said: Vec<String> = said.into_iter().chain(wishes.iter().flat_map(Wish::says)).collect();
+            let last = entries.map(|(_, last)| last.clone());
+            let message =
+                said.into_iter().chain(last.iter().map(|last| last.hash.as_str().into())).collect::<Vec<_>>().join("\n\n");
+            let since_ms = stroke.leases.last().map(|lease| lease.holder.since_ms);
+            let at_ms = last.as_ref().map(|last| last.at_ms).or(since_ms);
+            tries.push(Try {
+                last: last.as_ref().map(|last| last.hash.clone()),
+                leases: stroke.leases.clone(),
+                granted: granted.clone(),
+            });
+            let change = Change { at_ms, ..Change::of(stroke, message) };
+            let change = if last.is_some() { change.with_checkpoint(&desk.known, desk.segment_bytes) } else { change };
+            Ok(Plan::Push(change.into(), granted))
         })
     }
 }

@@ -11,6 +11,8 @@ use super::lines::Part;
 use super::tree::{base_path, checkpoint_path, part_path};
 use crate::journal::{Chain, Checkpoint, Entry, Event};
 use crate::store::StoreError;
+use crate::store::leases::LeaseFile;
+use crate::store::wish::Stroke;
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, Oid, Repository, Signature, Time};
 
@@ -26,8 +28,7 @@ pub(super) struct Change {
     pub(super) entries: Vec<Entry>,
     /// The chain with them.
     pub(super) chain: Chain,
-    /// A new lease: its number, and what it says.
-    pub(super) lease: Option<(u64, Vec<u8>)>,
+    pub(super) leases: Vec<LeaseFile>,
     pub(super) ended: Vec<u64>,
     /// The text of the checkpoint that stands at the last of the entries.
     pub(super) checkpoint: Option<String>,
@@ -52,15 +53,19 @@ pub(super) struct Base {
 pub(super) struct Draft {
     pub(super) commit: Oid,
     parts: Vec<Part>,
-    lease: Option<(u64, Oid)>,
+    leases: Vec<(u64, Oid)>,
     change: Change,
 }
 
 impl Change {
     /// Nothing yet.
     pub(super) fn on(known: &Known, message: String) -> Self {
-        let chain = known.chain.clone();
-        Self { entries: Vec::new(), chain, lease: None, ended: Vec::new(), checkpoint: None, base: None, message, at_ms: None }
+        Self::of(Stroke::on(&known.chain), message)
+    }
+
+    pub(super) fn of(stroke: Stroke, message: String) -> Self {
+        let Stroke { entries, chain, leases, ended } = stroke;
+        Self { entries, chain, leases, ended, checkpoint: None, base: None, message, at_ms: None }
     }
 
     /// Has a checkpoint made at the end of the entries: when many bytes came since the last, when that is of no use to us, or when a
@@ -99,7 +104,7 @@ impl Draft {
             known.let_go(&base.files, base.seq);
         }
         known.leases.retain(|epoch, _| !ended.contains(epoch));
-        if let Some((epoch, blob)) = self.lease {
+        for (epoch, blob) in self.leases {
             known.leases.insert(epoch, blob);
             known.epoch = epoch;
         }
@@ -132,12 +137,13 @@ fn write(repository: &Repository, known: &Known, change: Change) -> Result<Draft
     for epoch in &change.ended {
         update.remove(lease_path(*epoch).as_str());
     }
-    let lease = match &change.lease {
-        Some((epoch, text)) => Some((*epoch, repository.blob(text)?)),
-        None => None,
-    };
-    if let Some((epoch, blob)) = lease {
-        update.upsert(lease_path(epoch).as_str(), blob, FileMode::Blob);
+    let mut leases = Vec::new();
+    for lease in &change.leases {
+        let blob = repository.blob(&lease.text())?;
+        update.upsert(lease_path(lease.epoch).as_str(), blob, FileMode::Blob);
+        leases.push((lease.epoch, blob));
+    }
+    if let Some((epoch, _)) = leases.last() {
         update.upsert("epoch", repository.blob(format!("{epoch}\n").as_bytes())?, FileMode::Blob);
     }
     let base = match &parent {
@@ -150,7 +156,7 @@ fn write(repository: &Repository, known: &Known, change: Change) -> Result<Draft
     let at = told.or(parent.as_ref().map(|parent| parent.time().seconds())).unwrap_or_default();
     let who = Signature::new("isobar", "isobar@localhost", &Time::new(at, 0))?;
     let commit = repository.commit(None, &who, &who, &change.message, &tree, &parent.iter().collect::<Vec<_>>())?;
-    Ok(Draft { commit, parts, lease, change })
+    Ok(Draft { commit, parts, leases, change })
 }
 
 fn lease_path(epoch: u64) -> String {

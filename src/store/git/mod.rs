@@ -200,11 +200,16 @@ impl Store for GitStore {
 
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
         let targets = targets.to_vec();
-        Box::pin(self.working(move |desk| desk.acquire(targets, holder)))
+        Box::pin(self.working(move |desk| together::exchange(desk, None, targets, holder)))
     }
 
     fn release<'a>(&'a self, lease: Lease) -> Boxed<'a, Result<(), StoreError>> {
-        Box::pin(self.working(move |desk| desk.release(&lease)))
+        Box::pin(self.working(move |desk| together::release(desk, &lease)))
+    }
+
+    fn exchange<'a>(&'a self, lease: Lease, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
+        let targets = targets.to_vec();
+        Box::pin(self.working(move |desk| together::exchange(desk, Some(&lease), targets, holder)))
     }
 
     fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>> {
@@ -259,7 +264,7 @@ impl Bench {
     /// Pushes every group that waits with one commit, and those of other processes of this clone.
     fn write_waiting(&self) {
         let at_desk = self.at_desk(|desk| {
-            self.waiting.write(|groups| together::append(desk, &groups));
+            self.waiting.write(|groups| together::append(desk, groups));
             Ok(())
         });
         if let Err(error) = at_desk {

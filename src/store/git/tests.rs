@@ -177,7 +177,7 @@ async fn a_writer_who_is_late_asks_again_whether_its_lease_is_its_own() {
     let dir = origin();
     let (slow, quick) = (clone_of(dir.path(), "slow"), clone_of(dir.path(), "quick"));
     let lease = slow.acquire(&ids(&["a@prod/x"]), holder("one")).await.expect("nobody has it");
-    let Lease { run, epochs, guard } = lease;
+    let Lease { run, epochs, guard, .. } = lease;
     drop(guard); // as if its process had ended, and came back
     // A child of another test that is just being started may hold what we let go, until it is another program.
     let newer = loop {
@@ -187,7 +187,7 @@ async fn a_writer_who_is_late_asks_again_whether_its_lease_is_its_own() {
         }
     };
     let _newer = newer.expect("its owner ended");
-    let stale = Lease { run, epochs, guard: None };
+    let stale = Lease { run, epochs, guard: None, trace: None };
     let refused = slow.append(vec![paused("x")], &"one".into(), 7, Some(&stale)).await;
     assert_eq!(refused, Err(StoreError::Fenced(ids(&["a@prod/x"]).remove(0))));
     assert_eq!(reasons(dir.path()).await.len(), 0);
@@ -339,7 +339,7 @@ async fn a_release_by_word_survives_a_lost_answer() {
     for make in [deaf, mute] {
         let dir = origin();
         let lease = open(dir.path()).acquire(&ids(&["a@prod/x"]), holder("one")).await.expect("nobody has it");
-        crate::store::cases::end(lease, &open(dir.path())).await;
+        crate::store::leased::end(lease, &open(dir.path())).await;
         let freed_now = make(dir.path(), 1).free("one", freed(), &"two".into(), 9).await;
         assert_eq!(freed_now, Ok(ids(&["a@prod/x"])));
         assert_eq!(reasons(dir.path()).await, ["its job was cancelled"]);

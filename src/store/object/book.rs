@@ -103,7 +103,7 @@ impl Book {
     pub(super) fn turn(&mut self, text: &str) -> Result<Vec<Entry>, StoreError> {
         let place = format!("{}/{}", self.place, page::name(self.page + 1));
         let says = || broken(&place, "it says that it was compacted away, and the page before it was not");
-        let (head, lines) = page::read(&place, text)?.ok_or_else(says)?;
+        let (mut head, lines) = page::read(&place, text)?.ok_or_else(says)?;
         if head.page != self.page + 1 || head.after != self.last {
             return Err(broken(&place, "it does not follow the page before it"));
         }
@@ -118,7 +118,7 @@ impl Book {
         }
         self.recent.met(&entries);
         self.leases.retain(|epoch, _| !head.ended.contains(epoch));
-        if let Some(lease) = head.lease {
+        for lease in head.leases() {
             self.epoch = lease.epoch;
             self.leases.insert(lease.epoch, lease);
         }

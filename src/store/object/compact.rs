@@ -11,11 +11,12 @@ use super::contents::{Contents, Named};
 use super::desk::{AHEAD_MAX, Desk, Plan, wait};
 use super::fault::{broken, failed};
 use super::lines::{is_vouched, vouch};
-use super::page::{self, Change};
+use super::page;
 use super::start::{Base, Start};
 use crate::bucket::Fault;
 use crate::change::Digest;
 use crate::journal::{Checkpoint, Dropped, Entry, Event};
+use crate::store::wish::Stroke;
 use crate::store::{Compacted, StoreError};
 use std::sync::Arc;
 
@@ -73,7 +74,7 @@ impl Desk {
             return Err(broken(&self.place, format!("{} is there, and is another one", older.base.name)));
         }
         self.change(|desk| {
-            let mut change = Change::on(&desk.book.chain);
+            let mut change = Stroke::on(&desk.book.chain);
             if let Some(unsealed) = change.chain.refuses(first) {
                 return Err(unsealed.into());
             }

@@ -5,13 +5,14 @@ use super::ObjectSite;
 use super::book::Book;
 use super::contents::Contents;
 use super::fault::{broken, compacted_beyond, crowded, failed, in_doubt};
-use super::page::{self, Change};
+use super::page;
 use crate::bucket::{Address, Bucket, Fault, Version, WRITE_MAX};
 use crate::change::{Digest, Key};
 use crate::journal::Sealer;
 use crate::store::StoreError;
 use crate::store::life::Here;
 use crate::store::turn::Turns;
+use crate::store::wish::Stroke;
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -56,7 +57,7 @@ pub(super) struct Desk {
 pub(super) enum Plan<T> {
     /// Nothing.
     Done(T),
-    Write(Box<Change>, T),
+    Write(Box<Stroke>, T),
 }
 
 impl Desk {
@@ -215,11 +216,11 @@ impl Desk {
             self.look()?; // else the put tells as much as a look
         }
         for nth in 1..=TRIES_MAX {
-            let (change, value) = match plan(self)? {
+            let (stroke, value) = match plan(self)? {
                 Plan::Done(value) => return Ok(value),
-                Plan::Write(change, value) => (change, value),
+                Plan::Write(stroke, value) => (stroke, value),
             };
-            let text = change.text(self.book.page + 1, &self.book.last);
+            let text = page::text(*stroke, self.book.page + 1, &self.book.last);
             if self.put_page(&text)? {
                 let entries = self.book.turn(&text)?;
                 self.bind_if_due(&entries);

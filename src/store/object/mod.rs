@@ -172,11 +172,16 @@ impl Store for ObjectStore {
 
     fn acquire<'a>(&'a self, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
         let targets = targets.to_vec();
-        Box::pin(self.working(move |desk| desk.acquire(targets, holder)))
+        Box::pin(self.working(move |desk| together::exchange(desk, None, targets, holder)))
     }
 
     fn release<'a>(&'a self, lease: Lease) -> Boxed<'a, Result<(), StoreError>> {
-        Box::pin(self.working(move |desk| desk.release(&lease)))
+        Box::pin(self.working(move |desk| together::release(desk, &lease)))
+    }
+
+    fn exchange<'a>(&'a self, lease: Lease, targets: &'a [TargetId], holder: Holder) -> Boxed<'a, Result<Lease, StoreError>> {
+        let targets = targets.to_vec();
+        Box::pin(self.working(move |desk| together::exchange(desk, Some(&lease), targets, holder)))
     }
 
     fn holders<'a>(&'a self) -> Boxed<'a, Result<Vec<Held>, StoreError>> {
@@ -215,6 +220,6 @@ impl Bench {
     /// Writes every group that waits on one page, and those of other processes of this machine.
     fn write_waiting(&self) {
         let mut desk = held(&self.desk);
-        self.waiting.write(|groups| together::append(&mut *desk, &groups));
+        self.waiting.write(|groups| together::append(&mut *desk, groups));
     }
 }

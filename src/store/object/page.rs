@@ -4,24 +4,15 @@
 use super::contents::Named;
 use super::fault::broken;
 use crate::change::Digest;
-use crate::journal::{Chain, Entry};
 use crate::store::StoreError;
 use crate::store::leases::LeaseFile;
+use crate::store::wish::Stroke;
 use serde::{Deserialize, Serialize};
 
 /// The newest of pages, contents and bases that this version reads; entries have their own.
-pub(super) const SCHEMA: u32 = 2;
-/// Of what says nothing of compacted entries: the versions before compaction read it as well.
+pub(super) const SCHEMA: u32 = 3;
+/// Of what says nothing of compacted entries, nor takes several leases at once: the first versions read it as well.
 pub(super) const SCHEMA_WHOLE: u32 = 1;
-
-/// What is to be written.
-pub(super) struct Change {
-    pub(super) entries: Vec<Entry>,
-    /// The chain with them.
-    pub(super) chain: Chain,
-    pub(super) lease: Option<LeaseFile>,
-    pub(super) ended: Vec<u64>,
-}
 
 /// The first line of a page.
 #[derive(Serialize, Deserialize)]
@@ -33,7 +24,10 @@ pub(super) struct Head {
     pub(super) after: Digest,
     /// Taken with this page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) lease: Option<LeaseFile>,
+    lease: Option<LeaseFile>,
+    /// And more of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    more: Vec<LeaseFile>,
     /// Epochs of leases that are over with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) ended: Vec<u64>,
@@ -58,6 +52,13 @@ fn is_none(page: &u64) -> bool {
     *page == 0
 }
 
+impl Head {
+    /// Leases that are taken with this page.
+    pub(super) fn leases(&mut self) -> impl Iterator<Item = LeaseFile> {
+        self.lease.take().into_iter().chain(std::mem::take(&mut self.more))
+    }
+}
+
 impl LetGo {
     /// Any page but the first.
     pub(super) fn of(page: u64, compacted: u64) -> Self {
@@ -74,22 +75,19 @@ impl LetGo {
     }
 }
 
-impl Change {
-    /// Nothing yet.
-    pub(super) fn on(chain: &Chain) -> Self {
-        Self { entries: Vec::new(), chain: chain.clone(), lease: None, ended: Vec::new() }
+/// The text of the page with this number, after the page whose text has the digest `after`.
+pub(super) fn text(stroke: Stroke, page: u64, after: &Digest) -> String {
+    let Stroke { entries, leases, ended, .. } = stroke;
+    let mut leases = leases.into_iter();
+    let (lease, more) = (leases.next(), leases.collect::<Vec<_>>());
+    let schema = if more.is_empty() { SCHEMA_WHOLE } else { SCHEMA };
+    let head = Head { schema, page, after: after.clone(), lease, more, ended };
+    let mut text = serde_json::to_string(&head).expect("it holds only strings and numbers") + "\n";
+    for entry in &entries {
+        text += &entry.line();
+        text.push('\n');
     }
-
-    /// The text of the page with this number, after the page whose text has the digest `after`.
-    pub(super) fn text(self, page: u64, after: &Digest) -> String {
-        let head = Head { schema: SCHEMA_WHOLE, page, after: after.clone(), lease: self.lease, ended: self.ended };
-        let mut text = serde_json::to_string(&head).expect("it holds only strings and numbers") + "\n";
-        for entry in &self.entries {
-            text += &entry.line();
-            text.push('\n');
-        }
-        text
-    }
+    text
 }
 
 /// Takes a page apart: what it says of itself, and the lines of its entries; `None` for one whose entries were compacted away.

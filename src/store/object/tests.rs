@@ -377,11 +377,11 @@ async fn a_newer_schema_is_refused_by_readers_and_writers() {
     let after = Digest::of("pages", &["none"]);
     let mut entry = Chain::empty().seal(paused("a"), &"run".into(), 7);
     entry.schema = SCHEMA + 1;
-    let page = |schema: u32, lines: &str| format!("{}\n{lines}", json!({ "schema": schema, "page": 1, "after": after }));
+    let text = |schema: u32, lines: &str| format!("{}\n{lines}", json!({ "schema": schema, "page": 1, "after": after }));
     for (name, text, schema) in [
-        ("pages/000000000001.jsonl", page(3, ""), 3),
-        ("pages/000000000001.jsonl", page(1, &format!("{}\n", entry.line())), SCHEMA + 1),
-        ("contents.json", json!({ "schema": 3, "checkpoint": "x" }).to_string(), 3),
+        ("pages/000000000001.jsonl", text(page::SCHEMA + 1, ""), page::SCHEMA + 1),
+        ("pages/000000000001.jsonl", text(1, &format!("{}\n", entry.line())), SCHEMA + 1),
+        ("contents.json", json!({ "schema": page::SCHEMA + 1, "checkpoint": "x" }).to_string(), page::SCHEMA + 1),
     ] {
         let shelf = Shelf::new();
         shelf.put(name, &text).await;

@@ -1,11 +1,14 @@
 use super::*;
 use crate::change::Key;
-use crate::journal::Event;
+use crate::journal::{Chain, Entry};
 use crate::store::blocking::held;
-use crate::store::cases::{ids, paused, reasons, run, started};
+use crate::store::cases::{holder, ids, paused, reasons, run, started};
+use crate::store::leases::LeaseFile;
+use crate::store::life::Here;
 use crate::store::places::{Place, in_git, in_google, last_page, meddle, tip};
+use crate::store::wish::Stroke;
 use crate::store::{After, Append, Bears, Lease, Written};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -16,7 +19,8 @@ use std::time::Duration;
 #[derive(Default)]
 struct Journal {
     entries: Vec<Entry>,
-    epochs: BTreeSet<u64>,
+    leases: BTreeMap<u64, LeaseFile>,
+    epoch: u64,
     writes: usize,
 }
 
@@ -25,7 +29,34 @@ struct Desk {
     journal: Arc<Mutex<Journal>>,
     chain: Chain,
     known: Vec<Entry>,
+    here: Here,
     turns: Turns,
+}
+
+impl Standing for Desk {
+    fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    fn since(&self, seq: u64) -> Option<Vec<Entry>> {
+        Some(self.known.iter().filter(|entry| entry.seq > seq).cloned().collect())
+    }
+
+    fn is_held(&self, epoch: u64) -> bool {
+        held(&self.journal).leases.contains_key(&epoch)
+    }
+
+    fn leases(&self) -> Result<Vec<LeaseFile>, StoreError> {
+        Ok(held(&self.journal).leases.values().cloned().collect())
+    }
+
+    fn epoch(&self) -> u64 {
+        held(&self.journal).epoch
+    }
+
+    fn here(&self) -> &Here {
+        &self.here
+    }
 }
 
 impl Shared for Desk {
@@ -45,31 +76,23 @@ impl Shared for Desk {
         Ok(())
     }
 
-    fn chain(&self) -> &Chain {
-        &self.chain
-    }
-
-    fn since(&self, seq: u64) -> Option<Vec<Entry>> {
-        Some(self.known.iter().filter(|entry| entry.seq > seq).cloned().collect())
-    }
-
-    fn is_ours(&self, claim: &Claim) -> bool {
-        held(&self.journal).epochs.contains(&claim.epoch)
-    }
-
-    fn write(&mut self, groups: &[Group], is_there: &dyn Fn(&Self) -> Option<Vec<Sealed>>) -> Result<Vec<Sealed>, StoreError> {
+    fn write(&mut self, wishes: &[Wish], is_there: &dyn Fn(&Self) -> Option<Vec<Granted>>) -> Result<Vec<Granted>, StoreError> {
         self.look()?;
-        if let Some(sealed) = is_there(self) {
-            return Ok(sealed);
+        if let Some(granted) = is_there(self) {
+            return Ok(granted);
         }
-        let mut chain = self.chain.clone();
-        let sealed = group::seal(groups.to_vec(), &mut chain, |claim| self.is_ours(claim), |seq| self.since(seq));
+        let (stroke, granted) = Stroke::of(wishes, self)?;
         let mut journal = held(&self.journal);
-        journal.entries.extend(group::entries(&sealed).cloned());
-        journal.writes += 1;
+        journal.writes += usize::from(!stroke.is_empty());
+        journal.entries.extend(stroke.entries);
+        journal.leases.retain(|epoch, _| !stroke.ended.contains(epoch));
+        for lease in stroke.leases {
+            journal.epoch = lease.epoch;
+            journal.leases.insert(lease.epoch, lease);
+        }
         drop(journal);
         self.look()?;
-        Ok(sealed)
+        Ok(granted)
     }
 }
 
@@ -89,12 +112,19 @@ impl Room {
         Turns::new(self.dir.path().into(), key.as_ref())
     }
 
-    /// Has another process append, and returns when it waits, if it must.
-    fn start(&self, groups: Vec<Group>, key: Option<&str>) -> JoinHandle<Result<Vec<Sealed>, StoreError>> {
-        let (journal, turns) = (self.journal.clone(), self.turns(key));
-        let before = self.files().len();
-        let mut desk = Desk { journal, chain: Chain::empty(), known: Vec::new(), turns };
-        let thread = thread::spawn(move || append(&mut desk, &groups));
+    fn desk(&self, turns: Turns) -> Desk {
+        let here = Here::new(self.dir.path().join("locks"));
+        Desk { journal: self.journal.clone(), chain: Chain::empty(), known: Vec::new(), here, turns }
+    }
+
+    /// Has another process do something, and returns when it waits, if it must.
+    fn start<T: Send + 'static>(
+        &self,
+        key: Option<&str>,
+        work: impl FnOnce(&mut Desk) -> Result<T, StoreError> + Send + 'static,
+    ) -> JoinHandle<Result<T, StoreError>> {
+        let (before, mut desk) = (self.files().len(), self.desk(self.turns(key)));
+        let thread = thread::spawn(move || work(&mut desk));
         while self.files().len() == before && !thread.is_finished() {
             thread::sleep(Duration::from_millis(1));
         }
@@ -102,7 +132,12 @@ impl Room {
     }
 
     fn asks(&self, groups: Vec<Group>) -> JoinHandle<Result<Vec<Sealed>, StoreError>> {
-        self.start(groups, None)
+        self.start(None, |desk| append(desk, groups))
+    }
+
+    fn wants(&self, name: &'static str, lease: Option<Lease>, targets: &[&str]) -> JoinHandle<Result<Lease, StoreError>> {
+        let targets = ids(targets);
+        self.start(None, move |desk| exchange(desk, lease.as_ref(), targets, holder(name)))
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -167,8 +202,12 @@ fn what_waits_is_written_with_what_is_written() {
 fn each_is_answered_for_itself_whoever_wrote() {
     let room = Room::new();
     let turn = room.turns(None).try_take().expect("nobody else is there");
-    let lease =
-        Lease { run: run("gone"), epochs: ids(&["a@prod/x"]).into_iter().map(|target| (target, 7)).collect(), guard: None };
+    let lease = Lease {
+        run: run("gone"),
+        epochs: ids(&["a@prod/x"]).into_iter().map(|target| (target, 7)).collect(),
+        guard: None,
+        trace: None,
+    };
     let fenced = Append { events: vec![started("a@prod/x")], run: &run("gone"), at_ms: 1, lease: Some(&lease), after: None };
     let firsts = ["a", "b"].map(|reason| room.asks(first(reason)));
     let fenced = room.asks(groups(vec![fenced]));
@@ -177,6 +216,48 @@ fn each_is_answered_for_itself_whoever_wrote() {
     assert!(counts == [1, 0] || counts == [0, 1], "one of them is the first: {counts:?}");
     assert!(matches!(done(fenced).as_slice(), [Err(StoreError::Fenced(_))]));
     assert_eq!(room.told().1, 1);
+}
+
+#[test]
+fn leases_are_taken_and_given_back_with_what_is_written() {
+    let room = Room::new();
+    let first = room.wants("first", None, &["a@prod/x"]).join().expect("it ends").expect("nobody has it");
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let entry = room.asks(plain("a"));
+    let next = room.wants("first", Some(first), &["b@prod/x"]);
+    let both = ["one", "two"].map(|name| room.wants(name, None, &["c@prod/x", "d@prod/x"]));
+    drop(turn);
+    done(entry);
+    let next = next.join().expect("it ends").expect("nobody has it");
+    let [one, two] = both.map(|thread| thread.join().expect("it ends"));
+    let (lease, refused) = if one.is_ok() { (one, two) } else { (two, one) };
+    let lease = lease.expect("nobody had them");
+    assert!(
+        matches!(&refused, Err(StoreError::Held { holder, is_proven: true, .. }) if holder.run == *lease.run()),
+        "{refused:?}"
+    );
+    assert_eq!((room.told().1, held(&room.journal).leases.len()), (2, 2), "the first, and all that waited");
+
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let ends = room.start(None, move |desk| release(desk, &lease));
+    let last = room.wants("first", Some(next), &[]);
+    drop(turn);
+    ends.join().expect("it ends").expect("it is ours");
+    assert_eq!(last.join().expect("it ends").expect("it is ours").targets().count(), 0);
+    assert_eq!((room.told().1, held(&room.journal).leases.len()), (3, 0));
+    assert_eq!(fs::read_dir(room.dir.path().join("locks")).expect("it is there").count(), 0, "what they left is gone");
+}
+
+#[test]
+fn a_lease_that_somebody_took_for_us_before_he_died_is_ours_once() {
+    let room = Room::new();
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let thread = room.wants("one", None, &["a@prod/x"]);
+    let request = room.turns(None).requests(&turn).pop().expect("it waits");
+    room.desk(room.turns(None)).write(&[request.wish], &|_| None).expect("it has room");
+    drop(turn);
+    thread.join().expect("it ends").expect("it was taken for us");
+    assert_eq!(held(&room.journal).leases.len(), 1);
 }
 
 #[test]
@@ -197,8 +278,8 @@ fn what_somebody_took_and_wrote_before_he_died_is_there_once() {
     let turn = room.turns(None).try_take().expect("nobody else is there");
     let thread = room.asks(plain("a"));
     take(&room.files()[0]);
-    let mut desk = Desk { journal: room.journal.clone(), chain: Chain::empty(), known: vec![], turns: room.turns(None) };
-    desk.write(&[plain("b"), plain("a"), plain("c")].concat(), &|_| None).expect("it has room")[0].as_ref().expect("it may be");
+    let wishes = ["b", "a", "c"].map(|reason| Wish { groups: plain(reason), ..Wish::default() });
+    room.desk(room.turns(None)).write(&wishes, &|_| None).expect("it has room");
     drop(turn);
     let written = done(thread);
     assert!(matches!(written.as_slice(), [Ok(entries)] if entries[0].seq == 2), "{written:?}");
@@ -239,7 +320,7 @@ fn nobody_writes_for_who_has_another_key_or_none_nor_what_cannot_be_read() {
     for (key, other) in [(None, Some("k")), (Some("k"), None), (Some("k"), Some("l"))] {
         let room = Room::new();
         let turn = room.turns(None).try_take().expect("nobody else is there");
-        let thread = room.start(plain("a"), key);
+        let thread = room.start(key, |desk| append(desk, plain("a")));
         assert!(room.turns(other).requests(&turn).is_empty(), "{key:?} {other:?}");
         let file = &room.files()[0];
         assert!(file.extension().is_some_and(|end| end == "asked"));
@@ -259,8 +340,7 @@ fn who_gets_no_turn_goes_on_alone_and_nobody_writes_it_as_well() {
     let room = Room::new();
     let turn = room.turns(None).try_take().expect("nobody else is there");
     let turns = room.turns(None).with_patience(Duration::from_millis(20));
-    let mut desk = Desk { journal: room.journal.clone(), chain: Chain::empty(), known: vec![], turns };
-    append(&mut desk, &plain("a")).expect("the journal decides");
+    append(&mut room.desk(turns), plain("a")).expect("the journal decides");
     assert_eq!((room.told().0, room.files().len()), (vec!["a".to_string()], 0));
     assert!(room.turns(None).requests(&turn).is_empty());
 }
