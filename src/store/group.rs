@@ -63,7 +63,12 @@ impl Group {
 
     /// It was written as this entry, for this event.
     fn has(&self, entry: &Entry, event: &Event) -> bool {
-        (&entry.run, entry.at_ms, &entry.event) == (&self.run, self.at_ms, event)
+        self.is_by(entry) && entry.event == *event
+    }
+
+    /// The entry may be one of it.
+    pub(super) fn is_by(&self, entry: &Entry) -> bool {
+        (&entry.run, entry.at_ms) == (&self.run, self.at_ms)
     }
 
     /// Why it may not be written, whatever it was decided on.

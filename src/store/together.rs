@@ -13,8 +13,14 @@ pub(super) trait Shared: Standing {
     fn turns(&mut self) -> &mut Turns;
     /// The journal was read before.
     fn is_read(&self) -> bool;
+    /// Names how far it was read, in a few letters.
+    fn mark(&self) -> String;
     /// Verifies what came since the last look. Not in our turn.
     fn look(&mut self) -> Result<(), StoreError>;
+    /// The same, at least as far as `is_enough`.
+    fn look_until(&mut self, is_enough: &dyn Fn(&Self) -> bool) -> Result<(), StoreError>;
+    /// The same in our turn, at least as far as `mark` names.
+    fn look_for(&mut self, mark: &str) -> Result<(), StoreError>;
     /// Writes what is wished at once, or returns what `is_there` says of it, asked again whenever somebody else was first.
     fn write(&mut self, wishes: &[Wish], is_there: &dyn Fn(&Self) -> Option<Vec<Granted>>) -> Result<Vec<Granted>, StoreError>;
 }
@@ -70,7 +76,7 @@ fn carry<D: Shared>(desk: &mut D, wish: Wish) -> Result<Granted, StoreError> {
     let known = desk.chain().seq;
     let mut waited = desk.turns().wait(Some(&wish));
     if let (Fate::Written, None) = (waited.fate, &waited.turn) {
-        desk.look()?;
+        desk.look_until(&|desk| wish.is_met(known, desk))?;
         if let Some(granted) = wish.found(known, desk) {
             return Ok(granted);
         }
@@ -93,9 +99,13 @@ fn carry<D: Shared>(desk: &mut D, wish: Wish) -> Result<Granted, StoreError> {
 
 /// In our turn, with what others wait with.
 fn write<D: Shared>(desk: &mut D, wish: Wish, turn: &Turn) -> Result<Granted, StoreError> {
+    if let Some(mark) = turn.mark().filter(|mark| desk.is_read() && *mark != desk.mark()) {
+        desk.look_for(&mark)?;
+    }
     let requests = desk.turns().requests(turn);
     let wishes: Vec<Wish> = [wish].into_iter().chain(requests.iter().map(|request| request.wish.clone())).collect();
     let granted = desk.write(&wishes, &|_| None)?;
+    turn.leave(&desk.mark());
     requests.into_iter().for_each(|request| request.written());
     granted.iter().flat_map(|granted| &granted.gone).for_each(|trace| desk.here().forget(trace));
     one(Ok(granted))

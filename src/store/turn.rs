@@ -2,7 +2,7 @@
 //! processes at once cost one way to the journal, as many appends of one process do. Knows files and locks; not how a journal is written.
 //!
 //! ```text
-//! lock                locked by whoever has the turn
+//! lock                locked by whoever has the turn; says how far the journal went when the last turn ended
 //! waiting/X.asked     what a process waits with, locked by it as long as it lives
 //! waiting/X.taken     the same, while somebody is about to write it
 //! ```
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,9 @@ const TAKEN_MAX: Duration = Duration::from_secs(300);
 const TURN_POLL: Duration = Duration::from_millis(1);
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Bytes of a mark at most.
+const MARK_MAX: usize = 64;
 
 const ASKED: &str = "asked";
 const TAKEN: &str = "taken";
@@ -47,7 +50,7 @@ pub(super) struct Turns {
 /// It is ours to write, as long as this lives.
 pub(super) struct Turn {
     waiting: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// How waiting ended.
@@ -148,11 +151,11 @@ impl Turns {
 
     fn lock(&self) -> Option<File> {
         fs::create_dir_all(&self.dir).ok()?;
-        File::create(self.dir.join("lock")).ok()
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(self.dir.join("lock")).ok()
     }
 
     fn turn(&self, lock: File) -> Turn {
-        Turn { waiting: self.waiting(), _lock: lock }
+        Turn { waiting: self.waiting(), lock }
     }
 
     fn waiting(&self) -> PathBuf {
@@ -206,6 +209,20 @@ impl Turns {
         let taken = file.with_extension(TAKEN);
         fs::rename(&file, &taken).ok()?;
         Some(Request { wish, file: taken })
+    }
+}
+
+impl Turn {
+    /// How far the journal went when the last turn ended, where somebody said so: who knows it otherwise comes too late.
+    pub(super) fn mark(&self) -> Option<String> {
+        let mut bytes = [0; MARK_MAX];
+        let read = self.lock.read_at(&mut bytes, 0).ok()?;
+        Some(String::from_utf8_lossy(&bytes[..read]).into_owned()).filter(|mark| !mark.is_empty())
+    }
+
+    /// Says how far it goes now.
+    pub(super) fn leave(&self, mark: &str) {
+        let _only_slower = self.lock.write_all_at(mark.as_bytes(), 0).and_then(|()| self.lock.set_len(mark.len() as u64));
     }
 }
 

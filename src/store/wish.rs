@@ -79,6 +79,17 @@ impl Wish {
         ends.chain(wants)
     }
 
+    /// Something of it is there that was not, after entry `known`.
+    pub(super) fn is_met(&self, known: u64, standing: &impl Standing) -> bool {
+        let is_ours = |entry: &Entry| self.groups.iter().any(|group| group.is_by(entry));
+        standing.since(known).is_some_and(|entries| entries.iter().any(is_ours))
+            || self.ends.as_ref().is_some_and(|lease| !standing.is_held(lease.epoch))
+            || self
+                .wants
+                .as_ref()
+                .is_some_and(|wanted| standing.leases().is_ok_and(|all| all.iter().any(|lease| wanted.is_it(lease))))
+    }
+
     /// What became of it, which somebody else was about to write with one stroke after entry `known`; `None` when nobody did, as far as
     /// that can be told.
     pub(super) fn found(&self, known: u64, standing: &impl Standing) -> Option<Granted> {

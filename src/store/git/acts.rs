@@ -92,8 +92,20 @@ impl Shared for Desk {
         self.known.has_looked()
     }
 
+    fn mark(&self) -> String {
+        self.known.tip().map(|tip| tip.to_string()).unwrap_or_default()
+    }
+
     fn look(&mut self) -> Result<(), StoreError> {
         Desk::look(self)
+    }
+
+    fn look_until(&mut self, _: &dyn Fn(&Self) -> bool) -> Result<(), StoreError> {
+        Desk::look(self)
+    }
+
+    fn look_for(&mut self, _: &str) -> Result<(), StoreError> {
+        self.look_again()
     }
 
     /// With one commit.

@@ -125,7 +125,8 @@ impl Desk {
         Ok(contents)
     }
 
-    fn look_again(&mut self) -> Result<(), StoreError> {
+    /// The same in our turn.
+    pub(super) fn look_again(&mut self) -> Result<(), StoreError> {
         let tip = self.tip()?;
         if self.known.is_at(tip) {
             return Ok(());

@@ -63,14 +63,29 @@ impl Shared for Desk {
         self.book.is_open()
     }
 
+    fn mark(&self) -> String {
+        self.book.page.to_string()
+    }
+
     fn look(&mut self) -> Result<(), StoreError> {
         Desk::look(self)
     }
 
+    /// Each page proves those before it, so that what is in the next one is asked for with one request.
+    fn look_until(&mut self, is_enough: &dyn Fn(&Self) -> bool) -> Result<(), StoreError> {
+        self.turn_until(is_enough)
+    }
+
+    fn look_for(&mut self, mark: &str) -> Result<(), StoreError> {
+        let page = mark.parse().unwrap_or(u64::MAX);
+        self.turn_until(|desk| desk.book.page >= page)
+    }
+
     /// On one page.
     fn write(&mut self, wishes: &[Wish], is_there: &dyn Fn(&Self) -> Option<Vec<Granted>>) -> Result<Vec<Granted>, StoreError> {
-        if wishes.iter().any(|wish| group::follows(&wish.groups, self.book.chain.seq)) {
-            Desk::look(self)?;
+        let follows = |desk: &Self| wishes.iter().any(|wish| group::follows(&wish.groups, desk.book.chain.seq));
+        if follows(self) {
+            self.turn_until(|desk| !follows(desk))?;
         }
         self.change(|desk| {
             if let Some(granted) = is_there(desk) {

@@ -107,8 +107,26 @@ impl Desk {
 
     /// Verifies what came since the last look.
     pub(super) fn look(&mut self) -> Result<(), StoreError> {
+        self.looked(Self::read_on)
+    }
+
+    /// Turns pages one by one until `is_enough`, or there are no more.
+    pub(super) fn turn_until(&mut self, is_enough: impl Fn(&Self) -> bool) -> Result<(), StoreError> {
+        self.looked(|desk| {
+            while desk.book.is_open() && !is_enough(desk) {
+                match desk.pages_after(1, false)?.pop().flatten() {
+                    Some(page) => desk.book.turn(&page)?,
+                    None => break,
+                };
+            }
+            if is_enough(desk) { Ok(()) } else { desk.read_on() }
+        })
+    }
+
+    /// What is found to be wrong with the book stays wrong.
+    fn looked(&mut self, look: impl FnOnce(&mut Self) -> Result<(), StoreError>) -> Result<(), StoreError> {
         self.fault.clone().map_or(Ok(()), Err)?;
-        let looked = self.read_on();
+        let looked = look(self);
         if let Err(fault @ (StoreError::Broken { .. } | StoreError::Newer(_))) = &looked {
             self.fault = Some(fault.clone());
         }
@@ -125,8 +143,9 @@ impl Desk {
 
     /// Turns all pages that follow, `ahead` of which are asked for at first.
     fn turn_on(&mut self, mut ahead: u64) -> Result<(), StoreError> {
+        let mut is_known = self.book.has_last_page();
         loop {
-            let pages = self.pages_after(ahead)?;
+            let pages = self.pages_after(ahead, is_known)?;
             let there = pages.iter().take_while(|page| page.is_some()).count();
             let is_torn = pages[there..].iter().any(Option::is_some);
             for page in pages.into_iter().take(there).flatten() {
@@ -138,14 +157,14 @@ impl Desk {
             if there < ahead as usize && !is_torn {
                 return self.book.is_vouched();
             }
-            ahead = (ahead * 2).min(AHEAD_MAX);
+            (ahead, is_known) = ((ahead * 2).min(AHEAD_MAX), false); // the last one was just read
         }
     }
 
-    /// The texts of the next pages. The last one that we know is looked at as well: it must be there as it was.
-    fn pages_after(&self, ahead: u64) -> Result<Vec<Option<String>>, StoreError> {
-        let (known, has_known) = (self.book.page, self.book.has_last_page());
-        let first = if has_known { known } else { known + 1 };
+    /// The texts of the next pages. Where the last one `is_known`, it is looked at as well: it must be there as it was.
+    fn pages_after(&self, ahead: u64, is_known: bool) -> Result<Vec<Option<String>>, StoreError> {
+        let known = self.book.page;
+        let first = if is_known { known } else { known + 1 };
         let texts = self.pages(first, known + ahead + 1 - first)?;
         for (number, text) in (first..).zip(&texts).filter_map(|(number, text)| Some((number, text.as_ref()?))) {
             if page::let_go(&self.place, text)?.is_some() {
@@ -153,7 +172,7 @@ impl Desk {
             }
         }
         let mut texts = texts.into_iter();
-        if has_known && texts.next().flatten().is_none_or(|text| Digest::of_bytes(text.as_bytes()) != self.book.last) {
+        if is_known && texts.next().flatten().is_none_or(|text| Digest::of_bytes(text.as_bytes()) != self.book.last) {
             let what = format!("{} is gone, or another one: somebody rewrote the journal or put it back", page::name(known));
             return Err(broken(&self.place, what));
         }

@@ -68,12 +68,24 @@ impl Shared for Desk {
         true
     }
 
+    fn mark(&self) -> String {
+        self.chain.seq.to_string()
+    }
+
     fn look(&mut self) -> Result<(), StoreError> {
         for entry in held(&self.journal).entries.iter().skip(self.known.len()) {
             self.chain.follow_line(&entry.line()).expect("it is whole");
             self.known.push(entry.clone());
         }
         Ok(())
+    }
+
+    fn look_until(&mut self, _: &dyn Fn(&Self) -> bool) -> Result<(), StoreError> {
+        self.look()
+    }
+
+    fn look_for(&mut self, _: &str) -> Result<(), StoreError> {
+        self.look()
     }
 
     fn write(&mut self, wishes: &[Wish], is_there: &dyn Fn(&Self) -> Option<Vec<Granted>>) -> Result<Vec<Granted>, StoreError> {
