@@ -3,6 +3,9 @@
 use super::StoreError;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// Ends what is said of an append that may be there or not.
+pub(super) const IN_DOUBT: &str = "it is not sure whether it was journalled";
+
 /// Whoever panicked with the lock left what it guards as it was.
 pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -61,14 +61,16 @@ impl Group {
         Ok(Some(Self { events, run: run.clone(), at_ms, claim, after }))
     }
 
-    /// It was written as this entry, for this event.
-    fn has(&self, entry: &Entry, event: &Event) -> bool {
-        self.is_by(entry) && entry.event == *event
+    /// Where it stands among entries.
+    fn position(&self, entries: &[Entry]) -> Option<usize> {
+        let is_one = |(entry, event): (&Entry, &Event)| (&entry.run, entry.at_ms, &entry.event) == (&self.run, self.at_ms, event);
+        let count = self.events.len();
+        let is_it = |entries: &[Entry]| entries.iter().zip(&self.events).all(is_one);
+        entries.windows(count.max(1)).position(is_it).filter(|_| count > 0)
     }
 
-    /// The entry may be one of it.
-    pub(super) fn is_by(&self, entry: &Entry) -> bool {
-        (&entry.run, entry.at_ms) == (&self.run, self.at_ms)
+    pub(super) fn is_among(&self, entries: &[Entry]) -> bool {
+        self.position(entries).is_some()
     }
 
     /// Why it may not be written, whatever it was decided on.
@@ -161,9 +163,8 @@ pub(super) fn found(groups: &[Group], since: &[Entry], chain: &Chain, is_ours: i
     let (mut rest, mut is_met, mut is_told) = (since, false, true);
     let mut answers = Vec::new();
     for group in groups {
-        let is_it = |entries: &[Entry]| entries.iter().zip(&group.events).all(|(entry, event)| group.has(entry, event));
         let count = group.events.len();
-        answers.push(match rest.windows(count.max(1)).position(is_it).filter(|_| count > 0) {
+        answers.push(match group.position(rest) {
             Some(at) => {
                 is_met = true;
                 let (entries, after) = rest[at..].split_at(count);

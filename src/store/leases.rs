@@ -44,7 +44,12 @@ pub(super) struct Asked {
 impl Wanted {
     /// The lease to be written with `epoch` where `held` are there, and those that end with it: their owners are proven to have ended.
     /// Refuses when somebody else has one of the targets.
-    pub(super) fn against(&self, held: &[LeaseFile], epoch: u64, here: &Here) -> Result<(LeaseFile, Vec<LeaseFile>), StoreError> {
+    pub(super) fn against<'a>(
+        &self,
+        held: impl IntoIterator<Item = &'a LeaseFile>,
+        epoch: u64,
+        here: &Here,
+    ) -> Result<(LeaseFile, Vec<LeaseFile>), StoreError> {
         let wanted: BTreeSet<&TargetId> = self.targets.iter().collect();
         let mut gone = Vec::new();
         for lease in held {
@@ -58,6 +63,13 @@ impl Wanted {
         }
         let Self { holder, targets, trace } = self.clone();
         Ok((LeaseFile { epoch, holder, targets, trace }, gone))
+    }
+
+    /// Refused by a lease of somebody who lives, if that is over one of the targets.
+    pub(super) fn meets(&self, lease: &LeaseFile) -> Option<StoreError> {
+        let wanted: BTreeSet<&TargetId> = self.targets.iter().collect();
+        let target = lease.targets.iter().find(|target| wanted.contains(target))?.clone();
+        Some(StoreError::Held { target, holder: Box::new(lease.holder.clone()), is_proven: true })
     }
 
     /// It is what was asked for.

@@ -1,12 +1,17 @@
 //! Wishes of many processes of one machine, written together: by whoever has the turn, for all who wait. Knows how it comes out what
 //! became of ours; not how a journal is written.
 
+use super::blocking::IN_DOUBT;
 use super::group::{Group, Sealed};
 use super::leases::Asked;
 use super::turn::{Fate, Turn, Turns, Waited};
 use super::wish::{Ending, Granted, Standing, Wish};
 use super::{Holder, Lease, StoreError};
+use crate::journal::Entry;
 use crate::stack::TargetId;
+
+/// What is there already of what is to be written; `None` where nothing is.
+pub(super) type Met<'a, D> = dyn Fn(&D) -> Result<Option<Granted>, StoreError> + 'a;
 
 /// A journal as one process sees it, which can be written for others as well.
 pub(super) trait Shared: Standing {
@@ -19,10 +24,15 @@ pub(super) trait Shared: Standing {
     fn look(&mut self) -> Result<(), StoreError>;
     /// The same, at least as far as `is_enough`.
     fn look_until(&mut self, is_enough: &dyn Fn(&Self) -> bool) -> Result<(), StoreError>;
-    /// The same in our turn, at least as far as `mark` names.
+    /// The same in our turn, at least as far as `mark` names; to the end where that is nothing.
     fn look_for(&mut self, mark: &str) -> Result<(), StoreError>;
-    /// Writes what is wished at once, or returns what `is_there` says of it, asked again whenever somebody else was first.
-    fn write(&mut self, wishes: &[Wish], is_there: &dyn Fn(&Self) -> Option<Vec<Granted>>) -> Result<Vec<Granted>, StoreError>;
+    /// The entries after one, as far as it was read, from the journal where they are not all known.
+    fn read_since(&mut self, seq: u64) -> Result<Vec<Entry>, StoreError>;
+    /// What somebody who died was about to write may still arrive.
+    fn may_be_under_way(&self) -> bool;
+    /// Writes what is wished at once, and returns what became of each; or what `is_there` says of the first, asked again whenever somebody
+    /// else was first.
+    fn write(&mut self, wishes: &[Wish], is_there: &Met<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError>;
 }
 
 /// Appends groups. Returns what became of each.
@@ -46,7 +56,7 @@ pub(super) fn exchange<D: Shared>(
         true => None,
         false => Some(Asked::by(holder.clone(), targets, desk.here())?),
     };
-    let wish = Wish { groups: Vec::new(), ends, wants: asked.as_ref().map(|asked| asked.wanted.clone()) };
+    let wish = Wish { ends, wants: asked.as_ref().map(|asked| asked.wanted.clone()), ..Wish::default() };
     let granted = carry(desk, wish);
     if let (Ok(_), Some(trace)) = (&granted, lease.and_then(|lease| lease.trace.as_ref())) {
         desk.here().forget(trace);
@@ -66,33 +76,30 @@ pub(super) fn release<D: Shared>(desk: &mut D, lease: &Lease) -> Result<(), Stor
 }
 
 /// Has a wish written: by ourselves, with those of others who wait, or by somebody who does so for us.
-fn carry<D: Shared>(desk: &mut D, wish: Wish) -> Result<Granted, StoreError> {
+fn carry<D: Shared>(desk: &mut D, mut wish: Wish) -> Result<Granted, StoreError> {
     if let Some(turn) = desk.turns().try_take() {
         return write(desk, wish, &turn);
     }
     if !desk.is_read() {
         desk.look()?; // what comes from now on may be ours
     }
-    let known = desk.chain().seq;
-    let mut waited = desk.turns().wait(Some(&wish));
-    if let (Fate::Written, None) = (waited.fate, &waited.turn) {
-        desk.look_until(&|desk| wish.is_met(known, desk))?;
-        if let Some(granted) = wish.found(known, desk) {
-            return Ok(granted);
+    wish.known = Some(desk.chain().seq);
+    let Waited { turn, fate } = desk.turns().wait(Some(&wish));
+    match (fate, turn) {
+        (Fate::Untouched, Some(turn)) => write(desk, Wish { known: None, ..wish }, &turn),
+        (Fate::Untouched, None) => one(desk.write(&[Wish { known: None, ..wish }], &|_| Ok(None))),
+        (Fate::Written, turn) => {
+            read_on(desk, turn.as_ref(), &wish).map_err(in_doubt)?;
+            let since = desk.read_since(wish.known.unwrap_or_default()).map_err(in_doubt)?;
+            match wish.found(&since, desk) {
+                Some(granted) => Ok(granted),
+                None => write_once(desk, turn, wish), // somebody cleared up
+            }
         }
-        let turn = desk.turns().take(); // somebody cleared up
-        waited = Waited { turn, fate: Fate::Unsure };
-    }
-    match (waited.fate, &waited.turn) {
-        (Fate::Untouched, Some(turn)) => write(desk, wish, turn),
-        (Fate::Untouched, None) => one(desk.write(&[wish], &|_| None)),
-        (Fate::Unsure | Fate::Written, _) => {
-            let is_there = |desk: &D| wish.found(known, desk).map(|granted| vec![granted]);
-            one(desk.write(std::slice::from_ref(&wish), &is_there))
-        }
+        (Fate::Unsure, turn) => write_once(desk, turn, wish),
         (Fate::Stuck, _) => {
-            desk.look()?;
-            wish.found(known, desk).ok_or_else(stuck)
+            desk.look().map_err(in_doubt)?;
+            met(desk, &wish)?.ok_or_else(stuck)
         }
     }
 }
@@ -104,22 +111,63 @@ fn write<D: Shared>(desk: &mut D, wish: Wish, turn: &Turn) -> Result<Granted, St
     }
     let requests = desk.turns().requests(turn);
     let wishes: Vec<Wish> = [wish].into_iter().chain(requests.iter().map(|request| request.wish.clone())).collect();
-    let granted = desk.write(&wishes, &|_| None)?;
+    let granted = desk.write(&wishes, &|_| Ok(None))?;
     turn.leave(&desk.mark());
-    requests.into_iter().for_each(|request| request.written());
-    granted.iter().flat_map(|granted| &granted.gone).for_each(|trace| desk.here().forget(trace));
+    for (request, granted) in requests.into_iter().zip(granted.iter().skip(1)) {
+        if granted.is_some() {
+            request.written();
+        }
+    }
+    granted.iter().flatten().flat_map(|granted| &granted.gone).for_each(|trace| desk.here().forget(trace));
     one(Ok(granted))
 }
 
+/// What somebody else may have written, and who is not at it any more: it is there, or we write it.
+fn write_once<D: Shared>(desk: &mut D, turn: Option<Turn>, wish: Wish) -> Result<Granted, StoreError> {
+    let turn = turn.or_else(|| desk.turns().take());
+    read_on(desk, turn.as_ref(), &wish).map_err(in_doubt)?;
+    let is_there = |desk: &D| met(desk, &wish);
+    let own = Wish { known: None, ..wish.clone() };
+    let granted = one(desk.write(&[own], &is_there).map_err(in_doubt))?;
+    // What is refused was not written by us, and nothing of ours keeps out what is still on its way.
+    match granted.is_refused() && desk.may_be_under_way() && met(desk, &wish)?.is_none() {
+        true => Err(stuck()),
+        false => Ok(granted),
+    }
+}
+
+/// To the end, unless what is looked for comes before.
+fn read_on<D: Shared>(desk: &mut D, turn: Option<&Turn>, wish: &Wish) -> Result<(), StoreError> {
+    match turn {
+        Some(_) => desk.look_for(""),
+        None => desk.look_until(&|desk| met(desk, wish).is_ok_and(|met| met.is_some())),
+    }
+}
+
+/// What became of a wish that is there.
+fn met<D: Shared>(desk: &D, wish: &Wish) -> Result<Option<Granted>, StoreError> {
+    let since = desk.since(wish.known.unwrap_or_default()).ok_or_else(stuck)?;
+    Ok(if wish.is_met(&since, desk) { wish.found(&since, desk) } else { None })
+}
+
 /// Of the first wish, which is ours.
-fn one(granted: Result<Vec<Granted>, StoreError>) -> Result<Granted, StoreError> {
-    granted?.into_iter().next().ok_or_else(stuck)
+fn one(granted: Result<Vec<Option<Granted>>, StoreError>) -> Result<Granted, StoreError> {
+    granted?.into_iter().next().flatten().ok_or_else(stuck)
+}
+
+fn in_doubt(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Io { what, hint } if !what.ends_with(IN_DOUBT) => {
+            StoreError::Io { what: format!("{what}; {IN_DOUBT}"), hint }
+        }
+        other => other,
+    }
 }
 
 fn stuck() -> StoreError {
     StoreError::Io {
-        what: "another process of this machine took over what we had to journal, and does not come to an end".into(),
-        hint: Some("it is not sure whether it was journalled: end that process, and run the same command again".into()),
+        what: format!("another process of this machine took over what we had to journal, and did not come to an end; {IN_DOUBT}"),
+        hint: Some("it is there once or not at all: see `isobar status`, and run the same command again".into()),
     }
 }
 

@@ -9,11 +9,11 @@
 //!
 //! A file that is gone was written, or what it holds may not be written any more: the journal says which. One that stays taken when
 //! the turn is free was left by somebody who died or failed, and nobody but the journal knows whether he wrote it. All of it may be
-//! deleted at any time.
+//! deleted while nobody writes.
 
 use super::wish::Wish;
 use crate::change::Key;
-use crate::journal::{Sealer, close, is_closed, is_sealed, is_sealed_by};
+use crate::journal::{Sealer, close};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher as _, RandomState};
@@ -32,6 +32,9 @@ const TURN_POLL: Duration = Duration::from_millis(1);
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Bytes that are written for others at once.
+const REQUESTS_MAX: usize = 8 << 20;
+
 /// Bytes of a mark at most.
 const MARK_MAX: usize = 64;
 
@@ -43,6 +46,8 @@ const NEW: &str = "new";
 /// Where the processes of one machine that write one journal take turns.
 pub(super) struct Turns {
     dir: PathBuf,
+    /// Of the journal.
+    place: String,
     sealer: Option<Sealer>,
     patience: Duration,
 }
@@ -79,11 +84,13 @@ pub(super) struct Request {
     file: PathBuf,
 }
 
-/// What stands in a file. Another version of this program may know other events.
+/// What stands in a file.
 #[derive(Serialize, Deserialize)]
-struct Text<W> {
+struct Text {
     version: String,
-    wish: W,
+    /// The journal's.
+    place: String,
+    wish: Wish,
 }
 
 /// What we wait with.
@@ -94,8 +101,8 @@ struct Asked {
 
 impl Turns {
     /// `dir` is of this clone, or of this user; it is made when it is needed. Whoever has another key, or none, is another's business.
-    pub(super) fn new(dir: PathBuf, key: Option<&Key>) -> Self {
-        Self { dir, sealer: key.map(Sealer::of_requests), patience: TURN_MAX }
+    pub(super) fn new(dir: PathBuf, place: &str, key: Option<&Key>) -> Self {
+        Self { dir, place: place.into(), sealer: key.map(Sealer::of_requests), patience: TURN_MAX }
     }
 
     /// Waits for our turn; `None` when it cannot be had.
@@ -135,7 +142,11 @@ impl Turns {
                     return ended(Some(self.turn(lock)), asked.map_or(Fate::Untouched, Asked::end));
                 }
                 Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(_)) => return ended(None, Fate::Untouched), // nobody can lock anything there
+                // Nobody can lock anything there.
+                Err(TryLockError::Error(_)) if asked.as_ref().is_none_or(Asked::take_back) => {
+                    return ended(None, Fate::Untouched);
+                }
+                Err(TryLockError::Error(_)) => {}
             }
             let waited = begun.elapsed();
             if waited > self.patience && asked.as_ref().is_none_or(Asked::take_back) {
@@ -164,8 +175,7 @@ impl Turns {
 
     /// Leaves a wish for whoever has the turn. What cannot be left waits with us.
     fn ask(&self, wish: &Wish) -> Option<Asked> {
-        let text = Text { version: VERSION.into(), wish };
-        let text = close(serde_json::to_string(&text).ok()?, self.sealer.as_ref());
+        let text = self.text(wish)?;
         let waiting = self.waiting();
         DirBuilder::new().recursive(true).mode(0o700).create(&waiting).ok()?;
         let name = format!("{}-{:016x}", std::process::id(), RandomState::new().hash_one(&text));
@@ -181,15 +191,22 @@ impl Turns {
         is_asked.then_some(Asked { path, _lock: file })
     }
 
+    /// A wish as a file says it, with the seal of whoever has a key.
+    fn text(&self, wish: &Wish) -> Option<String> {
+        let text = Text { version: VERSION.into(), place: self.place.clone(), wish: wish.clone() };
+        Some(close(serde_json::to_string(&text).ok()?, self.sealer.as_ref()))
+    }
+
     /// Takes what others wait with, who live and have our key; removes what the dead left.
     pub(super) fn requests(&self, turn: &Turn) -> Vec<Request> {
         let mut files: Vec<PathBuf> =
             fs::read_dir(&turn.waiting).into_iter().flatten().flatten().map(|file| file.path()).collect();
         files.sort();
-        files.into_iter().filter_map(|file| self.request(file)).collect()
+        let mut room = REQUESTS_MAX;
+        files.into_iter().filter_map(|file| self.request(file, &mut room)).collect()
     }
 
-    fn request(&self, file: PathBuf) -> Option<Request> {
+    fn request(&self, file: PathBuf, room: &mut usize) -> Option<Request> {
         if !is_locked(&file)? {
             let _left = fs::remove_file(&file); // whoever waited for it is dead
             return None;
@@ -198,14 +215,12 @@ impl Turns {
             return None;
         }
         let text = fs::read_to_string(&file).ok()?;
-        let is_one_of_ours = match &self.sealer {
-            Some(sealer) => is_sealed_by(&text, sealer),
-            None => is_closed(&text) && !is_sealed(&text),
-        };
-        let Text { version, wish } = serde_json::from_str::<Text<Wish>>(&text).ok().filter(|_| is_one_of_ours)?;
-        if version != VERSION {
+        // Another version may say more than we understand, another key or journal is another's, and a change breaks the seal.
+        let Text { wish, .. } = serde_json::from_str(&text).ok()?;
+        if self.text(&wish)? != text {
             return None;
         }
+        *room = room.checked_sub(text.len())?;
         let taken = file.with_extension(TAKEN);
         fs::rename(&file, &taken).ok()?;
         Some(Request { wish, file: taken })

@@ -12,6 +12,8 @@ use std::sync::Arc;
 /// What one process wants: entries, with what they were decided on; that a lease of its own ends; that another begins.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Wish {
+    /// The newest entry that its process knew when it left this to others, who may have written it since; `None` while nobody could.
+    pub(super) known: Option<u64>,
     pub(super) groups: Vec<Group>,
     pub(super) ends: Option<Ending>,
     pub(super) wants: Option<Wanted>,
@@ -79,22 +81,26 @@ impl Wish {
         ends.chain(wants)
     }
 
-    /// Something of it is there that was not, after entry `known`.
-    pub(super) fn is_met(&self, known: u64, standing: &impl Standing) -> bool {
-        let is_ours = |entry: &Entry| self.groups.iter().any(|group| group.is_by(entry));
-        standing.since(known).is_some_and(|entries| entries.iter().any(is_ours))
-            || self.ends.as_ref().is_some_and(|lease| !standing.is_held(lease.epoch))
-            || self
-                .wants
-                .as_ref()
-                .is_some_and(|wanted| standing.leases().is_ok_and(|all| all.iter().any(|lease| wanted.is_it(lease))))
+    /// It is there: one of its groups, or the lease that it wants, or else the lease that it ends is over. `since` are the entries after
+    /// the one that its process knew.
+    pub(super) fn is_met(&self, since: &[Entry], standing: &impl Standing) -> bool {
+        let has_lease = |wanted: &Wanted| standing.leases().is_ok_and(|all| all.iter().any(|lease| wanted.is_it(lease)));
+        match (&self.wants, &self.ends) {
+            (Some(wanted), _) => has_lease(wanted),
+            (None, Some(lease)) => !standing.is_held(lease.epoch),
+            (None, None) => self.groups.iter().any(|group| group.is_among(since)),
+        }
     }
 
-    /// What became of it, which somebody else was about to write with one stroke after entry `known`; `None` when nobody did, as far as
-    /// that can be told.
-    pub(super) fn found(&self, known: u64, standing: &impl Standing) -> Option<Granted> {
-        let since = standing.since(known)?;
-        let sealed = group::found(&self.groups, &since, standing.chain(), |claim| standing.is_ours(claim))?;
+    /// Nobody wrote it yet; `None` where that cannot be told.
+    fn is_to_do(&self, standing: &impl Standing) -> Option<bool> {
+        let Some(known) = self.known else { return Some(true) };
+        Some(!self.is_met(&standing.since(known)?, standing))
+    }
+
+    /// What became of it, written by somebody else with one stroke; or why it may not be written. `None` where it may, and is not.
+    pub(super) fn found(&self, since: &[Entry], standing: &impl Standing) -> Option<Granted> {
+        let sealed = group::found(&self.groups, since, standing.chain(), |claim| standing.is_ours(claim))?;
         if self.ends.as_ref().is_some_and(|lease| standing.is_held(lease.epoch)) {
             return None;
         }
@@ -110,41 +116,70 @@ impl Wish {
     }
 }
 
+impl Granted {
+    /// Nothing of it was written.
+    pub(super) fn is_refused(&self) -> bool {
+        let is_written = |sealed: &Sealed| sealed.as_ref().is_ok_and(|entries| !entries.is_empty());
+        !self.sealed.iter().any(is_written) && !matches!(self.lease, Some(Ok(_)))
+    }
+}
+
 impl Stroke {
     /// Nothing yet.
     pub(super) fn on(chain: &Chain) -> Self {
         Self { entries: Vec::new(), chain: chain.clone(), leases: Vec::new(), ended: Vec::new() }
     }
 
-    /// Makes one of many wishes, entries before leases, and says what becomes of each.
-    pub(super) fn of(wishes: &[Wish], standing: &impl Standing) -> Result<(Self, Vec<Granted>), StoreError> {
+    /// Makes one of many wishes, entries before leases, and says what becomes of each. What somebody wrote meanwhile, or may have, is left
+    /// out: whoever wished it finds it.
+    pub(super) fn of(wishes: &[Wish], standing: &impl Standing) -> (Self, Vec<Option<Granted>>) {
         let mut stroke = Self::on(standing.chain());
-        let groups = wishes.iter().flat_map(|wish| &wish.groups).cloned().collect();
+        let to_do: Vec<Option<bool>> = wishes.iter().map(|wish| wish.is_to_do(standing)).collect();
+        let left = || wishes.iter().zip(&to_do).filter(|(_, to_do)| **to_do == Some(true)).map(|(wish, _)| wish);
+        let groups = left().flat_map(|wish| &wish.groups).cloned().collect();
         let sealed = group::seal(groups, &mut stroke.chain, |claim| standing.is_ours(claim), |seq| standing.since(seq));
         stroke.entries = group::entries(&sealed).cloned().collect();
-        let ends = wishes.iter().filter_map(|wish| wish.ends.as_ref()).map(|lease| lease.epoch);
+        let ends = left().filter_map(|wish| wish.ends.as_ref()).map(|lease| lease.epoch);
         stroke.ended = ends.filter(|epoch| standing.is_held(*epoch)).collect();
-        let mut held = if wishes.iter().any(|wish| wish.wants.is_some()) { standing.leases()? } else { Vec::new() };
-        held.retain(|lease| !stroke.ended.contains(&lease.epoch));
 
-        let mut sealed = sealed.into_iter();
-        let grant = |wish: &Wish| {
-            let sealed = sealed.by_ref().take(wish.groups.len()).collect();
-            let mut gone = Vec::new();
-            let lease = wish.wants.as_ref().map(|wanted| {
-                let epoch = standing.epoch() + 1 + stroke.leases.len() as u64;
-                let (lease, ended) = wanted.against(&held, epoch, standing.here())?;
-                stroke.ended.extend(ended.iter().map(|lease| lease.epoch));
-                held.retain(|lease| !stroke.ended.contains(&lease.epoch));
-                gone = ended.into_iter().map(|lease| lease.trace).collect();
-                held.push(lease.clone());
-                stroke.leases.push(lease);
-                Ok(epoch)
-            });
-            Granted { sealed, lease, gone }
+        let (mut held, mut sealed) = (None, sealed.into_iter());
+        let grant = |(wish, to_do): (&Wish, &Option<bool>)| match to_do {
+            None => None,
+            Some(false) => Some(Granted { sealed: Vec::new(), lease: None, gone: Vec::new() }),
+            Some(true) => {
+                let sealed = sealed.by_ref().take(wish.groups.len()).collect();
+                let lease = wish.wants.as_ref().map(|wanted| {
+                    let held = held.get_or_insert_with(|| standing.leases());
+                    stroke.take(wanted, held.as_ref(), standing)
+                });
+                let (lease, gone) = lease.map_or((None, Vec::new()), |taken| match taken {
+                    Ok((epoch, gone)) => (Some(Ok(epoch)), gone),
+                    Err(refused) => (Some(Err(refused)), Vec::new()),
+                });
+                Some(Granted { sealed, lease, gone })
+            }
         };
-        let granted = wishes.iter().map(grant).collect();
-        Ok((stroke, granted))
+        let granted = wishes.iter().zip(&to_do).map(grant).collect();
+        (stroke, granted)
+    }
+
+    /// Takes a lease where `held` are there, and says what those left whose leases end with that.
+    fn take(
+        &mut self,
+        wanted: &Wanted,
+        held: Result<&Vec<LeaseFile>, &StoreError>,
+        standing: &impl Standing,
+    ) -> Result<(u64, Vec<Trace>), StoreError> {
+        // Whoever waits with us lives, as far as anybody here can say before the next stroke.
+        if let Some(held) = self.leases.iter().find_map(|lease| wanted.meets(lease)) {
+            return Err(held);
+        }
+        let held = held.map_err(StoreError::clone)?.iter().filter(|lease| !self.ended.contains(&lease.epoch));
+        let epoch = standing.epoch() + 1 + self.leases.len() as u64;
+        let (lease, ended) = wanted.against(held, epoch, standing.here())?;
+        self.ended.extend(ended.iter().map(|lease| lease.epoch));
+        self.leases.push(lease);
+        Ok((epoch, ended.into_iter().map(|lease| lease.trace).collect()))
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -4,13 +4,14 @@
 use super::desk::{Desk, Plan};
 use super::draft::Change;
 use super::leases;
+use super::wire::Wire;
 use crate::change::Digest;
 use crate::journal::{Chain, Entry, Event};
 use crate::stack::TargetId;
 use crate::store::StoreError;
 use crate::store::leases::{LeaseFile, taken_from};
 use crate::store::life::Here;
-use crate::store::together::Shared;
+use crate::store::together::{Met, Shared};
 use crate::store::turn::Turns;
 use crate::store::wish::{Granted, Standing, Stroke, Wish};
 use git2::{ObjectType, Oid};
@@ -69,17 +70,18 @@ impl Standing for Desk {
 struct Try {
     last: Option<Digest>,
     leases: Vec<LeaseFile>,
-    granted: Vec<Granted>,
+    granted: Vec<Option<Granted>>,
 }
 
 impl Try {
-    /// It arrived: its last entry was met, or a lease of it is there.
+    /// It arrived: its leases are there, and its last entry was met.
     fn is_there(&self, desk: &Desk) -> bool {
         let has_lease = |lease: &LeaseFile| {
             let blob = Oid::hash_object(ObjectType::Blob, &lease.text()).ok();
             blob.is_some() && desk.known.leases.get(&lease.epoch) == blob.as_ref()
         };
-        self.last.is_some() && self.last == desk.known.arrived || self.leases.iter().any(has_lease)
+        let is_met = self.last.is_none() || self.last == desk.known.arrived;
+        is_met && (self.last.is_some() || !self.leases.is_empty()) && self.leases.iter().all(has_lease)
     }
 }
 
@@ -108,15 +110,26 @@ impl Shared for Desk {
         self.look_again()
     }
 
+    fn read_since(&mut self, seq: u64) -> Result<Vec<Entry>, StoreError> {
+        self.entries_after(seq)
+    }
+
+    /// On a disk the ref is changed by whoever has the turn, and by no child or server after him.
+    fn may_be_under_way(&self) -> bool {
+        matches!(self.wire, Wire::Program(_))
+    }
+
     /// With one commit.
-    fn write(&mut self, wishes: &[Wish], is_there: &dyn Fn(&Self) -> Option<Vec<Granted>>) -> Result<Vec<Granted>, StoreError> {
+    fn write(&mut self, wishes: &[Wish], is_there: &Met<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError> {
         let mut tries: Vec<Try> = Vec::new();
         self.change_now(|desk| {
-            let arrived = tries.iter().find(|tried| tried.is_there(desk)).map(|tried| tried.granted.clone());
-            if let Some(granted) = arrived.or_else(|| is_there(desk)) {
-                return Ok(Plan::Done(granted));
+            if let Some(tried) = tries.iter().rev().find(|tried| tried.is_there(desk)) {
+                return Ok(Plan::Done(tried.granted.clone()));
             }
-            let (stroke, granted) = Stroke::of(wishes, desk)?;
+            if let Some(granted) = is_there(desk)? {
+                return Ok(Plan::Done(vec![Some(granted)]));
+            }
+            let (stroke, granted) = Stroke::of(wishes, desk);
             if stroke.is_empty() {
                 return Ok(Plan::Done(granted));
             }

@@ -12,7 +12,7 @@ use super::tip::{Old, Pushed, Tip, Update};
 use super::tree::Contents;
 use super::wire::Wire;
 use crate::change::{Digest, Key};
-use crate::journal::Sealer;
+use crate::journal::{Entry, Sealer};
 use crate::store::life::Here;
 use crate::store::turn::{Turn, Turns};
 use crate::store::{Location, StoreError};
@@ -71,7 +71,7 @@ impl Desk {
                 Wire::Program(Program { cache: cache.join("objects.git"), reach })
             }
         };
-        let mut turns = Turns::new(cache.clone(), key);
+        let mut turns = Turns::new(cache.clone(), &place, key);
         let repository = {
             let _turn = matches!(wire, Wire::Program(_)).then(|| turns.take()); // the cache may have to be made
             wire.objects(&place)?
@@ -133,6 +133,17 @@ impl Desk {
         }
         let contents = self.contents(tip)?;
         self.known.follow(&self.wire, &self.repository, tip, contents)
+    }
+
+    /// The entries after one, up to the last that was verified: all of them are read again where we have not kept them.
+    pub(super) fn entries_after(&self, seq: u64) -> Result<Vec<Entry>, StoreError> {
+        if let Some(entries) = self.known.recent.since(seq, self.known.chain.seq) {
+            return Ok(entries);
+        }
+        let mut entries = Vec::new();
+        let take = &mut |entry: Entry| entries.extend(Some(entry).filter(|entry| entry.seq > seq));
+        self.known.each(&self.wire, &self.repository, take)?;
+        Ok(entries)
     }
 
     /// A push tells as much as a look, when looking is a way through a network: if the tip is not what we know, it is refused.

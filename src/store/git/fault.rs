@@ -1,6 +1,7 @@
 //! What can go wrong with a ref, said with the next step. Knows the words of libgit2 and of `git`; not what was asked of them.
 
 use crate::store::StoreError;
+use crate::store::blocking::IN_DOUBT;
 use git2::{Error, ErrorClass, ErrorCode};
 
 /// For whoever is not let in to write.
@@ -44,9 +45,7 @@ pub(super) fn git_failed(place: &str, doing: &str, error: &Error) -> StoreError 
 /// The same, of something whose effect nobody knows.
 pub(super) fn in_doubt(error: StoreError) -> StoreError {
     match error {
-        StoreError::Io { what, hint } => {
-            StoreError::Io { what: format!("{what}; it is not sure whether it was journalled"), hint }
-        }
+        StoreError::Io { what, hint } => StoreError::Io { what: format!("{what}; {IN_DOUBT}"), hint },
         other @ (StoreError::Held { .. } | StoreError::Fenced(_) | StoreError::Broken { .. } | StoreError::Newer(_)) => other,
     }
 }

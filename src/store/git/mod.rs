@@ -160,13 +160,7 @@ impl Store for GitStore {
         let known = head.map_or(0, |(seq, _)| *seq);
         Box::pin(self.looking(move |desk| {
             desk.known.is_believed()?;
-            if let Some(entries) = desk.known.recent.since(known, desk.known.chain.seq) {
-                return Ok(entries);
-            }
-            let mut entries = Vec::new();
-            let take = &mut |entry: Entry| entries.extend(Some(entry).filter(|entry| entry.seq > known));
-            desk.known.each(&desk.wire, &desk.repository, take)?;
-            Ok(entries)
+            desk.entries_after(known)
         }))
     }
 

@@ -7,7 +7,7 @@ use crate::store::StoreError;
 use crate::store::group;
 use crate::store::leases::{LeaseFile, taken_from};
 use crate::store::life::Here;
-use crate::store::together::Shared;
+use crate::store::together::{Met, Shared};
 use crate::store::turn::Turns;
 use crate::store::wish::{Granted, Standing, Stroke, Wish};
 use std::sync::Arc;
@@ -81,17 +81,25 @@ impl Shared for Desk {
         self.turn_until(|desk| desk.book.page >= page)
     }
 
+    fn read_since(&mut self, seq: u64) -> Result<Vec<Entry>, StoreError> {
+        self.entries_after(seq)
+    }
+
+    fn may_be_under_way(&self) -> bool {
+        true
+    }
+
     /// On one page.
-    fn write(&mut self, wishes: &[Wish], is_there: &dyn Fn(&Self) -> Option<Vec<Granted>>) -> Result<Vec<Granted>, StoreError> {
+    fn write(&mut self, wishes: &[Wish], is_there: &Met<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError> {
         let follows = |desk: &Self| wishes.iter().any(|wish| group::follows(&wish.groups, desk.book.chain.seq));
         if follows(self) {
             self.turn_until(|desk| !follows(desk))?;
         }
         self.change(|desk| {
-            if let Some(granted) = is_there(desk) {
-                return Ok(Plan::Done(granted));
+            if let Some(granted) = is_there(desk)? {
+                return Ok(Plan::Done(vec![Some(granted)]));
             }
-            let (stroke, granted) = Stroke::of(wishes, desk)?;
+            let (stroke, granted) = Stroke::of(wishes, desk);
             Ok(if stroke.is_empty() { Plan::Done(granted) } else { Plan::Write(stroke.into(), granted) })
         })
     }

@@ -8,7 +8,7 @@ use super::fault::{broken, compacted_beyond, crowded, failed, in_doubt};
 use super::page;
 use crate::bucket::{Address, Bucket, Fault, Version, WRITE_MAX};
 use crate::change::{Digest, Key};
-use crate::journal::Sealer;
+use crate::journal::{Entry, Sealer};
 use crate::store::StoreError;
 use crate::store::life::Here;
 use crate::store::turn::Turns;
@@ -64,7 +64,7 @@ impl Desk {
     pub(super) fn open(site: ObjectSite) -> Result<Self, Fault> {
         let bucket = site.buckets.open(&site.address.container)?;
         let place: Arc<str> = site.address.container.url(&site.address.prefix).into();
-        let turns = Turns::new(site.locks.join(Digest::of("bucket journal", &[&place]).short()), None);
+        let turns = Turns::new(site.locks.join(Digest::of("bucket journal", &[&place]).short()), &place, None);
         let (book, here) = (Book::closed(place.clone(), None), Here::new(site.locks));
         let (address, segment_bytes) = (site.address, SEGMENT_BYTES);
         Ok(Self { place, address, bucket, sealer: None, preview_sealer: None, book, here, turns, segment_bytes, fault: None })
@@ -225,6 +225,16 @@ impl Desk {
     pub(super) async fn volume(&self, name: String) -> Result<String, StoreError> {
         let place = format!("{}/{name}", self.place);
         self.get(name).await?.map(|(text, _)| text).ok_or_else(|| broken(&place, "it is gone"))
+    }
+
+    /// The entries after one, up to the last that was verified: all of them are read again where we have not kept them.
+    pub(super) fn entries_after(&mut self, seq: u64) -> Result<Vec<Entry>, StoreError> {
+        if let Some(entries) = self.book.recent.since(seq, self.book.chain.seq) {
+            return Ok(entries);
+        }
+        let mut entries = self.all()?;
+        entries.retain(|entry| entry.seq > seq);
+        Ok(entries)
     }
 
     /// Writes a change on the next page, and writes it anew on each page after one that somebody else wrote, until it is there or

@@ -2,6 +2,7 @@
 
 use crate::bucket::Fault;
 use crate::store::StoreError;
+use crate::store::blocking::IN_DOUBT;
 
 const HINT: &str = "the credentials in the environment must be allowed to list, read, write and delete below the journal's prefix; else \
     set another `journal:` in isobar.yaml";
@@ -23,7 +24,7 @@ pub(super) fn failed(fault: &Fault) -> StoreError {
 /// Nobody could tell us what became of a page.
 pub(super) fn in_doubt(fault: &Fault) -> StoreError {
     let hint = "it is there once or not at all: see `isobar status`, and run the same command again";
-    StoreError::Io { what: format!("{fault}; it is not sure whether it was journalled"), hint: Some(hint.into()) }
+    StoreError::Io { what: format!("{fault}; {IN_DOUBT}"), hint: Some(hint.into()) }
 }
 
 pub(super) fn crowded(place: &str, times: u32) -> StoreError {

@@ -136,12 +136,7 @@ impl Store for ObjectStore {
         let known = head.map_or(0, |(seq, _)| *seq);
         Box::pin(self.looking(move |desk| {
             desk.book.is_believed()?;
-            if let Some(entries) = desk.book.recent.since(known, desk.book.chain.seq) {
-                return Ok(entries);
-            }
-            let mut entries = desk.all()?;
-            entries.retain(|entry| entry.seq > known);
-            Ok(entries)
+            desk.entries_after(known)
         }))
     }
 

@@ -4,7 +4,7 @@ use crate::journal::{Chain, Entry};
 use crate::store::blocking::held;
 use crate::store::cases::{holder, ids, paused, reasons, run, started};
 use crate::store::leases::LeaseFile;
-use crate::store::life::Here;
+use crate::store::life::{Here, Life};
 use crate::store::places::{Place, in_git, in_google, last_page, meddle, tip};
 use crate::store::wish::Stroke;
 use crate::store::{After, Append, Bears, Lease, Written};
@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// What is written, and what one write costs.
-#[derive(Default)]
+/// What is written; each write is one, and is taken only on top of the last.
+#[derive(Clone, Default)]
 struct Journal {
     entries: Vec<Entry>,
     leases: BTreeMap<u64, LeaseFile>,
@@ -24,13 +24,35 @@ struct Journal {
     writes: usize,
 }
 
-/// One process at a journal that lies in this process's memory.
+/// One process at a journal that lies in this process's memory. It knows of it what it saw at its last look, and writes without one.
 struct Desk {
     journal: Arc<Mutex<Journal>>,
     chain: Chain,
-    known: Vec<Entry>,
+    seen: Journal,
     here: Here,
     turns: Turns,
+    /// How many of the newest entries it keeps.
+    keeps: usize,
+}
+
+impl Desk {
+    /// False when somebody was first.
+    fn put(&mut self, stroke: Stroke) -> bool {
+        let mut journal = held(&self.journal);
+        if journal.writes != self.seen.writes {
+            return false;
+        }
+        journal.writes += 1;
+        journal.entries.extend(stroke.entries);
+        journal.leases.retain(|epoch, _| !stroke.ended.contains(epoch));
+        for lease in stroke.leases {
+            journal.epoch = lease.epoch;
+            assert!(journal.leases.insert(lease.epoch, lease).is_none(), "an epoch is never used twice");
+        }
+        drop(journal);
+        self.look().expect("it is whole");
+        true
+    }
 }
 
 impl Standing for Desk {
@@ -39,19 +61,20 @@ impl Standing for Desk {
     }
 
     fn since(&self, seq: u64) -> Option<Vec<Entry>> {
-        Some(self.known.iter().filter(|entry| entry.seq > seq).cloned().collect())
+        let since: Vec<Entry> = self.seen.entries.iter().filter(|entry| entry.seq > seq).cloned().collect();
+        (since.len() <= self.keeps).then_some(since)
     }
 
     fn is_held(&self, epoch: u64) -> bool {
-        held(&self.journal).leases.contains_key(&epoch)
+        self.seen.leases.contains_key(&epoch)
     }
 
     fn leases(&self) -> Result<Vec<LeaseFile>, StoreError> {
-        Ok(held(&self.journal).leases.values().cloned().collect())
+        Ok(self.seen.leases.values().cloned().collect())
     }
 
     fn epoch(&self) -> u64 {
-        held(&self.journal).epoch
+        self.seen.epoch
     }
 
     fn here(&self) -> &Here {
@@ -69,14 +92,15 @@ impl Shared for Desk {
     }
 
     fn mark(&self) -> String {
-        self.chain.seq.to_string()
+        self.seen.writes.to_string()
     }
 
     fn look(&mut self) -> Result<(), StoreError> {
-        for entry in held(&self.journal).entries.iter().skip(self.known.len()) {
+        let journal = held(&self.journal).clone();
+        for entry in journal.entries.iter().skip(self.seen.entries.len()) {
             self.chain.follow_line(&entry.line()).expect("it is whole");
-            self.known.push(entry.clone());
         }
+        self.seen = journal;
         Ok(())
     }
 
@@ -88,23 +112,25 @@ impl Shared for Desk {
         self.look()
     }
 
-    fn write(&mut self, wishes: &[Wish], is_there: &dyn Fn(&Self) -> Option<Vec<Granted>>) -> Result<Vec<Granted>, StoreError> {
-        self.look()?;
-        if let Some(granted) = is_there(self) {
-            return Ok(granted);
+    fn read_since(&mut self, seq: u64) -> Result<Vec<Entry>, StoreError> {
+        Ok(self.seen.entries.iter().filter(|entry| entry.seq > seq).cloned().collect())
+    }
+
+    fn may_be_under_way(&self) -> bool {
+        true
+    }
+
+    fn write(&mut self, wishes: &[Wish], is_there: &Met<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError> {
+        loop {
+            if let Some(granted) = is_there(self)? {
+                return Ok(vec![Some(granted)]);
+            }
+            let (stroke, granted) = Stroke::of(wishes, self);
+            if stroke.is_empty() || self.put(stroke) {
+                return Ok(granted);
+            }
+            self.look()?;
         }
-        let (stroke, granted) = Stroke::of(wishes, self)?;
-        let mut journal = held(&self.journal);
-        journal.writes += usize::from(!stroke.is_empty());
-        journal.entries.extend(stroke.entries);
-        journal.leases.retain(|epoch, _| !stroke.ended.contains(epoch));
-        for lease in stroke.leases {
-            journal.epoch = lease.epoch;
-            journal.leases.insert(lease.epoch, lease);
-        }
-        drop(journal);
-        self.look()?;
-        Ok(granted)
     }
 }
 
@@ -121,12 +147,12 @@ impl Room {
 
     fn turns(&self, key: Option<&str>) -> Turns {
         let key = key.map(|key| Key::new(key.as_bytes()));
-        Turns::new(self.dir.path().into(), key.as_ref())
+        Turns::new(self.dir.path().into(), "here", key.as_ref())
     }
 
     fn desk(&self, turns: Turns) -> Desk {
         let here = Here::new(self.dir.path().join("locks"));
-        Desk { journal: self.journal.clone(), chain: Chain::empty(), known: Vec::new(), here, turns }
+        Desk { journal: self.journal.clone(), chain: Chain::empty(), seen: Journal::default(), here, turns, keeps: 9 }
     }
 
     /// Has another process do something, and returns when it waits, if it must.
@@ -266,7 +292,7 @@ fn a_lease_that_somebody_took_for_us_before_he_died_is_ours_once() {
     let turn = room.turns(None).try_take().expect("nobody else is there");
     let thread = room.wants("one", None, &["a@prod/x"]);
     let request = room.turns(None).requests(&turn).pop().expect("it waits");
-    room.desk(room.turns(None)).write(&[request.wish], &|_| None).expect("it has room");
+    room.desk(room.turns(None)).write(&[request.wish], &|_| Ok(None)).expect("it has room");
     drop(turn);
     thread.join().expect("it ends").expect("it was taken for us");
     assert_eq!(held(&room.journal).leases.len(), 1);
@@ -291,7 +317,7 @@ fn what_somebody_took_and_wrote_before_he_died_is_there_once() {
     let thread = room.asks(plain("a"));
     take(&room.files()[0]);
     let wishes = ["b", "a", "c"].map(|reason| Wish { groups: plain(reason), ..Wish::default() });
-    room.desk(room.turns(None)).write(&wishes, &|_| None).expect("it has room");
+    room.desk(room.turns(None)).write(&wishes, &|_| Ok(None)).expect("it has room");
     drop(turn);
     let written = done(thread);
     assert!(matches!(written.as_slice(), [Ok(entries)] if entries[0].seq == 2), "{written:?}");
@@ -357,6 +383,120 @@ fn who_gets_no_turn_goes_on_alone_and_nobody_writes_it_as_well() {
     assert!(room.turns(None).requests(&turn).is_empty());
 }
 
+/// Takes what waits, as somebody who dies in his turn.
+fn taken(room: &Room, turn: &Turn) -> Vec<Wish> {
+    room.turns(None).requests(turn).into_iter().map(|request| request.wish).collect()
+}
+
+#[test]
+fn a_decision_that_was_written_for_us_is_not_taken_for_refused_however_that_went() {
+    for does_remove in [true, false] {
+        let room = Room::new();
+        let turn = room.turns(None).try_take().expect("nobody else is there");
+        let thread = room.asks(first("a"));
+        let wishes = taken(&room, &turn);
+        room.desk(room.turns(None)).write(&wishes, &|_| Ok(None)).expect("it has room");
+        if does_remove {
+            room.files().iter().for_each(|file| fs::remove_file(file).expect("it is there"));
+        }
+        drop(turn);
+        assert!(matches!(done(thread).as_slice(), [Ok(entries)] if entries.len() == 1), "{does_remove}");
+        assert_eq!(room.told(), (vec!["a".to_string()], 1));
+    }
+}
+
+#[test]
+fn a_decision_that_may_still_arrive_is_in_doubt_and_not_refused() {
+    let room = Room::new();
+    room.desk(room.turns(None))
+        .write(&[Wish { groups: plain("before"), ..Wish::default() }], &|_| Ok(None))
+        .expect("it has room");
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let thread = room.asks(first("a"));
+    let _on_its_way = taken(&room, &turn);
+    drop(turn);
+    let told = thread.join().expect("it ends");
+    assert!(matches!(&told, Err(StoreError::Io { what, .. }) if what.ends_with(IN_DOUBT)), "{told:?}");
+}
+
+#[test]
+fn a_lease_that_was_taken_for_us_is_not_taken_for_anothers() {
+    let room = Room::new();
+    let before = room.wants("gone", None, &["a@prod/x"]).join().expect("it ends").expect("nobody has it");
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let thread = room.start(None, |desk| {
+        desk.look()?;
+        exchange(desk, None, ids(&["a@prod/x"]), holder("one"))
+    });
+    drop(before);
+    let wishes = taken(&room, &turn);
+    let mut desk = room.desk(room.turns(None));
+    desk.look().expect("it is whole");
+    while desk.seen.leases.values().next().expect("it has one").life(&desk.here) != Life::Ended {
+        thread::sleep(Duration::from_millis(5)); // a child of another test may have the lock for a moment
+    }
+    desk.write(&wishes, &|_| Ok(None)).expect("it has room");
+    drop(turn);
+    assert!(thread.join().expect("it ends").expect("it was taken for us").covers(&ids(&["a@prod/x"])[0]));
+    assert_eq!(held(&room.journal).leases.len(), 1);
+}
+
+#[test]
+fn what_came_with_more_than_anybody_keeps_is_there_once() {
+    let room = Room::new();
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let thread = room.asks(plain("a"));
+    let wishes = taken(&room, &turn);
+    let many = (0..20).map(|nth| Wish { groups: plain(&nth.to_string()), ..Wish::default() });
+    room.desk(room.turns(None)).write(&many.chain(wishes).collect::<Vec<_>>(), &|_| Ok(None)).expect("it has room");
+    room.files().iter().for_each(|file| fs::remove_file(file).expect("it is there"));
+    drop(turn);
+    assert!(matches!(done(thread).as_slice(), [Ok(entries)] if entries[0].seq == 21));
+    assert_eq!(room.told().0.len(), 21);
+}
+
+#[test]
+fn what_its_process_wrote_meanwhile_is_not_written_for_it_again() {
+    let room = Room::new();
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let thread = room.asks(plain("a"));
+    let wishes = taken(&room, &turn);
+    fs::remove_dir_all(room.dir.path()).expect("it is ours"); // as somebody who clears a cache away
+    assert!(matches!(done(thread).as_slice(), [Ok(entries)] if entries.len() == 1));
+    room.desk(room.turns(None)).write(&wishes, &|_| Ok(None)).expect("it has room");
+    assert_eq!(room.told().0, ["a"]);
+    drop(turn);
+}
+
+#[test]
+fn who_dies_while_others_wait_with_him_stops_nobody() {
+    let room = Room::new();
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let [one, other] = ["one", "other"].map(|name| {
+        let thread = room.wants(name, None, &[&format!("{name}@prod/x")]);
+        (thread, taken(&room, &turn).pop().expect("it waits"))
+    });
+    let locks = room.dir.path().join("locks");
+    let dead = fs::read_dir(&locks).expect("it is there").flatten().map(|file| file.path());
+    let dead: Vec<PathBuf> = dead.filter(|path| path.to_string_lossy().contains("/one.")).collect();
+    fs::remove_file(&dead[0]).and_then(|()| fs::write(&dead[0], "")).expect("it is ours"); // nobody holds the new one
+    room.desk(room.turns(None)).write(&[one.1, other.1], &|_| Ok(None)).expect("it has room");
+    assert_eq!(held(&room.journal).leases.len(), 2, "the dead one's is over with the next");
+    drop(turn);
+    other.0.join().expect("it ends").expect("nobody has it");
+    one.0.join().expect("it ends").expect("it is there");
+}
+
+#[test]
+fn what_waits_at_one_journal_is_written_to_no_other() {
+    let room = Room::new();
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let thread = room.asks(plain("a"));
+    assert!(Turns::new(room.dir.path().into(), "elsewhere", None).requests(&turn).is_empty());
+    drop(turn);
+    done(thread);
+}
+
 /// Where the processes of a place take turns.
 fn turn_dir(place: &Place) -> PathBuf {
     let dirs = ["deep/clone", "deep/state"].map(|dir| place.dir.path().join(dir));
@@ -380,7 +520,7 @@ async fn processes_that_wait_cost_one_way_to_the_journal() {
     for place in [in_git(), in_google()] {
         place.open().append(vec![paused("first")], &run("one"), 1, None).await.expect("it has room");
         let dir = turn_dir(&place);
-        let turn = Turns::new(dir.clone(), None).try_take().expect("nobody else is there");
+        let turn = Turns::new(dir.clone(), "elsewhere", None).try_take().expect("nobody else is there");
         let append = |nth: u64| {
             let store = place.open();
             tokio::spawn(async move { store.append(vec![paused("more")], &run(&format!("{nth}")), 1, None).await })
