@@ -49,6 +49,15 @@ pub(super) struct Known {
     pub(super) arrived: Option<Digest>,
 }
 
+/// Where reading goes on.
+struct From {
+    chain: Chain,
+    /// The hash of the base that it begins at: an entry must name it.
+    base: Option<Digest>,
+    /// The first file may have grown out of smaller ones, of so many bytes, which end with the last entry that we saw.
+    grew: usize,
+}
+
 /// Where reading begins, and what is known there.
 pub(super) struct Start {
     pub(super) chain: Chain,
@@ -176,8 +185,10 @@ impl Known {
             let (own, known) = (&contents.parts[self.closed.len()..], self.chain.seq);
             let is_same = |(known, (first, blob)): &(&Part, &(u64, Oid))| known.first == *first && known.blob == *blob;
             let same = self.parts.iter().zip(own).take_while(is_same).count();
-            let from = self.parts.get(same).map_or(&self.chain, |part| &part.before).clone();
-            let (fresh, chain, parts) = self.read_on(wire, repository, &own[same..], from, None, |entries| {
+            let chain = self.parts.get(same).map_or(&self.chain, |part| &part.before).clone();
+            let grew = self.parts[same..].iter().map(|part| part.size).sum();
+            let from = From { chain, base: None, grew };
+            let (fresh, chain, parts) = self.read_on(wire, repository, &own[same..], from, |entries| {
                 entries.filter(|entry| entry.seq > known).collect::<Vec<_>>()
             })?;
             fresh.iter().for_each(|entry| self.history.record(entry));
@@ -201,8 +212,8 @@ impl Known {
             let (history, is_late) = (std::mem::take(&mut start.history), start.is_late);
             let own = contents.after(start.chain.seq);
             let closed = contents.parts[..contents.parts.len() - own.len()].to_vec();
-            let (history, chain, parts) =
-                self.read_on(wire, repository, own, start.chain, start.base, |entries| history.and(entries))?;
+            let from = From { chain: start.chain, base: start.base, grew: 0 };
+            let (history, chain, parts) = self.read_on(wire, repository, own, from, |entries| history.and(entries))?;
             (self.history, self.chain, self.parts, self.closed, self.is_late) = (history, chain, parts, closed, is_late);
             self.recent = Recent::default(); // what came between was not kept
         }
@@ -224,16 +235,19 @@ impl Known {
         wire: &Wire,
         repository: &Repository,
         parts: &[(u64, Oid)],
-        from: Chain,
-        base: Option<Digest>,
+        from: From,
         take: impl FnOnce(&mut dyn Iterator<Item = Entry>) -> T,
     ) -> Result<(T, Chain, Vec<Part>), StoreError> {
         wire.bring(&self.place, repository, &parts.iter().map(|(_, blob)| *blob).collect::<Vec<_>>())?;
         let known = &self.chain;
         let place = self.place.clone();
-        let (mut arrived, mut unvouched) = (None, base);
+        let From { chain: from, base: mut unvouched, grew } = from;
+        let mut arrived = None;
         let mut rewritten = from.seq == known.seq && from.head != known.head;
         let mut lines = Lines::new(&place, repository, parts, from);
+        if grew > 0 {
+            lines.resume(grew, known)?;
+        }
         let taken = take(&mut (&mut lines).inspect(|entry| {
             rewritten |= entry.seq == known.seq && entry.hash != known.head;
             if self.tried.contains(&entry.hash) {
