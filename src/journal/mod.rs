@@ -1,6 +1,7 @@
 //! What happened: events in a hash chain, and the history they fold into. Knows not where it is stored. It keeps ids,
 //! digests, addresses, causes and people; never values, diffs or outputs.
 
+mod bears;
 mod chain;
 mod checkpoint;
 mod class;
@@ -15,6 +16,7 @@ mod schema;
 mod seal;
 mod usual;
 
+pub use bears::Bears;
 pub use chain::{Chain, Seals};
 pub use checkpoint::{CHECKPOINT_SCHEMA, Checkpoint, CheckpointFault, Dropped};
 pub use class::Class;

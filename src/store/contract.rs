@@ -1,10 +1,10 @@
 //! What a store must do. The contract tests are one list for every store.
 
+use super::After;
 use super::audit::{self, Anchor, Audit, Compacted};
 use super::life::Trace;
-use super::{After, Bears};
 use crate::change::{BarePreview, Digest, Extent, Preview, Unseen};
-use crate::journal::{CHECKPOINT_SCHEMA, CheckpointFault, Entry, Event, History, Unsealed};
+use crate::journal::{Bears, CHECKPOINT_SCHEMA, CheckpointFault, Entry, Event, History, Unsealed};
 use crate::stack::TargetId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

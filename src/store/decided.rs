@@ -2,9 +2,9 @@
 
 use super::cases::{holder, id, ids, paused, reasons, run, started};
 use super::places::places;
-use super::{After, Append, Bears, StoreError};
+use super::{After, Append, StoreError};
 use crate::change::Digest;
-use crate::journal::Entry;
+use crate::journal::{Bears, Entry};
 use std::sync::Arc;
 
 /// Number and hash of the last of these entries.

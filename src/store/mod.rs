@@ -30,7 +30,7 @@ mod together;
 mod turn;
 mod wish;
 
-pub use after::{After, Bears};
+pub use after::After;
 pub use audit::{Anchor, Audit, Compacted, Finding};
 pub use contract::{Append, Boxed, Held, Holder, Job, Lease, Reader, Store, StoreError, Stored, Take, Written};
 pub use file::FileStore;

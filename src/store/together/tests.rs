@@ -1,13 +1,15 @@
+//! Wishes that wait for one another: what is written once, by whomever, and what becomes of those who wait when somebody dies.
+
 use super::*;
 use crate::change::Key;
-use crate::journal::{Chain, Entry};
+use crate::journal::{Bears, Chain, Entry};
 use crate::store::blocking::held;
 use crate::store::cases::{holder, ids, paused, reasons, run, started};
 use crate::store::leases::LeaseFile;
 use crate::store::life::{Here, Life};
 use crate::store::places::{Place, in_git, in_google, last_page, meddle, tip};
 use crate::store::wish::Stroke;
-use crate::store::{After, Append, Bears, Lease, Written};
+use crate::store::{After, Append, Lease, Written};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
