@@ -30,6 +30,9 @@ pub(super) trait Shared: Standing {
     fn read_since(&mut self, seq: u64) -> Result<Vec<Entry>, StoreError>;
     /// What somebody who died was about to write may still arrive.
     fn may_be_under_way(&self) -> bool;
+    /// Writes that nothing is to be written, so that nothing arrives any more that was to stand where that does; or returns what `is_there`
+    /// says, asked again whenever somebody else was first.
+    fn fence(&mut self, is_there: &Met<'_, Self>) -> Result<Option<Granted>, StoreError>;
     /// Writes what is wished at once, and returns what became of each; or what `is_there` says of the first, asked again whenever somebody
     /// else was first.
     fn write(&mut self, wishes: &[Wish], is_there: &Met<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError>;
@@ -130,10 +133,11 @@ fn write_once<D: Shared>(desk: &mut D, turn: Option<Turn>, wish: Wish) -> Result
     let own = Wish { known: None, ..wish.clone() };
     let granted = one(desk.write(&[own], &is_there).map_err(in_doubt))?;
     // What is refused was not written by us, and nothing of ours keeps out what is still on its way.
-    match granted.is_refused() && desk.may_be_under_way() && met(desk, &wish)?.is_none() {
-        true => Err(stuck()),
-        false => Ok(granted),
+    if granted.is_refused() && desk.may_be_under_way() && met(desk, &wish)?.is_none() {
+        let arrived = desk.fence(&is_there).map_err(in_doubt)?;
+        return Ok(arrived.unwrap_or(granted));
     }
+    Ok(granted)
 }
 
 /// To the end, unless what is looked for comes before.

@@ -10,6 +10,7 @@ mod broken;
 mod bucket_journal;
 mod buckets;
 mod canary;
+mod chaos;
 mod cli;
 mod demo;
 mod destroy;

@@ -119,6 +119,13 @@ impl Shared for Desk {
         matches!(self.wire, Wire::Program(_))
     }
 
+    fn fence(&mut self, is_there: &Met<'_, Self>) -> Result<Option<Granted>, StoreError> {
+        self.change_now(|desk| match is_there(desk)? {
+            Some(granted) => Ok(Plan::Done(Some(granted))),
+            None => Ok(Plan::Push(Change::on(&desk.known, "Nothing, after somebody who died".into()).into(), None)),
+        })
+    }
+
     /// With one commit.
     fn write(&mut self, wishes: &[Wish], is_there: &Met<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError> {
         let mut tries: Vec<Try> = Vec::new();

@@ -89,6 +89,14 @@ impl Shared for Desk {
         true
     }
 
+    /// A page with nothing on it.
+    fn fence(&mut self, is_there: &Met<'_, Self>) -> Result<Option<Granted>, StoreError> {
+        self.change(|desk| match is_there(desk)? {
+            Some(granted) => Ok(Plan::Done(Some(granted))),
+            None => Ok(Plan::Write(Stroke::on(&desk.book.chain).into(), None)),
+        })
+    }
+
     /// On one page.
     fn write(&mut self, wishes: &[Wish], is_there: &Met<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError> {
         let follows = |desk: &Self| wishes.iter().any(|wish| group::follows(&wish.groups, desk.book.chain.seq));
