@@ -74,14 +74,21 @@ struct Try {
 }
 
 impl Try {
-    /// It arrived: its leases are there, and its last entry was met.
-    fn is_there(&self, desk: &Desk) -> bool {
-        let has_lease = |lease: &LeaseFile| {
-            let blob = Oid::hash_object(ObjectType::Blob, &lease.text()).ok();
-            blob.is_some() && desk.known.leases.get(&lease.epoch) == blob.as_ref()
+    /// The one that arrived, if any did: its last entry was met, or its leases are there. Two on the same tip may have the same entries.
+    fn arrived<'a>(tries: &'a [Self], desk: &Desk) -> Option<&'a Self> {
+        let is_met = |tried: &&Self| tried.last.is_some() && tried.last == desk.known.arrived;
+        let has_leases = |tried: &&Self| {
+            let is_there = |lease: &LeaseFile| {
+                let blob = Oid::hash_object(ObjectType::Blob, &lease.text()).ok();
+                blob.is_some() && desk.known.leases.get(&lease.epoch) == blob.as_ref()
+            };
+            !tried.leases.is_empty() && tried.leases.iter().all(is_there)
         };
-        let is_met = self.last.is_none() || self.last == desk.known.arrived;
-        is_met && (self.last.is_some() || !self.leases.is_empty()) && self.leases.iter().all(has_lease)
+        let mut newest = tries.iter().rev();
+        newest
+            .clone()
+            .find(|tried| is_met(tried) && has_leases(tried))
+            .or_else(|| newest.find(|tried| is_met(tried) || tried.last.is_none() && has_leases(tried)))
     }
 }
 
@@ -130,7 +137,7 @@ impl Shared for Desk {
     fn write(&mut self, wishes: &[Wish], is_there: &Met<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError> {
         let mut tries: Vec<Try> = Vec::new();
         self.change_now(|desk| {
-            if let Some(tried) = tries.iter().rev().find(|tried| tried.is_there(desk)) {
+            if let Some(tried) = Try::arrived(&tries, desk) {
                 return Ok(Plan::Done(tried.granted.clone()));
             }
             if let Some(granted) = is_there(desk)? {
