@@ -31,7 +31,7 @@ pub struct Sharing {
 pub struct Means<'a> {
     /// Who asks for the next bite.
     pub holder: Box<dyn Fn() -> Holder + Send + Sync + 'a>,
-    /// Is told when a bite could not be given back; the shard goes on all the same.
+    /// Is told when the last bite could not be given back; the shard ends well all the same.
     pub not_released: Box<dyn Fn(StoreError) + Send + Sync + 'a>,
     /// The time since some moment, which nobody sets back.
     pub elapsed: Box<dyn Fn() -> Duration + Send + Sync + 'a>,

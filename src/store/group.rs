@@ -24,7 +24,7 @@ pub(super) struct Group {
 }
 
 /// A group, and whom to tell what became of it.
-type Asked = (Group, oneshot::Sender<Sealed>);
+type Pending = (Group, oneshot::Sender<Sealed>);
 
 /// What shows that a lease is ours; whether it still is, is asked when the group is written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub(super) struct Claim {
 
 /// Groups that wait for the next write, in the order in which they came.
 #[derive(Default)]
-pub(super) struct Queue(Mutex<Vec<Asked>>);
+pub(super) struct Queue(Mutex<Vec<Pending>>);
 
 impl Claim {
     /// `None` without a lease, or with one over nothing.

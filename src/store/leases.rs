@@ -35,7 +35,7 @@ pub(super) struct Wanted {
 }
 
 /// Targets that this process asks for, and what it leaves here while it waits for the answer.
-pub(super) struct Asked {
+pub(super) struct Claimant {
     pub(super) wanted: Wanted,
     here: Here,
     guard: File,
@@ -78,7 +78,7 @@ impl Wanted {
     }
 }
 
-impl Asked {
+impl Claimant {
     /// From now on everybody here can see that the run lives.
     pub(super) fn by(holder: Holder, targets: Vec<TargetId>, here: &Here) -> Result<Self, StoreError> {
         let (trace, guard) = here.leave(&holder.run)?;

@@ -3,15 +3,15 @@
 
 use super::blocking::IN_DOUBT;
 use super::group::{Group, Sealed};
-use super::leases::Asked;
-use super::turn::{Fate, Turn, Turns, Waited};
+use super::leases::Claimant;
+use super::turn::{Turn, Turns, Waited};
 use super::wish::{Ending, Granted, Standing, Wish};
 use super::{Holder, Lease, StoreError};
 use crate::journal::Entry;
 use crate::stack::TargetId;
 
 /// What is there already of what is to be written; `None` where nothing is.
-pub(super) type Met<'a, D> = dyn Fn(&D) -> Result<Option<Granted>, StoreError> + 'a;
+pub(super) type IsThere<'a, D> = dyn Fn(&D) -> Result<Option<Granted>, StoreError> + 'a;
 
 /// A journal as one process sees it, which can be written for others as well.
 pub(super) trait Shared: Standing {
@@ -20,22 +20,22 @@ pub(super) trait Shared: Standing {
     fn is_read(&self) -> bool;
     /// Names how far it was read, in a few letters.
     fn mark(&self) -> String;
-    /// Verifies what came since the last look. Not in our turn.
+    /// Verifies what came since the last look, to the end. Takes a turn by itself where it needs one.
     fn look(&mut self) -> Result<(), StoreError>;
-    /// The same, at least as far as `is_enough`.
+    /// The same, and may stop once `is_enough`.
     fn look_until(&mut self, is_enough: &dyn Fn(&Self) -> bool) -> Result<(), StoreError>;
-    /// The same in our turn, at least as far as `mark` names; to the end where that is nothing.
-    fn look_for(&mut self, mark: &str) -> Result<(), StoreError>;
+    /// The same in our turn, at least to where `mark` names; to the end where that is nothing.
+    fn look_in_turn(&mut self, mark: &str) -> Result<(), StoreError>;
     /// The entries after one, as far as it was read, from the journal where they are not all known.
     fn read_since(&mut self, seq: u64) -> Result<Vec<Entry>, StoreError>;
     /// What somebody who died was about to write may still arrive.
     fn may_be_under_way(&self) -> bool;
-    /// Writes that nothing is to be written, so that nothing arrives any more that was to stand where that does; or returns what `is_there`
-    /// says, asked again whenever somebody else was first.
-    fn fence(&mut self, is_there: &Met<'_, Self>) -> Result<Option<Granted>, StoreError>;
+    /// Writes a commit or page with nothing in it at the end, so that a late write for that place is refused. Returns what `is_there`
+    /// found instead, asked again after each lost race.
+    fn write_barrier(&mut self, is_there: &IsThere<'_, Self>) -> Result<Option<Granted>, StoreError>;
     /// Writes what is wished at once, and returns what became of each; or what `is_there` says of the first, asked again whenever somebody
     /// else was first.
-    fn write(&mut self, wishes: &[Wish], is_there: &Met<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError>;
+    fn write(&mut self, wishes: &[Wish], is_there: &IsThere<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError>;
 }
 
 /// Appends groups. Returns what became of each.
@@ -57,7 +57,7 @@ pub(super) fn exchange<D: Shared>(
     desk.look()?; // nobody is refused for what was so once
     let asked = match targets.is_empty() {
         true => None,
-        false => Some(Asked::by(holder.clone(), targets, desk.here())?),
+        false => Some(Claimant::by(holder.clone(), targets, desk.here())?),
     };
     let wish = Wish { ends, wants: asked.as_ref().map(|asked| asked.wanted.clone()), ..Wish::default() };
     let granted = carry(desk, wish);
@@ -86,21 +86,20 @@ fn carry<D: Shared>(desk: &mut D, mut wish: Wish) -> Result<Granted, StoreError>
     if !desk.is_read() {
         desk.look()?; // what comes from now on may be ours
     }
-    wish.known = Some(desk.chain().seq);
-    let Waited { turn, fate } = desk.turns().wait(Some(&wish));
-    match (fate, turn) {
-        (Fate::Untouched, Some(turn)) => write(desk, Wish { known: None, ..wish }, &turn),
-        (Fate::Untouched, None) => one(desk.write(&[Wish { known: None, ..wish }], &|_| Ok(None))),
-        (Fate::Written, turn) => {
+    wish.known = Some((desk.chain().seq, desk.chain().head.clone()));
+    match desk.turns().wait(Some(&wish)) {
+        Waited::Untouched(Some(turn)) => write(desk, Wish { known: None, ..wish }, &turn),
+        Waited::Untouched(None) => one(desk.write(&[Wish { known: None, ..wish }], &|_| Ok(None))),
+        Waited::Written(turn) => {
             read_on(desk, turn.as_ref(), &wish).map_err(in_doubt)?;
-            let since = desk.read_since(wish.known.unwrap_or_default()).map_err(in_doubt)?;
+            let since = desk.read_since(wish.seq()).map_err(in_doubt)?;
             match wish.found(&since, desk) {
                 Some(granted) => Ok(granted),
                 None => write_once(desk, turn, wish), // somebody cleared up
             }
         }
-        (Fate::Unsure, turn) => write_once(desk, turn, wish),
-        (Fate::Stuck, _) => {
+        Waited::Unsure(turn) => write_once(desk, Some(turn), wish),
+        Waited::Stuck => {
             desk.look().map_err(in_doubt)?;
             met(desk, &wish)?.ok_or_else(stuck)
         }
@@ -110,15 +109,16 @@ fn carry<D: Shared>(desk: &mut D, mut wish: Wish) -> Result<Granted, StoreError>
 /// In our turn, with what others wait with.
 fn write<D: Shared>(desk: &mut D, wish: Wish, turn: &Turn) -> Result<Granted, StoreError> {
     if let Some(mark) = turn.mark().filter(|mark| desk.is_read() && *mark != desk.mark()) {
-        desk.look_for(&mark)?;
+        desk.look_in_turn(&mark)?;
     }
     let requests = desk.turns().requests(turn);
     let wishes: Vec<Wish> = [wish].into_iter().chain(requests.iter().map(|request| request.wish.clone())).collect();
     let granted = desk.write(&wishes, &|_| Ok(None))?;
     turn.leave(&desk.mark());
     for (request, granted) in requests.into_iter().zip(granted.iter().skip(1)) {
-        if granted.is_some() {
-            request.written();
+        match granted {
+            Some(_) => request.written(),
+            None => request.give_back(),
         }
     }
     granted.iter().flatten().flat_map(|granted| &granted.gone).for_each(|trace| desk.here().forget(trace));
@@ -126,15 +126,22 @@ fn write<D: Shared>(desk: &mut D, wish: Wish, turn: &Turn) -> Result<Granted, St
 }
 
 /// What somebody else may have written, and who is not at it any more: it is there, or we write it.
-fn write_once<D: Shared>(desk: &mut D, turn: Option<Turn>, wish: Wish) -> Result<Granted, StoreError> {
+fn write_once<D: Shared>(desk: &mut D, turn: Option<Turn>, mut wish: Wish) -> Result<Granted, StoreError> {
     let turn = turn.or_else(|| desk.turns().take());
     read_on(desk, turn.as_ref(), &wish).map_err(in_doubt)?;
+    let since = desk.read_since(wish.seq()).map_err(in_doubt)?;
+    if wish.is_met(&since, desk)
+        && let Some(granted) = wish.found(&since, desk)
+    {
+        return Ok(granted);
+    }
+    wish.known = Some((desk.chain().seq, desk.chain().head.clone()));
     let is_there = |desk: &D| met(desk, &wish);
     let own = Wish { known: None, ..wish.clone() };
     let granted = one(desk.write(&[own], &is_there).map_err(in_doubt))?;
     // What is refused was not written by us, and nothing of ours keeps out what is still on its way.
     if granted.is_refused() && desk.may_be_under_way() && met(desk, &wish)?.is_none() {
-        let arrived = desk.fence(&is_there).map_err(in_doubt)?;
+        let arrived = desk.write_barrier(&is_there).map_err(in_doubt)?;
         return Ok(arrived.unwrap_or(granted));
     }
     Ok(granted)
@@ -143,14 +150,14 @@ fn write_once<D: Shared>(desk: &mut D, turn: Option<Turn>, wish: Wish) -> Result
 /// To the end, unless what is looked for comes before.
 fn read_on<D: Shared>(desk: &mut D, turn: Option<&Turn>, wish: &Wish) -> Result<(), StoreError> {
     match turn {
-        Some(_) => desk.look_for(""),
+        Some(_) => desk.look_in_turn(""),
         None => desk.look_until(&|desk| met(desk, wish).is_ok_and(|met| met.is_some())),
     }
 }
 
 /// What became of a wish that is there.
 fn met<D: Shared>(desk: &D, wish: &Wish) -> Result<Option<Granted>, StoreError> {
-    let since = desk.since(wish.known.unwrap_or_default()).ok_or_else(stuck)?;
+    let since = if wish.groups.is_empty() { Vec::new() } else { desk.since(wish.seq()).ok_or_else(stuck)? };
     Ok(if wish.is_met(&since, desk) { wish.found(&since, desk) } else { None })
 }
 

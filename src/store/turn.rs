@@ -58,22 +58,14 @@ pub(super) struct Turn {
     lock: File,
 }
 
-/// How waiting ended.
-pub(super) struct Waited {
-    /// `None` where it is not our turn: it is not needed, or cannot be had.
-    pub(super) turn: Option<Turn>,
-    pub(super) fate: Fate,
-}
-
-/// What became of the wish that a process waited with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// Nobody touched it.
-    Untouched,
+/// How waiting ended, and whose turn it is: nobody's that we know of where it is not to be had.
+pub(super) enum Waited {
+    /// Nobody touched the wish.
+    Untouched(Option<Turn>),
     /// Somebody was about to write it when he died or failed.
-    Unsure,
+    Unsure(Turn),
     /// Somebody wrote it, as far as it may be written.
-    Written,
+    Written(Option<Turn>),
     /// Somebody is about to, and does not come to an end.
     Stuck,
 }
@@ -90,24 +82,31 @@ struct Text {
     version: String,
     /// The journal's.
     place: String,
+    /// Of the file, without what it ends with.
+    name: String,
     wish: Wish,
 }
 
-/// What we wait with.
-struct Asked {
+/// What we left for others.
+struct Left {
     path: PathBuf,
     _lock: File,
 }
 
 impl Turns {
-    /// `dir` is of this clone, or of this user; it is made when it is needed. Whoever has another key, or none, is another's business.
+    /// `dir` is of this clone, or of this user; it is made when it is needed. Only requests sealed with `key` are taken; without one, only
+    /// those without a seal.
     pub(super) fn new(dir: PathBuf, place: &str, key: Option<&Key>) -> Self {
         Self { dir, place: place.into(), sealer: key.map(Sealer::of_requests), patience: TURN_MAX }
     }
 
-    /// Waits for our turn; `None` when it cannot be had.
+    /// Waits for our turn; `None` when it cannot be had. After a wait in vain the next ones are short, until a turn was had.
     pub(super) fn take(&mut self) -> Option<Turn> {
-        self.try_take().or_else(|| self.wait(None).turn)
+        self.try_take().or_else(|| match self.wait(None) {
+            Waited::Untouched(turn) | Waited::Written(turn) => turn,
+            Waited::Unsure(turn) => Some(turn),
+            Waited::Stuck => None,
+        })
     }
 
     #[cfg(test)]
@@ -128,33 +127,36 @@ impl Turns {
 
     /// Waits until it is our turn, or somebody else has written `wish`.
     pub(super) fn wait(&mut self, wish: Option<&Wish>) -> Waited {
-        let ended = |turn, fate| Waited { turn, fate };
-        let Some(lock) = self.lock() else { return ended(None, Fate::Untouched) };
+        let Some(lock) = self.lock() else { return Waited::Untouched(None) };
         let asked = wish.and_then(|wish| self.ask(wish));
         let begun = Instant::now();
         loop {
-            if asked.as_ref().is_some_and(Asked::is_gone) {
-                return ended(None, Fate::Written);
+            if asked.as_ref().is_some_and(Left::is_gone) {
+                return Waited::Written(None);
             }
             match lock.try_lock() {
                 Ok(()) => {
                     self.patience = TURN_MAX;
-                    return ended(Some(self.turn(lock)), asked.map_or(Fate::Untouched, Asked::end));
+                    let turn = self.turn(lock);
+                    return match asked {
+                        Some(left) => left.end(turn),
+                        None => Waited::Untouched(Some(turn)),
+                    };
                 }
                 Err(TryLockError::WouldBlock) => {}
                 // Nobody can lock anything there.
-                Err(TryLockError::Error(_)) if asked.as_ref().is_none_or(Asked::take_back) => {
-                    return ended(None, Fate::Untouched);
+                Err(TryLockError::Error(_)) if asked.as_ref().is_none_or(Left::take_back) => {
+                    return Waited::Untouched(None);
                 }
                 Err(TryLockError::Error(_)) => {}
             }
             let waited = begun.elapsed();
-            if waited > self.patience && asked.as_ref().is_none_or(Asked::take_back) {
+            if waited > self.patience && asked.as_ref().is_none_or(Left::take_back) {
                 self.patience = TURN_NEXT_MAX;
-                return ended(None, Fate::Untouched);
+                return Waited::Untouched(None);
             }
             if waited > TAKEN_MAX {
-                return ended(None, Fate::Stuck);
+                return Waited::Stuck;
             }
             std::thread::sleep(TURN_POLL);
         }
@@ -174,11 +176,12 @@ impl Turns {
     }
 
     /// Leaves a wish for whoever has the turn. What cannot be left waits with us.
-    fn ask(&self, wish: &Wish) -> Option<Asked> {
-        let text = self.text(wish)?;
+    fn ask(&self, wish: &Wish) -> Option<Left> {
         let waiting = self.waiting();
         DirBuilder::new().recursive(true).mode(0o700).create(&waiting).ok()?;
-        let name = format!("{}-{:016x}", std::process::id(), RandomState::new().hash_one(&text));
+        let name =
+            format!("{}-{:016x}", std::process::id(), RandomState::new().hash_one(wish.known.as_ref().map(|known| known.0)));
+        let text = self.text(wish, &name)?;
         let path = waiting.join(name);
         let new = path.with_extension(NEW);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).ok()?;
@@ -188,12 +191,12 @@ impl Turns {
         if !is_asked {
             let _left = fs::remove_file(&new);
         }
-        is_asked.then_some(Asked { path, _lock: file })
+        is_asked.then_some(Left { path, _lock: file })
     }
 
     /// A wish as a file says it, with the seal of whoever has a key.
-    fn text(&self, wish: &Wish) -> Option<String> {
-        let text = Text { version: VERSION.into(), place: self.place.clone(), wish: wish.clone() };
+    fn text(&self, wish: &Wish, name: &str) -> Option<String> {
+        let text = Text { version: VERSION.into(), place: self.place.clone(), name: name.into(), wish: wish.clone() };
         Some(close(serde_json::to_string(&text).ok()?, self.sealer.as_ref()))
     }
 
@@ -217,7 +220,7 @@ impl Turns {
         let text = fs::read_to_string(&file).ok()?;
         // Another version may say more than we understand, another key or journal is another's, and a change breaks the seal.
         let Text { wish, .. } = serde_json::from_str(&text).ok()?;
-        if self.text(&wish)? != text {
+        if wish.known.is_none() || self.text(&wish, file.file_stem()?.to_str()?)? != text {
             return None;
         }
         *room = room.checked_sub(text.len())?;
@@ -246,16 +249,22 @@ impl Request {
     pub(super) fn written(self) {
         let _left = fs::remove_file(&self.file);
     }
+
+    /// Nobody wrote it, and its turn comes again.
+    pub(super) fn give_back(self) {
+        let _left = fs::rename(&self.file, self.file.with_extension(ASKED));
+    }
 }
 
-impl Asked {
+impl Left {
     fn file(&self, state: &str) -> PathBuf {
         self.path.with_extension(state)
     }
 
     /// Somebody wrote it.
     fn is_gone(&self) -> bool {
-        !self.file(ASKED).exists() && !self.file(TAKEN).exists()
+        let is_gone = |state| matches!(self.file(state).try_exists(), Ok(false));
+        is_gone(ASKED) && is_gone(TAKEN)
     }
 
     /// False when somebody took it before.
@@ -264,15 +273,18 @@ impl Asked {
     }
 
     /// It is our turn, so that nobody else is about to do anything.
-    fn end(self) -> Fate {
+    fn end(self, turn: Turn) -> Waited {
         if self.take_back() {
-            return Fate::Untouched;
+            return Waited::Untouched(Some(turn));
         }
-        if fs::remove_file(self.file(TAKEN)).is_ok() { Fate::Unsure } else { Fate::Written }
+        match fs::remove_file(self.file(TAKEN)) {
+            Ok(()) => Waited::Unsure(turn),
+            Err(_) => Waited::Written(Some(turn)),
+        }
     }
 }
 
-impl Drop for Asked {
+impl Drop for Left {
     fn drop(&mut self) {
         let _gone = self.take_back();
     }

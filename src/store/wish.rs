@@ -4,6 +4,7 @@ use super::StoreError;
 use super::group::{self, Claim, Group, Sealed};
 use super::leases::{LeaseFile, Wanted};
 use super::life::{Here, Trace};
+use crate::change::Digest;
 use crate::journal::{Chain, Entry};
 use crate::store::Lease;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Wish {
     /// The newest entry that its process knew when it left this to others, who may have written it since; `None` while nobody could.
-    pub(super) known: Option<u64>,
+    pub(super) known: Option<(u64, Digest)>,
     pub(super) groups: Vec<Group>,
     pub(super) ends: Option<Ending>,
     pub(super) wants: Option<Wanted>,
@@ -36,6 +37,8 @@ pub(super) struct Granted {
     pub(super) lease: Option<Result<u64, StoreError>>,
     /// Of owners who are proven to have ended, and whose leases ended with this.
     pub(super) gone: Vec<Trace>,
+    /// The lease that was to end ended with this.
+    pub(super) has_ended: bool,
 }
 
 /// What is to be written at once.
@@ -74,11 +77,9 @@ impl Ending {
 }
 
 impl Wish {
-    /// For those who look at a journal by hand.
-    pub(super) fn says(&self) -> impl Iterator<Item = String> {
-        let ends = self.ends.iter().map(|Ending { run, targets, .. }| format!("Run {run} gives {targets} targets back"));
-        let wants = self.wants.iter().map(|wanted| format!("Run {} takes {} targets", wanted.holder.run, wanted.targets.len()));
-        ends.chain(wants)
+    /// The number of the newest entry that its process knew.
+    pub(super) fn seq(&self) -> u64 {
+        self.known.as_ref().map_or(0, |(seq, _)| *seq)
     }
 
     /// It is there: one of its groups, or the lease that it wants, or else the lease that it ends is over. `since` are the entries after
@@ -92,10 +93,12 @@ impl Wish {
         }
     }
 
-    /// Nobody wrote it yet; `None` where that cannot be told.
+    /// Nobody wrote it yet; `None` where that cannot be told, or what its process knew is not of this journal.
     fn is_to_do(&self, standing: &impl Standing) -> Option<bool> {
-        let Some(known) = self.known else { return Some(true) };
-        Some(!self.is_met(&standing.since(known)?, standing))
+        let Some((known, hash)) = &self.known else { return Some(true) };
+        let since = standing.since(*known).filter(|_| *known <= standing.chain().seq)?;
+        let before = since.first().map_or(&standing.chain().head, |next| &next.prev);
+        (before == hash).then(|| !self.is_met(&since, standing))
     }
 
     /// What became of it, written by somebody else with one stroke; or why it may not be written. `None` where it may, and is not.
@@ -112,7 +115,7 @@ impl Wish {
                 Some(own.or_else(|| wanted.against(&leases, 0, standing.here()).err().map(Err))?)
             }
         };
-        Some(Granted { sealed, lease, gone: Vec::new() })
+        Some(Granted { sealed, lease, gone: Vec::new(), has_ended: false })
     }
 }
 
@@ -120,7 +123,7 @@ impl Granted {
     /// Nothing of it was written.
     pub(super) fn is_refused(&self) -> bool {
         let is_written = |sealed: &Sealed| sealed.as_ref().is_ok_and(|entries| !entries.is_empty());
-        !self.sealed.iter().any(is_written) && !matches!(self.lease, Some(Ok(_)))
+        !self.has_ended && !self.sealed.iter().any(is_written) && !matches!(self.lease, Some(Ok(_)))
     }
 }
 
@@ -145,7 +148,7 @@ impl Stroke {
         let (mut held, mut sealed) = (None, sealed.into_iter());
         let grant = |(wish, to_do): (&Wish, &Option<bool>)| match to_do {
             None => None,
-            Some(false) => Some(Granted { sealed: Vec::new(), lease: None, gone: Vec::new() }),
+            Some(false) => Some(Granted { sealed: Vec::new(), lease: None, gone: Vec::new(), has_ended: false }),
             Some(true) => {
                 let sealed = sealed.by_ref().take(wish.groups.len()).collect();
                 let lease = wish.wants.as_ref().map(|wanted| {
@@ -156,7 +159,8 @@ impl Stroke {
                     Ok((epoch, gone)) => (Some(Ok(epoch)), gone),
                     Err(refused) => (Some(Err(refused)), Vec::new()),
                 });
-                Some(Granted { sealed, lease, gone })
+                let has_ended = wish.ends.as_ref().is_some_and(|lease| stroke.ended.contains(&lease.epoch));
+                Some(Granted { sealed, lease, gone, has_ended })
             }
         };
         let granted = wishes.iter().zip(&to_do).map(grant).collect();
@@ -180,6 +184,22 @@ impl Stroke {
         self.ended.extend(ended.iter().map(|lease| lease.epoch));
         self.leases.push(lease);
         Ok((epoch, ended.into_iter().map(|lease| lease.trace).collect()))
+    }
+
+    /// For those who look at a journal by hand: what is written of `wishes`, of which that became.
+    pub(super) fn message(&self, wishes: &[Wish], granted: &[Option<Granted>]) -> String {
+        let entries = self.entries.first().zip(self.entries.last());
+        let mut said: Vec<String> =
+            entries.iter().map(|(first, last)| format!("Entries {} to {}", first.seq, last.seq)).collect();
+        for (wish, granted) in wishes.iter().zip(granted) {
+            let Some(Granted { lease, has_ended, .. }) = granted else { continue };
+            let ended = wish.ends.iter().filter(|_| *has_ended);
+            said.extend(ended.map(|Ending { run, targets, .. }| format!("Run {run} gives {targets} targets back")));
+            let taken = wish.wants.iter().filter(|_| matches!(lease, Some(Ok(_))));
+            said.extend(taken.map(|wanted| format!("Run {} takes {} targets", wanted.holder.run, wanted.targets.len())));
+        }
+        said.extend(entries.map(|(_, last)| last.hash.as_str().into()));
+        said.join("\n\n")
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::stack::TargetId;
 use crate::store::StoreError;
 use crate::store::leases::{LeaseFile, taken_from};
 use crate::store::life::Here;
-use crate::store::together::{Met, Shared};
+use crate::store::together::{IsThere, Shared};
 use crate::store::turn::Turns;
 use crate::store::wish::{Granted, Standing, Stroke, Wish};
 use git2::{ObjectType, Oid};
@@ -113,7 +113,7 @@ impl Shared for Desk {
         Desk::look(self)
     }
 
-    fn look_for(&mut self, _: &str) -> Result<(), StoreError> {
+    fn look_in_turn(&mut self, _: &str) -> Result<(), StoreError> {
         self.look_again()
     }
 
@@ -126,15 +126,16 @@ impl Shared for Desk {
         matches!(self.wire, Wire::Program(_))
     }
 
-    fn fence(&mut self, is_there: &Met<'_, Self>) -> Result<Option<Granted>, StoreError> {
+    fn write_barrier(&mut self, is_there: &IsThere<'_, Self>) -> Result<Option<Granted>, StoreError> {
+        let message = "Nothing: keeps out what a dead process may still have on its way";
         self.change_now(|desk| match is_there(desk)? {
-            Some(granted) => Ok(Plan::Done(Some(granted))),
-            None => Ok(Plan::Push(Change::on(&desk.known, "Nothing, after somebody who died".into()).into(), None)),
+            None if desk.known.tip().is_some() => Ok(Plan::Push(Change::on(&desk.known, message.into()).into(), None)),
+            there => Ok(Plan::Done(there)), // and no journal begins with nothing
         })
     }
 
     /// With one commit.
-    fn write(&mut self, wishes: &[Wish], is_there: &Met<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError> {
+    fn write(&mut self, wishes: &[Wish], is_there: &IsThere<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError> {
         let mut tries: Vec<Try> = Vec::new();
         self.change_now(|desk| {
             if let Some(tried) = Try::arrived(&tries, desk) {
@@ -147,12 +148,8 @@ impl Shared for Desk {
             if stroke.is_empty() {
                 return Ok(Plan::Done(granted));
             }
-            let entries = stroke.entries.first().zip(stroke.entries.last());
-            let said = entries.map(|(first, last)| format!("Entries {} to {}", first.seq, last.seq));
-            let said: Vec<String> = said.into_iter().chain(wishes.iter().flat_map(Wish::says)).collect();
-            let last = entries.map(|(_, last)| last.clone());
-            let message =
-                said.into_iter().chain(last.iter().map(|last| last.hash.as_str().into())).collect::<Vec<_>>().join("\n\n");
+            let message = stroke.message(wishes, &granted);
+            let last = stroke.entries.last().cloned();
             let since_ms = stroke.leases.last().map(|lease| lease.holder.since_ms);
             let at_ms = last.as_ref().map(|last| last.at_ms).or(since_ms);
             tries.push(Try {

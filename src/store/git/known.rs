@@ -9,8 +9,8 @@
 //! epoch                                the number of the last lease
 //! ```
 //!
-//! A blob is known by its hash, so what was verified once in this process is not read again. Everything else is: lines follow the
-//! chain, and the chain passes through the last entry that we saw, or the journal was rewritten.
+//! A blob is known by its hash, so what was verified once in this process is not verified again, also where it now begins a larger
+//! file: its bytes are compared. Everything else is read: lines follow the chain, and the chain passes through the last entry that we saw, or the journal was rewritten.
 
 use super::fault::{broken, git_failed};
 use super::lines::{Lines, Part};
@@ -54,8 +54,8 @@ struct From {
     chain: Chain,
     /// The hash of the base that it begins at: an entry must name it.
     base: Option<Digest>,
-    /// The first file may have grown out of smaller ones, of so many bytes, which end with the last entry that we saw.
-    grew: usize,
+    /// What the first file may have grown out of, up to the last entry that we saw.
+    read: Vec<Part>,
 }
 
 /// Where reading begins, and what is known there.
@@ -186,8 +186,7 @@ impl Known {
             let is_same = |(known, (first, blob)): &(&Part, &(u64, Oid))| known.first == *first && known.blob == *blob;
             let same = self.parts.iter().zip(own).take_while(is_same).count();
             let chain = self.parts.get(same).map_or(&self.chain, |part| &part.before).clone();
-            let grew = self.parts[same..].iter().map(|part| part.size).sum();
-            let from = From { chain, base: None, grew };
+            let from = From { chain, base: None, read: self.parts[same..].to_vec() };
             let (fresh, chain, parts) = self.read_on(wire, repository, &own[same..], from, |entries| {
                 entries.filter(|entry| entry.seq > known).collect::<Vec<_>>()
             })?;
@@ -212,7 +211,7 @@ impl Known {
             let (history, is_late) = (std::mem::take(&mut start.history), start.is_late);
             let own = contents.after(start.chain.seq);
             let closed = contents.parts[..contents.parts.len() - own.len()].to_vec();
-            let from = From { chain: start.chain, base: start.base, grew: 0 };
+            let from = From { chain: start.chain, base: start.base, read: Vec::new() };
             let (history, chain, parts) = self.read_on(wire, repository, own, from, |entries| history.and(entries))?;
             (self.history, self.chain, self.parts, self.closed, self.is_late) = (history, chain, parts, closed, is_late);
             self.recent = Recent::default(); // what came between was not kept
@@ -241,12 +240,12 @@ impl Known {
         wire.bring(&self.place, repository, &parts.iter().map(|(_, blob)| *blob).collect::<Vec<_>>())?;
         let known = &self.chain;
         let place = self.place.clone();
-        let From { chain: from, base: mut unvouched, grew } = from;
+        let From { chain: from, base: mut unvouched, read } = from;
         let mut arrived = None;
         let mut rewritten = from.seq == known.seq && from.head != known.head;
         let mut lines = Lines::new(&place, repository, parts, from);
-        if grew > 0 {
-            lines.resume(grew, known)?;
+        if !read.is_empty() {
+            lines.resume(&read, known)?;
         }
         let taken = take(&mut (&mut lines).inspect(|entry| {
             rewritten |= entry.seq == known.seq && entry.hash != known.head;

@@ -37,19 +37,24 @@ impl<'a> Lines<'a> {
         Self { place, repository, waiting, open: None, done: Vec::new(), chain, line: Vec::new(), fault: None }
     }
 
-    /// Begins behind the first `size` bytes, where those end with the last entry of `known`: they were read in smaller files.
-    pub(super) fn resume(&mut self, size: usize, known: &Chain) -> Result<(), StoreError> {
+    /// Begins behind what was `read` in smaller files, up to the end of `known`, where the first file is made of just that.
+    pub(super) fn resume(&mut self, read: &[Part], known: &Chain) -> Result<(), StoreError> {
         let Some((first, id)) = self.waiting.front().copied().filter(|(first, _)| *first == self.chain.seq + 1) else {
             return Ok(());
         };
         let blob = self.repository.find_blob(id).map_err(|error| git_failed(self.place, "reading entries", &error))?;
-        let end = format!("\"hash\":\"{}\"}}\n", known.head);
-        if blob.content().get(..size).is_some_and(|read| read.ends_with(end.as_bytes())) {
-            self.waiting.pop_front();
-            let before = std::mem::replace(&mut self.chain, known.clone());
-            self.done.push(Part { first, blob: id, size: blob.size(), before });
-            self.open = Some((blob, size));
+        let mut at = 0;
+        for part in read {
+            let Ok(own) = self.repository.find_blob(part.blob) else { return Ok(()) }; // then all of it is read again
+            if blob.content().get(at..at + part.size) != Some(own.content()) {
+                return Ok(());
+            }
+            at += part.size;
         }
+        self.waiting.pop_front();
+        let before = std::mem::replace(&mut self.chain, known.clone());
+        self.done.push(Part { first, blob: id, size: blob.size(), before });
+        self.open = Some((blob, at));
         Ok(())
     }
 

@@ -49,7 +49,7 @@ use std::sync::{Arc, Mutex};
 pub struct GitSite {
     pub location: Location,
     pub reference: Arc<str>,
-    /// Of this clone, outside its work tree; what is in there may be deleted at any time.
+    /// Of this clone, outside its work tree; what is in there may be deleted while nobody of it writes.
     pub cache: PathBuf,
     /// Of this user on this machine: where runs keep the files that prove that they live.
     pub locks: PathBuf,

@@ -212,6 +212,31 @@ async fn a_ref_that_was_moved_back_rewritten_or_removed_is_broken_for_who_knew_m
     assert!(broken(knows.history().await), "removed");
 }
 
+/// Who read entries in a smaller file does not read them again, but sees that they are the same.
+#[tokio::test]
+async fn what_was_read_and_is_another_in_the_file_it_grew_into_is_broken() {
+    for is_forged in [false, true] {
+        let dir = origin();
+        append(&open(dir.path()), "a").await.expect("it has room");
+        let knows = open(dir.path());
+        knows.history().await.expect("whole");
+        append(&open(dir.path()), "b").await.expect("it has room");
+        let (repository, last) = tip(dir.path());
+        let commit = repository.find_commit(last).expect("a commit");
+        let (tree, who, path) = (commit.tree().expect("a tree"), commit.author(), super::tree::part_path(1));
+        let blob = tree.get_path(Path::new(&path)).and_then(|file| repository.find_blob(file.id())).expect("one file has both");
+        let text = std::str::from_utf8(blob.content()).expect("a text");
+        let text = if is_forged { text.replacen("ann", "bob", 1) } else { text.into() };
+        let blob = repository.blob(text.as_bytes()).expect("it has room");
+        let mut update = git2::build::TreeUpdateBuilder::new();
+        let tree = update.upsert(path.as_str(), blob, git2::FileMode::Blob).create_updated(&repository, &tree);
+        let tree = tree.and_then(|id| repository.find_tree(id)).expect("it has room");
+        repository.commit(Some("refs/isobar/journal"), &who, &who, "By hand", &tree, &[&commit]).expect("it has room");
+        let read = knows.history().await;
+        assert_eq!(matches!(read, Err(StoreError::Broken { .. })), is_forged, "{read:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_ref_that_cannot_be_read_is_no_empty_journal() {
     let dir = origin();

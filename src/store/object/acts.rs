@@ -7,7 +7,7 @@ use crate::store::StoreError;
 use crate::store::group;
 use crate::store::leases::{LeaseFile, taken_from};
 use crate::store::life::Here;
-use crate::store::together::{Met, Shared};
+use crate::store::together::{IsThere, Shared};
 use crate::store::turn::Turns;
 use crate::store::wish::{Granted, Standing, Stroke, Wish};
 use std::sync::Arc;
@@ -73,12 +73,12 @@ impl Shared for Desk {
 
     /// Each page proves those before it, so that what is in the next one is asked for with one request.
     fn look_until(&mut self, is_enough: &dyn Fn(&Self) -> bool) -> Result<(), StoreError> {
-        self.turn_until(is_enough)
+        self.read_until(is_enough)
     }
 
-    fn look_for(&mut self, mark: &str) -> Result<(), StoreError> {
+    fn look_in_turn(&mut self, mark: &str) -> Result<(), StoreError> {
         let page = mark.parse().unwrap_or(u64::MAX);
-        self.turn_until(|desk| desk.book.page >= page)
+        self.read_until(|desk| desk.book.page >= page)
     }
 
     fn read_since(&mut self, seq: u64) -> Result<Vec<Entry>, StoreError> {
@@ -90,7 +90,7 @@ impl Shared for Desk {
     }
 
     /// A page with nothing on it.
-    fn fence(&mut self, is_there: &Met<'_, Self>) -> Result<Option<Granted>, StoreError> {
+    fn write_barrier(&mut self, is_there: &IsThere<'_, Self>) -> Result<Option<Granted>, StoreError> {
         self.change(|desk| match is_there(desk)? {
             Some(granted) => Ok(Plan::Done(Some(granted))),
             None => Ok(Plan::Write(Stroke::on(&desk.book.chain).into(), None)),
@@ -98,10 +98,10 @@ impl Shared for Desk {
     }
 
     /// On one page.
-    fn write(&mut self, wishes: &[Wish], is_there: &Met<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError> {
+    fn write(&mut self, wishes: &[Wish], is_there: &IsThere<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError> {
         let follows = |desk: &Self| wishes.iter().any(|wish| group::follows(&wish.groups, desk.book.chain.seq));
         if follows(self) {
-            self.turn_until(|desk| !follows(desk))?;
+            self.read_until(|desk| !follows(desk))?;
         }
         self.change(|desk| {
             if let Some(granted) = is_there(desk)? {

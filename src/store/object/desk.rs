@@ -110,10 +110,13 @@ impl Desk {
         self.looked(Self::read_on)
     }
 
-    /// Turns pages one by one until `is_enough`, or there are no more.
-    pub(super) fn turn_until(&mut self, is_enough: impl Fn(&Self) -> bool) -> Result<(), StoreError> {
+    /// Turns a few pages one by one until `is_enough`; then, and when there are no more, all that follow.
+    pub(super) fn read_until(&mut self, is_enough: impl Fn(&Self) -> bool) -> Result<(), StoreError> {
         self.looked(|desk| {
-            while desk.book.is_open() && !is_enough(desk) {
+            for _ in 0..AHEAD_FIRST {
+                if !desk.book.is_open() || is_enough(desk) {
+                    break;
+                }
                 match desk.pages_after(1, false)?.pop().flatten() {
                     Some(page) => desk.book.turn(&page)?,
                     None => break,
@@ -135,14 +138,14 @@ impl Desk {
 
     fn read_on(&mut self) -> Result<(), StoreError> {
         if self.book.is_open() {
-            return self.turn_on(1); // mostly nobody wrote
+            return self.read_ahead(1); // mostly nobody wrote
         }
         self.book = self.opened()?;
-        self.turn_on(AHEAD_FIRST).inspect_err(|_| self.book = self.closed_book())
+        self.read_ahead(AHEAD_FIRST).inspect_err(|_| self.book = self.closed_book())
     }
 
     /// Turns all pages that follow, `ahead` of which are asked for at first.
-    fn turn_on(&mut self, mut ahead: u64) -> Result<(), StoreError> {
+    fn read_ahead(&mut self, mut ahead: u64) -> Result<(), StoreError> {
         let mut is_known = self.book.has_last_page();
         loop {
             let pages = self.pages_after(ahead, is_known)?;

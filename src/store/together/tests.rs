@@ -110,7 +110,7 @@ impl Shared for Desk {
         self.look()
     }
 
-    fn look_for(&mut self, _: &str) -> Result<(), StoreError> {
+    fn look_in_turn(&mut self, _: &str) -> Result<(), StoreError> {
         self.look()
     }
 
@@ -122,7 +122,7 @@ impl Shared for Desk {
         true
     }
 
-    fn fence(&mut self, is_there: &Met<'_, Self>) -> Result<Option<Granted>, StoreError> {
+    fn write_barrier(&mut self, is_there: &IsThere<'_, Self>) -> Result<Option<Granted>, StoreError> {
         loop {
             if let Some(granted) = is_there(self)? {
                 return Ok(Some(granted));
@@ -135,7 +135,7 @@ impl Shared for Desk {
         }
     }
 
-    fn write(&mut self, wishes: &[Wish], is_there: &Met<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError> {
+    fn write(&mut self, wishes: &[Wish], is_there: &IsThere<'_, Self>) -> Result<Vec<Option<Granted>>, StoreError> {
         loop {
             if let Some(granted) = is_there(self)? {
                 return Ok(vec![Some(granted)]);
@@ -515,6 +515,37 @@ fn what_waits_at_one_journal_is_written_to_no_other() {
     assert!(Turns::new(room.dir.path().into(), "elsewhere", None).requests(&turn).is_empty());
     drop(turn);
     done(thread);
+}
+
+#[test]
+fn what_stands_on_another_journal_is_left_to_its_process() {
+    let room = Room::new();
+    room.desk(room.turns(None)).write(&[Wish { groups: plain("ours"), ..Wish::default() }], &|_| Ok(None)).expect("it has room");
+    let turn = room.turns(None).try_take().expect("nobody else is there");
+    let elsewhere = Room { journal: Arc::default(), dir: crate::scratch::dir() };
+    elsewhere
+        .desk(elsewhere.turns(None))
+        .write(&[Wish { groups: plain("x"), ..Wish::default() }], &|_| Ok(None))
+        .expect("it has room");
+    let mut stranger = Desk { journal: elsewhere.journal.clone(), ..room.desk(room.turns(None)) };
+    let before = room.files().len();
+    let thread = thread::spawn(move || {
+        stranger.look()?;
+        append(&mut stranger, plain("theirs"))
+    });
+    while room.files().len() == before {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let mut desk = room.desk(room.turns(None));
+    desk.look().expect("it is whole");
+    write(&mut desk, Wish { groups: plain("more"), ..Wish::default() }, &turn).expect("it has room");
+    assert!(room.files()[0].extension().is_some_and(|end| end == "asked"), "given back");
+    drop(turn);
+    done(thread);
+    assert_eq!(
+        (room.told().0, reasons(&held(&elsewhere.journal).entries)),
+        (vec!["ours".into(), "more".into()], vec!["x".into(), "theirs".into()])
+    );
 }
 
 /// Where the processes of a place take turns.
