@@ -185,6 +185,9 @@ impl Holding<'_> {
         if self.replica.is_written_elsewhere(&free).await? {
             return self.replica.wait_for_others().await;
         }
+        if self.replica.is_shared() && !(run.admits)(&self.history()) {
+            return Ok(true); // others brought something newer while we drove
+        }
         let takeover = std::mem::take(&mut self.takeover);
         let id = format!("{}-{}", run.head, self.history().rollout_number(&run.id));
         let rollout = (run.plan)(id.into(), free.into_iter().collect(), takeover.clone());

@@ -43,6 +43,17 @@ fn what_a_hold_or_a_tolerated_failure_passed_over_holds_up_nobody_else() {
     }
 }
 
+/// A story in which a shard went on with an older commit when it had brought what it had begun, over what somebody applied meanwhile; and
+/// one in which the checker asked a run to know what others wrote after its own last entry.
+#[test]
+fn a_shard_that_is_overtaken_puts_nothing_older_over_what_came() {
+    let mut grounds = Grounds::default();
+    for seed in [83_225, 27_409] {
+        let played = replay(&mut grounds, seed, &BTreeSet::new(), false);
+        assert!(played.broken.is_empty(), "{}", tell(&mut grounds, seed));
+    }
+}
+
 /// Stories in which a shard and a run that takes everything once began in the same moment, and both planned.
 #[test]
 fn shards_plan_once_whoever_else_comes() {

@@ -1,5 +1,6 @@
 //! Beginning rollouts: of what was merged, or to put back what drifted.
 
+use super::admit::never_older;
 use super::watch::paused;
 use super::{Converge, End, EndState, gate};
 use crate::change::{Extent, Intent};
@@ -59,6 +60,9 @@ impl Converge<'_> {
         if self.world.stop.is_asked() {
             self.done.interrupted = true;
             return Ok(false); // what was counted may be but a part
+        }
+        if self.replica.is_shared() {
+            never_older(self.world, self.scenes, &self.history(), &self.order.head, head)?; // others may have brought something newer while we drove
         }
         let takeover = std::mem::take(&mut self.takeover);
         let over: Vec<Progress> =
