@@ -205,10 +205,9 @@ impl Replica<'_> {
             return Ok(true);
         }
         let done = offered.first().map_or(0, |target| progress.ended_beside(target));
-        let nothing = self.writer.store.acquire(&[], (means.holder)()).await?;
-        let eaten = std::mem::replace(lease, nothing);
+        let last = self.take_out(lease, (means.holder)()).await?;
         progress.give_clearances_back();
-        match self.writer.store.exchange(eaten, &shard.bite(offered, done, *parallel), (means.holder)()).await {
+        match self.writer.store.exchange(last, &shard.bite(offered, done, *parallel), (means.holder)()).await {
             Ok(bite) => {
                 *lease = bite;
                 Ok(true)
@@ -223,13 +222,19 @@ impl Replica<'_> {
         if let Some(Share { means, .. }) = &self.share
             && lease.targets().next().is_some()
         {
-            let nothing = self.writer.store.acquire(&[], (means.holder)()).await?;
-            if let Err(error) = self.writer.store.release(std::mem::replace(lease, nothing)).await {
+            let last = self.take_out(lease, (means.holder)()).await?;
+            if let Err(error) = self.writer.store.release(last).await {
                 (means.not_released)(error);
             }
             progress.give_clearances_back();
         }
         Ok(())
+    }
+
+    /// Takes a lease out; what stays is over nothing.
+    async fn take_out(&self, lease: &mut Lease, holder: Holder) -> Result<Lease, StoreError> {
+        let nothing = self.writer.store.acquire(&[], holder).await?;
+        Ok(std::mem::replace(lease, nothing))
     }
 
     /// Waits a little; false when nobody wrote for so long that nobody may come.

@@ -62,7 +62,8 @@ impl Converge<'_> {
             return Ok(false); // what was counted may be but a part
         }
         if self.replica.is_shared() {
-            never_older(self.world, self.scenes, &self.history(), &self.order.head, head)?; // others may have brought something newer while we drove
+            // Others may have brought something newer while we drove.
+            never_older(self.world, self.scenes, &self.history(), &self.order.head, head)?;
         }
         let takeover = std::mem::take(&mut self.takeover);
         let over: Vec<Progress> =
