@@ -244,11 +244,10 @@ impl Holding<'_> {
     }
 
     async fn drive(&mut self, mut progress: Progress) -> Result<(), StoreError> {
-        if self.replica.is_shared() {
-            match self.replica.anew(&progress.rollout().id) {
-                Some(anew) => progress = anew,
-                None => return Ok(()), // others brought it to its end
-            }
+        self.replica.refresh().await?;
+        match self.replica.anew(&progress.rollout().id) {
+            Some(anew) => progress = anew,
+            None => return Ok(()), // others brought it to its end, while we drove something else
         }
         let mut ready = BTreeMap::new();
         let halt = loop {

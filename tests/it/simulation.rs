@@ -54,6 +54,14 @@ fn a_shard_that_is_overtaken_puts_nothing_older_over_what_came() {
     }
 }
 
+/// A story in which a run that takes everything drove one rollout for so long that shards brought the next to its end, which it then told
+/// as one that waits.
+#[test]
+fn what_others_ended_meanwhile_is_not_driven_again() {
+    let played = replay(&mut Grounds::default(), 183_111, &BTreeSet::new(), false);
+    assert!(played.broken.is_empty(), "{}", tell(&mut Grounds::default(), 183_111));
+}
+
 /// Stories in which a shard and a run that takes everything once began in the same moment, and both planned.
 #[test]
 fn shards_plan_once_whoever_else_comes() {

@@ -39,11 +39,10 @@ impl Converge<'_> {
         self.bringing = CommitSha(progress.rollout().commit.clone());
         let (older, mut granted) = (Older::default(), Granted::default());
         let bar = self.world.terminal.bar("applying", work.pending.len());
-        if self.replica.is_shared() {
-            match self.replica.anew(&progress.rollout().id) {
-                Some(anew) => progress = anew,
-                None => return Ok(BTreeSet::new()), // others brought it to its end
-            }
+        self.replica.refresh().await?;
+        match self.replica.anew(&progress.rollout().id) {
+            Some(anew) => progress = anew,
+            None => return Ok(BTreeSet::new()), // others brought it to its end, while we drove something else
         }
         let halt = loop {
             let halt = self.leg(&mut progress, &work, &older, &mut granted, &bar).await?;
