@@ -7,6 +7,7 @@ use crate::host::{Host, Local, LocalConfig};
 use crate::store::Store;
 use crate::workspace::Workspace;
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -159,9 +160,10 @@ fn nobodys_change() -> crate::review::PullRequest {
     crate::review::PullRequest { number: None, title: String::new(), committers: vec![author.clone()], author }
 }
 
-/// Time and process id: no two runs of one machine share both.
+/// The time, so that runs sort by it, and chance: in containers every process has the same number.
 fn run_id(now_ms: u64) -> Arc<str> {
-    format!("{now_ms:x}-{:x}", std::process::id()).into()
+    let chance = RandomState::new().hash_one(std::process::id()) >> 16;
+    format!("{now_ms:x}-{chance:012x}").into()
 }
 
 /// Writes the whole text to a stream; a closed pipe is not our failure.

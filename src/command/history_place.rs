@@ -53,7 +53,7 @@ pub(super) async fn open(
     environment: &Environment,
     given_up: Option<&str>,
 ) -> Result<Arc<dyn Store>, Failure> {
-    let named = named(workspace)?;
+    let (named, files) = named(workspace)?;
     let mut places = BTreeSet::from([named.clone(), JournalPlace::Directory(DIRECTORY.into())]);
     if let JournalPlace::Git(_) = named {
         places.insert(JournalPlace::Git(GitPlace::default())); // a clone may be too shallow to tell that it was named
@@ -61,7 +61,8 @@ pub(super) async fn open(
     for snapshot in workspace.versions(FLEET)? {
         places.extend(declared(workspace, &snapshot, |text, _| JournalPlace::parse_old(text))?.and_then(Result::ok));
     }
-    let (directories, mut gone) = filled_directories(workspace, &places, &named)?;
+    refuse_tracked(&named, &files)?;
+    let (directories, mut gone) = filled_directories(workspace, &places, &named, &files)?;
     let is_only = |place: &JournalPlace| *place == named || matches!(place, JournalPlace::Directory(_));
     if given_up.is_none() && directories.is_empty() && gone.is_empty() && places.iter().all(is_only) {
         let journal = store(workspace, environment, &named, anew(&named)).await?; // nobody else need be asked
@@ -265,22 +266,37 @@ async fn store(
     })
 }
 
+/// History that a commit brings along was written by whoever wrote the commit, and a checkout puts it in the place of what is there.
+fn refuse_tracked(place: &JournalPlace, files: &Listing) -> Result<(), Failure> {
+    let Some(path) = place.tracked(files) else { return Ok(()) };
+    let what =
+        format!("{path} is a file of the repository, and the journal {place} lies there: a change could write the history");
+    let hint = format!(
+        "see who committed it (git log -- {path}) and whether the history is still there; then git rm --cached {path}, and commit that"
+    );
+    Err(Failure::usage(what, hint))
+}
+
 /// The directories among `places` that hold entries, each once; and those that are there and cannot be looked at. One that is not there
 /// holds nothing.
 fn filled_directories(
     workspace: &Workspace,
     places: &BTreeSet<JournalPlace>,
     named: &JournalPlace,
-) -> Result<(Vec<PathBuf>, Vec<Gone>), StoreError> {
+    files: &Listing,
+) -> Result<(Vec<PathBuf>, Vec<Gone>), Failure> {
     let (mut filled, mut gone): (BTreeMap<PathBuf, PathBuf>, _) = (BTreeMap::new(), Vec::new());
     for place in places {
         let JournalPlace::Directory(dir) = place else { continue };
         let dir = workspace.root().join(dir);
         match FileStore::has_entries(&dir) {
-            Ok(true) => drop(filled.entry(dir.canonicalize().unwrap_or_else(|_| dir.clone())).or_insert(dir)),
+            Ok(true) => {
+                refuse_tracked(place, files)?;
+                filled.entry(dir.canonicalize().unwrap_or_else(|_| dir.clone())).or_insert(dir);
+            }
             Ok(false) => {}
             Err(StoreError::Io { what, hint }) if place != named => gone.push(Gone { place: place.clone(), what, hint }),
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok((filled.into_values().collect(), gone))
@@ -337,17 +353,24 @@ async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace,
 }
 
 /// What `HEAD` says. Without one, or when it says nothing that is right, the working tree: it may mend what was never right before that
-/// is committed.
-fn named(workspace: &Workspace) -> Result<JournalPlace, Failure> {
+/// is committed. With the files that are there.
+fn named(workspace: &Workspace) -> Result<(JournalPlace, Listing), Failure> {
     let committed = match workspace.head() {
-        Ok(head) => declared(workspace, &workspace.at(&head.0)?, JournalPlace::parse_among)?,
+        Ok(head) => {
+            let snapshot = workspace.at(&head.0)?;
+            declared(workspace, &snapshot, JournalPlace::parse_among)?.map(|said| (said, snapshot.listing))
+        }
         Err(_) => None,
     };
-    let said = match committed.filter(Result::is_ok) {
-        Some(said) => Some(said),
-        None => declared(workspace, &workspace.worktree(&[".isobar".to_string()])?, JournalPlace::parse_among)?,
+    let (said, files) = match committed.filter(|(said, _)| said.is_ok()) {
+        Some((said, files)) => (Some(said), files),
+        None => {
+            let snapshot = workspace.worktree(&[".isobar".to_string()])?;
+            (declared(workspace, &snapshot, JournalPlace::parse_among)?, snapshot.listing)
+        }
     };
-    said.unwrap_or_else(|| Ok(JournalPlace::Directory(DIRECTORY.into()))).map_err(|mistakes| Failure::Definitions(*mistakes))
+    let place = said.unwrap_or_else(|| Ok(JournalPlace::Directory(DIRECTORY.into())));
+    place.map(|place| (place, files)).map_err(|mistakes| Failure::Definitions(*mistakes))
 }
 
 /// What a fleet says, or what is wrong with the line; also one with other mistakes. `None` when there is no fleet, or one that is no

@@ -1,6 +1,6 @@
 //! What `journal:` may say: the one place that reads it. Lexical, as everything here.
 
-use super::source::{Listing, Mode};
+use super::source::Listing;
 use std::fmt;
 use std::sync::Arc;
 
@@ -74,24 +74,24 @@ impl JournalPlace {
     /// The same, where the repository holds these files.
     pub fn parse_among(text: &str, listing: &Listing) -> Result<Self, (String, &'static str)> {
         let place = Self::parse(text)?;
-        match place.file_in_the_way(listing) {
+        match place.tracked(listing) {
             Some(path) => {
-                let what = format!("journal {text:?}: {path} is a file of the repository, and a journal is a directory");
-                Err((what, "name a directory that git ignores, such as file:.isobar/journal"))
+                let what = format!("journal {text:?}: {path} is a file of the repository, and a journal lies apart from those");
+                Err((
+                    what,
+                    "name a directory that git ignores, such as file:.isobar/journal, or take the file out: git rm --cached",
+                ))
             }
             None => Ok(place),
         }
     }
 
-    /// Returns the file that stands where the directory would be, or one above it.
-    fn file_in_the_way<'l>(&self, listing: &'l Listing) -> Option<&'l Arc<str>> {
+    /// Returns a file or link of the repository that lies in the directory or on the way to it: with a commit it could become another.
+    pub fn tracked<'l>(&self, listing: &'l Listing) -> Option<&'l Arc<str>> {
         let Self::Directory(dir) = self else { return None };
         let ends = dir.match_indices('/').map(|(at, _)| at).chain([dir.len()]);
-        let leaf = ends.filter_map(|end| listing.get(&dir[..end])).find(|leaf| match leaf.mode {
-            Mode::File | Mode::Executable => true,
-            Mode::Symlink | Mode::Submodule => false, // there may be a directory behind it
-        });
-        leaf.map(|leaf| &leaf.path)
+        let on_the_way = ends.filter_map(|end| listing.get(&dir[..end]));
+        on_the_way.chain(listing.under(dir)).map(|leaf| &leaf.path).next()
     }
 
     /// Reads what an older commit said, which was allowed more: history may lie there all the same.

@@ -2,6 +2,7 @@
 //! boot of the same machine, and a lock that the system gave back or a process that is gone.
 
 use super::{Holder, StoreError};
+use crate::change::Digest;
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -31,6 +32,8 @@ pub(super) struct Trace {
     namespace: Option<Arc<str>>,
     /// When its process began, as the system counts.
     began: Option<Arc<str>>,
+    /// Tells the directory of its file from every other, without naming it.
+    dir: Option<Arc<str>>,
     /// The name of the file that it keeps locked while it lives.
     lock: Arc<str>,
 }
@@ -77,7 +80,8 @@ impl Here {
             hint: Some("a run proves with that file that it lives: let it be written, or set XDG_STATE_HOME".into()),
         })?;
         let began = began(std::process::id());
-        Ok((Trace { boot: self.boot.clone(), namespace: self.namespace.clone(), began, lock }, file))
+        let (boot, namespace, dir) = (self.boot.clone(), self.namespace.clone(), Some(self.dir()));
+        Ok((Trace { boot, namespace, began, dir, lock }, file))
     }
 
     /// Removes what a lease that is over left here.
@@ -87,7 +91,8 @@ impl Here {
         }
     }
 
-    /// Tells whether `holder`, which left `trace`, lives.
+    /// Tells whether `holder`, which left `trace`, lives. Its file is missing where another user keeps his, and the process tells; where it
+    /// should lie before us, it was never on this machine: two that were resumed from one image count as one boot.
     pub(super) fn life(&self, holder: &Holder, trace: &Trace) -> Life {
         if self.boot.is_none() || self.boot != trace.boot || !is_plain(&trace.lock) {
             return Life::Unknown;
@@ -95,9 +100,14 @@ impl Here {
         match is_locked(&self.lock_file(&trace.lock)) {
             Some(true) => Life::Lives,
             Some(false) => Life::Ended,
+            None if trace.dir.as_ref().is_none_or(|dir| *dir == self.dir()) => Life::Unknown,
             None if self.namespace.is_some() && self.namespace == trace.namespace => process(holder.pid, trace),
             None => Life::Unknown,
         }
+    }
+
+    fn dir(&self) -> Arc<str> {
+        Digest::of("locks", &[&self.locks.to_string_lossy()]).short().into()
     }
 
     fn lock_file(&self, lock: &str) -> PathBuf {
@@ -189,6 +199,17 @@ mod tests {
         assert_eq!(elsewhere.life(&holder(i32::MAX as u32), &trace), Life::Ended, "nobody has that number");
         let inside = Trace { namespace: Some("pid:[1]".into()), ..trace };
         assert_eq!(elsewhere.life(&holder(own), &inside), Life::Unknown, "that number counts elsewhere");
+    }
+
+    /// Runners that were resumed from one image have its boot, its names and its numbers, and not each other's files.
+    #[test]
+    fn a_twin_of_the_machine_proves_nothing() {
+        let (_dir, here) = here();
+        let (trace, _guard) = here.leave("one").expect("it has room");
+        let twin = Trace { lock: "of-the-twin.7.0".into(), ..trace };
+        assert_eq!(here.life(&holder(i32::MAX as u32), &twin), Life::Unknown, "its file should lie here");
+        let unsaid = Trace { dir: None, ..twin };
+        assert_eq!(here.life(&holder(i32::MAX as u32), &unsaid), Life::Unknown);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -90,7 +90,7 @@ struct Text {
 /// What we left for others.
 struct Left {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Turns {
@@ -191,7 +191,7 @@ impl Turns {
         if !is_asked {
             let _left = fs::remove_file(&new);
         }
-        is_asked.then_some(Left { path, _lock: file })
+        is_asked.then_some(Left { path, lock: file })
     }
 
     /// A wish as a file says it, with the seal of whoever has a key.
@@ -261,10 +261,9 @@ impl Left {
         self.path.with_extension(state)
     }
 
-    /// Somebody wrote it.
+    /// Somebody wrote it. Asked of the file itself, as it may change its name at any moment.
     fn is_gone(&self) -> bool {
-        let is_gone = |state| matches!(self.file(state).try_exists(), Ok(false));
-        is_gone(ASKED) && is_gone(TAKEN)
+        self.lock.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }
 
     /// False when somebody took it before.

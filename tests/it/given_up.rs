@@ -167,15 +167,42 @@ fn a_command_to_paste_has_nothing_for_a_shell_in_it() {
 fn a_journal_in_the_place_of_a_file_of_the_repository_is_a_mistake_with_its_line() {
     let fleet = app("prod/a", APPROVALS);
     fleet.file("docs/README.md", "Hello\n");
-    let said = "docs/README.md is a file of the repository, and a journal is a directory";
+    let said = "docs/README.md is a file of the repository, and a journal lies apart from those";
     fleet.edit("isobar.yaml", "file:.isobar/journal", "file:docs/README.md/journal");
     fleet.isobar("check").ends(65).says("isobar.yaml:2:").says(said);
     fleet.edit("isobar.yaml", "file:docs/README.md/journal", "file:docs/README.md").commit("In the way");
     fleet.isobar("status").ends(65).says("isobar.yaml:2:").says(said);
     fleet.edit("isobar.yaml", "file:docs/README.md", "file:docs");
+    fleet.isobar("check").ends(65).says("isobar.yaml:2:").says(said);
+    fleet.edit("isobar.yaml", "file:docs", "file:state");
     fleet.isobar("status").ends(1).says("isobar recover --give-up file:docs/README.md"); // history may have lain there before the file
     fleet.run(&["recover", "--give-up", "file:docs/README.md", "--reason", "a slip"]).ends(0);
     fleet.isobar("check").ends(0);
+}
+
+/// A commit that brings a journal along, in the place of one that git ignores: a checkout puts it there without a word.
+#[test]
+fn a_journal_that_a_commit_brings_along_is_no_history() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    fleet.track(".isobar/journal/entries.jsonl");
+    fleet.commit("History of my own");
+    let said = ".isobar/journal/entries.jsonl is a file of the repository";
+    for command in ["status", "apply", "preview", "audit verify"] {
+        fleet.isobar(command).ends(65).says("isobar.yaml:2:").says(said).says("git rm --cached");
+    }
+    fleet.edit("isobar.yaml", "journal: file:.isobar/journal\n", "").commit("And nothing said");
+    fleet.isobar("apply").ends(64).says(said).says("git rm --cached .isobar/journal/entries.jsonl");
+    fleet.untrack(".isobar/journal/entries.jsonl");
+    fleet.commit("It is none");
+    fleet.isobar("status").ends(0);
+
+    let linked = app("prod/a", "");
+    std::fs::create_dir_all(linked.root().join(".isobar/journal")).expect("it has room");
+    std::os::unix::fs::symlink("../../isobar.yaml", linked.root().join(".isobar/journal/epoch.new")).expect("it has room");
+    linked.track(".isobar/journal/epoch.new");
+    linked.commit("A way out");
+    linked.isobar("apply").ends(65).says(".isobar/journal/epoch.new is a file of the repository");
 }
 
 #[test]

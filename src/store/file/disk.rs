@@ -2,6 +2,7 @@
 //! and locks; not what they hold.
 
 use crate::store::StoreError;
+use rustix::fs::OFlags;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -110,6 +111,12 @@ pub(super) fn open_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
+/// The same, where nothing is behind a link: what is emptied is a file of ours.
+fn open_own(path: &Path) -> io::Result<File> {
+    let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_link).open(path)
+}
+
 /// Opens for reading; `None` when it is not there.
 pub(super) fn open_existing(path: &Path) -> Result<Option<File>, StoreError> {
     match File::open(path) {
@@ -131,7 +138,7 @@ pub(super) fn read_existing(path: &Path) -> Result<Option<Vec<u8>>, StoreError> 
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let new = path.with_extension("new");
     let dir = path.parent().unwrap_or(Path::new("."));
-    let written = open_private(&new).and_then(|mut file| {
+    let written = open_own(&new).and_then(|mut file| {
         file.set_len(0)?;
         file.write_all(bytes)?;
         file.sync_all()

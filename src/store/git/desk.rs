@@ -199,14 +199,16 @@ impl Desk {
                 }
                 Err(error) => return Err(if doubt.is_some() { in_doubt(error) } else { error }),
             }
-            let (change, value) = match plan(self)? {
+            let told = |error| if doubt.is_some() { in_doubt(error) } else { error };
+            let (change, value) = match plan(self).map_err(told)? {
                 Plan::Done(value) => return Ok(value),
                 Plan::Push(change, value) => (*change, value),
             };
             self.known.tried.extend(change.entries.last().map(|entry| entry.hash.clone()));
-            let draft = Draft::write(&self.place, &self.repository, &self.known, change)?;
+            let draft = Draft::write(&self.place, &self.repository, &self.known, change).map_err(told)?;
             let update = Update { reference: &self.reference, new: Some(draft.commit), old: Old::Just(self.known.tip()) };
-            match (self.around)(&mut || self.wire.push(&self.place, &self.repository, std::slice::from_ref(&update)))? {
+            let mut push = || self.wire.push(&self.place, &self.repository, std::slice::from_ref(&update));
+            match (self.around)(&mut push).map_err(told)? {
                 Pushed::Done => {
                     draft.adopt(&mut self.known);
                     self.seen.note(if self.known.chain.seq > 0 { Met::Entries } else { Met::Begun });

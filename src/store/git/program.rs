@@ -12,7 +12,7 @@ use super::tip::{Old, Pushed, Tip, Update, find};
 use crate::process::{self, Command, Exit};
 use crate::store::StoreError;
 use git2::{Oid, Repository, RepositoryInitOptions};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::future::pending;
 use std::io::ErrorKind;
@@ -104,35 +104,34 @@ impl Program {
         }
     }
 
-    /// Brings every ref below `prefix` to the cache, under its own name, and lets those go that are gone.
+    /// Brings every ref whose name begins with `prefix` to the cache, under its own name, and lets those go that are gone. What a program
+    /// says is not kept to any length, so that a list only tells whether there is anything to bring.
     pub(super) fn fetch_all(&self, place: &str, cache: &Repository, prefix: &str) -> Result<(), StoreError> {
-        let exit = self.run(&["ls-remote", "--quiet", "--", &self.reach.address, &format!("{prefix}*")])?;
+        let all = format!("{prefix}*");
+        let exit = self.run(&["ls-remote", "--quiet", "--", &self.reach.address, &all])?;
         if !exit.is_success() {
             return Err(self.unreadable(place, &exit));
         }
         let there: BTreeMap<&str, &str> =
             exit.stdout.lines().filter_map(|line| line.split_once('\t')).map(|(id, name)| (name, id)).collect();
         let failed = |error: git2::Error| git_failed(place, "listing refs", &error);
-        let busy = Busy::with(&self.cache);
-        let mut missing: BTreeSet<&str> = there.keys().copied().filter(|name| name.starts_with(prefix)).collect();
-        for reference in cache.references_glob(&format!("{prefix}*")).map_err(failed)? {
+        let (busy, mut same) = (Busy::with(&self.cache), 0);
+        for reference in cache.references_glob(&all).map_err(failed)? {
             let mut reference = reference.map_err(failed)?;
             let id = reference.target().map(|id| id.to_string());
-            match reference.name().ok().and_then(|name| there.get_key_value(name)) {
-                Some((name, at)) if id.as_deref() == Some(*at) => drop(missing.remove(name)),
-                Some(_) => {}
+            match reference.name().ok().and_then(|name| there.get(name)) {
+                Some(at) => same += usize::from(id.as_deref() == Some(*at)),
+                None if exit.truncated => {}
                 None => reference.delete().map_err(failed)?,
             }
         }
         drop(busy);
-        if missing.is_empty() {
+        if same == there.len() && !exit.truncated {
             return Ok(());
         }
-        let refspecs: Vec<String> = missing.iter().map(|name| format!("+{name}:{name}")).collect();
-        let mut arguments =
-            vec!["fetch", "--quiet", "--depth=1", "--no-filter", "--no-tags", "--no-write-fetch-head", "--", &self.reach.address];
-        arguments.extend(refspecs.iter().map(String::as_str));
-        let exit = self.run(&arguments)?;
+        let refspec = format!("+{all}:{all}");
+        let arguments = ["fetch", "--quiet", "--prune", "--depth=1", "--no-filter", "--no-tags", "--no-write-fetch-head", "--"];
+        let exit = self.run(&[&arguments[..], &[&self.reach.address, &refspec]].concat())?;
         if exit.is_success() { Ok(()) } else { Err(self.unreadable(place, &exit)) }
     }
 
@@ -207,7 +206,10 @@ impl Program {
                 what: "the program git is not there, and the journal's repository is reached with it".into(),
                 hint: Some("install git 2.31 or newer, or keep the journal in a directory: journal: file:DIR".into()),
             },
-            _ => StoreError::Io { what: format!("{failure}: {}", failure.source), hint: None },
+            _ => StoreError::Io {
+                what: format!("{failure}: {}", failure.source),
+                hint: Some("see whether git runs here at all (git --version), then run the same command again".into()),
+            },
         })
     }
 
@@ -250,7 +252,8 @@ impl Program {
                 "the server does not take that ref: see its rules and hooks, or set another `journal:` in isobar.yaml",
             ));
         }
-        match exit.stderr.as_str() {
+        let own: Vec<&str> = exit.stderr.lines().filter(|line| !line.starts_with("remote:")).collect(); // a hook may say anything
+        match own.join("\n").as_str() {
             said if is_unknown(said) => Err(error(UNKNOWN)),
             said if is_forbidden(said) => Err(error(MAY_NOT_WRITE)),
             _ => {

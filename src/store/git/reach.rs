@@ -47,6 +47,9 @@ const ALWAYS: &[(&str, &str)] = &[
     ("advice.pushUpdateRejected", "true"),
 ];
 
+/// No user's name is as long as that.
+const TOKEN_MIN: usize = 20;
+
 /// The environment of every call.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reach {
@@ -68,7 +71,7 @@ impl Reach {
         let own: Vec<(String, String)> = settings.iter().filter(|(name, _)| is_ours(name)).cloned().collect();
 
         let mut reach = Self { address: address.into(), kept, settings: own, secrets: Vec::new() };
-        reach.take_password_out();
+        reach.take_user_out();
         let server = set("GITHUB_SERVER_URL").map_or("https://github.com", |url| url.trim_end_matches('/'));
         let has_header = reach.settings.iter().any(|(name, _)| name.to_lowercase().ends_with(".extraheader"));
         if let Some(token) = set("GITHUB_TOKEN")
@@ -77,7 +80,7 @@ impl Reach {
         {
             let basic = base64::engine::general_purpose::STANDARD.encode(format!("x-access-token:{token}"));
             reach.settings.push((format!("http.{server}/.extraheader"), format!("AUTHORIZATION: basic {basic}")));
-            reach.secrets = vec![token.clone(), basic];
+            reach.secrets.extend([token.clone(), basic]);
         }
         let headers = reach.settings.iter().filter(|(name, _)| name.to_lowercase().ends_with(".extraheader"));
         let words: Vec<String> = headers.filter_map(|(_, value)| value.split_whitespace().last().map(str::to_string)).collect();
@@ -85,13 +88,15 @@ impl Reach {
         reach
     }
 
-    /// Others can read arguments: a password in the address is told in the environment.
-    fn take_password_out(&mut self) {
-        let Some((scheme, rest)) = self.address.split_once("://") else { return };
+    /// Others can read arguments: what stands before the host is told in the environment. A token may stand there by itself.
+    fn take_user_out(&mut self) {
+        let Some((scheme @ ("https" | "http"), rest)) = self.address.split_once("://") else { return };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let Some((user, host)) = authority.rsplit_once('@') else { return };
-        let Some((_, password)) = user.split_once(':') else { return };
-        self.secrets.push(password.into());
+        let (name, password) = user.split_once(':').unwrap_or((user, ""));
+        let is_token = ["", "x-oauth-basic"].contains(&password) && name.len() >= TOKEN_MIN;
+        let secrets = [Some(password), is_token.then_some(name)];
+        self.secrets.extend(secrets.into_iter().flatten().flat_map(|secret| [secret.to_string(), decoded(secret)]));
         self.settings.push((format!("url.{scheme}://{authority}/.insteadOf"), format!("{scheme}://{host}/")));
         self.address = format!("{scheme}://{host}/{path}");
     }
@@ -127,6 +132,19 @@ impl Reach {
     pub(super) fn mask(&self, text: &str) -> String {
         self.secrets.iter().filter(|secret| !secret.is_empty()).fold(text.to_string(), |text, secret| text.replace(secret, "***"))
     }
+}
+
+/// As git says it: `%2F` is `/`.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, others)) = rest.split_first() {
+        let code = others.get(..2).filter(|_| *first == b'%').and_then(|code| std::str::from_utf8(code).ok());
+        let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &others[2..] } else { others };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -191,6 +209,20 @@ mod tests {
         let instead = ("url.https://ann:hunter2@acme.test/.insteadOf".to_string(), "https://acme.test/".to_string());
         assert_eq!((reach.settings.as_slice(), reach.mask("hunter2").as_str()), ([instead].as_slice(), "***"));
         assert_eq!(Reach::new("ssh://git@acme.test/a", &BTreeMap::new(), &[]).address, "ssh://git@acme.test/a");
+    }
+
+    #[test]
+    fn a_token_that_stands_there_alone_is_one_as_well() {
+        let token = "ghp_0123456789abcdefghij";
+        for user in [token.to_string(), format!("{token}:"), format!("{token}:x-oauth-basic"), format!("ann:{token}")] {
+            let reach = Reach::new(&format!("https://{user}@acme.test/a.git"), &BTreeMap::new(), &[]);
+            assert_eq!(reach.address, "https://acme.test/a.git");
+            assert_eq!(reach.mask(&format!("Password for 'https://{token}@acme.test'")), "Password for 'https://***@acme.test'");
+        }
+        let reach = Reach::new("https://ann:a%2Fb%%zz@acme.test/a.git", &BTreeMap::new(), &[]);
+        assert_eq!((reach.mask("a%2Fb%%zz"), reach.mask("a/b%%zz")), ("***".into(), "***".into()));
+        let named = Reach::new("https://acme@dev.azure.test/acme/a", &BTreeMap::new(), &[]);
+        assert_eq!((named.address.as_str(), named.mask("acme").as_str()), ("https://dev.azure.test/acme/a", "acme"));
     }
 
     #[test]

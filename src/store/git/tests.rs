@@ -8,6 +8,7 @@ use super::wire::Wire;
 use super::*;
 use crate::journal::{Chain, SCHEMA};
 use crate::review::User;
+use crate::store::blocking::IN_DOUBT;
 use crate::store::life::Here;
 use crate::store::places::{site, tip};
 use std::path::Path;
@@ -388,6 +389,23 @@ async fn fifty_sets_of_previews_are_kept_beside_the_journal_and_the_oldest_goes(
     assert!(names.len() == 50 && names.iter().all(|name| name.starts_with("refs/isobar/previews/")), "{names:?}");
 }
 
+/// What `git ls-remote` says of so many is longer than what is kept of it.
+#[tokio::test]
+async fn no_set_is_missed_among_many_refs() {
+    let dir = origin();
+    let Some(far) = far(dir.path()) else { return };
+    let repository = git2::Repository::open_bare(dir.path().join("deep/origin.git")).expect("it was made");
+    let set = Stored { head: Some("c1".into()), base: "base".into(), at_ms: 1, first_ms: 1, previews: Vec::new(), whole: None };
+    open(dir.path()).save(&set).await.expect("it has room");
+    let own = repository.references_glob("refs/isobar/previews/*").expect("readable").names().flatten().next().map(String::from);
+    let commit = repository.refname_to_id(&own.expect("it was kept")).expect("it is there");
+    for nth in 0..700 {
+        repository.reference(&format!("refs/isobar/previews/z{nth:063}"), commit, true, "by hand").expect("it has room");
+    }
+    let heads = |sets: Vec<Stored>| sets.iter().filter(|kept| **kept == set).count();
+    assert_eq!(far.saved().await.map(heads), Ok(701));
+}
+
 #[test]
 fn previews_stand_beside_their_own_journal() {
     assert_eq!(previews::prefix("refs/isobar/journal"), "refs/isobar/previews/");
@@ -448,6 +466,32 @@ fn far(dir: &Path) -> Option<GitStore> {
 fn cache_of(dir: &Path) -> std::path::PathBuf {
     let mut found = std::fs::read_dir(dir.join("deep/clone")).expect("it was made").flatten().map(|entry| entry.path());
     found.find_map(|path| Some(path.join("objects.git")).filter(|path| path.exists())).expect("a cache")
+}
+
+/// What has objects synced to disk is a file as well, which a kill may leave empty.
+#[tokio::test]
+async fn what_a_kill_left_half_written_turns_no_syncing_off() {
+    let dir = origin();
+    append(&open(dir.path()), "a").await.expect("it has room");
+    let mut found = std::fs::read_dir(dir.path().join("deep/clone")).expect("it was made").flatten();
+    let file = found.find_map(|at| Some(at.path().join("durable.config")).filter(|path| path.exists())).expect("it was made");
+    let whole = std::fs::read_to_string(&file).expect("it is text");
+    std::fs::write(&file, "").expect("it has room");
+    append(&open(dir.path()), "b").await.expect("it has room");
+    assert!(whole.contains("fsyncObjectFiles = true") && std::fs::read_to_string(&file).is_ok_and(|now| now == whole));
+}
+
+/// A push whose answer was lost may still arrive when the next one is forbidden.
+#[tokio::test]
+async fn a_doubt_outlives_the_push_that_is_refused_after_it() {
+    let dir = origin();
+    let pushes = AtomicUsize::new(0);
+    let around = move |_: &mut dyn FnMut() -> Result<Pushed, StoreError>| match pushes.fetch_add(1, Ordering::Relaxed) {
+        0 => Ok(Pushed::Unsure(cut())),
+        _ => Err(StoreError::Io { what: "it may not be written".into(), hint: None }),
+    };
+    let refused = append(&GitStore::with(at(dir.path()), Arc::new(around)), "a").await;
+    assert!(matches!(&refused, Err(StoreError::Io { what, .. }) if what.ends_with(IN_DOUBT)), "{refused:?}");
 }
 
 /// Files that a git leaves in the cache that is killed in the middle of a fetch.

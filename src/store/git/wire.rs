@@ -8,6 +8,7 @@ use super::tip::{Pushed, Tip, Update, find};
 use crate::store::StoreError;
 use git2::{ConfigLevel, Oid, Repository};
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The way, and where it leads.
@@ -102,13 +103,21 @@ impl Wire {
     }
 }
 
-/// Has objects and refs synced to disk, whatever the repository's own configuration says, for this handle alone.
+/// What the configuration of [`durable`] says.
+const DURABLE: &str = "[core]\n\tfsyncObjectFiles = true\n";
+
+/// Has objects and refs synced to disk, whatever the repository's own configuration says, for this handle alone. A file that a kill left
+/// half written is written again.
 fn durable(repository: &Repository, cache: &Path) -> Result<(), git2::Error> {
     let file = cache.join("durable.config");
-    let written = std::fs::create_dir_all(cache).and_then(|()| match file.exists() {
-        true => Ok(()),
-        false => std::fs::write(&file, "[core]\n\tfsyncObjectFiles = true\n"),
-    });
+    let is_there = std::fs::read(&file).is_ok_and(|bytes| bytes == DURABLE.as_bytes());
+    let write = || {
+        std::fs::create_dir_all(cache)?;
+        let mut new = tempfile::NamedTempFile::new_in(cache)?;
+        new.write_all(DURABLE.as_bytes())?;
+        new.persist(&file).map(drop).map_err(|error| error.error)
+    };
+    let written = if is_there { Ok(()) } else { write() };
     written.map_err(|error| git2::Error::from_str(&format!("writing {}: {error}", file.display())))?;
     repository.config()?.add_file(&file, ConfigLevel::App, true)
 }

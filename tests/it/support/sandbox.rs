@@ -191,6 +191,20 @@ impl Sandbox {
         self.commit_tree(message, tree, &head.into_iter().collect::<Vec<_>>())
     }
 
+    /// Adds a file that git ignores to what is committed next.
+    pub(crate) fn track(&self, path: &str) -> &Self {
+        let mut index = self.repo.index().expect("a repository has an index");
+        index.add_path(Path::new(path)).and_then(|()| index.write()).expect("it has room");
+        self
+    }
+
+    /// Takes one out of what is committed next.
+    pub(crate) fn untrack(&self, path: &str) -> &Self {
+        let mut index = self.repo.index().expect("a repository has an index");
+        index.remove_path(Path::new(path)).and_then(|()| index.write()).expect("it has room");
+        self
+    }
+
     /// Begins a branch at the current commit and goes there.
     pub(crate) fn branch(&self, name: &str) -> &Self {
         let head = self.repo.head().and_then(|head| head.peel_to_commit()).expect("there is a commit to branch from");
