@@ -8,7 +8,7 @@ use isobar::journal::{Entry, Event};
 use isobar::review::User;
 use isobar::stack::TargetId;
 use isobar::store::{Anchor, Append, Audit, Boxed, FileStore, Held, Holder, Lease, Reader, Store, StoreError, Stored, Take};
-use isobar::world::{Environment, Stop, Terminal, World};
+use isobar::world::World;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -318,20 +318,6 @@ impl Store for Overtaken {
     }
 }
 
-fn world_of(fleet: &Sandbox, variables: &[(&str, &str)]) -> (tokio::runtime::Runtime, World) {
-    let now = fleet.now_ms().to_string();
-    let variables = variables.iter().copied().chain([("ISOBAR_NOW_MS", now.as_str())]);
-    let variables = variables.map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    let environment = Environment { variables, ..Environment::default() };
-    let terminal = Terminal::new(&environment, true, true).hushed();
-    let reviews = fleet.outside("home/.local/state/reviews.jsonl").into();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let root = fleet.root();
-    let opened = command::open(None, &root, Some(reviews), environment, terminal, Stop::default());
-    let world = runtime.block_on(opened).expect("a world");
-    (runtime, world)
-}
-
 fn overtaken(fleet: &Sandbox, world: &mut World, times: usize, handed_max: Option<u64>) -> Arc<Overtaken> {
     let other = FileStore::open(fleet.root().join(".isobar/journal")).expect("it is there");
     let journal = world.store.clone();
@@ -352,7 +338,7 @@ fn a_key_follows_another_only_where_every_seal_before_was_checked() {
 
     // The first key sealed a part; the second, which is not the key before, sealed what the reading does not come to.
     let keys = [("ISOBAR_KEY", KEYS[2]), ("ISOBAR_KEY_BEFORE", KEYS[0])];
-    let (runtime, mut world) = world_of(&fleet, &keys);
+    let (runtime, mut world) = fleet.world(&keys);
     let cut = overtaken(&fleet, &mut world, 0, Some(first));
     match runtime.block_on(command::audit::seal(&world, &[], false)) {
         Err(Failure::World(what, _)) => assert!(what.contains("the service went away"), "{what}"),
@@ -367,7 +353,7 @@ fn a_key_vouches_for_no_entry_that_came_after_the_audit() {
     for (times, audits) in [(0, 1), (1, 2), (4, 5), (99, 5)] {
         let fleet = app("prod/a", "");
         fleet.isobar("apply").ends(0);
-        let (runtime, mut world) = world_of(&fleet, &[("ISOBAR_KEY", "a key of thirty-two characters!!")]);
+        let (runtime, mut world) = fleet.world(&[("ISOBAR_KEY", "a key of thirty-two characters!!")]);
         let overtaken = overtaken(&fleet, &mut world, times, None);
 
         let sealed = runtime.block_on(command::audit::seal(&world, &[], false));

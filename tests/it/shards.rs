@@ -149,7 +149,7 @@ fn what_a_shard_left_that_died_is_done_by_the_others() {
 }
 
 #[test]
-fn a_target_that_was_in_flight_when_its_shard_died_is_looked_at_by_another() {
+fn a_target_whose_end_nobody_journalled_is_looked_at_by_whatever_shard_comes() {
     let fleet = fleet(4, "max_parallel: 2");
     fleet.isobar("apply").ends(0);
     fleet.version(1, 2);
