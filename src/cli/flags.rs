@@ -60,7 +60,7 @@ pub(super) enum FleetVerb {
     Graph(GraphArgs),
     /// Why a target is touched or not, where its values come from, what it waits for
     Why(WhyArgs),
-    /// Explains every unknown outcome, closes it by a fresh preview, and goes on with what was left in the middle
+    /// Explains every unknown outcome, closes it by a fresh preview where an open rollout has the target, and goes on with what was left in the middle
     Recover(RecoverArgs),
     /// Starts nothing new anywhere until resume
     Pause(PauseArgs),

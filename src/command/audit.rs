@@ -9,7 +9,7 @@ pub use verify::verify;
 use super::control::{operator, parse_time};
 use super::say::count;
 use super::tell;
-use crate::change::Key;
+use crate::change::{Digest, Key};
 use crate::exit::{Exit, Failure};
 use crate::journal::{Chain, Entry, Event, Sealer, Seals, Verb};
 use crate::store::Anchor;
@@ -44,13 +44,13 @@ async fn seal_once(world: &World, key: &Key, anchors: &[Anchor], as_json: bool) 
         let what = "the journal is not what was written, so no key may vouch for it";
         return Err(Failure::World(what.into(), Some("isobar audit verify says where, and what to do".into())));
     }
-    match audit.seals {
-        Seals::Checked => {
+    match (audit.seals, &audit.head) {
+        (Seals::Checked, _) => {
             say(world, as_json, "sealed", "ISOBAR_KEY seals this journal already");
             return Ok(Some(Exit::Clean));
         }
-        Seals::Unchecked if !is_head(anchors, audit.head.as_ref()) => check_key_before(world).await?,
-        Seals::Unchecked | Seals::None => {}
+        (Seals::Unchecked, Some(head)) if !is_head(anchors, head) => check_key_before(world, head).await?,
+        (Seals::Unchecked | Seals::None, _) => {}
     }
 
     let began = Event::KeyBegan { key: Sealer::of_journal(key).id().clone(), by: operator(world) };
@@ -66,12 +66,12 @@ async fn seal_once(world: &World, key: &Key, anchors: &[Anchor], as_json: bool) 
 }
 
 /// Somebody vouches for the newest entry itself, and so for all before it.
-fn is_head(anchors: &[Anchor], head: Option<&(u64, crate::change::Digest)>) -> bool {
-    head.is_some_and(|(seq, hash)| anchors.iter().any(|anchor| anchor.names(*seq, hash)))
+fn is_head(anchors: &[Anchor], (seq, hash): &(u64, Digest)) -> bool {
+    anchors.iter().any(|anchor| anchor.names(*seq, hash))
 }
 
-/// The seals of the key before must be right, or what is handed over could be anything.
-async fn check_key_before(world: &World) -> Result<(), Failure> {
+/// The seals of the key before must be right up to the audited `head`, or what is handed over could be anything.
+async fn check_key_before(world: &World, head: &(u64, Digest)) -> Result<(), Failure> {
     let refuse = |what: String| {
         let hint =
             format!("set {KEY_BEFORE} to the key that sealed it; if that is lost, vouch for the head of a report: --anchor");
@@ -83,8 +83,11 @@ async fn check_key_before(world: &World) -> Result<(), Failure> {
     };
     let sealer = Sealer::of_journal(&Key::new(before.as_bytes()));
     let reading: Arc<Mutex<(Option<Chain>, Option<String>)>> = Arc::default();
-    let shared = reading.clone();
+    let (shared, last) = (reading.clone(), head.0);
     let take = move |entry: Entry| {
+        if entry.seq > last {
+            return; // written after the audit: then no key begins, and all is looked at again
+        }
         let mut reading = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (chain, fault) = &mut *reading;
         let seals = if entry.seal.is_some() { Seals::Unchecked } else { Seals::None };
@@ -92,13 +95,27 @@ async fn check_key_before(world: &World) -> Result<(), Failure> {
         let followed = chain.get_or_insert_with(begin).follow(&entry);
         *fault = fault.take().or(followed.err());
     };
-    // Our own key makes the store refuse a journal that it did not seal; by then every entry was handed on.
-    let _ = world.store.each(Box::new(take)).await;
+    // Our own key makes the store refuse a journal that it did not seal; where that is all, every entry was handed on by then.
+    let read = world.store.each(Box::new(take)).await;
     let mut reading = reading.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    match (reading.0.take(), reading.1.take()) {
-        (_, Some(fault)) => refuse(format!("{KEY_BEFORE} did not seal the journal: {fault}")),
-        (Some(chain), None) if chain.seals == Seals::Checked => Ok(()),
-        (_, None) => refuse(format!("{KEY_BEFORE} did not seal the journal")),
+    let (chain, fault) = (reading.0.take(), reading.1.take());
+    if let Some(fault) = fault {
+        return refuse(format!("{KEY_BEFORE} did not seal the journal: {fault}"));
+    }
+    match (chain, read) {
+        // A part of it says nothing of the rest: another key may have taken over there.
+        (Some(chain), _) if (chain.seq, &chain.head) == (head.0, &head.1) => match chain.seals {
+            Seals::Checked => Ok(()),
+            Seals::Unchecked | Seals::None => refuse(format!("{KEY_BEFORE} did not seal the journal")),
+        },
+        (_, Err(error)) => Err(error.into()),
+        (_, Ok(())) => {
+            let what = format!("the journal was not read up to entry {}, up to which it was audited; no key began", head.0);
+            Err(Failure::World(
+                what,
+                Some("run the same command again when no run is under way: isobar status shows who writes".into()),
+            ))
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use super::scene::Scenes;
 use super::tell;
 use super::view::{self, After};
 use crate::exit::{Exit, Failure};
-use crate::rollout::{Shard, shards_for};
+use crate::journal::History;
+use crate::rollout::{Now, Shard, StepEvent, Todo, shards_for};
 use crate::stack::Selector;
 use crate::world::World;
 use serde_json::{Value, json};
@@ -28,11 +29,14 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         (After::Conflict(_), _) => 1, // one preview says so
         (After::Scene(after), before) => {
             super::must_match(&request.selector, &after.fleet)?;
-            let work = match before {
-                Some(before) => pending::between(Some(before), after, &request.selector),
-                None => since_applied(&scenes, &world.store.history().await?, after, &request.selector)?,
-            };
-            work.pending.len()
+            match before {
+                Some(before) => pending::between(Some(before), after, &request.selector).pending.len(),
+                None => {
+                    let history = world.store.history().await?;
+                    let work = since_applied(&scenes, &history, after, &request.selector)?;
+                    work.pending.len().max(usize::from(goes_on(&history, world.clock.now_ms())))
+                }
+            }
         }
     };
 
@@ -45,4 +49,15 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         false => world.terminal.say(&format!("{matrix}\n")),
     }
     Ok(Exit::Clean)
+}
+
+/// A run would find something to do in an open rollout though every target is there: such as a gate that nobody asked before the last
+/// run was killed.
+fn goes_on(history: &History, now_ms: u64) -> bool {
+    let finds = |todo: &Todo| match todo {
+        Todo::NeedsClearance { .. } | Todo::Apply(_) | Todo::Ask { .. } => true,
+        Todo::Record(step) => !matches!(step, StepEvent::Stopped { .. }), // it waits for a resume, written down or not
+        Todo::Wait { .. } | Todo::Paused { .. } | Todo::InFlight | Todo::Over(_) => false,
+    };
+    history.paused().is_none() && history.rollouts().any(|progress| progress.next(&Now::at(now_ms)).iter().any(finds))
 }

@@ -1,4 +1,5 @@
-//! `isobar recover`: explains every unknown outcome, looks again, and closes it or goes on with it. Safe to repeat.
+//! `isobar recover`: explains every unknown outcome, and looks again where an open rollout has the target: closes it or goes on with it.
+//! Begins no rollout. Safe to repeat.
 
 use super::account;
 use super::control::operator;
@@ -75,10 +76,11 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         world.terminal.note("no target has an unknown outcome; going on with what was left in the middle");
     }
     for (target, since_ms) in unknown.iter().filter(|(target, _)| mine.contains(target)) {
-        world.terminal.note(&format!(
-            "{target}: an apply was started at {} and its end was never recorded; looking again",
-            say_time(*since_ms)
-        ));
+        // Whether it is looked at is not known yet: its rollout may have stopped, or be left alone.
+        let who =
+            if history.holder(target).is_none() { "; no open rollout has it, so isobar apply looks at it again" } else { "" };
+        let since = say_time(*since_ms);
+        world.terminal.note(&format!("{target}: an apply was started at {since} and its end was never recorded{who}"));
     }
 
     let order = Order {

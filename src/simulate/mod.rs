@@ -9,5 +9,5 @@ mod run;
 
 pub use clock::{Clock, Sleep};
 pub use engine::{ENGINE, Fate, MadeUp, Phase, Reality, Things};
-pub use rehearsal::{Fails, Rehearsal, Rehearsed, is_chosen};
+pub use rehearsal::{Fails, RUNS_MAX, Rehearsal, Rehearsed, is_chosen};
 pub use run::{Run, weighed};

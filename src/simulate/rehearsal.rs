@@ -7,7 +7,7 @@ use crate::change::Digest;
 use crate::engine::Engines;
 use crate::journal::{self, Entry, Event, History};
 use crate::review::User;
-use crate::rollout::{Ending, PlanError, Progress, Rollout, Settings, Slots, StepEvent};
+use crate::rollout::{Ending, PlanError, Progress, Rollout, Settings, Slots};
 use crate::stack::{Graph, RegionId, Target, TargetId};
 use crate::stop::Stop;
 use crate::store::{Boxed, MemoryStore, Store as _};
@@ -15,8 +15,8 @@ use futures::future::{AbortHandle, Abortable, Aborted};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Ticks that find nothing to do before we say that a rollout goes no further.
-const IDLE_TICKS_MAX: usize = 10_000;
+/// Runs after the first; those that would find only a bake are left out, so that a rollout needs about one for each wave.
+pub const RUNS_MAX: usize = 10_000;
 /// The commit that is brought.
 const COMMIT: &str = "head";
 /// What is there afterwards.
@@ -58,6 +58,8 @@ pub struct Rehearsed {
     pub killed_at_ms: Option<u64>,
     pub ended_ms: u64,
     pub history: History,
+    /// It had not come to its end after [`RUNS_MAX`] runs.
+    pub is_cut: bool,
 }
 
 /// What the runs of a rehearsal share.
@@ -89,6 +91,7 @@ impl Rehearsal<'_> {
     /// Plays it to where it goes no further by itself.
     pub fn play(self) -> Result<Rehearsed, PlanError> {
         let rollout = self.plan()?;
+        let mut is_cut = false;
         let clock = Clock::at(0);
         let stage = Stage {
             targets: self.targets.iter().map(|target| (target.id.clone(), MadeUp::target(target))).collect(),
@@ -103,7 +106,7 @@ impl Rehearsal<'_> {
         clock.play(async {
             tokio::select! {
                 biased;
-                () = stage.runs() => {}
+                came_to_its_end = stage.runs() => is_cut = !came_to_its_end,
                 () = stage.people() => {}
             }
         });
@@ -115,6 +118,7 @@ impl Rehearsal<'_> {
             killed_at_ms,
             ended_ms: clock.now_ms(),
             rollout: stage.rollout,
+            is_cut,
         })
     }
 
@@ -154,33 +158,42 @@ impl Rehearsal<'_> {
 }
 
 impl Stage<'_> {
-    /// An apply, and then a tick whenever the schedule comes round.
-    async fn runs(&self) {
+    /// An apply, a tick whenever the schedule comes round, and an apply of whoever said resume, once nobody else is at work. Returns
+    /// whether it came to its end.
+    async fn runs(&self) -> bool {
         for region in self.rehearsal.held.clone() {
             self.say(vec![Event::Held { region, until_ms: None, reason: "as asked".into(), by: somebody() }]).await;
         }
-        let tick_ms = self.rehearsal.tick_ms.max(1_000);
         self.run(journal::Verb::Apply).await;
-        for _ in 0..IDLE_TICKS_MAX {
-            if self.is_over() {
-                return;
-            }
-            self.clock.sleep_until((self.clock.now_ms() / tick_ms + 1) * tick_ms).await;
-            match self.is_blocked() {
-                true => self.resumed().await,
-                false => self.run(journal::Verb::Tick).await,
+        let mut resume_at_ms = self.rehearsal.resume_at_ms;
+        for _ in 0..RUNS_MAX {
+            let (is_over, apply_at_ms) = (self.is_over(), resume_at_ms.map(|at_ms| at_ms + 1)); // right after it was said
+            let wake_ms = match apply_at_ms {
+                None if is_over => return true,
+                Some(_) if is_over && !self.has_left() => return true, // nobody has anything to mend
+                None if self.is_blocked() => std::future::pending().await, // nothing goes on before somebody says so
+                Some(at_ms) if is_over || self.is_blocked() => at_ms,
+                Some(at_ms) => at_ms.min(self.next_tick_ms()),
+                None => self.next_tick_ms(),
+            };
+            self.clock.sleep_until(wake_ms).await;
+            match apply_at_ms.filter(|at_ms| *at_ms <= self.clock.now_ms()) {
+                Some(_) => {
+                    resume_at_ms = None;
+                    self.run(journal::Verb::Apply).await;
+                }
+                None => self.run(journal::Verb::Tick).await,
             }
         }
+        self.is_over()
     }
 
-    /// Nothing goes on before somebody says so.
-    async fn resumed(&self) {
-        match self.rehearsal.resume_at_ms.filter(|at_ms| *at_ms > self.clock.now_ms()) {
-            Some(at_ms) => self.clock.sleep_until(at_ms + 1).await,
-            None if self.is_blocked() => std::future::pending().await,
-            None => {}
-        }
-        self.run(journal::Verb::Apply).await;
+    /// The next tick; while all that is open bakes, the first that finds something to do.
+    fn next_tick_ms(&self) -> u64 {
+        let (now_ms, tick_ms) = (self.clock.now_ms(), self.rehearsal.tick_ms.max(1_000));
+        let baked_at: Option<Vec<u64>> = self.history().rollouts().map(|progress| progress.next_tick_ms(now_ms)).collect();
+        let baked_at = baked_at.and_then(|baked_at| baked_at.into_iter().min()).unwrap_or(0);
+        baked_at.max(now_ms + 1).div_ceil(tick_ms) * tick_ms
     }
 
     /// What people do to it, each at its time.
@@ -209,9 +222,8 @@ impl Stage<'_> {
     }
 
     async fn resume(&self) {
-        let open = self.history().rollouts().map(|progress| progress.rollout().id.clone()).collect::<Vec<_>>();
-        let go_on = open.into_iter().map(|rollout| Event::Step { rollout, step: StepEvent::Resumed });
-        self.say(std::iter::once(Event::Resumed { by: somebody() }).chain(go_on).collect()).await;
+        let (events, _) = self.history().resume(somebody(), self.clock.now_ms());
+        self.say(events).await;
     }
 
     async fn say(&self, events: Vec<Event>) {
@@ -244,7 +256,7 @@ impl Stage<'_> {
             admits: &|_| true,
             pending: &|history| self.pending(history),
             comes_after: &|_, _| false,
-            plan: &|_, _, _| self.rollout.clone(),
+            plan: &|id, targets, _| self.planned(id, &targets),
             policy: None,
             approvals: &|_| Vec::new(),
             ask: &|_| Box::pin(async { Ok(()) }),
@@ -260,9 +272,25 @@ impl Stage<'_> {
         }
     }
 
-    /// Everything is planned once, at the beginning.
+    /// The rollout that is played; later ones are of what it left.
+    fn planned(&self, id: Arc<str>, targets: &[TargetId]) -> Rollout {
+        if self.history().rollouts_begun() == 0 {
+            return self.rollout.clone();
+        }
+        let Rehearsal { targets: all, settings, graph, .. } = &self.rehearsal;
+        let left: Vec<&Target> = all.iter().filter(|target| targets.contains(&target.id)).collect();
+        let plan = Rollout::plan(id, COMMIT.into(), &(*settings).clone().into(), weighed(&left), graph, None);
+        plan.expect("a part of what could be planned as a whole can be planned")
+    }
+
+    /// What is not brought yet.
     fn pending(&self, history: &History) -> Vec<TargetId> {
-        if history.rollouts_begun() == 0 { self.targets.keys().cloned().collect() } else { Vec::new() }
+        self.targets.keys().filter(|id| history.commit_of(id).is_none_or(|commit| **commit != *COMMIT)).cloned().collect()
+    }
+
+    /// Something is not brought that no hold keeps back.
+    fn has_left(&self) -> bool {
+        self.pending(&self.history()).iter().any(|id| !self.rehearsal.held.contains(&id.region))
     }
 
     fn history(&self) -> History {

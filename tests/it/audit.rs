@@ -7,8 +7,8 @@ use isobar::exit::{Exit, Failure};
 use isobar::journal::{Entry, Event};
 use isobar::review::User;
 use isobar::stack::TargetId;
-use isobar::store::{Anchor, Append, Audit, Boxed, FileStore, Held, Holder, Lease, Reader, Store, StoreError, Stored};
-use isobar::world::{Environment, Stop, Terminal};
+use isobar::store::{Anchor, Append, Audit, Boxed, FileStore, Held, Holder, Lease, Reader, Store, StoreError, Stored, Take};
+use isobar::world::World;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -240,12 +240,14 @@ fn a_line_is_checked_with_the_commands_that_the_docs_show() {
     assert_eq!(Some(&*said), fleet.journal_lines()[0]["hash"].as_str());
 }
 
-/// A journal to which somebody without the key writes right after each of the first `times` audits.
+/// A journal to which somebody without the key writes right after each of the first `times` audits, and of which a reading breaks
+/// off after `handed_max` entries.
 struct Overtaken {
     journal: Arc<dyn Store>,
     other: FileStore,
     times: usize,
     audits: AtomicUsize,
+    handed_max: Option<u64>,
 }
 
 impl Store for Overtaken {
@@ -266,6 +268,15 @@ impl Store for Overtaken {
 
     fn read<'a>(&'a self) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
         self.journal.read()
+    }
+
+    fn each<'a>(&'a self, mut take: Take) -> Boxed<'a, Result<(), StoreError>> {
+        let Some(max) = self.handed_max else { return self.journal.each(take) };
+        Box::pin(async move {
+            let entries = self.other.read().await?;
+            entries.into_iter().filter(|entry| entry.seq <= max).for_each(&mut take);
+            Err(StoreError::Io { what: "the service went away".into(), hint: None })
+        })
     }
 
     fn write<'a>(&'a self, append: Append<'a>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
@@ -307,25 +318,43 @@ impl Store for Overtaken {
     }
 }
 
+fn overtaken(fleet: &Sandbox, world: &mut World, times: usize, handed_max: Option<u64>) -> Arc<Overtaken> {
+    let other = FileStore::open(fleet.root().join(".isobar/journal")).expect("it is there");
+    let journal = world.store.clone();
+    let overtaken = Arc::new(Overtaken { journal, other, times, audits: AtomicUsize::new(0), handed_max });
+    world.store = overtaken.clone();
+    overtaken
+}
+
+#[test]
+fn a_key_follows_another_only_where_every_seal_before_was_checked() {
+    const KEYS: [&str; 3] =
+        ["the first key, long enough to be one", "the second key, long enough to be one", "the third key, long enough too"];
+    let mut fleet = app("prod/a", "").env("ISOBAR_KEY", KEYS[0]);
+    fleet.isobar("apply").ends(0);
+    let first = u64::try_from(fleet.journal_lines().len()).expect("few");
+    fleet = fleet.env("ISOBAR_KEY", KEYS[1]).env("ISOBAR_KEY_BEFORE", KEYS[0]);
+    fleet.isobar("audit seal").ends(0);
+
+    // The first key sealed a part; the second, which is not the key before, sealed what the reading does not come to.
+    let keys = [("ISOBAR_KEY", KEYS[2]), ("ISOBAR_KEY_BEFORE", KEYS[0])];
+    let (runtime, mut world) = fleet.world(&keys);
+    let cut = overtaken(&fleet, &mut world, 0, Some(first));
+    match runtime.block_on(command::audit::seal(&world, &[], false)) {
+        Err(Failure::World(what, _)) => assert!(what.contains("the service went away"), "{what}"),
+        other => panic!("{other:?}"),
+    }
+    let entries = runtime.block_on(cut.other.read()).expect("it is whole");
+    assert_eq!(entries.iter().filter(|entry| matches!(entry.event, Event::KeyBegan { .. })).count(), 1);
+}
+
 #[test]
 fn a_key_vouches_for_no_entry_that_came_after_the_audit() {
     for (times, audits) in [(0, 1), (1, 2), (4, 5), (99, 5)] {
         let fleet = app("prod/a", "");
         fleet.isobar("apply").ends(0);
-        let variables = [
-            ("ISOBAR_NOW_MS".to_string(), fleet.now_ms().to_string()),
-            ("ISOBAR_KEY".to_string(), "a key of thirty-two characters!!".to_string()),
-        ];
-        let environment = Environment { variables: variables.into(), ..Environment::default() };
-        let terminal = Terminal::new(&environment, true, true).hushed();
-        let reviews = fleet.outside("home/.local/state/reviews.jsonl").into();
-        let root = fleet.root();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let opened = command::open(None, &root, Some(reviews), environment, terminal, Stop::default());
-        let mut world = runtime.block_on(opened).expect("a world");
-        let other = FileStore::open(root.join(".isobar/journal")).expect("it is there");
-        let overtaken = Arc::new(Overtaken { journal: world.store.clone(), other, times, audits: AtomicUsize::new(0) });
-        world.store = overtaken.clone();
+        let (runtime, mut world) = fleet.world(&[("ISOBAR_KEY", "a key of thirty-two characters!!")]);
+        let overtaken = overtaken(&fleet, &mut world, times, None);
 
         let sealed = runtime.block_on(command::audit::seal(&world, &[], false));
         assert_eq!(overtaken.audits.load(Ordering::SeqCst), audits, "{times}: each is looked at before a key vouches for it");

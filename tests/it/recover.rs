@@ -16,7 +16,7 @@ fn killed() -> Sandbox {
 fn a_start_without_an_outcome_is_unknown_and_recover_answers_it() {
     let fleet = killed();
     fleet.isobar("status").ends(0).says("1 unknown");
-    fleet.isobar("recover").ends(0).says("its end was never recorded; looking again");
+    fleet.isobar("recover").ends(0).says("its end was never recorded");
     assert_eq!(fleet.events("recovered").len(), 1);
     fleet.isobar("status").ends(0).says("All 1 target applied");
     fleet.isobar("recover").ends(0).says("no target has an unknown outcome");
@@ -91,4 +91,33 @@ fn killed_between_waves() -> Sandbox {
     fleet.edit(".gitignore", "/live/", "/live/\n/killed").commit("Ignore");
     fleet.isobar("apply").ends(137);
     fleet
+}
+
+#[test]
+fn recover_names_the_apply_that_looks_again_where_no_rollout_has_the_target_any_more() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    fleet.version(1, 2);
+    fleet.isobar("apply").ends(0);
+    fleet.cut_journal_after("started"); // as if it had been killed right then
+    fleet.version(2, 1);
+    fleet.isobar("apply").ends(0);
+    fleet.cut_journal_after("superseded"); // and this one when it had ended the rollout, and planned none in its place
+
+    for _ in 0..2 {
+        let ran = fleet.isobar("recover").ends(1).says("its end was never recorded").keeps_quiet_about("looking again");
+        ran.says("no open rollout has it, so isobar apply looks at it again").says("isobar apply  (begins what was merged)");
+    }
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("recover").ends(0).says("no target has an unknown outcome");
+}
+
+#[test]
+fn recover_of_a_part_does_not_say_that_it_looks_where_the_rollout_is_left_alone() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    fleet.cut_journal_after("started"); // both were in flight
+    let ran = fleet.isobar("recover app@prod/a").ends(1).says("app@prod/a: an apply was started at");
+    ran.says("is left alone and its targets wait").keeps_quiet_about("looking again");
+    fleet.isobar("recover").ends(0);
 }

@@ -149,7 +149,7 @@ fn what_a_shard_left_that_died_is_done_by_the_others() {
 }
 
 #[test]
-fn a_target_that_was_in_flight_when_its_shard_died_is_looked_at_by_another() {
+fn a_target_whose_end_nobody_journalled_is_looked_at_by_whatever_shard_comes() {
     let fleet = fleet(4, "max_parallel: 2");
     fleet.isobar("apply").ends(0);
     fleet.version(1, 2);
@@ -264,6 +264,26 @@ fn a_matrix_has_the_shards_that_a_workflow_starts_and_none_when_there_is_nothing
     assert_eq!(fleet.isobar("matrix --shards 3").ends(0).stdout, "{\"include\":[]}\n");
     fleet.isobar("matrix --shards 257").ends(64).says("256");
     fleet.isobar("matrix nobody").ends(64);
+}
+
+#[test]
+fn a_matrix_has_a_shard_for_a_gate_that_a_killed_run_left_and_none_while_it_rests() {
+    let killed = "gates: [{ command: [sh, -c, \"[ -e killed ] || { touch killed; kill -9 $PPID; }\"] }]";
+    let bakes = "waves: [{ name: one, regions: a, bake: 15m }, { name: two, regions: b }]";
+    let fleet = app("prod/a prod/b", &format!("rollout: {{ prod: {{ {killed} }} }}"));
+    fleet.edit(".gitignore", "/live/", "/live/\n/killed").commit("Ignore");
+    fleet.isobar("apply").ends(137);
+    let one = "{\"include\":[{\"shard\":\"1/1\"}]}\n";
+    assert_eq!(fleet.isobar("matrix --shards 3").ends(0).stdout, one, "every target is there, and the gate was not asked");
+    fleet.isobar("pause --reason lunch").ends(0);
+    assert_eq!(fleet.isobar("matrix").ends(0).stdout, "{\"include\":[]}\n");
+    fleet.isobar("resume").ends(0);
+    fleet.isobar("apply --shard 1/1").ends(0);
+    assert_eq!(fleet.isobar("matrix").ends(0).stdout, "{\"include\":[]}\n");
+
+    let fleet = app("prod/a prod/b", &format!("rollout: {{ prod: {{ {bakes} }} }}"));
+    fleet.isobar("apply").ends(0);
+    assert_eq!(fleet.isobar("matrix app@prod/a").ends(0).stdout, "{\"include\":[]}\n", "it bakes");
 }
 
 #[test]

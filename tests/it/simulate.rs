@@ -58,6 +58,46 @@ fn somebody_who_mends_and_resumes_brings_it_to_its_end() {
 }
 
 #[test]
+fn what_failed_and_was_tolerated_is_brought_by_whoever_resumes_and_applies_again() {
+    let fleet = Sandbox::fleet("waves");
+    let ran = fleet.isobar("simulate --fail prod/c@wave3 --resume-at 1h").ends(0);
+    assert!(ran.stdout.starts_with("5 targets in 3 waves would be done after 1 h 1 min\n"), "{}", ran.stdout);
+    let told = told(&ran);
+    assert!(told.contains(&"1:00:00  isobar apply plans 1 target in 1 wave"), "{told:?}");
+    assert_eq!(told.last(), Some(&"1:01:00  the rollout is complete"));
+
+    let held = fleet.isobar("simulate --hold prod/d --resume-at 1h").ends(0);
+    assert!(
+        held.stdout.starts_with("5 targets in 3 waves would be done after 21 min, 1 skipped\n"),
+        "nothing failed: {}",
+        held.stdout
+    );
+}
+
+#[test]
+fn a_resume_of_what_neither_stopped_nor_paused_begins_no_deadline_anew() {
+    let fleet = Sandbox::fleet("waves");
+    let late = "The rollout would stop after 5 h 21 min";
+    for more in ["", "--resume-at 40m"] {
+        let ran = fleet.isobar(&format!("simulate --slow prod/d=5h {more}")).ends(0);
+        assert!(ran.stdout.starts_with(late), "{more}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_bake_of_months_is_no_deadlock_however_often_the_schedule_comes_round() {
+    for (bake, more, headline) in [
+        ("70d", "", "5 targets in 3 waves would be done after 70 d"),
+        ("3h", "--tick-every 1s", "5 targets in 3 waves would be done after 3 h 4 min"),
+    ] {
+        let fleet = Sandbox::fleet("waves");
+        fleet.edit("isobar.yaml", "bake: 15m", &format!("bake: {bake}"));
+        let ran = fleet.isobar(&format!("simulate {more}")).ends(0);
+        assert!(ran.stdout.starts_with(headline), "{}", ran.stdout);
+    }
+}
+
+#[test]
 fn a_run_that_is_killed_leaves_an_unknown_target_that_the_next_tick_takes_up() {
     let fleet = Sandbox::fleet("waves");
     let ran = fleet.isobar("simulate --kill-at 90s").ends(0);

@@ -49,6 +49,23 @@ fn harmed_at_a_call_and_run_again_it_ends_as_if_nothing_had_happened() {
 }
 
 #[test]
+fn harmed_over_a_journal_in_git_and_run_again_it_ends_as_if_nothing_had_happened() {
+    let dir = scratch::dir();
+    let Some(seam) = seam(dir.path()) else { return };
+    let ground =
+        Ground::prepare(Path::new(program()), Some(seam), dir.path(), &["drift/git"]).expect("the scene can be prepared");
+    let scene = ground.find("drift/git").expect("it was prepared");
+    let started = |entry: &&serde_json::Value| entry["step"]["step"] == "started";
+    assert_eq!(scene.whole.entries.iter().filter(started).count(), 3, "the entries of the ref are looked at");
+
+    let locks = || scene.points.iter().filter(|point| point.path.ends_with("refs/isobar/journal.lock"));
+    let at = locks().nth(locks().count() / 2).expect("a ref is locked before it is moved").number;
+    let harm = Harm { fault: Fault::After, at };
+    let played = play(&ground.actor, scene, &[harm], &dir.path().join("case")).expect("the case can be played");
+    assert!(played.broken.is_empty(), "{harm}: {:?}\n{}", played.broken, played.told.join("\n"));
+}
+
+#[test]
 fn harmed_at_a_request_to_a_bucket_and_run_again_it_ends_as_if_nothing_had_happened() {
     let dir = scratch::dir();
     let ground = Ground::prepare(Path::new(program()), None, dir.path(), &["drift/bucket"]).expect("the scene can be prepared");

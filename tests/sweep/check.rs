@@ -3,10 +3,14 @@
 use super::actor::Place;
 use super::harm::Point;
 use super::room::Room;
+use git2::{ObjectType, Repository, TreeWalkMode, TreeWalkResult};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+
+/// Of a journal in git.
+const REFERENCE: &str = "refs/isobar/journal";
 
 /// One thing that is wrong: its kind (`lost`, `twice`, `different` or `broken`) and a sentence.
 pub(crate) type Broken = (&'static str, String);
@@ -22,7 +26,7 @@ pub(crate) struct Standing {
     pub(crate) open: Value,
     /// How often each document was published or removed.
     pub(crate) written: BTreeMap<String, usize>,
-    /// The journal's entries since the case began, oldest first; none where it lies in git.
+    /// The journal's entries since the case began, oldest first.
     pub(crate) entries: Vec<Value>,
     /// Files of the journal that nobody will use.
     pub(crate) litter: Vec<String>,
@@ -36,7 +40,8 @@ impl Standing {
         let journal = repo.join(".isobar/journal");
         let (live, entries, litter) = match &place.room {
             Some(room) => (room.below("live/"), pages(room), unknown(room)),
-            None => (tree(&repo.join("live")), entries(&journal), unfinished(&journal)),
+            None if journal.exists() => (tree(&repo.join("live")), entries(&journal), unfinished(&journal)),
+            None => (tree(&repo.join("live")), committed(&repo).unwrap_or_default(), left_by_git(&repo.join(".git"))),
         };
         let list = |key: &str| status[key].as_array().cloned().unwrap_or_default();
         let target = |row: &Value| {
@@ -51,6 +56,11 @@ impl Standing {
             entries: entries.into_iter().filter(|entry| entry["seq"].as_u64() > Some(begun)).collect(),
             litter,
         }
+    }
+
+    /// A journal whose entries were not found would keep every promise about them.
+    pub(super) fn is_seen(&self) -> bool {
+        !self.targets.is_empty() && !self.entries.is_empty()
     }
 
     /// What is wrong here, where `whole` is how it ends when nothing befalls it.
@@ -151,6 +161,36 @@ fn unfinished(journal: &Path) -> Vec<String> {
     tree(journal).into_keys().filter(|path| path.ends_with(".new")).collect()
 }
 
+/// The entries of a journal in git: the lines of the files in its tip.
+fn committed(repo: &Path) -> Result<Vec<Value>, git2::Error> {
+    let repo = Repository::open(repo)?;
+    let tip = repo.find_reference(REFERENCE)?.peel_to_tree()?;
+    let (mut texts, mut entries) = (BTreeMap::new(), Vec::new());
+    tip.walk(TreeWalkMode::PreOrder, |dir, file| {
+        if dir.starts_with("entries-") && file.kind() == Some(ObjectType::Blob) {
+            texts.insert(format!("{dir}{}", file.name().unwrap_or_default()), file.id());
+        }
+        TreeWalkResult::Ok
+    })?;
+    for id in texts.into_values() {
+        let lines = repo.find_blob(id)?;
+        entries.extend(lines.content().split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()));
+    }
+    Ok(entries)
+}
+
+/// What a journal in git leaves in its clone beside what it keeps there, such as a lock, an announcement, or a wish that nobody took.
+/// Objects are git's own, which cleans up after itself.
+fn left_by_git(dir: &Path) -> Vec<String> {
+    let is_kept = |path: &str| match path.split_once('/') {
+        None => matches!(path, "turn" | "shown.json"),
+        Some((_, rest)) => matches!(rest, "" | "lock" | "waiting/" | "durable.config" | "seen"),
+    };
+    let own = tree(&dir.join("isobar")).into_keys().filter(|path| !is_kept(path)).map(|path| format!("isobar/{path}"));
+    let refs = tree(&dir.join("refs")).into_keys().filter(|path| path.ends_with(".lock")).map(|path| format!("refs/{path}"));
+    own.chain(refs).collect()
+}
+
 fn differences(is: &BTreeMap<String, String>, should: &BTreeMap<String, String>) -> String {
     let paths: BTreeSet<&String> = is.keys().chain(should.keys()).collect();
     let differ = paths.into_iter().filter(|path| is.get(*path) != should.get(*path));
@@ -178,4 +218,30 @@ fn tree(dir: &Path) -> BTreeMap<String, String> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_journal_in_git_left_is_told_and_what_it_keeps_is_not() {
+        let dir = tempfile::tempdir().expect("it has room");
+        for path in
+            ["isobar/turn", "isobar/shown.json", "isobar/63b93c18d329/lock", "isobar/63b93c18d329/seen", "refs/heads/main"]
+        {
+            write(dir.path(), path);
+        }
+        fs::create_dir_all(dir.path().join("isobar/63b93c18d329/waiting")).expect("it has room");
+        assert_eq!(left_by_git(dir.path()), Vec::<String>::new());
+
+        let left = ["isobar/63b93c18d329/waiting/7-0a.taken", "isobar/changes", "refs/isobar/journal.lock"];
+        left.iter().for_each(|path| write(dir.path(), path));
+        assert_eq!(left_by_git(dir.path()), left);
+    }
+
+    fn write(dir: &Path, path: &str) {
+        let path = dir.join(path);
+        fs::create_dir_all(path.parent().expect("it is below")).and_then(|()| fs::write(path, "")).expect("it has room");
+    }
 }

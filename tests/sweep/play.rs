@@ -26,7 +26,7 @@ pub(crate) struct Played {
 /// Plays the verb of a scene with nothing that befalls it; it must end well.
 pub(crate) fn play_whole(actor: &Actor, scene: &Scene, dir: &Path) -> Result<Played, String> {
     let played = play(actor, scene, &[], dir)?;
-    match played.standing.targets.is_empty() || played.broken.iter().any(|(kind, _)| *kind == "broken") {
+    match !played.standing.is_seen() || played.broken.iter().any(|(kind, _)| *kind == "broken") {
         false => Ok(played),
         true => Err(format!("{}\n{:?}", played.told.join("\n"), played.broken)),
     }

@@ -7,7 +7,7 @@ use crate::report::{
     Forecast, ForecastEnd, ForecastMoment, ForecastState, ForecastTarget, ForecastWave, Mood, Reach, left_behind,
 };
 use crate::rollout::{Ending, Now, Outcome, Progress, StepEvent, WaveState};
-use crate::simulate::Rehearsed;
+use crate::simulate::{RUNS_MAX, Rehearsed};
 use crate::stack::{RegionId, Target, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +23,8 @@ struct Fold<'a> {
     quiet: Option<(u64, Verb)>,
     /// When the run was killed, until that is told.
     killed_secs: Option<u64>,
+    /// What was planned, the rollout that is played first, and then those of what it left.
+    rollouts: Vec<Progress>,
 }
 
 /// Tells what was played.
@@ -30,16 +32,11 @@ pub(super) fn forecast(played: &Rehearsed, targets: &[Target], request: &Request
     let mut fold = Fold::new(played, targets);
     for entry in &played.entries {
         fold.told_killed(entry.at_ms);
-        fold.entry(&entry.event, entry.at_ms / 1_000);
+        fold.entry(&entry.event, entry.at_ms);
     }
     fold.told_killed(u64::MAX);
-    let steps = played.entries.iter().filter_map(|entry| {
-        let Event::Step { step, .. } = &entry.event else { return None }; // only steps make the rollout what it is
-        Some((step, entry.at_ms))
-    });
-    let progress = Progress::replay(played.rollout.clone(), steps);
-    let (end, end_secs) = fold.end(&progress);
-    fold.states(&progress, end_secs);
+    let (end, end_secs) = fold.end();
+    fold.states(end_secs);
 
     let begun = fold.targets.iter().filter(|target| !target.applies.is_empty()).map(|target| &target.target);
     let weights: BTreeMap<&RegionId, u32> = targets.iter().map(|target| (&target.id.region, target.region.weight)).collect();
@@ -96,7 +93,7 @@ impl<'a> Fold<'a> {
         }
         let at = lines.iter().enumerate().map(|(at, line)| (line.target.clone(), at)).collect();
         let killed_secs = played.killed_at_ms.map(|ms| ms / 1_000);
-        Self { played, waves, targets: lines, at, moments: Vec::new(), quiet: None, killed_secs }
+        Self { played, waves, targets: lines, at, moments: Vec::new(), quiet: None, killed_secs, rollouts: Vec::new() }
     }
 
     fn say(&mut self, at_secs: u64, mood: Mood, text: impl Into<Arc<str>>) {
@@ -112,16 +109,23 @@ impl<'a> Fold<'a> {
         self.say(secs, Mood::Bad, format!("the run is killed; {what} unknown until a fresh preview"));
     }
 
-    fn entry(&mut self, event: &Event, secs: u64) {
+    fn entry(&mut self, event: &Event, at_ms: u64) {
+        let secs = at_ms / 1_000;
         match event {
             Event::RunStarted { verb, .. } => self.quiet = (secs > 0).then_some((secs, *verb)),
-            Event::Step { step, .. } => self.step(step, secs),
+            Event::Step { rollout, step } => {
+                let Some(at) = self.rollouts.iter().position(|progress| progress.rollout().id == *rollout) else { return };
+                self.rollouts[at].record(step, at_ms); // only steps make the rollout what it is
+                self.step(at, step, secs);
+            }
             Event::Paused { .. } => self.say(secs, Mood::Waits, "somebody pauses; nothing new starts"),
             Event::Resumed { .. } => self.say(secs, Mood::Plain, "isobar resume"),
             Event::Held { region, .. } => self.say(secs, Mood::Waits, format!("{region} is held")),
             Event::Planned { rollout } => {
                 let targets = rollout.waves.iter().map(|wave| wave.targets.len()).sum();
                 let (targets, waves) = (count(targets, "target", "targets"), count(rollout.waves.len(), "wave", "waves"));
+                self.quiet = None;
+                self.rollouts.push(Progress::new(rollout.clone()));
                 self.say(secs, Mood::Plain, format!("isobar apply plans {targets} in {waves}"));
             }
             Event::Cleared { .. } | Event::Superseded { .. } | Event::Applied { .. } | Event::Settled { .. } => {}
@@ -130,7 +134,13 @@ impl<'a> Fold<'a> {
         }
     }
 
-    fn step(&mut self, step: &StepEvent, secs: u64) {
+    /// The wave that is told of a wave of a rollout: a later one has waves only for what was left.
+    fn told_wave(&self, rollout: usize, wave: usize) -> usize {
+        let planned = self.rollouts[rollout].rollout().waves.get(wave).and_then(|wave| wave.targets.first());
+        planned.and_then(|planned| self.at.get(&planned.target)).map_or(wave, |at| self.targets[*at].wave)
+    }
+
+    fn step(&mut self, rollout: usize, step: &StepEvent, secs: u64) {
         if let Some((since, verb)) = self.quiet.take() {
             let verb = if verb == Verb::Tick { "tick" } else { "apply" };
             self.say(since, Mood::Plain, format!("isobar {verb} goes on"));
@@ -139,16 +149,16 @@ impl<'a> Fold<'a> {
             StepEvent::Started { target } => self.started(target, secs),
             StepEvent::Finished { target, outcome } => self.finished(target, outcome, secs),
             StepEvent::GatePassed { wave, gate } => {
-                let gate = self.played.rollout.waves.get(*wave).and_then(|wave| wave.gates.get(*gate));
+                let gate = self.rollouts[rollout].rollout().waves.get(*wave).and_then(|wave| wave.gates.get(*gate));
                 let gate = gate.map(ToString::to_string).unwrap_or_default();
-                let name = self.waves[*wave].name.clone();
+                let name = self.waves[self.told_wave(rollout, *wave)].name.clone();
                 self.say(secs, Mood::Good, format!("{name}: gate passes: {gate}"));
             }
             StepEvent::GateFailed { wave, why, .. } => {
-                let name = self.waves[*wave].name.clone();
+                let name = self.waves[self.told_wave(rollout, *wave)].name.clone();
                 self.say(secs, Mood::Bad, format!("{name}: a gate fails: {why}"));
             }
-            StepEvent::Verified { wave } => self.verified(*wave, secs),
+            StepEvent::Verified { wave } => self.verified(self.told_wave(rollout, *wave), secs),
             StepEvent::Stopped { why } => self.say(secs, Mood::Bad, format!("the rollout stops: {why}")),
             StepEvent::Resumed => {}
         }
@@ -215,31 +225,49 @@ impl<'a> Fold<'a> {
     }
 
     /// How it ends, and when the last thing happened.
-    fn end(&mut self, progress: &Progress) -> (ForecastEnd, u64) {
+    fn end(&mut self) -> (ForecastEnd, u64) {
         let last = self.moments.last().map_or(0, |moment| moment.at_secs);
         let history = &self.played.history;
-        let end = match (progress.ending(), history.paused()) {
+        let end = |progress: &Progress| match (progress.ending(), history.paused()) {
             (Some(Ending::Complete), _) => ForecastEnd::Done,
             (Some(Ending::Stopped(why)), _) => ForecastEnd::Stopped(why),
             (None, Some(_)) => ForecastEnd::Paused("nothing new starts until isobar resume (--resume-at plays it)".into()),
+            (None, None) if self.played.is_cut => {
+                ForecastEnd::Waits(format!("{RUNS_MAX} runs did not bring it to its end, and no more are played").into())
+            }
             (None, None) => ForecastEnd::Waits("its targets wait for one another".into()),
         };
+        let open = self.rollouts.iter().map(end).find(|end| *end != ForecastEnd::Done);
+        let end = match open {
+            Some(end) => end,
+            None if self.rollouts.is_empty() => ForecastEnd::Waits("the run was killed before it had planned anything".into()),
+            None => ForecastEnd::Done,
+        };
         if end == ForecastEnd::Done {
-            match progress.counts() {
-                [_, _, 0, 0, _] => self.say(last, Mood::Good, "the rollout is complete"),
-                [_, _, failed, skipped, _] => {
-                    self.say(last, Mood::Waits, format!("the rollout is over{}", left_behind(failed, skipped)));
-                }
+            let count = |is_meant: fn(&Outcome) -> bool| {
+                self.targets.iter().filter(|line| self.outcome(&line.target).is_some_and(is_meant)).count()
+            };
+            let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
+            let skipped = count(|outcome| matches!(outcome, Outcome::NotCleared(_) | Outcome::Skipped(_)));
+            match (failed, skipped) {
+                (0, 0) => self.say(last, Mood::Good, "the rollout is complete"),
+                _ => self.say(last, Mood::Waits, format!("the rollout is over{}", left_behind(failed, skipped))),
             }
         }
         (end, last)
     }
 
-    fn states(&mut self, progress: &Progress, end_secs: u64) {
-        let unknown: BTreeSet<TargetId> = progress.unknown().into_iter().collect();
-        for line in &mut self.targets {
+    /// How a target ended in the last rollout that has it.
+    fn outcome(&self, target: &TargetId) -> Option<&Outcome> {
+        self.rollouts.iter().rfind(|progress| progress.contains(target))?.outcome(target)
+    }
+
+    fn states(&mut self, end_secs: u64) {
+        let unknown: BTreeSet<TargetId> = self.rollouts.iter().flat_map(Progress::unknown).collect();
+        let outcomes: Vec<Option<Outcome>> = self.targets.iter().map(|line| self.outcome(&line.target).cloned()).collect();
+        for (line, outcome) in self.targets.iter_mut().zip(outcomes) {
             let wave = &mut self.waves[line.wave];
-            line.state = match progress.outcome(&line.target) {
+            line.state = match outcome {
                 Some(Outcome::Applied | Outcome::Unchanged) => {
                     wave.applied += 1;
                     ForecastState::Applied
@@ -257,6 +285,8 @@ impl<'a> Fold<'a> {
             };
         }
         let end_ms = end_secs.saturating_mul(1_000);
+        let none = Progress::new(self.played.rollout.clone()); // where the first run was killed before it planned
+        let progress = self.rollouts.first().unwrap_or(&none);
         let breaches = progress.breaches(&Now { paused: self.played.history.paused().map(|(_, why)| why), ..Now::at(end_ms) });
         for (at, wave) in self.waves.iter_mut().enumerate() {
             let breach = breaches.iter().find_map(|why| why.strip_prefix(&format!("{}: ", wave.name)));
@@ -303,4 +333,34 @@ fn assumed(request: &Request) -> Vec<Arc<str>> {
         told.push(format!("chance comes from --seed {}", request.seed));
     }
     told.into_iter().map(Arc::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Intent;
+    use crate::journal::{Chain, History};
+    use crate::rollout::{Planned, Rollout, Wave};
+
+    #[test]
+    fn a_play_that_was_cut_is_told_as_that_and_not_as_a_deadlock() {
+        let wave = Wave {
+            name: "prod".into(),
+            environment: "prod".into(),
+            after: Vec::new(),
+            targets: vec![Planned { target: "a@prod/x".parse().expect("a target"), intent: Intent::Converge, after: Vec::new() }],
+            max_parallel: 1,
+            failure_tolerance: 0,
+            gates: Vec::new(),
+            bake_secs: 0,
+            progress_deadline_secs: None,
+            unproven: false,
+        };
+        let rollout = Rollout { id: "r1".into(), commit: "head".into(), waves: vec![wave], whole: None, beside: None };
+        let entries = vec![Chain::empty().seal(Event::Planned { rollout: rollout.clone() }, &"run-1".into(), 0)];
+        let history = History::of(entries.iter().cloned());
+        let played = Rehearsed { rollout, entries, killed_at_ms: None, ended_ms: 0, history, is_cut: true };
+        let told = forecast(&played, &[], &Request::default(), false);
+        assert_eq!(told.end, ForecastEnd::Waits("10000 runs did not bring it to its end, and no more are played".into()));
+    }
 }

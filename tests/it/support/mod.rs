@@ -3,6 +3,7 @@
 mod child;
 pub(crate) mod cloud;
 mod git_server;
+mod inside;
 mod program;
 mod sandbox;
 pub(crate) mod scratch;
