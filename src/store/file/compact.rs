@@ -121,9 +121,7 @@ impl Shelf {
 /// The last line of a segment.
 fn last_entry(path: &Path) -> Result<Entry, StoreError> {
     let bytes = disk::read_existing(path)?.unwrap_or_default();
-    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes).rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    let entry = std::str::from_utf8(line).ok().and_then(|line| Entry::read(line).ok());
-    entry.ok_or_else(|| broken(path, "its last line is no entry".into()))
+    Entry::last(&bytes).ok_or_else(|| broken(path, "its last line is no entry".into()))
 }
 
 fn broken(path: &Path, what: String) -> StoreError {
