@@ -10,7 +10,7 @@ use crate::workspace::WorkspaceError;
 pub enum Exit {
     /// Nothing to do, or all good; a wait that somebody asked for is good: a bake, a hold, a pause, the end of the job.
     Clean,
-    /// A clear answer that is not "clean": drift was found, doctor or an audit finds something, or with `--exit-code` something would change.
+    /// A clear answer that is not "clean": drift was found, doctor or an audit finds something or misses an anchor, or with `--exit-code` something would change.
     Negative,
     /// Policy denies, or somebody must approve first.
     NotCleared,
@@ -44,7 +44,7 @@ pub const CODES: &[(u8, &str)] = &[
     ),
     (
         2,
-        "a clear answer that is not \"clean\": drift was found, doctor misses something, the journal is not what was written, or with --exit-code something would change",
+        "a clear answer that is not \"clean\": drift was found, doctor misses something, the journal is not what was written or an anchor of it was not met, or with --exit-code something would change",
     ),
     (3, "policy denies, or somebody must approve first (judge, apply, tick, recover and drift --fix; a preview of that is good)"),
     (64, "what was asked makes no sense here: the command line, a tree that is not committed, a key that is not set"),

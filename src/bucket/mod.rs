@@ -17,7 +17,7 @@ mod trial;
 
 pub use access::Access;
 pub use address::{Address, Container, Flaw};
-pub use fault::Fault;
+pub use fault::{Cause, Fault, Refusal};
 pub use trial::BeforeWrite;
 
 use object_store::list::{PaginatedListOptions, PaginatedListStore};

@@ -2,7 +2,7 @@
 
 use super::address::{Container, Service};
 use super::answer::WebPage;
-use super::fault::Fault;
+use super::fault::{Cause, Fault};
 use object_store::client::{HttpError, HttpErrorKind};
 use std::error::Error as StdError;
 use std::hash::{BuildHasher as _, RandomState};
@@ -136,7 +136,18 @@ impl Asked {
         };
         let hint = self.hint(container);
         let told = format!("{doing} {url}: {what}{}{hint}", if hint.is_empty() { "" } else { "; " });
-        if self.unsure && doing != "reading" && doing != "listing" { Fault::Unsure(told) } else { Fault::Refused(told) }
+        let is_read = matches!(doing, "reading" | "listing");
+        if self.unsure && !is_read { Fault::Unsure(told) } else { Fault::refused(self.cause(), told) }
+    }
+
+    fn cause(&self) -> Cause {
+        match self.status {
+            Some(401 | 403) => Cause::Forbidden,
+            Some(FULL) => Cause::Full,
+            Some(408 | 429 | 500..=599) => Cause::Away,
+            Some(409) | None if self.may_pass => Cause::Away,
+            Some(_) | None => Cause::Unfit,
+        }
     }
 
     fn hint(&self, container: &Container) -> String {

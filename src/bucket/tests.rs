@@ -175,15 +175,23 @@ async fn what_passes_is_asked_again_and_what_stays_is_not() {
     let told = bucket.put("never", b"x", None).await.expect_err("six times no");
     assert_eq!(told, Fault::Unsure("writing gs://isobar-tests/never: 503".into()));
 
-    for (status, hint) in [
-        (401, "are not accepted"),
-        (403, "must be allowed to list, read, write and delete"),
-        (507, "there is no room left in gs://isobar-tests"),
+    let address = Address::parse("gs://isobar-tests/a").expect("a scheme of ours").expect("a name");
+    let told = super::patience::Asked::answered(503, "").fault("reading", &address.container, "a");
+    assert!(matches!(&told, Fault::Refused(refusal) if refusal.cause == Cause::Away), "{told:?}");
+    let told = bucket.put("large", &vec![0; WRITE_MAX + 1], None).await.expect_err("it is not even asked");
+    assert!(matches!(&told, Fault::Refused(refusal) if refusal.cause == Cause::TooMuch), "{told:?}");
+
+    for (status, cause, hint) in [
+        (401, Cause::Forbidden, "are not accepted"),
+        (403, Cause::Forbidden, "must be allowed to list, read, write and delete"),
+        (404, Cause::Unfit, "is GOOGLE_BASE_URL right?"),
+        (507, Cause::Full, "there is no room left in gs://isobar-tests"),
     ] {
         let before = google.requests();
         google.troubles(&[Trouble::Answer(status)]);
         let told = bucket.put("no", b"x", None).await.expect_err("it said no");
         assert!(told.is_untouched() && told.to_string().contains(hint), "{told}");
+        assert!(matches!(&told, Fault::Refused(refusal) if refusal.cause == cause), "{told:?}");
         assert_eq!(google.requests() - before, 1);
     }
 }

@@ -112,6 +112,17 @@ impl Checkpoint {
         }
     }
 
+    /// Says whether it is what stands at the end of `chain`, which folds into `history`, after `dropped` was compacted away. Whose
+    /// seals they are only their key can tell; that there are any, everybody.
+    pub fn is_of(&self, chain: &Chain, history: &History, dropped: &[Dropped]) -> bool {
+        let is_after = self.dropped.starts_with(dropped) || dropped.starts_with(&self.dropped); // it is older, or younger
+        let is_sealed = |seals: Seals| seals != Seals::None;
+        (self.seq, &self.head, &*self.keys) == (chain.seq, &chain.head, chain.keys())
+            && is_sealed(self.seals) == is_sealed(chain.seals)
+            && is_after
+            && json(&self.history) == json(history)
+    }
+
     /// Returns the chain that the next entry must follow.
     pub fn chain(&self, sealer: Option<Sealer>) -> Chain {
         let seals = match (self.seals, &sealer) {
@@ -120,6 +131,10 @@ impl Checkpoint {
         };
         Chain::after(self.seq, self.head.clone(), seals).with_keys(self.keys.clone()).sealed_by(sealer)
     }
+}
+
+fn json(history: &History) -> String {
+    serde_json::to_string(history).expect("a history holds only what JSON can")
 }
 
 #[cfg(test)]
@@ -273,6 +288,39 @@ mod tests {
         let (entries, mut chain) = story(1, 40);
         chain.seq += 1;
         assert!(Checkpoint::read(&Checkpoint::of(&chain, History::of(entries)).text(None)).is_err());
+    }
+
+    #[test]
+    fn a_checkpoint_is_held_whole_against_what_was_followed() {
+        let (entries, chain) = story(1, 40);
+        let (keyed, history) = (chain.clone().sealed_by(Some(sealer("k"))), History::of(entries).resolved());
+        let (mut sealed, mut after) = (keyed.clone(), history.clone());
+        after.fold(&sealed.seal(Event::Resumed { by: User("ann".into()) }, &"run".into(), 7));
+        let after = after.resolved();
+        let made = Checkpoint::of(&sealed, after.clone());
+        let unkeyed = made.chain(None);
+        assert_eq!((sealed.seals, unkeyed.seals), (Seals::Checked, Seals::Unchecked));
+        assert!(made.is_of(&sealed, &after, &[]) && made.is_of(&unkeyed, &after, &[]), "with the key, and without");
+
+        let part = |last: u64| Dropped {
+            first: 1,
+            last,
+            prev: chain.head.clone(),
+            head: chain.head.clone(),
+            bytes: 1,
+            digest: chain.head.clone(),
+        };
+        let younger = made.clone().instead_of(vec![part(3), part(5)]);
+        assert!(younger.is_of(&sealed, &after, &[part(3)]) && made.is_of(&sealed, &after, &[part(3)]));
+        for (what, other) in [
+            ("head", Checkpoint { head: chain.head.clone(), ..made.clone() }),
+            ("seals", Checkpoint { seals: Seals::None, ..made.clone() }),
+            ("keys", Checkpoint { keys: Vec::new(), ..made.clone() }),
+            ("history", Checkpoint { history, ..made.clone() }),
+            ("dropped", made.instead_of(vec![part(4)])),
+        ] {
+            assert!(!other.is_of(&sealed, &after, &[part(3)]), "{what}");
+        }
     }
 
     /// A changed form of the history, or another fold, shows here: raise [`CHECKPOINT_SCHEMA`], then renew the digest.

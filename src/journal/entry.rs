@@ -65,6 +65,13 @@ impl Entry {
         Ok(entry)
     }
 
+    /// Reads the last of whole lines; `None` where that is no entry.
+    pub fn last(lines: &[u8]) -> Option<Self> {
+        let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
+        let line = lines.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        Self::read(std::str::from_utf8(line).ok()?).ok()
+    }
+
     /// Puts the seal, if there is a key, and the hash in.
     pub(super) fn close(&mut self, sealer: Option<&Sealer>) {
         self.seal = sealer.map(|sealer| sealer.seal(&self.without_hash()));

@@ -1,19 +1,14 @@
 //! What a look at every kept byte can say: where it is not what was written, what that means, and what nobody can see any more.
 //! Knows the chain; not which files it lies in.
 
-use crate::change::Digest;
-use crate::journal::{Chain, Checkpoint, CheckpointFault, Entry, History, Sealer, Seals, is_closed, is_sealed_by};
-use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
+mod anchors;
 
-/// A head that somebody kept from a report: the entry with this number and hash was there once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Anchor {
-    seq: Option<u64>,
-    /// The hash, or its beginning.
-    hash: String,
-}
+pub use anchors::Anchor;
+
+use crate::change::Digest;
+use crate::journal::{Chain, Checkpoint, CheckpointFault, Dropped, Entry, History, Sealer, Seals, is_closed, is_sealed_by};
+use anchors::Anchors;
+use std::collections::BTreeMap;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,10 +25,12 @@ pub struct Audit {
     pub previews: usize,
     /// Every entry follows the one before; anchors and seals are other questions.
     pub chain_holds: bool,
-    /// Anchors that were met.
+    /// Anchors that were met, and hold all that stands before them.
     pub anchored: usize,
     /// Oldest place first.
     pub findings: Vec<Finding>,
+    /// Anchors of which nobody can tell whether they were met: nothing shows that somebody changed the journal, nor that nobody did.
+    pub unproven: Vec<Unproven>,
     /// What could not be looked at, and is no finding.
     pub unseen: Vec<String>,
 }
@@ -50,6 +47,13 @@ pub struct Finding {
     pub next: &'static str,
 }
 
+/// What can be neither proven nor refuted, and what would settle it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unproven {
+    pub what: String,
+    pub next: &'static str,
+}
+
 /// What was compacted away.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Compacted {
@@ -62,59 +66,30 @@ pub struct Compacted {
 
 const RESTORE: &str = "restore the journal from a copy that is older than the change, and find out who could write here";
 
-impl Anchor {
-    /// It is the head `seq` with this hash.
-    pub fn names(&self, seq: u64, hash: &Digest) -> bool {
-        self.seq.is_none_or(|own| own == seq) && hash.as_str().starts_with(&self.hash)
-    }
-}
-
-impl FromStr for Anchor {
-    type Err = String;
-
-    /// Reads `1234:6767a4…` as reports print it, or only the hash; at least 16 of its 64 characters.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no head of a journal, such as 1234:6767a4959fffd68d…");
-        let (seq, hash) = match text.split_once(':') {
-            Some((seq, hash)) => (Some(seq.parse().map_err(|_| wrong())?), hash),
-            None => (None, text),
-        };
-        let is_hash = (16..=64).contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !is_hash {
-            return Err(wrong());
-        }
-        Ok(Self { seq, hash: hash.to_ascii_lowercase() })
-    }
-}
-
-impl fmt::Display for Anchor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.seq {
-            Some(seq) => write!(f, "{seq}:{}", self.hash),
-            None => f.write_str(&self.hash),
-        }
-    }
-}
-
 /// An audit as it goes through the entries.
 pub(super) struct Reading<'a> {
     pub(super) audit: Audit,
     is_broken: bool,
-    anchors: Vec<&'a Anchor>,
+    anchors: Anchors<'a>,
 }
 
 impl<'a> Reading<'a> {
     pub(super) fn of(anchors: &'a [Anchor], has_key: bool) -> Self {
-        Self { audit: Audit { has_key, ..Audit::default() }, is_broken: false, anchors: anchors.iter().collect() }
+        Self { audit: Audit { has_key, ..Audit::default() }, is_broken: false, anchors: Anchors::of(anchors) }
+    }
+
+    /// Reading begins after `chain`; where entries were compacted away, at what stands for them.
+    pub(super) fn begin(&mut self, chain: &Chain, base: Option<&Digest>, dropped: &[Dropped]) {
+        if let Some(base) = base {
+            self.anchors.begin(chain, base, dropped);
+        }
     }
 
     /// An entry was read, and it follows the one before.
     pub(super) fn met(&mut self, entry: &Entry) {
         self.audit.entries += 1;
         self.audit.head = Some((entry.seq, entry.hash.clone()));
-        let before = self.anchors.len();
-        self.anchors.retain(|anchor| !anchor.names(entry.seq, &entry.hash));
-        self.audit.anchored += before - self.anchors.len();
+        self.anchors.pass(entry);
     }
 
     /// A line was read that cannot stand where it does; `chain` is what it should have followed.
@@ -142,8 +117,8 @@ impl<'a> Reading<'a> {
         self.audit.findings.push(Finding { place, seq: None, what, means, next });
     }
 
-    /// All was read up to `chain`; entries up to `through` were compacted away.
-    pub(super) fn finish(mut self, place: &str, chain: &Chain, through: u64) -> Audit {
+    /// All was read up to `chain`.
+    pub(super) fn finish(mut self, place: &str, chain: &Chain) -> Audit {
         self.audit.seals = chain.seals;
         let was_broken = self.is_broken;
         if let (Some(seq), false) = (chain.replaced, was_broken) {
@@ -157,23 +132,10 @@ impl<'a> Reading<'a> {
             self.found(place.into(), unsealed.what.into(), means, unsealed.hint);
         }
         self.audit.chain_holds = !was_broken;
-        for anchor in std::mem::take(&mut self.anchors) {
-            match anchor.seq {
-                Some(seq) if seq <= through => {
-                    self.audit.unseen.push(format!("entry {seq} of anchor {anchor} was compacted away"));
-                }
-                _ if was_broken => self.audit.unseen.push(format!("anchor {anchor} was not met before the chain broke")),
-                Some(seq) if seq > chain.seq => {
-                    let what = format!("the chain ends at entry {}, and {anchor} was once its head", chain.seq);
-                    let means = "entries at its end were removed, or an older copy of the journal was put back";
-                    self.found(place.into(), what, means, RESTORE);
-                }
-                Some(_) | None => {
-                    let what = format!("no entry is the one of anchor {anchor}");
-                    let means = "the chain was written anew from that entry or before, or its end was removed";
-                    self.found(place.into(), what, means, RESTORE);
-                }
-            }
+        let weighed = std::mem::replace(&mut self.anchors, Anchors::of(&[])).weigh(chain, was_broken);
+        (self.audit.anchored, self.audit.unproven) = (weighed.met, weighed.unproven);
+        for (what, means) in weighed.wrong {
+            self.found(place.into(), what, means, RESTORE);
         }
         self.audit
     }
@@ -199,28 +161,30 @@ impl Reading<'_> {
 /// Checkpoints and bases that wait for the fold to reach them: where each stands, and its text.
 pub(super) struct Standing {
     waiting: BTreeMap<u64, Vec<(String, String)>>,
+    /// What was compacted away before them.
+    dropped: Vec<Dropped>,
     /// What to do about one that is wrong.
     remake: &'static str,
 }
 
 impl Standing {
-    pub(super) fn new(remake: &'static str) -> Self {
-        Self { waiting: BTreeMap::new(), remake }
+    pub(super) fn new(remake: &'static str, dropped: Vec<Dropped>) -> Self {
+        Self { waiting: BTreeMap::new(), dropped, remake }
     }
 
     pub(super) fn add(&mut self, seq: u64, place: String, text: String) {
         self.waiting.entry(seq).or_default().push((place, text));
     }
 
-    /// Holds what stands at `entry` against the fold up to there.
-    pub(super) fn pass(&mut self, entry: &Entry, history: &History, reading: &mut Reading<'_>) {
-        let Some(standing) = self.waiting.remove(&entry.seq) else { return };
-        let folded = json(&history.clone().resolved());
+    /// Holds what stands at the end of `chain` against that, and against the fold up to there.
+    pub(super) fn pass(&mut self, chain: &Chain, history: &History, reading: &mut Reading<'_>) {
+        let Some(standing) = self.waiting.remove(&chain.seq) else { return };
+        let folded = history.clone().resolved();
         for (place, text) in standing {
             let forged = "its history is not what the entries fold into: somebody made it up";
-            match Checkpoint::read(&text) {
-                Ok((read, _)) if read.seq != entry.seq || read.head != entry.hash || json(&read.history) != folded => {
-                    reading.found(place, format!("it is not the checkpoint of entry {}", entry.seq), forged, self.remake);
+            match Checkpoint::read_sealed(&text, None) {
+                Ok(read) if !read.is_of(chain, &folded, &self.dropped) => {
+                    reading.found(place, format!("it is not the checkpoint of entry {}", chain.seq), forged, self.remake);
                 }
                 Ok(_) => reading.audit.checkpoints += 1,
                 Err(CheckpointFault::Schema(schema)) => {
@@ -249,10 +213,6 @@ impl Standing {
     }
 }
 
-fn json(history: &History) -> String {
-    serde_json::to_string(history).expect("a history holds only what JSON can")
-}
-
 /// What it means that `line` cannot follow `chain`.
 fn meaning(chain: &Chain, line: &[u8]) -> &'static str {
     let entry = std::str::from_utf8(line).ok().and_then(|text| Entry::read(text).ok());
@@ -278,21 +238,5 @@ pub(super) fn audit_entries(entries: &[Entry], anchors: &[Anchor], place: &str) 
         }
         reading.met(entry);
     }
-    reading.finish(place, &chain, 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_anchor_is_read_as_reports_print_it() {
-        let hash = "6767a4959fffd68d92e20bc25c896682afb2136db3d13dbbbc58b98cf72712b1";
-        for text in [hash.to_string(), format!("12:{hash}"), hash[..16].to_string()] {
-            assert_eq!(text.parse::<Anchor>().map(|anchor| anchor.to_string()), Ok(text));
-        }
-        for text in ["", "12", "12:", &hash[..15], "x:6767a4959fffd68d", "6767a4959fffd68g", &format!("{hash}0")] {
-            assert!(text.parse::<Anchor>().is_err(), "{text}");
-        }
-    }
+    reading.finish(place, &chain)
 }

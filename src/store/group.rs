@@ -10,6 +10,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
+/// Bytes that a line of the journal may have, with its end: no reader takes a longer one for a line, so none is written. The plan of a
+/// rollout over 10,000 targets has about two million.
+pub(super) const LINE_MAX: u64 = 64 << 20;
+
+/// Bytes of a line beside its event and its run, at most: numbers, hashes and their names.
+const AROUND: u64 = 512;
+
 /// What became of a group.
 pub(super) type Sealed = Written;
 
@@ -57,6 +64,7 @@ impl Group {
         if events.is_empty() && after.is_none() {
             return Ok(None);
         }
+        events.iter().try_for_each(|event| fits(event, run, LINE_MAX))?;
         let claim = Claim::of(&events, lease)?;
         Ok(Some(Self { events, run: run.clone(), at_ms, claim, after }))
     }
@@ -135,6 +143,45 @@ impl Queue {
     }
 }
 
+/// Refuses an event whose line nobody could read.
+fn fits(event: &Event, run: &str, max: u64) -> Result<(), StoreError> {
+    let (mut line, mut around) = (Length::default(), Length::default());
+    let counted = serde_json::to_writer(&mut line, event).and_then(|()| serde_json::to_writer(&mut around, run));
+    counted.expect("an event holds only what JSON can");
+    let bytes = line.bytes + around.bytes + AROUND;
+    if bytes <= max {
+        return Ok(());
+    }
+    let begin = String::from_utf8_lossy(&line.begin);
+    let name = begin.split('"').nth(3).unwrap_or_default();
+    Err(StoreError::Io {
+        what: format!(
+            "the entry {name:?} would have {bytes} bytes, and a line of the journal has at most {max}; nothing was journalled"
+        ),
+        hint: Some("ask for less at once: a selector brings a part of the fleet, and a reason need not be long".into()),
+    })
+}
+
+/// Counts what is written to it, and keeps how that begins.
+#[derive(Default)]
+struct Length {
+    bytes: u64,
+    begin: Vec<u8>,
+}
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let room = 64_usize.saturating_sub(self.begin.len()).min(bytes.len());
+        self.begin.extend_from_slice(&bytes[..room]);
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Seals each group after `chain`, or says why it may not be written. `is_ours` says whether a claim still holds, and `since` gives the
 /// entries after one, up to the end of `chain`, where they are known.
 pub(super) fn seal(
@@ -204,4 +251,26 @@ pub(super) fn covered<'a>(events: &'a [Event], lease: Option<&'a Lease>) -> Resu
         return Err(StoreError::Fenced(target.clone()));
     }
     Ok(lease.and_then(|lease| targets.next().or(lease.epochs.keys().next())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Digest;
+
+    #[test]
+    fn an_event_that_fits_has_a_line_that_fits() {
+        let digest = Digest::of_bytes(b"x");
+        let event = Event::Compacted { through: u64::MAX, head: digest.clone(), base: digest };
+        let mut chain = Chain::after(u64::MAX - 1, Digest::of_bytes(b"y"), crate::journal::Seals::None);
+        let sealer = crate::journal::Sealer::of_journal(&crate::change::Key::new(b"k"));
+        chain = chain.sealed_by(Some(sealer));
+        let line = Entry { more: u32::MAX, ..chain.seal(event.clone(), &"a run".into(), u64::MAX) }.line().len() as u64 + 1;
+        assert_eq!(fits(&event, "a run", line + AROUND), Ok(()));
+        let Err(StoreError::Io { what, hint: Some(_) }) = fits(&event, "a run", line - 1) else { panic!("no line has less") };
+        assert!(
+            what.starts_with("the entry \"compacted\" would have ") && what.contains(&format!("at most {}", line - 1)),
+            "{what}"
+        );
+    }
 }

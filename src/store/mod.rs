@@ -31,7 +31,7 @@ mod turn;
 mod wish;
 
 pub use after::After;
-pub use audit::{Anchor, Audit, Compacted, Finding};
+pub use audit::{Anchor, Audit, Compacted, Finding, Unproven};
 pub use contract::{Append, Boxed, Held, Holder, Job, Lease, Reader, Store, StoreError, Stored, Take, Written};
 pub use file::FileStore;
 pub use git::{Anew, GitSite, GitStore};

@@ -6,7 +6,7 @@ use crate::journal::{Sealer, close, is_sealed_by};
 
 /// Sets that are kept, and bytes that they may have together: all of them are read at once.
 pub(super) const SETS_MAX: usize = 50;
-pub(super) const BYTES_MAX: u64 = 64 << 20;
+const BYTES_MAX: u64 = 64 << 20;
 
 /// By what was shown, not by when.
 pub(super) fn name(stored: &Stored) -> Digest {
@@ -23,6 +23,16 @@ pub(super) fn is_ours(bytes: &[u8], sealer: Option<&Sealer>) -> bool {
     sealer.is_none_or(|sealer| std::str::from_utf8(bytes).is_ok_and(|text| is_sealed_by(text, sealer)))
 }
 
+/// Which of the `others`, newest first and each with its bytes, must go beside a set of `newest` bytes: that one stays, whatever its size.
+pub(super) fn surplus<T>(newest: u64, others: impl IntoIterator<Item = (T, u64)>) -> Vec<T> {
+    let (mut sets, mut bytes) = (1, newest);
+    let goes = others.into_iter().filter(|(_, length)| {
+        (sets, bytes) = (sets + 1, bytes.saturating_add(*length));
+        sets > SETS_MAX || bytes > BYTES_MAX
+    });
+    goes.map(|(set, _)| set).collect()
+}
+
 /// Oldest first.
 pub(super) fn sort(sets: &mut [Stored]) {
     sets.sort_by(|a, b| (a.at_ms, &a.head).cmp(&(b.at_ms, &b.head)));
@@ -30,4 +40,18 @@ pub(super) fn sort(sets: &mut [Stored]) {
 
 fn body(stored: &Stored) -> String {
     serde_json::to_string(stored).expect("a preview holds only what JSON can")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_sets_go_that_are_too_many_or_too_large_together() {
+        let others = |count: usize, bytes: u64| (1..=count).map(move |nth| (nth, bytes));
+        assert_eq!(surplus(9, others(SETS_MAX - 1, 1)), [0; 0]);
+        assert_eq!(surplus(9, others(SETS_MAX + 1, 1)), [SETS_MAX, SETS_MAX + 1]);
+        assert_eq!(surplus(0, others(3, BYTES_MAX / 2)), [3]);
+        assert_eq!(surplus(BYTES_MAX + 1, others(2, 0)), [1, 2], "the newest stays alone");
+    }
 }

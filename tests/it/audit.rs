@@ -160,7 +160,22 @@ fn old_entries_go_and_what_they_said_stays_proven() {
     fleet.isobar("audit compact --before 1d").ends(0).says("are gone, in 1 segment");
     fleet.isobar("audit compact --before 1d").ends(0).says("nothing to compact");
 
-    fleet.isobar(&format!("audit verify --anchor {applied}")).ends(0).says("were compacted away");
+    let hash = applied.split(':').nth(1).expect("a hash");
+    fleet.isobar("audit verify").ends(0).says("were compacted away");
+    fleet
+        .isobar(&format!("audit verify --anchor {applied}"))
+        .ends(2)
+        .says("The journal is not verified")
+        .says("or somebody only made it look so")
+        .says("taken after the compaction");
+    fleet.isobar(&format!("audit verify --anchor {hash}")).ends(2).says("give it as NUMBER:HASH").keeps_quiet_about("anew");
+    let unproven = fleet.isobar(&format!("audit verify --anchor {applied} --json")).ends(2).json();
+    assert_eq!(
+        (unproven["findings"].as_array().map(Vec::len), unproven["unproven"].as_array().map(Vec::len)),
+        (Some(0), Some(1))
+    );
+    let later = head(&fleet.isobar("status --json").ends(0));
+    fleet.isobar(&format!("audit verify --anchor {later}")).ends(0).says("1 anchor was met");
     fleet.isobar("status").ends(0).says("All 1 target applied");
     fleet.version(1, 2);
     fleet.isobar("apply").ends(0);

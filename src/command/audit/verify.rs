@@ -4,7 +4,7 @@ use crate::command::say::count;
 use crate::command::tell;
 use crate::exit::{Exit, Failure};
 use crate::journal::Seals;
-use crate::store::{Anchor, Audit};
+use crate::store::{Anchor, Audit, Unproven};
 use crate::world::World;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -17,12 +17,15 @@ pub async fn verify(world: &World, anchors: &[Anchor], as_json: bool) -> Result<
     } else {
         world.terminal.say(&text(&audit, &world.store.place(), anchors.is_empty()));
     }
-    Ok(if audit.findings.is_empty() { Exit::Clean } else { Exit::Negative })
+    Ok(if audit.findings.is_empty() && audit.unproven.is_empty() { Exit::Clean } else { Exit::Negative })
 }
 
 fn text(audit: &Audit, place: &str, no_anchor: bool) -> String {
     let mut text = match audit.findings.len() {
         0 if audit.head.is_none() => format!("There is no entry in the journal, so there is nothing to verify: {place}\n"),
+        0 if !audit.unproven.is_empty() => {
+            format!("The journal is not verified, though nothing in it is known to be wrong: {place}\n")
+        }
         0 => format!("The journal is what was written, as far as can be told: {place}\n"),
         found => format!(
             "{} in the journal {place}\n",
@@ -48,6 +51,9 @@ fn text(audit: &Audit, place: &str, no_anchor: bool) -> String {
     }
     for unseen in &audit.unseen {
         let _ = writeln!(text, "  not seen: {unseen}");
+    }
+    for Unproven { what, next } in &audit.unproven {
+        let _ = write!(text, "\n? {what}\n  next: {next}\n");
     }
     for finding in &audit.findings {
         let seq = finding.seq.map_or_else(String::new, |seq| format!(", where entry {seq} must stand"));
@@ -84,6 +90,7 @@ fn to_json(audit: &Audit, place: &str) -> Value {
             "next": finding.next,
         })
     });
+    let unproven = audit.unproven.iter().map(|Unproven { what, next }| json!({ "what": what, "next": next }));
     json!({
         "journal": place,
         "entries": audit.entries,
@@ -98,6 +105,7 @@ fn to_json(audit: &Audit, place: &str) -> Value {
         "previews": audit.previews,
         "anchors": audit.anchored,
         "findings": findings.collect::<Vec<_>>(),
+        "unproven": unproven.collect::<Vec<_>>(),
         "unseen": audit.unseen,
     })
 }

@@ -13,6 +13,7 @@ use crate::store::blocking::held;
 use crate::store::{Anchor, Audit, StoreError};
 
 const REMAKE: &str = "delete that file: it is only a shortcut and is made anew; then find out who could write here";
+const REMOVE: &str = "delete that file; then find out who could write here";
 
 impl Shelf {
     /// Looks without the lock first, so that a long journal holds no writer up; what is found then is looked at again under it.
@@ -31,19 +32,20 @@ impl Shelf {
             Ok(start) => start,
             Err(StoreError::Broken { place, what }) => {
                 reading.broken_base(place, what);
-                return Ok(reading.finish(&self.dir.display().to_string(), &Chain::empty(), 0));
+                return Ok(reading.finish(&self.dir.display().to_string(), &Chain::empty()));
             }
             Err(other) => return Err(other),
         };
+        reading.begin(&start.chain, start.base.as_ref(), &start.dropped);
         let (through, dropped) = (start.chain.seq, start.dropped.clone());
-        let mut standing = self.standing(through)?;
+        let mut standing = self.standing(through, &dropped, &mut reading)?;
         let segments = start.files.segments.clone();
         let chain = self.entries(start, &mut standing, &mut reading)?;
 
         standing.rest(&chain, &mut reading);
-        self.say_dropped(&dropped, &segments, &mut reading)?;
+        self.say_dropped(&dropped, through, &segments, &mut reading)?;
         self.previews(&mut reading)?;
-        Ok(reading.finish(&self.dir.display().to_string(), &chain, through))
+        Ok(reading.finish(&self.dir.display().to_string(), &chain))
     }
 
     /// Goes through all entries; returns the chain up to the first fault.
@@ -57,7 +59,9 @@ impl Shelf {
                     reading.met(&entry);
                     reading.audit.sealed += u64::from(entry.seal.is_some());
                     history.fold(&entry);
-                    standing.pass(&entry, &history, reading);
+                    if entry.seq == scan.end_chain().seq {
+                        standing.pass(scan.end_chain(), &history, reading);
+                    }
                     if entry.seq == closed {
                         folded = Some(history.clone().resolved());
                     }
@@ -83,21 +87,35 @@ impl Shelf {
         Ok(chain)
     }
 
-    /// Checkpoints and bases after entry `through`: what the journal begins at is vouched for by an entry.
-    fn standing(&self, through: u64) -> Result<Standing, StoreError> {
-        let mut standing = Standing::new(REMAKE);
-        let all = numbered(&checkpoints_dir(&self.dir))?.into_iter().chain(numbered(&bases_dir(&self.dir))?);
-        for (seq, path) in all.filter(|(seq, _)| *seq > through) {
-            if let Some(text) = read_text(&path)? {
+    /// Checkpoints and bases after entry `through`. Up to there only what reading begins at may stand, which an entry vouches for: nothing
+    /// is left that any other could be held against.
+    fn standing(&self, through: u64, dropped: &[Dropped], reading: &mut Reading<'_>) -> Result<Standing, StoreError> {
+        let mut standing = Standing::new(REMAKE, dropped.to_vec());
+        let (checkpoints, bases) = (numbered(&checkpoints_dir(&self.dir))?, numbered(&bases_dir(&self.dir))?);
+        let begun = bases.iter().find(|(seq, _)| *seq == through).cloned();
+        for (seq, path) in checkpoints.into_iter().chain(bases).filter(|one| Some(one) != begun.as_ref()) {
+            let Some(text) = read_text(&path)? else { continue };
+            if seq > through {
                 standing.add(seq, path.display().to_string(), text);
+            } else {
+                let what = format!("it stands at entry {seq}, and the entries up to {through} were compacted away");
+                let means = "somebody put it there: nothing of ours is left at a compacted entry";
+                reading.found(path.display().to_string(), what, means, REMOVE);
             }
         }
         Ok(standing)
     }
 
     /// Segments that were compacted away and lie here again are proven by what was kept of them.
-    fn say_dropped(&self, dropped: &[Dropped], there: &[Segment], reading: &mut Reading<'_>) -> Result<(), StoreError> {
+    fn say_dropped(
+        &self,
+        dropped: &[Dropped],
+        through: u64,
+        there: &[Segment],
+        reading: &mut Reading<'_>,
+    ) -> Result<(), StoreError> {
         let mut gone = 0;
+        let mut known = Vec::new();
         for one in dropped {
             let segment = Segment::of(&self.dir, one.first, one.last);
             match disk::read_existing(&segment.path)?.filter(|_| there.contains(&segment)) {
@@ -109,6 +127,11 @@ impl Shelf {
                     reading.found(segment.path.display().to_string(), what, means, "delete it, or restore it from a copy");
                 }
             }
+            known.push(segment);
+        }
+        for segment in there.iter().filter(|segment| segment.last <= through && !known.contains(segment)) {
+            let what = format!("no such segment was among the entries up to {through}, which were compacted away");
+            reading.found(segment.path.display().to_string(), what, "somebody put it there", REMOVE);
         }
         if let (Some(last), 1..) = (dropped.last(), gone) {
             let through = last.last;

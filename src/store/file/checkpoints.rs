@@ -34,13 +34,16 @@ impl Start {
         Self::first_of(dir, Files::list(dir)?, sealer)
     }
 
-    /// Begins at the newest checkpoint that can be used; at the first entry when there is none.
+    /// Begins at the newest checkpoint that can be used; at the first entry when there is none. At or before a base there is nothing that
+    /// an audit could hold a checkpoint against, so none is used.
     pub(super) fn newest(dir: &Path, sealer: Option<&Sealer>) -> Result<Self, StoreError> {
         let files = Files::list(dir)?;
         if files.segments.is_empty() {
             return Self::first_of(dir, files, sealer);
         }
-        for (seq, path) in numbered(&checkpoints_dir(dir))?.into_iter().rev().filter(|(seq, _)| files.ends_at(*seq)) {
+        let through = bases_of(dir, &files)?.first().map_or(0, |(seq, _)| *seq);
+        let is_usable = |seq: u64| seq > through && files.ends_at(seq);
+        for (seq, path) in numbered(&checkpoints_dir(dir))?.into_iter().rev().filter(|(seq, _)| is_usable(*seq)) {
             let Some(text) = read_text(&path)? else { continue };
             match Checkpoint::read_sealed(&text, sealer) {
                 Ok(read) if read.seq == seq => {
@@ -63,10 +66,7 @@ impl Start {
     fn first_of(dir: &Path, files: Files, sealer: Option<&Sealer>) -> Result<Self, StoreError> {
         let chain = Chain::empty().sealed_by(sealer.cloned());
         let none = Self { chain, history: History::default(), base: None, dropped: Vec::new(), is_late: false, files };
-        if !none.files.segments.is_empty() && none.files.follow(0) {
-            return Ok(none); // all of them are there
-        }
-        for (seq, path) in numbered(&bases_dir(dir))?.into_iter().filter(|(seq, _)| none.files.follow(*seq)) {
+        for (seq, path) in bases_of(dir, &none.files)? {
             let Some(text) = read_text(&path)? else { continue };
             let broken = |what: String| StoreError::Broken { place: path.display().to_string(), what };
             let (read, hash) = Checkpoint::read(&text).map_err(|fault| StoreError::of_base(path.display().to_string(), fault))?;
@@ -78,6 +78,14 @@ impl Start {
         }
         Ok(none)
     }
+}
+
+/// Bases where reading may begin: the first of them counts, and none where all entries are there.
+fn bases_of(dir: &Path, files: &Files) -> Result<Vec<(u64, PathBuf)>, StoreError> {
+    if !files.segments.is_empty() && files.follow(0) {
+        return Ok(Vec::new());
+    }
+    Ok(numbered(&bases_dir(dir))?.into_iter().filter(|(seq, _)| files.follow(*seq)).collect())
 }
 
 pub(super) fn checkpoints_dir(dir: &Path) -> PathBuf {

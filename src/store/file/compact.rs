@@ -1,8 +1,9 @@
 //! Lets old segments go and keeps what proves them: the history they fold into, and each one's first and last hash.
 //!
 //! The order is what keeps it safe. The base is written; an entry names its hash, so the chain vouches for it; only then is
-//! anything removed: other bases first, because one of them may be what a death left before any entry named it, and a reader who finds
-//! a gap begins at a base. Killed in between, the segments are still there or the base counts, and the next compaction goes on.
+//! anything removed: checkpoints first, for beside a base that counts none may stand that it stands for; then other bases, because one
+//! of them may be what a death left before any entry named it, and a reader who finds a gap begins at a base. Killed in between, the
+//! segments are still there or the base counts, and the next compaction goes on.
 
 use super::checkpoints::{Start, bases_dir, checkpoints_dir, file_at, numbered};
 use super::disk;
@@ -99,16 +100,19 @@ impl Shelf {
 
     /// Removes what the base at `through` stands for. Of the other bases the oldest goes last: it is the one that counts until then.
     fn forget(&self, through: u64, files: &Files) -> Result<(), StoreError> {
-        let dir = bases_dir(&self.dir);
-        for (_, path) in numbered(&dir)?.into_iter().rev().filter(|(seq, _)| *seq != through) {
+        let (bases, checkpoints) = (bases_dir(&self.dir), checkpoints_dir(&self.dir));
+        for (_, path) in numbered(&checkpoints)?.into_iter().filter(|(seq, _)| *seq <= through) {
             (self.pen.remove)(&path)?;
         }
-        disk::sync_dir(&dir)?; // they stay gone before any segment goes
+        if checkpoints.is_dir() {
+            disk::sync_dir(&checkpoints)?;
+        }
+        for (_, path) in numbered(&bases)?.into_iter().rev().filter(|(seq, _)| *seq != through) {
+            (self.pen.remove)(&path)?;
+        }
+        disk::sync_dir(&bases)?; // they stay gone before any segment goes
         for segment in files.segments.iter().filter(|segment| segment.last <= through) {
             (self.pen.remove)(&segment.path)?;
-        }
-        for (_, path) in numbered(&checkpoints_dir(&self.dir))?.into_iter().filter(|(seq, _)| *seq <= through) {
-            (self.pen.remove)(&path)?;
         }
         Ok(())
     }
@@ -117,9 +121,7 @@ impl Shelf {
 /// The last line of a segment.
 fn last_entry(path: &Path) -> Result<Entry, StoreError> {
     let bytes = disk::read_existing(path)?.unwrap_or_default();
-    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes).rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    let entry = std::str::from_utf8(line).ok().and_then(|line| Entry::read(line).ok());
-    entry.ok_or_else(|| broken(path, "its last line is no entry".into()))
+    Entry::last(&bytes).ok_or_else(|| broken(path, "its last line is no entry".into()))
 }
 
 fn broken(path: &Path, what: String) -> StoreError {

@@ -221,7 +221,11 @@ async fn compacted_entries_are_gone_and_what_they_folded_into_is_proven() {
         let _ = std::fs::remove_dir_all(dir.path().join("checkpoints")); // again from the base
     }
     let audit = store.audit(&anchors).await.expect("readable");
-    assert_eq!((audit.findings, audit.anchored as u64), (vec![], 20 - gone.through));
+    let (gone_for_good, kept) = (gone.through as usize - gone.segments, 20 - gone.through as usize + gone.segments);
+    let weighed = |audit: Audit| (audit.findings, audit.anchored, audit.unproven.len());
+    assert_eq!(weighed(audit.clone()), (vec![], kept, gone_for_good), "the key vouches for each segment's last hash");
+    let unkeyed = small(dir.path(), None).audit(&anchors).await.expect("readable");
+    assert_eq!(weighed(unkeyed), (vec![], 0, 20), "without it nothing vouches for what an entry after all anchors names");
     assert!(audit.unseen.iter().any(|said| said.contains("were compacted away; what they folded into is proven")));
     assert_eq!(store.compact(0, vec![], &run(), 99).await, Ok(Compacted::default()));
 

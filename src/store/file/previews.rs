@@ -2,7 +2,7 @@
 
 use super::disk::{list, make_dir, read_existing, remove, replace};
 use crate::journal::{Sealer, is_sealed};
-use crate::store::sets::{BYTES_MAX, SETS_MAX, is_ours, name, sort, text};
+use crate::store::sets::{is_ours, name, sort, surplus, text};
 use crate::store::{Reader, StoreError, Stored};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -42,20 +42,15 @@ pub(super) fn saved(dir: &Path, sealer: Option<&Sealer>, read: Reader) -> Result
 }
 
 /// The set just saved stays, whatever its size.
-fn prune(dir: &Path, newest: &Path, mut bytes: u64) -> Result<(), StoreError> {
+fn prune(dir: &Path, newest: &Path, bytes: u64) -> Result<(), StoreError> {
     let mut others: Vec<(SystemTime, PathBuf, u64)> = Vec::new();
     for path in set_files(dir)?.into_iter().filter(|path| path != newest) {
         let Ok(metadata) = path.metadata() else { continue };
         others.push((metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), path, metadata.len()));
     }
     others.sort_by(|a, b| b.cmp(a));
-    for (at, (_, path, length)) in others.iter().enumerate() {
-        bytes += length;
-        if at + 1 >= SETS_MAX || bytes > BYTES_MAX {
-            remove(path)?;
-        }
-    }
-    Ok(())
+    let others = others.into_iter().map(|(_, path, length)| (path, length));
+    surplus(bytes, others).iter().try_for_each(|path| remove(path))
 }
 
 /// The files of all sets in `dir`, by name.

@@ -9,13 +9,11 @@ use super::segments::Piece;
 use crate::change::Digest;
 use crate::journal::{Chain, Entry, Event, Fault};
 use crate::store::StoreError;
+use crate::store::group::LINE_MAX;
 use serde::de::IgnoredAny;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
-
-/// Bytes a line may have; the plan of a rollout over 10,000 targets has about two million.
-const LINE_MAX: u64 = 64 << 20;
 
 /// Where the last whole group ends.
 #[derive(Clone, Debug)]

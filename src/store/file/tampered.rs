@@ -1,10 +1,10 @@
-//! Random tamperings with a journal of segments, checkpoints and a tail: given the key and an anchor, the audit
-//! finds every one. Without them it finds what docs/journal.md says. `ISOBAR_TAMPERINGS=10000 cargo test --lib every_random_tampering --
+//! Random tamperings with a journal of segments, checkpoints and a tail, also one that was compacted: given the key and an anchor, the
+//! audit finds every one. Without them it finds what docs/journal.md says. `ISOBAR_TAMPERINGS=10000 cargo test --lib every_random_tampering --
 //! --nocapture` makes ten thousand of them.
 
 use super::long::{files, grow, held, small};
 use super::*;
-use crate::journal::{Chain, Checkpoint, SCHEMA, Sealer, close};
+use crate::journal::{Chain, Checkpoint, Dropped, SCHEMA, Sealer, Seals, close};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -41,9 +41,13 @@ enum Way {
     OlderCopy,
     RemoveSegment,
     ChangePreview,
+    /// Something else stands for the entries up to one of them, or up to the last and beyond, and an entry that follows names it.
+    ForgeCompaction,
+    /// A checkpoint where entries were compacted away, and an empty segment that ends there.
+    ForgeAtBase,
 }
 
-const WAYS: [Way; 12] = [
+const WAYS: [Way; 14] = [
     Way::ChangeByte,
     Way::RemoveLine,
     Way::SwapLines,
@@ -56,6 +60,8 @@ const WAYS: [Way; 12] = [
     Way::OlderCopy,
     Way::RemoveSegment,
     Way::ChangePreview,
+    Way::ForgeCompaction,
+    Way::ForgeAtBase,
 ];
 
 /// A journal, and what it was after each entry.
@@ -65,10 +71,12 @@ struct Victim {
     whole: Tree,
     earlier: Vec<Tree>,
     anchor: Anchor,
+    /// Where its entries begin, and the history up to there.
+    begun: (Chain, History),
 }
 
 impl Victim {
-    async fn new(key: Option<Key>) -> Self {
+    async fn new(key: Option<Key>, is_compacted: bool) -> Self {
         use crate::change::{Unseen, UnseenReason};
         let dir = crate::scratch::dir();
         let store = small(dir.path(), key.as_ref());
@@ -76,16 +84,33 @@ impl Victim {
         let set = Stored { head: None, base: "".into(), at_ms: 7, first_ms: 7, whole: None, previews: vec![Err(unseen)] };
         store.save(&set).await.expect("it has room");
         let mut earlier = Vec::new();
-        for nth in 0..7 {
+        let mut begun = (Chain::empty(), History::default());
+        for nth in 0..if is_compacted { 12 } else { 7 } {
             grow(&store, nth, nth + 1).await;
             earlier.push(journal(dir.path()));
+        }
+        if is_compacted {
+            store.compact(6, vec![], &"run".into(), 99).await.expect("it can");
+            earlier.push(journal(dir.path()));
+            let compacted = earlier.len() - 1;
+            let has_tail = |tree: &Tree| tree.get(Path::new("entries.jsonl")).is_some_and(|tail| !tail.is_empty());
+            for nth in 12.. {
+                grow(&store, nth, nth + 1).await;
+                earlier.push(journal(dir.path()));
+                if earlier.last().is_some_and(has_tail) {
+                    break;
+                }
+            }
+            let (_, base) = earlier[compacted].iter().find(|(path, _)| path.starts_with("bases")).expect("a base");
+            let (base, _) = Checkpoint::read(std::str::from_utf8(base).expect("text")).expect("it was just made");
+            begun = (base.chain(None), base.history);
         }
         let whole = earlier.pop().expect("the last");
         let (seq, hash) = store.history().await.expect("whole").head().map(|(seq, hash)| (seq, hash.clone())).expect("a head");
         let anchor = format!("{seq}:{hash}").parse().expect("an anchor");
         assert!(whole.keys().filter(|path| path.starts_with("segments")).count() > 1, "it has segments");
         assert!(!whole[Path::new("entries.jsonl")].is_empty(), "and a tail");
-        Self { dir, key, whole, earlier, anchor }
+        Self { dir, key, whole, earlier, anchor, begun }
     }
 
     /// Puts `tree` in the place of what is there.
@@ -94,17 +119,19 @@ impl Victim {
             std::fs::remove_file(self.dir.path().join(path)).expect("it is there");
         }
         for (path, bytes) in tree.iter().filter(|(path, bytes)| before.get(*path) != Some(bytes)) {
-            std::fs::write(self.dir.path().join(path), bytes).expect("it has room");
+            let path = self.dir.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("it is below")).expect("it has room");
+            std::fs::write(path, bytes).expect("it has room");
         }
     }
 
-    /// Says whether the audit finds `tree` to be tampered with.
+    /// Says whether the audit finds `tree` to be tampered with, or cannot tell that it is not.
     fn finds(&self, tree: &Tree, key: Option<&Key>, anchors: &[Anchor]) -> bool {
         self.put(tree, &self.whole);
         let audit = small(self.dir.path(), key).shelf.audit_once(anchors);
         self.put(&self.whole, tree);
         match audit {
-            Ok(audit) => !audit.findings.is_empty(),
+            Ok(audit) => !audit.findings.is_empty() || !audit.unproven.is_empty(),
             Err(StoreError::Newer(_)) => true, // the number of the schema was changed
             Err(error) => panic!("{error:?}"),
         }
@@ -126,7 +153,7 @@ impl Victim {
             Way::InsertEntry => {
                 let seq = chance.below(9) as u64;
                 let prev = self.entries().get(seq as usize).map_or(Chain::empty().head, |entry| entry.prev.clone());
-                let mut chain = Chain::after(seq.max(1) - 1, prev, crate::journal::Seals::None);
+                let mut chain = Chain::after(seq.max(1) - 1, prev, Seals::None);
                 let entry = chain.seal(held(99), &"eve".into(), seq);
                 assert_eq!(entry.schema, SCHEMA);
                 self.edit(chance, &mut tree, |lines, at, _| lines.insert(at, entry.line()))?;
@@ -134,7 +161,7 @@ impl Victim {
             Way::AppendEntry => {
                 let last = self.entries().pop()?;
                 let sealer = (chance.below(2) == 0).then(eve);
-                let mut chain = Chain::after(last.seq, last.hash, crate::journal::Seals::None).sealed_by(sealer);
+                let mut chain = Chain::after(last.seq, last.hash, Seals::None).sealed_by(sealer);
                 let line = chain.seal(held(chance.below(1_000) as u64), &"eve".into(), 9).line() + "\n";
                 tree.get_mut(Path::new("entries.jsonl"))?.extend(line.into_bytes());
             }
@@ -165,6 +192,8 @@ impl Victim {
                 let lie = format!("\"first_ms\":{}", 8 + chance.below(1_000));
                 tree.insert(path, close(body.replacen("\"first_ms\":7", &lie, 1), None).into_bytes());
             }
+            Way::ForgeCompaction => self.compact(chance, &mut tree),
+            Way::ForgeAtBase => self.stand_at_base(&mut tree)?,
         }
         (tree != self.whole).then_some(tree)
     }
@@ -205,13 +234,14 @@ impl Victim {
     fn rewrite(&self, chance: &mut Chance, tree: &mut Tree, sealer: Option<Sealer>) {
         let entries = self.entries();
         let at = chance.below(entries.len());
-        let mut chain = Chain::empty();
+        let (mut chain, begun) = self.begun.clone();
+        let before = chain.seq;
         for entry in &entries[..at] {
             chain.follow(entry).expect("it is whole");
         }
         chain = Chain::after(chain.seq, chain.head.clone(), chain.seals).sealed_by(sealer.clone());
         let mut lines: Vec<String> = entries[..at].iter().map(Entry::line).collect();
-        let mut history = History::of(entries[..at].to_vec());
+        let mut history = begun.and(entries[..at].to_vec());
         let mut checkpoints = BTreeMap::new();
         for (nth, entry) in entries.iter().enumerate().skip(at) {
             let event = if nth == at { held(500 + chance.below(500) as u64) } else { entry.event.clone() };
@@ -223,13 +253,73 @@ impl Victim {
         for (path, bytes) in tree.iter_mut() {
             if is_of_entries(path) {
                 let first = Entry::read(std::str::from_utf8(bytes).expect("text").lines().next().expect("a line"));
-                let (from, length) = (first.expect("an entry").seq as usize - 1, bytes.split(|byte| *byte == b'\n').count() - 1);
+                let (from, length) =
+                    ((first.expect("an entry").seq - 1 - before) as usize, bytes.split(|byte| *byte == b'\n').count() - 1);
                 *bytes = lines[from..from + length].iter().flat_map(|line| [line.as_bytes(), b"\n"].concat()).collect();
             } else if let Some(text) = number_of(path).and_then(|seq| checkpoints.remove(&seq)) {
                 *bytes = text.into_bytes();
             }
         }
     }
+}
+
+impl Victim {
+    /// Makes the history up to an entry up and lets what stands for it begin the journal, as if that had been compacted; what follows
+    /// stays, and an entry at its end names the base. Whoever can write can do that.
+    fn compact(&self, chance: &mut Chance, tree: &mut Tree) {
+        let entries = self.entries();
+        let ends: Vec<u64> = tree.keys().filter_map(|path| last_of(path)).collect();
+        let last = entries.last().expect("it has entries");
+        let through = ends.get(chance.below(ends.len() + 1)).copied().unwrap_or(last.seq);
+        let sealer = (chance.below(2) == 0).then(eve);
+        let seals = if last.seal.is_some() { Seals::Unchecked } else { Seals::None };
+
+        let old: Vec<Entry> = entries.iter().filter(|entry| entry.seq <= through).cloned().collect();
+        let head = old.last().expect("it ends there").hash.clone();
+        let mut chain = Chain::after(through, head.clone(), seals).sealed_by(sealer.clone());
+        let lie = |entry: Entry| Entry { event: held(700), ..entry };
+        let mut history = self.begun.1.clone().and(old.iter().cloned().map(lie));
+        for nth in 0..if through == last.seq { chance.below(3) } else { 0 } {
+            history = history.and([chain.seal(held(nth as u64), &"eve".into(), 9)]);
+        }
+        let part =
+            Dropped { first: 1, last: chain.seq, prev: Chain::empty().head, head: chain.head.clone(), bytes: 9, digest: head };
+        let base = Checkpoint::of(&chain, history).instead_of(vec![part]).text(None);
+        let (_, hash) = Checkpoint::read(&base).expect("it was just made");
+
+        let through = chain.seq;
+        tree.retain(|path, _| {
+            !(path.starts_with("bases") || path.starts_with("checkpoints") || last_of(path).is_some_and(|last| last <= through))
+        });
+        let tail = tree.entry("entries.jsonl".into()).or_default();
+        if through >= last.seq {
+            tail.clear();
+        } else {
+            chain = Chain::after(last.seq, last.hash.clone(), seals).sealed_by(sealer);
+        }
+        let says = Event::Compacted { through, head: chain.head.clone(), base: hash };
+        tail.extend((chain.seal(says, &"eve".into(), 9).line() + "\n").into_bytes());
+        tree.insert(format!("bases/{through:012}.json").into(), base.into_bytes());
+    }
+
+    /// Puts a made-up history where reading begins, with the head that is true.
+    fn stand_at_base(&self, tree: &mut Tree) -> Option<()> {
+        let (chain, history) = &self.begun;
+        let (_, base) = tree.iter().find(|(path, _)| path.starts_with("bases"))?;
+        let text = String::from_utf8_lossy(base).replace("\"until_ms\":null", "\"until_ms\":1000");
+        let forged = close(text[..text.rfind(",\"hash\"")?].to_string() + "}", None);
+        let (read, _) = Checkpoint::read(&forged).expect("it is closed");
+        assert!((read.seq, &read.head) == (chain.seq, &chain.head) && read.history.holds(0).len() == history.holds(0).len());
+        tree.retain(|path, _| !path.starts_with("checkpoints"));
+        tree.insert(format!("checkpoints/{:012}.json", chain.seq).into(), forged.into_bytes());
+        tree.insert(format!("segments/{0:012}-{0:012}.jsonl", chain.seq).into(), Vec::new());
+        Some(())
+    }
+}
+
+/// The last entry of a segment.
+fn last_of(path: &Path) -> Option<u64> {
+    path.starts_with("segments").then(|| path.file_stem()?.to_str()?.split_once('-')?.1.parse().ok())?
 }
 
 fn eve() -> Sealer {
@@ -246,13 +336,13 @@ fn is_of_entries(path: &Path) -> bool {
 
 /// The journal's files, without what is only there while it is written to.
 fn journal(dir: &Path) -> Tree {
-    let of_journal = |path: &Path| is_of_entries(path) || path.starts_with("checkpoints") || path.starts_with("previews");
+    let below = ["checkpoints", "bases", "previews"];
+    let of_journal = |path: &Path| is_of_entries(path) || below.iter().any(|dir| path.starts_with(dir));
     files(dir).into_iter().filter(|(path, _)| of_journal(path)).collect()
 }
 
 /// Tampers `rounds` times, and returns how many times in each way, and how many of them were found.
-async fn tampered(rounds: usize, seed: u64, key: Option<Key>, is_told: bool, is_anchored: bool) -> BTreeMap<Way, (usize, usize)> {
-    let victim = Victim::new(key).await;
+async fn tampered(victim: &Victim, rounds: usize, seed: u64, is_told: bool, is_anchored: bool) -> BTreeMap<Way, (usize, usize)> {
     let key = victim.key.as_ref().filter(|_| is_told);
     let anchors = if is_anchored { vec![victim.anchor.clone()] } else { vec![] };
     assert!(!victim.finds(&victim.whole, key, &anchors), "nothing is found where nothing was done");
@@ -272,7 +362,12 @@ async fn tampered(rounds: usize, seed: u64, key: Option<Key>, is_told: bool, is_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_random_tampering_is_found_with_the_key_and_an_anchor() {
     let wanted: usize = std::env::var("ISOBAR_TAMPERINGS").map_or(600, |wanted| wanted.parse().expect("a number"));
-    let halves = [1, 2].map(|seed| tokio::spawn(tampered(wanted / 2, seed, Some(Key::new(b"k")), true, true)));
+    let halves = [(1, false), (2, true)].map(|(seed, is_compacted)| {
+        tokio::spawn(async move {
+            let victim = Victim::new(Some(Key::new(b"k")), is_compacted).await;
+            tampered(&victim, wanted / 2, seed, true, true).await
+        })
+    });
     let mut all = 0;
     for half in halves {
         for (way, (done, found)) in half.await.expect("it ended") {
@@ -287,21 +382,46 @@ async fn every_random_tampering_is_found_with_the_key_and_an_anchor() {
 /// The table of docs/journal.md: what is found always, sometimes or never, by what is known.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_found_without_a_key_or_an_anchor_is_what_the_docs_say() {
-    use Way::{AppendEntry, ChangePreview, OlderCopy, RemoveLine, Rewrite, RewriteSealed, Truncate};
+    use Way::{AppendEntry, ChangePreview, ForgeCompaction, OlderCopy, RemoveLine, Rewrite, RewriteSealed, Truncate};
     // A line removed is a truncation when it was the last.
+    let cut = [Truncate, RemoveLine, OlderCopy];
+    let nothing = [&cut[..], &[Rewrite, RewriteSealed, AppendEntry, ChangePreview, ForgeCompaction]].concat();
     let cases = [
         // sealed, the key is told, an anchor is told: what may stay unseen
-        (true, true, false, vec![Truncate, RemoveLine, OlderCopy]),
+        (true, true, false, cut.to_vec()),
         (true, false, true, vec![AppendEntry, ChangePreview]),
         (false, false, true, vec![AppendEntry, ChangePreview]),
-        (false, false, false, vec![Truncate, RemoveLine, OlderCopy, Rewrite, RewriteSealed, AppendEntry, ChangePreview]),
+        (false, false, false, nothing),
     ];
-    for (is_sealed, is_told, is_anchored, unseen) in cases {
-        let key = is_sealed.then(|| Key::new(b"k"));
-        let found = tampered(150, 3, key, is_told, is_anchored).await;
+    for ((is_sealed, is_told, is_anchored, unseen), is_compacted) in
+        cases.into_iter().flat_map(|case| [(case.clone(), false), (case, true)])
+    {
+        let victim = Victim::new(is_sealed.then(|| Key::new(b"k")), is_compacted).await;
+        let found = tampered(&victim, 200, 3, is_told, is_anchored).await;
         for (way, (done, found)) in found {
             let is_certain = !unseen.contains(&way);
-            assert_eq!(found == done, is_certain, "{way:?}: {found} of {done} with key {is_told}, anchor {is_anchored}");
+            let known = format!("key {is_told}, anchor {is_anchored}, compacted {is_compacted}");
+            assert_eq!(found == done, is_certain, "{way:?}: {found} of {done} with {known}");
         }
+    }
+}
+
+#[tokio::test]
+async fn nobody_begins_at_a_checkpoint_that_stands_where_entries_were_compacted_away() {
+    for key in [None, Some(Key::new(b"k"))] {
+        let victim = Victim::new(key, true).await;
+        let read = || small(victim.dir.path(), victim.key.as_ref());
+        let whole = read().history().await.expect("whole").holds(0).len();
+        let mut forged = victim.whole.clone();
+        victim.stand_at_base(&mut forged).expect("it was compacted");
+        victim.put(&forged, &victim.whole);
+        assert_eq!(
+            read().history().await.expect("the base is there").holds(2_000).len(),
+            whole,
+            "the made-up one ends every hold at 1000"
+        );
+        let found = read().audit(&[]).await.expect("readable").findings;
+        let places: Vec<&str> = found.iter().filter_map(|found| found.place.split('/').rev().nth(1)).collect();
+        assert_eq!(places, ["checkpoints", "segments"], "{found:?}");
     }
 }

@@ -372,3 +372,16 @@ async fn a_set_of_previews_that_cannot_be_read_says_what_to_do() {
     let refused = open(dir.path()).saved().await;
     assert!(matches!(&refused, Err(StoreError::Io { hint: Some(hint), .. }) if hint.contains("rm ")), "{refused:?}");
 }
+
+#[tokio::test]
+async fn what_no_reader_could_read_is_not_written() {
+    let dir = scratch::dir();
+    let store = open(dir.path());
+    append(&store, &["first"]).await.expect("it has room");
+    let refused = append(&store, &[&"x".repeat(64 << 20)]).await;
+    let says =
+        |what: &str| what.contains("\"paused\"") && what.contains("at most 67108864") && what.contains("nothing was journalled");
+    assert!(matches!(&refused, Err(StoreError::Io { what, hint: Some(_) }) if says(what)), "{refused:?}");
+    assert_eq!(append(&store, &["second"]).await, Ok(1));
+    assert_eq!(open(dir.path()).read().await.map(|entries| entries.len()), Ok(2));
+}

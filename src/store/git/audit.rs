@@ -22,53 +22,61 @@ pub(super) fn audit(desk: &Desk, anchors: &[Anchor]) -> Result<Audit, StoreError
         }
         Err(other) => return Err(other),
     };
-    let read = contents.map_or(Ok((Chain::empty(), 0)), |contents| entries(desk, &contents, &mut reading));
-    let (chain, through) = match read {
+    let read = contents.map_or(Ok(Chain::empty()), |contents| entries(desk, &contents, &mut reading));
+    let chain = match read {
         Ok(read) => read,
         Err(StoreError::Broken { place, what }) => {
             reading.broken_base(place, what);
-            (Chain::empty(), 0)
+            Chain::empty()
         }
         Err(other) => return Err(other),
     };
     for (place, text) in previews::texts(desk)? {
         reading.preview(place, &text, desk.preview_sealer.as_ref(), "delete that ref and run isobar preview again");
     }
-    Ok(reading.finish(&desk.place, &chain, through))
+    Ok(reading.finish(&desk.place, &chain))
 }
 
-/// Goes through all entries; returns the chain up to the first fault, and the last entry that was compacted away.
-fn entries(desk: &Desk, contents: &Contents, reading: &mut Reading<'_>) -> Result<(Chain, u64), StoreError> {
+/// Goes through all entries; returns the chain up to the first fault.
+fn entries(desk: &Desk, contents: &Contents, reading: &mut Reading<'_>) -> Result<Chain, StoreError> {
     let (place, repository) = (&*desk.place, &desk.repository);
     let all = contents.parts.iter().map(|(_, blob)| *blob);
     let all: Vec<_> = all.chain(contents.checkpoints.values().copied()).chain(contents.bases.values().copied()).collect();
     desk.wire.bring(place, repository, &all)?;
     let start = Start::first(place, repository, contents, desk.known.sealer())?;
+    reading.begin(&start.chain, start.base.as_ref(), &start.dropped);
     let (through, mut unvouched, mut history) = (start.chain.seq, start.base, start.history);
 
-    let mut standing = Standing::new(REMAKE);
+    let mut standing = Standing::new(REMAKE, start.dropped);
     let kept = contents.checkpoints.iter().map(|(seq, blob)| (*seq, checkpoint_path(*seq), *blob));
-    let kept = kept.chain(contents.bases.iter().map(|(seq, blob)| (*seq, base_path(*seq), *blob)));
-    for (seq, path, blob) in kept.filter(|(seq, ..)| *seq > through) {
-        standing.add(seq, format!("{place}, {path}"), text(place, repository, blob)?);
+    let bases = contents.bases.iter().map(|(seq, blob)| (*seq, base_path(*seq), *blob));
+    for (seq, path, blob) in kept.chain(bases.filter(|(seq, ..)| *seq != through)) {
+        let file = format!("{place}, {path}");
+        if seq > through {
+            standing.add(seq, file, text(place, repository, blob)?);
+        } else {
+            let what = format!("it stands at entry {seq}, and the entries up to {through} were compacted away");
+            let means = "somebody put it there: nothing of ours is left at a compacted entry";
+            reading.found(file, what, means, "remove it from the tree; then find out who could push here");
+        }
     }
 
     let mut lines = Lines::new(place, repository, contents.after(through), start.chain);
-    for entry in &mut lines {
+    while let Some(entry) = lines.next() {
         reading.met(&entry);
         reading.audit.sealed += u64::from(entry.seal.is_some());
         if let Event::Compacted { base, .. } = &entry.event {
             unvouched.take_if(|named| named == base);
         }
         history.fold(&entry);
-        standing.pass(&entry, &history, reading);
+        standing.pass(lines.at().0, &history, reading);
     }
     let (chain, line) = (lines.at().0.clone(), lines.at().1.to_vec());
     match lines.end() {
         Ok(_) => {}
         Err(StoreError::Broken { place, what }) => {
             reading.broken(place, &what, &chain, &line);
-            return Ok((chain, through));
+            return Ok(chain);
         }
         Err(other) => return Err(other),
     }
@@ -82,5 +90,5 @@ fn entries(desk: &Desk, contents: &Contents, reading: &mut Reading<'_>) -> Resul
         ));
     }
     standing.rest(&chain, reading);
-    Ok((chain, through))
+    Ok(chain)
 }

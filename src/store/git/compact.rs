@@ -99,9 +99,6 @@ impl Desk {
     /// The last line of a file.
     fn last_entry(&self, blob: Oid) -> Result<Entry, StoreError> {
         let blob = self.repository.find_blob(blob).map_err(|error| git_failed(&self.place, "reading entries", &error))?;
-        let bytes = blob.content();
-        let line = bytes.strip_suffix(b"\n").unwrap_or(bytes).rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        let entry = std::str::from_utf8(line).ok().and_then(|line| Entry::read(line).ok());
-        entry.ok_or_else(|| broken(&self.place, "the last line of a file is no entry"))
+        Entry::last(blob.content()).ok_or_else(|| broken(&self.place, "the last line of a file is no entry"))
     }
 }

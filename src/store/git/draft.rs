@@ -86,11 +86,7 @@ impl Change {
 impl Draft {
     /// Writes the objects of `change` on top of what is known.
     pub(super) fn write(place: &str, repository: &Repository, known: &Known, change: Change) -> Result<Self, StoreError> {
-        write(repository, known, change).map_err(|error| match git_failed(place, "writing to the journal", &error) {
-            // Nothing was read that could be broken but by a disk that fails.
-            StoreError::Broken { what, .. } => StoreError::Io { what, hint: None },
-            other @ (StoreError::Io { .. } | StoreError::Held { .. } | StoreError::Fenced(_) | StoreError::Newer(_)) => other,
-        })
+        write(repository, known, change).map_err(|error| unwritten(git_failed(place, "writing to the journal", &error)))
     }
 
     /// It is the tip now.
@@ -108,6 +104,18 @@ impl Draft {
             known.leases.insert(epoch, blob);
             known.epoch = epoch;
         }
+    }
+}
+
+/// Nothing was read that could be broken but by a disk that fails, or by somebody who cleared the cache up.
+fn unwritten(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Broken { place, what } => {
+            let hint = "nothing was journalled; see whether the disk is sound, and the repository on it (git fsck), then run the same \
+                command again; what lies in .git/isobar is a cache, and may be deleted while no isobar works there";
+            StoreError::Io { what: format!("{what}, at {place}"), hint: Some(hint.into()) }
+        }
+        other @ (StoreError::Io { .. } | StoreError::Held { .. } | StoreError::Fenced(_) | StoreError::Newer(_)) => other,
     }
 }
 
@@ -192,4 +200,18 @@ fn append(
     update.upsert(part_path(first).as_str(), blob, FileMode::Blob);
     parts.push(Part { first, blob, size: text.len(), before });
     Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_written_is_no_broken_journal_and_has_a_next_step() {
+        let error = git2::Error::new(git2::ErrorCode::NotFound, git2::ErrorClass::Odb, "object not found");
+        let said = unwritten(git_failed("here", "writing to the journal", &error));
+        let StoreError::Io { what, hint: Some(hint) } = said else { panic!("{said:?}") };
+        assert_eq!(what, "writing to the journal: object not found, at here");
+        assert!(hint.contains("git fsck") && hint.contains(".git/isobar"), "{hint}");
+    }
 }

@@ -3,7 +3,7 @@
 use super::tests::{at, origin};
 use super::*;
 use crate::change::Digest;
-use crate::journal::{CHECKPOINT_SCHEMA, Sealer, is_sealed_by};
+use crate::journal::{CHECKPOINT_SCHEMA, Checkpoint, Sealer, is_sealed_by};
 use crate::review::User;
 use crate::store::places::{site, tip};
 use std::path::Path;
@@ -145,6 +145,58 @@ async fn old_files_go_and_what_they_said_stays_and_is_proven() {
     put(dir.path(), &format!("bases/{name}"), &crate::journal::close("{\"schema\":1}", None));
     let audit = small(at(dir.path()), Some(&key)).audit(&[]).await.expect("readable");
     assert!(!audit.chain_holds && audit.findings[0].place.contains("bases"), "{audit:?}");
+}
+
+/// The newest head, as a report names it.
+async fn head(store: &GitStore) -> Vec<Anchor> {
+    let (seq, hash) = store.audit(&[]).await.expect("readable").head.expect("it has entries");
+    vec![format!("{seq}:{hash}").parse().expect("an anchor")]
+}
+
+/// How many anchors were met, cannot be told, and are found to be wrong.
+async fn weighed(store: &GitStore, anchors: &[Anchor]) -> (usize, usize, usize) {
+    let audit = store.audit(anchors).await.expect("readable");
+    (audit.anchored, audit.unproven.len(), audit.findings.len())
+}
+
+#[tokio::test]
+async fn a_journal_that_was_made_up_and_compacted_beyond_an_anchor_is_not_verified() {
+    let (dir, other) = (origin(), origin());
+    grow(&small(at(dir.path()), None), 0..8).await;
+    let anchor = head(&small(at(dir.path()), None)).await;
+    let made_up = small(at(other.path()), None);
+    grow(&made_up, 100..180).await;
+    let gone = made_up.compact(160, vec![], &"run".into(), 999).await.expect("it can");
+    assert!(gone.through > 8, "{gone:?}");
+    assert_eq!(weighed(&made_up, &anchor).await, (0, 1, 0));
+    let key = Key::new(b"k");
+    assert_eq!(weighed(&small(at(other.path()), Some(&key)), &anchor).await, (0, 1, 1), "and with the key it is found");
+}
+
+#[tokio::test]
+async fn what_stands_for_entries_is_proven_by_no_anchor_that_is_older_than_the_entry_that_names_it() {
+    let dir = origin();
+    let store = || small(at(dir.path()), None);
+    grow(&store(), 0..80).await;
+    let gone = store().compact(60, vec![], &"run".into(), 81).await.expect("it can");
+    let anchor = head(&store()).await;
+    assert_eq!(weighed(&store(), &anchor).await, (1, 0, 0));
+
+    let (name, blob) = names(dir.path(), "bases").remove(0);
+    let (repository, _) = tip(dir.path());
+    let text = String::from_utf8_lossy(repository.find_blob(blob).expect("a blob").content()).replace("xxx", "yyy");
+    let forged = crate::journal::close(format!("{}}}", &text[..text.rfind(",\"hash\"").expect("closed")]), None);
+    let (read, base) = Checkpoint::read(&forged).expect("it is closed");
+    let says = Event::Compacted { through: gone.through, head: read.head, base };
+    store().append(vec![says], &"run".into(), 82, None).await.expect("whoever can push can do that");
+    put(dir.path(), &format!("bases/{name}"), &forged);
+    assert_eq!(weighed(&store(), &anchor).await, (0, 1, 0));
+
+    put(dir.path(), &format!("checkpoints/{name}"), &forged);
+    let found = store().audit(&[]).await.expect("readable").findings;
+    assert!(found.len() == 1 && found[0].place.contains("checkpoints/"), "{found:?}");
+    let held = store().history().await.expect("whole");
+    assert!(held.holds(0).iter().all(|hold| hold.reason.starts_with("xxx")), "and nobody begins there");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use super::Desk;
 use super::fault::git_failed;
 use super::tip::{Old, Pushed, Update};
 use crate::journal::is_sealed;
-use crate::store::sets::{BYTES_MAX, SETS_MAX, is_ours, name, sort, text};
+use crate::store::sets::{is_ours, name, sort, surplus, text};
 use crate::store::{Reader, StoreError, Stored};
 use git2::{Oid, Signature, Time};
 
@@ -44,14 +44,10 @@ pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
     let mut others: Vec<_> =
         others.map(|(reference, commit)| (shown_at(desk, *commit), reference, size(desk, *commit))).collect();
     others.sort_by(|a, b| b.cmp(a));
-    let mut bytes = text.len() as u64;
+    let others = others.into_iter().map(|(_, reference, size)| (reference, size as u64));
     let mut updates = vec![Update { reference: &own, new: Some(commit), old: Old::Any }];
-    for (nth, (_, reference, size)) in others.into_iter().enumerate() {
-        bytes += size as u64;
-        if nth + 1 >= SETS_MAX || bytes > BYTES_MAX {
-            updates.push(Update { reference, new: None, old: Old::Any });
-        }
-    }
+    let goes = surplus(text.len() as u64, others);
+    updates.extend(goes.into_iter().map(|reference| Update { reference, new: None, old: Old::Any }));
     match desk.wire.push(&desk.place, &desk.repository, &updates)? {
         Pushed::Done | Pushed::Lost(_) => Ok(()), // somebody else wrote the very same set, or let the same one go
         Pushed::Unsure(error) => Err(error),

@@ -9,7 +9,7 @@ use super::start::{Base, Start};
 use super::sweep::NAMES_MAX;
 use super::{page, previews};
 use crate::change::Digest;
-use crate::journal::{Chain, Entry, Event};
+use crate::journal::{Chain, Dropped, Entry, Event};
 use crate::store::audit::{Reading, Standing};
 use crate::store::{Anchor, Audit, StoreError};
 use std::collections::BTreeSet;
@@ -38,20 +38,20 @@ fn newest_base(desk: &Desk) -> Result<Option<Named>, StoreError> {
 
 fn audit_once(desk: &Desk, anchors: &[Anchor]) -> Result<Audit, StoreError> {
     let mut reading = Reading::of(anchors, desk.is_keyed());
-    let (chain, through) = match begin(desk) {
+    let chain = match begin(desk) {
         Ok(start) => {
-            let through = start.chain.seq;
-            (read(desk, start, &mut reading)?, through)
+            reading.begin(&start.chain, start.base.as_ref(), &start.dropped);
+            read(desk, start, &mut reading)?
         }
         Err(StoreError::Broken { place, what }) => {
             reading.broken_base(place, what);
-            (Chain::empty(), 0)
+            Chain::empty()
         }
         Err(other) => return Err(other),
     };
     let again = "delete that object and run isobar preview again";
     previews::texts(desk, |place, text| reading.preview(place, text, desk.preview_sealer.as_ref(), again))?;
-    Ok(reading.finish(&desk.place, &chain, through))
+    Ok(reading.finish(&desk.place, &chain))
 }
 
 /// Begins at the first page that is not compacted away.
@@ -64,10 +64,10 @@ fn begin(desk: &Desk) -> Result<Start, StoreError> {
 /// Turns every page, up to the first fault, and holds what was bound against them. Returns the chain up to there.
 fn read(desk: &Desk, start: Start, reading: &mut Reading<'_>) -> Result<Chain, StoreError> {
     let (through, gone) = (start.chain.seq, start.contents.page);
-    let begun = start.contents.base.clone();
+    let (begun, dropped) = (start.contents.base.clone(), start.dropped.clone());
     let mut book = desk.closed_book();
     book.open(start, std::iter::empty())?;
-    let mut bound = Bound::of(desk, begun, reading)?;
+    let mut bound = Bound::of(desk, begun, dropped, reading)?;
     loop {
         let pages = desk.pages(book.page + 1, AHEAD_MAX)?;
         let there = pages.iter().take_while(|page| page.is_some()).count();
@@ -141,7 +141,7 @@ struct Bound<'a> {
 
 impl<'a> Bound<'a> {
     /// The pages begin at the base that `begun` names.
-    fn of(desk: &'a Desk, begun: Option<Named>, reading: &mut Reading<'_>) -> Result<Self, StoreError> {
+    fn of(desk: &'a Desk, begun: Option<Named>, dropped: Vec<Dropped>, reading: &mut Reading<'_>) -> Result<Self, StoreError> {
         let contents = match desk.contents() {
             Ok(found) => found.map(|(contents, _)| contents),
             Err(StoreError::Broken { place, what }) => {
@@ -151,7 +151,7 @@ impl<'a> Bound<'a> {
             Err(other) => return Err(other),
         };
         let names = contents.iter().flat_map(|contents| &contents.volumes).map(|volume| volume.name.clone()).collect();
-        let (standing, open, unvouched) = (Standing::new(SHORTCUT), (0, String::new(), 0), Vec::new());
+        let (standing, open, unvouched) = (Standing::new(SHORTCUT, dropped), (0, String::new(), 0), Vec::new());
         let volumes = Texts::new(desk, names);
         let mut bound = Self { desk, contents, volumes, open, standing, ahead: None, unvouched };
         if let Some(begun) = &begun {
@@ -165,20 +165,22 @@ impl<'a> Bound<'a> {
                 bound.standing.add(kept.seq, bound.place(&kept.name), text); // one that is gone is no finding
             }
         }
-        let base = bound.contents.as_ref().and_then(|contents| contents.base.clone());
-        match base.filter(|base| Some(base) != begun.as_ref()) {
-            Some(base) if base.seq > through => bound.wait_for(base, reading)?,
-            Some(base) => {
-                reading.found(
-                    bound.place("contents.json"),
-                    format!("it begins at {}, which others took the place of", base.name),
-                    FORGED,
-                    REMAKE,
-                );
-                bound.contents = None;
+        let Some(contents) = &bound.contents else { return Ok(bound) };
+        let early = contents.checkpoints.iter().find(|kept| kept.seq <= through);
+        let wrong = match (&contents.base, early) {
+            (Some(base), _) if base.seq <= through && Some(base) != begun.as_ref() => {
+                format!("it begins at {}, which others took the place of", base.name)
             }
-            None => {}
-        }
+            (None, _) if through > 0 => format!("it does not say that the entries up to {through} were compacted away"),
+            (_, Some(kept)) => format!("it names {}, and the entries up to {through} were compacted away", kept.name),
+            (Some(base), None) if Some(base) != begun.as_ref() => {
+                bound.wait_for(base.clone(), reading)?;
+                return Ok(bound);
+            }
+            (Some(_) | None, None) => return Ok(bound),
+        };
+        reading.found(bound.place("contents.json"), wrong, FORGED, REMAKE);
+        bound.contents = None;
         Ok(bound)
     }
 
@@ -211,8 +213,8 @@ impl<'a> Bound<'a> {
                 self.unvouched.retain(|(_, digest)| digest != base);
             }
         }
-        if let Some(last) = entries.last() {
-            self.standing.pass(last, &book.history, reading);
+        if !entries.is_empty() {
+            self.standing.pass(&book.chain, &book.history, reading);
         }
         if let Some((base, read)) = self.ahead.take() {
             self.pass_to(base, read, book, reading);

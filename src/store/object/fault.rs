@@ -1,11 +1,18 @@
 //! What can go wrong with a journal in a bucket, said with the next step.
 
-use crate::bucket::Fault;
+use crate::bucket::{Cause, Fault};
 use crate::store::StoreError;
 use crate::store::blocking::IN_DOUBT;
 
-const HINT: &str = "the credentials in the environment must be allowed to list, read, write and delete below the journal's prefix; else \
+const FORBIDDEN: &str = "the credentials in the environment must be allowed to list, read, write and delete below the journal's prefix; else \
     set another `journal:` in isobar.yaml";
+
+const AWAY: &str = "see whether the service can be reached, then run the same command again";
+const FULL: &str = "make room there, then run the same command again";
+const TOO_MUCH: &str = "isobar keeps nothing as large: let nobody else write below the journal's prefix; where a run was to write it, ask for \
+    less at once, by a selector";
+const UNFIT: &str = "see the address that `journal:` in isobar.yaml names, and the service's variables in the environment; else set another \
+    `journal:`";
 
 /// The journal is not what was written.
 pub(super) fn broken(place: &str, what: impl Into<String>) -> StoreError {
@@ -15,8 +22,14 @@ pub(super) fn broken(place: &str, what: impl Into<String>) -> StoreError {
 /// The service said no, or nothing.
 pub(super) fn failed(fault: &Fault) -> StoreError {
     let hint = match fault {
-        Fault::Refused(_) => HINT,
-        Fault::Moved(_) | Fault::Unsure(_) => "see whether the service can be reached, then run the same command again",
+        Fault::Refused(refusal) => match refusal.cause {
+            Cause::Forbidden => FORBIDDEN,
+            Cause::Away => AWAY,
+            Cause::Full => FULL,
+            Cause::TooMuch => TOO_MUCH,
+            Cause::Unfit => UNFIT,
+        },
+        Fault::Moved(_) | Fault::Unsure(_) => AWAY,
     };
     StoreError::Io { what: fault.to_string(), hint: Some(hint.into()) }
 }
@@ -38,4 +51,28 @@ pub(super) fn crowded(place: &str, times: u32) -> StoreError {
 pub(super) fn compacted_beyond(place: &str, seq: u64) -> StoreError {
     let what = format!("{place} was compacted beyond entry {seq}, which we saw last");
     StoreError::Io { what, hint: Some("run the same command again".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bucket::Refusal;
+
+    #[test]
+    fn each_cause_has_a_next_step_of_its_own() {
+        let hint = |cause| match failed(&Fault::Refused(Refusal { told: "told".into(), cause })) {
+            StoreError::Io { what, hint: Some(hint) } if what == "told" => hint,
+            other => panic!("{other:?}"),
+        };
+        let causes = [
+            (Cause::Forbidden, "must be allowed to list"),
+            (Cause::Away, "can be reached"),
+            (Cause::Full, "make room"),
+            (Cause::TooMuch, "less at once"),
+            (Cause::Unfit, "the address"),
+        ];
+        for (cause, says) in causes {
+            assert!(hint(cause).contains(says), "{cause:?}: {}", hint(cause));
+        }
+    }
 }

@@ -5,7 +5,7 @@ use super::desk::{Desk, wait};
 use super::fault::failed;
 use crate::bucket::{Fault, WRITE_MAX};
 use crate::journal::is_sealed;
-use crate::store::sets::{BYTES_MAX, SETS_MAX, is_ours, name, sort, text};
+use crate::store::sets::{SETS_MAX, is_ours, name, sort, surplus, text};
 use crate::store::{Reader, StoreError, Stored};
 use futures::StreamExt as _;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ impl Kept {
 /// Keeps a set beside all others: people may have approved them. Lets the oldest go.
 pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
     let digest = name(&stored).as_str().to_string();
-    let (same, mut others): (Vec<Kept>, Vec<Kept>) = listed(desk)?.into_iter().partition(|kept| kept.digest == digest);
+    let (same, others): (Vec<Kept>, Vec<Kept>) = listed(desk)?.into_iter().partition(|kept| kept.digest == digest);
     let earlier = same.last().map(|earlier| wait(read(desk, earlier))).transpose()?.flatten();
     if desk.preview_sealer.is_none() && earlier.as_ref().is_some_and(|bytes| str::from_utf8(bytes).is_ok_and(is_sealed)) {
         return Ok(()); // the very same, and whoever has the key believes it
@@ -55,14 +55,9 @@ pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
         Ok(_) | Err(Fault::Moved(_)) => {} // shown in the same moment before
         Err(fault @ (Fault::Refused(_) | Fault::Unsure(_))) => return Err(failed(&fault)),
     }
-    others.reverse(); // the newest first
-    let mut bytes = own.bytes;
-    let mut nth = 0;
-    others.retain(|kept| {
-        (nth, bytes) = (nth + 1, bytes + kept.bytes);
-        nth >= SETS_MAX || bytes > BYTES_MAX
-    });
-    same.iter().filter(|kept| **kept != own).chain(&others).try_for_each(|kept| delete(desk, kept))
+    let newest_first = others.iter().rev().map(|kept| (kept, kept.bytes));
+    let goes = surplus(own.bytes, newest_first);
+    same.iter().filter(|kept| **kept != own).chain(goes).try_for_each(|kept| delete(desk, kept))
 }
 
 /// Reads every kept set, oldest first, each by `reader`. With a key, only those that it sealed: any other may be made up.

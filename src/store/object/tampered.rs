@@ -1,6 +1,8 @@
 //! What somebody can do who may write to the bucket, and whether an audit finds it.
 
 use super::bind::PAGES;
+use super::contents::Named;
+use super::long::{contents, grow, is_sound, run, small};
 use super::tests::{Shelf, append, ids, stored};
 use super::*;
 use crate::change::Digest;
@@ -96,4 +98,81 @@ async fn nobody_frees_a_run_without_the_key_of_a_sealed_book() {
     let refused = shelf.elsewhere().free("one", tests::paused("gone"), &"two".into(), 9).await;
     assert!(matches!(&refused, Err(StoreError::Io { what, .. }) if what.contains("ISOBAR_KEY")), "{refused:?}");
     assert_eq!(shelf.elsewhere().holders().await.map(|held| held.len()), Ok(1));
+}
+
+/// The newest head, as a report names it.
+async fn head(store: &ObjectStore) -> Vec<Anchor> {
+    let (seq, hash) = store.audit(&[]).await.expect("readable").head.expect("it has entries");
+    vec![format!("{seq}:{hash}").parse().expect("an anchor")]
+}
+
+/// How many anchors were met, cannot be told, and are found to be wrong.
+async fn weighed(store: &ObjectStore, anchors: &[Anchor]) -> (usize, usize, usize) {
+    let audit = store.audit(anchors).await.expect("readable");
+    (audit.anchored, audit.unproven.len(), audit.findings.len())
+}
+
+#[tokio::test]
+async fn a_book_that_was_made_up_and_compacted_beyond_an_anchor_is_not_verified() {
+    let (shelf, other) = (Shelf::new(), Shelf::new());
+    grow(&small(&shelf, None), 0..20).await;
+    let anchor = head(&small(&shelf, None)).await;
+    let made_up = small(&other, None);
+    grow(&made_up, 100..140).await;
+    made_up.compact(130, vec![], &run(), 999).await.expect("it can");
+    assert_eq!(weighed(&made_up, &anchor).await, (0, 1, 0));
+    assert_eq!(weighed(&small(&other, Some(&key())), &anchor).await, (0, 1, 1), "and with the key it is found");
+}
+
+/// The second line of a base with another history in it, closed again.
+fn forged(base: &str) -> (&str, String) {
+    let (stand, history) = base.trim_end().split_once('\n').expect("two lines");
+    let body = history.replace("xxx", "yyy");
+    (stand, crate::journal::close(format!("{}}}", &body[..body.rfind(",\"hash\"").expect("closed")]), None))
+}
+
+#[tokio::test]
+async fn what_stands_for_entries_is_proven_by_no_anchor_that_is_older_than_the_entry_that_names_it() {
+    let shelf = Shelf::new();
+    let store = small(&shelf, None);
+    grow(&store, 0..40).await;
+    store.compact(30, vec![], &run(), 99).await.expect("it can");
+    let anchor = head(&store).await;
+    assert_eq!(weighed(&store, &anchor).await, (1, 0, 0));
+
+    let named = contents(&shelf).await.base.expect("it was compacted");
+    let text = shelf.text(&named.name).await;
+    let (stand, history) = forged(&text);
+    let text = format!("{stand}\n{history}\n");
+    let head = Digest::of_bytes(b"nobody looks at this one");
+    let says = Event::Compacted { through: named.seq, head, base: Digest::of_bytes(text.as_bytes()) };
+    small(&shelf, None).append(vec![says], &run(), 100, None).await.expect("whoever can write can do that");
+    shelf.change(&named.name, "", "").await;
+    shelf.put(&named.name, &text).await;
+    for kept in shelf.names("checkpoints").await {
+        shelf.change(&format!("checkpoints/{kept}"), "", "").await;
+    }
+    assert_eq!(weighed(&small(&shelf, None), &anchor).await, (0, 1, 0));
+}
+
+#[tokio::test]
+async fn contents_that_hide_a_compaction_behind_a_checkpoint_are_found() {
+    for has_base in [false, true] {
+        let shelf = Shelf::new();
+        let store = small(&shelf, None);
+        grow(&store, 0..40).await;
+        store.compact(30, vec![], &run(), 99).await.expect("it can");
+        is_sound(&store).await;
+        let is = contents(&shelf).await;
+        let base = is.base.clone().expect("it was compacted");
+        let text = shelf.text(&base.name).await;
+        let kept = Named { name: "checkpoints/000000000030-x.json".into(), seq: base.seq };
+        shelf.put(&kept.name, &forged(&text).1).await;
+        let volumes = is.volumes.clone();
+        let lies = is.with(Some(base).filter(|_| has_base), vec![kept], volumes);
+        shelf.change("contents.json", "", "").await;
+        shelf.put("contents.json", &serde_json::to_string(&lies).expect("JSON")).await;
+        let found = small(&shelf, None).audit(&[]).await.expect("readable").findings;
+        assert!(found.len() == 1 && found[0].place.ends_with("contents.json"), "{found:?}");
+    }
 }
