@@ -12,7 +12,7 @@ use super::tell;
 use crate::change::{Digest, Key};
 use crate::exit::{Exit, Failure};
 use crate::journal::{Chain, Entry, Event, Sealer, Seals, Verb};
-use crate::store::Anchor;
+use crate::store::{Anchor, Unproven};
 use crate::world::World;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -40,6 +40,9 @@ pub async fn seal(world: &World, anchors: &[Anchor], as_json: bool) -> Result<Ex
 /// The same, once; `None` when somebody wrote to the journal after the audit: nobody vouches for what was not looked at.
 async fn seal_once(world: &World, key: &Key, anchors: &[Anchor], as_json: bool) -> Result<Option<Exit>, Failure> {
     let audit = world.store.audit(anchors).await?;
+    if let (true, Some(Unproven { what, next })) = (audit.chain_holds, audit.unproven.first()) {
+        return Err(Failure::World(format!("{what}; so no key vouches for the journal"), Some((*next).into())));
+    }
     if !audit.chain_holds || audit.anchored < anchors.len() {
         let what = "the journal is not what was written, so no key may vouch for it";
         return Err(Failure::World(what.into(), Some("isobar audit verify says where, and what to do".into())));

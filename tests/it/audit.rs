@@ -174,6 +174,8 @@ fn old_entries_go_and_what_they_said_stays_proven() {
         (unproven["findings"].as_array().map(Vec::len), unproven["unproven"].as_array().map(Vec::len)),
         (Some(0), Some(1))
     );
+    let refused = fleet.isobar(&format!("audit seal --anchor {applied}")).ends(1);
+    refused.says("so no key vouches for the journal").says("taken after the compaction");
     let later = head(&fleet.isobar("status --json").ends(0));
     fleet.isobar(&format!("audit verify --anchor {later}")).ends(0).says("1 anchor was met");
     fleet.isobar("status").ends(0).says("All 1 target applied");
