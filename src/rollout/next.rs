@@ -2,7 +2,7 @@
 
 use super::fold::{Phase, Run, Slot, is_reached};
 use super::words::moment;
-use super::{Ending, Gate, Outcome, Progress, StepEvent, Taken};
+use super::{Ending, Gate, Outcome, Pool, Progress, StepEvent, Taken};
 use crate::policy::Clearance;
 use crate::stack::{RegionId, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -234,6 +234,18 @@ impl Progress {
         let plan = &self.rollout.waves[wave];
         let is_asked = run.passed.len() >= plan.gates.len() || run.skipped == run.len && !plan.unproven;
         run.ended == run.len && is_asked
+    }
+
+    /// Of targets that are on offer, those for which a place of their wave is free, and a slot of each of their `pools`, while nothing is in
+    /// flight here.
+    pub fn with_room(&self, targets: &[TargetId], pools: impl Fn(&TargetId) -> Vec<Pool>, now: &Now<'_>) -> Vec<TargetId> {
+        let elsewhere = self.in_flight_elsewhere(now);
+        let has_place = |wave: usize| elsewhere[wave] < self.max_parallel(wave);
+        let is_free = |pool: &Pool| now.taken.get(&pool.name).is_none_or(|taken| *taken < pool.slots);
+        let has_room = |target: &&TargetId| {
+            self.slot(target).is_some_and(|slot| has_place(self.slots[slot].wave)) && pools(target).iter().all(is_free)
+        };
+        targets.iter().filter(has_room).cloned().collect()
     }
 
     /// How many targets of each wave others have in flight.

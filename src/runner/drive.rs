@@ -1,7 +1,7 @@
 //! Drives one rollout: every start is journalled before the engine begins, every outcome after. Starts a target only with a
 //! [`Step`], which holds a clearance.
 
-use super::work::Work;
+use super::work::{Offer, Work};
 use super::{MakeJob, Moment, say_unseen};
 use crate::change::{Applied, Digest, Intent, Preview};
 use crate::engine::{Engines, Failure, Job};
@@ -101,7 +101,7 @@ pub enum Halt {
     /// These targets must be previewed and judged now.
     NeedsClearance(Vec<TargetId>),
     /// These targets must be leased first.
-    NeedsLease(Vec<TargetId>),
+    NeedsLease(Offer),
     /// What may begin would usually take longer than the time that is left.
     Late,
     /// Others are at work, and there is nothing that we could do meanwhile.
@@ -228,7 +228,10 @@ impl Drive<'_> {
                 self.ask(progress, wave, index, &gate).await?;
                 continue;
             }
-            return Ok(work.halt);
+            return Ok(match work.halt {
+                Halt::NeedsLease(offer) => Halt::NeedsLease(offer.with_room(progress, self.bounds.pools, &now)),
+                halt => halt,
+            });
         }
     }
 
