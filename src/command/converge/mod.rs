@@ -130,8 +130,9 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     let ran = run.run(&head_scene).await;
 
     let Converge { lease, replica, court, order, mut done, .. } = run;
+    let is_at_work = done.given_up || ran.is_err() && replica.may_have_in_flight(&lease);
     let history = replica.into_history();
-    match done.given_up || ran.is_err() && lease.targets().any(|id| history.is_unknown(id)) {
+    match is_at_work {
         false => give_back(world, lease).await,
         // Something may still be at work that cannot be stopped: the lease ends with the process, and not before.
         true => std::mem::forget(lease),

@@ -180,6 +180,38 @@ async fn what_one_said_at_the_end_no_other_says_again_unless_something_happened(
 }
 
 #[tokio::test]
+async fn a_start_that_was_not_read_back_may_be_in_flight_all_the_same() {
+    let (store, stop, run) = (MemoryStore::default(), Stop::default(), Arc::<str>::from("run-1"));
+    let shard = shard(&store, &run, &stop);
+    let nothing = store.acquire(&[], holder(&run)).await.expect("nobody is here");
+    let lease = store.acquire(&[id("app@prod/a")], holder(&run)).await.expect("nobody is here");
+    let planned = Event::Planned { rollout: rollout("r1", Vec::new()) };
+    let started = Event::Step { rollout: "r1".into(), step: StepEvent::Started { target: id("app@prod/a") } };
+    store.append(vec![planned, started], &run, 7, Some(&lease)).await.expect("it is in memory");
+
+    assert!(shard.may_have_in_flight(&lease), "it was written, and the look after it failed");
+    assert!(!shard.may_have_in_flight(&nothing));
+}
+
+#[tokio::test]
+async fn what_follows_from_the_whole_state_of_a_rollout_is_decided_anew_once_others_wrote() {
+    let (store, stop, runs) = (MemoryStore::default(), Stop::default(), ["run-1", "run-2"].map(Arc::<str>::from));
+    let [first, second] = [0, 1].map(|nth| shard(&store, &runs[nth], &stop));
+    let nothing = store.acquire(&[], holder(&runs[0])).await.expect("nobody is here");
+    first.plan(rollout("r1", Vec::new()), &Takeover::default(), &nothing).await.expect("it is in memory");
+    second.catch_up().await.expect("it is in memory");
+    let lease = store.acquire(&[id("app@prod/a")], holder(&runs[1])).await.expect("nobody is here");
+    let brought = StepEvent::Finished { target: id("app@prod/a"), outcome: Outcome::Applied };
+    second.append(vec![Event::Step { rollout: "r1".into(), step: brought }], &lease).await.expect("it is in memory");
+
+    let ended = || vec![Event::Superseded { rollout: "r1".into(), commit: "c2".into() }];
+    assert_eq!(first.decide(ended(), &nothing).await, Ok(false), "it read the rollout with nothing brought");
+    let brought = first.history().rollout("r1").map(|progress| progress.outcome(&id("app@prod/a")).cloned());
+    assert_eq!(brought, Some(Some(Outcome::Applied)), "and knows better now");
+    assert_eq!(first.decide(ended(), &nothing).await, Ok(true));
+}
+
+#[tokio::test]
 async fn who_only_comes_again_and_again_keeps_nobody_waiting() {
     let (store, stop, runs) = (MemoryStore::default(), Stop::default(), ["run-1", "run-2"].map(Arc::<str>::from));
     let secs = std::sync::atomic::AtomicU64::new(0);
