@@ -238,7 +238,8 @@ impl Converge<'_> {
             Aim::Bring | Aim::GoOn | Aim::PutBack { .. } => taken_up.map(|commit| self.scenes.at(&commit)).transpose()?,
         };
         match at {
-            Some(scene) if self.leaves_behind(&scene)? => self.settled(&scene).map(drop),
+            // Nor does anybody say where the fleet is while something may still be at work.
+            Some(scene) if self.leaves_behind(&scene)? || self.done.given_up => self.settled(&scene).map(drop),
             Some(scene) => self.settle(&scene).await,
             None => Ok(()),
         }
