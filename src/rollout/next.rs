@@ -361,6 +361,11 @@ impl Progress {
 }
 
 impl Run {
+    /// All of its targets have outcomes.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended == self.len
+    }
+
     /// It is this wave's turn, and not that of others that all that is left of it waits for.
     pub(super) fn has_work(&self) -> bool {
         let may_begin = !self.ready.is_empty() || !self.cleared.is_empty() || !self.doomed.is_empty();
