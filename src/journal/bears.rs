@@ -2,7 +2,7 @@
 //! need not be whoever writes.
 
 use super::{Entry, Event};
-use crate::rollout::Leeway;
+use crate::rollout::{Leeway, StepEvent};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ pub enum Bears {
     Run(Arc<str>),
     /// What leaves starts as right as they were.
     Starts(Leeway),
+    /// What leaves a rollout as its gate was asked about it.
+    Answer(Arc<str>),
 }
 
 impl Bears {
@@ -24,6 +26,7 @@ impl Bears {
             Self::Nothing => entries.is_empty(),
             Self::Run(run) => entries.iter().all(|entry| entry.run == *run),
             Self::Starts(leeway) => bears_starts(leeway, entries),
+            Self::Answer(rollout) => !entries.iter().any(|entry| is_resumed(rollout, entry)),
         }
     }
 }
@@ -43,4 +46,9 @@ fn bears_starts(leeway: &Leeway, entries: &[Entry]) -> bool {
         }
     }
     leeway.bears(steps)
+}
+
+/// Once all targets of a wave have outcomes, only who says go on has any of them tried again.
+fn is_resumed(rollout: &str, entry: &Entry) -> bool {
+    matches!(&entry.event, Event::Step { rollout: of, step: StepEvent::Resumed } if **of == *rollout)
 }

@@ -307,7 +307,7 @@ impl Progress {
     }
 
     pub(super) fn fail_gate(&mut self, wave: usize, gate: usize, why: &Arc<str>) {
-        let Some(run) = self.runs.get_mut(wave) else { return };
+        let Some(run) = self.runs.get_mut(wave).filter(|run| run.has_ended()) else { return };
         let name = self.rollout.waves[wave].gates.get(gate).map_or_else(|| format!("{}", gate + 1), ToString::to_string);
         run.passed.remove(&gate);
         run.gate_failed = Some(format!("gate {name} failed: {why}").into());
@@ -318,7 +318,7 @@ impl Progress {
 
     pub(super) fn verify(&mut self, wave: usize, at_ms: u64) {
         let Some(run) = self.runs.get_mut(wave) else { return };
-        if run.ended < run.len || run.verified_at.is_some() {
+        if !run.has_ended() || run.verified_at.is_some() {
             return;
         }
         run.verified_at = Some(at_ms);

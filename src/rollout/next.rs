@@ -2,7 +2,7 @@
 
 use super::fold::{Phase, Run, Slot, is_reached};
 use super::words::moment;
-use super::{Ending, Gate, Outcome, Progress, StepEvent, Taken};
+use super::{Ending, Gate, Outcome, Pool, Progress, StepEvent, Taken};
 use crate::policy::Clearance;
 use crate::stack::{RegionId, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -236,6 +236,18 @@ impl Progress {
         run.ended == run.len && is_asked
     }
 
+    /// Of targets that are on offer, those for which a place of their wave is free, and a slot of each of their `pools`, while nothing is in
+    /// flight here.
+    pub fn with_room(&self, targets: &[TargetId], pools: impl Fn(&TargetId) -> Vec<Pool>, now: &Now<'_>) -> Vec<TargetId> {
+        let elsewhere = self.in_flight_elsewhere(now);
+        let has_place = |wave: usize| elsewhere[wave] < self.max_parallel(wave);
+        let is_free = |pool: &Pool| now.taken.get(&pool.name).is_none_or(|taken| *taken < pool.slots);
+        let has_room = |target: &&TargetId| {
+            self.slot(target).is_some_and(|slot| has_place(self.slots[slot].wave)) && pools(target).iter().all(is_free)
+        };
+        targets.iter().filter(has_room).cloned().collect()
+    }
+
     /// How many targets of each wave others have in flight.
     fn in_flight_elsewhere(&self, now: &Now<'_>) -> Vec<usize> {
         let mut flying = vec![0; self.runs.len()];
@@ -349,6 +361,11 @@ impl Progress {
 }
 
 impl Run {
+    /// All of its targets have outcomes.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended == self.len
+    }
+
     /// It is this wave's turn, and not that of others that all that is left of it waits for.
     pub(super) fn has_work(&self) -> bool {
         let may_begin = !self.ready.is_empty() || !self.cleared.is_empty() || !self.doomed.is_empty();

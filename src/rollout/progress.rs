@@ -90,7 +90,8 @@ impl Progress {
         &self.rollout
     }
 
-    /// Folds one event in. Events of unknown targets or waves are ignored, and so is a second outcome.
+    /// Folds one event in. Events of unknown targets or waves are ignored, and so is a second outcome, and what a gate said of a wave
+    /// before somebody had more of it tried: it knows nothing of that.
     ///
     /// A start counts as *in flight* when this `Progress` gave the permission, else as *unknown*: a clearance does not outlive its
     /// process, so neither does a start.
@@ -107,7 +108,7 @@ impl Progress {
                 }
             }
             StepEvent::GatePassed { wave, gate } => {
-                if let Some(run) = self.runs.get_mut(*wave) {
+                if let Some(run) = self.runs.get_mut(*wave).filter(|run| run.has_ended()) {
                     run.passed.insert(*gate);
                     run.last_at = at_ms;
                 }

@@ -1,7 +1,7 @@
 //! Drives one rollout: every start is journalled before the engine begins, every outcome after. Starts a target only with a
 //! [`Step`], which holds a clearance.
 
-use super::work::Work;
+use super::work::{Offer, Work};
 use super::{MakeJob, Moment, say_unseen};
 use crate::change::{Applied, Digest, Intent, Preview};
 use crate::engine::{Engines, Failure, Job};
@@ -101,7 +101,7 @@ pub enum Halt {
     /// These targets must be previewed and judged now.
     NeedsClearance(Vec<TargetId>),
     /// These targets must be leased first.
-    NeedsLease(Vec<TargetId>),
+    NeedsLease(Offer),
     /// What may begin would usually take longer than the time that is left.
     Late,
     /// Others are at work, and there is nothing that we could do meanwhile.
@@ -224,11 +224,14 @@ impl Drive<'_> {
             }
             // Who asks a gate keeps what it has leased from others meanwhile, so that comes first.
             let is_kept = self.bounds.others.is_some() && matches!(work.halt, Halt::NeedsClearance(_));
-            if let Some((wave, index, gate)) = work.gate.filter(|_| !is_kept) {
-                self.ask(progress, wave, index, &gate).await?;
+            if let Some(asked) = work.gate.filter(|_| !is_kept) {
+                self.ask(progress, asked, &signs).await?;
                 continue;
             }
-            return Ok(work.halt);
+            return Ok(match work.halt {
+                Halt::NeedsLease(offer) => Halt::NeedsLease(offer.with_room(progress, self.bounds.pools, &now)),
+                halt => halt,
+            });
         }
     }
 
@@ -462,23 +465,43 @@ impl Drive<'_> {
         (steps, events)
     }
 
-    /// A gate may take long, and nothing of it is lost when the next run asks it again.
-    async fn ask(&self, progress: &mut Progress, wave: usize, index: usize, gate: &Gate) -> Result<(), StoreError> {
+    /// A gate may take long, and nothing of it is lost when the next run asks it again. Its answer is of what it was asked about: where
+    /// somebody said go on meanwhile, what is tried again comes first, and then it is asked again.
+    async fn ask(&self, progress: &mut Progress, asked: (usize, usize, Gate), signs: &Signs) -> Result<(), StoreError> {
+        let (wave, index, gate) = asked;
         let answer = tokio::select! {
             biased;
             answer = (self.ask)(gate.clone()) => answer,
             () = self.stop.wait() => return Ok(()),
         };
+        let step = match &answer {
+            Ok(()) => StepEvent::GatePassed { wave, gate: index },
+            Err(why) => StepEvent::GateFailed { wave, gate: index, why: why.as_str().into() },
+        };
+        let steps = [step];
+        let (events, at_ms) = (self.events(progress, &steps, Vec::new()), (self.now_ms)());
+        let after = Some(After::new(signs.head.as_ref(), Bears::Answer(progress.rollout().id.clone())));
+        let sealed = self.store.write(Append { events, run: self.run, at_ms, lease: Some(self.lease), after }).await?;
+        if sealed.is_empty() {
+            return self.read_on(signs).await;
+        }
         let told = match &answer {
             Ok(()) => Ok(()),
             Err(why) => Err(why.as_str()),
         };
-        (self.watch)(Moment::Gate(gate, told));
-        let step = match answer {
-            Ok(()) => StepEvent::GatePassed { wave, gate: index },
-            Err(why) => StepEvent::GateFailed { wave, gate: index, why: why.into() },
-        };
-        self.append(progress, &[step], Vec::new()).await
+        (self.watch)(Moment::Gate(&gate, told));
+        self.fold(progress, &steps, at_ms);
+        self.journalled(progress, &sealed);
+        Ok(())
+    }
+
+    /// Reads what people said since; beside others that comes as news.
+    async fn read_on(&self, signs: &Signs) -> Result<(), StoreError> {
+        if self.bounds.others.is_none() {
+            let fresh = self.store.since(signs.head.as_ref()).await?;
+            (self.sealed)(&fresh);
+        }
+        Ok(())
     }
 }
 

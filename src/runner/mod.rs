@@ -13,6 +13,7 @@ pub use drive::{Ask, Bounds, Drive, Halt, News, Ready, STOP_PATIENCE, Signs};
 pub use look::Looks;
 pub use replica::{Replica, TimeLeft, Writer};
 pub use share::{Means, Share, Sharing};
+pub use work::Offer;
 
 use crate::change::{Unseen, UnseenReason};
 use crate::diagnosis;

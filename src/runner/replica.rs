@@ -86,6 +86,12 @@ impl<'a> Replica<'a> {
         self.writer.time.is_none_or(|time| time.fits(self.usual_ms(target), now_ms))
     }
 
+    /// Something that is leased may still be in flight, though the drive of it ended in an error. A shard reads its own starts with the
+    /// next look at the journal, and that may be what failed.
+    pub fn may_have_in_flight(&self, lease: &Lease) -> bool {
+        lease.targets().any(|target| self.is_shared() || self.history().is_unknown(target))
+    }
+
     /// How long a target usually takes.
     pub fn usual_ms(&self, target: &TargetId) -> u64 {
         self.history().usual().p90_ms(target).unwrap_or_default()
@@ -138,6 +144,16 @@ impl<'a> Replica<'a> {
             *self.history() = fresh;
         }
         Ok(misses)
+    }
+
+    /// Appends what follows from the whole state of a rollout; false when others wrote since that was read: then it must be decided anew.
+    /// Nobody else drives what a run has by itself.
+    pub async fn decide(&self, events: Vec<Event>, lease: &Lease) -> Result<bool, StoreError> {
+        if !self.is_shared() {
+            self.append(events, lease).await?;
+            return Ok(true);
+        }
+        self.append_on_newest(events, lease).await
     }
 
     /// Appends what was decided on history as it is here, if nobody wrote since. Who only came is no reason to decide anew.

@@ -3,7 +3,7 @@
 //! done once, and waves, tolerance and `max_parallel` hold over all of them, however many there are and whoever is lost. Knows no
 //! clock: time is given to it.
 
-use super::{Halt, News, Replica};
+use super::{Halt, News, Offer, Replica};
 use crate::journal::{Entry, Event};
 use crate::rollout::{Progress, Shard, StepEvent};
 use crate::stack::TargetId;
@@ -45,6 +45,7 @@ pub struct Share<'a> {
     means: Means<'a>,
     unread: Mutex<Unread>,
     others: Mutex<Others>,
+    bites: Mutex<Bites>,
     silence: Mutex<Silence>,
     said: Mutex<Said>,
 }
@@ -73,21 +74,32 @@ struct Unread {
 /// What was said last of where the fleet is, if nothing was journalled since but that others came.
 type Said = Option<Event>;
 
-/// How long nobody wrote.
+/// How the newest bites went.
+#[derive(Default)]
+struct Bites {
+    /// The newest was taken in the place of one that waited.
+    is_instead: bool,
+    /// Somebody was faster with this one, and none was taken since.
+    lost: Vec<TargetId>,
+}
+
+/// How long nobody did anything.
 struct Silence {
     since: Duration,
-    head: u64,
     looks: u32,
+    /// Somebody did, since it was asked last.
+    is_broken: bool,
 }
 
 impl<'a> Share<'a> {
     pub fn new(sharing: Sharing, means: Means<'a>) -> Self {
-        let silence = Silence { since: (means.elapsed)(), head: 0, looks: 0 };
+        let silence = Silence { since: (means.elapsed)(), looks: 0, is_broken: true };
         Self {
             sharing,
             means,
             unread: Mutex::default(),
             others: Mutex::default(),
+            bites: Mutex::default(),
             silence: Mutex::new(silence),
             said: Mutex::default(),
         }
@@ -95,6 +107,14 @@ impl<'a> Share<'a> {
 
     fn others(&self) -> MutexGuard<'_, Others> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bites(&self) -> MutexGuard<'_, Bites> {
+        self.bites.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn silence(&self) -> MutexGuard<'_, Silence> {
+        self.silence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Somebody said the same, and nothing happened since.
@@ -116,6 +136,7 @@ impl<'a> Share<'a> {
             self.others().started.remove(target);
         }
         if !matches!(event, Event::RunStarted { .. }) {
+            self.silence().is_broken = true; // who only comes, and comes again, does nothing about what is waited for
             *self.said() = matches!(event, Event::Settled { .. }).then(|| event.clone());
         }
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,11 +156,11 @@ impl<'a> Share<'a> {
     }
 
     /// How long to wait before the next look, now that `head` is the newest entry; nothing when nobody wrote for too long.
-    fn pause(&self, head: u64) -> Option<Duration> {
+    fn pause(&self) -> Option<Duration> {
         let now = (self.means.elapsed)();
-        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
-        if silence.head != head {
-            *silence = Silence { since: now, head, looks: 0 };
+        let mut silence = self.silence();
+        if silence.is_broken {
+            *silence = Silence { since: now, looks: 0, is_broken: false };
         }
         silence.looks += 1;
         let wait = (POLL_FIRST * 2_u32.pow(silence.looks.min(16))).min(POLL_MAX);
@@ -180,7 +201,7 @@ impl Replica<'_> {
     /// Does what a drive that came back asks of a shard, and goes on; or breaks, where there is nothing that we could do.
     pub async fn turn(&self, lease: &mut Lease, progress: &mut Progress, halt: Halt) -> Result<ControlFlow<Halt>, StoreError> {
         let goes_on = match halt {
-            Halt::NeedsLease(offered) => self.take_bite(lease, progress, &offered).await?,
+            Halt::NeedsLease(offer) => self.take_bite(lease, progress, &offer).await?,
             Halt::Others => self.asks_who_writes() || self.wait_for_others().await?,
             halt => return Ok(ControlFlow::Break(halt)),
         };
@@ -190,31 +211,49 @@ impl Replica<'_> {
         })
     }
 
-    /// Gives back what was leased and takes some of what is on offer, unless what was leased still waits for a place, and has the time.
-    /// What waits in a wave that stopped gets no place.
-    async fn take_bite(&self, lease: &mut Lease, progress: &mut Progress, offered: &[TargetId]) -> Result<bool, StoreError> {
-        let Some(Share { sharing: Sharing { shard, parallel, .. }, means, .. }) = &self.share else { return Ok(false) };
+    /// Gives back what was leased and takes some of what is on offer, of what need not wait first. Where what was leased still waits for a
+    /// place, and has the time, that is only done for what need not wait; and not twice in a row without a look at what others do, so that
+    /// shards do not exchange with one another for ever. What waits in a wave that stopped gets no place.
+    async fn take_bite(&self, lease: &mut Lease, progress: &mut Progress, offer: &Offer) -> Result<bool, StoreError> {
+        let Some(share @ Share { sharing: Sharing { shard, parallel, .. }, means, .. }) = &self.share else { return Ok(false) };
         let now_ms = self.now_ms();
         let is_open = |target: &TargetId| {
             progress.contains(target) && progress.outcome(target).is_none() && !progress.is_stopped(target, now_ms)
         };
-        if lease.targets().any(|target| is_open(target) && self.fits(target, now_ms)) {
+        let waits = lease.targets().any(|target| is_open(target) && self.fits(target, now_ms));
+        let has_come_on = || lease.targets().any(|target| progress.outcome(target).is_some());
+        if waits && (offer.free.is_empty() || share.bites().is_instead && !has_come_on()) {
+            share.bites().is_instead = false;
             return self.wait_for_others().await;
         }
         if self.asks_who_writes() {
             return Ok(true);
         }
+        let offered = if offer.free.is_empty() { &offer.targets } else { &offer.free };
         let done = offered.first().map_or(0, |target| progress.ended_beside(target));
         let last = self.take_out(lease, (means.holder)()).await?;
         progress.give_clearances_back();
-        match self.writer.store.exchange(last, &shard.bite(offered, done, *parallel), (means.holder)()).await {
-            Ok(bite) => {
-                *lease = bite;
+        let bite = shard.bite(offered, done, *parallel);
+        match self.writer.store.exchange(last, &bite, (means.holder)()).await {
+            Ok(taken) => {
+                *lease = taken;
+                *share.bites() = Bites { is_instead: waits, lost: Vec::new() };
                 Ok(true)
             }
-            Err(StoreError::Held { .. }) => self.wait_for_others().await, // somebody was faster
+            Err(StoreError::Held { .. }) => self.lost(bite).await,
             Err(error) => Err(error),
         }
+    }
+
+    /// Somebody was faster. Who has what is asked again, and only who would still take the same waits: the rest may be free.
+    async fn lost(&self, bite: Vec<TargetId>) -> Result<bool, StoreError> {
+        let Some(share) = &self.share else { return Ok(false) };
+        if share.bites().lost == bite {
+            return self.wait_for_others().await;
+        }
+        share.bites().lost = bite;
+        share.others().is_enough = false;
+        Ok(true)
     }
 
     /// Gives back what a shard leased, and the clearances with it.
@@ -243,8 +282,7 @@ impl Replica<'_> {
         if self.is_late() {
             return Ok(false);
         }
-        let head = self.head().map_or(0, |(seq, _)| seq);
-        let Some(pause) = share.pause(head) else { return Ok(false) };
+        let Some(pause) = share.pause() else { return Ok(false) };
         tokio::select! {
             () = (share.means.sleep)(pause) => {}
             () = share.means.stop.wait() => {}

@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Barrier;
 
+mod gates;
+
 /// Long enough that a test which waits for it has failed.
 const LONG: Duration = Duration::from_secs(30);
 

@@ -6,11 +6,12 @@ use isobar::change::{Applied, Outputs, Preview, Unseen};
 use isobar::command::{self, Form};
 use isobar::engine::{Boxed, Engine, Engines, Failure, Job, Sources};
 use isobar::exit::Exit;
+use isobar::runner::Sharing;
 use isobar::stack::{Mistakes, Resolved, Stack, Uses};
 use isobar::world::{Environment, Stop, Terminal, World};
 use std::io::Read as _;
-use std::process::{Child, Stdio};
-use std::sync::Arc;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -46,6 +47,14 @@ struct Stuck {
     stops: Option<Stop>,
     /// Told to stop by an apply that comes back.
     ends: Option<Stop>,
+    /// Somebody says this while the first look is taken.
+    says: Mutex<Option<Command>>,
+}
+
+impl Stuck {
+    fn new(documents: Arc<dyn Engine>, begun: Arc<Notify>) -> Self {
+        Self { documents, begun, stops: None, ends: None, says: Mutex::new(None) }
+    }
 }
 
 impl Engine for Stuck {
@@ -81,6 +90,9 @@ impl Engine for Stuck {
         if let Some(stop) = &self.stops {
             stop.ask(15);
         }
+        if let Some(mut command) = self.says.lock().expect("nobody panics").take() {
+            assert!(command.status().expect("the program starts").success());
+        }
         self.documents.preview(job)
     }
 
@@ -114,7 +126,7 @@ fn stuck(fleet: &Sandbox, begun: &Arc<Notify>) -> World {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let mut world = runtime.block_on(opened).expect("a world");
     let documents = world.engines.get("documents").expect("it is embedded").clone();
-    world.engines = Engines::new(vec![Arc::new(Stuck { documents, begun: begun.clone(), stops: None, ends: None })]);
+    world.engines = Engines::new(vec![Arc::new(Stuck::new(documents, begun.clone()))]);
     world
 }
 
@@ -149,6 +161,55 @@ fn an_engine_that_never_comes_back_is_given_up_and_its_target_is_unknown() {
 }
 
 #[test]
+fn a_shard_that_gave_a_target_up_goes_on_with_nothing_else_and_keeps_its_lease() {
+    let fleet = app("dev/x prod/a", "rollout: { dev: { bake: 1h }, prod: { after: dev } }");
+    fleet.stack("web", "").file("web/templates/web.txt", "web 1\n").commit("More");
+    fleet.isobar("apply app").ends(0);
+    fleet.isobar("apply web").ends(0);
+    fleet.pass_secs(7_200);
+    let begun = Arc::new(Notify::new());
+    let world = stuck(&fleet, &begun);
+    let sharing = Sharing { shard: "1/1".parse().expect("a shard"), patience: Duration::ZERO, parallel: 0 };
+    let request = command::apply::Request { sharing: Some(sharing), ..command::apply::Request::default() };
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let ran = runtime.block_on(async {
+        let interrupt = async {
+            begun.notified().await;
+            world.stop.ask(15);
+        };
+        tokio::join!(command::apply::tick(&world, &request), interrupt).0
+    });
+    assert_eq!(ran, Ok(Exit::Unfinished));
+    runtime.shutdown_background();
+
+    fleet.pass_secs(1).isobar("status").ends(0).says("1 unknown").says("Writing now");
+    assert_eq!(fleet.applied(), ["app@dev/x", "web@dev/x"], "the second rollout waits for another run");
+    fleet.isobar("recover").ends(1).says("isobar status"); // the thread of the first may still write
+}
+
+#[test]
+fn a_pause_that_somebody_asks_for_before_the_plan_is_a_wait_like_any_other() {
+    let fleet = app("prod/b prod/c", "policy: [{ rule: limit, targets_max: 5 }]");
+    let mut world = stuck(&fleet, &Arc::new(Notify::new()));
+    let mut pause = fleet.program();
+    pause.args(["pause", "--reason", "lunch"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let documents = world.engines.get("documents").expect("the wrapped one").clone();
+    let says = Mutex::new(Some(pause));
+    world.engines = Engines::new(vec![Arc::new(Stuck { says, ..Stuck::new(documents, Arc::new(Notify::new())) })]);
+    let markdown = fleet.outside("report.md");
+    let form = Form { json: false, markdown: Some(markdown.clone().into()), full: false };
+    let sharing = Sharing { shard: "1/1".parse().expect("a shard"), patience: Duration::ZERO, parallel: 0 };
+    let request = command::apply::Request { form, sharing: Some(sharing), ..command::apply::Request::default() };
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    assert_eq!(runtime.block_on(command::apply::run(&world, &request)), Ok(Exit::Clean));
+    let report = std::fs::read_to_string(markdown).expect("a report");
+    assert!(report.contains("lunch") && report.contains("isobar resume"), "{report}");
+    assert!(fleet.events("planned").is_empty());
+}
+
+#[test]
 fn a_run_that_is_stopped_while_it_counts_the_change_plans_nothing() {
     let waves =
         "rollout: { prod: { waves: [{ name: one, regions: a }, { name: two, regions: b }, { name: three, regions: c }] } }";
@@ -156,7 +217,7 @@ fn a_run_that_is_stopped_while_it_counts_the_change_plans_nothing() {
     let begun = Arc::new(Notify::new());
     let mut world = stuck(&fleet, &begun);
     let documents = world.engines.get("documents").expect("the wrapped one").clone();
-    world.engines = Engines::new(vec![Arc::new(Stuck { documents, begun, stops: Some(world.stop.clone()), ends: None })]);
+    world.engines = Engines::new(vec![Arc::new(Stuck { stops: Some(world.stop.clone()), ..Stuck::new(documents, begun) })]);
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let ran = runtime.block_on(command::apply::run(&world, &command::apply::Request::default()));
@@ -174,7 +235,7 @@ fn a_run_that_is_stopped_when_all_is_done_does_not_say_that_something_goes_on() 
         let begun = Arc::new(Notify::new());
         let mut world = stuck(&fleet, &begun);
         let documents = world.engines.get("documents").expect("the wrapped one").clone();
-        world.engines = Engines::new(vec![Arc::new(Stuck { documents, begun, stops: None, ends: Some(world.stop.clone()) })]);
+        world.engines = Engines::new(vec![Arc::new(Stuck { ends: Some(world.stop.clone()), ..Stuck::new(documents, begun) })]);
         let markdown = fleet.outside("report.md");
         let form = Form { json: false, markdown: Some(markdown.clone().into()), full: false };
         let request = command::apply::Request { form, ..command::apply::Request::default() };

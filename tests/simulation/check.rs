@@ -34,6 +34,8 @@ pub(crate) struct Checker {
     /// Targets whose newest start came to no good end, and whether an earlier one had not either.
     unclosed: BTreeMap<TargetId, bool>,
     newest: BTreeMap<TargetId, Things>,
+    /// The newest entry when a run asked a gate last.
+    asked: BTreeMap<Arc<str>, u64>,
     paused: bool,
     held: BTreeMap<RegionId, u64>,
     /// Runs that wrote since the last thing that people said: they have read it by now.
@@ -55,6 +57,8 @@ struct Course {
     ahead: Vec<BTreeSet<usize>>,
     waves: Vec<Part>,
     stopped: bool,
+    /// The entry that resumed it last; 0 where none did.
+    resumed: u64,
     /// Another goes on in its place, or all of it was brought.
     superseded: bool,
     /// Targets that a newer rollout has.
@@ -93,6 +97,7 @@ impl Checker {
             at_work: BTreeMap::new(),
             unclosed: BTreeMap::new(),
             newest: BTreeMap::new(),
+            asked: BTreeMap::new(),
             paused: false,
             held: BTreeMap::new(),
             informed: BTreeSet::new(),
@@ -144,6 +149,11 @@ impl Checker {
         self.owners.retain(|_, owner| **owner != *run);
         self.at_work.retain(|_, by| **by != *run);
         self.due.retain(|_, by| **by != *run);
+    }
+
+    /// A run asks a gate.
+    pub(crate) fn asks(&mut self, run: &Arc<str>) {
+        self.asked.insert(run.clone(), self.chain.seq);
     }
 
     /// An engine begins to apply.
@@ -319,9 +329,13 @@ impl Checker {
             StepEvent::Started { target } => self.started(entry, course, target),
             StepEvent::Finished { target, outcome } => self.finished(entry, course, target, outcome, reality),
             StepEvent::GatePassed { wave, gate } => {
+                self.answered(entry, course, *wave);
                 course.waves[*wave].passed.insert(*gate);
             }
-            StepEvent::GateFailed { wave, .. } => course.waves[*wave].gate_failed = true,
+            StepEvent::GateFailed { wave, .. } => {
+                self.answered(entry, course, *wave);
+                course.waves[*wave].gate_failed = true;
+            }
             StepEvent::Verified { wave } => {
                 self.verified(entry, course, *wave);
                 self.abreast.clear();
@@ -335,6 +349,7 @@ impl Checker {
             }
             StepEvent::Resumed => {
                 course.resume();
+                course.resumed = entry.seq;
                 self.heard.clear();
                 self.abreast.clear();
             }
@@ -455,6 +470,16 @@ impl Checker {
         course.state.insert(target.clone(), At::Ended(outcome.clone()));
     }
 
+    /// What a gate says is of a wave all of whose targets have outcomes, and not of how that was before somebody said go on.
+    fn answered(&mut self, entry: &Entry, course: &Course, at: usize) {
+        let (wave, run) = (&course.rollout.waves[at], &entry.run);
+        let open = course.of_wave(at).filter(|state| !matches!(state, At::Ended(_))).count();
+        self.hold(open == 0, || format!("a gate of {} answers {run}, and {open} targets have no outcome", wave.name));
+        let asked = self.asked.get(run).copied().unwrap_or_default();
+        let is_of_now = asked >= course.resumed;
+        self.hold(is_of_now, || format!("a gate of {} answers {run}, which asked it before a resume", wave.name));
+    }
+
     fn verified(&mut self, entry: &Entry, course: &mut Course, at: usize) {
         let wave = &course.rollout.waves[at];
         let open = course.of_wave(at).filter(|state| !matches!(state, At::Ended(_))).count();
@@ -551,6 +576,7 @@ impl Course {
             state: targets().map(|(_, planned)| (planned.target.clone(), At::Waiting)).collect(),
             waves: vec![Part::default(); rollout.waves.len()],
             stopped: false,
+            resumed: 0,
             superseded: false,
             taken: BTreeSet::new(),
             ahead,

@@ -23,6 +23,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// When every story begins: 2026-01-05 12:00 UTC.
 const BEGIN_MS: u64 = 1_767_614_400_000;
+/// What a gate may take where it takes long: whatever people say, some of it is said meanwhile.
+const GATE_SLOW_MS: u64 = 10 * super::case::MINUTE;
 /// More entries than any sound story has.
 const ENTRIES_MAX: usize = 3_000;
 /// Runs that a calm world may need to bring everything: one a wave and bake, twice over.
@@ -320,7 +322,7 @@ impl Sim {
             plan: &|id, targets, takeover| self.plan(id, head, &targets, takeover),
             policy: self.case.with_policy.then_some(&self.case.ground.policy),
             approvals: &|previews| approvals(previews),
-            ask: &|gate| self.clone().gate(gate),
+            ask: &|gate| self.clone().gate(nth, gate),
             watch: &|_| (),
             left: &|progress, halt, history| self.left(nth, progress, halt, history),
         };
@@ -364,9 +366,15 @@ impl Sim {
         }
     }
 
-    fn gate(self: Arc<Self>, gate: Gate) -> Boxed<'static, Result<(), String>> {
+    fn gate(self: Arc<Self>, nth: usize, gate: Gate) -> Boxed<'static, Result<(), String>> {
         Box::pin(async move {
-            self.clock.sleep(roll(self.case.seed, &[7], 2_000)).await;
+            {
+                let mut shared = self.lock();
+                let run = shared.runs[nth].id.clone();
+                shared.checker.asks(&run);
+            }
+            let is_slow = roll(self.case.seed, &[9], 8) == 0;
+            self.clock.sleep(roll(self.case.seed, &[7], if is_slow { GATE_SLOW_MS } else { 2_000 })).await;
             let Gate::Command { argv, .. } = &gate else { return Ok(()) };
             let environment: String = argv[1].to_string();
             let mut shared = self.lock();

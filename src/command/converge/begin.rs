@@ -28,8 +28,9 @@ impl Converge<'_> {
         self.takeover.retain(|id| open.contains(id));
         let work = taking_along(work, head, &self.takeover.unproven());
         let now_paused = paused(&self.history());
-        if now_paused.is_some() {
-            self.begin_nothing(head, now_paused.as_deref())?; // somebody paused while we drove
+        if let Some(why) = now_paused {
+            self.begin_nothing(head, Some(&why))?; // somebody paused while we drove
+            self.say_paused(&why);
             return Ok(false);
         }
         refuse_taken(self.world, &work, head)?;

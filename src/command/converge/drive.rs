@@ -44,13 +44,12 @@ impl Converge<'_> {
             Some(anew) => progress = anew,
             None => return Ok(BTreeSet::new()), // others brought it to its end, while we drove something else
         }
-        let halt = loop {
-            let halt = self.leg(&mut progress, &work, &older, &mut granted, &bar).await?;
-            if let ControlFlow::Break(halt) = self.replica.turn(&mut self.lease, &mut progress, halt).await? {
-                break halt;
-            }
+        let halt = match self.done.given_up {
+            // The next bite would give the lease back, under which something may still be at work.
+            true => Halt::Interrupted,
+            false => self.legs(&mut progress, &work, &older, &mut granted, &bar).await?,
         };
-        if !matches!(halt, Halt::GivenUp) {
+        if !self.done.given_up && !matches!(halt, Halt::GivenUp) {
             self.replica.let_go(&mut self.lease, &mut progress).await?;
         }
         self.finish(&progress, halt, granted.ends, &work);
@@ -58,6 +57,23 @@ impl Converge<'_> {
         self.say_brought_to_older(&progress, &older);
         self.done.rollouts.push(progress);
         Ok(older.into_keys().collect())
+    }
+
+    /// Drives it under one lease after the other.
+    async fn legs(
+        &mut self,
+        progress: &mut Progress,
+        work: &Work,
+        older: &Older,
+        granted: &mut Granted,
+        bar: &Bar,
+    ) -> Result<Halt, Failure> {
+        loop {
+            let halt = self.leg(progress, work, older, granted, bar).await?;
+            if let ControlFlow::Break(halt) = self.replica.turn(&mut self.lease, progress, halt).await? {
+                return Ok(halt);
+            }
+        }
     }
 
     /// Drives it under one lease.

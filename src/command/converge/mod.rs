@@ -130,8 +130,9 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     let ran = run.run(&head_scene).await;
 
     let Converge { lease, replica, court, order, mut done, .. } = run;
+    let is_at_work = done.given_up || ran.is_err() && replica.may_have_in_flight(&lease);
     let history = replica.into_history();
-    match done.given_up || ran.is_err() && lease.targets().any(|id| history.is_unknown(id)) {
+    match is_at_work {
         false => give_back(world, lease).await,
         // Something may still be at work that cannot be stopped: the lease ends with the process, and not before.
         true => std::mem::forget(lease),
@@ -237,7 +238,8 @@ impl Converge<'_> {
             Aim::Bring | Aim::GoOn | Aim::PutBack { .. } => taken_up.map(|commit| self.scenes.at(&commit)).transpose()?,
         };
         match at {
-            Some(scene) if self.leaves_behind(&scene)? => self.settled(&scene).map(drop),
+            // Nor does anybody say where the fleet is while something may still be at work.
+            Some(scene) if self.leaves_behind(&scene)? || self.done.given_up => self.settled(&scene).map(drop),
             Some(scene) => self.settle(&scene).await,
             None => Ok(()),
         }

@@ -17,24 +17,32 @@ impl Converge<'_> {
     /// Goes on with rollouts that are open, as far as this run is about all that they have yet to bring. A stopped one holds its
     /// targets, until `resume` or until the head takes back what it brought.
     pub(super) async fn go_on(&mut self, head: &Arc<Scene>) -> Result<(), Failure> {
-        let open: Vec<Progress> = self.history().rollouts().cloned().collect();
-        for progress in open {
-            if !self.met.insert(progress.rollout().id.clone()) {
-                continue;
-            }
-            let stopped = match progress.ending() {
-                Some(Ending::Complete) => continue,
-                Some(Ending::Stopped(why)) => Some(why),
-                None => None,
-            };
-            match (stopped, self.beyond(&progress)?) {
-                (Some(why), beyond) => self.stopped(head, progress, &why, beyond.is_none()).await?,
-                (None, Some(beyond)) => self.leave_alone(&progress, &beyond),
-                (None, None) if self.is_taken_over(head, &progress).await? => {}
-                (None, None) => self.go_on_alone(progress).await?,
-            }
+        let open: Vec<Arc<str>> = self.history().rollouts().map(|progress| progress.rollout().id.clone()).collect();
+        for id in open {
+            let is_new = self.met.insert(id.clone());
+            while is_new && !self.go_on_with(head, &id).await? {}
         }
         Ok(())
+    }
+
+    /// Goes on with one of them as history has it now; `false` when others wrote before it could be ended: then it is decided anew.
+    async fn go_on_with(&mut self, head: &Arc<Scene>, id: &str) -> Result<bool, Failure> {
+        let Some(progress) = self.history().rollout(id).cloned() else { return Ok(true) }; // others brought it to its end
+        let stopped = match progress.ending() {
+            Some(Ending::Complete) => return Ok(true),
+            Some(Ending::Stopped(why)) => Some(why),
+            None => None,
+        };
+        match (stopped, self.beyond(&progress)?) {
+            (Some(why), beyond) => return self.stopped(head, progress, &why, beyond.is_none()).await,
+            (None, Some(beyond)) => self.leave_alone(&progress, &beyond),
+            (None, None) => match self.is_taken_over(head, &progress).await? {
+                None => return Ok(false),
+                Some(true) => {}
+                Some(false) => self.go_on_alone(progress).await?,
+            },
+        }
+        Ok(true)
     }
 
     /// Goes on with a rollout as it was planned.
@@ -99,30 +107,31 @@ impl Converge<'_> {
     }
 
     /// The head goes on in the place of an older rollout: it takes back all that this had yet to bring, or the rollout had stopped and
-    /// was resumed, and what it had yet to bring may be what was mended since. Says `false` when the rollout is to go on by itself.
+    /// was resumed, and what it had yet to bring may be what was mended since. Says `false` when the rollout is to go on by itself, and
+    /// `None` when others wrote meanwhile.
     ///
     /// It keeps its place until the new plan says so: a run that is killed between the two would forget its waves.
-    async fn is_taken_over(&mut self, head: &Arc<Scene>, progress: &Progress) -> Result<bool, Failure> {
+    async fn is_taken_over(&mut self, head: &Arc<Scene>, progress: &Progress) -> Result<Option<bool>, Failure> {
         let (id, commit) = (progress.rollout().id.clone(), self.order.head.0.clone());
         let is_older = progress.rollout().commit != commit;
         if matches!(self.order.aim, Aim::PutBack { .. }) || !is_older {
-            return Ok(false);
+            return Ok(Some(false));
         }
         let has_left = unfinished(progress).next().is_some();
         if !has_left && (!progress.was_resumed() || progress.unverified(self.world.clock.now_ms()).is_empty()) {
-            return Ok(false); // it bakes
+            return Ok(Some(false)); // it bakes
         }
         // What a fix puts back is no change of any commit, so none takes it back by not touching it.
         let is_over = !has_left || !self.puts_back(progress) && self.takes_back(head, progress)?;
         if is_over {
             match self.order.aim {
-                Aim::Bring => self.end(head, progress).await?,
+                Aim::Bring => return Ok(self.end(head, progress).await?.then_some(true)),
                 Aim::GoOn | Aim::PutBack { .. } => self.leave_to_an_apply(progress),
             }
-            return Ok(true);
+            return Ok(Some(true));
         }
         if !matches!(self.order.aim, Aim::Bring) || !progress.was_resumed() {
-            return Ok(false);
+            return Ok(Some(false));
         }
         let now_called = self.now_called(head);
         let is_added = self.takeover.add(progress, self.world.clock.now_ms(), now_called);
@@ -133,7 +142,7 @@ impl Converge<'_> {
                  it has not proven"
             ));
         }
-        Ok(is_added)
+        Ok(Some(is_added))
     }
 
     /// The names that a target of an earlier rollout has now: those of the head, or its own while it is to be destroyed.
@@ -157,40 +166,47 @@ impl Converge<'_> {
     }
 
     /// Only a run that is about all of a stopped rollout may take it back: what it freed would else wait for nobody.
-    async fn stopped(&mut self, head: &Arc<Scene>, progress: Progress, why: &str, is_whole: bool) -> Result<(), Failure> {
+    async fn stopped(&mut self, head: &Arc<Scene>, progress: Progress, why: &str, is_whole: bool) -> Result<bool, Failure> {
         let is_newer = is_whole && matches!(self.order.aim, Aim::Bring) && *progress.rollout().commit != *self.order.head.0;
         let has_left = unfinished(&progress).next().is_some();
         if is_newer && (!has_left || self.takes_back(head, &progress)?) {
             return self.end(head, &progress).await;
         }
         self.say_stopped(progress, why);
-        Ok(())
+        Ok(true)
     }
 
     /// Ends a rollout of which nothing more is to come, when all that it brought is at something newer or gone: until then nobody knows
-    /// what its waves would have shown. What is not is gone through in the next plan.
-    async fn end(&mut self, head: &Arc<Scene>, progress: &Progress) -> Result<(), Failure> {
+    /// what its waves would have shown. What is not is gone through in the next plan. `false` when others wrote since it was read: they may
+    /// have brought something of it.
+    async fn end(&mut self, head: &Arc<Scene>, progress: &Progress) -> Result<bool, Failure> {
         let now_called = self.now_called(head);
         let (now_ms, commit) = (self.world.clock.now_ms(), &progress.rollout().commit);
         let is_there = |id: &TargetId| self.history().commit_of(id) == Some(commit);
         let left: Vec<TargetId> = progress.unverified(now_ms).iter().flat_map(&now_called).filter(is_there).collect();
         if !left.is_empty() && self.takeover.add_over(progress, now_ms, now_called) {
-            return Ok(());
+            return Ok(true);
         }
         let rollout = progress.rollout().id.clone();
-        self.append(vec![Event::Superseded { rollout, commit: self.order.head.0.clone() }]).await?;
+        let superseded = Event::Superseded { rollout, commit: self.order.head.0.clone() };
+        if !self.replica.decide(vec![superseded], &self.lease).await? {
+            return Ok(false);
+        }
         self.say_ended(progress);
-        Ok(())
+        Ok(true)
     }
 
     /// Ends rollouts of which nothing more was to come, as far as the plan in their place brought what they had not proven.
     pub(super) async fn end_over(&mut self, head: &Arc<Scene>, over: Vec<Progress>) -> Result<(), Failure> {
         for progress in over {
-            let is_open = self.history().rollout(&progress.rollout().id).is_some();
-            if is_open {
-                self.end(head, &progress).await?;
-            } else {
-                self.say_ended(&progress); // the plan has all of it
+            loop {
+                let Some(now) = self.history().rollout(&progress.rollout().id).cloned() else {
+                    self.say_ended(&progress); // the plan has all of it
+                    break;
+                };
+                if self.end(head, &now).await? {
+                    break;
+                }
             }
         }
         let left = std::mem::take(&mut self.takeover);

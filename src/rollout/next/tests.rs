@@ -299,6 +299,20 @@ fn gates_are_asked_when_all_have_outcomes_and_a_failed_one_stops() {
 }
 
 #[test]
+fn what_a_gate_said_is_nothing_while_something_of_its_wave_is_tried_again() {
+    let text = "prod: { failure_tolerance: 1, gates: [{ command: [./smoke] }] }";
+    let no = StepEvent::GateFailed { wave: 0, gate: 0, why: "exit 1".into() };
+    for late in [StepEvent::GatePassed { wave: 0, gate: 0 }, no] {
+        let mut progress = progress(text, &["a@prod/us", "b@prod/us"], &[]);
+        record(&mut progress, &[started("a@prod/us"), finished("a@prod/us", Outcome::Applied)]);
+        record(&mut progress, &[started("b@prod/us"), finished("b@prod/us", failed()), StepEvent::Resumed, late]);
+        expect(&mut progress, 0, &["ask b@prod/us"]);
+        record(&mut progress, &[started("b@prod/us"), finished("b@prod/us", Outcome::Applied)]);
+        expect(&mut progress, 0, &["gate ./smoke"]);
+    }
+}
+
+#[test]
 fn where_nothing_bakes_the_next_wave_opens_by_any_clock() {
     let mut progress = progress("prod: { after: staging }", &["a@staging/us", "a@prod/us"], &[]);
     record(&mut progress, &[started("a@staging/us"), finished("a@staging/us", Outcome::Applied)]);

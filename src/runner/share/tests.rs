@@ -4,7 +4,7 @@ use super::*;
 use crate::change::Intent;
 use crate::engine::Engines;
 use crate::journal::History;
-use crate::rollout::{Gate, Outcome, Planned, Rollout, Takeover, Wave};
+use crate::rollout::{Gate, Outcome, Planned, Pool, Rollout, Takeover, Wave};
 use crate::runner::{Bounds, Drive, Signs, Writer};
 use crate::stack::Known;
 use crate::store::{MemoryStore, Store as _};
@@ -38,14 +38,25 @@ fn rollout(name: &str, gates: Vec<Gate>) -> Rollout {
 
 /// A shard at its beginning, on a clock that stands still, with nobody who tells it to stop.
 fn shard<'a>(store: &'a MemoryStore, run: &'a Arc<str>, stop: &'a Stop) -> Replica<'a> {
+    patient(store, run, stop, Duration::from_secs(1), || Duration::ZERO)
+}
+
+/// A shard that waits so long for others, by this clock.
+fn patient<'a>(
+    store: &'a MemoryStore,
+    run: &'a Arc<str>,
+    stop: &'a Stop,
+    patience: Duration,
+    elapsed: impl Fn() -> Duration + Send + Sync + 'a,
+) -> Replica<'a> {
     let means = Means {
         holder: Box::new(|| holder(run)),
         not_released: Box::new(|error| panic!("{error}")),
-        elapsed: Box::new(|| Duration::ZERO),
+        elapsed: Box::new(elapsed),
         sleep: Box::new(|_| Box::pin(async {})),
         stop,
     };
-    let sharing = Sharing { shard: "1/2".parse().expect("a shard"), patience: Duration::from_secs(1), parallel: 0 };
+    let sharing = Sharing { shard: "1/1".parse().expect("a shard"), patience, parallel: 0 };
     let writer = Writer { store, run, now_ms: Box::new(|| 7), time: None };
     Replica::new(writer, History::default(), Some(Share::new(sharing, means)))
 }
@@ -145,8 +156,8 @@ async fn a_wave_with_several_gates_offers_its_first_target_once() {
         bounds: Bounds { others: Some(&others), ..Bounds::default() },
     };
     let halt = drive.drive(&mut progress, &BTreeMap::new(), &|_, _| unreachable!("nothing begins"), &Known::default()).await;
-    let Ok(Halt::NeedsLease(offered)) = halt else { panic!("{halt:?}") };
-    assert_eq!(offered, [id("app@prod/a")]);
+    let Ok(Halt::NeedsLease(offer)) = halt else { panic!("{halt:?}") };
+    assert_eq!((offer.targets, offer.free), (vec![id("app@prod/a")], vec![id("app@prod/a")]));
 }
 
 #[tokio::test]
@@ -166,4 +177,151 @@ async fn what_one_said_at_the_end_no_other_says_again_unless_something_happened(
     assert_eq!(second.append_as_last(settled(&[]), &lease).await, Ok(true), "who only came changes nothing");
     assert_eq!(second.append_as_last(settled(&["app@prod/a"]), &lease).await, Ok(true), "something else is said");
     assert_eq!(store.look(<[_]>::len), 3);
+}
+
+#[tokio::test]
+async fn a_start_that_was_not_read_back_may_be_in_flight_all_the_same() {
+    let (store, stop, run) = (MemoryStore::default(), Stop::default(), Arc::<str>::from("run-1"));
+    let shard = shard(&store, &run, &stop);
+    let nothing = store.acquire(&[], holder(&run)).await.expect("nobody is here");
+    let lease = store.acquire(&[id("app@prod/a")], holder(&run)).await.expect("nobody is here");
+    let planned = Event::Planned { rollout: rollout("r1", Vec::new()) };
+    let started = Event::Step { rollout: "r1".into(), step: StepEvent::Started { target: id("app@prod/a") } };
+    store.append(vec![planned, started], &run, 7, Some(&lease)).await.expect("it is in memory");
+
+    assert!(shard.may_have_in_flight(&lease), "it was written, and the look after it failed");
+    assert!(!shard.may_have_in_flight(&nothing));
+}
+
+#[tokio::test]
+async fn what_follows_from_the_whole_state_of_a_rollout_is_decided_anew_once_others_wrote() {
+    let (store, stop, runs) = (MemoryStore::default(), Stop::default(), ["run-1", "run-2"].map(Arc::<str>::from));
+    let [first, second] = [0, 1].map(|nth| shard(&store, &runs[nth], &stop));
+    let nothing = store.acquire(&[], holder(&runs[0])).await.expect("nobody is here");
+    first.plan(rollout("r1", Vec::new()), &Takeover::default(), &nothing).await.expect("it is in memory");
+    second.catch_up().await.expect("it is in memory");
+    let lease = store.acquire(&[id("app@prod/a")], holder(&runs[1])).await.expect("nobody is here");
+    let brought = StepEvent::Finished { target: id("app@prod/a"), outcome: Outcome::Applied };
+    second.append(vec![Event::Step { rollout: "r1".into(), step: brought }], &lease).await.expect("it is in memory");
+
+    let ended = || vec![Event::Superseded { rollout: "r1".into(), commit: "c2".into() }];
+    assert_eq!(first.decide(ended(), &nothing).await, Ok(false), "it read the rollout with nothing brought");
+    let brought = first.history().rollout("r1").map(|progress| progress.outcome(&id("app@prod/a")).cloned());
+    assert_eq!(brought, Some(Some(Outcome::Applied)), "and knows better now");
+    assert_eq!(first.decide(ended(), &nothing).await, Ok(true));
+}
+
+#[tokio::test]
+async fn who_only_comes_again_and_again_keeps_nobody_waiting() {
+    let (store, stop, runs) = (MemoryStore::default(), Stop::default(), ["run-1", "run-2"].map(Arc::<str>::from));
+    let secs = std::sync::atomic::AtomicU64::new(0);
+    let elapsed = || Duration::from_secs(secs.load(std::sync::atomic::Ordering::Relaxed));
+    let (waits, comes) = (patient(&store, &runs[0], &stop, Duration::from_secs(900), elapsed), shard(&store, &runs[1], &stop));
+    let lease = store.acquire(&[], holder(&runs[1])).await.expect("nobody is here");
+    let mut ends = Vec::new();
+    for at in [0, 600, 1_200] {
+        secs.store(at, std::sync::atomic::Ordering::Relaxed);
+        ends.push(waits.wait_for_others().await.expect("it is in memory"));
+        comes.append(vec![came()], &lease).await.expect("it is in memory");
+    }
+    assert_eq!(ends, [true, true, false]);
+
+    comes.plan(rollout("r1", Vec::new()), &Takeover::default(), &lease).await.expect("it is in memory");
+    waits.catch_up().await.expect("it is in memory");
+    assert_eq!(waits.wait_for_others().await, Ok(true), "somebody did something");
+}
+
+/// What a shard does with an offer, once it has asked who writes: the targets that it leases then, or nothing where it would wait.
+async fn bites(
+    shard: &Replica<'_>,
+    lease: &mut Lease,
+    progress: &mut Progress,
+    targets: &[&str],
+    free: &[&str],
+) -> Option<Vec<TargetId>> {
+    shard.asks_who_writes();
+    shard.news("r1", false).await.expect("it is in memory");
+    let ids = |names: &[&str]| names.iter().copied().map(id).collect();
+    let offer = Halt::NeedsLease(Offer { targets: ids(targets), free: ids(free) });
+    match shard.turn(lease, progress, offer).await.expect("it is in memory") {
+        ControlFlow::Continue(()) => Some(lease.targets().cloned().collect()),
+        ControlFlow::Break(halt) => {
+            assert!(matches!(halt, Halt::Others), "{halt:?}");
+            None
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bite_that_waits_for_a_place_is_exchanged_for_what_need_not_wait() {
+    let (store, stop, run) = (MemoryStore::default(), Stop::default(), Arc::<str>::from("run-1"));
+    let shard = patient(&store, &run, &stop, Duration::ZERO, || Duration::ZERO);
+    let mut progress = Progress::new(rollout("r1", Vec::new()));
+    let (one, two) = ("app@prod/a", "app@prod/b");
+    let mut lease = store.acquire(&[id(one)], holder(&run)).await.expect("nobody is here");
+
+    assert_eq!(bites(&shard, &mut lease, &mut progress, &[two], &[]).await, None, "that would wait as well");
+    assert_eq!(bites(&shard, &mut lease, &mut progress, &[two], &[two]).await, Some(vec![id(two)]));
+    assert_eq!(
+        bites(&shard, &mut lease, &mut progress, &[one], &[one]).await,
+        None,
+        "not back again before somebody did something"
+    );
+    assert_eq!(bites(&shard, &mut lease, &mut progress, &[one], &[one]).await, Some(vec![id(one)]), "it had waited");
+    let brought = StepEvent::Finished { target: id(one), outcome: Outcome::Applied };
+    progress.record(&brought, 7);
+    assert_eq!(bites(&shard, &mut lease, &mut progress, &[two], &[]).await, Some(vec![id(two)]), "nothing waits any more");
+}
+
+#[tokio::test]
+async fn who_was_too_late_for_a_bite_takes_what_is_left_before_it_waits() {
+    let (store, stop, runs) = (MemoryStore::default(), Stop::default(), ["run-1", "run-2"].map(Arc::<str>::from));
+    let shard = patient(&store, &runs[0], &stop, Duration::ZERO, || Duration::ZERO);
+    let mut progress = Progress::new(rollout("r1", Vec::new()));
+    let (one, two) = ("app@prod/a", "app@prod/b");
+    let mut lease = store.acquire(&[], holder(&runs[0])).await.expect("nobody is here");
+    let _faster = store.acquire(&[id(one)], holder(&runs[1])).await.expect("nobody is here");
+
+    assert_eq!(bites(&shard, &mut lease, &mut progress, &[one, two], &[one, two]).await, Some(Vec::new()), "it looks again");
+    let others = shard.news("r1", false).await.map(|news| news.elsewhere);
+    assert_eq!(others, Ok(BTreeSet::from([id(one)])), "and asks who has what");
+    assert_eq!(bites(&shard, &mut lease, &mut progress, &[two], &[two]).await, Some(vec![id(two)]));
+
+    let mut lease = store.exchange(lease, &[], holder(&runs[0])).await.expect("nothing is asked for");
+    assert_eq!(bites(&shard, &mut lease, &mut progress, &[one], &[one]).await, Some(Vec::new()));
+    assert_eq!(bites(&shard, &mut lease, &mut progress, &[one], &[one]).await, None, "nothing else is there");
+}
+
+#[tokio::test]
+async fn what_waits_for_a_slot_is_not_offered_as_free() {
+    let (store, stop, run) = (MemoryStore::default(), Stop::default(), Arc::<str>::from("run-1"));
+    let mut progress = Progress::new(rollout("r1", Vec::new()));
+    let lease = store.acquire(&[], holder(&run)).await.expect("nobody is here");
+    // Somebody has a target of account one in flight, of another rollout, and there is one slot in each.
+    let others = || -> Boxed<'_, Result<News, StoreError>> {
+        Box::pin(async { Ok(News { in_flight: vec![id("app@dev/a")], ..News::default() }) })
+    };
+    let account = |target: &TargetId| if target.region.as_str().ends_with('a') { "account one" } else { "account two" };
+    let drive = Drive {
+        engines: &Engines::new(Vec::new()),
+        store: &store,
+        lease: &lease,
+        run: &run,
+        parallel: 0,
+        ask: &|_| Box::pin(async { Ok(()) }),
+        signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), decisions: 0, head: None }) }),
+        now_ms: &|| 7,
+        stop: &stop,
+        patience: &|| Box::pin(stop.wait()),
+        watch: &|_| (),
+        sealed: &|_| (),
+        bounds: Bounds {
+            others: Some(&others),
+            pools: &|target| vec![Pool { name: account(target).into(), slots: 1 }],
+            ..Bounds::default()
+        },
+    };
+    let halt = drive.drive(&mut progress, &BTreeMap::new(), &|_, _| unreachable!("nothing begins"), &Known::default()).await;
+    let Ok(Halt::NeedsLease(offer)) = halt else { panic!("{halt:?}") };
+    assert_eq!((offer.targets.len(), offer.free), (2, vec![id("app@prod/b")]));
 }
