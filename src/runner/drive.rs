@@ -161,6 +161,9 @@ impl Drive<'_> {
         let mut flying = Flight::default();
         let (mut news, mut is_stale) = (News::default(), false);
         loop {
+            if self.is_full(&flying) && matches!(self.land(&mut flying).await, Landing::GivenUp) {
+                return Ok(Halt::GivenUp); // what others did meanwhile is read once something could begin
+            }
             let has_failed = flying.arrived.iter().any(|landed| landed.result.is_err());
             if has_failed || self.stop.is_asked() {
                 self.record_arrived(progress, &mut flying, ready).await?; // nothing begins in its place without another look
@@ -233,6 +236,11 @@ impl Drive<'_> {
                 halt => halt,
             });
         }
+    }
+
+    /// Nothing more can begin before something comes back.
+    fn is_full(&self, flying: &Flight) -> bool {
+        self.parallel > 0 && flying.tasks.len() >= self.parallel
     }
 
     /// What became of the rollout, the time, and what people say by then.
