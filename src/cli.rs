@@ -31,7 +31,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environm
         Ok(ended) => ended,
         Err(error) => Err(Failure::World(format!("starting the runtime: {error}"), None)),
     };
-    match ended {
+    match ended.and_then(|exit| was_told(exit, &terminal)) {
         Ok(exit) => exit.code(),
         Err(failure) => {
             if as_json {
@@ -41,6 +41,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environm
             failure.code()
         }
     }
+}
+
+/// A result that nobody could read whole is none, whatever came of the work.
+fn was_told(exit: Exit, terminal: &Terminal) -> Result<Exit, Failure> {
+    let Some(why) = terminal.unsaid().filter(|_| !matches!(exit, Exit::Interrupted(_))) else { return Ok(exit) };
+    let what = format!("writing to standard output: {why}; what was written there is not whole");
+    Err(Failure::World(what, Some("free some space there; what was done stands, and isobar status tells it".into())))
 }
 
 /// Verbs that a tip names at most: a flag of more is no flag of theirs.
@@ -319,4 +326,6 @@ fn listen(stop: Stop) {
             }
         });
     }
+    // A file that may not grow any more (ulimit -f) is an error with words, and not an end without any.
+    let _heard = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
 }

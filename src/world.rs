@@ -166,7 +166,8 @@ fn run_id(now_ms: u64) -> Arc<str> {
     format!("{now_ms:x}-{chance:012x}").into()
 }
 
-/// Writes the whole text to a stream; a closed pipe is not our failure.
-pub(crate) fn write_all(mut stream: impl std::io::Write, text: &str) {
-    let _closed_pipe = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+/// Writes the whole text to a stream, or says why not; a closed pipe is not our failure.
+pub(crate) fn write_all(mut stream: impl std::io::Write, text: &str) -> std::io::Result<()> {
+    let written = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+    written.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }

@@ -176,7 +176,7 @@ impl Chain {
             }),
             (Some(_), Seals::Unchecked) => Some(Unsealed {
                 what: "the journal is sealed by another key than ISOBAR_KEY",
-                hint: "set the key that sealed it; to go over to this one: isobar audit seal",
+                hint: "set the key that sealed it; only who means to replace that key sets it as ISOBAR_KEY_BEFORE and types isobar audit seal",
             }),
         }
     }

@@ -6,7 +6,7 @@ use crate::change::{Redactor, inert};
 use crate::report::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// How much is said while we work.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Terminal {
     mute: bool,
     bars: MultiProgress,
     masks: Arc<Mutex<Masks>>,
+    /// Why a result could not be written whole.
+    unsaid: Arc<OnceLock<Arc<str>>>,
 }
 
 /// Shorter values are part of our own words and numbers; engines and reports mask those where they come from.
@@ -59,6 +61,7 @@ impl Terminal {
             mute: false,
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)),
             masks: Arc::default(),
+            unsaid: Arc::default(),
         }
     }
 
@@ -70,20 +73,27 @@ impl Terminal {
     /// Writes a result whose parts are inert already, and which may be styled or a format that must stay as it is.
     pub fn say_made(&self, text: &str) {
         if !self.mute {
-            self.above_the_bars(|| write_all(std::io::stdout(), &self.masked(text)));
+            let written = self.above_the_bars(|| write_all(std::io::stdout(), &self.masked(text)));
+            let _first = written.map_err(|error| self.unsaid.set(error.to_string().into()));
         }
+    }
+
+    /// Why a result could not be written whole, such as a disk that is full behind standard output.
+    pub fn unsaid(&self) -> Option<Arc<str>> {
+        self.unsaid.get().cloned()
     }
 
     /// Writes a line about the work to standard error; nothing when quiet.
     pub fn note(&self, line: &str) {
         if !self.quiet {
-            self.above_the_bars(|| write_all(std::io::stderr(), &self.masked(&inert(&format!("{line}\n")))));
+            let _nobody_to_tell =
+                self.above_the_bars(|| write_all(std::io::stderr(), &self.masked(&inert(&format!("{line}\n")))));
         }
     }
 
     /// Writes a failure to standard error, quiet or not.
     pub fn complain(&self, text: &str) {
-        self.above_the_bars(|| write_all(std::io::stderr(), &self.masked(&inert(&format!("{text}\n")))));
+        let _nobody_to_tell = self.above_the_bars(|| write_all(std::io::stderr(), &self.masked(&inert(&format!("{text}\n")))));
     }
 
     /// Never writes this value: the last mask, behind those of each engine and report.
@@ -124,7 +134,7 @@ impl Terminal {
     }
 
     /// Without a bar nothing is locked: one pipe that is not read must not hold up the other.
-    fn above_the_bars(&self, write: impl FnOnce()) {
+    fn above_the_bars<T>(&self, write: impl FnOnce() -> T) -> T {
         if self.live { self.bars.suspend(write) } else { write() }
     }
 }

@@ -420,3 +420,38 @@ fn doctor_tells_a_journal_that_cannot_be_written_and_one_that_cannot_be_read_onc
     let ran = broken.isobar("doctor").ends(2);
     assert_eq!(ran.stdout.matches("opening the journal's repository").count(), 1, "{}", ran.stdout);
 }
+
+/// Whoever reads half an answer and no failure takes it for the whole.
+#[test]
+fn an_answer_that_could_not_be_written_whole_is_a_failure() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    for verb in ["audit export", "status --json", "matrix", "list", "preview", "audit verify"] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("every Linux has it");
+        let mut command = fleet.program();
+        let output = command.args(verb.split(' ')).stdout(full).output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{verb}: {said}");
+        assert!(said.contains("writing to standard output: ") && said.contains("is not whole"), "{verb}: {said}");
+    }
+}
+
+/// By default the system ends a program without a word that lets a file grow beyond `ulimit -f`.
+#[test]
+fn a_file_that_may_not_grow_is_told() {
+    let fleet = app("prod/a", "");
+    let script = format!("ulimit -f 1; exec {} apply", crate::support::program());
+    let ran = fleet.finish(fleet.command("bash").args(["-c", &script]));
+    ran.ends(1).says("File too large").says("ulimit -f");
+    fleet.isobar("apply").ends(0);
+}
+
+#[test]
+fn doctor_sees_a_lock_that_is_none_and_the_hint_names_what_is_in_the_way() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    let lock = fleet.root().join(".isobar/journal/lock");
+    std::fs::remove_file(&lock).and_then(|()| std::fs::create_dir(&lock)).expect("it has room");
+    fleet.isobar("doctor").ends(2).says("! opening ").says("move it away").keeps_quiet_about("the journal can be written to");
+    fleet.isobar("apply").ends(1).says("move it away");
+}

@@ -45,10 +45,16 @@ impl Default for Pen {
 pub(super) fn failed(doing: &str, path: &Path, error: &io::Error) -> StoreError {
     let hint = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space on that disk, then run the same command again",
-        ErrorKind::ReadOnlyFilesystem => "the disk is read-only: put the journal elsewhere with `journal:` in isobar.yaml",
+        ErrorKind::ReadOnlyFilesystem => "the disk is read-only: mount it for writing, then run the same command again",
         ErrorKind::PermissionDenied => "see who owns the directory, give this user access, then run the same command again",
         ErrorKind::Unsupported => "the disk cannot lock files: put the journal on a local disk with `journal:` in isobar.yaml",
         ErrorKind::NotADirectory => "a part of the path is a file: put the directory back, then run the same command again",
+        ErrorKind::IsADirectory => {
+            "a directory is where a file of the journal must be: move it away, then run the same command again"
+        }
+        ErrorKind::FileTooLarge => {
+            "a file may not grow as large as that here (ulimit -f): allow more, then run the same command again"
+        }
         _ => "see whether the disk is healthy and the path exists, then run the same command again",
     };
     StoreError::Io { what: format!("{doing} {}: {error}", path.display()), hint: Some(hint.into()) }
@@ -91,10 +97,21 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Bytes that are free on a disk that a journal can be written to.
+const ROOM: usize = 64 << 10;
+
 /// Says whether a file could be made in `dir`, or in the place where it would be made, and `file` be added to; leaves no trace.
 pub(super) fn may_write(dir: &Path, file: &Path) -> Result<(), StoreError> {
     let there = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("."));
-    tempfile::tempfile_in(there).map(drop).map_err(|error| failed("writing to", dir, &error))?;
+    let written = tempfile::tempfile_in(there).and_then(|mut file| {
+        file.write_all(&[0; ROOM])?;
+        file.sync_data()
+    });
+    written.map_err(|error| failed("writing to", dir, &error))?;
+    let lock = dir.join("lock");
+    if existing(&lock)?.is_some() {
+        open_private(&lock).map_err(|error| failed("opening", &lock, &error))?;
+    }
     match file.symlink_metadata() {
         Ok(_) => OpenOptions::new().append(true).open(file).map(drop).map_err(|error| failed("writing to", file, &error)),
         Err(_) => Ok(()), // it is made with the first entry
