@@ -77,6 +77,16 @@ impl Failure {
     pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Failure::Usage(what.into(), Some(hint.into()))
     }
+
+    /// The same, with one more step after those that it names.
+    pub fn and_then(self, next: &str) -> Self {
+        let more = |hint: Option<String>| Some(hint.map_or_else(|| next.into(), |hint| format!("{hint}; {next}")));
+        match self {
+            Failure::World(what, hint) => Failure::World(what, more(hint)),
+            Failure::Usage(what, hint) => Failure::Usage(what, more(hint)),
+            definitions @ Failure::Definitions(_) => definitions,
+        }
+    }
 }
 
 impl std::fmt::Display for Failure {

@@ -444,6 +444,14 @@ fn a_file_that_may_not_grow_is_told() {
     let ran = fleet.finish(fleet.command("bash").args(["-c", &script]));
     ran.ends(1).says("File too large").says("ulimit -f");
     fleet.isobar("apply").ends(0);
+
+    // The journal is full in the middle, and cannot be told of what was in flight.
+    let fleet = app("prod/a prod/b prod/c prod/d prod/e prod/f prod/g prod/h", "");
+    let script = format!("ulimit -f 8; exec {} apply --parallel 1", crate::support::program());
+    let ran = fleet.finish(fleet.command("bash").args(["-c", &script]));
+    ran.ends(1).says("ulimit -f").says("isobar recover looks at it");
+    fleet.isobar("apply").ends(0);
+    fleet.isobar("status").ends(0).says("All 8 targets applied");
 }
 
 #[test]

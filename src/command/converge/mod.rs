@@ -137,7 +137,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         // Something may still be at work that cannot be stopped: the lease ends with the process, and not before.
         true => std::mem::forget(lease),
     }
-    ran?;
+    ran.map_err(|failure| if is_at_work { failure.and_then(LEFT_UNKNOWN) } else { failure })?;
     keep_waiting(world, &order.head, &court, &done).await;
     done.puts_back = matches!(order.aim, Aim::PutBack { .. });
     done.is_shard = order.sharing.is_some();
@@ -145,6 +145,10 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     done.head_scene = Some(head_scene);
     Ok(done)
 }
+
+/// The journal could not be told of what was in flight.
+const LEFT_UNKNOWN: &str =
+    "isobar status tells what is unknown until then, and what was applied before stands there; isobar recover looks at it";
 
 /// What is known once nobody else writes about these targets, when the head may be brought.
 async fn admitted<'a>(
