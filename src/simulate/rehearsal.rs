@@ -133,7 +133,7 @@ impl Rehearsal<'_> {
                 (target, plan)
             })
             .collect();
-        let (clock, plans) = (clock.clone(), Arc::new(Mutex::new(plans)));
+        let (clock, plans, mended_at_ms) = (clock.clone(), Arc::new(Mutex::new(plans)), self.resume_at_ms);
         let fate = move |target: &TargetId, phase: Phase| -> Boxed<'static, Result<(), Arc<str>>> {
             let (clock, plans, target) = (clock.clone(), plans.clone(), target.clone());
             Box::pin(async move {
@@ -142,6 +142,9 @@ impl Rehearsal<'_> {
                 match phase {
                     Phase::Looks | Phase::Made => Ok(()),
                     Phase::Begins => {
+                        if mended_at_ms.is_some_and(|at_ms| clock.now_ms() >= at_ms) {
+                            lock().insert(target, (ms, false));
+                        }
                         clock.sleep(ms / 2).await;
                         Ok(())
                     }

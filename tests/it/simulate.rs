@@ -1,6 +1,6 @@
 //! `isobar simulate`: how a rollout would go, on a clock of its own, before anybody approves it.
 
-use crate::support::{Ran, Sandbox};
+use crate::support::{Ran, Sandbox, app};
 use serde_json::Value;
 use std::fs;
 
@@ -55,6 +55,15 @@ fn somebody_who_mends_and_resumes_brings_it_to_its_end() {
     assert_eq!((&json["end"], &json["end_secs"]), (&"done".into(), &3_720.into()), "{json}");
     let applies: Vec<&Value> = json["targets"].as_array().expect("a list").iter().map(|target| &target["applies"]).collect();
     assert_eq!(applies[2].as_array().map(Vec::len), Some(2), "what failed was tried twice: {applies:?}");
+}
+
+#[test]
+fn who_mends_a_region_mends_what_had_not_begun_there_as_well() {
+    let fleet = app("prod/a", "rollout: { prod: { max_parallel: 1 } }");
+    fleet.stack("other", "").file("other/templates/app.yaml", "other\n").commit("Another");
+    let ran = fleet.isobar("simulate --fail prod/a --resume-at 1h").ends(0);
+    assert!(ran.stdout.starts_with("2 targets in 1 wave would be done after 1 h 2 min\n"), "{}", ran.stdout);
+    ran.says("prod/a fails, once, unless it begins after the resume: by then it is mended");
 }
 
 #[test]

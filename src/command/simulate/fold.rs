@@ -328,7 +328,8 @@ fn assumed(request: &Request) -> Vec<Arc<str>> {
     told.extend(request.slow.iter().map(|slow| format!("in {} it takes {}", slow.region, minutes(slow.span.0))));
     told.push("every target changes, everything is approved, and gates say yes at once".into());
     told.push(format!("isobar tick runs every {}", minutes(request.tick_every.map_or(TICK_SECS, |span| span.0))));
-    told.extend(request.fail.iter().map(|fail| format!("{fail} fails, once")));
+    let until = if request.resume_at.is_some() { ", unless it begins after the resume: by then it is mended" } else { "" };
+    told.extend(request.fail.iter().map(|fail| format!("{fail} fails, once{until}")));
     if request.fail.iter().any(|fail| matches!(fail.who, super::Who::Share(_))) {
         told.push(format!("chance comes from --seed {}", request.seed));
     }
