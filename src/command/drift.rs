@@ -1,13 +1,14 @@
 //! `isobar drift`: what moved without us. `--fix` puts it back, as a rollout like any other.
 
+mod gone;
+
 use super::account;
 use super::converge::{Aim, Converged, EndState, Order, converge, older, paused};
 use super::court::Review;
-use super::look::{keep, look, looks};
+use super::look::keep;
 use super::must_match;
 use super::pending::{self, Pending, Work, since_applied};
 use super::scene::Scenes;
-use super::standing::Standing;
 use super::tell::{self, Form};
 use crate::change::Unseen;
 use crate::drift::{Class, Drift, compare};
@@ -17,6 +18,7 @@ use crate::report::{Report, Told};
 use crate::review::CommitSha;
 use crate::stack::{Selector, TargetId, users_of_outputs};
 use crate::world::World;
+use gone::look_for_gone;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What to look at.
@@ -37,16 +39,15 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     must_match(&request.selector, &scene.fleet)?;
     let mut history = world.store.history().await?;
     let work = pending::all(&scene, &request.selector);
-    let answers = look(world, &work, &Standing::of(&scenes, &history, &work), looks(world, request.parallel)).await;
-
     let merged = since_applied(&scenes, &history, &scene, &request.selector)?;
     let ahead: BTreeSet<TargetId> =
         merged.pending.iter().filter(|pending| !pending.reasons.is_empty()).map(|pending| pending.target.id.clone()).collect();
+    let known = known_names(&history, &work);
+    let answers = look_for_gone(world, &scenes, &history, &work, &known, &ahead, request.parallel).await?;
 
     let drift = compare(&answers, |id| never(&history, &work, id), &ahead);
 
     // What is there and not in this commit was not looked at.
-    let known = known_names(&history, &work);
     let looked_at: BTreeSet<&TargetId> = known.values().collect();
     let is_all =
         request.selector.is_empty() && history.targets().all(|(id, record)| !pending::exists(record) || looked_at.contains(id));
@@ -191,8 +192,8 @@ async fn look_again(
         return Ok(());
     }
     done.history = world.store.history().await?;
-    let answers = look(world, &work, &Standing::of(scenes, &done.history, &work), looks(world, parallel)).await;
-    let drift = compare(&answers, |id| never(&done.history, &work, id), ahead);
     let known = known_names(&done.history, &work);
+    let answers = look_for_gone(world, scenes, &done.history, &work, &known, ahead, parallel).await?;
+    let drift = compare(&answers, |id| never(&done.history, &work, id), ahead);
     note(world, &mut done.history, &drift, false, &known, head).await
 }

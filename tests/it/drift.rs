@@ -163,6 +163,39 @@ fn a_destination_removed_whole_is_missing_and_put_back() {
     fleet.isobar("drift").ends(0);
 }
 
+#[test]
+fn a_destination_removed_whole_is_missing_also_where_a_newer_commit_waits_and_is_put_back_as_it_was() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    std::fs::remove_dir_all(fleet.root().join("live/prod/a")).expect("it was published");
+    fleet.version(1, 2);
+    let ran = fleet.isobar("drift").ends(2).says("Drift in 1 of 2 targets").says("Missing").says("isobar drift --fix");
+    assert!(ran.stdout.contains("with a commit that was not applied"), "prod/b is behind: {}", ran.stdout);
+    fleet.isobar("status").says("1 drifted");
+
+    fleet.isobar("drift --fix").ends(0);
+
+    assert_eq!(fleet.versions(), "prod/a 1, prod/b 1", "the merge comes by an apply");
+    let ran = fleet.isobar("drift").ends(2);
+    assert!(ran.stdout.starts_with("Nothing was changed by hand in 2 targets"), "{}", ran.stdout);
+    assert!(!fleet.isobar("status").stdout.contains("drifted"));
+}
+
+#[test]
+fn what_is_gone_with_its_name_in_the_code_is_missing_and_what_was_only_added_is_not() {
+    let fleet = app("prod/a prod/b", "");
+    fleet.isobar("apply").ends(0);
+    std::fs::remove_dir_all(fleet.root().join("live/prod/a")).expect("it was published");
+    fleet.file("app/templates/more.yaml", "more: 1\n").commit("One more");
+    let json = fleet.isobar("drift --json").ends(2).json();
+    let findings = json["drift"]["findings"].as_array().expect("findings");
+    let told = |finding: &serde_json::Value| format!("{} {} {}", finding["class"], finding["targets"], finding["addresses"]);
+    assert_eq!(
+        findings.iter().map(told).collect::<Vec<_>>(),
+        [r#""unapplied_commit" ["app@prod/a","app@prod/b"] ["more.yaml"]"#, r#""missing" ["app@prod/a"] ["app.yaml"]"#]
+    );
+}
+
 /// Two regions that strayed, of which a fix put one back and was killed.
 fn half_fixed() -> Sandbox {
     let gate = "gates: [{ command: [sh, -c, \"[ ! -e armed ] || { rm armed; kill -9 $PPID; }\"] }]";

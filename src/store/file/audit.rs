@@ -1,8 +1,9 @@
 //! Looks at every byte of the journal: each line of each segment and of the tail, each checkpoint against what the entries
-//! fold into, each preview's seal. Believes no shortcut.
+//! fold into, each preview's seal, and the number of the last lease. Believes no shortcut.
 
 use super::checkpoints::{Start, bases_dir, checkpoints_dir, numbered, read_text};
 use super::disk;
+use super::leases::fault_of_epoch;
 use super::previews::set_files;
 use super::segments::Segment;
 use super::shelf::Shelf;
@@ -44,6 +45,7 @@ impl Shelf {
 
         standing.rest(&chain, &mut reading);
         self.say_dropped(&dropped, through, &segments, &mut reading)?;
+        self.epoch(&mut reading)?;
         self.previews(&mut reading)?;
         Ok(reading.finish(&self.dir.display().to_string(), &chain))
     }
@@ -138,6 +140,16 @@ impl Shelf {
             reading.audit.unseen.push(format!(
                 "{gone} of the first {through} entries were compacted away; what they folded into is proven, they themselves are not here"
             ));
+        }
+        Ok(())
+    }
+
+    fn epoch(&self, reading: &mut Reading<'_>) -> Result<(), StoreError> {
+        const AWAY: &str =
+            "move it away: the next lease counts on without it; then see whether the disk is healthy, and who could write here";
+        if let Some(what) = fault_of_epoch(&self.dir)? {
+            let means = "the disk lost it, or somebody changed it; no entry depends on it";
+            reading.found(self.dir.join("epoch").display().to_string(), what.into(), means, AWAY);
         }
         Ok(())
     }

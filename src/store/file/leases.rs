@@ -1,6 +1,6 @@
 //! `leases/`: one file a lease, whose owner keeps it locked as long as it lives. Knows who is alive; time frees nothing.
 //!
-//! A file is named by its epoch, which is greater than that of any lease before it. A lease file that nobody keeps locked is
+//! A file is named by its epoch, which is greater than that of any lease before it, also where `epoch` was lost or damaged. A lease file that nobody keeps locked is
 //! that of a process that ended: proven, because the system drops a process's locks when it ends, and only then. All of this
 //! happens under the journal's lock, so a lease file is never seen half made.
 
@@ -26,6 +26,7 @@ pub(super) fn acquire(dir: &Path, targets: &[TargetId], holder: Holder) -> Resul
     let wanted: BTreeSet<&TargetId> = targets.iter().collect();
     let mut newest = 0;
     for path in lease_files(dir)? {
+        newest = newest.max(number_of(&path));
         let Some(held) = read_living(&path)? else {
             remove(&path)?;
             continue;
@@ -39,7 +40,7 @@ pub(super) fn acquire(dir: &Path, targets: &[TargetId], holder: Holder) -> Resul
         return Ok(Lease::over_nothing(holder));
     }
 
-    let epoch = next_epoch(dir, newest)?;
+    let epoch = next_epoch(dir, newest, holder.since_ms)?;
     let path = lease_file(dir, epoch);
     let guard = make_lease(&path, &LeaseFile { epoch, holder: holder.clone(), targets: targets.to_vec() })?;
     let epochs = wanted.into_iter().map(|target| (target.clone(), epoch)).collect();
@@ -75,6 +76,11 @@ fn lease_file(dir: &Path, epoch: u64) -> PathBuf {
     dir.join("leases").join(format!("{epoch}.json"))
 }
 
+/// The epoch in the name of a lease file; 0 where there is none.
+fn number_of(path: &Path) -> u64 {
+    path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).unwrap_or(0)
+}
+
 fn lease_files(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut paths = list(&dir.join("leases"))?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
@@ -107,17 +113,53 @@ fn make_lease(path: &Path, held: &LeaseFile) -> Result<File, StoreError> {
     made.map_err(|error| failed("writing", path, &error))
 }
 
+/// Says why the number of the last lease is not known, though something stands where it must be.
+pub(super) fn fault_of_epoch(dir: &Path) -> Result<Option<&'static str>, StoreError> {
+    Ok(match last_epoch(&epoch_file(dir))? {
+        Last::Number(_) | Last::Absent => None,
+        Last::Unreadable => Some("it does not hold the number of the last lease"),
+        Last::Dir => Some("it is a directory, and must be a file with the number of the last lease"),
+    })
+}
+
+/// What is known of the number of the last lease.
+enum Last {
+    Number(u64),
+    Absent,
+    Unreadable,
+    Dir,
+}
+
+fn epoch_file(dir: &Path) -> PathBuf {
+    dir.join("epoch")
+}
+
+fn last_epoch(path: &Path) -> Result<Last, StoreError> {
+    if path.is_dir() {
+        return Ok(Last::Dir);
+    }
+    let Some(bytes) = read_existing(path)? else { return Ok(Last::Absent) };
+    let number = String::from_utf8_lossy(&bytes).trim().parse().ok();
+    Ok(number.filter(|last| *last < u64::MAX).map_or(Last::Unreadable, Last::Number)) // nothing can be counted on from the last
+}
+
 /// Counts on, durably: an epoch is never given twice.
-fn next_epoch(dir: &Path, newest: u64) -> Result<u64, StoreError> {
-    let path = dir.join("epoch");
-    let last = match read_existing(&path)? {
-        None => 0,
-        Some(bytes) => String::from_utf8_lossy(&bytes).trim().parse::<u64>().map_err(|_| StoreError::Broken {
-            place: path.display().to_string(),
-            what: "it must hold the number of the last lease".into(),
-        })?,
+///
+/// Without the number of the last lease it counts on from the clock, in milliseconds. That is beyond every lease there was: they were
+/// counted one by one from the clock or from less, and none takes less than a millisecond, for each is made durable. `newest` holds
+/// where the clock was put back. No entry names an epoch, so nothing else has to be known. Were one given twice all the same, who had
+/// it first is kept out as ever: its file is gone, and one that is made anew is not the one that it keeps open and locked.
+fn next_epoch(dir: &Path, newest: u64, now_ms: u64) -> Result<u64, StoreError> {
+    let path = epoch_file(dir);
+    let last = match last_epoch(&path)? {
+        Last::Number(last) => last,
+        Last::Absent | Last::Unreadable => now_ms,
+        Last::Dir => {
+            let what = format!("{} is a directory, and must be a file with the number of the last lease", path.display());
+            return Err(StoreError::Io { what, hint: Some("move it away, then run the same command again".into()) });
+        }
     };
-    let next = last.max(newest) + 1;
+    let next = last.max(newest).saturating_add(1);
     replace(&path, format!("{next}\n").as_bytes())?;
     Ok(next)
 }

@@ -7,7 +7,7 @@
 //! bases/B          the history up to B, where the entries were compacted away
 //! lock             locked by whoever writes, for one group of entries or one lease
 //! leases/N.json    one lease each, locked by its owner as long as it lives
-//! epoch            the number of the last lease
+//! epoch            the number of the last lease; without it the clock says one that is greater
 //! previews/        sets of previews that were shown
 //! .gitignore       so that none of it makes a work tree dirty
 //! ```

@@ -313,7 +313,7 @@ async fn the_journal_is_its_owners_alone_and_never_dirties_a_work_tree() {
     let targets = ["a@prod/x".parse().expect("a target")];
     let _lease = store.acquire(&targets, holder).await.expect("nobody has it");
 
-    let files = ["entries.jsonl", "lock", "epoch", "leases/1.json", ".gitignore"].map(|name| mode(dir.join(name)));
+    let files = ["entries.jsonl", "lock", "epoch", "leases/6.json", ".gitignore"].map(|name| mode(dir.join(name)));
     assert_eq!(files, [0o600; 5]);
     assert_eq!(["", "leases", ".."].map(|name| mode(dir.join(name))), [0o700; 3]);
     assert_eq!(std::fs::read_to_string(dir.join(".gitignore")).as_deref().ok(), Some("*\n"));
@@ -332,13 +332,70 @@ async fn a_lease_file_that_a_crash_left_half_written_holds_nothing() {
     assert!(!dir.path().join("leases/41.json").exists());
 }
 
+/// A lease over one target, taken at `since_ms`.
+async fn acquired(store: &FileStore, target: &str, since_ms: u64) -> Result<Lease, StoreError> {
+    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms, job: None };
+    store.acquire(&[target.parse().expect("a target")], holder).await
+}
+
+fn epoch_of(lease: &Lease) -> u64 {
+    *lease.epochs.values().next().expect("a lease over something")
+}
+
 #[tokio::test]
-async fn an_epoch_that_cannot_be_read_is_never_guessed() {
+async fn without_the_number_of_the_last_lease_the_next_is_beyond_all_there_were() {
+    for damaged in [Some("many\n"), Some(""), Some("18446744073709551615\n"), Some("-1\n"), None] {
+        let dir = scratch::dir();
+        let store = open(dir.path());
+        let held = acquired(&store, "a@prod/x", 1_000).await.expect("nobody has it");
+        let given = acquired(&store, "b@prod/x", 1_001).await.expect("nobody has it");
+        let newest = epoch_of(&given);
+        store.release(given).await.expect("it is ours");
+        let path = dir.path().join("epoch");
+        damaged.map_or_else(|| std::fs::remove_file(&path), |text| std::fs::write(&path, text)).expect("it has room");
+
+        let next = acquired(&store, "b@prod/x", 9_000).await.expect("it counts on");
+        assert!(epoch_of(&next) > newest, "{damaged:?}: {} after {newest}", epoch_of(&next));
+        let appended = store.append(vec![paused("on")], &"one".into(), 7, Some(&held)).await;
+        assert!(appended.is_ok(), "who held one goes on: {appended:?}");
+        let then = acquired(&store, "c@prod/x", 9_000).await.expect("nobody has it");
+        assert_eq!(epoch_of(&then), epoch_of(&next) + 1, "{damaged:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_number_of_the_last_lease_a_clock_that_was_put_back_gives_none_that_is_held() {
     let dir = scratch::dir();
-    std::fs::write(dir.path().join("epoch"), "many\n").expect("it has room");
-    let holder = Holder { run: "one".into(), host: "here".into(), pid: 1, since_ms: 5, job: None };
-    let refused = open(dir.path()).acquire(&["a@prod/x".parse().expect("a target")], holder).await;
-    assert!(matches!(refused, Err(StoreError::Broken { .. })), "{refused:?}");
+    let store = open(dir.path());
+    let held = acquired(&store, "a@prod/x", 1_000).await.expect("nobody has it");
+    std::fs::write(dir.path().join("epoch"), "").expect("it has room");
+    let next = acquired(&store, "b@prod/x", 5).await.expect("it counts on");
+    assert!(epoch_of(&next) > epoch_of(&held));
+}
+
+#[tokio::test]
+async fn what_is_no_number_of_the_last_lease_is_found_and_gone_with_the_next_lease() {
+    let dir = scratch::dir();
+    let store = open(dir.path());
+    append(&store, &["a"]).await.expect("it has room");
+    let path = dir.path().join("epoch");
+    std::fs::write(&path, "").expect("it has room");
+    let found = store.audit(&[]).await.expect("readable").findings;
+    let told: Vec<_> = found.iter().map(|finding| (finding.place.as_str(), finding.what.as_str())).collect();
+    assert_eq!(told, [(path.to_str().expect("UTF-8"), "it does not hold the number of the last lease")]);
+    acquired(&store, "a@prod/x", 5).await.expect("it counts on");
+    assert!(store.audit(&[]).await.expect("readable").findings.is_empty());
+}
+
+#[tokio::test]
+async fn a_directory_in_the_place_of_the_number_of_the_last_lease_is_found_and_says_what_to_do() {
+    let dir = scratch::dir();
+    let store = open(dir.path());
+    std::fs::create_dir(dir.path().join("epoch")).expect("it has room");
+    let refused = acquired(&store, "a@prod/x", 5).await;
+    assert!(matches!(&refused, Err(StoreError::Io { hint: Some(hint), .. }) if hint.contains("move it away")), "{refused:?}");
+    let found = store.audit(&[]).await.expect("readable").findings;
+    assert!(found.len() == 1 && found[0].next.contains("move it away"), "{found:?}");
 }
 
 #[tokio::test]
