@@ -238,7 +238,8 @@ fn rollout(history: &History, progress: &Progress, is_written: bool, now_ms: u64
         done: wave.done,
         failed: wave.failed,
         state: match wave.state.as_str() {
-            "running" if !is_written => "begun, and nobody is at it".into(),
+            "running" if !is_written && wave.has_begun => "begun, and nobody is at it".into(),
+            "running" if !is_written => "can begin; isobar tick goes on".into(),
             state => state.into(),
         },
     });
