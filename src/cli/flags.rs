@@ -555,9 +555,13 @@ fn part_file(text: &str) -> Result<PathBuf, String> {
 
 /// A reason is read by people who did not give it.
 fn reason(text: &str) -> Result<String, String> {
-    match text.trim() {
-        "" => Err("a reason is read by those who meet it; say why".into()),
-        said => Ok(said.into()),
+    let said = text.trim();
+    match said.chars().all(|c| matches!(c, '.' | '…') || c.is_whitespace()) {
+        true => {
+            Err("a reason is read by those who meet it; say why in the place of the dots, such as \"its job was cancelled\""
+                .into())
+        }
+        false => Ok(said.into()),
     }
 }
 
@@ -570,6 +574,14 @@ fn after_help() -> String {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+
+    #[test]
+    fn the_dots_that_stand_for_a_reason_are_none() {
+        for dots in ["", " ", "…", "...", " . . ", "… …"] {
+            assert!(reason(dots).is_err(), "{dots:?}");
+        }
+        assert_eq!(reason(" its job… was cancelled "), Ok("its job… was cancelled".into()));
+    }
 
     #[test]
     fn flags_name_only_flags_that_there_are() {

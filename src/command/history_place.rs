@@ -1,6 +1,7 @@
 //! Where history lies. A change cannot move the history that it will be judged by, in however many commits: of all places that the
 //! line `journal:` ever named, the one that holds entries counts, until they are moved by hand.
 
+use super::say::pasted;
 use super::scene::FLEET;
 use crate::bucket::{Access, Address, Buckets};
 use crate::change::Digest;
@@ -164,7 +165,7 @@ async fn must_be_given_up(
     gone: Gone,
 ) -> Result<(), Failure> {
     let Gone { place, what, hint } = gone;
-    let command = format!("isobar recover --give-up {} --reason \"…\"", pasted(&place));
+    let command = format!("isobar recover --give-up {} --reason \"…\"", pasted(&place.to_string()));
     let history = journal.history().await?; // where there is a key, only a journal that it sealed
     let Some(given) = history.given_up().get(place.to_string().as_str()) else {
         let mend = hint.map_or_else(String::new, |hint| format!("{hint}; "));
@@ -212,13 +213,6 @@ pub(super) fn spelled(text: &str) -> Result<String, Failure> {
 
 fn parse(text: &str) -> Result<JournalPlace, Failure> {
     JournalPlace::parse_old(text).map_err(|(what, hint)| Failure::usage(what, hint))
-}
-
-/// Returns a place as a shell takes it: what an older commit said may hold anything.
-fn pasted(place: &JournalPlace) -> String {
-    let text = place.to_string();
-    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:#@%+,=".contains(c));
-    if is_plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Notes on this machine, outside of the repository, that somebody here gave the word which that entry holds.

@@ -14,7 +14,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::{Event, History, State, Verb};
 use crate::report::{Report, Told};
 use crate::review::User;
-use crate::rollout::{Now, Progress};
+use crate::rollout::{Now, Progress, Todo};
 use crate::stack::{Selector, TargetId};
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -64,8 +64,13 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         report.journal = tell::journal_head(&history);
         report.nothing = Some("no target has an unknown outcome".into());
         let pause = paused(&history);
-        let way_on = if pause.is_some() { "isobar resume" } else { "isobar tick  (goes on after the bake)" };
         let now = Now { paused: pause.as_deref(), ..Now::at(world.clock.now_ms()) };
+        let awaits = |progress: &Progress| progress.next(&now).iter().any(|todo| matches!(todo, Todo::Wait { .. }));
+        let way_on = match (&pause, open().all(awaits)) {
+            (Some(_), _) => "isobar resume",
+            (None, true) => "isobar tick  (goes on after the bake)",
+            (None, false) => "isobar tick  (goes on)",
+        };
         let has_stopped = open().any(|progress| !progress.breaches(&now).is_empty());
         report.next.extend(has_stopped.then(|| RESUME.into()));
         report.next.extend(open().next().map(|_| way_on.into()));

@@ -19,11 +19,23 @@ pub(crate) fn say_held(error: StoreError, now_ms: u64) -> Failure {
         true => "wait until it has ended, then say this again; isobar status shows who writes, and a process that is gone holds nothing".into(),
         false => format!(
             "wait until it has ended; whether it lives cannot be proven from here, and time alone frees nothing: when you know that it \
-             has ended, isobar recover --release {} --reason \"…\"",
-            holder.run
+             has ended, {}",
+            release_command(&holder.run)
         ),
     };
     Failure::World(what, Some(hint))
+}
+
+/// What frees what `run` holds, on the word of somebody who gives a reason in the place of the dots.
+pub(crate) fn release_command(run: &str) -> String {
+    format!("isobar recover --release {} --reason \"…\"", pasted(run))
+}
+
+/// Returns `text` as a shell takes it: what others wrote may hold anything.
+pub(crate) fn pasted(text: &str) -> String {
+    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:#@%+,=".contains(c));
+    let begins_plain = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if is_plain && begins_plain { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// `40 s`, `4 min`, `3 h`.
@@ -62,6 +74,13 @@ pub(crate) fn some(paths: &[Arc<str>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_holder_calls_itself_is_one_word_of_the_command_and_no_more() {
+        assert_eq!(release_command("1a20"), "isobar recover --release 1a20 --reason \"…\"");
+        assert_eq!(release_command("x; rm -r '~'"), "isobar recover --release 'x; rm -r '\\''~'\\''' --reason \"…\"");
+        assert_eq!(release_command("#x"), "isobar recover --release '#x' --reason \"…\"");
+    }
 
     #[test]
     fn what_goes_on_from_a_time_on_goes_on_at_the_minute_that_is_told() {

@@ -3,7 +3,7 @@
 use super::converge::{RESUME, paused, say_hold};
 use super::out;
 use super::pending::{Work, record_of, since_applied};
-use super::say::{say_time, short};
+use super::say::{release_command, say_time, short};
 use super::scene::Scenes;
 use super::tell;
 use crate::change::Digest;
@@ -11,10 +11,11 @@ use crate::drift::Class;
 use crate::exit::{Exit, Failure};
 use crate::journal::{History, Record, State};
 use crate::policy::{Answer, Verdict};
-use crate::report::{self, GivenUpLine, RolloutLine, Status, StatusRow, WaveLine};
+use crate::report::{self, GivenUpLine, RolloutLine, Status, StatusRow, WaveLine, WriterLine};
 use crate::review::CommitSha;
 use crate::rollout::{Ending, Now, Outcome, Progress, Todo};
 use crate::stack::{Selector, TargetId};
+use crate::store::Held;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -64,7 +65,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
                 reason: given.reason.clone(),
             })
             .collect(),
-        leases: holders.into_iter().map(|(holder, targets)| (holder.run, holder.since_ms, targets.len())).collect(),
+        writers: holders.into_iter().map(writer).collect(),
     };
 
     if let Some(path) = &request.html {
@@ -76,6 +77,21 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         world.terminal.say_made(&report::status_text(&status, world.terminal.style));
     }
     Ok(Exit::Clean)
+}
+
+fn writer((holder, targets): Held) -> WriterLine {
+    const FIRST: usize = 3; // enough to know what it is about; a line stays a line
+    WriterLine {
+        release: release_command(&holder.run).into(),
+        job: holder.job.as_ref().map(|job| job.to_string().into()),
+        address: holder.job.as_ref().and_then(|job| job.address()).map(Arc::from),
+        run: holder.run,
+        host: holder.host,
+        pid: holder.pid,
+        since_ms: holder.since_ms,
+        targets: targets.len(),
+        first: targets.into_iter().take(FIRST).collect(),
+    }
 }
 
 /// What policy says now of the previews that were shown of the head, where there is something to do. Only for telling: what
@@ -238,7 +254,8 @@ fn rollout(history: &History, progress: &Progress, is_written: bool, now_ms: u64
         done: wave.done,
         failed: wave.failed,
         state: match wave.state.as_str() {
-            "running" if !is_written => "begun, and nobody is at it".into(),
+            "running" if !is_written && wave.has_begun => "begun, and nobody is at it".into(),
+            "running" if !is_written => "can begin; isobar tick goes on".into(),
             state => state.into(),
         },
     });

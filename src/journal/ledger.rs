@@ -42,8 +42,11 @@ pub struct Row {
 pub enum Became {
     Applied,
     Failed(Arc<str>),
-    /// No end was recorded; a later look found what it says.
-    Recovered(Arc<str>),
+    /// No end was recorded; a later look, by this run, found what it says.
+    Recovered {
+        how: Arc<str>,
+        found_by: Arc<str>,
+    },
     /// No end was recorded, and nobody has looked yet.
     Unknown,
 }
@@ -54,6 +57,8 @@ pub struct Ledger {
     runs: BTreeMap<Arc<str>, (User, Verb, Option<u64>)>,
     cleared: BTreeMap<TargetId, Cleared>,
     open: BTreeMap<TargetId, Row>,
+    /// Started before one that is open, without an end of their own: what closes that one closes them.
+    lost: BTreeMap<TargetId, Vec<Row>>,
     /// Ended in the group that is being read; more of the group may speak of them.
     ended: Vec<Row>,
 }
@@ -83,16 +88,16 @@ impl Ledger {
             Event::Step { rollout, step } => self.step(entry, rollout, step),
             Event::Applied { target, intent, commit, digest, changes, was } => {
                 for former in was {
-                    self.end(entry, former, Became::Recovered(format!("it arrived under its new name, {target}").into()));
+                    self.end(entry, former, recovered(entry, &format!("it arrived under its new name, {target}")));
                 }
-                if let Some(row) = self.ended.iter_mut().find(|row| row.target == *target) {
+                if let Some(row) = self.ended.iter_mut().rfind(|row| row.target == *target) {
                     (row.intent, row.commit, row.digest) = (Some(*intent), Some(commit.clone()), Some(digest.clone()));
                     if row.outcome == Became::Applied {
                         row.changes = changes.clone();
                     }
                 }
             }
-            Event::Recovered { target, how, untouched: false } => self.end(entry, target, Became::Recovered(how.clone())),
+            Event::Recovered { target, how, untouched: false } => self.end(entry, target, recovered(entry, how)),
             Event::Recovered { untouched: true, .. } => {} // its failure stands in the same group
             Event::Planned { .. } | Event::Superseded { .. } | Event::Settled { .. } | Event::DriftChecked { .. } => {}
             Event::Paused { .. } | Event::Resumed { .. } | Event::Held { .. } | Event::Released { .. } => {}
@@ -103,20 +108,24 @@ impl Ledger {
 
     /// Returns the starts of which nobody knows the end, by target.
     pub fn rest(self) -> Vec<Row> {
-        self.open.into_values().collect()
+        let mut rest: Vec<Row> = self.lost.into_values().flatten().chain(self.open.into_values()).collect();
+        rest.sort_by(|one, other| (&one.target, one.seq).cmp(&(&other.target, other.seq)));
+        rest
     }
 
     fn step(&mut self, entry: &Entry, rollout: &Arc<str>, step: &StepEvent) {
         match step {
             StepEvent::Started { target } => {
                 let row = self.start(entry, rollout, target);
-                self.ended.extend(self.open.insert(target.clone(), row)); // one before it stays unknown for ever
+                if let Some(before) = self.open.insert(target.clone(), row) {
+                    self.lost.entry(target.clone()).or_default().push(before);
+                }
             }
             StepEvent::Finished { target, outcome } => match outcome {
                 Outcome::Applied => self.end(entry, target, Became::Applied),
                 Outcome::Failed(why) => self.end(entry, target, Became::Failed(why.clone())),
                 Outcome::Unchanged => {
-                    self.end(entry, target, Became::Recovered("a later preview found nothing left to do".into()))
+                    self.end(entry, target, recovered(entry, "a later preview found nothing left to do"));
                 }
                 Outcome::Skipped(_) | Outcome::NotCleared(_) => {} // says nothing about a start before it
             },
@@ -151,11 +160,29 @@ impl Ledger {
     }
 
     fn end(&mut self, entry: &Entry, target: &TargetId, outcome: Became) {
-        if let Some(row) = self.open.remove(target) {
-            let (ended_ms, seq, hash) = (Some(entry.at_ms), entry.seq, entry.hash.clone());
-            self.ended.push(Row { outcome, ended_ms, seq, hash, ..row });
-        }
+        let Some(row) = self.open.remove(target) else { return };
+        let end = |outcome: Became, row: Row| Row {
+            outcome,
+            ended_ms: Some(entry.at_ms),
+            seq: entry.seq,
+            hash: entry.hash.clone(),
+            ..row
+        };
+        // Whoever starts anew has looked at what the one before it left.
+        let how = match &outcome {
+            Became::Applied => "a later apply looked again, and came to its end",
+            Became::Failed(_) => "a later apply looked again, and failed",
+            Became::Recovered { how, .. } => how,
+            Became::Unknown => return,
+        };
+        let lost = self.lost.remove(target).unwrap_or_default();
+        self.ended.extend(lost.into_iter().map(|row| end(recovered(entry, how), row)));
+        self.ended.push(end(outcome, row));
     }
+}
+
+fn recovered(entry: &Entry, how: &str) -> Became {
+    Became::Recovered { how: how.into(), found_by: entry.run.clone() }
 }
 
 #[cfg(test)]
@@ -243,11 +270,26 @@ mod tests {
         assert_eq!((none.len(), &left[0].outcome), (0, &Became::Unknown));
 
         let (again, left) = rows(vec![lost(), lost()]);
-        assert_eq!((again.len(), &again[0].outcome, left.len()), (1, &Became::Unknown, 1));
+        assert_eq!((again.len(), left.iter().map(|row| row.seq).collect::<Vec<_>>()), (0, vec![1, 2]));
 
         let looked = vec![applied("a@prod/x", vec![]), finished("a@prod/x", Outcome::Unchanged)];
         let (found, left) = rows(vec![lost(), looked]);
-        assert!(matches!(found[0].outcome, Became::Recovered(_)) && left.is_empty());
+        assert!(matches!(found[0].outcome, Became::Recovered { .. }) && left.is_empty());
+    }
+
+    #[test]
+    fn what_a_later_apply_closed_is_unknown_no_more() {
+        let lost = || vec![started("a@prod/x")];
+        let end = vec![finished("a@prod/x", Outcome::Applied), applied("a@prod/x", vec![mark("done.yaml")])];
+        let (found, left) = rows(vec![lost(), lost(), end]);
+        let how = "a later apply looked again, and came to its end".into();
+        assert_eq!(found[0].outcome, Became::Recovered { how, found_by: "run-1".into() });
+        assert_eq!((found[0].started_ms, found[0].ended_ms, &found[0].changes[..]), (1, Some(3), &[][..]));
+        assert_eq!((&found[1].outcome, &*found[1].changes[0].address, left.len()), (&Became::Applied, "done.yaml", 0));
+
+        let (found, left) = rows(vec![lost(), lost(), vec![finished("a@prod/x", Outcome::Failed("quota".into()))]]);
+        assert!(matches!(found[0].outcome, Became::Recovered { .. }) && left.is_empty(), "it is failed today, not unknown");
+        assert_eq!(found[1].outcome, Became::Failed("quota".into()));
     }
 
     #[test]

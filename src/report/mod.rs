@@ -26,5 +26,5 @@ pub use json::{
 };
 pub use markdown::{COMMENT_BYTES, Comment, comment};
 pub use model::{Counts, Frame, JournalHead, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
-pub use status::{GivenUpLine, RolloutLine, Status, StatusRow};
+pub use status::{GivenUpLine, RolloutLine, Status, StatusRow, WriterLine};
 pub use text::{Diffs, Style, forecast_text, report_text, status_text};

@@ -1,6 +1,8 @@
 //! Reports and statuses of every situation, for tests of every form.
 
-use super::{Frame, JournalHead, Note, Report, RolloutLine, Row, RowState, Status, StatusRow, Told, VerdictLine, WaveLine};
+use super::{
+    Frame, JournalHead, Note, Report, RolloutLine, Row, RowState, Status, StatusRow, Told, VerdictLine, WaveLine, WriterLine,
+};
 use crate::change::{Action, Change, Detail, Digest, Hunk, Intent, Line, Names, Preview, Sign, TextDiff, fold};
 use crate::drift::{Class, Drift, Finding};
 use crate::stack::TargetId;
@@ -461,6 +463,16 @@ pub(super) fn status() -> Status {
         paused: None,
         holds: vec![("prod/ap-east-2".into(), Some(AT_MS + 86_400_000), "a storm <b>and</b> no power".into())],
         given_up: Vec::new(),
-        leases: vec![("run 1234567.1".into(), AT_MS - 60_000, 20)],
+        writers: vec![WriterLine {
+            run: "1234567.1".into(),
+            host: "runner-7".into(),
+            pid: 4711,
+            job: Some("job deploy of acme/fleet, run 1234567, attempt 1".into()),
+            address: Some("https://github.com/acme/fleet/actions/runs/1234567/attempts/1".into()),
+            since_ms: AT_MS - 60_000,
+            targets: 20,
+            first: vec!["network@prod/ap-east-2".parse().expect("a target")],
+            release: "isobar recover --release 1234567.1 --reason \"…\"".into(),
+        }],
     }
 }

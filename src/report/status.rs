@@ -20,8 +20,7 @@ pub struct Status {
     pub holds: Vec<(Arc<str>, Option<u64>, Arc<str>)>,
     /// Places of the journal that are gone for good.
     pub given_up: Vec<GivenUpLine>,
-    /// Who writes now: run, since, number of targets.
-    pub leases: Vec<(Arc<str>, u64, usize)>,
+    pub writers: Vec<WriterLine>,
 }
 
 /// One target now.
@@ -51,6 +50,23 @@ pub struct GivenUpLine {
     pub by: Arc<str>,
     pub at_ms: u64,
     pub reason: Arc<str>,
+}
+
+/// Who writes now. What it says of itself may be anything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WriterLine {
+    pub run: Arc<str>,
+    pub host: Arc<str>,
+    pub pid: u32,
+    /// The job of a forge that runs it, and where people find that.
+    pub job: Option<Arc<str>>,
+    pub address: Option<Arc<str>>,
+    pub since_ms: u64,
+    /// How many it may write about, and the first of them.
+    pub targets: usize,
+    pub first: Vec<TargetId>,
+    /// The command for whoever knows that it ended.
+    pub release: Arc<str>,
 }
 
 /// One rollout now.

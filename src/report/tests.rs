@@ -311,7 +311,12 @@ fn hostile_text_stays_text_in_a_comment() {
 #[test]
 fn hostile_text_commands_neither_terminal_nor_runner() {
     let report = situation("hostile");
-    for text in [report_text(&report, Style::Plain, Diffs::Whole), comment(&report, 250_000).body, page(&hostile_status())] {
+    for text in [
+        report_text(&report, Style::Plain, Diffs::Whole),
+        comment(&report, 250_000).body,
+        page(&hostile_status()),
+        status_text(&hostile_status(), Style::Plain),
+    ] {
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
         assert!(!text.contains(['\u{202e}', '\u{2066}']), "bidirectional");
         assert!(text.lines().all(|line| !line.trim_start().starts_with("::") && !line.contains("##[")), "{text}");
@@ -324,7 +329,14 @@ fn hostile_status() -> Status {
     status.paused = Some(hostile());
     status.holds.push((hostile(), None, hostile()));
     status.given_up.push(super::GivenUpLine { place: hostile(), by: hostile(), at_ms: 0, reason: hostile() });
-    status.leases.push((hostile(), 0, 1));
+    status.writers.push(super::WriterLine {
+        run: hostile(),
+        host: hostile(),
+        job: Some(hostile()),
+        address: Some(hostile()),
+        release: hostile(),
+        ..status.writers[0].clone()
+    });
     status.rollouts[0].id = hostile();
     status.rollouts[0].state = hostile();
     status.rollouts[0].waves[0].name = hostile();

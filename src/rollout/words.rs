@@ -30,6 +30,8 @@ pub struct WaveView {
     pub skipped: usize,
     /// "done", "2 not cleared: …", "running", "paused", "bakes until 2026-01-05 14:17 UTC", "waits for staging", "stopped: …".
     pub state: String,
+    /// Something was started in it, or nothing is left to start.
+    pub has_begun: bool,
 }
 
 impl Progress {
@@ -53,6 +55,8 @@ impl Progress {
                 failed: run.failed,
                 skipped: run.skipped,
                 state: self.wave_words(wave, now),
+                has_begun: run.has_ended()
+                    || self.slots[run.first..run.first + run.len].iter().any(|slot| has_begun(&slot.phase)),
             }
         };
         (0..self.runs.len()).filter(|wave| self.runs[*wave].len > 0).map(view).collect()
@@ -171,6 +175,14 @@ impl Progress {
     }
 }
 
+fn has_begun(phase: &Phase) -> bool {
+    match phase {
+        Phase::InFlight | Phase::Unknown => true,
+        Phase::Ended(Outcome::Applied | Outcome::Unchanged | Outcome::Failed(_)) => true,
+        Phase::Waiting | Phase::Ended(Outcome::NotCleared(_) | Outcome::Skipped(_)) => false,
+    }
+}
+
 /// Tells when something is over, to the minute after which that is true, or in milliseconds where no calendar reaches.
 pub(super) fn moment(at_ms: u64) -> String {
     let minute_ms = at_ms.div_ceil(60_000).saturating_mul(60_000);
@@ -251,7 +263,7 @@ mod tests {
         let failed = Outcome::Failed("no".into());
         progress.record(&StepEvent::Finished { target: id("a@prod/us"), outcome: failed }, 0);
         let state = "stopped: prod: 1 of 2 targets failed, 0 may".to_string();
-        let expected = WaveView { name: "prod".into(), targets: 2, done: 0, failed: 1, skipped: 0, state };
+        let expected = WaveView { name: "prod".into(), targets: 2, done: 0, failed: 1, skipped: 0, state, has_begun: true };
         assert_eq!(progress.wave_views(&Now::at(0)), [expected]);
     }
 }

@@ -77,13 +77,34 @@ pub struct Job {
     pub run_id: Arc<str>,
     pub attempt: Arc<str>,
     pub name: Arc<str>,
+    /// Where the forge is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Arc<str>>,
+}
+
+impl Job {
+    /// Where people find it. What a holder says may be anything: none where that makes no address.
+    pub fn address(&self) -> Option<String> {
+        let Self { repository, run_id, attempt, name: _, server } = self;
+        let is_plain = |text: &str, marks: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c));
+        let server = server.as_deref()?.trim_end_matches('/');
+        let host = server.strip_prefix("https://").or_else(|| server.strip_prefix("http://"))?;
+        let are_plain = is_plain(host, "-.:/") && is_plain(repository, "-._/") && is_plain(run_id, "") && is_plain(attempt, "");
+        are_plain.then(|| format!("{server}/{repository}/actions/runs/{run_id}/attempts/{attempt}"))
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { repository, run_id, attempt, name, server: _ } = self;
+        write!(f, "job {name} of {repository}, run {run_id}, attempt {attempt}")
+    }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "run {}, process {} on {}", self.run, self.pid, self.host)?;
-        let Some(Job { repository, run_id, attempt, name }) = &self.job else { return Ok(()) };
-        write!(f, " (job {name} of {repository}, run {run_id}, attempt {attempt})")
+        self.job.as_ref().map_or(Ok(()), |job| write!(f, " ({job})"))
     }
 }
 
@@ -300,4 +321,26 @@ pub trait Store: Send + Sync {
 
     /// Every kept preview set, oldest first, read by `read`: all of them as they are may be more than a runner has room for.
     fn saved_as<'a>(&'a self, read: Reader) -> Boxed<'a, Result<Vec<Stored>, StoreError>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_has_an_address_where_its_words_make_one() {
+        let job = |server: &str, repository: &str| Job {
+            repository: repository.into(),
+            run_id: "7".into(),
+            attempt: "1".into(),
+            name: "deploy".into(),
+            server: Some(server.into()),
+        };
+        let found = Some("https://git.acme.test/acme/fleet/actions/runs/7/attempts/1".to_string());
+        assert_eq!(job("https://git.acme.test/", "acme/fleet").address(), found);
+        assert_eq!(job("javascript:alert(1)", "acme/fleet").address(), None);
+        assert_eq!(job("https://git.acme.test", "acme/fleet?x=\u{202e}").address(), None);
+        let old: Job = serde_json::from_str(r#"{"repository":"a/b","run_id":"7","attempt":"1","name":"x"}"#).expect("a job");
+        assert_eq!(old.address(), None, "as it was written before");
+    }
 }

@@ -228,7 +228,22 @@ fn what_was_started_and_never_ended_is_a_row_of_its_own() {
     let rows: Vec<&str> = exported.lines().collect();
     assert!(rows.len() == 1 && rows[0].contains("\"outcome\":\"unknown\""), "{rows:?}");
     fleet.isobar("recover").ends(0);
-    fleet.isobar("audit export").says("\"outcome\":\"recovered\"");
+    fleet.isobar("audit export").says("\"outcome\":\"recovered\"").says("(found by run ");
+}
+
+#[test]
+fn a_killed_apply_that_the_next_one_closed_is_told_as_recovered() {
+    let fleet = app("prod/a", "");
+    fleet.isobar("apply").ends(0);
+    fleet.cut_journal_after("started");
+    std::fs::remove_dir_all(fleet.root().join("live")).expect("it was applied"); // there is something to do again
+    fleet.pass_secs(60).isobar("apply").ends(0);
+    let exported = fleet.isobar("audit export").ends(0).keeps_quiet_about("\"unknown\"").stdout;
+    let rows: Vec<serde_json::Value> = exported.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(rows.iter().map(|row| row["outcome"].as_str()).collect::<Vec<_>>(), [Some("recovered"), Some("applied")]);
+    let why = format!("(found by run {}, 2026-11-22T09:01:", rows[1]["run"].as_str().expect("a run"));
+    assert!(rows[0]["why"].as_str().is_some_and(|told| told.contains(&why)), "{}", rows[0]);
+    assert_eq!(rows[0]["ended"], rows[1]["ended"]);
 }
 
 #[test]

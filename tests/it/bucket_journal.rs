@@ -222,7 +222,7 @@ fn what_a_run_on_another_machine_holds_is_freed_by_the_word_of_somebody() {
     fleet.sandbox.isobar("apply").ends(0);
     fleet.take_elsewhere();
     fleet.sandbox.version(1, 2);
-    fleet.sandbox.isobar("status").ends(0).says("elsewhere-1");
+    fleet.sandbox.isobar("status").ends(0).says("elsewhere-1").says("on runner-7");
     let refused = fleet.sandbox.isobar("apply");
     assert_ne!(refused.code, 0);
     refused.says("isobar recover --release elsewhere-1");

@@ -415,6 +415,12 @@ fn what_a_run_on_another_machine_held_is_freed_by_the_word_of_somebody() {
     let command = refused.stderr.split("isobar recover --release ").nth(1).expect("the one command").to_string();
     let run = command.split_whitespace().next().expect("a run").to_string();
 
+    let told = other.isobar("status").ends(0).says(&format!("isobar recover --release {run} --reason"));
+    told.says("only when it is gone for good").says(&format!("run {run}, process ")).says("2 targets: app@prod/a, app@prod/b");
+    let lease = &other.isobar("status --json").ends(0).json()["leases"][0];
+    assert_eq!((lease["run"].as_str(), lease["first"][1].as_str()), (Some(&*run), Some("app@prod/b")));
+    other.run(&["recover", "--release", &run, "--reason", "…"]).ends(64).says("in the place of the dots");
+
     other.isobar("recover --release nobody --reason gone").ends(1).says("no run nobody holds anything");
     other.run(&["recover", "--release", &run]).ends(64);
     other.run(&["recover", "--release", &run, "--reason", "its job was cancelled"]).ends(0).says("2 targets were taken from run");

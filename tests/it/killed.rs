@@ -117,7 +117,7 @@ fn another_run_is_refused_while_one_writes_and_free_again_when_it_died() {
     let second = fleet.pass_secs(240).isobar("apply").ends(1).says("isobar status");
     let since = format!("process {} on laptop, since 2026-11-22 09:00 UTC (4 min ago)\n", first.id());
     assert!(second.stderr.contains(&since), "{}", second.stderr);
-    fleet.isobar("status").ends(0).says("Writing now");
+    fleet.isobar("status").ends(0).says("Writing now").says(&format!("process {} on laptop", first.id()));
     first.kill().expect("it is our child");
     first.wait().expect("it is our child");
     fleet.isobar("status").ends(0).keeps_quiet_about("Writing now");

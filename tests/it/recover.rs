@@ -74,9 +74,11 @@ fn recover_with_nothing_unknown_brings_no_wave_that_waited_for_a_bake() {
     let waves = "{ name: first, regions: a, bake: 15m }, { name: rest, regions: \"*\" }";
     let fleet = app("prod/a prod/b", &format!("rollout: {{ prod: {{ waves: [{waves}] }} }}"));
     fleet.isobar("apply").ends(0);
+    fleet.isobar("recover").ends(0).says("isobar tick  (goes on after the bake)");
     fleet.pass_secs(16 * 60);
     let said = fleet.isobar("recover").ends(0).says("no target has an unknown outcome");
-    said.says("isobar tick  (goes on after the bake)").keeps_quiet_about("going on");
+    said.says("isobar tick  (goes on)").keeps_quiet_about("going on").keeps_quiet_about("bake");
+    fleet.isobar("status").ends(0).says("can begin; isobar tick goes on").keeps_quiet_about("nobody is at it");
     assert_eq!(fleet.versions(), "prod/a 1, prod/b -");
     fleet.isobar("tick").ends(0);
     assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");

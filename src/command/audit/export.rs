@@ -6,6 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::{Became, Entry, Ledger, Row, Verb};
 use crate::world::{Terminal, World};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 /// How a row is written.
@@ -94,7 +95,7 @@ impl Sheet {
 }
 
 fn to_json(row: &Row) -> Value {
-    let (outcome, why) = outcome(&row.outcome);
+    let (outcome, why) = outcome(row);
     let change = |mark: &ChangeMark| {
         json!({
             "action": name(mark.action),
@@ -128,7 +129,7 @@ fn to_json(row: &Row) -> Value {
 }
 
 fn to_csv(row: &Row) -> String {
-    let (outcome, why) = outcome(&row.outcome);
+    let (outcome, why) = outcome(row);
     let text = |text: Option<&Arc<str>>| text.map(ToString::to_string).unwrap_or_default();
     let people: Vec<&str> = row.approved_by.iter().map(|user| &*user.0).collect();
     let cells = [
@@ -168,11 +169,14 @@ fn quoted(cell: &str) -> String {
     if needs { format!("\"{}\"", made_plain.replace('"', "\"\"")) } else { made_plain }
 }
 
-fn outcome(outcome: &Became) -> (&'static str, Option<&str>) {
-    match outcome {
+fn outcome(row: &Row) -> (&'static str, Option<Cow<'_, str>>) {
+    match &row.outcome {
         Became::Applied => ("applied", None),
-        Became::Failed(why) => ("failed", Some(why)),
-        Became::Recovered(how) => ("recovered", Some(how)),
+        Became::Failed(why) => ("failed", Some(why.as_ref().into())),
+        Became::Recovered { how, found_by } => {
+            let at = row.ended_ms.map(time).unwrap_or_default();
+            ("recovered", Some(format!("{how} (found by run {found_by}, {at})").into()))
+        }
         Became::Unknown => ("unknown", None),
     }
 }

@@ -186,7 +186,13 @@ fn holder(world: &World) -> Holder {
     let set = |name: &str| world.environment.get(name).map(Arc::from);
     let job = || {
         let (run_id, attempt) = (set("GITHUB_RUN_ID")?, set("GITHUB_RUN_ATTEMPT")?);
-        Some(Job { repository: set("GITHUB_REPOSITORY")?, run_id, attempt, name: set("GITHUB_JOB")? })
+        Some(Job {
+            repository: set("GITHUB_REPOSITORY")?,
+            run_id,
+            attempt,
+            name: set("GITHUB_JOB")?,
+            server: set("GITHUB_SERVER_URL"),
+        })
     };
     let host = set("HOSTNAME").unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into());
     let job = job().filter(|_| world.environment.on_actions());

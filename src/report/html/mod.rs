@@ -5,9 +5,9 @@ mod forecast;
 mod map;
 mod table;
 
-use super::text::{states, status_headline};
+use super::text::{job, states, status_headline, written};
 use super::words::{counted, joined, one_line, short, thousands, time, until};
-use super::{RolloutLine, Status, StatusRow, WaveLine};
+use super::{RolloutLine, Status, StatusRow, WaveLine, WriterLine};
 use crate::change::inert;
 use std::fmt::Write as _;
 
@@ -123,14 +123,25 @@ fn stops(status: &Status) -> String {
         let (place, by, reason) = (escaped(&given.place), escaped(&given.by), escaped(&given.reason));
         lines.push(format!("<li><b>The journal at {place} was given up</b> by {by} {}: {reason}</li>\n", time(given.at_ms)));
     }
-    for (run, since, targets) in &status.leases {
-        lines.push(format!("<li><b>{} writes</b> {} since {}</li>\n", escaped(run), counted(*targets, "target"), time(*since)));
-    }
+    lines.extend(status.writers.iter().map(writer));
     if lines.is_empty() {
         String::new()
     } else {
         format!("<section aria-label=\"Holds and pauses\">\n<ul class=\"stops\">\n{}</ul>\n</section>\n", lines.concat())
     }
+}
+
+fn writer(line: &WriterLine) -> String {
+    let WriterLine { run, host, pid, since_ms, release, .. } = line;
+    let job = job(line).map_or_else(String::new, |job| format!(" {}.", escaped(&job)));
+    format!(
+        "<li><b>Run {} writes</b>, process {pid} on {}, since {}, {}.{job} Only when it is gone for good: <code>{}</code></li>\n",
+        escaped(&one_line(run)),
+        escaped(&one_line(host)),
+        time(*since_ms),
+        escaped(&written(line)),
+        escaped(&one_line(release)),
+    )
 }
 
 fn rollouts(status: &Status) -> String {

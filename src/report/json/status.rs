@@ -1,7 +1,7 @@
 //! A status' keys.
 
 use super::super::text::status_headline;
-use super::super::{GivenUpLine, RolloutLine, Status, StatusRow};
+use super::super::{GivenUpLine, RolloutLine, Status, StatusRow, WriterLine};
 use super::SCHEMA_ID;
 use super::report::{JournalJson, WaveJson};
 use schemars::JsonSchema;
@@ -133,6 +133,36 @@ struct LeaseJson<'a> {
     since_ms: u64,
     /// Number of targets that it may write.
     targets: usize,
+    /// The first of them.
+    first: Vec<String>,
+    /// The machine, as it calls itself.
+    host: &'a str,
+    /// The number of its process there.
+    process: u32,
+    /// The job that runs it, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<&'a str>,
+    /// Where people find that job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'a str>,
+    /// The command for whoever knows that it is gone for good, and says how.
+    release: &'a str,
+}
+
+impl<'a> LeaseJson<'a> {
+    fn of(line: &'a WriterLine) -> Self {
+        Self {
+            run: &line.run,
+            since_ms: line.since_ms,
+            targets: line.targets,
+            first: line.first.iter().map(ToString::to_string).collect(),
+            host: &line.host,
+            process: line.pid,
+            job: line.job.as_deref(),
+            address: line.address.as_deref(),
+            release: &line.release,
+        }
+    }
 }
 
 impl<'a> StatusJson<'a> {
@@ -168,11 +198,7 @@ impl<'a> StatusJson<'a> {
             paused: status.paused.as_deref(),
             holds: status.holds.iter().map(|(region, until, reason)| HoldJson { region, until_ms: *until, reason }).collect(),
             given_up: status.given_up.iter().map(GivenUpJson::of).collect(),
-            leases: status
-                .leases
-                .iter()
-                .map(|(run, since, targets)| LeaseJson { run, since_ms: *since, targets: *targets })
-                .collect(),
+            leases: status.writers.iter().map(LeaseJson::of).collect(),
         }
     }
 }

@@ -7,7 +7,7 @@ mod status;
 
 pub use forecast::forecast_text;
 pub use status::status_text;
-pub(super) use status::{alike, by, headline as status_headline, states};
+pub(super) use status::{alike, by, headline as status_headline, job, states, written};
 
 use super::tell::{self, Lost, Said};
 use super::words::{Extent, counted, joined, one_line};

@@ -1,7 +1,7 @@
 //! What runs where, as a table: what needs attention first, targets that are alike in one line.
 
 use super::super::words::{Extent, counted, joined, one_line, short, thousands, time, times, until};
-use super::super::{GivenUpLine, Status, StatusRow};
+use super::super::{GivenUpLine, Status, StatusRow, WriterLine};
 use super::Style;
 use super::ink::{Ink, Paper};
 use crate::stack::TargetId;
@@ -41,12 +41,32 @@ fn stops(paper: &mut Paper, status: &Status) {
         let line = format!("  {} by {} {}: {}", one_line(place), one_line(by), time(*at_ms), one_line(reason));
         paper.line(Ink::Warn, &line);
     }
-    if !status.leases.is_empty() {
+    if !status.writers.is_empty() {
         paper.title("Writing now");
     }
-    for (run, since, targets) in &status.leases {
-        paper.line(Ink::Plain, &format!("  {} since {}, {}", one_line(run), time(*since), counted(*targets, "target")));
+    for writer in &status.writers {
+        let WriterLine { run, host, pid, since_ms, .. } = writer;
+        let who = format!("run {}, process {pid} on {}", one_line(run), one_line(host));
+        paper.line(Ink::Plain, &format!("  {who}, since {}, {}", time(*since_ms), written(writer)));
+        if let Some(job) = job(writer) {
+            paper.line(Ink::Plain, &format!("    {job}"));
+        }
+        paper.line(Ink::Plain, &format!("    only when it is gone for good: {}", one_line(&writer.release)));
     }
+}
+
+/// How many targets somebody writes about, and the first of them.
+pub(in super::super) fn written(writer: &WriterLine) -> String {
+    let mut first: Vec<String> = writer.first.iter().map(ToString::to_string).collect();
+    let more = writer.targets.saturating_sub(first.len());
+    first.extend((more > 0).then(|| format!("{} more", thousands(more))));
+    joined([counted(writer.targets, "target"), first.join(", ")], ": ")
+}
+
+/// The job that writes, and where it is found.
+pub(in super::super) fn job(writer: &WriterLine) -> Option<String> {
+    let words = [&writer.job, &writer.address].map(|text| text.as_ref().map_or_else(String::new, |text| one_line(text)));
+    Some(joined(words, ": ")).filter(|text| !text.is_empty())
 }
 
 fn rollouts(paper: &mut Paper, status: &Status) {
