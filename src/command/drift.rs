@@ -146,14 +146,14 @@ async fn fix(
 ) -> Result<Exit, Failure> {
     let name = |id: &TargetId| known.get(id).unwrap_or(id).clone();
     let strayed: BTreeSet<TargetId> = repairable(drift).iter().map(name).collect();
-    let unapplied = drift.findings.iter().filter(|finding| finding.class == Class::UnappliedCommit);
-    let merged: BTreeSet<TargetId> = unapplied.flat_map(|finding| &finding.targets).map(name).collect();
+    // Of one that is behind, what drift showed may be what the newer commit makes, and what is put back is another.
+    let behind: BTreeSet<TargetId> = ahead.iter().map(name).collect();
     let order = Order {
         verb: Verb::Drift,
         head: head.clone(),
         selector: &request.selector,
         reviews: &request.reviews,
-        aim: Aim::PutBack { reviewed: strayed.difference(&merged).cloned().collect(), strayed },
+        aim: Aim::PutBack { reviewed: strayed.difference(&behind).cloned().collect(), strayed },
         parallel: request.parallel,
         sharing: None,
         time: None,

@@ -181,6 +181,23 @@ fn a_destination_removed_whole_is_missing_also_where_a_newer_commit_waits_and_is
     assert!(!fleet.isobar("status").stdout.contains("drifted"));
 }
 
+/// What drift showed of a target that is behind may be what the newer commit makes: a yes to a fix is none to that.
+#[test]
+fn who_approves_a_fix_approves_nothing_that_was_merged_since() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.approved_apply("bob").ends(0);
+    std::fs::remove_dir_all(fleet.root().join("live/prod/a")).expect("it was published");
+    fleet.version(1, 2);
+    fleet.isobar("drift").ends(2).says("Missing");
+    fleet.isobar("drift --fix --review bob=approve").ends(64).says("nothing was shown yet that bob could approve");
+    fleet.isobar("apply").ends(3).says("missing 1 of platform");
+    assert_eq!(fleet.versions(), "prod/a -");
+    let waits = fleet.isobar("drift --fix").ends(3).says("isobar drift --fix --review NAME=approve@");
+    let digest = waits.stdout.split("NAME=approve@").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a digest");
+    fleet.isobar(&format!("drift --fix --review carol=approve@{digest}")).ends(0);
+    assert_eq!(fleet.versions(), "prod/a 1");
+}
+
 #[test]
 fn what_is_gone_with_its_name_in_the_code_is_missing_and_what_was_only_added_is_not() {
     let fleet = app("prod/a prod/b", "");
