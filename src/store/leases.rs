@@ -85,10 +85,16 @@ impl Claimant {
         Ok(Self { wanted: Wanted { holder, targets, trace }, here: here.clone(), guard })
     }
 
-    /// It was written with that epoch, or not.
+    /// It was written with that epoch, or not. Where nobody knows, the file stays, and nobody locks it: that proves the end of a lease that
+    /// was written all the same.
     pub(super) fn answered(self, epoch: Result<u64, StoreError>) -> Result<Lease, StoreError> {
         let Wanted { holder, targets, trace } = self.wanted;
-        let epoch = epoch.inspect_err(|_| self.here.forget(&trace))?;
+        let is_refused = |error: &StoreError| matches!(error, StoreError::Held { .. });
+        let epoch = epoch.inspect_err(|error| {
+            if is_refused(error) {
+                self.here.forget(&trace)
+            }
+        })?;
         let epochs = targets.into_iter().map(|target| (target, epoch)).collect();
         Ok(Lease { run: holder.run, epochs, guard: Some(self.guard), trace: Some(trace) })
     }
