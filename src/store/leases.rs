@@ -127,3 +127,49 @@ pub(super) fn lives_on(run: &str) -> StoreError {
 pub(super) fn holds_nothing(run: &str) -> StoreError {
     StoreError::Io { what: format!("no run {run} holds anything"), hint: Some("isobar status shows who writes".into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn holder(run: &str) -> Holder {
+        Holder { run: run.into(), host: "here".into(), pid: std::process::id(), since_ms: 1, job: None }
+    }
+
+    /// The error of a write that may have taken place all the same.
+    #[test]
+    fn a_lease_that_was_written_in_doubt_ends_with_who_asked_for_it() {
+        let dir = crate::scratch::dir();
+        let here = Here::new(dir.path().join("locks"));
+        let target: TargetId = "a@prod/x".parse().expect("a target");
+        let ask = |run: &str| Claimant::by(holder(run), vec![target.clone()], &here).expect("it has room");
+
+        let one = ask("one");
+        let (written, _) = one.wanted.against([], 1, &here).expect("nobody has it");
+        let doubt = StoreError::Io { what: "the answer was lost".into(), hint: None };
+        assert_eq!(one.answered(Err(doubt.clone())).err(), Some(doubt));
+
+        let two = ask("two");
+        // A child that another test starts at this moment has the file as well, until it becomes another program.
+        let is_free = || two.wanted.against([&written], 2, &here).is_ok_and(|(_, gone)| gone == [written.clone()]);
+        for _ in 0..1_000 {
+            if is_free() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("its end is proven");
+    }
+
+    #[test]
+    fn who_was_refused_leaves_nothing_behind() {
+        let dir = crate::scratch::dir();
+        let here = Here::new(dir.path().join("locks"));
+        let target: TargetId = "a@prod/x".parse().expect("a target");
+        let one = Claimant::by(holder("one"), vec![target.clone()], &here).expect("it has room");
+        let held = StoreError::Held { target, holder: Box::new(holder("two")), is_proven: true };
+        assert!(one.answered(Err(held)).is_err());
+        assert_eq!(std::fs::read_dir(dir.path().join("locks")).expect("it is there").count(), 0);
+    }
+}

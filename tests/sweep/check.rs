@@ -179,16 +179,20 @@ fn committed(repo: &Path) -> Result<Vec<Value>, git2::Error> {
     Ok(entries)
 }
 
-/// What a journal in git leaves in its clone beside what it keeps there, such as a lock, an announcement, or a wish that nobody took.
-/// Objects are git's own, which cleans up after itself.
+/// What a journal in git leaves in its clone beside what it keeps there, such as a lock, or a wish that nobody took. Objects are git's
+/// own, which cleans up after itself. Who dies while he changes a ref leaves his words, and git's lock of that ref: whoever changes a ref
+/// next takes both away, which is no other state than none.
 fn left_by_git(dir: &Path) -> Vec<String> {
+    let words = fs::read_to_string(dir.join("isobar/changes")).unwrap_or_default();
+    let announced = words.lines().next().map(|reference| format!("{reference}.lock"));
     let is_kept = |path: &str| match path.split_once('/') {
-        None => matches!(path, "turn" | "shown.json"),
+        None => matches!(path, "turn" | "changes" | "shown.json"),
         Some((_, rest)) => matches!(rest, "" | "lock" | "waiting/" | "durable.config" | "seen"),
     };
     let own = tree(&dir.join("isobar")).into_keys().filter(|path| !is_kept(path)).map(|path| format!("isobar/{path}"));
-    let refs = tree(&dir.join("refs")).into_keys().filter(|path| path.ends_with(".lock")).map(|path| format!("refs/{path}"));
-    own.chain(refs).collect()
+    let refs = tree(&dir.join("refs")).into_keys().map(|path| format!("refs/{path}"));
+    let locks = refs.filter(|path| path.ends_with(".lock") && announced.as_ref() != Some(path));
+    own.chain(locks).collect()
 }
 
 fn differences(is: &BTreeMap<String, String>, should: &BTreeMap<String, String>) -> String {
@@ -235,9 +239,12 @@ mod tests {
         fs::create_dir_all(dir.path().join("isobar/63b93c18d329/waiting")).expect("it has room");
         assert_eq!(left_by_git(dir.path()), Vec::<String>::new());
 
-        let left = ["isobar/63b93c18d329/waiting/7-0a.taken", "isobar/changes", "refs/isobar/journal.lock"];
+        let left = ["isobar/63b93c18d329/waiting/7-0a.taken", "refs/isobar/journal.lock"];
         left.iter().for_each(|path| write(dir.path(), path));
         assert_eq!(left_by_git(dir.path()), left);
+
+        fs::write(dir.path().join("isobar/changes"), "refs/isobar/journal\n").expect("it has room");
+        assert_eq!(left_by_git(dir.path()), left[..1], "the next who changes a ref takes it away");
     }
 
     fn write(dir: &Path, path: &str) {
