@@ -23,6 +23,8 @@ pub struct Now<'a> {
     pub taken: &'a Taken,
     /// Targets in flight here that have arrived: what begins instead of them is written with their outcome.
     pub arrived: &'a BTreeSet<TargetId>,
+    /// Only what may be applied at once is asked for, where it is anything: which targets must be previewed first is left out.
+    pub only_starts: bool,
 }
 
 /// The permission to start one target: made by [`Progress::next`] from a clearance.
@@ -71,7 +73,7 @@ static NO_SLOTS: Taken = Taken::new();
 impl Now<'static> {
     /// Returns the time alone: nothing is paused or held, and nobody else is at work.
     pub fn at(ms: u64) -> Self {
-        Self { ms, paused: None, held: &NO_HOLDS, elsewhere: &NOBODY, taken: &NO_SLOTS, arrived: &NOBODY }
+        Self { ms, paused: None, held: &NO_HOLDS, elsewhere: &NOBODY, taken: &NO_SLOTS, arrived: &NOBODY, only_starts: false }
     }
 }
 
@@ -290,7 +292,8 @@ impl Progress {
         let doomed = run.doomed.iter().filter(|slot| !is_elsewhere(slot));
         todos.extend(doomed.map(|slot| skip(*slot, Outcome::Skipped(self.doom(*slot)))));
         let mut asked = Vec::new();
-        for slot in run.ready.iter().filter(|slot| !is_elsewhere(slot)) {
+        let is_left_out = now.only_starts && now.held.is_empty();
+        for slot in run.ready.iter().filter(|slot| !is_left_out && !is_elsewhere(slot)) {
             match hold(slot) {
                 // A preview changes nothing, and what is unknown must not be told as skipped.
                 Some(how_long) if self.slots[*slot].phase == Phase::Waiting => todos.push(skip(*slot, Outcome::held(how_long))),

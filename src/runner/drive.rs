@@ -35,8 +35,17 @@ pub struct News {
     pub is_stale: bool,
 }
 
+/// How far the journal is read before something is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// As far as this process knows it anyway: enough for what is written only where it bears what came since.
+    Known,
+    /// To the newest entry.
+    Newest,
+}
+
 /// Asks for [`News`].
-pub type Ask<'a> = dyn Fn() -> Boxed<'a, Result<News, StoreError>> + Sync + 'a;
+pub type Ask<'a> = dyn Fn(Look) -> Boxed<'a, Result<News, StoreError>> + Sync + 'a;
 
 /// What people say to a rollout that runs.
 pub struct Signs {
@@ -159,7 +168,7 @@ impl Drive<'_> {
         known: &Known,
     ) -> Result<Halt, StoreError> {
         let mut flying = Flight::default();
-        let (mut news, mut is_stale) = (News::default(), false);
+        let (mut news, mut is_stale, mut look) = (News::default(), false, Look::Newest);
         loop {
             if self.is_full(&flying) && matches!(self.land(&mut flying).await, Landing::GivenUp) {
                 return Ok(Halt::GivenUp); // what others did meanwhile is read once something could begin
@@ -168,7 +177,7 @@ impl Drive<'_> {
             if has_failed || self.stop.is_asked() {
                 self.record_arrived(progress, &mut flying, ready).await?; // nothing begins in its place without another look
             }
-            let (ms, signs) = match self.look(&mut news).await {
+            let (ms, signs) = match self.look(&mut news, look).await {
                 Ok(seen) => seen,
                 Err(error) => {
                     self.record_arrived(progress, &mut flying, ready).await?; // what is known is told, whatever cannot be read
@@ -187,26 +196,36 @@ impl Drive<'_> {
             }
             let (paused, held, elsewhere) = (signs.paused.as_deref(), &signs.held, &news.elsewhere);
             let (taken, arrived) = (self.taken(&flying, &news), flying.arrived());
-            let now = Now { ms, paused, held, elsewhere, taken: &taken, arrived: &arrived };
+            let only_starts = look == Look::Known;
+            let now = Now { ms, paused, held, elsewhere, taken: &taken, arrived: &arrived, only_starts };
             let todos = progress.next(&now);
             let is_leased = |target: &TargetId| self.bounds.others.is_none() || self.lease.covers(target);
             let work = Work::of(todos, progress.rollout(), is_leased, |target| (self.bounds.fits)(target, ms));
             let stopped = self.stop.is_asked();
+            let room = if self.parallel == 0 { usize::MAX } else { self.parallel.saturating_sub(flying.tasks.len()) };
+            let begins = work.late.is_empty() && work.records.is_empty() && !stopped && room > 0 && !work.steps.is_empty();
+            if look == Look::Known && !begins {
+                look = Look::Newest; // what begins is written on what it was decided on; whatever else is done, or not done, is not
+                continue;
+            }
 
             if !work.late.is_empty() {
                 work.late.iter().for_each(|target| progress.give_clearance_back(target)); // what fits may take its place
                 continue;
             }
-            let room = if self.parallel == 0 { usize::MAX } else { self.parallel.saturating_sub(flying.tasks.len()) };
-            if work.records.is_empty() && !stopped && room > 0 && !work.steps.is_empty() {
+            if begins {
                 let steps: Vec<Step> = work.steps.into_iter().take(room).collect();
                 let after = match self.bounds.others {
                     Some(_) => Some(self.beside_others(progress, &steps, &now, &flying, &news)),
                     None => self.behind_own(&flying, &signs),
                 };
-                if self.begin(progress, &steps, after, &mut flying, ready).await? {
-                    self.start(steps, ready, make, known, &mut flying);
-                }
+                look = match self.begin(progress, &steps, after, &mut flying, ready).await? {
+                    true => {
+                        self.start(steps, ready, make, known, &mut flying);
+                        Look::Known // and what we wrote ourselves was read back
+                    }
+                    false => Look::Newest,
+                };
                 continue;
             }
             if !flying.arrived.is_empty() {
@@ -244,9 +263,9 @@ impl Drive<'_> {
     }
 
     /// What became of the rollout, the time, and what people say by then.
-    async fn look(&self, news: &mut News) -> Result<(u64, Signs), StoreError> {
+    async fn look(&self, news: &mut News, look: Look) -> Result<(u64, Signs), StoreError> {
         if let Some(ask) = self.bounds.others {
-            *news = ask().await?;
+            *news = ask(look).await?;
         }
         let ms = (self.now_ms)();
         Ok((ms, (self.signs)(ms).await?))

@@ -9,7 +9,7 @@ mod share;
 mod tests;
 mod work;
 
-pub use drive::{Ask, Bounds, Drive, Halt, News, Ready, STOP_PATIENCE, Signs};
+pub use drive::{Ask, Bounds, Drive, Halt, Look, News, Ready, STOP_PATIENCE, Signs};
 pub use look::Looks;
 pub use replica::{Replica, TimeLeft, Writer};
 pub use share::{Means, Share, Sharing};

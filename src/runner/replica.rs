@@ -1,6 +1,7 @@
 //! History as a run keeps it while it writes: alone, or beside others who write the same journal. Knows what is appended on what; not
 //! what an entry means to a rollout, nor which clock is asked.
 
+use super::Look;
 use super::share::Share;
 use crate::change::Digest;
 use crate::journal::{Entry, Event, History};
@@ -109,7 +110,7 @@ impl<'a> Replica<'a> {
         let Writer { store, run, .. } = &self.writer;
         let sealed = store.append(events, run, self.now_ms(), Some(lease)).await?;
         if self.is_shared() {
-            self.catch_up().await?;
+            self.follow(Look::Known).await?;
         }
         self.sealed(&sealed);
         Ok(())
@@ -125,9 +126,16 @@ impl<'a> Replica<'a> {
 
     /// Folds in what was appended since, by whomever; false when that was nothing but others who came.
     pub async fn catch_up(&self) -> Result<bool, StoreError> {
+        self.follow(Look::Newest).await
+    }
+
+    pub(super) async fn follow(&self, look: Look) -> Result<bool, StoreError> {
         let Some(share) = &self.share else { return Ok(false) };
-        let head = self.head();
-        let fresh = self.writer.store.since(head.as_ref()).await?;
+        let (head, store) = (self.head(), self.writer.store);
+        let fresh = match look {
+            Look::Known => store.met_since(head.as_ref()).await?,
+            Look::Newest => store.since(head.as_ref()).await?,
+        };
         let mut history = self.history();
         for entry in &fresh {
             history.record(entry);

@@ -3,7 +3,7 @@
 //! done once, and waves, tolerance and `max_parallel` hold over all of them, however many there are and whoever is lost. Knows no
 //! clock: time is given to it.
 
-use super::{Halt, News, Offer, Replica};
+use super::{Halt, Look, News, Offer, Replica};
 use crate::journal::{Entry, Event};
 use crate::rollout::{Progress, Shard, StepEvent};
 use crate::stack::TargetId;
@@ -169,14 +169,16 @@ impl<'a> Share<'a> {
 }
 
 impl Replica<'_> {
-    /// What became of `rollout` since the last time, and who is at it; what they have in flight, where that `is_counted`.
-    pub async fn news(&self, rollout: &str, is_counted: bool) -> Result<News, StoreError> {
-        self.catch_up().await?;
+    /// What became of `rollout` since the last time, and who is at it; what they have in flight, where that `is_counted`. Where it must
+    /// be asked who writes, the newest is read in any case.
+    pub async fn news(&self, rollout: &str, is_counted: bool, look: Look) -> Result<News, StoreError> {
         let Some(share) = &self.share else { return Ok(News::default()) };
+        let is_enough = share.others().is_enough;
+        self.follow(if is_enough { look } else { Look::Newest }).await?;
         let Unread { steps, is_stale } = share.read();
         let steps = steps.into_iter().filter(|(of, ..)| **of == *rollout).map(|(_, step, at_ms)| (step, at_ms)).collect();
         let head = self.head();
-        if !share.others().is_enough {
+        if !is_enough {
             let held = self.elsewhere().await?;
             let mut others = share.others();
             others.started.retain(|target| held.contains(target)); // the others are gone, and what they started is unknown

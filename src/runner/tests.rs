@@ -251,21 +251,30 @@ fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
 
 /// Drives a rollout of one target, which is planned and cleared, on `store`, as far as `decisions` and `others` let it.
 fn drive_one<'a>(store: &'a MemoryStore, decisions: usize, others: Option<&'a Ask<'a>>) -> Result<Halt, StoreError> {
-    let quick = id("quick@prod/a");
+    drive_in_line(store, &[id("quick@prod/a")], decisions, others)
+}
+
+/// The same with several targets, one at a time.
+fn drive_in_line<'a>(
+    store: &'a MemoryStore,
+    targets: &[TargetId],
+    decisions: usize,
+    others: Option<&'a Ask<'a>>,
+) -> Result<Halt, StoreError> {
     let (engines, stop, run_id) = (Doll::engines(1), Stop::default(), Arc::from("run-1"));
-    let mut progress = Progress::new(rollout(std::slice::from_ref(&quick)));
+    let mut progress = Progress::new(rollout(targets));
     progress.next(&Now::at(7));
-    progress.clear(vec![clearance(&quick)]);
+    progress.clear(targets.iter().map(clearance).collect());
     run(async {
         let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None };
-        let lease = store.acquire(std::slice::from_ref(&quick), holder).await.expect("nobody else is here");
-        let others = others.map(|others| || -> crate::store::Boxed<'_, _> { others() }); // for as long as the rest of what is lent
+        let lease = store.acquire(targets, holder).await.expect("nobody else is here");
+        let others = others.map(|others| |look: Look| -> crate::store::Boxed<'_, _> { others(look) }); // for as long as the rest of what is lent
         let drive = Drive {
             engines: &engines,
             store,
             lease: &lease,
             run: &run_id,
-            parallel: 0,
+            parallel: 1,
             ask: &|_| Box::pin(async { Ok(()) }),
             signs: &|_| Box::pin(async move { Ok(Signs { paused: None, held: BTreeMap::new(), decisions, head: None }) }),
             now_ms: &|| 7,
@@ -275,7 +284,8 @@ fn drive_one<'a>(store: &'a MemoryStore, decisions: usize, others: Option<&'a As
             sealed: &|_| (),
             bounds: Bounds { others: others.as_ref().map(|others| others as &Ask<'_>), ..Bounds::default() },
         };
-        let ready = BTreeMap::from([(quick.clone(), Ready { preview: Arc::new(preview(&quick)), commit: "c1".into() })]);
+        let ready = |target: &TargetId| (target.clone(), Ready { preview: Arc::new(preview(target)), commit: "c1".into() });
+        let ready = targets.iter().map(ready).collect();
         drive.drive(&mut progress, &ready, &job, &Known::default()).await
     })
 }
@@ -380,6 +390,7 @@ async fn all_news(store: &MemoryStore) -> News {
     let head = entries.last().map(|entry| (entry.seq, entry.hash.clone()));
     let step = |entry: crate::journal::Entry| match entry.event {
         Event::Step { step, .. } => Some((step, entry.at_ms)),
+        Event::Applied { .. } => None,
         other => panic!("nobody wrote {other:?}"),
     };
     News { steps: entries.into_iter().filter_map(step).collect(), head, ..News::default() }
@@ -389,7 +400,7 @@ async fn all_news(store: &MemoryStore) -> News {
 fn a_start_that_was_decided_before_others_stopped_the_rollout_is_not_made() {
     let (store, asked) = (MemoryStore::default(), AtomicUsize::new(0));
     // Right after we looked for the first time, somebody else sees the failure that is one too many.
-    let others = || -> crate::store::Boxed<'_, Result<News, StoreError>> {
+    let others = |_: Look| -> crate::store::Boxed<'_, Result<News, StoreError>> {
         Box::pin(async {
             let news = all_news(&store).await;
             if asked.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -404,14 +415,39 @@ fn a_start_that_was_decided_before_others_stopped_the_rollout_is_not_made() {
     assert_eq!(store.look(<[_]>::len), 1, "nothing was started");
 }
 
+/// When the first has arrived, and we decide on what was known to start the second, somebody stops the rollout.
+#[test]
+fn what_is_decided_on_what_was_known_is_decided_anew_where_others_wrote_since() {
+    let targets = [id("first@prod/a"), id("second@prod/a")];
+    let (store, asked) = (MemoryStore::default(), tokio::sync::Mutex::new(Vec::new()));
+    let others = |look: Look| -> crate::store::Boxed<'_, Result<News, StoreError>> {
+        let (asked, store) = (&asked, &store);
+        Box::pin(async move {
+            let told = all_news(store).await;
+            let mut asked = asked.lock().await;
+            asked.push(look);
+            if asked.len() == 2 {
+                let stopped = Event::Step { rollout: "r1".into(), step: StepEvent::Stopped { why: "1 failed".into() } };
+                store.append(vec![stopped], &Arc::from("run-2"), 7, None).await?;
+            }
+            Ok(told)
+        })
+    };
+    let halt = drive_in_line(&store, &targets, 0, Some(&others));
+    assert!(matches!(halt, Ok(Halt::Over(Ending::Stopped(_)))), "{halt:?}");
+    let begun = |entry: &Entry| matches!(&entry.event, Event::Step { step: StepEvent::Started { .. }, .. });
+    assert_eq!(store.look(|entries| entries.iter().filter(|entry| begun(entry)).count()), 1, "the second was not started");
+    assert_eq!(asked.into_inner(), [Look::Newest, Look::Known, Look::Newest]);
+}
+
 #[test]
 fn what_arrived_is_journalled_though_nobody_can_read_what_others_did() {
     let (store, asked) = (MemoryStore::default(), AtomicUsize::new(0));
-    let others = || -> crate::store::Boxed<'_, Result<News, StoreError>> {
+    let others = |_: Look| -> crate::store::Boxed<'_, Result<News, StoreError>> {
         Box::pin(async {
             let news = all_news(&store).await;
             match asked.fetch_add(1, Ordering::Relaxed) {
-                0 | 1 => Ok(news),
+                0..=2 => Ok(news),
                 _ => Err(StoreError::Io { what: "no network".into(), hint: None }),
             }
         })

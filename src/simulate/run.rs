@@ -9,7 +9,9 @@ use crate::journal::{Entry, Event, History, Verb};
 use crate::policy::Policy;
 use crate::review::{Approval, User};
 use crate::rollout::{Bars, Gate, Outcome, Pool, Progress, Rollout, Slots, Takeover};
-use crate::runner::{Bounds, Drive, Halt, Means, Moment, News, Ready, Replica, STOP_PATIENCE, Share, Sharing, Signs, Writer};
+use crate::runner::{
+    Bounds, Drive, Halt, Look, Means, Moment, News, Ready, Replica, STOP_PATIENCE, Share, Sharing, Signs, Writer,
+};
 use crate::stack::{Known, Target, TargetId};
 use crate::stop::Stop;
 use crate::store::{Boxed, Holder, Lease, Store, StoreError};
@@ -273,7 +275,8 @@ impl Holding<'_> {
         let (run, replica) = (self.run, &self.replica);
         let (id, commit) = (progress.rollout().id.clone(), progress.rollout().commit.clone());
         let make = |id: &TargetId, _: &Known| Ok((run.job)(&commit, id));
-        let others = || -> Boxed<'_, Result<News, StoreError>> { Box::pin(replica.news(&id, !run.slots.is_empty())) };
+        let others =
+            |look: Look| -> Boxed<'_, Result<News, StoreError>> { Box::pin(replica.news(&id, !run.slots.is_empty(), look)) };
         let drive = Drive {
             engines: run.engines,
             store: run.store,

@@ -74,6 +74,24 @@ fn check_groups(entries: &[Entry], writers: &BTreeSet<String>, groups: usize) {
 }
 
 #[tokio::test]
+async fn what_a_writer_knows_goes_at_least_to_what_it_wrote() {
+    for place in places() {
+        let (one, other) = (place.open(), place.open());
+        append_groups(&*one, "a", 1).await;
+        let head = one.read().await.expect("readable").last().map(|entry| (entry.seq, entry.hash.clone()));
+        append_groups(&*other, "b", 1).await;
+        append_groups(&*one, "c", 1).await;
+        let met = one.met_since(head.as_ref()).await.expect("it was read");
+        assert_eq!(reasons(&met), ["b 0 0", "b 0 1", "b 0 2", "c 0 0", "c 0 1", "c 0 2"], "{}", place.name);
+        let known = met.last().map(|entry| (entry.seq, entry.hash.clone()));
+        append_groups(&*other, "d", 1).await;
+        let more = one.met_since(known.as_ref()).await.expect("it was read");
+        assert!(more.is_empty() || reasons(&more) == ["d 0 0", "d 0 1", "d 0 2"], "{}: {more:?}", place.name);
+        assert_eq!(place.open().met_since(None).await.map(|met| met.len()), Ok(12), "{}: who comes new reads", place.name);
+    }
+}
+
+#[tokio::test]
 async fn what_is_appended_is_read_back_by_another_process() {
     for place in places() {
         let store = place.open();

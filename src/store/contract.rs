@@ -267,6 +267,12 @@ pub trait Store: Send + Sync {
         Box::pin(async move { Ok(self.read().await?.into_iter().filter(|entry| entry.seq > known).collect()) })
     }
 
+    /// The same as far as this process knows the journal by now, which is at least to the last entry that it wrote; a store that can asks
+    /// nobody for that. Who decides on it says so with what he writes.
+    fn met_since<'a>(&'a self, head: Option<&'a (u64, Digest)>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        self.since(head)
+    }
+
     /// [`Store::write`], if the newest entry is still `head`, which is `None` where there is none yet. Returns no entries when it is
     /// another by now: what was decided may not be so any more.
     fn append_after<'a>(

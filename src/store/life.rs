@@ -54,6 +54,11 @@ impl Here {
         Self { boot: boot.map(|text| text.trim().into()), namespace: namespace.map(|path| path.to_string_lossy().into()), locks }
     }
 
+    /// Of this machine; `None` where the system tells of none.
+    pub(super) fn boot(&self) -> Option<Arc<str>> {
+        self.boot.clone()
+    }
+
     /// A machine that cannot look at this one.
     #[cfg(test)]
     pub(super) fn of_another_boot(locks: PathBuf) -> Self {

@@ -19,6 +19,7 @@ use isobar::store::{Append, Boxed, Held, Holder, Lease, MemoryStore, Reader, Sto
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// When every story begins: 2026-01-05 12:00 UTC.
@@ -292,7 +293,7 @@ impl Sim {
     }
 
     async fn process(self: &Arc<Self>, nth: usize, id: Arc<str>, stop: Stop, verb: Verb, head: usize) {
-        let wire = Wire { sim: self.clone(), nth };
+        let wire = Wire { sim: self.clone(), nth, met: Arc::default() };
         let fated = wire.clone();
         let fate = move |target: &TargetId, phase: Phase| -> Boxed<'static, Result<(), Arc<str>>> {
             let (wire, target) = (fated.clone(), target.clone());
@@ -413,9 +414,15 @@ impl Shared {
 struct Wire {
     sim: Arc<Sim>,
     nth: usize,
+    /// The newest entry that it read or wrote.
+    met: Arc<AtomicU64>,
 }
 
 impl Wire {
+    fn has_met(&self, seq: u64) {
+        self.met.fetch_max(seq, Ordering::Relaxed);
+    }
+
     /// A step of the process; it never returns from one that is its last.
     async fn step(&self) {
         let last = {
@@ -571,6 +578,7 @@ impl Wire {
         self.sim.lock().checker.saw(&entries, &self.sim.reality);
         self.step().await;
         self.take(&[4, self.nth as u64, at_ms], 50).await;
+        entries.iter().for_each(|entry| self.has_met(entry.seq));
         if lost { broken("the store's answer was lost") } else { written }
     }
 }
@@ -587,7 +595,9 @@ impl Store for Wire {
     fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
         Box::pin(async {
             self.step().await;
-            self.sim.store.history().await
+            let history = self.sim.store.history().await?;
+            self.has_met(history.head().map_or(0, |(seq, _)| seq));
+            Ok(history)
         })
     }
 
@@ -603,8 +613,18 @@ impl Store for Wire {
         Box::pin(async move {
             self.step().await;
             let fresh = self.sim.store.since(head).await;
+            fresh.iter().flatten().for_each(|entry| self.has_met(entry.seq));
             self.takes_a_moment(8).await;
             fresh
+        })
+    }
+
+    /// Nobody is asked for it, so it takes no time, and is no older than the last that this process read or wrote.
+    fn met_since<'a>(&'a self, head: Option<&'a (u64, Digest)>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        let met = self.met.load(Ordering::Relaxed);
+        Box::pin(async move {
+            let fresh = self.sim.store.since(head).await?;
+            Ok(fresh.into_iter().filter(|entry| entry.seq <= met).collect())
         })
     }
 

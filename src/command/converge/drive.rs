@@ -13,7 +13,7 @@ use crate::exit::Failure;
 use crate::journal::{Entry, Event};
 use crate::review::CommitSha;
 use crate::rollout::{Gate, Outcome, Pool, Progress};
-use crate::runner::{Bounds, Drive, Halt, Moment, News, Ready, STOP_PATIENCE, Signs};
+use crate::runner::{Bounds, Drive, Halt, Look, Moment, News, Ready, STOP_PATIENCE, Signs};
 use crate::stack::{Known, TargetId};
 use crate::store::{Boxed, StoreError};
 use crate::world::{Bar, World};
@@ -89,7 +89,7 @@ impl Converge<'_> {
         let (world, replica) = (self.world, &self.replica);
         let make = |id: &TargetId, known: &Known| older.job(world, work, id, known);
         let is_counted = !self.slots[0].slots.is_empty();
-        let others = || -> Boxed<'_, Result<News, StoreError>> { Box::pin(replica.news(&id, is_counted)) };
+        let others = |look: Look| -> Boxed<'_, Result<News, StoreError>> { Box::pin(replica.news(&id, is_counted, look)) };
         let drive = Drive {
             engines: &world.engines,
             store: &*world.store,

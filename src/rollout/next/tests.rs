@@ -1,6 +1,6 @@
 //! What may happen next, and when: one rule a test.
 
-use super::super::trial::{clear_all, id, plan, settings};
+use super::super::trial::{clear_all, clearance, id, plan, settings};
 use super::super::{Pool, Rollout, WaveState};
 use super::*;
 
@@ -582,4 +582,16 @@ fn only_one_that_had_stopped_counts_as_resumed() {
     assert!(!progress.was_resumed(), "it was paused");
     record(&mut progress, &[StepEvent::Stopped { why: "late".into() }, StepEvent::Resumed]);
     assert!(progress.was_resumed());
+}
+
+#[test]
+fn who_asks_only_for_starts_is_not_told_what_must_be_previewed_first() {
+    let mut progress = progress("prod: { max_parallel: 1 }", &["a@prod/us", "b@prod/us"], &[]);
+    let now = Now { only_starts: true, ..Now::at(0) };
+    let is_preview = |todo: &Todo| matches!(todo, Todo::NeedsClearance { .. });
+    assert!(progress.next(&Now::at(0)).iter().any(is_preview) && !progress.next(&now).iter().any(is_preview));
+    let cleared = clearance(&progress, &id("a@prod/us"));
+    progress.clear(vec![cleared]);
+    assert!(matches!(progress.next(&now).as_slice(), [Todo::Apply(_)]));
+    assert_eq!(progress.next(&Now::at(0)).iter().filter(|todo| is_preview(todo)).count(), 1, "of b");
 }

@@ -139,7 +139,7 @@ async fn a_wave_with_several_gates_offers_its_first_target_once() {
         progress.record(&StepEvent::Finished { target, outcome: Outcome::Unchanged }, 7);
     }
     let lease = store.acquire(&[], holder(&run)).await.expect("nobody is here");
-    let others = || -> Boxed<'_, Result<News, StoreError>> { Box::pin(async { Ok(News::default()) }) };
+    let others = |_: Look| -> Boxed<'_, Result<News, StoreError>> { Box::pin(async { Ok(News::default()) }) };
     let drive = Drive {
         engines: &Engines::new(Vec::new()),
         store: &store,
@@ -240,7 +240,7 @@ async fn bites(
     free: &[&str],
 ) -> Option<Vec<TargetId>> {
     shard.asks_who_writes();
-    shard.news("r1", false).await.expect("it is in memory");
+    shard.news("r1", false, Look::Newest).await.expect("it is in memory");
     let ids = |names: &[&str]| names.iter().copied().map(id).collect();
     let offer = Halt::NeedsLease(Offer { targets: ids(targets), free: ids(free) });
     match shard.turn(lease, progress, offer).await.expect("it is in memory") {
@@ -283,7 +283,7 @@ async fn who_was_too_late_for_a_bite_takes_what_is_left_before_it_waits() {
     let _faster = store.acquire(&[id(one)], holder(&runs[1])).await.expect("nobody is here");
 
     assert_eq!(bites(&shard, &mut lease, &mut progress, &[one, two], &[one, two]).await, Some(Vec::new()), "it looks again");
-    let others = shard.news("r1", false).await.map(|news| news.elsewhere);
+    let others = shard.news("r1", false, Look::Newest).await.map(|news| news.elsewhere);
     assert_eq!(others, Ok(BTreeSet::from([id(one)])), "and asks who has what");
     assert_eq!(bites(&shard, &mut lease, &mut progress, &[two], &[two]).await, Some(vec![id(two)]));
 
@@ -298,7 +298,7 @@ async fn what_waits_for_a_slot_is_not_offered_as_free() {
     let mut progress = Progress::new(rollout("r1", Vec::new()));
     let lease = store.acquire(&[], holder(&run)).await.expect("nobody is here");
     // Somebody has a target of account one in flight, of another rollout, and there is one slot in each.
-    let others = || -> Boxed<'_, Result<News, StoreError>> {
+    let others = |_: Look| -> Boxed<'_, Result<News, StoreError>> {
         Box::pin(async { Ok(News { in_flight: vec![id("app@dev/a")], ..News::default() }) })
     };
     let account = |target: &TargetId| if target.region.as_str().ends_with('a') { "account one" } else { "account two" };

@@ -1,9 +1,9 @@
 //! A commit on top of the tip: entries appended, leases put and taken away. Knows how files of entries grow; not how a commit is
 //! pushed.
 //!
-//! Files of entries grow as a binary counter does: a group is a small file, and files of about one size become one file. So an append
-//! writes little (each byte is written again as often as its file doubles, a dozen times), a tree stays small, and a reader who has
-//! seen the journal before fetches little. A file of [`PART_MAX`] bytes is never written again.
+//! Files of entries grow as a counter does: a group is a small file, and [`ALIKE`] files of about one size become one. So an append
+//! writes little (each byte is written again as often as its file grows by so much, half a dozen times), a tree stays small, and a reader
+//! who has seen the journal before fetches little. A file of [`PART_MAX`] bytes is never written again.
 
 use super::fault::git_failed;
 use super::known::Known;
@@ -18,6 +18,9 @@ use git2::{FileMode, Oid, Repository, Signature, Time};
 
 /// Bytes that a file of entries may grow to; a larger one is a single group.
 const PART_MAX: usize = 4 << 20;
+
+/// Files of about one size that become one; about the same is less than so many times as large.
+const ALIKE: usize = 4;
 
 /// The same for the file at whose end a checkpoint stands: whoever begins there need not fetch what is before it, and a server leaves
 /// only large files out.
@@ -185,11 +188,8 @@ fn append(
     let (mut first, mut before) = (first.seq, known.chain.clone());
     let (shut, is_shut_now) = (known.shut(), change.checkpoint.is_some());
     let goes = |part: &Part| change.base.as_ref().is_some_and(|base| base.files.contains(&part.first));
-    let grows = |last: &Part, text: &[u8]| {
-        let (size, whole) = (last.size, last.size + text.len());
-        last.first > shut && !goes(last) && if is_shut_now { whole <= SHUT_MAX } else { size <= text.len() && whole <= PART_MAX }
-    };
-    while let Some(last) = parts.pop_if(|last| grows(last, &text)) {
+    let open: Vec<usize> = parts.iter().rev().take_while(|last| last.first > shut && !goes(last)).map(|part| part.size).collect();
+    for last in parts.split_off(parts.len() - become_one(&open, text.len(), is_shut_now)).into_iter().rev() {
         if first != entries[0].seq {
             update.remove(part_path(first).as_str());
         }
@@ -202,9 +202,42 @@ fn append(
     Ok(parts)
 }
 
+/// How many of the last files, whose sizes these are, the newest first, become one file with what is appended.
+fn become_one(sizes: &[usize], appended: usize, is_shut_now: bool) -> usize {
+    let (mut taken, mut whole) = (0, appended);
+    let most = if is_shut_now { SHUT_MAX } else { PART_MAX };
+    loop {
+        let is_alike = |size: &&usize| is_shut_now || size.max(&&1).ilog(ALIKE) <= whole.max(1).ilog(ALIKE);
+        let (mut alike, mut sum) = (0, whole);
+        for size in sizes[taken..].iter().take_while(is_alike) {
+            if sum + size > most {
+                break;
+            }
+            (alike, sum) = (alike + 1, sum + size);
+        }
+        if alike == 0 || !is_shut_now && alike + 1 < ALIKE {
+            return taken;
+        }
+        (taken, whole) = (taken + alike, sum);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn four_files_of_about_one_size_become_one_and_so_on() {
+        assert_eq!(become_one(&[], 300, false), 0);
+        assert_eq!(become_one(&[300, 300], 300, false), 0, "there are three");
+        assert_eq!(become_one(&[300, 300, 300], 300, false), 3);
+        assert_eq!(become_one(&[300, 300, 300, 1_200, 1_200, 1_200, 4_800], 300, false), 6, "and these make the next four");
+        assert_eq!(become_one(&[300, 300, 9_000], 4_000, false), 0, "few that are smaller may stand between");
+        assert_eq!(become_one(&[300, 300, 4_000, 300, 300, 90_000], 4_000, false), 5, "not many");
+        assert_eq!(become_one(&[300, PART_MAX], 300, false), 0);
+        assert_eq!(become_one(&[PART_MAX / 2, PART_MAX / 2, PART_MAX / 2], PART_MAX / 2, false), 0, "none grows beyond");
+        assert_eq!(become_one(&[300, PART_MAX, SHUT_MAX], 300, true), 2, "what a checkpoint shuts is one file");
+    }
 
     #[test]
     fn what_could_not_be_written_is_no_broken_journal_and_has_a_next_step() {

@@ -164,6 +164,17 @@ impl Store for GitStore {
         }))
     }
 
+    fn met_since<'a>(&'a self, head: Option<&'a (u64, Digest)>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        let known = head.map_or(0, |(seq, _)| *seq);
+        Box::pin(self.working(move |desk| {
+            if !desk.known.has_looked() {
+                desk.look()?;
+            }
+            desk.known.is_believed()?;
+            desk.entries_after(known)
+        }))
+    }
+
     fn audit<'a>(&'a self, anchors: &'a [Anchor]) -> Boxed<'a, Result<Audit, StoreError>> {
         let anchors = anchors.to_vec();
         Box::pin(self.working(move |desk| {

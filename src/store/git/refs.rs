@@ -108,8 +108,10 @@ impl Turn {
         let _left_out = fs::write(self.words(), format!("{}\n{new}\n", update.reference));
     }
 
+    /// The file stays, with nothing in it: making it anew with each change would cost more than the change.
     fn end(&self) {
-        let _left_out = fs::remove_file(self.words());
+        let emptied = OpenOptions::new().write(true).truncate(true).open(self.words());
+        let _left_out = emptied.map(drop).or_else(|_| fs::remove_file(self.words()));
     }
 
     /// Removes the lock of somebody who died in his turn: it holds what he said, or the beginning of that, or nothing yet.

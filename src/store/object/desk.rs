@@ -4,6 +4,7 @@
 use super::ObjectSite;
 use super::book::Book;
 use super::contents::Contents;
+use super::copies::Copies;
 use super::fault::{broken, compacted_beyond, crowded, failed, in_doubt};
 use super::page;
 use crate::bucket::{Address, Bucket, Fault, Version, WRITE_MAX};
@@ -15,6 +16,8 @@ use crate::store::turn::Turns;
 use crate::store::wish::Stroke;
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::hash::{BuildHasher as _, RandomState};
+#[cfg(test)]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -48,6 +51,7 @@ pub(super) struct Desk {
     pub(super) here: Here,
     /// Of the processes of this user on this machine.
     pub(super) turns: Turns,
+    copies: Copies,
     pub(super) segment_bytes: usize,
     /// What was found to be wrong with the book: this process writes no more on it.
     fault: Option<StoreError>,
@@ -64,10 +68,20 @@ impl Desk {
     pub(super) fn open(site: ObjectSite) -> Result<Self, Fault> {
         let bucket = site.buckets.open(&site.address.container)?;
         let place: Arc<str> = site.address.container.url(&site.address.prefix).into();
-        let turns = Turns::new(site.locks.join(Digest::of("bucket journal", &[&place]).short()), &place, None);
+        let beside = site.locks.join(Digest::of("bucket journal", &[&place]).short());
+        let turns = Turns::new(beside.clone(), &place, None);
         let (book, here) = (Book::closed(place.clone(), None), Here::new(site.locks));
+        let copies = Copies::from_now(beside.join("pages"), here.boot());
         let (address, segment_bytes) = (site.address, SEGMENT_BYTES);
-        Ok(Self { place, address, bucket, sealer: None, preview_sealer: None, book, here, turns, segment_bytes, fault: None })
+        let (sealer, preview_sealer, fault) = (None, None, None);
+        Ok(Self { place, address, bucket, sealer, preview_sealer, book, here, turns, copies, segment_bytes, fault })
+    }
+
+    /// As if it were on a machine that cannot look at this one.
+    #[cfg(test)]
+    pub(super) fn move_to(&mut self, locks: PathBuf) {
+        self.here = Here::of_another_boot(locks.clone());
+        self.copies = Copies::from_now(locks.join("pages"), self.here.boot());
     }
 
     /// Begins anew with a key, or without one.
@@ -113,6 +127,7 @@ impl Desk {
     /// Turns a few pages one by one until `is_enough`; then, and when there are no more, all that follow.
     pub(super) fn read_until(&mut self, is_enough: impl Fn(&Self) -> bool) -> Result<(), StoreError> {
         self.looked(|desk| {
+            desk.read_copies(&is_enough);
             for _ in 0..AHEAD_FIRST {
                 if !desk.book.is_open() || is_enough(desk) {
                     break;
@@ -138,10 +153,22 @@ impl Desk {
 
     fn read_on(&mut self) -> Result<(), StoreError> {
         if self.book.is_open() {
+            self.read_copies(&|_| false);
             return self.read_ahead(1); // mostly nobody wrote
         }
         self.book = self.opened()?;
         self.read_ahead(AHEAD_FIRST).inspect_err(|_| self.book = self.closed_book())
+    }
+
+    /// Turns pages that others of this machine wrote and left here, until `is_enough`. A copy follows the page that was read last, by the
+    /// digest of that, or it is none; and the service is asked for the last of them with the next look.
+    fn read_copies(&mut self, is_enough: &dyn Fn(&Self) -> bool) {
+        while self.book.has_last_page() && !is_enough(self) {
+            match self.copies.read(self.book.page + 1) {
+                Some(text) if self.book.turn(&text).is_ok() => {}
+                Some(_) | None => return,
+            }
+        }
     }
 
     /// Turns all pages that follow, `ahead` of which are asked for at first.
@@ -255,6 +282,7 @@ impl Desk {
             let text = page::text(*stroke, self.book.page + 1, &self.book.last);
             if self.put_page(&text)? {
                 let entries = self.book.turn(&text)?;
+                self.copies.keep(self.book.page, &text);
                 self.bind_if_due(&entries);
                 return Ok(value);
             }

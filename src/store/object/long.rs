@@ -318,7 +318,7 @@ async fn whoever_knew_the_book_before_it_was_compacted_reads_and_writes_on() {
 #[tokio::test]
 async fn who_slept_until_its_last_page_was_compacted_is_told_and_writes_nothing() {
     let shelf = Shelf::new();
-    let sleeper = small(&shelf, None);
+    let sleeper = shelf.elsewhere();
     grow(&sleeper, 0..6).await;
     let store = small(&shelf, None);
     grow(&store, 6..40).await;

@@ -24,6 +24,7 @@ mod bind;
 mod book;
 mod compact;
 mod contents;
+mod copies;
 mod desk;
 mod fault;
 #[cfg(test)]
@@ -135,6 +136,17 @@ impl Store for ObjectStore {
     fn since<'a>(&'a self, head: Option<&'a (u64, Digest)>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
         let known = head.map_or(0, |(seq, _)| *seq);
         Box::pin(self.looking(move |desk| {
+            desk.book.is_believed()?;
+            desk.entries_after(known)
+        }))
+    }
+
+    fn met_since<'a>(&'a self, head: Option<&'a (u64, Digest)>) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        let known = head.map_or(0, |(seq, _)| *seq);
+        Box::pin(self.working(move |desk| {
+            if !desk.book.is_open() {
+                desk.look()?;
+            }
             desk.book.is_believed()?;
             desk.entries_after(known)
         }))
