@@ -107,15 +107,15 @@ impl Wire {
 const DURABLE: &str = "[core]\n\tfsyncObjectFiles = true\n";
 
 /// Has objects and refs synced to disk, whatever the repository's own configuration says, for this handle alone. A file that a kill left
-/// half written is written again.
+/// half written is written again: in place and over what is there, so that several who write it at once write the same, and who is killed
+/// leaves no other file.
 fn durable(repository: &Repository, cache: &Path) -> Result<(), git2::Error> {
     let file = cache.join("durable.config");
     let is_there = std::fs::read(&file).is_ok_and(|bytes| bytes == DURABLE.as_bytes());
     let write = || {
         std::fs::create_dir_all(cache)?;
-        let mut new = tempfile::NamedTempFile::new_in(cache)?;
-        new.write_all(DURABLE.as_bytes())?;
-        new.persist(&file).map(drop).map_err(|error| error.error)
+        let mut there = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&file)?;
+        there.write_all(DURABLE.as_bytes()).and_then(|()| there.set_len(DURABLE.len() as u64))
     };
     let written = if is_there { Ok(()) } else { write() };
     written.map_err(|error| git2::Error::from_str(&format!("writing {}: {error}", file.display())))?;
