@@ -74,7 +74,14 @@ mod tests {
         tidy(&cache);
         assert!(lock.exists(), "our child lives");
         child.kill().and_then(|()| child.wait()).expect("it is ours");
-        tidy(&cache);
+        // A child that another test starts at this moment has the file as well, until it becomes another program.
+        for _ in 0..1_000 {
+            tidy(&cache);
+            if !lock.exists() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         assert!(!lock.exists() && cache.join("refs/isobar").exists());
     }
 }
