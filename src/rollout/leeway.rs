@@ -14,6 +14,8 @@ pub struct Leeway {
     waves: Vec<Spare>,
     /// What is started needs a slot that starts elsewhere may take as well.
     shares_slots: bool,
+    /// Nothing was started yet of a wave that must end within a time: who started there meanwhile began that time.
+    begins_a_deadline: bool,
 }
 
 /// One wave in which something is to start.
@@ -40,7 +42,11 @@ impl Progress {
             let begins = steps.iter().filter(|step| step.wave == wave).count();
             Spare { starts: count(self.max_parallel(wave)) - count(flying.len() + begins), flying }
         };
-        Leeway { rollout: self.rollout.id.clone(), waves: waves.into_iter().map(spare).collect(), shares_slots }
+        let begins = |wave: &usize| {
+            self.rollout.waves[*wave].progress_deadline_secs.is_some() && self.runs[*wave].first_started_at.is_none()
+        };
+        let (rollout, begins_a_deadline) = (self.rollout.id.clone(), waves.iter().any(begins));
+        Leeway { rollout, waves: waves.into_iter().map(spare).collect(), shares_slots, begins_a_deadline }
     }
 }
 
@@ -54,6 +60,9 @@ impl Leeway {
             match step {
                 StepEvent::Started { .. } if self.shares_slots => return false,
                 StepEvent::Started { target } => {
+                    if is_ours && self.begins_a_deadline {
+                        return false;
+                    }
                     if is_ours {
                         begun.insert(target);
                     }
@@ -137,6 +146,23 @@ mod tests {
     fn what_arrives_without_having_been_in_flight_gives_no_place() {
         let it = leeway(&[], &[], false);
         check(&it, &[ended("c@prod/us", Outcome::Applied), started("d@prod/us")], false);
+    }
+
+    #[test]
+    fn the_first_start_of_a_wave_with_a_deadline_bears_no_other_start() {
+        let paces = settings("prod: { max_parallel: 2, progress_deadline: 30m }", &["prod/us"]);
+        let mut progress = Progress::new(plan(&paces, &FOUR, &[]).expect("it can be planned"));
+        let mut bears = |begun: &[&str]| {
+            begun.iter().for_each(|target| progress.record(&started(target), 0));
+            let todos = progress.next(&Now::at(0));
+            clear_all(&mut progress, &todos);
+            let step = |todo| if let Todo::Apply(step) = todo { Some(step) } else { None };
+            let steps: Vec<Step> = progress.next(&Now::at(0)).into_iter().filter_map(step).take(1).collect();
+            let leeway = progress.leeway(&steps, &Now::at(0), &begun.iter().copied().map(id).collect(), false);
+            leeway.bears([("r1", &started("d@prod/us")), ("r1", &ended("d@prod/us", Outcome::Applied))])
+        };
+        assert!(!bears(&[]), "the time has begun, and is over or not");
+        assert!(bears(&["a@prod/us"]), "it was known since when");
     }
 
     #[test]

@@ -168,7 +168,8 @@ impl Drive<'_> {
         known: &Known,
     ) -> Result<Halt, StoreError> {
         let mut flying = Flight::default();
-        let (mut news, mut is_stale, mut look) = (News::default(), false, Look::Newest);
+        let (mut news, mut is_stale) = (News::default(), false);
+        let (mut look, mut next_look) = (Look::Newest, Look::Newest);
         loop {
             if self.is_full(&flying) && matches!(self.land(&mut flying).await, Landing::GivenUp) {
                 return Ok(Halt::GivenUp); // what others did meanwhile is read once something could begin
@@ -219,13 +220,14 @@ impl Drive<'_> {
                     Some(_) => Some(self.beside_others(progress, &steps, &now, &flying, &news)),
                     None => self.behind_own(&flying, &signs),
                 };
-                look = match self.begin(progress, &steps, after, &mut flying, ready).await? {
-                    true => {
-                        self.start(steps, ready, make, known, &mut flying);
-                        Look::Known // and what we wrote ourselves was read back
-                    }
-                    false => Look::Newest,
-                };
+                let is_borne_next = !self.shares_slots(&steps);
+                let has_begun = self.begin(progress, &steps, after, &mut flying, ready).await?;
+                if has_begun {
+                    self.start(steps, ready, make, known, &mut flying);
+                }
+                // What we wrote was read back, and that is enough where the next start is likely to be borne as this one was.
+                next_look = if has_begun && is_borne_next { Look::Known } else { Look::Newest };
+                look = next_look;
                 continue;
             }
             if !flying.arrived.is_empty() {
@@ -238,7 +240,10 @@ impl Drive<'_> {
             }
             match self.land(&mut flying).await {
                 Landing::Empty => {}
-                Landing::Arrived => continue,
+                Landing::Arrived => {
+                    look = next_look;
+                    continue;
+                }
                 Landing::GivenUp => return Ok(Halt::GivenUp), // leaving drops what is in flight, and an engine that can be stopped stops
             }
             if stopped {
@@ -284,9 +289,13 @@ impl Drive<'_> {
 
     /// What a decision to start stands on, where others drive the same rollout.
     fn beside_others(&self, progress: &Progress, steps: &[Step], now: &Now<'_>, flying: &Flight, news: &News) -> After {
-        let shares_slots = steps.iter().any(|step| !(self.bounds.pools)(step.clearance.target()).is_empty());
-        let leeway = progress.leeway(steps, now, &flying.targets, shares_slots);
+        let leeway = progress.leeway(steps, now, &flying.targets, self.shares_slots(steps));
         After::new(news.head.as_ref(), Bears::Starts(leeway))
+    }
+
+    /// Whoever starts anything elsewhere may take a slot that they need: beside others that is seldom borne.
+    fn shares_slots(&self, steps: &[Step]) -> bool {
+        steps.iter().any(|step| !(self.bounds.pools)(step.clearance.target()).is_empty())
     }
 
     /// What a decision to start stands on that is written with what arrived, where nobody else drives the rollout: an outcome that meets

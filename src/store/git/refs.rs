@@ -105,7 +105,9 @@ impl Turn {
 
     fn announce(&self, update: &Update<'_>) {
         let new = update.new.map(|new| new.to_string()).unwrap_or_default();
-        let _left_out = fs::write(self.words(), format!("{}\n{new}\n", update.reference));
+        let (path, words) = (self.words(), format!("{}\n{new}\n", update.reference));
+        // It may be another user's, who shares the repository.
+        let _left_out = fs::write(&path, &words).or_else(|_| fs::remove_file(&path).and_then(|()| fs::write(&path, &words)));
     }
 
     /// The file stays, with nothing in it: making it anew with each change would cost more than the change.

@@ -114,7 +114,8 @@ fn durable(repository: &Repository, cache: &Path) -> Result<(), git2::Error> {
     let is_there = std::fs::read(&file).is_ok_and(|bytes| bytes == DURABLE.as_bytes());
     let write = || {
         std::fs::create_dir_all(cache)?;
-        let mut there = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&file)?;
+        let open = || std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&file);
+        let mut there = open().or_else(|_| std::fs::remove_file(&file).and_then(|()| open()))?; // it may be another user's
         there.write_all(DURABLE.as_bytes()).and_then(|()| there.set_len(DURABLE.len() as u64))
     };
     let written = if is_there { Ok(()) } else { write() };

@@ -2,12 +2,12 @@
 //! them. Knows files; whether a copy follows what was read is for whoever turns it.
 //!
 //! Only copies count that were made since this process began to read: what was there by then it reads from the service, which somebody
-//! may have put back to how it was.
+//! may have put back to how it was. For the same reason a copy is enough to read on and not to write behind.
 
 use crate::change::Digest;
 use rustix::time::{ClockId, clock_gettime};
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write as _;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,24 +33,33 @@ impl Copies {
         Self { dir, boot, since: now() }
     }
 
+    /// What is there by now does not count any more.
+    pub(super) fn begin_anew(&mut self) {
+        self.since = now();
+    }
+
     /// Keeps the text of a page that the service has. It begins with its digest: one that is read while it is written is none.
     pub(super) fn keep(&self, page: u64, text: &str) {
         let Some(boot) = self.boot.as_ref().filter(|_| text.len() <= COPY_MAX) else { return };
         let path = self.path(page);
         let open = || OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
         let made = open().or_else(|_| DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).and_then(|()| open()));
-        let copy = format!("{boot} {} {}\n{text}", now(), Digest::of_bytes(text.as_bytes()));
+        let copy = format!("{page} {boot} {} {}\n{text}", now(), Digest::of_bytes(text.as_bytes()));
         let _only_slower = made.and_then(|mut file| file.write_all(copy.as_bytes()));
     }
 
     /// What is kept in the place of this page, whole.
     pub(super) fn read(&self, page: u64) -> Option<String> {
-        let kept = fs::read_to_string(self.path(page)).ok()?;
-        let (first, text) = kept.split_once('\n')?;
-        let mut words = first.split(' ');
-        let (boot, made, digest) = (words.next()?, words.next()?.parse::<i128>().ok()?, words.next()?);
-        let is_ours = self.boot.as_deref() == Some(boot) && made >= self.since;
-        (is_ours && Digest::of_bytes(text.as_bytes()).as_str() == digest).then(|| text.to_string())
+        let mut kept = BufReader::new(File::open(self.path(page)).ok()?);
+        let (mut first, mut text) = (String::new(), String::new());
+        kept.read_line(&mut first).ok()?;
+        let mut words = first.trim_end().split(' ');
+        let (number, boot, made, digest) = (words.next()?, words.next()?, words.next()?.parse::<i128>().ok()?, words.next()?);
+        if number.parse() != Ok(page) || self.boot.as_deref() != Some(boot) || made < self.since {
+            return None; // mostly one that is so many pages older
+        }
+        kept.read_to_string(&mut text).ok()?;
+        (Digest::of_bytes(text.as_bytes()).as_str() == digest).then_some(text)
     }
 
     fn path(&self, page: u64) -> PathBuf {
@@ -67,6 +76,7 @@ fn now() -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_copy_is_whole_or_none_and_gives_way_to_newer_ones() {
@@ -88,6 +98,7 @@ mod tests {
 
         let (later, earlier) = (open(), 1 + KEPT);
         assert_eq!(later.read(earlier), None, "who comes now asks the service for what is there");
+        assert_eq!(copies.read(1), None, "what is kept there is another page");
         let rebooted = Copies { boot: Some("another".into()), since: 0, ..open() };
         assert_eq!((rebooted.read(earlier), copies.read(earlier)), (None, Some("later\n".into())));
     }

@@ -52,6 +52,8 @@ pub(super) struct Desk {
     /// Of the processes of this user on this machine.
     pub(super) turns: Turns,
     copies: Copies,
+    /// The last page that was read from the service, or put there: copies tell of later ones, and that is no word of the service.
+    confirmed: u64,
     pub(super) segment_bytes: usize,
     /// What was found to be wrong with the book: this process writes no more on it.
     fault: Option<StoreError>,
@@ -71,10 +73,10 @@ impl Desk {
         let beside = site.locks.join(Digest::of("bucket journal", &[&place]).short());
         let turns = Turns::new(beside.clone(), &place, None);
         let (book, here) = (Book::closed(place.clone(), None), Here::new(site.locks));
-        let copies = Copies::from_now(beside.join("pages"), here.boot());
+        let (copies, confirmed) = (Copies::from_now(beside.join("pages"), here.boot()), 0);
         let (address, segment_bytes) = (site.address, SEGMENT_BYTES);
         let (sealer, preview_sealer, fault) = (None, None, None);
-        Ok(Self { place, address, bucket, sealer, preview_sealer, book, here, turns, copies, segment_bytes, fault })
+        Ok(Self { place, address, bucket, sealer, preview_sealer, book, here, turns, copies, confirmed, segment_bytes, fault })
     }
 
     /// As if it were on a machine that cannot look at this one.
@@ -133,9 +135,10 @@ impl Desk {
                     break;
                 }
                 match desk.pages_after(1, false)?.pop().flatten() {
-                    Some(page) => desk.book.turn(&page)?,
+                    Some(page) => drop(desk.book.turn(&page)?),
                     None => break,
-                };
+                }
+                desk.confirmed = desk.book.page;
             }
             if is_enough(desk) { Ok(()) } else { desk.read_on() }
         })
@@ -156,12 +159,13 @@ impl Desk {
             self.read_copies(&|_| false);
             return self.read_ahead(1); // mostly nobody wrote
         }
+        self.copies.begin_anew();
         self.book = self.opened()?;
         self.read_ahead(AHEAD_FIRST).inspect_err(|_| self.book = self.closed_book())
     }
 
     /// Turns pages that others of this machine wrote and left here, until `is_enough`. A copy follows the page that was read last, by the
-    /// digest of that, or it is none; and the service is asked for the last of them with the next look.
+    /// digest of that, or it is none; and the service is asked for the last of them before anything is put behind it, and with the next look.
     fn read_copies(&mut self, is_enough: &dyn Fn(&Self) -> bool) {
         while self.book.has_last_page() && !is_enough(self) {
             match self.copies.read(self.book.page + 1) {
@@ -169,6 +173,16 @@ impl Desk {
                 Some(_) | None => return,
             }
         }
+    }
+
+    /// Asks the service for the page that was read last; false where it has another one there, or none.
+    fn confirm(&mut self) -> Result<bool, StoreError> {
+        let text = self.page(self.book.page)?;
+        let is_there = text.is_some_and(|text| Digest::of_bytes(text.as_bytes()) == self.book.last);
+        if is_there {
+            self.confirmed = self.book.page;
+        }
+        Ok(is_there)
     }
 
     /// Turns all pages that follow, `ahead` of which are asked for at first.
@@ -181,6 +195,7 @@ impl Desk {
             for page in pages.into_iter().take(there).flatten() {
                 self.book.turn(&page)?;
             }
+            self.confirmed = self.book.page;
             if is_torn && self.page(self.book.page + 1)?.is_none() {
                 return Err(broken(&self.place, format!("{} is gone", page::name(self.book.page + 1))));
             }
@@ -271,7 +286,8 @@ impl Desk {
     /// there is nothing to do. It is made once, whatever becomes of the answers.
     pub(super) fn change<T>(&mut self, mut plan: impl FnMut(&Desk) -> Result<Plan<T>, StoreError>) -> Result<T, StoreError> {
         self.try_out()?;
-        if self.fault.is_some() || !self.book.is_open() {
+        let is_known = self.fault.is_none() && self.book.is_open() && (self.confirmed == self.book.page || self.confirm()?);
+        if !is_known {
             self.look()?; // else the put tells as much as a look
         }
         for nth in 1..=TRIES_MAX {
@@ -282,6 +298,7 @@ impl Desk {
             let text = page::text(*stroke, self.book.page + 1, &self.book.last);
             if self.put_page(&text)? {
                 let entries = self.book.turn(&text)?;
+                self.confirmed = self.book.page;
                 self.copies.keep(self.book.page, &text);
                 self.bind_if_due(&entries);
                 return Ok(value);

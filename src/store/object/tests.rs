@@ -278,13 +278,27 @@ async fn who_writes_after_another_process_of_this_machine_reads_its_page_first()
     }
     let before = shelf.google.requests();
     append(&one, "b").await.expect("it has room");
-    assert_eq!(shelf.google.requests() - before, 1, "its own: the other page was left here");
+    assert_eq!(shelf.google.requests() - before, 2, "the page that came, to see that it is there, and its own");
     let stranger = shelf.elsewhere();
     assert_eq!(stranger.history().await.map(|history| history.head().map(|(seq, _)| seq)), Ok(Some(3)));
     let before = shelf.google.requests();
     append(&one, "c").await.expect("it has room");
     append(&stranger, "d").await.expect("it has room");
     assert!(shelf.google.requests() - before > 2, "another machine asks the service");
+}
+
+/// What others of this machine left tells of a page that the bucket has lost since.
+#[tokio::test]
+async fn nothing_is_written_behind_a_page_that_is_gone_from_the_bucket() {
+    let shelf = Shelf::new();
+    let (one, other) = (shelf.open(), shelf.open());
+    for store in [&one, &other] {
+        append(store, "a").await.expect("it has room");
+    }
+    shelf.remove("pages/000000000002.jsonl").await;
+    let refused = append(&one, "b").await;
+    assert!(is_broken(&refused), "{refused:?}");
+    assert_eq!(shelf.names("pages").await.len(), 1, "no page stands behind a gap");
 }
 
 #[tokio::test]
