@@ -3,7 +3,8 @@
 use crate::journal::Entry;
 use std::collections::VecDeque;
 
-/// The newest entries that this process met, for whoever follows the journal: reading it again is reading all of it.
+/// The newest entries that this process met, each after the one before it, for whoever follows the journal: reading it again is reading
+/// all of it.
 #[derive(Debug, Default)]
 pub(super) struct Recent(VecDeque<Entry>);
 
@@ -12,6 +13,10 @@ const RECENT_MAX: usize = 4096;
 
 impl Recent {
     pub(super) fn met(&mut self, entries: &[Entry]) {
+        let follows = |first: &Entry| self.0.back().is_none_or(|last| last.seq + 1 == first.seq);
+        if !entries.first().is_none_or(follows) {
+            self.0.clear(); // what came between was not met
+        }
         self.0.extend(entries.iter().cloned());
         self.0.drain(..self.0.len().saturating_sub(RECENT_MAX));
     }
@@ -21,7 +26,8 @@ impl Recent {
         if known >= newest {
             return Some(Vec::new());
         }
-        let has_all = self.0.front().is_some_and(|first| first.seq <= known + 1);
-        has_all.then(|| self.0.iter().filter(|entry| entry.seq > known).cloned().collect())
+        let first = self.0.front().map(|first| first.seq).filter(|first| *first <= known + 1)?;
+        let skipped = usize::try_from(known + 1 - first).ok()?.min(self.0.len());
+        Some(self.0.range(skipped..).cloned().collect())
     }
 }

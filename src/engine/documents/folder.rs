@@ -26,6 +26,10 @@ impl Place for Folder {
         blocked.strip_prefix(&*self.dir)?.strip_prefix('/')
     }
 
+    fn survey(&self) -> Result<(), String> {
+        Ok(()) // a disk says of each path as quickly
+    }
+
     fn read(&self, paths: &[&str]) -> Result<Vec<Found>, String> {
         paths.iter().map(|path| self.disk.read(&self.at(path))).collect()
     }

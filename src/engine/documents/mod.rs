@@ -178,16 +178,20 @@ impl Documents {
             let redactor = Redactor::new(values::Values::of(job).secrets());
             Failure { text: redactor.redact(&text).into(), untouched: place.is_untouched() }
         })?;
-        let outputs = self.read_outputs(job).map_err(|text| Failure { text: text.into(), untouched: false })?;
+        let told = |document: &str| look.rendered.get(document).filter(|document| document.sensitive == render::Sensitive::No);
+        let outputs = outputs_of(job, |document| told(document).map(|document| document.bytes.to_vec()));
         Ok(Applied { target: job.target.id.clone(), changes: look.preview.marks(), outputs })
     }
 
-    /// Reads the outputs from what is published now; a document that is not ours, or secret, tells none.
+    /// Reads the outputs from what is published now; a document that is not ours, or secret, tells none. Where none stands in a document,
+    /// the destination is not asked.
     fn read_outputs(&self, job: &Job) -> Result<Outputs, String> {
         let section = look::section(job).map_err(|reason| reason.say())?;
+        if outputs::read_back(&job.resolved).is_empty() {
+            return Ok(outputs_of(job, |_| None));
+        }
         let place = self.open(job, &section)?;
         let manifest = look::read_manifest(&*place)?.filter(|manifest| manifest.target == job.target.id);
-        let redactor = Redactor::new(values::Values::of(job).secrets());
         let failed = RefCell::new(None);
         let published = |document: &str| {
             let shown = |entry: &manifest::Entry| entry.sensitive() == render::Sensitive::No;
@@ -201,7 +205,13 @@ impl Documents {
                 }
             }
         };
-        let outputs = outputs::known(outputs::read(&job.resolved, |text| redactor.finds_in(text), published));
+        let outputs = outputs_of(job, published);
         failed.into_inner().map_or(Ok(outputs), Err)
     }
+}
+
+/// The outputs that are known, where `published` tells what stands in a document that everybody may see.
+fn outputs_of(job: &Job, published: impl Fn(&str) -> Option<Vec<u8>>) -> Outputs {
+    let redactor = Redactor::new(values::Values::of(job).secrets());
+    outputs::known(outputs::read(&job.resolved, |text| redactor.finds_in(text), published))
 }

@@ -1,9 +1,9 @@
 //! A destination in a bucket: one object a file, and no directories. Each object is written and deleted only when it is still what was
 //! read, so a writer that was overtaken is refused by the service itself.
 
-use super::path::TEMPORARY;
+use super::path::{self, TEMPORARY};
 use super::place::{BeforeWrite, Entry, FILES_MAX, Found, GIVEN_UP, Place, READ_MAX, Waiting};
-use crate::bucket::{Address, Bucket, Buckets, Fault, Version};
+use crate::bucket::{Address, Bucket, Buckets, Fault, Names, Version};
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub(super) struct Objects {
     runtime: Handle,
     /// What each path was when it was last read or written by us; `None` is absent.
     seen: RefCell<BTreeMap<String, Option<Version>>>,
+    /// What stood right below each directory that was listed, until we change anything.
+    listed: RefCell<BTreeMap<String, Names>>,
     steps: Cell<usize>,
     before_write: Option<BeforeWrite>,
     waiting: Option<Waiting>,
@@ -36,6 +38,7 @@ impl Objects {
             bucket: buckets.open(&address.container).map_err(|fault| fault.to_string())?,
             runtime: Handle::current(),
             seen: RefCell::default(),
+            listed: RefCell::default(),
             steps: Cell::new(0),
             before_write,
             waiting,
@@ -63,7 +66,24 @@ impl Objects {
         }
     }
 
+    /// A listing says that nothing stands at a path. What came since is not lost: it refuses to be written over.
+    fn is_missing(&self, path: &str) -> bool {
+        let listed = self.listed.borrow();
+        let is_among = |names: &[String], name: &str| names.binary_search_by(|known| known.as_str().cmp(name)).is_ok();
+        std::iter::once("").chain(path::parents(path)).any(|dir| {
+            let below = if dir.is_empty() { path } else { &path[dir.len() + 1..] };
+            listed.get(dir).is_some_and(|names| match below.split_once('/') {
+                Some((prefix, _)) => !is_among(&names.prefixes, prefix),
+                None => !is_among(&names.objects, below),
+            })
+        })
+    }
+
     async fn read_one(&self, path: &str) -> Result<Found, String> {
+        if self.is_missing(path) {
+            self.seen.borrow_mut().insert(path.into(), None);
+            return Ok(Found::Absent);
+        }
         let object = self.bucket.get(&self.key(path), READ_MAX).await.map_err(|fault| fault.to_string())?;
         let (found, version) = match object {
             Some(object) => (Found::File(object.bytes), Some(object.version)),
@@ -118,7 +138,17 @@ impl Objects {
     fn step(&self, doing: &str, path: &str) -> Result<(), String> {
         before(self.before_write.as_ref(), &format!("{doing} {}", self.told(path)))?;
         self.steps.set(self.steps.get() + 1);
+        self.listed.borrow_mut().clear();
         Ok(())
+    }
+
+    async fn names(&self, dir: &str) -> Result<Names, String> {
+        if let Some(names) = self.listed.borrow().get(dir) {
+            return Ok(names.clone());
+        }
+        let names = self.bucket.list(&self.key(dir), FILES_MAX).await.map_err(|fault| fault.to_string())?;
+        self.listed.borrow_mut().insert(dir.into(), names.clone());
+        Ok(names)
     }
 
     /// Before the first write of a process the service shows that it keeps conditions.
@@ -143,13 +173,18 @@ impl Place for Objects {
         None
     }
 
+    /// One request tells what is not there, which would take one each.
+    fn survey(&self) -> Result<(), String> {
+        self.wait(self.names("")).map(drop)
+    }
+
     fn read(&self, paths: &[&str]) -> Result<Vec<Found>, String> {
         let reads = paths.iter().map(|path| self.read_one(path));
         self.wait(futures::stream::iter(reads).buffered(REQUESTS_AT_ONCE).try_collect())
     }
 
     fn list(&self, dir: &str) -> Result<Vec<Entry>, String> {
-        let names = self.wait(async { self.bucket.list(&self.key(dir), FILES_MAX).await.map_err(|fault| fault.to_string()) })?;
+        let names = self.wait(self.names(dir))?;
         let entry = |is_dir: bool| move |name: String| Entry { name, is_dir };
         let mut entries: Vec<Entry> = names.objects.into_iter().map(entry(false)).collect();
         entries.extend(names.prefixes.into_iter().map(entry(true)));

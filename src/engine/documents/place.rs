@@ -43,6 +43,9 @@ pub(super) trait Place {
     /// Returns the path, from the destination, of what is in the way; `None` when that stands above it.
     fn inside<'a>(&self, blocked: &'a str) -> Option<&'a str>;
 
+    /// Learns what stands at the top, where that spares asking for what is absent.
+    fn survey(&self) -> Result<(), String>;
+
     /// Reads each path.
     fn read(&self, paths: &[&str]) -> Result<Vec<Found>, String>;
 

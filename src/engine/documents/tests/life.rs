@@ -1,6 +1,7 @@
 //! A target's life: made, changed, drifted, read, destroyed.
 
 use super::*;
+use crate::bucket::cloud::google::Google;
 use crate::change::{Detail, StrayKind};
 use crate::stack::mark_hole;
 
@@ -203,4 +204,43 @@ fn the_identity_is_the_destination_made_plain() {
     assert_eq!(Documents::default().identity(&bench.job.resolved), None);
     let needs = bench.see().expect_err("the destination is not known").reason;
     assert_eq!(needs, UnseenReason::Needs(vec!["base.outputs.dir".into()]));
+}
+
+#[test]
+fn a_bucket_is_not_asked_for_what_a_listing_says_is_not_there() {
+    let google = Google::start();
+    let cloud = google.cloud();
+    let access = Access::of(|name| cloud.variables.get(name).map(String::as_str));
+    let ground = Ground::Cloud(cloud, Buckets::new(access), String::new());
+    let mut bench = Bench::on(&ground, &[("t/net.json", "{\"id\": \"x\"}"), ("t/sub/b", "b\n")]);
+    let asks = |what: &str, work: &dyn Fn()| {
+        let before = google.requests();
+        work();
+        (what.to_string(), google.requests() - before)
+    };
+    bench.make(&bench.preview()).expect("the first apply also tries the service out");
+    let made = bench.preview();
+    let known = asks("nothing to do", &|| assert!(bench.preview().is_empty()));
+    bench.outputs(&[("given", OutputFrom::Value(node(&json!(1))))]);
+    let given = asks("outputs that stand in the definition", &|| drop(bench.read_outputs()));
+    bench.outputs(&[("id", OutputFrom::Engine(node(&json!({ "document": "net.json", "pointer": "/id" }))))]);
+    let read = asks("outputs that stand in a document", &|| drop(bench.read_outputs()));
+    bench.section(&json!({ "source": "./t", "destination": bench.url("live/prod/us/network") }));
+    let new = asks("new", &|| assert_eq!(bench.preview().changes.len(), 2));
+    let preview = bench.preview();
+    let applied = asks("apply", &|| assert!(bench.make(&preview).expect("it is new").outputs.contains_key("id")));
+
+    let asked = [known, given, read, new, applied];
+    let asked: Vec<(&str, usize)> = asked.iter().map(|(what, asked)| (&**what, *asked)).collect();
+    assert_eq!(
+        asked,
+        [
+            ("nothing to do", 5), // a list of the top, one of sub, the manifest, and each document
+            ("outputs that stand in the definition", 0),
+            ("outputs that stand in a document", 2),
+            ("new", 1),
+            ("apply", 5), // the list again, the intent, each document, and the manifest
+        ]
+    );
+    assert!(made.is_empty());
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write as _};
+use std::ops::Bound;
 use std::sync::Arc;
 
 pub(crate) const TOKEN: &str = "canary-google-token";
@@ -112,8 +113,10 @@ impl Objects {
         let of = |name: &str| request.query.get(name).map(String::as_str).unwrap_or_default();
         let (prefix, after) = (of("prefix"), of("continuation-token"));
         let mut names = BTreeSet::new();
-        for key in self.by_path.keys().filter_map(|path| path.strip_prefix(BUCKET)?.strip_prefix('/')) {
-            let Some(rest) = key.strip_prefix(prefix) else { continue };
+        let whole = format!("{BUCKET}/{prefix}");
+        let from = (Bound::Included(whole.as_str()), Bound::Unbounded);
+        for path in self.by_path.range::<str, _>(from).map(|(path, _)| path).take_while(|path| path.starts_with(&whole)) {
+            let (key, rest) = (&path[BUCKET.len() + 1..], &path[whole.len()..]);
             let end = if of("delimiter").is_empty() { None } else { rest.find('/') };
             names.insert(end.map_or(key, |end| &key[..prefix.len() + end + 1]));
         }
