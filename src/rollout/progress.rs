@@ -165,20 +165,18 @@ impl Progress {
         }
     }
 
-    /// Gives permissions back that were not used, because others may use them now: whoever begins asks again.
-    pub fn give_clearances_back(&mut self) {
-        for run in &mut self.runs {
-            run.ready.extend(std::mem::take(&mut run.cleared).places());
-        }
-    }
-
-    /// Gives the permission for one target back, that it may not use now.
+    /// Gives the permission for one target back, that it may not use now; others may.
     pub fn give_clearance_back(&mut self, target: &TargetId) {
         let Some(slot) = self.slot(target) else { return };
         let run = &mut self.runs[self.slots[slot].wave];
         if run.cleared.remove(slot) {
             run.ready.insert(slot);
         }
+    }
+
+    /// What is cleared, and was not begun by what is recorded here.
+    pub fn cleared(&self) -> impl Iterator<Item = &TargetId> {
+        self.runs.iter().flat_map(|run| run.cleared.places()).map(|slot| self.target(slot))
     }
 
     /// Leaves `target` to the newer rollout `to`, for good.

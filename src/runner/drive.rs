@@ -2,14 +2,14 @@
 //! [`Step`], which holds a clearance.
 
 use super::work::{Offer, Work};
-use super::{MakeJob, Moment, say_unseen};
+use super::{Leases, MakeJob, Moment, say_unseen};
 use crate::change::{Applied, Digest, Intent, Preview};
 use crate::engine::{Engines, Failure, Job};
 use crate::journal::{Bears, Entry, Event};
 use crate::rollout::{Ending, Gate, Now, Outcome, Pool, Progress, Step, StepEvent, Taken};
 use crate::stack::{Known, RegionId, TargetId};
 use crate::stop::Stop;
-use crate::store::{After, Append, Boxed, Lease, Store, StoreError};
+use crate::store::{After, Append, Boxed, Store, StoreError};
 use futures::FutureExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -61,7 +61,7 @@ pub struct Signs {
 pub struct Drive<'a> {
     pub engines: &'a Engines,
     pub store: &'a dyn Store,
-    pub lease: &'a Lease,
+    pub leases: &'a Leases,
     pub run: &'a Arc<str>,
     /// Targets in flight at most, below what the waves allow; 0 for no further bound.
     pub parallel: usize,
@@ -140,13 +140,17 @@ enum Landing {
     GivenUp,
 }
 
-/// What this process has in flight.
+/// What this process has in flight. Dropped, an engine that can be stopped stops.
 #[derive(Default)]
-struct Flight {
+pub struct Flight {
     tasks: JoinSet<Landed>,
     targets: BTreeSet<TargetId>,
     /// Of them, those that are done, and not journalled yet.
     arrived: Vec<Landed>,
+    /// Before something lands there is nothing more that could be got ready.
+    waits: bool,
+    /// How far the journal is read before the next start.
+    next_look: Option<Look>,
 }
 
 /// What an engine said of a target, and of what the target was to become: for which commit, instead of which names.
@@ -159,48 +163,54 @@ struct Landed {
 }
 
 impl Drive<'_> {
-    /// Drives `progress` until somebody else must decide. Every start is journalled before the engine is, every outcome after.
+    /// Drives `progress` until somebody else must decide. Every start is journalled before the engine is, every outcome after. A shard
+    /// comes back for its next targets, and for their clearance, while something is in flight; else nothing is.
     pub async fn drive(
         &self,
         progress: &mut Progress,
+        flying: &mut Flight,
         ready: &BTreeMap<TargetId, Ready>,
         make: &MakeJob<'_>,
         known: &Known,
     ) -> Result<Halt, StoreError> {
-        let mut flying = Flight::default();
         let (mut news, mut is_stale) = (News::default(), false);
-        let (mut look, mut next_look) = (Look::Newest, Look::Newest);
+        let mut look = flying.next_look();
         loop {
-            if self.is_full(&flying) && matches!(self.land(&mut flying).await, Landing::GivenUp) {
-                return Ok(Halt::GivenUp); // what others did meanwhile is read once something could begin
+            if self.is_full(flying) {
+                let is_more = progress.cleared().any(|target| !flying.has(target));
+                if self.looks_ahead(flying) && !is_more {
+                    look = Look::Newest;
+                } else if matches!(self.land(flying).await, Landing::GivenUp) {
+                    return Ok(Halt::GivenUp); // what others did meanwhile is read once something could begin
+                }
             }
             let has_failed = flying.arrived.iter().any(|landed| landed.result.is_err());
             if has_failed || self.stop.is_asked() {
-                self.record_arrived(progress, &mut flying, ready).await?; // nothing begins in its place without another look
+                self.record_arrived(progress, flying, ready).await?; // nothing begins in its place without another look
             }
             let (ms, signs) = match self.look(&mut news, look).await {
                 Ok(seen) => seen,
                 Err(error) => {
-                    self.record_arrived(progress, &mut flying, ready).await?; // what is known is told, whatever cannot be read
+                    self.record_arrived(progress, flying, ready).await?; // what is known is told, whatever cannot be read
                     return Err(error);
                 }
             };
             news.steps.drain(..).for_each(|(step, at_ms)| progress.record(&step, at_ms));
             is_stale |= news.is_stale;
             if is_stale || signs.decisions > progress.decisions() {
-                self.record_arrived(progress, &mut flying, ready).await?;
-                match self.land(&mut flying).await {
+                self.record_arrived(progress, flying, ready).await?;
+                match self.land(flying).await {
                     Landing::Empty => return Ok(Halt::Resumed),
                     Landing::Arrived => continue,
                     Landing::GivenUp => return Ok(Halt::GivenUp),
                 }
             }
             let (paused, held, elsewhere) = (signs.paused.as_deref(), &signs.held, &news.elsewhere);
-            let (taken, arrived) = (self.taken(&flying, &news), flying.arrived());
+            let (taken, arrived) = (self.taken(flying, &news), flying.arrived());
             let only_starts = look == Look::Known;
             let now = Now { ms, paused, held, elsewhere, taken: &taken, arrived: &arrived, only_starts };
             let todos = progress.next(&now);
-            let is_leased = |target: &TargetId| self.bounds.others.is_none() || self.lease.covers(target);
+            let is_leased = |target: &TargetId| self.bounds.others.is_none() || self.leases.covers(target);
             let work = Work::of(todos, progress.rollout(), is_leased, |target| (self.bounds.fits)(target, ms));
             let stopped = self.stop.is_asked();
             let room = if self.parallel == 0 { usize::MAX } else { self.parallel.saturating_sub(flying.tasks.len()) };
@@ -215,33 +225,46 @@ impl Drive<'_> {
                 continue;
             }
             if begins {
-                let steps: Vec<Step> = work.steps.into_iter().take(room).collect();
+                let steps: Vec<Step> = self.of_one_lease(work.steps).into_iter().take(room).collect();
                 let after = match self.bounds.others {
-                    Some(_) => Some(self.beside_others(progress, &steps, &now, &flying, &news)),
-                    None => self.behind_own(&flying, &signs),
+                    Some(_) => Some(self.beside_others(progress, &steps, &now, flying, &news)),
+                    None => self.behind_own(flying, &signs),
                 };
                 let is_borne_next = !self.shares_slots(&steps);
-                let has_begun = self.begin(progress, &steps, after, &mut flying, ready).await?;
+                let has_begun = self.begin(progress, &steps, after, flying, ready).await?;
                 if has_begun {
-                    self.start(steps, ready, make, known, &mut flying);
+                    self.start(steps, ready, make, known, flying);
                 }
                 // What we wrote was read back, and that is enough where the next start is likely to be borne as this one was.
-                next_look = if has_begun && is_borne_next { Look::Known } else { Look::Newest };
-                look = next_look;
+                flying.next_look = Some(Look::Known).filter(|_| has_begun && is_borne_next);
+                flying.waits &= self.parallel == 0; // else another one lands first
+                look = flying.next_look();
                 continue;
             }
             if !flying.arrived.is_empty() {
-                self.record_arrived(progress, &mut flying, ready).await?;
+                self.record_arrived(progress, flying, ready).await?;
                 continue;
             }
             if !work.records.is_empty() {
                 self.record(progress, work.records, &news).await?;
                 continue;
             }
-            match self.land(&mut flying).await {
+            let halt = match work.halt {
+                Halt::NeedsLease(offer) => Halt::NeedsLease(offer.with_room(progress, self.bounds.pools, &now)),
+                halt => halt,
+            };
+            if self.looks_ahead(flying) {
+                flying.waits = !matches!(halt, Halt::NeedsClearance(_));
+                match &halt {
+                    Halt::NeedsClearance(_) => return Ok(halt),
+                    Halt::NeedsLease(offer) if !offer.free.is_empty() => return Ok(halt),
+                    _ => {}
+                }
+            }
+            match self.land(flying).await {
                 Landing::Empty => {}
                 Landing::Arrived => {
-                    look = next_look;
+                    look = flying.next_look();
                     continue;
                 }
                 Landing::GivenUp => return Ok(Halt::GivenUp), // leaving drops what is in flight, and an engine that can be stopped stops
@@ -250,16 +273,33 @@ impl Drive<'_> {
                 return Ok(Halt::Interrupted);
             }
             // Who asks a gate keeps what it has leased from others meanwhile, so that comes first.
-            let is_kept = self.bounds.others.is_some() && matches!(work.halt, Halt::NeedsClearance(_));
+            let is_kept = self.bounds.others.is_some() && matches!(halt, Halt::NeedsClearance(_));
             if let Some(asked) = work.gate.filter(|_| !is_kept) {
                 self.ask(progress, asked, &signs).await?;
                 continue;
             }
-            return Ok(match work.halt {
-                Halt::NeedsLease(offer) => Halt::NeedsLease(offer.with_room(progress, self.bounds.pools, &now)),
-                halt => halt,
-            });
+            return Ok(halt);
         }
+    }
+
+    /// Waits for what is in flight and tells what becomes of it, as far as that can be written: something else went wrong, and is told by
+    /// whoever it happened to.
+    pub async fn wind_up(&self, progress: &mut Progress, flying: &mut Flight, ready: &BTreeMap<TargetId, Ready>) {
+        while self.record_arrived(progress, flying, ready).await.is_ok()
+            && matches!(self.land(flying).await, Landing::Arrived)
+        {}
+    }
+
+    /// A shard gets its next targets ready while something is in flight: what one of them takes does not keep the places of the others empty.
+    fn looks_ahead(&self, flying: &Flight) -> bool {
+        self.bounds.others.is_some() && !flying.is_empty() && !flying.waits && !self.stop.is_asked()
+    }
+
+    /// Those that the lease of the first covers: what is decided with one entry is written with one.
+    fn of_one_lease(&self, steps: Vec<Step>) -> Vec<Step> {
+        let lease = |step: &Step| self.leases.over(step.clearance.target()).map(std::ptr::from_ref);
+        let first = steps.first().and_then(lease);
+        steps.into_iter().filter(|step| lease(step) == first).collect()
     }
 
     /// Nothing more can begin before something comes back.
@@ -319,15 +359,17 @@ impl Drive<'_> {
         let started: Vec<StepEvent> =
             steps.iter().map(|step| StepEvent::Started { target: step.clearance.target().clone() }).collect();
         let at_ms = (self.now_ms)();
-        let append = |events, after| Append { events, run: self.run, at_ms, lease: Some(self.lease), after };
-        let outcome = append(self.events(progress, &ended, more), None);
-        let start = append(self.events(progress, &started, Vec::new()), after);
-        let mut written = self.store.write_all(vec![outcome, start]).await.into_iter();
-        let arrived = written.next().unwrap_or(Ok(Vec::new()))?;
+        let append = |(events, lease), after| Append { events, run: self.run, at_ms, lease: Some(lease), after };
+        let outcomes = self.leases.groups(self.events(progress, &ended, more)).into_iter().map(|group| append(group, None));
+        let starts = self.leases.groups(self.events(progress, &started, Vec::new())).into_iter();
+        let starts = starts.map(|group| append(group, after.clone())); // one
+        let mut written = self.store.write_all(outcomes.chain(starts).collect()).await;
+        let begun = written.pop().unwrap_or(Ok(Vec::new()));
+        let arrived = written.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
         self.fold(progress, &ended, at_ms);
         self.journalled(progress, &arrived);
         self.watch_ends(&ended);
-        let begun = written.next().unwrap_or(Ok(Vec::new()))?;
+        let begun = begun?;
         if !begun.is_empty() {
             self.fold(progress, &started, at_ms);
         }
@@ -354,27 +396,28 @@ impl Drive<'_> {
 
     /// Appends the steps as one group and folds them in.
     async fn record(&self, progress: &mut Progress, steps: Vec<StepEvent>, news: &News) -> Result<(), StoreError> {
-        if self.decide(progress, &steps, news).await? {
-            self.watch_ends(&steps);
-        }
-        Ok(())
-    }
-
-    /// Appends what follows from all that is known, as one group. False when others wrote since: then it must be decided anew.
-    async fn decide(&self, progress: &mut Progress, steps: &[StepEvent], news: &News) -> Result<bool, StoreError> {
         if self.bounds.others.is_none() {
-            return self.append(progress, steps, Vec::new()).await.map(|()| true);
+            self.append(progress, &steps, Vec::new()).await?;
+            self.watch_ends(&steps);
+            return Ok(());
         }
-        let events = self.events(progress, steps, Vec::new());
+        // What another lease covers is decided anew, on this; and all of it when others wrote since.
+        let Some((events, lease)) = self.leases.groups(self.events(progress, &steps, Vec::new())).into_iter().next() else {
+            return Ok(());
+        };
         let at_ms = (self.now_ms)();
-        let sealed = self.store.append_after(news.head.as_ref(), events, self.run, at_ms, Some(self.lease)).await?;
-        Ok(!sealed.is_empty())
+        let sealed = self.store.append_after(news.head.as_ref(), events, self.run, at_ms, Some(lease)).await?;
+        let step = |entry: &Entry| if let Event::Step { step, .. } = &entry.event { Some(step.clone()) } else { None };
+        self.watch_ends(&sealed.iter().filter_map(step).collect::<Vec<_>>());
+        Ok(())
     }
 
     async fn append(&self, progress: &mut Progress, steps: &[StepEvent], more: Vec<Event>) -> Result<(), StoreError> {
         let at_ms = (self.now_ms)();
-        let events = self.events(progress, steps, more);
-        let sealed = self.store.append(events, self.run, at_ms, Some(self.lease)).await?;
+        let append = |(events, lease)| Append { events, run: self.run, at_ms, lease: Some(lease), after: None };
+        let groups = self.leases.groups(self.events(progress, steps, more)).into_iter();
+        let written = self.store.write_all(groups.map(append).collect()).await;
+        let sealed = written.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
         self.fold(progress, steps, at_ms);
         self.journalled(progress, &sealed);
         Ok(())
@@ -466,6 +509,7 @@ impl Drive<'_> {
             landed.push(more);
         }
         flying.arrived.extend(landed.into_iter().flatten());
+        flying.waits = false;
         Landing::Arrived
     }
 
@@ -517,7 +561,7 @@ impl Drive<'_> {
         let steps = [step];
         let (events, at_ms) = (self.events(progress, &steps, Vec::new()), (self.now_ms)());
         let after = Some(After::new(signs.head.as_ref(), Bears::Answer(progress.rollout().id.clone())));
-        let sealed = self.store.write(Append { events, run: self.run, at_ms, lease: Some(self.lease), after }).await?;
+        let sealed = self.store.write(Append { events, run: self.run, at_ms, lease: Some(self.leases.newest()), after }).await?;
         if sealed.is_empty() {
             return self.read_on(signs).await;
         }
@@ -542,6 +586,29 @@ impl Drive<'_> {
 }
 
 impl Flight {
+    /// Nothing is, and all that was is journalled.
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+
+    /// How many are, or were and are not journalled yet.
+    pub fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    pub fn has(&self, target: &TargetId) -> bool {
+        self.targets.contains(target)
+    }
+
+    /// There may be more to get ready before something lands.
+    pub(super) fn goes_on(&mut self) {
+        self.waits = false;
+    }
+
+    fn next_look(&self) -> Look {
+        self.next_look.filter(|_| !self.is_empty()).unwrap_or(Look::Newest)
+    }
+
     fn arrived(&self) -> BTreeSet<TargetId> {
         self.arrived.iter().map(|landed| landed.target.clone()).collect()
     }

@@ -1,13 +1,13 @@
 //! History as a run keeps it while it writes: alone, or beside others who write the same journal. Knows what is appended on what; not
 //! what an entry means to a rollout, nor which clock is asked.
 
-use super::Look;
+use super::{Leases, Look};
 use super::share::Share;
 use crate::change::Digest;
 use crate::journal::{Entry, Event, History};
 use crate::rollout::{Progress, Rollout, Takeover};
 use crate::stack::TargetId;
-use crate::store::{Lease, Store, StoreError};
+use crate::store::{Append, Store, StoreError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Who writes, where and when.
@@ -89,8 +89,8 @@ impl<'a> Replica<'a> {
 
     /// Something that is leased may still be in flight, though the drive of it ended in an error. A shard reads its own starts with the
     /// next look at the journal, and that may be what failed.
-    pub fn may_have_in_flight(&self, lease: &Lease) -> bool {
-        lease.targets().any(|target| self.is_shared() || self.history().is_unknown(target))
+    pub fn may_have_in_flight(&self, leases: &Leases) -> bool {
+        leases.targets().any(|target| self.is_shared() || self.history().is_unknown(target))
     }
 
     /// How long a target usually takes.
@@ -100,19 +100,21 @@ impl<'a> Replica<'a> {
 
     /// Journals that the run begins, and reads what others wrote until then: from there on whoever would plan sees that it came. True
     /// when there was something that it did not know.
-    pub async fn announce(&self, event: Event, lease: &Lease) -> Result<bool, StoreError> {
-        self.append(vec![event], lease).await?;
+    pub async fn announce(&self, event: Event, leases: &Leases) -> Result<bool, StoreError> {
+        self.append(vec![event], leases).await?;
         self.refresh().await
     }
 
-    /// Appends a group, whatever the newest entry is.
-    pub async fn append(&self, events: Vec<Event>, lease: &Lease) -> Result<(), StoreError> {
-        let Writer { store, run, .. } = &self.writer;
-        let sealed = store.append(events, run, self.now_ms(), Some(lease)).await?;
+    /// Appends what is one group, or where it is covered by several leases one for each, whatever the newest entry is.
+    pub async fn append(&self, events: Vec<Event>, leases: &Leases) -> Result<(), StoreError> {
+        let (Writer { store, run, .. }, at_ms) = (&self.writer, self.now_ms());
+        let append = |(events, lease)| Append { events, run, at_ms, lease: Some(lease), after: None };
+        let written = store.write_all(leases.groups(events).into_iter().map(append).collect()).await;
+        let written = written.into_iter().collect::<Result<Vec<_>, _>>()?;
         if self.is_shared() {
             self.follow(Look::Known).await?;
         }
-        self.sealed(&sealed);
+        written.iter().for_each(|sealed| self.sealed(sealed));
         Ok(())
     }
 
@@ -156,18 +158,18 @@ impl<'a> Replica<'a> {
 
     /// Appends what follows from the whole state of a rollout; false when others wrote since that was read: then it must be decided anew.
     /// Nobody else drives what a run has by itself.
-    pub async fn decide(&self, events: Vec<Event>, lease: &Lease) -> Result<bool, StoreError> {
+    pub async fn decide(&self, events: Vec<Event>, leases: &Leases) -> Result<bool, StoreError> {
         if !self.is_shared() {
-            self.append(events, lease).await?;
+            self.append(events, leases).await?;
             return Ok(true);
         }
-        self.append_on_newest(events, lease).await
+        self.append_on_newest(events, leases).await
     }
 
     /// Appends what was decided on history as it is here, if nobody wrote since. Who only came is no reason to decide anew.
-    async fn append_on_newest(&self, events: Vec<Event>, lease: &Lease) -> Result<bool, StoreError> {
+    async fn append_on_newest(&self, events: Vec<Event>, leases: &Leases) -> Result<bool, StoreError> {
         loop {
-            match self.append_if_newest(events.clone(), lease).await? {
+            match self.append_if_newest(events.clone(), leases).await? {
                 Newest::Ours => return Ok(true),
                 Newest::Came => {}
                 Newest::Theirs => return Ok(false),
@@ -175,9 +177,9 @@ impl<'a> Replica<'a> {
         }
     }
 
-    async fn append_if_newest(&self, events: Vec<Event>, lease: &Lease) -> Result<Newest, StoreError> {
+    async fn append_if_newest(&self, events: Vec<Event>, leases: &Leases) -> Result<Newest, StoreError> {
         let (Writer { store, run, .. }, known) = (&self.writer, self.head());
-        let sealed = store.append_after(known.as_ref(), events, run, self.now_ms(), Some(lease)).await?;
+        let sealed = store.append_after(known.as_ref(), events, run, self.now_ms(), Some(leases.newest())).await?;
         let is_more = self.catch_up().await?;
         Ok(match (sealed.is_empty(), is_more) {
             (false, _) => Newest::Ours,
@@ -187,29 +189,29 @@ impl<'a> Replica<'a> {
     }
 
     /// Appends what whoever is the last at work has to say, if that is us and nobody did; false when it must be decided anew.
-    pub async fn append_as_last(&self, event: Event, lease: &Lease) -> Result<bool, StoreError> {
+    pub async fn append_as_last(&self, event: Event, leases: &Leases) -> Result<bool, StoreError> {
         let Some(share) = &self.share else {
-            self.append(vec![event], lease).await?;
+            self.append(vec![event], leases).await?;
             return Ok(true);
         };
         if share.is_said(&event) {
             return Ok(true);
         }
-        Ok(!self.elsewhere().await?.is_empty() || self.append_on_newest(vec![event], lease).await?)
+        Ok(!self.elsewhere().await?.is_empty() || self.append_on_newest(vec![event], leases).await?)
     }
 
     /// Journals a plan and returns what is to be driven; nothing when others did something meanwhile that it knows nothing of.
-    pub async fn plan(&self, rollout: Rollout, takeover: &Takeover, lease: &Lease) -> Result<Option<Progress>, StoreError> {
+    pub async fn plan(&self, rollout: Rollout, takeover: &Takeover, leases: &Leases) -> Result<Option<Progress>, StoreError> {
         let commit = &rollout.commit;
         let superseded = takeover.rollouts().map(|old| Event::Superseded { rollout: old.id.clone(), commit: commit.clone() });
         let events: Vec<Event> = superseded.chain([Event::Planned { rollout: rollout.clone() }]).collect();
         if !self.is_shared() {
-            self.append(events, lease).await?;
+            self.append(events, leases).await?;
             return Ok(Some(Progress::new(rollout)));
         }
         let planned = rollout.waves.iter().flat_map(|wave| &wave.targets).map(|planned| planned.target.clone()).collect();
         loop {
-            match self.append_if_newest(events.clone(), lease).await? {
+            match self.append_if_newest(events.clone(), leases).await? {
                 Newest::Ours => return Ok(self.anew(&rollout.id)),
                 Newest::Came if self.is_written_elsewhere(&planned).await? => return Ok(None), // by who came, and will plan it
                 Newest::Came => {}

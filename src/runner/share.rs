@@ -1,9 +1,9 @@
 //! Several processes that bring one rollout together. Each leases a bite of what is on offer, does that, gives it back and takes the
-//! next; what it decides stands on the newest entry of the journal, or bears what came since, or is decided anew. So each target is
+//! next, before the last of it has landed; what it decides stands on the newest entry of the journal, or bears what came since, or is decided anew. So each target is
 //! done once, and waves, tolerance and `max_parallel` hold over all of them, however many there are and whoever is lost. Knows no
 //! clock: time is given to it.
 
-use super::{Halt, Look, News, Offer, Replica};
+use super::{Flight, Halt, Leases, Look, News, Offer, Replica};
 use crate::journal::{Entry, Event};
 use crate::rollout::{Progress, Shard, StepEvent};
 use crate::stack::TargetId;
@@ -200,10 +200,23 @@ impl Replica<'_> {
         self.history().rollout(rollout).cloned()
     }
 
-    /// Does what a drive that came back asks of a shard, and goes on; or breaks, where there is nothing that we could do.
-    pub async fn turn(&self, lease: &mut Lease, progress: &mut Progress, halt: Halt) -> Result<ControlFlow<Halt>, StoreError> {
+    /// Does what a drive that came back asks of a shard, and goes on; or breaks, where there is nothing that we could do. While something
+    /// is `flying`, nothing is waited for but that, and what could not be had is asked for again when it landed.
+    pub async fn turn(
+        &self,
+        leases: &mut Leases,
+        progress: &mut Progress,
+        flying: &mut Flight,
+        halt: Halt,
+    ) -> Result<ControlFlow<Halt>, StoreError> {
         let goes_on = match halt {
-            Halt::NeedsLease(offer) => self.take_bite(lease, progress, &offer).await?,
+            Halt::NeedsLease(offer) => match self.take_bite(leases, progress, flying, &offer).await {
+                Err(error) if !flying.is_empty() => {
+                    tracing::debug!(%error, "no bite was taken while something is in flight");
+                    true
+                }
+                taken => taken?,
+            },
             Halt::Others => self.asks_who_writes() || self.wait_for_others().await?,
             halt => return Ok(ControlFlow::Break(halt)),
         };
@@ -213,44 +226,74 @@ impl Replica<'_> {
         })
     }
 
-    /// Gives back what was leased and takes some of what is on offer, of what need not wait first. Where what was leased still waits for a
+    /// Takes some of what is on offer, of what need not wait first, and gives back what was leased, but for that of which something is in
+    /// flight. Where what was leased still waits for a
     /// place, and has the time, that is only done for what need not wait; and not twice in a row without a look at what others do, so that
     /// shards do not exchange with one another for ever. What waits in a wave that stopped gets no place.
-    async fn take_bite(&self, lease: &mut Lease, progress: &mut Progress, offer: &Offer) -> Result<bool, StoreError> {
+    async fn take_bite(
+        &self,
+        leases: &mut Leases,
+        progress: &mut Progress,
+        flying: &mut Flight,
+        offer: &Offer,
+    ) -> Result<bool, StoreError> {
         let Some(share @ Share { sharing: Sharing { shard, parallel, .. }, means, .. }) = &self.share else { return Ok(false) };
         let now_ms = self.now_ms();
         let is_open = |target: &TargetId| {
-            progress.contains(target) && progress.outcome(target).is_none() && !progress.is_stopped(target, now_ms)
+            let has_come_on = flying.has(target) || progress.outcome(target).is_some();
+            progress.contains(target) && !has_come_on && !progress.is_stopped(target, now_ms)
         };
-        let waits = lease.targets().any(|target| is_open(target) && self.fits(target, now_ms));
-        let has_come_on = || lease.targets().any(|target| progress.outcome(target).is_some());
+        let waits = leases.targets().any(|target| is_open(target) && self.fits(target, now_ms));
+        let has_come_on = || leases.targets().any(|target| progress.outcome(target).is_some());
         if waits && (offer.free.is_empty() || share.bites().is_instead && !has_come_on()) {
             share.bites().is_instead = false;
-            return self.wait_for_others().await;
+            return if flying.is_empty() { self.wait_for_others().await } else { Ok(true) };
         }
         if self.asks_who_writes() {
+            flying.goes_on();
             return Ok(true);
         }
         let offered = if offer.free.is_empty() { &offer.targets } else { &offer.free };
         let done = offered.first().map_or(0, |target| progress.ended_beside(target));
-        let last = self.take_out(lease, (means.holder)()).await?;
-        progress.give_clearances_back();
         let bite = shard.bite(offered, done, *parallel);
-        match self.writer.store.exchange(last, &bite, (means.holder)()).await {
+        let last = self.give_back_all_but_one(leases, progress, flying).await?;
+        let store = self.writer.store;
+        let taken = match last {
+            Some(last) => store.exchange(last, &bite, (means.holder)()).await,
+            None => store.acquire(&bite, (means.holder)()).await,
+        };
+        match taken {
             Ok(taken) => {
-                *lease = taken;
+                leases.add(taken);
                 *share.bites() = Bites { is_instead: waits, lost: Vec::new() };
+                flying.goes_on();
                 Ok(true)
             }
-            Err(StoreError::Held { .. }) => self.lost(bite).await,
+            Err(StoreError::Held { .. }) => self.lost(bite, flying).await,
             Err(error) => Err(error),
         }
     }
 
+    /// Takes out the bites of which nothing is in flight, with their clearances; returns one, which can be exchanged, and gives back the rest.
+    async fn give_back_all_but_one(
+        &self,
+        leases: &mut Leases,
+        progress: &mut Progress,
+        flying: &Flight,
+    ) -> Result<Option<Lease>, StoreError> {
+        let mut over = leases.take_out(|target| flying.has(target));
+        over.iter().flat_map(Lease::targets).for_each(|target| progress.give_clearance_back(target));
+        let last = over.pop();
+        for lease in over {
+            self.writer.store.release(lease).await?;
+        }
+        Ok(last)
+    }
+
     /// Somebody was faster. Who has what is asked again, and only who would still take the same waits: the rest may be free.
-    async fn lost(&self, bite: Vec<TargetId>) -> Result<bool, StoreError> {
+    async fn lost(&self, bite: Vec<TargetId>, flying: &Flight) -> Result<bool, StoreError> {
         let Some(share) = &self.share else { return Ok(false) };
-        if share.bites().lost == bite {
+        if share.bites().lost == bite && flying.is_empty() {
             return self.wait_for_others().await;
         }
         share.bites().lost = bite;
@@ -259,23 +302,14 @@ impl Replica<'_> {
     }
 
     /// Gives back what a shard leased, and the clearances with it.
-    pub async fn let_go(&self, lease: &mut Lease, progress: &mut Progress) -> Result<(), StoreError> {
-        if let Some(Share { means, .. }) = &self.share
-            && lease.targets().next().is_some()
-        {
-            let last = self.take_out(lease, (means.holder)()).await?;
-            if let Err(error) = self.writer.store.release(last).await {
+    pub async fn let_go(&self, leases: &mut Leases, progress: &mut Progress) {
+        let Some(Share { means, .. }) = &self.share else { return };
+        for lease in leases.take_out(|_| false) {
+            lease.targets().for_each(|target| progress.give_clearance_back(target));
+            if let Err(error) = self.writer.store.release(lease).await {
                 (means.not_released)(error);
             }
-            progress.give_clearances_back();
         }
-        Ok(())
-    }
-
-    /// Takes a lease out; what stays is over nothing.
-    async fn take_out(&self, lease: &mut Lease, holder: Holder) -> Result<Lease, StoreError> {
-        let nothing = self.writer.store.acquire(&[], holder).await?;
-        Ok(std::mem::replace(lease, nothing))
     }
 
     /// Waits a little; false when nobody wrote for so long that nobody may come.

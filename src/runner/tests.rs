@@ -6,7 +6,7 @@ use crate::engine::{Boxed, Engine, Engines, Failure, Sources};
 use crate::journal::{Entry, Event};
 use crate::policy::{Answer, Facts, Past, Subject, judge};
 use crate::review::{PullRequest, User};
-use crate::rollout::{Ending, Now, Planned, Progress, Rollout, StepEvent, Wave};
+use crate::rollout::{Ending, Now, Planned, Progress, Rollout, StepEvent, Takeover, Wave};
 use crate::stack::{Mistakes, Node, Region, Resolved, Site, Stack, Target, Uses, Vars};
 use crate::stop::Stop;
 use crate::store::{FileStore, Holder, MemoryStore, Store as _, StoreError};
@@ -16,19 +16,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Barrier;
 
+mod ahead;
 mod gates;
 
 /// Long enough that a test which waits for it has failed.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Every call for a stack named `stuck` never comes back, and its thread neither; outputs come when all at the barrier ask.
+/// Every call for a stack named `stuck` never comes back, and its thread neither; outputs, and an apply of `slow`, come when all at the
+/// barrier ask.
 struct Doll {
-    barrier: Barrier,
+    barrier: Arc<Barrier>,
 }
 
 impl Doll {
     fn engines(together: usize) -> Engines {
-        Engines::new(vec![Arc::new(Self { barrier: Barrier::new(together) })])
+        Engines::new(vec![Arc::new(Self { barrier: Arc::new(Barrier::new(together)) })])
     }
 }
 
@@ -76,6 +78,9 @@ impl Engine for Doll {
     fn apply<'a>(&'a self, job: &'a Job, preview: &'a Preview) -> Boxed<'a, Result<Applied, Failure>> {
         Box::pin(async move {
             answer(job).await;
+            if job.target.id.stack.as_str() == "slow" {
+                self.barrier.wait().await;
+            }
             Ok(Applied { target: job.target.id.clone(), changes: preview.marks(), outputs: Outputs::new() })
         })
     }
@@ -214,11 +219,11 @@ fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
 
     let halt = run(async {
         let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None };
-        let lease = store.acquire(&[stuck.clone(), quick.clone()], holder).await.expect("nobody else is here");
+        let leases = Leases::new(store.acquire(&[stuck.clone(), quick.clone()], holder).await.expect("nobody else is here"));
         let drive = Drive {
             engines: &engines,
             store: &store,
-            lease: &lease,
+            leases: &leases,
             run: &run_id,
             parallel: 0,
             ask: &|_| Box::pin(async { Ok(()) }),
@@ -236,10 +241,10 @@ fn what_does_not_come_back_in_time_is_given_up_and_what_did_is_recorded() {
         };
         let ready =
             [&stuck, &quick].map(|target| (target.clone(), Ready { preview: Arc::new(preview(target)), commit: "c1".into() }));
-        let first = drive.drive(&mut progress, &BTreeMap::new(), &job, &Known::default()).await;
+        let first = drive.drive(&mut progress, &mut Flight::default(), &BTreeMap::new(), &job, &Known::default()).await;
         assert!(matches!(first, Ok(Halt::NeedsClearance(_))), "{first:?}");
         progress.clear(clearances);
-        drive.drive(&mut progress, &ready.into(), &job, &Known::default()).await
+        drive.drive(&mut progress, &mut Flight::default(), &ready.into(), &job, &Known::default()).await
     });
     assert!(matches!(halt, Ok(Halt::GivenUp)), "{halt:?}");
     assert_eq!((progress.outcome(&quick), progress.outcome(&stuck)), (Some(&Outcome::Applied), None));
@@ -267,12 +272,12 @@ fn drive_in_line<'a>(
     progress.clear(targets.iter().map(clearance).collect());
     run(async {
         let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None };
-        let lease = store.acquire(targets, holder).await.expect("nobody else is here");
+        let leases = Leases::new(store.acquire(targets, holder).await.expect("nobody else is here"));
         let others = others.map(|others| |look: Look| -> crate::store::Boxed<'_, _> { others(look) }); // for as long as the rest of what is lent
         let drive = Drive {
             engines: &engines,
             store,
-            lease: &lease,
+            leases: &leases,
             run: &run_id,
             parallel: 1,
             ask: &|_| Box::pin(async { Ok(()) }),
@@ -286,7 +291,7 @@ fn drive_in_line<'a>(
         };
         let ready = |target: &TargetId| (target.clone(), Ready { preview: Arc::new(preview(target)), commit: "c1".into() });
         let ready = targets.iter().map(ready).collect();
-        drive.drive(&mut progress, &ready, &job, &Known::default()).await
+        drive.drive(&mut progress, &mut Flight::default(), &ready, &job, &Known::default()).await
     })
 }
 
@@ -322,11 +327,11 @@ fn nothing_begins_in_the_place_of_what_arrived_once_somebody_paused() {
 
     let halt = run(async {
         let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None };
-        let lease = store.acquire(&targets, holder).await.expect("nobody else is here");
+        let leases = Leases::new(store.acquire(&targets, holder).await.expect("nobody else is here"));
         let drive = Drive {
             engines: &engines,
             store: &store,
-            lease: &lease,
+            leases: &leases,
             run: &run_id,
             parallel: 0,
             ask: &|_| Box::pin(async { Ok(()) }),
@@ -340,7 +345,7 @@ fn nothing_begins_in_the_place_of_what_arrived_once_somebody_paused() {
         };
         let ready =
             targets.each_ref().map(|target| (target.clone(), Ready { preview: Arc::new(preview(target)), commit: "c1".into() }));
-        drive.drive(&mut progress, &ready.into(), &job, &Known::default()).await
+        drive.drive(&mut progress, &mut Flight::default(), &ready.into(), &job, &Known::default()).await
     });
     assert!(matches!(&halt, Ok(Halt::Paused(why)) if why == "lunch"), "{halt:?}");
     let [first, second] = &targets;
@@ -361,11 +366,11 @@ fn what_fits_into_the_time_that_is_left_takes_the_place_of_what_no_longer_does()
 
     let halt = run(async {
         let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None };
-        let lease = store.acquire(&[long.clone(), quick.clone()], holder).await.expect("nobody else is here");
+        let leases = Leases::new(store.acquire(&[long.clone(), quick.clone()], holder).await.expect("nobody else is here"));
         let drive = Drive {
             engines: &engines,
             store: &store,
-            lease: &lease,
+            leases: &leases,
             run: &run_id,
             parallel: 0,
             ask: &|_| Box::pin(async { Ok(()) }),
@@ -378,7 +383,7 @@ fn what_fits_into_the_time_that_is_left_takes_the_place_of_what_no_longer_does()
             bounds: Bounds { fits: &|target, _| *target != id("long@prod/a"), ..Bounds::default() },
         };
         let ready = BTreeMap::from([(quick.clone(), Ready { preview: Arc::new(preview(&quick)), commit: "c1".into() })]);
-        drive.drive(&mut progress, &ready, &job, &Known::default()).await
+        drive.drive(&mut progress, &mut Flight::default(), &ready, &job, &Known::default()).await
     });
     assert!(matches!(halt, Ok(Halt::Late)), "{halt:?}");
     assert_eq!((progress.outcome(&quick), progress.outcome(&long)), (Some(&Outcome::Applied), None));

@@ -10,11 +10,11 @@ use crate::policy::Policy;
 use crate::review::{Approval, User};
 use crate::rollout::{Bars, Gate, Outcome, Pool, Progress, Rollout, Slots, Takeover};
 use crate::runner::{
-    Bounds, Drive, Halt, Look, Means, Moment, News, Ready, Replica, STOP_PATIENCE, Share, Sharing, Signs, Writer,
+    Bounds, Drive, Flight, Halt, Leases, Look, Means, Moment, News, Ready, Replica, STOP_PATIENCE, Share, Sharing, Signs, Writer,
 };
 use crate::stack::{Known, Target, TargetId};
 use crate::stop::Stop;
-use crate::store::{Boxed, Holder, Lease, Store, StoreError};
+use crate::store::{Boxed, Holder, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, MutexGuard};
@@ -63,7 +63,7 @@ pub struct Run<'a> {
 /// A run that holds its lease.
 pub(super) struct Holding<'a> {
     pub(super) run: &'a Run<'a>,
-    lease: Lease,
+    leases: Leases,
     pub(super) replica: Replica<'a>,
     /// Rollouts that this run met.
     met: BTreeSet<Arc<str>>,
@@ -93,11 +93,15 @@ impl Run<'_> {
         let share = self.sharing.map(|sharing| Share::new(sharing, self.means()));
         let replica = Replica::new(writer, history, share);
         let (met, tried, takeover) = (BTreeSet::new(), BTreeSet::new(), Takeover::default());
-        let mut holding = Holding { run: self, lease, replica, met, tried, takeover, given_up: false };
+        let mut holding = Holding { run: self, leases: Leases::new(lease), replica, met, tried, takeover, given_up: false };
         let is_admitted = holding.bring().await?;
         match holding.given_up {
-            false => self.store.release(holding.lease).await?,
-            true => std::mem::forget(holding.lease), // something may still be at work: it ends with the process
+            false => {
+                for lease in holding.leases.into_all() {
+                    self.store.release(lease).await?;
+                }
+            }
+            true => std::mem::forget(holding.leases), // something may still be at work: it ends with the process
         }
         Ok(is_admitted)
     }
@@ -123,7 +127,7 @@ impl Holding<'_> {
         let run = self.run;
         let by = User("somebody".into());
         let came = Event::RunStarted { verb: run.verb, commit: run.head.clone(), by, pull_request: None };
-        if self.replica.announce(came, &self.lease).await? && !(run.admits)(&self.history()) {
+        if self.replica.announce(came, &self.leases).await? && !(run.admits)(&self.history()) {
             return Ok(false);
         }
         self.go_on().await?;
@@ -193,7 +197,7 @@ impl Holding<'_> {
         let takeover = std::mem::take(&mut self.takeover);
         let id = format!("{}-{}", run.head, self.history().rollout_number(&run.id));
         let rollout = (run.plan)(id.into(), free.into_iter().collect(), takeover.clone());
-        let Some(progress) = self.replica.plan(rollout, &takeover, &self.lease).await? else {
+        let Some(progress) = self.replica.plan(rollout, &takeover, &self.leases).await? else {
             self.takeover = takeover;
             return Ok(true); // somebody was first
         };
@@ -239,7 +243,7 @@ impl Holding<'_> {
             }
             let behind = (self.run.pending)(&self.history());
             let settled = Event::Settled { commit: self.run.head.clone(), scope: None, behind };
-            if self.replica.append_as_last(settled, &self.lease).await? {
+            if self.replica.append_as_last(settled, &self.leases).await? {
                 return Ok(());
             }
         }
@@ -251,16 +255,17 @@ impl Holding<'_> {
             Some(anew) => progress = anew,
             None => return Ok(()), // others brought it to its end, while we drove something else
         }
-        let mut ready = BTreeMap::new();
+        let (mut ready, mut flying) = (BTreeMap::new(), Flight::default());
         let halt = loop {
-            let halt = self.leg(&mut progress, &mut ready).await?;
-            if let ControlFlow::Break(halt) = self.replica.turn(&mut self.lease, &mut progress, halt).await? {
+            let halt = self.leg(&mut progress, &mut flying, &mut ready).await?;
+            let turned = self.replica.turn(&mut self.leases, &mut progress, &mut flying, halt);
+            if let ControlFlow::Break(halt) = turned.await? {
                 break halt;
             }
         };
         self.given_up = matches!(halt, Halt::GivenUp);
         if !self.given_up {
-            self.replica.let_go(&mut self.lease, &mut progress).await?;
+            self.replica.let_go(&mut self.leases, &mut progress).await;
         }
         let is_older = progress.rollout().commit != self.run.head;
         let goes_on = |id: &TargetId| is_older && progress.outcome(id).is_some_and(Outcome::is_reached);
@@ -270,8 +275,13 @@ impl Holding<'_> {
         Ok(())
     }
 
-    /// Drives it under one lease.
-    async fn leg(&self, progress: &mut Progress, ready: &mut BTreeMap<TargetId, Ready>) -> Result<Halt, StoreError> {
+    /// Drives it with what is leased.
+    async fn leg(
+        &self,
+        progress: &mut Progress,
+        flying: &mut Flight,
+        ready: &mut BTreeMap<TargetId, Ready>,
+    ) -> Result<Halt, StoreError> {
         let (run, replica) = (self.run, &self.replica);
         let (id, commit) = (progress.rollout().id.clone(), progress.rollout().commit.clone());
         let make = |id: &TargetId, _: &Known| Ok((run.job)(&commit, id));
@@ -280,7 +290,7 @@ impl Holding<'_> {
         let drive = Drive {
             engines: run.engines,
             store: run.store,
-            lease: &self.lease,
+            leases: &self.leases,
             run: &run.id,
             parallel: run.parallel,
             ask: &|gate| (run.ask)(gate),
@@ -297,10 +307,13 @@ impl Holding<'_> {
             },
         };
         loop {
-            match drive.drive(progress, ready, &make, &Known::default()).await? {
+            match drive.drive(progress, flying, ready, &make, &Known::default()).await? {
                 Halt::NeedsClearance(targets) => {
-                    self.clear(progress, targets, ready).await?;
-                    if run.stop.is_asked() {
+                    if let Err(error) = self.clear(progress, targets, ready).await {
+                        drive.wind_up(progress, flying, ready).await;
+                        return Err(error);
+                    }
+                    if run.stop.is_asked() && flying.is_empty() {
                         if replica.is_shared()
                             && let Some(anew) = replica.anew(&id)
                         {
@@ -341,7 +354,7 @@ impl Holding<'_> {
     }
 
     pub(super) async fn append(&self, events: Vec<Event>) -> Result<(), StoreError> {
-        self.replica.append(events, &self.lease).await
+        self.replica.append(events, &self.leases).await
     }
 
     pub(super) fn history(&self) -> MutexGuard<'_, History> {

@@ -71,7 +71,7 @@ impl Converge<'_> {
             self.history().rollouts().filter(|it| takeover.over().any(|over| over.id == it.rollout().id)).cloned().collect();
         let mut rollout = self.plan(head, &self.order.head, &work, takeover.clone())?;
         (rollout.whole, rollout.beside) = whole.unzip();
-        let Some(progress) = self.replica.plan(rollout, &takeover, &self.lease).await? else {
+        let Some(progress) = self.replica.plan(rollout, &takeover, &self.leases).await? else {
             self.takeover = takeover;
             return Ok(true); // somebody was first
         };

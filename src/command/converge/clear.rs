@@ -10,7 +10,7 @@ use crate::exit::Failure;
 use crate::journal::Record;
 use crate::policy::Answer;
 use crate::rollout::{Outcome, Progress, STUCK};
-use crate::runner::{MakeJob, Moment};
+use crate::runner::{Looks, MakeJob, Moment};
 use crate::stack::{Known, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +22,7 @@ impl Converge<'_> {
         &self,
         work: &Work,
         targets: &[TargetId],
+        looks: Looks<'_>,
         progress: &Progress,
         make: &MakeJob<'_>,
     ) -> Result<Cleared, Failure> {
@@ -31,7 +32,7 @@ impl Converge<'_> {
         let is_to_come = |id: &TargetId| !progress.outcome(id).is_some_and(Outcome::is_reached);
         let beside = self.whole.iter().filter(|preview| is_to_come(&preview.target)).cloned().collect();
         let mut round =
-            Round { run: self, work, part, progress, make, beside, turns: BTreeMap::new(), cleared: Cleared::default() };
+            Round { run: self, looks, work, part, progress, make, beside, turns: BTreeMap::new(), cleared: Cleared::default() };
 
         let fresh = round.look(targets).await;
         let holed = round.holed(&fresh).await?;
@@ -64,13 +65,13 @@ impl Round<'_> {
         }
         let world = self.run.world;
         let standing = Standing::of(self.run.scenes, &self.run.history(), &self.part);
-        self.cleared.known = standing.outputs(world, self.run.looks()).await;
+        self.cleared.known = standing.outputs(world, self.looks).await;
 
         let ids: Vec<TargetId> = self.part.pending.iter().map(|pending| pending.target.id.clone()).collect();
         let bar = world.terminal.bar("previewing", ids.len());
         let watch = |_: Moment<'_>| bar.step();
         let mut proposed = self.cleared.known.clone(); // what is proposed here is not yet true for anybody
-        let answers = self.run.looks().preview(&[ids], &mut proposed, self.make, &watch).await;
+        let answers = self.looks.preview(&[ids], &mut proposed, self.make, &watch).await;
         drop(bar);
 
         let mut fresh = Vec::new();
@@ -101,7 +102,7 @@ impl Round<'_> {
             None => Err(gone(id)),
         };
         let mut known = self.cleared.known.clone();
-        let seen = self.run.looks().preview(&[ids], &mut known, &make, &|_| ()).await;
+        let seen = self.looks.preview(&[ids], &mut known, &make, &|_| ()).await;
         Ok(seen.into_iter().flatten().map(|preview| (preview.target.clone(), preview)).collect())
     }
 

@@ -13,7 +13,7 @@ use crate::exit::Failure;
 use crate::journal::{Entry, Event};
 use crate::review::CommitSha;
 use crate::rollout::{Gate, Outcome, Pool, Progress};
-use crate::runner::{Bounds, Drive, Halt, Look, Moment, News, Ready, STOP_PATIENCE, Signs};
+use crate::runner::{Bounds, Drive, Flight, Halt, Look, Moment, News, Ready, STOP_PATIENCE, Signs};
 use crate::stack::{Known, TargetId};
 use crate::store::{Boxed, StoreError};
 use crate::world::{Bar, World};
@@ -25,9 +25,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Default)]
 struct Older(Mutex<BTreeMap<TargetId, Arc<Scene>>>);
 
-/// What the rounds of a drive have given so far.
+/// What the rounds of a drive have given so far, and what of it is in flight.
 #[derive(Default)]
 struct Granted {
+    flying: Flight,
     ready: BTreeMap<TargetId, Ready>,
     known: Known,
     ends: BTreeMap<TargetId, End>,
@@ -50,7 +51,7 @@ impl Converge<'_> {
             false => self.legs(&mut progress, &work, &older, &mut granted, &bar).await?,
         };
         if !self.done.given_up && !matches!(halt, Halt::GivenUp) {
-            self.replica.let_go(&mut self.lease, &mut progress).await?;
+            self.replica.let_go(&mut self.leases, &mut progress).await;
         }
         self.finish(&progress, halt, granted.ends, &work);
         let older = std::mem::take(&mut *older.lock());
@@ -59,7 +60,7 @@ impl Converge<'_> {
         Ok(older.into_keys().collect())
     }
 
-    /// Drives it under one lease after the other.
+    /// Drives it, a shard from bite to bite.
     async fn legs(
         &mut self,
         progress: &mut Progress,
@@ -70,13 +71,14 @@ impl Converge<'_> {
     ) -> Result<Halt, Failure> {
         loop {
             let halt = self.leg(progress, work, older, granted, bar).await?;
-            if let ControlFlow::Break(halt) = self.replica.turn(&mut self.lease, progress, halt).await? {
+            let turned = self.replica.turn(&mut self.leases, progress, &mut granted.flying, halt);
+            if let ControlFlow::Break(halt) = turned.await? {
                 return Ok(halt);
             }
         }
     }
 
-    /// Drives it under one lease.
+    /// Drives it with what is leased.
     async fn leg(
         &self,
         progress: &mut Progress,
@@ -93,7 +95,7 @@ impl Converge<'_> {
         let drive = Drive {
             engines: &world.engines,
             store: &*world.store,
-            lease: &self.lease,
+            leases: &self.leases,
             run: &world.run,
             parallel: self.order.parallel,
             ask: &|gate: Gate| -> Boxed<'_, Result<(), String>> { Box::pin(ask(world, gate)) },
@@ -111,11 +113,18 @@ impl Converge<'_> {
         };
 
         loop {
-            match drive.drive(progress, &granted.ready, &make, &granted.known).await? {
+            match drive.drive(progress, &mut granted.flying, &granted.ready, &make, &granted.known).await? {
                 Halt::NeedsClearance(targets) => {
-                    let cleared = self.clear(work, &targets, progress, &make).await?;
-                    self.grant(cleared, progress, older, granted).await?;
-                    if world.stop.is_asked() {
+                    let looks = self.looks_beside(granted.flying.len());
+                    let cleared = async {
+                        let cleared = self.clear(work, &targets, looks, progress, &make).await?;
+                        self.grant(cleared, progress, older, granted).await
+                    };
+                    if let Err(failure) = cleared.await {
+                        drive.wind_up(progress, &mut granted.flying, &granted.ready).await;
+                        return Err(failure);
+                    }
+                    if world.stop.is_asked() && granted.flying.is_empty() {
                         if replica.is_shared()
                             && let Some(anew) = replica.anew(&id)
                         {

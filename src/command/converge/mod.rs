@@ -30,7 +30,7 @@ use crate::exit::Failure;
 use crate::journal::{Event, History, Verb};
 use crate::review::{CommitSha, User};
 use crate::rollout::Takeover;
-use crate::runner::{Looks, Means, Replica, Share, Sharing, TimeLeft, Writer};
+use crate::runner::{Leases, Looks, Means, Replica, Share, Sharing, TimeLeft, Writer};
 use crate::stack::{Selector, TargetId};
 use crate::store::{Holder, Job, Lease, StoreError};
 use crate::world::World;
@@ -71,7 +71,7 @@ pub(crate) struct Converge<'a> {
     world: &'a World,
     scenes: &'a Scenes<'a>,
     order: Order<'a>,
-    lease: Lease,
+    leases: Leases,
     replica: Replica<'a>,
     court: Court<'a>,
     /// The commit of the rollout that is driven now.
@@ -118,7 +118,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
         scenes,
         bringing: order.head.clone(),
         order,
-        lease,
+        leases: Leases::new(lease),
         replica: Replica::new(writer, history, share),
         court,
         met: BTreeSet::new(),
@@ -129,13 +129,17 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     };
     let ran = run.run(&head_scene).await;
 
-    let Converge { lease, replica, court, order, mut done, .. } = run;
-    let is_at_work = done.given_up || ran.is_err() && replica.may_have_in_flight(&lease);
+    let Converge { leases, replica, court, order, mut done, .. } = run;
+    let is_at_work = done.given_up || ran.is_err() && replica.may_have_in_flight(&leases);
     let history = replica.into_history();
     match is_at_work {
-        false => give_back(world, lease).await,
-        // Something may still be at work that cannot be stopped: the lease ends with the process, and not before.
-        true => std::mem::forget(lease),
+        false => {
+            for lease in leases.into_all() {
+                give_back(world, lease).await;
+            }
+        }
+        // Something may still be at work that cannot be stopped: the leases end with the process, and not before.
+        true => std::mem::forget(leases),
     }
     ran.map_err(|failure| if is_at_work { failure.and_then(LEFT_UNKNOWN) } else { failure })?;
     keep_waiting(world, &order.head, &court, &done).await;
@@ -286,17 +290,23 @@ impl Converge<'_> {
     }
 
     fn looks(&self) -> Looks<'_> {
-        looks(self.world, self.order.parallel)
+        self.looks_beside(0)
+    }
+
+    /// As many at once as there is room for beside what is in flight; one in any case.
+    fn looks_beside(&self, in_flight: usize) -> Looks<'_> {
+        let parallel = self.order.parallel;
+        looks(self.world, if parallel == 0 { 0 } else { parallel.saturating_sub(in_flight).max(1) })
     }
 
     async fn append(&self, events: Vec<Event>) -> Result<(), Failure> {
-        Ok(self.replica.append(events, &self.lease).await?)
+        Ok(self.replica.append(events, &self.leases).await?)
     }
 
     async fn announce(&self, head: &Arc<Scene>) -> Result<(), Failure> {
         let by = self.world.workspace.operator().unwrap_or(User("unknown".into()));
         let event = Event::RunStarted { verb: self.order.verb, commit: self.order.head.0.clone(), by, pull_request: None };
-        if self.replica.announce(event, &self.lease).await? {
+        if self.replica.announce(event, &self.leases).await? {
             admit::never_older(self.world, self.scenes, &self.history(), &self.order.head, head)?;
         }
         Ok(())
@@ -320,7 +330,7 @@ impl Converge<'_> {
         loop {
             self.replica.catch_up().await?;
             let settled = self.settled(scene)?;
-            if self.replica.append_as_last(settled, &self.lease).await? {
+            if self.replica.append_as_last(settled, &self.leases).await? {
                 return Ok(());
             }
         }

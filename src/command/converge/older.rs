@@ -139,10 +139,10 @@ impl Round<'_> {
         let older = here.iter().filter_map(|id| scene.fleet.target(id)).cloned();
         let older = older.map(|target| Pending { target, intent: Intent::Converge, scene: scene.clone(), reasons: Vec::new() });
         let standing = Standing::of(run.scenes, &run.history(), &Work::of(older.collect(), Vec::new(), None));
-        let standing = standing.outputs(run.world, run.looks()).await;
+        let standing = standing.outputs(run.world, self.looks).await;
         self.cleared.known.0.extend(standing.0); // each is asked as of its own last apply, so all who ask are told alike
         let mut known = self.cleared.known.clone();
-        let seen = run.looks().preview(&[here], &mut known, &make, &|_| ()).await;
+        let seen = self.looks.preview(&[here], &mut known, &make, &|_| ()).await;
         let seen: BTreeMap<TargetId, Preview> =
             seen.into_iter().flatten().map(|preview| (preview.target.clone(), preview)).collect(); // what is unseen is not gone to
         let mut worth: Vec<Arc<Preview>> = Vec::new();

@@ -189,7 +189,7 @@ impl Converge<'_> {
         }
         let rollout = progress.rollout().id.clone();
         let superseded = Event::Superseded { rollout, commit: self.order.head.0.clone() };
-        if !self.replica.decide(vec![superseded], &self.lease).await? {
+        if !self.replica.decide(vec![superseded], &self.leases).await? {
             return Ok(false);
         }
         self.say_ended(progress);

@@ -10,7 +10,7 @@ use crate::journal::Event;
 use crate::policy::{Clearance, Verdict};
 use crate::review::CommitSha;
 use crate::rollout::{Outcome, Progress, StepEvent};
-use crate::runner::{MakeJob, Ready, say_unseen};
+use crate::runner::{Looks, MakeJob, Ready, say_unseen};
 use crate::stack::{Known, RegionId, TargetId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -31,6 +31,7 @@ pub(super) struct Cleared {
 /// One round of clearing: what its steps share, and what they gave so far.
 pub(super) struct Round<'a> {
     pub(super) run: &'a Converge<'a>,
+    pub(super) looks: Looks<'a>,
     /// All that the rollout brings.
     pub(super) work: &'a Work,
     /// What this round is about.

@@ -483,7 +483,7 @@ fn a_permission_that_is_given_back_is_asked_for_again() {
     let mut progress = progress("prod: { max_parallel: 1 }", &["a@prod/us", "b@prod/us"], &[]);
     expect(&mut progress, 0, &["ask a@prod/us b@prod/us"]);
     record(&mut progress, &[started("a@prod/us"), finished("a@prod/us", Outcome::Applied)]);
-    progress.give_clearances_back();
+    progress.give_clearance_back(&id("b@prod/us"));
     expect(&mut progress, 0, &["ask b@prod/us"]);
 }
 

@@ -20,8 +20,8 @@ fn drive_to_a_gate(store: &MemoryStore, meanwhile: Vec<Event>) -> (Halt, usize) 
 
     let halt = run(async {
         let holder = Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None };
-        let lease = store.acquire(std::slice::from_ref(&quick), holder).await.expect("nobody else is here");
-        let begun = Append { events: vec![planned, failed], run: &run_id, at_ms: 7, lease: Some(&lease), after: None };
+        let leases = Leases::new(store.acquire(std::slice::from_ref(&quick), holder).await.expect("nobody else is here"));
+        let begun = Append { events: vec![planned, failed], run: &run_id, at_ms: 7, lease: Some(leases.newest()), after: None };
         store.write(begun).await.expect("it is in memory");
         let writer = Writer { store, run: &run_id, now_ms: Box::new(|| 7), time: None };
         let history: History = store.history().await.expect("it is in memory");
@@ -45,7 +45,7 @@ fn drive_to_a_gate(store: &MemoryStore, meanwhile: Vec<Event>) -> (Halt, usize) 
         let drive = Drive {
             engines: &engines,
             store,
-            lease: &lease,
+            leases: &leases,
             run: &run_id,
             parallel: 0,
             ask: &|_| Box::pin(ask()),
@@ -57,7 +57,7 @@ fn drive_to_a_gate(store: &MemoryStore, meanwhile: Vec<Event>) -> (Halt, usize) 
             sealed: &|entries| replica.sealed(entries),
             bounds: Bounds::default(),
         };
-        drive.drive(&mut progress, &BTreeMap::new(), &job, &Known::default()).await.expect("it is in memory")
+        drive.drive(&mut progress, &mut Flight::default(), &BTreeMap::new(), &job, &Known::default()).await.expect("it is in memory")
     });
     (halt, asked.into_inner())
 }

@@ -1,0 +1,143 @@
+//! A shard that gets its next targets ready while its last one is in flight.
+
+use super::*;
+use crate::journal::History;
+use crate::store::Boxed;
+use std::ops::ControlFlow;
+
+const TARGETS: [&str; 2] = ["slow@prod/a", "quick@prod/a"];
+
+/// One shard, one target at a time. The first is in flight as long as nobody meets it at the barrier.
+struct Story<'a> {
+    store: &'a MemoryStore,
+    engines: Engines,
+    barrier: Arc<Barrier>,
+    replica: Replica<'a>,
+    leases: Leases,
+    progress: Progress,
+    flying: Flight,
+    stop: &'a Stop,
+    run: &'a Arc<str>,
+}
+
+fn holder() -> Holder {
+    Holder { run: "run-1".into(), host: "here".into(), pid: 1, since_ms: 0, job: None }
+}
+
+impl<'a> Story<'a> {
+    /// The first target is leased, cleared and in flight.
+    async fn begin(store: &'a MemoryStore, run: &'a Arc<str>, stop: &'a Stop) -> Self {
+        let barrier = Arc::new(Barrier::new(2));
+        let engines = Engines::new(vec![Arc::new(Doll { barrier: barrier.clone() })]);
+        let means = Means {
+            holder: Box::new(holder),
+            not_released: Box::new(|error| panic!("{error}")),
+            elapsed: Box::new(|| Duration::ZERO),
+            sleep: Box::new(|_| panic!("nobody sleeps while something is in flight")),
+            stop,
+        };
+        let sharing = Sharing { shard: "1/1".parse().expect("a shard"), patience: LONG, parallel: 1 };
+        let writer = Writer { store, run, now_ms: Box::new(|| 7), time: None };
+        let replica = Replica::new(writer, History::default(), Some(Share::new(sharing, means)));
+        let mut leases = Leases::new(store.acquire(&[], holder()).await.expect("nothing is asked for"));
+        let mut plan = rollout(&TARGETS.map(id));
+        plan.waves[0].max_parallel = 1;
+        let progress = replica.plan(plan, &Takeover::default(), &leases).await.expect("it is in memory").expect("nobody else plans");
+        leases.add(store.acquire(&[id(TARGETS[0])], holder()).await.expect("nobody else is here"));
+        let mut story = Self { store, engines, barrier, replica, leases, progress, flying: Flight::default(), stop, run };
+        let asked = story.drive().await;
+        assert!(matches!(&asked, Ok(Halt::NeedsClearance(asked)) if *asked == [id(TARGETS[0])]), "{asked:?}");
+        story.progress.clear(vec![clearance(&id(TARGETS[0]))]);
+        story
+    }
+
+    async fn drive(&mut self) -> Result<Halt, StoreError> {
+        let replica = &self.replica;
+        let others = |look: Look| -> Boxed<'_, Result<News, StoreError>> { Box::pin(replica.news("r1", false, look)) };
+        let drive = Drive {
+            engines: &self.engines,
+            store: self.store,
+            leases: &self.leases,
+            run: self.run,
+            parallel: 1,
+            ask: &|_| Box::pin(async { Ok(()) }),
+            signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), decisions: 0, head: None }) }),
+            now_ms: &|| 7,
+            stop: self.stop,
+            patience: &|| Box::pin(self.stop.wait()),
+            watch: &|_| (),
+            sealed: &|_| (),
+            bounds: Bounds { others: Some(&others), ..Bounds::default() },
+        };
+        let ready = |target: TargetId| {
+            let preview = Arc::new(preview(&target));
+            (target, Ready { preview, commit: "c1".into() })
+        };
+        let ready = TARGETS.map(id).map(ready).into();
+        drive.drive(&mut self.progress, &mut self.flying, &ready, &job, &Known::default()).await
+    }
+
+    /// Asks for the next bite, once it knows who writes.
+    async fn ask_for_a_bite(&mut self) -> Halt {
+        let halt = self.drive().await.expect("it is in memory");
+        self.turn(halt).await;
+        let halt = self.drive().await.expect("it is in memory");
+        assert!(matches!(&halt, Halt::NeedsLease(offer) if offer.targets == [id(TARGETS[1])]), "{halt:?}");
+        assert!(self.flying.has(&id(TARGETS[0])), "it is in flight");
+        halt
+    }
+
+    async fn turn(&mut self, halt: Halt) {
+        let turned = self.replica.turn(&mut self.leases, &mut self.progress, &mut self.flying, halt).await;
+        assert!(matches!(turned, Ok(ControlFlow::Continue(()))), "{turned:?}");
+    }
+
+    fn steps(&self) -> Vec<String> {
+        let step = |entry: &Entry| match &entry.event {
+            Event::Step { step: StepEvent::Started { target }, .. } => Some(format!("{} begins", target.stack)),
+            Event::Step { step: StepEvent::Finished { target, .. }, .. } => Some(format!("{} ends", target.stack)),
+            _ => None,
+        };
+        self.store.look(|entries| entries.iter().filter_map(step).collect())
+    }
+}
+
+#[test]
+fn the_next_bite_is_leased_and_cleared_before_the_last_target_lands() {
+    let (store, stop, run_id) = (MemoryStore::default(), Stop::default(), Arc::from("run-1"));
+    run(async {
+        let mut story = Story::begin(&store, &run_id, &stop).await;
+        let halt = story.ask_for_a_bite().await;
+        story.turn(halt).await;
+        assert!(TARGETS.map(id).iter().all(|target| story.leases.covers(target)), "what is in flight stays leased");
+        let asked = story.drive().await;
+        assert!(matches!(&asked, Ok(Halt::NeedsClearance(asked)) if *asked == [id(TARGETS[1])]), "{asked:?}");
+        assert_eq!(story.steps(), ["slow begins"]);
+
+        story.progress.clear(vec![clearance(&id(TARGETS[1]))]);
+        let barrier = story.barrier.clone();
+        let (halt, _) = tokio::join!(story.drive(), barrier.wait());
+        assert!(matches!(halt, Ok(Halt::Over(Ending::Complete))), "{halt:?}");
+        assert_eq!(story.steps(), ["slow begins", "slow ends", "quick begins", "quick ends"]);
+        story.replica.let_go(&mut story.leases, &mut story.progress).await;
+        assert_eq!(store.holders().await, Ok(Vec::new()), "both leases were given back");
+    });
+}
+
+#[test]
+fn who_is_too_late_for_a_bite_waits_for_nothing_but_what_is_in_flight() {
+    let (store, stop, run_id) = (MemoryStore::default(), Stop::default(), Arc::from("run-1"));
+    run(async {
+        let mut story = Story::begin(&store, &run_id, &stop).await;
+        let other = Holder { run: "run-2".into(), ..holder() };
+        let halt = story.ask_for_a_bite().await;
+        let theirs = store.acquire(&[id(TARGETS[1])], other).await.expect("nobody has it");
+        story.turn(halt).await;
+
+        let barrier = story.barrier.clone();
+        let (halt, _) = tokio::join!(story.drive(), barrier.wait());
+        assert!(matches!(halt, Ok(Halt::Others)), "{halt:?}");
+        assert_eq!(story.steps(), ["slow begins", "slow ends"]);
+        store.release(theirs).await.expect("it was theirs");
+    });
+}
