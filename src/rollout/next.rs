@@ -83,7 +83,7 @@ impl Progress {
     /// A breached wave starts nothing new and lets nothing after it open. Waves that do not wait for it go on; the rollout is
     /// `Stopped` when only the breach is left.
     pub fn next(&self, now: &Now<'_>) -> Vec<Todo> {
-        let (elsewhere, away) = (self.in_flight_elsewhere(now), self.away(now));
+        let (elsewhere, away) = self.beside(now);
         let in_flight = self.runs.iter().map(|run| run.in_flight).sum::<usize>() + elsewhere.iter().sum::<usize>();
         match self.ending() {
             Some(Ending::Stopped(_)) if in_flight > 0 => return vec![Todo::InFlight],
@@ -241,7 +241,7 @@ impl Progress {
     /// Of targets that are on offer, those for which a place of their wave is free, and a slot of each of their `pools`, while nothing is in
     /// flight here.
     pub fn with_room(&self, targets: &[TargetId], pools: impl Fn(&TargetId) -> Vec<Pool>, now: &Now<'_>) -> Vec<TargetId> {
-        let elsewhere = self.in_flight_elsewhere(now);
+        let (elsewhere, _) = self.beside(now);
         let has_place = |wave: usize| elsewhere[wave] < self.max_parallel(wave);
         let is_free = |pool: &Pool| now.taken.get(&pool.name).is_none_or(|taken| *taken < pool.slots);
         let has_room = |target: &&TargetId| {
@@ -250,31 +250,26 @@ impl Progress {
         targets.iter().filter(has_room).cloned().collect()
     }
 
-    /// How many targets of each wave others have in flight.
-    fn in_flight_elsewhere(&self, now: &Now<'_>) -> Vec<usize> {
-        let mut flying = vec![0; self.runs.len()];
-        self.flying_elsewhere(now).filter_map(|target| self.slot(target)).for_each(|slot| flying[self.slots[slot].wave] += 1);
-        flying
-    }
-
     /// Targets that others have in flight.
     pub(super) fn flying_elsewhere<'a>(&self, now: &Now<'a>) -> impl Iterator<Item = &'a TargetId> {
         let is_unknown = |target: &&TargetId| self.slot(target).is_some_and(|slot| self.slots[slot].phase == Phase::Unknown);
         now.elsewhere.iter().filter(is_unknown)
     }
 
-    /// For each slot, whether others write about its target; nothing where nobody else is at work.
-    fn away(&self, now: &Now<'_>) -> Vec<bool> {
-        if now.elsewhere.is_empty() {
-            return Vec::new();
+    /// How many targets of each wave others have in flight; and for each slot, whether others write about its target, or nothing where
+    /// nobody else is at work.
+    fn beside(&self, now: &Now<'_>) -> (Vec<usize>, Vec<bool>) {
+        let mut flying = vec![0; self.runs.len()];
+        let mut away = if now.elsewhere.is_empty() { Vec::new() } else { vec![false; self.slots.len()] };
+        for slot in now.elsewhere.iter().filter_map(|target| self.slot(target)) {
+            away[slot] = true;
+            flying[self.slots[slot].wave] += usize::from(self.slots[slot].phase == Phase::Unknown);
         }
-        let mut away = vec![false; self.slots.len()];
-        now.elsewhere.iter().filter_map(|target| self.slot(target)).for_each(|slot| away[slot] = true);
-        away
+        (flying, away)
     }
 
     /// Offers what may begin in an open wave and takes the slots for it; returns how much is withheld because others are at it, or no slot
-    /// is free. Of others it is told how many of the wave's targets they have in flight, and [`Progress::away`].
+    /// is free. Of others it is told how many of the wave's targets they have in flight, and which slots are away.
     fn offers(
         &self,
         wave: usize,

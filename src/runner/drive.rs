@@ -28,7 +28,7 @@ pub struct News {
     /// The newest entry by then.
     pub head: Option<(u64, Digest)>,
     /// Targets that others write about.
-    pub elsewhere: BTreeSet<TargetId>,
+    pub elsewhere: Arc<BTreeSet<TargetId>>,
     /// Those of them that they have in flight, of whatever rollout.
     pub in_flight: Vec<TargetId>,
     /// More than steps: a newer rollout took targets over, or this one is no more. The journal has it anew.
@@ -310,6 +310,7 @@ impl Drive<'_> {
     /// What became of the rollout, the time, and what people say by then.
     async fn look(&self, news: &mut News, look: Look) -> Result<(u64, Signs), StoreError> {
         if let Some(ask) = self.bounds.others {
+            *news = News::default(); // what was told is not held while it changes
             *news = ask(look).await?;
         }
         let ms = (self.now_ms)();

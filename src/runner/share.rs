@@ -57,6 +57,8 @@ struct Others {
     held: BTreeSet<TargetId>,
     /// Started by others, without an outcome that was read.
     started: BTreeSet<TargetId>,
+    /// Either of the two; nobody who was told it has it by the time that it changes.
+    all: Arc<BTreeSet<TargetId>>,
     /// It was asked when the newest news were told.
     is_fresh: bool,
     /// It is not to be asked for the next news.
@@ -89,6 +91,19 @@ struct Silence {
     looks: u32,
     /// Somebody did, since it was asked last.
     is_broken: bool,
+}
+
+impl Others {
+    fn start(&mut self, target: &TargetId) {
+        self.started.insert(target.clone());
+        Arc::make_mut(&mut self.all).insert(target.clone());
+    }
+
+    fn end(&mut self, target: &TargetId) {
+        if self.started.remove(target) && !self.held.contains(target) {
+            Arc::make_mut(&mut self.all).remove(target);
+        }
+    }
 }
 
 impl<'a> Share<'a> {
@@ -130,10 +145,10 @@ impl<'a> Share<'a> {
         if let Event::Step { step: StepEvent::Started { target }, .. } = event
             && run != own
         {
-            self.others().started.insert(target.clone());
+            self.others().start(target);
         }
         if let Event::Step { step: StepEvent::Finished { target, .. }, .. } = event {
-            self.others().started.remove(target);
+            self.others().end(target);
         }
         if !matches!(event, Event::RunStarted { .. }) {
             self.silence().is_broken = true; // who only comes, and comes again, does nothing about what is waited for
@@ -182,14 +197,12 @@ impl Replica<'_> {
             let held = self.elsewhere().await?;
             let mut others = share.others();
             others.started.retain(|target| held.contains(target)); // the others are gone, and what they started is unknown
+            others.all = Arc::new(held.clone());
             (others.held, others.is_fresh, others.is_enough) = (held, true, true);
         } else {
             share.others().is_fresh = false;
         }
-        let elsewhere: BTreeSet<TargetId> = {
-            let others = share.others();
-            others.held.union(&others.started).cloned().collect()
-        };
+        let elsewhere = share.others().all.clone();
         let in_flight = elsewhere.iter().filter(|target| is_counted && self.history().is_unknown(target)).cloned().collect();
         Ok(News { steps, head, elsewhere, in_flight, is_stale })
     }

@@ -289,7 +289,7 @@ async fn who_was_too_late_for_a_bite_takes_what_is_left_before_it_waits() {
 
     assert_eq!(bites(&shard, &mut leases, &mut progress, &[one, two], &[one, two]).await, Some(Vec::new()), "it looks again");
     let others = shard.news("r1", false, Look::Newest).await.map(|news| news.elsewhere);
-    assert_eq!(others, Ok(BTreeSet::from([id(one)])), "and asks who has what");
+    assert_eq!(others, Ok(Arc::new(BTreeSet::from([id(one)]))), "and asks who has what");
     assert_eq!(bites(&shard, &mut leases, &mut progress, &[two], &[two]).await, Some(vec![id(two)]));
 
     let mut leases = nothing(&store, &runs[0]).await;

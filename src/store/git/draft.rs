@@ -193,12 +193,12 @@ fn append(
         if first != entries[0].seq {
             update.remove(part_path(first).as_str());
         }
-        text.splice(0..0, repository.find_blob(last.blob)?.content().iter().copied());
+        last.put_before(&mut text, repository)?;
         (first, before) = (last.first, last.before);
     }
     let blob = repository.blob(&text)?;
     update.upsert(part_path(first).as_str(), blob, FileMode::Blob);
-    parts.push(Part { first, blob, size: text.len(), before });
+    parts.push(Part::new(first, blob, &text, before));
     Ok(parts)
 }
 

@@ -20,8 +20,10 @@ use super::wire::Wire;
 use crate::change::Digest;
 use crate::journal::{Chain, Checkpoint, Dropped, Entry, Event, History, Sealer};
 use crate::store::StoreError;
+use crate::store::leases::LeaseFile;
 use crate::store::recent::Recent;
 use git2::{Oid, Repository};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -43,6 +45,8 @@ pub(super) struct Known {
     pub(super) is_late: bool,
     /// Epochs, and the blobs that say who holds what.
     pub(super) leases: BTreeMap<u64, Oid>,
+    /// What those say that were read: a blob never says anything else.
+    pub(super) read_leases: RefCell<BTreeMap<Oid, LeaseFile>>,
     pub(super) epoch: u64,
     /// Last entries of groups that we pushed, or may have, and the one of them that was met.
     pub(super) tried: Vec<Digest>,
@@ -139,6 +143,7 @@ impl Known {
             checkpoints: BTreeSet::new(),
             is_late: false,
             leases: BTreeMap::new(),
+            read_leases: RefCell::default(),
             epoch: 0,
             tried: Vec::new(),
             arrived: None,

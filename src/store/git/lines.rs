@@ -6,6 +6,7 @@ use crate::journal::{Chain, Entry, Fault};
 use crate::store::StoreError;
 use git2::{Blob, ObjectType, Oid, Repository};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A file of entries.
 #[derive(Clone, Debug)]
@@ -15,6 +16,35 @@ pub(super) struct Part {
     pub(super) size: usize,
     /// The chain that its first entry follows.
     pub(super) before: Chain,
+    /// Its bytes, where they are few: such files soon become a part of a larger one.
+    kept: Option<Arc<[u8]>>,
+}
+
+/// Bytes of a file that are kept to know them again; of larger ones the hash is taken.
+const KEPT_MAX: usize = 64 << 10;
+
+impl Part {
+    pub(super) fn new(first: u64, blob: Oid, bytes: &[u8], before: Chain) -> Self {
+        let kept = (bytes.len() <= KEPT_MAX).then(|| bytes.into());
+        Self { first, blob, size: bytes.len(), before, kept }
+    }
+
+    /// These are the bytes that were verified.
+    fn is(&self, bytes: &[u8]) -> bool {
+        match &self.kept {
+            Some(kept) => **kept == *bytes,
+            None => Oid::hash_object(ObjectType::Blob, bytes).is_ok_and(|id| id == self.blob),
+        }
+    }
+
+    /// Puts its bytes before others.
+    pub(super) fn put_before(&self, text: &mut Vec<u8>, repository: &Repository) -> Result<(), git2::Error> {
+        match &self.kept {
+            Some(kept) => drop(text.splice(0..0, kept.iter().copied())),
+            None => drop(text.splice(0..0, repository.find_blob(self.blob)?.content().iter().copied())),
+        }
+        Ok(())
+    }
 }
 
 /// Reads and verifies the lines of parts, one after the other; ends with the first fault.
@@ -45,15 +75,14 @@ impl<'a> Lines<'a> {
         let blob = self.repository.find_blob(id).map_err(|error| git_failed(self.place, "reading entries", &error))?;
         let mut at = 0;
         for part in read {
-            let own = blob.content().get(at..at + part.size).map(|own| Oid::hash_object(ObjectType::Blob, own));
-            if own != Some(Ok(part.blob)) {
+            if !blob.content().get(at..at + part.size).is_some_and(|own| part.is(own)) {
                 return Ok(()); // then all of it is read again
             }
             at += part.size;
         }
         self.waiting.pop_front();
         let before = std::mem::replace(&mut self.chain, known.clone());
-        self.done.push(Part { first, blob: id, size: blob.size(), before });
+        self.done.push(Part::new(first, id, blob.content(), before));
         self.open = Some((blob, at));
         Ok(())
     }
@@ -109,7 +138,7 @@ impl<'a> Lines<'a> {
             return Err(broken(self.place, format!("{} has no line", part_path(first))));
         }
         self.line.clear();
-        self.done.push(Part { first, blob: id, size: blob.size(), before: self.chain.clone() });
+        self.done.push(Part::new(first, id, blob.content(), self.chain.clone()));
         self.open = Some((blob, 0));
         Ok(())
     }
