@@ -1,21 +1,19 @@
 //! Drives one rollout: every start is journalled before the engine begins, every outcome after. Starts a target only with a
 //! [`Step`], which holds a clearance.
 
+use super::flight::{Flight, Landing};
 use super::work::{Offer, Work};
-use super::{Leases, MakeJob, Moment, say_unseen};
-use crate::change::{Applied, Digest, Intent, Preview};
-use crate::engine::{Engines, Failure, Job};
+use super::{Leases, MakeJob, Moment};
+use crate::change::{Digest, Preview};
+use crate::engine::Engines;
 use crate::journal::{Bears, Entry, Event};
-use crate::rollout::{Ending, Gate, Now, Outcome, Pool, Progress, Step, StepEvent, Taken};
+use crate::rollout::{Ending, Gate, Now, Pool, Progress, Step, StepEvent, Taken};
 use crate::stack::{Known, RegionId, TargetId};
 use crate::stop::Stop;
 use crate::store::{After, Append, Boxed, Store, StoreError};
-use futures::FutureExt as _;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
 
 /// What is in flight when we are told to stop may finish within this time; what is left of 7 s is for the journal and the report.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -130,38 +128,6 @@ pub enum Halt {
     GivenUp,
 }
 
-/// What came of waiting for one target in flight.
-enum Landing {
-    /// Nothing is in flight.
-    Empty,
-    /// Some arrived, and are not journalled yet.
-    Arrived,
-    /// We were told to stop, and none came back in time.
-    GivenUp,
-}
-
-/// What this process has in flight. Dropped, an engine that can be stopped stops.
-#[derive(Default)]
-pub struct Flight {
-    tasks: JoinSet<Landed>,
-    targets: BTreeSet<TargetId>,
-    /// Of them, those that are done, and not journalled yet.
-    arrived: Vec<Landed>,
-    /// Before something lands there is nothing more that could be got ready.
-    waits: bool,
-    /// How far the journal is read before the next start.
-    next_look: Option<Look>,
-}
-
-/// What an engine said of a target, and of what the target was to become: for which commit, instead of which names.
-struct Landed {
-    target: TargetId,
-    intent: Intent,
-    commit: Arc<str>,
-    was: Vec<TargetId>,
-    result: Result<Applied, Failure>,
-}
-
 impl Drive<'_> {
     /// Drives `progress` until somebody else must decide. Every start is journalled before the engine is, every outcome after. A shard
     /// comes back for its next targets, and for their clearance, while something is in flight; else nothing is.
@@ -191,7 +157,7 @@ impl Drive<'_> {
             let (ms, signs) = match self.look(&mut news, look).await {
                 Ok(seen) => seen,
                 Err(error) => {
-                    self.record_arrived(progress, flying, ready).await?; // what is known is told, whatever cannot be read
+                    self.wind_up(progress, flying, ready).await; // what was begun comes to its end, whatever cannot be read
                     return Err(error);
                 }
             };
@@ -280,14 +246,6 @@ impl Drive<'_> {
             }
             return Ok(halt);
         }
-    }
-
-    /// Waits for what is in flight and tells what becomes of it, as far as that can be written: something else went wrong, and is told by
-    /// whoever it happened to.
-    pub async fn wind_up(&self, progress: &mut Progress, flying: &mut Flight, ready: &BTreeMap<TargetId, Ready>) {
-        while self.record_arrived(progress, flying, ready).await.is_ok()
-            && matches!(self.land(flying).await, Landing::Arrived)
-        {}
     }
 
     /// A shard gets its next targets ready while something is in flight: what one of them takes does not keep the places of the others empty.
@@ -379,7 +337,7 @@ impl Drive<'_> {
     }
 
     /// Appends what arrived.
-    async fn record_arrived(
+    pub(super) async fn record_arrived(
         &self,
         progress: &mut Progress,
         flying: &mut Flight,
@@ -449,103 +407,6 @@ impl Drive<'_> {
         }
     }
 
-    /// Begins what was announced.
-    fn start(&self, steps: Vec<Step>, ready: &BTreeMap<TargetId, Ready>, make: &MakeJob<'_>, known: &Known, flying: &mut Flight) {
-        for step in steps {
-            let target = step.clearance.target().clone();
-            (self.watch)(Moment::Started(&target));
-            self.fly(step, target, ready, make, known, flying);
-        }
-    }
-
-    fn fly(
-        &self,
-        step: Step,
-        target: TargetId,
-        ready: &BTreeMap<TargetId, Ready>,
-        make: &MakeJob<'_>,
-        known: &Known,
-        flying: &mut Flight,
-    ) {
-        let intent = step.clearance.intent();
-        flying.targets.insert(target.clone());
-        let untouched = |text: &str| Err(Failure { text: text.into(), untouched: true });
-        let Some(ready) = ready.get(&target).filter(|ready| ready.preview.digest() == *step.clearance.digest()) else {
-            let lost = untouched("the clearance is for another preview");
-            flying.tasks.spawn(async move { Landed { target, intent, commit: Arc::from(""), was: Vec::new(), result: lost } });
-            return;
-        };
-        let (preview, commit) = (ready.preview.clone(), ready.commit.clone());
-        let job = make(&target, known);
-        let takes_over = |job: &Job| if intent == Intent::Converge { job.was.clone() } else { Vec::new() };
-        let was = job.as_ref().map(takes_over).unwrap_or_default();
-        let engine = self.engines.get(&preview.engine).cloned();
-        flying.tasks.spawn(async move {
-            let result = match (job, engine) {
-                (Ok(job), Some(engine)) => {
-                    let applied = AssertUnwindSafe(engine.apply(&job, &preview)).catch_unwind().await;
-                    applied.unwrap_or_else(|_| {
-                        Err(Failure { text: "the engine panicked; what it did by then is not known".into(), untouched: false })
-                    })
-                }
-                (Err(unseen), _) => untouched(&say_unseen(&unseen.reason)),
-                (_, None) => untouched("no such engine in this version"),
-            };
-            Landed { target, intent, commit, was, result }
-        });
-    }
-
-    /// Waits for one target in flight, and takes along all that have landed by then.
-    async fn land(&self, flying: &mut Flight) -> Landing {
-        if flying.tasks.is_empty() {
-            return Landing::Empty;
-        }
-        let mut landed = Vec::new();
-        tokio::select! {
-            biased;
-            first = flying.tasks.join_next() => landed.extend(first),
-            () = (self.patience)() => return Landing::GivenUp,
-        }
-        while let Some(more) = flying.tasks.try_join_next() {
-            landed.push(more);
-        }
-        flying.arrived.extend(landed.into_iter().flatten());
-        flying.waits = false;
-        Landing::Arrived
-    }
-
-    /// What the journal is told of those that landed.
-    fn told(&self, landed: Vec<Landed>, flying: &mut Flight, ready: &BTreeMap<TargetId, Ready>) -> (Vec<StepEvent>, Vec<Event>) {
-        let (mut steps, mut events) = (Vec::new(), Vec::new());
-        for Landed { target, intent, commit, was, result } in landed {
-            flying.targets.remove(&target);
-            let outcome = match result {
-                Ok(applied) => {
-                    if let Some(ready) = ready.get(&target) {
-                        events.push(Event::Applied {
-                            target: target.clone(),
-                            intent,
-                            commit,
-                            digest: ready.preview.digest(),
-                            changes: applied.changes,
-                            was,
-                        });
-                    }
-                    Outcome::Applied
-                }
-                Err(failure) => {
-                    if failure.untouched {
-                        let how = "the engine failed before it touched anything".into();
-                        events.push(Event::Recovered { target: target.clone(), how, untouched: true });
-                    }
-                    Outcome::Failed(failure.text)
-                }
-            };
-            steps.push(StepEvent::Finished { target, outcome });
-        }
-        (steps, events)
-    }
-
     /// A gate may take long, and nothing of it is lost when the next run asks it again. Its answer is of what it was asked about: where
     /// somebody said go on meanwhile, what is tried again comes first, and then it is asked again.
     async fn ask(&self, progress: &mut Progress, asked: (usize, usize, Gate), signs: &Signs) -> Result<(), StoreError> {
@@ -583,34 +444,5 @@ impl Drive<'_> {
             (self.sealed)(&fresh);
         }
         Ok(())
-    }
-}
-
-impl Flight {
-    /// Nothing is, and all that was is journalled.
-    pub fn is_empty(&self) -> bool {
-        self.targets.is_empty()
-    }
-
-    /// How many are, or were and are not journalled yet.
-    pub fn len(&self) -> usize {
-        self.targets.len()
-    }
-
-    pub fn has(&self, target: &TargetId) -> bool {
-        self.targets.contains(target)
-    }
-
-    /// There may be more to get ready before something lands.
-    pub(super) fn goes_on(&mut self) {
-        self.waits = false;
-    }
-
-    fn next_look(&self) -> Look {
-        self.next_look.filter(|_| !self.is_empty()).unwrap_or(Look::Newest)
-    }
-
-    fn arrived(&self) -> BTreeSet<TargetId> {
-        self.arrived.iter().map(|landed| landed.target.clone()).collect()
     }
 }

@@ -2,6 +2,7 @@
 //! Knows no policy: it starts a target only with a [`Step`](crate::rollout::Step), which holds a clearance.
 
 mod drive;
+mod flight;
 mod leases;
 mod look;
 mod replica;
@@ -10,7 +11,8 @@ mod share;
 mod tests;
 mod work;
 
-pub use drive::{Ask, Bounds, Drive, Flight, Halt, Look, News, Ready, STOP_PATIENCE, Signs};
+pub use drive::{Ask, Bounds, Drive, Halt, Look, News, Ready, STOP_PATIENCE, Signs};
+pub use flight::Flight;
 pub use leases::Leases;
 pub use look::Looks;
 pub use replica::{Replica, TimeLeft, Writer};

@@ -1,8 +1,8 @@
 //! History as a run keeps it while it writes: alone, or beside others who write the same journal. Knows what is appended on what; not
 //! what an entry means to a rollout, nor which clock is asked.
 
-use super::{Leases, Look};
 use super::share::Share;
+use super::{Leases, Look};
 use crate::change::Digest;
 use crate::journal::{Entry, Event, History};
 use crate::rollout::{Progress, Rollout, Takeover};

@@ -1,7 +1,7 @@
 //! Several processes that bring one rollout together. Each leases a bite of what is on offer, does that, gives it back and takes the
-//! next, before the last of it has landed; what it decides stands on the newest entry of the journal, or bears what came since, or is decided anew. So each target is
-//! done once, and waves, tolerance and `max_parallel` hold over all of them, however many there are and whoever is lost. Knows no
-//! clock: time is given to it.
+//! next, before the last of it has landed; what it decides stands on the newest entry of the journal, or bears what came since, or is
+//! decided anew. So each target is done once, and waves, tolerance and `max_parallel` hold over all of them, however many there are and
+//! whoever is lost. Knows no clock: time is given to it.
 
 use super::{Flight, Halt, Leases, Look, News, Offer, Replica};
 use crate::journal::{Entry, Event};
@@ -240,9 +240,9 @@ impl Replica<'_> {
     }
 
     /// Takes some of what is on offer, of what need not wait first, and gives back what was leased, but for that of which something is in
-    /// flight. Where what was leased still waits for a
-    /// place, and has the time, that is only done for what need not wait; and not twice in a row without a look at what others do, so that
-    /// shards do not exchange with one another for ever. What waits in a wave that stopped gets no place.
+    /// flight. Where what was leased still waits for a place, and has the time, that is only done for what need not wait; and not twice in a
+    /// row without a look at what others do, so that shards do not exchange with one another for ever. What waits in a wave that stopped
+    /// gets no place.
     async fn take_bite(
         &self,
         leases: &mut Leases,

@@ -112,7 +112,8 @@ async fn who_came_and_has_the_targets_is_left_to_plan_them() {
     let (store, stop, runs) = (MemoryStore::default(), Stop::default(), ["run-1", "run-2"].map(Arc::<str>::from));
     let (first, second) = (shard(&store, &runs[0], &stop), alone(&store, &runs[1]));
     let nothing = nothing(&store, &runs[0]).await;
-    let all = store.acquire(&["app@prod/a", "app@prod/b"].map(id), holder(&runs[1])).await.map(Leases::new).expect("nobody is here");
+    let all =
+        store.acquire(&["app@prod/a", "app@prod/b"].map(id), holder(&runs[1])).await.map(Leases::new).expect("nobody is here");
     assert_eq!(second.announce(came(), &all).await, Ok(false), "nobody wrote before");
 
     let stands = first.plan(rollout("r1", Vec::new()), &Takeover::default(), &nothing).await;
@@ -126,7 +127,8 @@ async fn a_run_by_itself_reads_what_was_planned_until_it_said_that_it_came() {
     let (store, stop, runs) = (MemoryStore::default(), Stop::default(), ["run-1", "run-2"].map(Arc::<str>::from));
     let (first, second) = (shard(&store, &runs[0], &stop), alone(&store, &runs[1]));
     let nothing = nothing(&store, &runs[0]).await;
-    let all = store.acquire(&["app@prod/a", "app@prod/b"].map(id), holder(&runs[1])).await.map(Leases::new).expect("nobody is here");
+    let all =
+        store.acquire(&["app@prod/a", "app@prod/b"].map(id), holder(&runs[1])).await.map(Leases::new).expect("nobody is here");
     let stands = first.plan(rollout("r1", Vec::new()), &Takeover::default(), &nothing).await;
     assert!(matches!(stands, Ok(Some(_))), "nobody else has said a word: {stands:?}");
 
@@ -159,7 +161,9 @@ async fn a_wave_with_several_gates_offers_its_first_target_once() {
         sealed: &|_| (),
         bounds: Bounds { others: Some(&others), ..Bounds::default() },
     };
-    let halt = drive.drive(&mut progress, &mut Flight::default(), &BTreeMap::new(), &|_, _| unreachable!("nothing begins"), &Known::default()).await;
+    let halt = drive
+        .drive(&mut progress, &mut Flight::default(), &BTreeMap::new(), &|_, _| unreachable!("nothing begins"), &Known::default())
+        .await;
     let Ok(Halt::NeedsLease(offer)) = halt else { panic!("{halt:?}") };
     assert_eq!((offer.targets, offer.free), (vec![id("app@prod/a")], vec![id("app@prod/a")]));
 }
@@ -326,7 +330,9 @@ async fn what_waits_for_a_slot_is_not_offered_as_free() {
             ..Bounds::default()
         },
     };
-    let halt = drive.drive(&mut progress, &mut Flight::default(), &BTreeMap::new(), &|_, _| unreachable!("nothing begins"), &Known::default()).await;
+    let halt = drive
+        .drive(&mut progress, &mut Flight::default(), &BTreeMap::new(), &|_, _| unreachable!("nothing begins"), &Known::default())
+        .await;
     let Ok(Halt::NeedsLease(offer)) = halt else { panic!("{halt:?}") };
     assert_eq!((offer.targets.len(), offer.free), (2, vec![id("app@prod/b")]));
 }

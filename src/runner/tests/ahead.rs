@@ -18,6 +18,12 @@ struct Story<'a> {
     flying: Flight,
     stop: &'a Stop,
     run: &'a Arc<str>,
+    /// The journal cannot be read.
+    is_blind: bool,
+}
+
+fn blind() -> StoreError {
+    StoreError::Io { what: "the disk is away".into(), hint: None }
 }
 
 fn holder() -> Holder {
@@ -42,9 +48,11 @@ impl<'a> Story<'a> {
         let mut leases = Leases::new(store.acquire(&[], holder()).await.expect("nothing is asked for"));
         let mut plan = rollout(&TARGETS.map(id));
         plan.waves[0].max_parallel = 1;
-        let progress = replica.plan(plan, &Takeover::default(), &leases).await.expect("it is in memory").expect("nobody else plans");
+        let progress =
+            replica.plan(plan, &Takeover::default(), &leases).await.expect("it is in memory").expect("nobody else plans");
         leases.add(store.acquire(&[id(TARGETS[0])], holder()).await.expect("nobody else is here"));
-        let mut story = Self { store, engines, barrier, replica, leases, progress, flying: Flight::default(), stop, run };
+        let mut story =
+            Self { store, engines, barrier, replica, leases, progress, flying: Flight::default(), stop, run, is_blind: false };
         let asked = story.drive().await;
         assert!(matches!(&asked, Ok(Halt::NeedsClearance(asked)) if *asked == [id(TARGETS[0])]), "{asked:?}");
         story.progress.clear(vec![clearance(&id(TARGETS[0]))]);
@@ -53,7 +61,10 @@ impl<'a> Story<'a> {
 
     async fn drive(&mut self) -> Result<Halt, StoreError> {
         let replica = &self.replica;
-        let others = |look: Look| -> Boxed<'_, Result<News, StoreError>> { Box::pin(replica.news("r1", false, look)) };
+        let is_blind = self.is_blind;
+        let others = |look: Look| -> Boxed<'_, Result<News, StoreError>> {
+            Box::pin(async move { if is_blind { Err(blind()) } else { replica.news("r1", false, look).await } })
+        };
         let drive = Drive {
             engines: &self.engines,
             store: self.store,
@@ -139,5 +150,20 @@ fn who_is_too_late_for_a_bite_waits_for_nothing_but_what_is_in_flight() {
         assert!(matches!(halt, Ok(Halt::Others)), "{halt:?}");
         assert_eq!(story.steps(), ["slow begins", "slow ends"]);
         store.release(theirs).await.expect("it was theirs");
+    });
+}
+
+#[test]
+fn what_is_in_flight_when_the_journal_cannot_be_read_comes_to_its_end() {
+    let (store, stop, run_id) = (MemoryStore::default(), Stop::default(), Arc::from("run-1"));
+    run(async {
+        let mut story = Story::begin(&store, &run_id, &stop).await;
+        let halt = story.ask_for_a_bite().await;
+        story.turn(halt).await;
+        story.is_blind = true;
+        let barrier = story.barrier.clone();
+        let (halt, _) = tokio::join!(story.drive(), barrier.wait());
+        assert_eq!(halt.err(), Some(blind()));
+        assert_eq!(story.steps(), ["slow begins", "slow ends"], "it was neither stopped nor left unknown");
     });
 }

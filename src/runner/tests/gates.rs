@@ -57,7 +57,10 @@ fn drive_to_a_gate(store: &MemoryStore, meanwhile: Vec<Event>) -> (Halt, usize) 
             sealed: &|entries| replica.sealed(entries),
             bounds: Bounds::default(),
         };
-        drive.drive(&mut progress, &mut Flight::default(), &BTreeMap::new(), &job, &Known::default()).await.expect("it is in memory")
+        drive
+            .drive(&mut progress, &mut Flight::default(), &BTreeMap::new(), &job, &Known::default())
+            .await
+            .expect("it is in memory")
     });
     (halt, asked.into_inner())
 }

@@ -1,0 +1,200 @@
+//! What a drive has in flight: engines at work on their tasks, and what is told of them when they land. Knows no rollout, and nothing of
+//! when something may begin.
+
+use super::drive::{Drive, Ready};
+use super::{Look, MakeJob, Moment, say_unseen};
+use crate::change::{Applied, Intent};
+use crate::engine::{Failure, Job};
+use crate::journal::Event;
+use crate::rollout::{Outcome, Progress, Step, StepEvent};
+use crate::stack::{Known, TargetId};
+use futures::FutureExt as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// What came of waiting for one target in flight.
+pub(super) enum Landing {
+    /// Nothing is in flight.
+    Empty,
+    /// Some arrived, and are not journalled yet.
+    Arrived,
+    /// We were told to stop, and none came back in time.
+    GivenUp,
+}
+
+/// What this process has in flight. Dropped, an engine that can be stopped stops.
+#[derive(Default)]
+pub struct Flight {
+    pub(super) tasks: JoinSet<Landed>,
+    pub(super) targets: BTreeSet<TargetId>,
+    /// Of them, those that are done, and not journalled yet.
+    pub(super) arrived: Vec<Landed>,
+    /// Before something lands there is nothing more that could be got ready.
+    pub(super) waits: bool,
+    /// How far the journal is read before the next start.
+    pub(super) next_look: Option<Look>,
+}
+
+/// What an engine said of a target, and of what the target was to become: for which commit, instead of which names.
+pub(super) struct Landed {
+    target: TargetId,
+    intent: Intent,
+    commit: Arc<str>,
+    was: Vec<TargetId>,
+    pub(super) result: Result<Applied, Failure>,
+}
+
+impl Flight {
+    /// Nothing is, and all that was is journalled.
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+
+    /// How many are, or were and are not journalled yet.
+    pub fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    pub fn has(&self, target: &TargetId) -> bool {
+        self.targets.contains(target)
+    }
+
+    /// There may be more to get ready before something lands.
+    pub(super) fn goes_on(&mut self) {
+        self.waits = false;
+    }
+
+    pub(super) fn next_look(&self) -> Look {
+        self.next_look.filter(|_| !self.is_empty()).unwrap_or(Look::Newest)
+    }
+
+    pub(super) fn arrived(&self) -> BTreeSet<TargetId> {
+        self.arrived.iter().map(|landed| landed.target.clone()).collect()
+    }
+}
+
+impl Drive<'_> {
+    /// Waits for what is in flight and tells what becomes of it, as far as that can be written: something else went wrong, and is told by
+    /// whoever it happened to.
+    pub async fn wind_up(&self, progress: &mut Progress, flying: &mut Flight, ready: &BTreeMap<TargetId, Ready>) {
+        loop {
+            if let Err(error) = self.record_arrived(progress, flying, ready).await {
+                tracing::debug!(%error, "what landed could not be told");
+            }
+            if !matches!(self.land(flying).await, Landing::Arrived) {
+                return;
+            }
+        }
+    }
+
+    /// Begins what was announced.
+    pub(super) fn start(
+        &self,
+        steps: Vec<Step>,
+        ready: &BTreeMap<TargetId, Ready>,
+        make: &MakeJob<'_>,
+        known: &Known,
+        flying: &mut Flight,
+    ) {
+        for step in steps {
+            let target = step.clearance.target().clone();
+            (self.watch)(Moment::Started(&target));
+            self.fly(step, target, ready, make, known, flying);
+        }
+    }
+
+    fn fly(
+        &self,
+        step: Step,
+        target: TargetId,
+        ready: &BTreeMap<TargetId, Ready>,
+        make: &MakeJob<'_>,
+        known: &Known,
+        flying: &mut Flight,
+    ) {
+        let intent = step.clearance.intent();
+        flying.targets.insert(target.clone());
+        let untouched = |text: &str| Err(Failure { text: text.into(), untouched: true });
+        let Some(ready) = ready.get(&target).filter(|ready| ready.preview.digest() == *step.clearance.digest()) else {
+            let lost = untouched("the clearance is for another preview");
+            flying.tasks.spawn(async move { Landed { target, intent, commit: Arc::from(""), was: Vec::new(), result: lost } });
+            return;
+        };
+        let (preview, commit) = (ready.preview.clone(), ready.commit.clone());
+        let job = make(&target, known);
+        let takes_over = |job: &Job| if intent == Intent::Converge { job.was.clone() } else { Vec::new() };
+        let was = job.as_ref().map(takes_over).unwrap_or_default();
+        let engine = self.engines.get(&preview.engine).cloned();
+        flying.tasks.spawn(async move {
+            let result = match (job, engine) {
+                (Ok(job), Some(engine)) => {
+                    let applied = AssertUnwindSafe(engine.apply(&job, &preview)).catch_unwind().await;
+                    applied.unwrap_or_else(|_| {
+                        Err(Failure { text: "the engine panicked; what it did by then is not known".into(), untouched: false })
+                    })
+                }
+                (Err(unseen), _) => untouched(&say_unseen(&unseen.reason)),
+                (_, None) => untouched("no such engine in this version"),
+            };
+            Landed { target, intent, commit, was, result }
+        });
+    }
+
+    /// Waits for one target in flight, and takes along all that have landed by then.
+    pub(super) async fn land(&self, flying: &mut Flight) -> Landing {
+        if flying.tasks.is_empty() {
+            return Landing::Empty;
+        }
+        let mut landed = Vec::new();
+        tokio::select! {
+            biased;
+            first = flying.tasks.join_next() => landed.extend(first),
+            () = (self.patience)() => return Landing::GivenUp,
+        }
+        while let Some(more) = flying.tasks.try_join_next() {
+            landed.push(more);
+        }
+        flying.arrived.extend(landed.into_iter().flatten());
+        flying.waits = false;
+        Landing::Arrived
+    }
+
+    /// What the journal is told of those that landed.
+    pub(super) fn told(
+        &self,
+        landed: Vec<Landed>,
+        flying: &mut Flight,
+        ready: &BTreeMap<TargetId, Ready>,
+    ) -> (Vec<StepEvent>, Vec<Event>) {
+        let (mut steps, mut events) = (Vec::new(), Vec::new());
+        for Landed { target, intent, commit, was, result } in landed {
+            flying.targets.remove(&target);
+            let outcome = match result {
+                Ok(applied) => {
+                    if let Some(ready) = ready.get(&target) {
+                        events.push(Event::Applied {
+                            target: target.clone(),
+                            intent,
+                            commit,
+                            digest: ready.preview.digest(),
+                            changes: applied.changes,
+                            was,
+                        });
+                    }
+                    Outcome::Applied
+                }
+                Err(failure) => {
+                    if failure.untouched {
+                        let how = "the engine failed before it touched anything".into();
+                        events.push(Event::Recovered { target: target.clone(), how, untouched: true });
+                    }
+                    Outcome::Failed(failure.text)
+                }
+            };
+            steps.push(StepEvent::Finished { target, outcome });
+        }
+        (steps, events)
+    }
+}
