@@ -203,7 +203,7 @@ impl Drive<'_> {
                 }
                 // What we wrote was read back, and that is enough where the next start is likely to be borne as this one was.
                 flying.next_look = Some(Look::Known).filter(|_| has_begun && is_borne_next);
-                flying.waits &= self.parallel == 0; // else another one lands first
+                flying.waits = self.parallel == 0; // who takes all that it gets takes the next once one of these has landed
                 look = flying.next_look();
                 continue;
             }
@@ -221,10 +221,10 @@ impl Drive<'_> {
             };
             if self.looks_ahead(flying) {
                 flying.waits = !matches!(halt, Halt::NeedsClearance(_));
-                match &halt {
-                    Halt::NeedsClearance(_) => return Ok(halt),
-                    Halt::NeedsLease(offer) if !offer.free.is_empty() => return Ok(halt),
-                    _ => {}
+                let is_free = matches!(&halt, Halt::NeedsLease(offer) if !offer.free.is_empty());
+                if is_free || matches!(halt, Halt::NeedsClearance(_)) {
+                    flying.next_look = None; // what is asked next is no start
+                    return Ok(halt);
                 }
             }
             match self.land(flying).await {

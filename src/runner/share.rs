@@ -258,9 +258,12 @@ impl Replica<'_> {
         };
         let waits = leases.targets().any(|target| is_open(target) && self.fits(target, now_ms));
         let has_come_on = || leases.targets().any(|target| progress.outcome(target).is_some());
+        if waits && !flying.is_empty() {
+            return Ok(true); // what waits may have its place when something lands
+        }
         if waits && (offer.free.is_empty() || share.bites().is_instead && !has_come_on()) {
             share.bites().is_instead = false;
-            return if flying.is_empty() { self.wait_for_others().await } else { Ok(true) };
+            return self.wait_for_others().await;
         }
         if self.asks_who_writes() {
             flying.goes_on();

@@ -137,11 +137,15 @@ impl Checker {
         }
     }
 
-    /// A run gives its lease back.
-    pub(crate) fn released(&mut self, run: &str) {
-        let busy = self.at_work.iter().find(|(_, by)| ***by == *run).map(|(target, _)| target.clone());
-        self.hold(busy.is_none(), || format!("{run} gives its lease back while its engine works on {busy:?}"));
-        self.ended(run);
+    /// A run gives the lease on these targets back.
+    pub(crate) fn released<'a>(&mut self, run: &str, targets: impl IntoIterator<Item = &'a TargetId>) {
+        for target in targets {
+            let is_busy = self.at_work.get(target).is_some_and(|by| **by == *run);
+            self.hold(!is_busy, || format!("{run} gives the lease on {target} back while its engine works on it"));
+            for of in [&mut self.owners, &mut self.due] {
+                of.extract_if(.., |held, by| held == target && **by == *run).for_each(drop);
+            }
+        }
     }
 
     /// A run ended: nothing of it is left.

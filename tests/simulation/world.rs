@@ -642,7 +642,7 @@ impl Store for Wire {
     fn release<'a>(&'a self, lease: Lease) -> Boxed<'a, Result<(), StoreError>> {
         Box::pin(async move {
             self.takes_a_moment(6).await;
-            self.sim.lock().checker.released(lease.run());
+            self.sim.lock().checker.released(lease.run(), lease.targets());
             self.sim.store.release(lease).await
         })
     }
