@@ -18,6 +18,8 @@ struct Story<'a> {
     flying: Flight,
     stop: &'a Stop,
     run: &'a Arc<str>,
+    /// Targets in flight at most, though there is a place for one only.
+    parallel: usize,
     /// The journal cannot be read.
     is_blind: bool,
 }
@@ -32,7 +34,7 @@ fn holder() -> Holder {
 
 impl<'a> Story<'a> {
     /// The first target is leased, cleared and in flight.
-    async fn begin(store: &'a MemoryStore, run: &'a Arc<str>, stop: &'a Stop) -> Self {
+    async fn begin(store: &'a MemoryStore, run: &'a Arc<str>, stop: &'a Stop, parallel: usize) -> Self {
         let barrier = Arc::new(Barrier::new(2));
         let engines = Engines::new(vec![Arc::new(Doll { barrier: barrier.clone() })]);
         let means = Means {
@@ -42,7 +44,7 @@ impl<'a> Story<'a> {
             sleep: Box::new(|_| panic!("nobody sleeps while something is in flight")),
             stop,
         };
-        let sharing = Sharing { shard: "1/1".parse().expect("a shard"), patience: LONG, parallel: 1 };
+        let sharing = Sharing { shard: "1/1".parse().expect("a shard"), patience: LONG, parallel };
         let writer = Writer { store, run, now_ms: Box::new(|| 7), time: None };
         let replica = Replica::new(writer, History::default(), Some(Share::new(sharing, means)));
         let mut leases = Leases::new(store.acquire(&[], holder()).await.expect("nothing is asked for"));
@@ -51,8 +53,8 @@ impl<'a> Story<'a> {
         let progress =
             replica.plan(plan, &Takeover::default(), &leases).await.expect("it is in memory").expect("nobody else plans");
         leases.add(store.acquire(&[id(TARGETS[0])], holder()).await.expect("nobody else is here"));
-        let mut story =
-            Self { store, engines, barrier, replica, leases, progress, flying: Flight::default(), stop, run, is_blind: false };
+        let (flying, is_blind) = (Flight::default(), false);
+        let mut story = Self { store, engines, barrier, replica, leases, progress, flying, stop, run, parallel, is_blind };
         let asked = story.drive().await;
         assert!(matches!(&asked, Ok(Halt::NeedsClearance(asked)) if *asked == [id(TARGETS[0])]), "{asked:?}");
         story.progress.clear(vec![clearance(&id(TARGETS[0]))]);
@@ -70,7 +72,7 @@ impl<'a> Story<'a> {
             store: self.store,
             leases: &self.leases,
             run: self.run,
-            parallel: 1,
+            parallel: self.parallel,
             ask: &|_| Box::pin(async { Ok(()) }),
             signs: &|_| Box::pin(async { Ok(Signs { paused: None, held: BTreeMap::new(), decisions: 0, head: None }) }),
             now_ms: &|| 7,
@@ -115,31 +117,33 @@ impl<'a> Story<'a> {
 
 #[test]
 fn the_next_bite_is_leased_and_cleared_before_the_last_target_lands() {
-    let (store, stop, run_id) = (MemoryStore::default(), Stop::default(), Arc::from("run-1"));
-    run(async {
-        let mut story = Story::begin(&store, &run_id, &stop).await;
-        let halt = story.ask_for_a_bite().await;
-        story.turn(halt).await;
-        assert!(TARGETS.map(id).iter().all(|target| story.leases.covers(target)), "what is in flight stays leased");
-        let asked = story.drive().await;
-        assert!(matches!(&asked, Ok(Halt::NeedsClearance(asked)) if *asked == [id(TARGETS[1])]), "{asked:?}");
-        assert_eq!(story.steps(), ["slow begins"]);
+    for parallel in [1, 2] {
+        let (store, stop, run_id) = (MemoryStore::default(), Stop::default(), Arc::from("run-1"));
+        run(async {
+            let mut story = Story::begin(&store, &run_id, &stop, parallel).await;
+            let halt = story.ask_for_a_bite().await;
+            story.turn(halt).await;
+            assert!(TARGETS.map(id).iter().all(|target| story.leases.covers(target)), "what is in flight stays leased");
+            let asked = story.drive().await;
+            assert!(matches!(&asked, Ok(Halt::NeedsClearance(asked)) if *asked == [id(TARGETS[1])]), "{asked:?}");
+            assert_eq!(story.steps(), ["slow begins"]);
 
-        story.progress.clear(vec![clearance(&id(TARGETS[1]))]);
-        let barrier = story.barrier.clone();
-        let (halt, _) = tokio::join!(story.drive(), barrier.wait());
-        assert!(matches!(halt, Ok(Halt::Over(Ending::Complete))), "{halt:?}");
-        assert_eq!(story.steps(), ["slow begins", "slow ends", "quick begins", "quick ends"]);
-        story.replica.let_go(&mut story.leases, &mut story.progress).await;
-        assert_eq!(store.holders().await, Ok(Vec::new()), "both leases were given back");
-    });
+            story.progress.clear(vec![clearance(&id(TARGETS[1]))]);
+            let barrier = story.barrier.clone();
+            let (halt, _) = tokio::join!(story.drive(), barrier.wait());
+            assert!(matches!(halt, Ok(Halt::Over(Ending::Complete))), "{halt:?}");
+            assert_eq!(story.steps(), ["slow begins", "slow ends", "quick begins", "quick ends"]);
+            story.replica.let_go(&mut story.leases, &mut story.progress).await;
+            assert_eq!(store.holders().await, Ok(Vec::new()), "both leases were given back");
+        });
+    }
 }
 
 #[test]
 fn who_is_too_late_for_a_bite_waits_for_nothing_but_what_is_in_flight() {
     let (store, stop, run_id) = (MemoryStore::default(), Stop::default(), Arc::from("run-1"));
     run(async {
-        let mut story = Story::begin(&store, &run_id, &stop).await;
+        let mut story = Story::begin(&store, &run_id, &stop, 1).await;
         let other = Holder { run: "run-2".into(), ..holder() };
         let halt = story.ask_for_a_bite().await;
         let theirs = store.acquire(&[id(TARGETS[1])], other).await.expect("nobody has it");
@@ -157,7 +161,7 @@ fn who_is_too_late_for_a_bite_waits_for_nothing_but_what_is_in_flight() {
 fn what_is_in_flight_when_the_journal_cannot_be_read_comes_to_its_end() {
     let (store, stop, run_id) = (MemoryStore::default(), Stop::default(), Arc::from("run-1"));
     run(async {
-        let mut story = Story::begin(&store, &run_id, &stop).await;
+        let mut story = Story::begin(&store, &run_id, &stop, 1).await;
         let halt = story.ask_for_a_bite().await;
         story.turn(halt).await;
         story.is_blind = true;
