@@ -238,8 +238,8 @@ impl Progress {
         run.ended == run.len && is_asked
     }
 
-    /// Of targets that are on offer, those for which a place of their wave is free, and a slot of each of their `pools`, while nothing is in
-    /// flight here.
+    /// Of targets that are on offer, those for which a place of their wave is free, or taken by what is in flight here, and a slot of each of
+    /// their `pools` is free.
     pub fn with_room(&self, targets: &[TargetId], pools: impl Fn(&TargetId) -> Vec<Pool>, now: &Now<'_>) -> Vec<TargetId> {
         let (elsewhere, _) = self.beside(now);
         let has_place = |wave: usize| elsewhere[wave] < self.max_parallel(wave);

@@ -27,6 +27,11 @@ impl Shard {
         ((1..=of).contains(&nth) && of <= SHARDS_MAX).then_some(Self { nth, of })
     }
 
+    /// How many there are.
+    pub fn of(self) -> usize {
+        self.of
+    }
+
     /// Returns what this shard, which has so many `in_flight` at most (0 for all it gets), takes next of all that is on offer, some of
     /// it at least: its own part first, so that shards seldom want the same, and never more than a fair share, so that whoever comes
     /// late finds something to do. `done` are targets of the wave that have an outcome: bites grow as it comes on.

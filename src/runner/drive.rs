@@ -152,19 +152,19 @@ impl Drive<'_> {
             }
             let has_failed = flying.arrived.iter().any(|landed| landed.result.is_err());
             if has_failed || self.stop.is_asked() {
-                self.record_arrived(progress, flying, ready).await?; // nothing begins in its place without another look
+                self.record_arrived(progress, flying).await?; // nothing begins in its place without another look
             }
             let (ms, signs) = match self.look(&mut news, look).await {
                 Ok(seen) => seen,
                 Err(error) => {
-                    self.wind_up(progress, flying, ready).await; // what was begun comes to its end, whatever cannot be read
+                    self.wind_up(progress, flying).await; // what was begun comes to its end, whatever cannot be read
                     return Err(error);
                 }
             };
             news.steps.drain(..).for_each(|(step, at_ms)| progress.record(&step, at_ms));
             is_stale |= news.is_stale;
             if is_stale || signs.decisions > progress.decisions() {
-                self.record_arrived(progress, flying, ready).await?;
+                self.record_arrived(progress, flying).await?;
                 match self.land(flying).await {
                     Landing::Empty => return Ok(Halt::Resumed),
                     Landing::Arrived => continue,
@@ -197,7 +197,7 @@ impl Drive<'_> {
                     None => self.behind_own(flying, &signs),
                 };
                 let is_borne_next = !self.shares_slots(&steps);
-                let has_begun = self.begin(progress, &steps, after, flying, ready).await?;
+                let has_begun = self.begin(progress, &steps, after, flying).await?;
                 if has_begun {
                     self.start(steps, ready, make, known, flying);
                 }
@@ -208,7 +208,7 @@ impl Drive<'_> {
                 continue;
             }
             if !flying.arrived.is_empty() {
-                self.record_arrived(progress, flying, ready).await?;
+                self.record_arrived(progress, flying).await?;
                 continue;
             }
             if !work.records.is_empty() {
@@ -311,10 +311,9 @@ impl Drive<'_> {
         steps: &[Step],
         after: Option<After>,
         flying: &mut Flight,
-        ready: &BTreeMap<TargetId, Ready>,
     ) -> Result<bool, StoreError> {
         let landed = std::mem::take(&mut flying.arrived);
-        let (ended, more) = self.told(landed, flying, ready);
+        let (ended, more) = self.told(landed, flying);
         let started: Vec<StepEvent> =
             steps.iter().map(|step| StepEvent::Started { target: step.clearance.target().clone() }).collect();
         let at_ms = (self.now_ms)();
@@ -326,28 +325,23 @@ impl Drive<'_> {
         let begun = written.pop().unwrap_or(Ok(Vec::new()));
         let arrived = written.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
         self.fold(progress, &ended, at_ms);
-        self.journalled(progress, &arrived);
+        self.journalled(&arrived);
         self.watch_ends(&ended);
         let begun = begun?;
         if !begun.is_empty() {
             self.fold(progress, &started, at_ms);
         }
-        self.journalled(progress, &begun);
+        self.journalled(&begun);
         Ok(!begun.is_empty())
     }
 
     /// Appends what arrived.
-    pub(super) async fn record_arrived(
-        &self,
-        progress: &mut Progress,
-        flying: &mut Flight,
-        ready: &BTreeMap<TargetId, Ready>,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn record_arrived(&self, progress: &mut Progress, flying: &mut Flight) -> Result<(), StoreError> {
         let landed = std::mem::take(&mut flying.arrived);
         if landed.is_empty() {
             return Ok(());
         }
-        let (ended, more) = self.told(landed, flying, ready);
+        let (ended, more) = self.told(landed, flying);
         self.append(progress, &ended, more).await?;
         self.watch_ends(&ended);
         Ok(())
@@ -372,14 +366,19 @@ impl Drive<'_> {
     }
 
     async fn append(&self, progress: &mut Progress, steps: &[StepEvent], more: Vec<Event>) -> Result<(), StoreError> {
+        let at_ms = self.write(self.events(progress, steps, more)).await?;
+        self.fold(progress, steps, at_ms);
+        Ok(())
+    }
+
+    /// Appends events, each group under the lease that covers it; returns the time that they have.
+    pub(super) async fn write(&self, events: Vec<Event>) -> Result<u64, StoreError> {
         let at_ms = (self.now_ms)();
         let append = |(events, lease)| Append { events, run: self.run, at_ms, lease: Some(lease), after: None };
-        let groups = self.leases.groups(self.events(progress, steps, more)).into_iter();
-        let written = self.store.write_all(groups.map(append).collect()).await;
+        let written = self.store.write_all(self.leases.groups(events).into_iter().map(append).collect()).await;
         let sealed = written.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
-        self.fold(progress, steps, at_ms);
-        self.journalled(progress, &sealed);
-        Ok(())
+        self.journalled(&sealed);
+        Ok(at_ms)
     }
 
     fn events(&self, progress: &Progress, steps: &[StepEvent], more: Vec<Event>) -> Vec<Event> {
@@ -394,12 +393,12 @@ impl Drive<'_> {
         }
     }
 
-    fn journalled(&self, progress: &Progress, entries: &[Entry]) {
-        tracing::debug!(rollout = %progress.rollout().id, entries = entries.len(), "journalled a group");
+    fn journalled(&self, entries: &[Entry]) {
+        tracing::debug!(entries = entries.len(), "journalled a group");
         (self.sealed)(entries);
     }
 
-    fn watch_ends(&self, steps: &[StepEvent]) {
+    pub(super) fn watch_ends(&self, steps: &[StepEvent]) {
         for step in steps {
             if let StepEvent::Finished { target, outcome } = step {
                 (self.watch)(Moment::Finished(target, outcome));
@@ -433,7 +432,7 @@ impl Drive<'_> {
         };
         (self.watch)(Moment::Gate(&gate, told));
         self.fold(progress, &steps, at_ms);
-        self.journalled(progress, &sealed);
+        self.journalled(&sealed);
         Ok(())
     }
 

@@ -3,16 +3,17 @@
 
 use super::drive::{Drive, Ready};
 use super::{Look, MakeJob, Moment, say_unseen};
-use crate::change::{Applied, Intent};
+use crate::change::{Applied, Digest, Intent};
 use crate::engine::{Failure, Job};
 use crate::journal::Event;
 use crate::rollout::{Outcome, Progress, Step, StepEvent};
 use crate::stack::{Known, TargetId};
+use crate::store::StoreError;
 use futures::FutureExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 /// What came of waiting for one target in flight.
 pub(super) enum Landing {
@@ -42,6 +43,8 @@ pub(super) struct Landed {
     target: TargetId,
     intent: Intent,
     commit: Arc<str>,
+    /// Of the preview that was applied.
+    digest: Digest,
     was: Vec<TargetId>,
     pub(super) result: Result<Applied, Failure>,
 }
@@ -61,6 +64,13 @@ impl Flight {
         self.targets.contains(target)
     }
 
+    /// Takes one that landed, and along with it all that have by now.
+    fn arrive(&mut self, first: Option<Result<Landed, JoinError>>) {
+        let rest = std::iter::from_fn(|| self.tasks.try_join_next());
+        self.arrived.extend(first.into_iter().chain(rest).flatten());
+        self.waits = false;
+    }
+
     /// There may be more to get ready before something lands.
     pub(super) fn goes_on(&mut self) {
         self.waits = false;
@@ -76,12 +86,45 @@ impl Flight {
 }
 
 impl Drive<'_> {
-    /// Waits for what is in flight and tells what becomes of it, as far as that can be written: something else went wrong, and is told by
-    /// whoever it happened to.
-    pub async fn wind_up(&self, progress: &mut Progress, flying: &mut Flight, ready: &BTreeMap<TargetId, Ready>) {
+    /// Does `work`, and tells meanwhile what becomes of what is in flight: whoever else is at work waits for nothing that is known here.
+    pub async fn meanwhile<T>(
+        &self,
+        work: impl Future<Output = T>,
+        rollout: &Arc<str>,
+        flying: &mut Flight,
+    ) -> Result<T, StoreError> {
+        let mut work = std::pin::pin!(work);
         loop {
-            if let Err(error) = self.record_arrived(progress, flying, ready).await {
-                tracing::debug!(%error, "what landed could not be told");
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                landed = flying.tasks.join_next(), if !flying.tasks.is_empty() => flying.arrive(landed),
+            }
+            let mut told = std::pin::pin!(self.tell(rollout, flying));
+            tokio::select! {
+                biased;
+                told = &mut told => told?,
+                done = &mut work => return told.await.map(|()| done), // what is being written is written
+            }
+        }
+    }
+
+    /// Appends what arrived, beside others; it comes back as news.
+    async fn tell(&self, rollout: &Arc<str>, flying: &mut Flight) -> Result<(), StoreError> {
+        let landed = std::mem::take(&mut flying.arrived);
+        let (ended, more) = self.told(landed, flying);
+        let steps = ended.iter().map(|step| Event::Step { rollout: rollout.clone(), step: step.clone() });
+        self.write(steps.chain(more).collect()).await?;
+        self.watch_ends(&ended);
+        Ok(())
+    }
+
+    /// Waits for what is in flight and tells what becomes of it, as far as that can be written: something else went wrong, of which the
+    /// caller tells.
+    pub async fn wind_up(&self, progress: &mut Progress, flying: &mut Flight) {
+        loop {
+            if let Err(error) = self.record_arrived(progress, flying).await {
+                tracing::warn!(%error, "what became of a target could not be journalled");
             }
             if !matches!(self.land(flying).await, Landing::Arrived) {
                 return;
@@ -118,11 +161,11 @@ impl Drive<'_> {
         flying.targets.insert(target.clone());
         let untouched = |text: &str| Err(Failure { text: text.into(), untouched: true });
         let Some(ready) = ready.get(&target).filter(|ready| ready.preview.digest() == *step.clearance.digest()) else {
-            let lost = untouched("the clearance is for another preview");
-            flying.tasks.spawn(async move { Landed { target, intent, commit: Arc::from(""), was: Vec::new(), result: lost } });
+            let (result, digest) = (untouched("the clearance is for another preview"), step.clearance.digest().clone());
+            flying.tasks.spawn(async move { Landed { target, intent, commit: Arc::from(""), digest, was: Vec::new(), result } });
             return;
         };
-        let (preview, commit) = (ready.preview.clone(), ready.commit.clone());
+        let (preview, commit, digest) = (ready.preview.clone(), ready.commit.clone(), step.clearance.digest().clone());
         let job = make(&target, known);
         let takes_over = |job: &Job| if intent == Intent::Converge { job.was.clone() } else { Vec::new() };
         let was = job.as_ref().map(takes_over).unwrap_or_default();
@@ -138,7 +181,7 @@ impl Drive<'_> {
                 (Err(unseen), _) => untouched(&say_unseen(&unseen.reason)),
                 (_, None) => untouched("no such engine in this version"),
             };
-            Landed { target, intent, commit, was, result }
+            Landed { target, intent, commit, digest, was, result }
         });
     }
 
@@ -147,42 +190,23 @@ impl Drive<'_> {
         if flying.tasks.is_empty() {
             return Landing::Empty;
         }
-        let mut landed = Vec::new();
         tokio::select! {
             biased;
-            first = flying.tasks.join_next() => landed.extend(first),
+            first = flying.tasks.join_next() => flying.arrive(first),
             () = (self.patience)() => return Landing::GivenUp,
         }
-        while let Some(more) = flying.tasks.try_join_next() {
-            landed.push(more);
-        }
-        flying.arrived.extend(landed.into_iter().flatten());
-        flying.waits = false;
         Landing::Arrived
     }
 
     /// What the journal is told of those that landed.
-    pub(super) fn told(
-        &self,
-        landed: Vec<Landed>,
-        flying: &mut Flight,
-        ready: &BTreeMap<TargetId, Ready>,
-    ) -> (Vec<StepEvent>, Vec<Event>) {
+    pub(super) fn told(&self, landed: Vec<Landed>, flying: &mut Flight) -> (Vec<StepEvent>, Vec<Event>) {
         let (mut steps, mut events) = (Vec::new(), Vec::new());
-        for Landed { target, intent, commit, was, result } in landed {
+        for Landed { target, intent, commit, digest, was, result } in landed {
             flying.targets.remove(&target);
             let outcome = match result {
                 Ok(applied) => {
-                    if let Some(ready) = ready.get(&target) {
-                        events.push(Event::Applied {
-                            target: target.clone(),
-                            intent,
-                            commit,
-                            digest: ready.preview.digest(),
-                            changes: applied.changes,
-                            was,
-                        });
-                    }
+                    let (target, changes) = (target.clone(), applied.changes);
+                    events.push(Event::Applied { target, intent, commit, digest, changes, was });
                     Outcome::Applied
                 }
                 Err(failure) => {

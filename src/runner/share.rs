@@ -270,6 +270,9 @@ impl Replica<'_> {
             return Ok(true);
         }
         let offered = if offer.free.is_empty() { &offer.targets } else { &offer.free };
+        if *parallel > 0 && flying.len() >= *parallel && offered.len() < shard.of() * *parallel {
+            return Ok(true); // what is left is for those who have a place for it now
+        }
         let done = offered.first().map_or(0, |target| progress.ended_beside(target));
         let bite = shard.bite(offered, done, *parallel);
         let last = self.give_back_all_but_one(leases, progress, flying).await?;

@@ -309,8 +309,9 @@ impl Holding<'_> {
         loop {
             match drive.drive(progress, flying, ready, &make, &Known::default()).await? {
                 Halt::NeedsClearance(targets) => {
-                    if let Err(error) = self.clear(progress, targets, ready).await {
-                        drive.wind_up(progress, flying, ready).await;
+                    let cleared = drive.meanwhile(self.clear(progress, targets, ready), &id, flying).await.flatten();
+                    if let Err(error) = cleared {
+                        drive.wind_up(progress, flying).await;
                         return Err(error);
                     }
                     if run.stop.is_asked() && flying.is_empty() {

@@ -116,12 +116,14 @@ impl Converge<'_> {
             match drive.drive(progress, &mut granted.flying, &granted.ready, &make, &granted.known).await? {
                 Halt::NeedsClearance(targets) => {
                     let looks = self.looks_beside(granted.flying.len());
-                    let cleared = async {
-                        let cleared = self.clear(work, &targets, looks, progress, &make).await?;
-                        self.grant(cleared, progress, older, granted).await
+                    let clears = self.clear(work, &targets, looks, progress, &make);
+                    let granted_now = match drive.meanwhile(clears, &id, &mut granted.flying).await {
+                        Ok(Ok(cleared)) => self.grant(cleared, progress, older, granted).await,
+                        Ok(Err(failure)) => Err(failure),
+                        Err(error) => Err(error.into()),
                     };
-                    if let Err(failure) = cleared.await {
-                        drive.wind_up(progress, &mut granted.flying, &granted.ready).await;
+                    if let Err(failure) = granted_now {
+                        drive.wind_up(progress, &mut granted.flying).await;
                         return Err(failure);
                     }
                     if world.stop.is_asked() && granted.flying.is_empty() {
@@ -164,7 +166,7 @@ impl Converge<'_> {
         }
     }
 
-    /// Journals what a round of clearing decided, as one group, and folds it in.
+    /// Journals what a round of clearing decided, and folds it in.
     async fn grant(
         &self,
         cleared: Cleared,

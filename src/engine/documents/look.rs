@@ -45,7 +45,9 @@ pub(super) fn look(job: &Job, section: &Section, place: &dyn Place) -> Result<Lo
     }
     let seen = Seen { job, section, rendered: &rendered, place, redactor: &redactor };
     let engine = |text: String| UnseenReason::Engine(redactor.redact(&text).into());
-    place.survey().map_err(engine)?;
+    if job.intent == Intent::Converge {
+        place.survey().map_err(engine)?; // to destroy what is gone, or another's, nothing is listed
+    }
     let manifest = seen.manifest().map_err(engine)?;
     let there = seen.there(manifest.as_ref()).map_err(engine)?;
     let listed = seen.listed(manifest.as_ref()).map_err(engine)?;

@@ -62,6 +62,11 @@ impl<'a> Story<'a> {
     }
 
     async fn drive(&mut self) -> Result<Halt, StoreError> {
+        self.do_beside(None).await.map(|halt| halt.expect("it was driven"))
+    }
+
+    /// Does `work` beside what is in flight; without any it is driven.
+    async fn do_beside(&mut self, work: Option<Boxed<'_, ()>>) -> Result<Option<Halt>, StoreError> {
         let replica = &self.replica;
         let is_blind = self.is_blind;
         let others = |look: Look| -> Boxed<'_, Result<News, StoreError>> {
@@ -82,12 +87,15 @@ impl<'a> Story<'a> {
             sealed: &|_| (),
             bounds: Bounds { others: Some(&others), ..Bounds::default() },
         };
+        if let Some(work) = work {
+            return drive.meanwhile(work, &"r1".into(), &mut self.flying).await.map(|()| None);
+        }
         let ready = |target: TargetId| {
             let preview = Arc::new(preview(&target));
             (target, Ready { preview, commit: "c1".into() })
         };
         let ready = TARGETS.map(id).map(ready).into();
-        drive.drive(&mut self.progress, &mut self.flying, &ready, &job, &Known::default()).await
+        drive.drive(&mut self.progress, &mut self.flying, &ready, &job, &Known::default()).await.map(Some)
     }
 
     /// Asks for the next bite, once it knows who writes.
@@ -106,13 +114,17 @@ impl<'a> Story<'a> {
     }
 
     fn steps(&self) -> Vec<String> {
-        let step = |entry: &Entry| match &entry.event {
-            Event::Step { step: StepEvent::Started { target }, .. } => Some(format!("{} begins", target.stack)),
-            Event::Step { step: StepEvent::Finished { target, .. }, .. } => Some(format!("{} ends", target.stack)),
-            _ => None,
-        };
-        self.store.look(|entries| entries.iter().filter_map(step).collect())
+        steps(self.store)
     }
+}
+
+fn steps(store: &MemoryStore) -> Vec<String> {
+    let step = |entry: &Entry| match &entry.event {
+        Event::Step { step: StepEvent::Started { target }, .. } => Some(format!("{} begins", target.stack)),
+        Event::Step { step: StepEvent::Finished { target, .. }, .. } => Some(format!("{} ends", target.stack)),
+        _ => None,
+    };
+    store.look(|entries| entries.iter().filter_map(step).collect())
 }
 
 #[test]
@@ -137,6 +149,27 @@ fn the_next_bite_is_leased_and_cleared_before_the_last_target_lands() {
             assert_eq!(store.holders().await, Ok(Vec::new()), "both leases were given back");
         });
     }
+}
+
+#[test]
+fn what_lands_while_the_next_bite_is_cleared_is_told_at_once() {
+    let (store, stop, run_id) = (MemoryStore::default(), Stop::default(), Arc::from("run-1"));
+    run(async {
+        let mut story = Story::begin(&store, &run_id, &stop, 1).await;
+        let halt = story.ask_for_a_bite().await;
+        story.turn(halt).await;
+        let barrier = story.barrier.clone();
+        let clears = async {
+            barrier.wait().await;
+            while steps(&store).len() < 2 {
+                tokio::task::yield_now().await; // a preview may take minutes
+            }
+        };
+        let done = story.do_beside(Some(Box::pin(clears))).await;
+        assert!(matches!(done, Ok(None)), "{done:?}");
+        assert_eq!(story.steps(), ["slow begins", "slow ends"]);
+        assert!(story.flying.is_empty());
+    });
 }
 
 #[test]
