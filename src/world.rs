@@ -1,6 +1,6 @@
 //! The hands given to a command, built once: workspace, engines, host, store, clock, secrets, and where words go.
 
-use crate::bucket::{Access, Buckets};
+use crate::bucket::Buckets;
 use crate::change::Key;
 use crate::engine::{self, Engines};
 use crate::host::{Host, Local, LocalConfig};
@@ -95,6 +95,7 @@ impl World {
     pub fn build(
         workspace: Workspace,
         store: Arc<dyn Store>,
+        buckets: &Buckets,
         reviews: PathBuf,
         environment: Environment,
         terminal: Terminal,
@@ -108,13 +109,12 @@ impl World {
         let key = environment.key();
         environment.get("ISOBAR_KEY").iter().for_each(|key| terminal.mask(&"ISOBAR_KEY".into(), &Arc::from(*key)));
         environment.get("GITHUB_TOKEN").iter().for_each(|token| terminal.mask(&"GITHUB_TOKEN".into(), &Arc::from(*token)));
-        let access = Access::of(|name| environment.get(name));
-        access.secrets().for_each(|(name, value)| terminal.mask(&name.into(), &value.into()));
+        buckets.access().secrets().for_each(|(name, value)| terminal.mask(&name.into(), &value.into()));
         let run = run_id(clock.now_ms());
         Self {
             store,
             host: Arc::new(Local::new(config)),
-            engines: engine::all(&Buckets::new(access)),
+            engines: engine::all(buckets),
             workspace,
             clock,
             environment,

@@ -7,7 +7,9 @@ use object_store::client::{
 };
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Begin the names of headers that only an object store sends.
 const OWN_HEADERS: [&str; 3] = ["x-amz-", "x-goog-", "x-ms-"];
@@ -20,16 +22,24 @@ const LISTINGS: [&str; 2] = ["ListBucketResult", "EnumerationResults"];
 #[error("a web page was answered")]
 pub(super) struct WebPage;
 
-/// Makes clients that refuse the answers of anybody else.
-#[derive(Debug, Default)]
-pub(super) struct Discerning;
+/// Makes clients that refuse the answers of anybody else: one for all that want the same of it, for each reads the certificates of the
+/// machine. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Discerning(Arc<Mutex<BTreeMap<String, HttpClient>>>);
 
 #[derive(Debug)]
 struct Client(HttpClient);
 
 impl HttpConnector for Discerning {
     fn connect(&self, options: &ClientOptions) -> Result<HttpClient, object_store::Error> {
-        Ok(HttpClient::new(Client(ReqwestConnector::default().connect(options)?)))
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wants = format!("{options:?}"); // all of its members
+        if let Some(client) = made.get(&wants) {
+            return Ok(client.clone());
+        }
+        let client = HttpClient::new(Client(ReqwestConnector::default().connect(options)?));
+        made.insert(wants, client.clone());
+        Ok(client)
     }
 }
 
@@ -95,6 +105,15 @@ fn start(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_client_is_made_for_all_who_want_the_same_of_it() {
+        let (connector, plain) = (Discerning::default(), ClientOptions::new().with_allow_http(true));
+        for options in [ClientOptions::new(), plain.clone(), ClientOptions::new(), plain] {
+            connector.clone().connect(&options).expect("it can be made");
+        }
+        assert_eq!(connector.0.lock().expect("nobody panicked").len(), 2);
+    }
 
     #[test]
     fn only_a_listing_is_a_listing() {

@@ -20,6 +20,7 @@ pub use address::{Address, Container, Flaw};
 pub use fault::{Cause, Fault, Refusal};
 pub use trial::BeforeWrite;
 
+use answer::Discerning;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload, UpdateVersion};
@@ -36,6 +37,7 @@ pub const WRITE_MAX: usize = 64 * 1024 * 1024;
 #[derive(Clone, Default)]
 pub struct Buckets {
     access: Arc<Access>,
+    connector: Discerning,
     opened: Arc<Mutex<BTreeMap<Container, Bucket>>>,
 }
 
@@ -74,7 +76,12 @@ pub struct Names {
 
 impl Buckets {
     pub fn new(access: Access) -> Self {
-        Self { access: Arc::new(access), opened: Arc::default() }
+        Self { access: Arc::new(access), ..Self::default() }
+    }
+
+    /// What they are opened by.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Opens a container, or returns it as it was opened before. Asks nobody yet.
@@ -83,7 +90,7 @@ impl Buckets {
         if let Some(bucket) = opened.get(container) {
             return Ok(bucket.clone());
         }
-        let bucket = service::open(container, &self.access)?;
+        let bucket = service::open(container, &self.access, &self.connector)?;
         opened.insert(container.clone(), bucket.clone());
         Ok(bucket)
     }

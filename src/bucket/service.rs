@@ -23,11 +23,11 @@ const REQUEST_SECS: u64 = 60;
 const GOOGLE: &str = "https://storage.googleapis.com";
 
 /// Makes the client of a container. Asks nobody yet; a file of credentials is read.
-pub(super) fn open(container: &Container, access: &Access) -> Result<Bucket, Fault> {
+pub(super) fn open(container: &Container, access: &Access, connector: &Discerning) -> Result<Bucket, Fault> {
     let made = match container.service {
-        Service::S3 => s3(container, access),
-        Service::Google => google(container, access),
-        Service::Azure => azure(container, access),
+        Service::S3 => s3(container, access, connector),
+        Service::Google => google(container, access, connector),
+        Service::Azure => azure(container, access, connector),
     };
     let (store, lists, eraser) = made.map_err(|error| unfit_credentials(container, &error))?;
     Ok(Bucket { container: container.clone(), store, lists, eraser: Arc::new(eraser), tried: Arc::default() })
@@ -35,8 +35,8 @@ pub(super) fn open(container: &Container, access: &Access) -> Result<Bucket, Fau
 
 type Made = (Arc<dyn ObjectStore>, Arc<dyn PaginatedListStore>, Eraser);
 
-fn s3(container: &Container, access: &Access) -> Result<Made, object_store::Error> {
-    let mut builder = AmazonS3Builder::new().with_http_connector(Discerning);
+fn s3(container: &Container, access: &Access, connector: &Discerning) -> Result<Made, object_store::Error> {
+    let mut builder = AmazonS3Builder::new().with_http_connector(connector.clone());
     for (name, value) in access.below("AWS_") {
         builder = builder.with_config(name.to_ascii_lowercase().parse()?, value);
     }
@@ -47,13 +47,13 @@ fn s3(container: &Container, access: &Access) -> Result<Made, object_store::Erro
         .with_client_options(options.clone())
         .with_retry(no_retries())
         .build()?;
-    let eraser = Eraser { client: Discerning.connect(&options)?, rights: Rights::S3(store.clone()) };
+    let eraser = Eraser { client: connector.connect(&options)?, rights: Rights::S3(store.clone()) };
     Ok((Arc::new(store.clone()), Arc::new(store), eraser))
 }
 
-fn google(container: &Container, access: &Access) -> Result<Made, object_store::Error> {
+fn google(container: &Container, access: &Access, connector: &Discerning) -> Result<Made, object_store::Error> {
     let base = access.get("GOOGLE_BASE_URL").unwrap_or(GOOGLE).trim_end_matches('/');
-    let mut builder = GoogleCloudStorageBuilder::new().with_http_connector(Discerning).with_base_url(base);
+    let mut builder = GoogleCloudStorageBuilder::new().with_http_connector(connector.clone()).with_base_url(base);
     builder = match (access.get("GOOGLE_OAUTH_ACCESS_TOKEN"), access.get("GOOGLE_SERVICE_ACCOUNT_KEY")) {
         (Some(token), _) => builder.with_bearer_token(token),
         (None, Some(key)) => builder.with_service_account_key(key),
@@ -66,16 +66,16 @@ fn google(container: &Container, access: &Access) -> Result<Made, object_store::
     let store =
         builder.with_bucket_name(&*container.name).with_client_options(options.clone()).with_retry(no_retries()).build()?;
     let rights = Rights::Google { credentials: store.credentials().clone(), bucket: format!("{base}/{}", container.name) };
-    let eraser = Eraser { client: Discerning.connect(&options)?, rights };
+    let eraser = Eraser { client: connector.connect(&options)?, rights };
     Ok((Arc::new(store.clone()), Arc::new(store), eraser))
 }
 
-fn azure(container: &Container, access: &Access) -> Result<Made, object_store::Error> {
+fn azure(container: &Container, access: &Access, connector: &Discerning) -> Result<Made, object_store::Error> {
     let of_account = || format!("https://{}.blob.core.windows.net", container.account);
     let endpoint = access.get("AZURE_STORAGE_ENDPOINT").map_or_else(of_account, String::from);
     // A key is of one account, and goes to no other that a definition may name.
     let is_of_key = access.get("AZURE_STORAGE_ACCOUNT").is_none_or(|account| account == &*container.account);
-    let mut builder = MicrosoftAzureBuilder::new().with_http_connector(Discerning);
+    let mut builder = MicrosoftAzureBuilder::new().with_http_connector(connector.clone());
     for (name, value) in access.below("AZURE_") {
         builder = match name {
             "AZURE_STORAGE_KEY" | "AZURE_STORAGE_ACCOUNT_KEY" if is_of_key => builder.with_access_key(value),
@@ -97,7 +97,7 @@ fn azure(container: &Container, access: &Access) -> Result<Made, object_store::E
         account: container.account.clone(),
         container: format!("{}/{}", endpoint.trim_end_matches('/'), container.name),
     };
-    let eraser = Eraser { client: Discerning.connect(&options)?, rights };
+    let eraser = Eraser { client: connector.connect(&options)?, rights };
     Ok((Arc::new(store.clone()), Arc::new(store), eraser))
 }
 

@@ -3,7 +3,7 @@
 
 use super::say::pasted;
 use super::scene::FLEET;
-use crate::bucket::{Access, Address, Buckets};
+use crate::bucket::{Address, Buckets};
 use crate::change::Digest;
 use crate::exit::Failure;
 use crate::stack::{GitPlace, JournalPlace, Listing, Mistake, Mistakes, Node};
@@ -47,13 +47,18 @@ impl From<Fault> for Failure {
     }
 }
 
+/// What places are opened with.
+#[derive(Clone, Copy)]
+pub(super) struct Means<'a> {
+    pub(super) workspace: &'a Workspace,
+    pub(super) environment: &'a Environment,
+    pub(super) buckets: &'a Buckets,
+}
+
 /// Opens the journal. A place that cannot be looked at stops every command, because history may lie there: unless somebody gave it up
 /// before, or this run gives it up.
-pub(super) async fn open(
-    workspace: &Workspace,
-    environment: &Environment,
-    given_up: Option<&str>,
-) -> Result<Arc<dyn Store>, Failure> {
+pub(super) async fn open(means: Means<'_>, given_up: Option<&str>) -> Result<Arc<dyn Store>, Failure> {
+    let Means { workspace, environment, .. } = means;
     let (named, files) = named(workspace)?;
     let mut places = BTreeSet::from([named.clone(), JournalPlace::Directory(DIRECTORY.into())]);
     if let JournalPlace::Git(_) = named {
@@ -66,7 +71,7 @@ pub(super) async fn open(
     let (directories, mut gone) = filled_directories(workspace, &places, &named, &files)?;
     let is_only = |place: &JournalPlace| *place == named || matches!(place, JournalPlace::Directory(_));
     if given_up.is_none() && directories.is_empty() && gone.is_empty() && places.iter().all(is_only) {
-        let journal = store(workspace, environment, &named, anew(&named)).await?; // nobody else need be asked
+        let journal = store(means, &named, anew(&named)).await?; // nobody else need be asked
         return deep_enough(workspace, &named, journal).await;
     }
 
@@ -75,7 +80,7 @@ pub(super) async fn open(
         filled.push((dir.display().to_string(), Arc::new(FileStore::open(dir.clone())?.sealed_by(environment.key().as_ref()))));
     }
     for place in &places {
-        match look(workspace, environment, place).await {
+        match look(means, place).await {
             Ok(Some(journal)) => filled.push((journal.place(), journal)),
             Ok(None) => {}
             Err(Fault::Store(StoreError::Io { what, hint })) if *place != named => {
@@ -89,8 +94,8 @@ pub(super) async fn open(
     let journal = match filled.as_slice() {
         [] => {
             let is_gone = |place: &JournalPlace| gone.iter().any(|gone| gone.place == *place); // it stops us below, or is given up
-            refuse_forgotten(workspace, environment, places.iter().filter(|place| !is_gone(place)), &named).await?;
-            store(workspace, environment, &named, Anew::Unasked).await?
+            refuse_forgotten(means, places.iter().filter(|place| !is_gone(place)), &named).await?;
+            store(means, &named, Anew::Unasked).await?
         }
         [(_, store)] => store.clone(),
         [(one, _), (other, _), ..] => {
@@ -104,22 +109,22 @@ pub(super) async fn open(
         gone.retain(|gone| gone.place != place);
     }
     for gone in gone {
-        must_be_given_up(workspace, environment, &*journal, gone).await?;
+        must_be_given_up(means, &*journal, gone).await?;
     }
     if filled.is_empty() { deep_enough(workspace, &named, journal).await } else { Ok(journal) }
 }
 
 /// Opens a place that is no directory; `None` when it holds nothing.
-async fn look(workspace: &Workspace, environment: &Environment, place: &JournalPlace) -> Result<Option<Arc<dyn Store>>, Fault> {
+async fn look(means: Means<'_>, place: &JournalPlace) -> Result<Option<Arc<dyn Store>>, Fault> {
     let (journal, is_empty): (Arc<dyn Store>, _) = match place {
         JournalPlace::Directory(_) => return Ok(None),
         JournalPlace::Git(place) => {
-            let journal = git(workspace, environment, place, Anew::Unasked).await?;
+            let journal = git(means, place, Anew::Unasked).await?;
             let is_empty = journal.is_empty().await;
             (Arc::new(journal), is_empty)
         }
         JournalPlace::Objects(url) => {
-            let journal = objects(environment, url)?;
+            let journal = objects(means, url)?;
             let is_empty = journal.is_empty().await;
             (Arc::new(journal), is_empty)
         }
@@ -143,27 +148,22 @@ fn anew(named: &JournalPlace) -> Anew {
 
 /// Where history lies nowhere, it may not be one that this clone has seen, at any place that a commit names.
 async fn refuse_forgotten(
-    workspace: &Workspace,
-    environment: &Environment,
+    means: Means<'_>,
     places: impl Iterator<Item = &JournalPlace>,
     named: &JournalPlace,
 ) -> Result<(), Fault> {
     for place in places {
         let JournalPlace::Git(site) = place else { continue };
         let anew = if place == named { anew(named) } else { Anew::UnlessSeenHere };
-        git(workspace, environment, site, anew).await?.is_empty().await?;
+        git(means, site, anew).await?.is_empty().await?;
     }
     Ok(())
 }
 
 /// A place that is gone is left out only where the journal says that it was given up and that word is proven: whoever could write another
 /// journal, and name it in a change, could write the word as well. It is proven by the key, or by somebody who gave the word here.
-async fn must_be_given_up(
-    workspace: &Workspace,
-    environment: &Environment,
-    journal: &dyn Store,
-    gone: Gone,
-) -> Result<(), Failure> {
+async fn must_be_given_up(means: Means<'_>, journal: &dyn Store, gone: Gone) -> Result<(), Failure> {
+    let Means { workspace, environment, .. } = means;
     let Gone { place, what, hint } = gone;
     let command = format!("isobar recover --give-up {} --reason \"…\"", pasted(&place.to_string()));
     let history = journal.history().await?; // where there is a key, only a journal that it sealed
@@ -245,18 +245,14 @@ async fn deep_enough(workspace: &Workspace, named: &JournalPlace, store: Arc<dyn
     Err(Failure::usage(what, "git fetch --unshallow (or fetch-depth: 0 in actions/checkout)"))
 }
 
-async fn store(
-    workspace: &Workspace,
-    environment: &Environment,
-    place: &JournalPlace,
-    anew: Anew,
-) -> Result<Arc<dyn Store>, Failure> {
+async fn store(means: Means<'_>, place: &JournalPlace, anew: Anew) -> Result<Arc<dyn Store>, Failure> {
+    let Means { workspace, environment, .. } = means;
     Ok(match place {
         JournalPlace::Directory(dir) => {
             Arc::new(FileStore::open(workspace.root().join(dir))?.sealed_by(environment.key().as_ref()))
         }
-        JournalPlace::Git(place) => Arc::new(git(workspace, environment, place, anew).await?),
-        JournalPlace::Objects(url) => Arc::new(objects(environment, url)?),
+        JournalPlace::Git(place) => Arc::new(git(means, place, anew).await?),
+        JournalPlace::Objects(url) => Arc::new(objects(means, url)?),
     })
 }
 
@@ -297,22 +293,23 @@ fn filled_directories(
 }
 
 /// Opens a prefix of a bucket, by the credentials of the environment.
-fn objects(environment: &Environment, url: &str) -> Result<ObjectStore, Fault> {
+fn objects(means: Means<'_>, url: &str) -> Result<ObjectStore, Fault> {
+    let Means { environment, buckets, .. } = means;
     let hint = "name a bucket as its service does, in `journal:` of isobar.yaml";
     let address = match Address::parse(url) {
         Some(Ok(address)) => address,
         Some(Err(flaw)) => return Err(Fault::Told(Failure::usage(format!("journal {url:?}: {}", flaw.what), hint))),
         None => return Err(Fault::Told(Failure::usage(format!("journal {url:?} is in no bucket"), hint))),
     };
-    let buckets = Buckets::new(Access::of(|name| environment.get(name)));
-    let site = ObjectSite { address, buckets, locks: state_dir(environment).join("leases") };
+    let site = ObjectSite { address, buckets: buckets.clone(), locks: state_dir(environment).join("leases") };
     let hint = "set the credentials that the service needs, or another `journal:` in isobar.yaml";
     let journal = ObjectStore::open(site).map_err(|fault| StoreError::Io { what: fault.to_string(), hint: Some(hint.into()) })?;
     Ok(journal.sealed_by(environment.key().as_ref()))
 }
 
 /// Opens a ref. That of `origin` once there is an `origin`, unless the history was begun in this repository itself and is only there.
-async fn git(workspace: &Workspace, environment: &Environment, place: &GitPlace, anew: Anew) -> Result<GitStore, Fault> {
+async fn git(means: Means<'_>, place: &GitPlace, anew: Anew) -> Result<GitStore, Fault> {
+    let Means { workspace, environment, .. } = means;
     let own = Location::Disk(workspace.shared_dir());
     let origin = workspace.origin().map(|origin| Location::of(&origin, workspace.root()));
     let at = |location: Location, anew: Anew| {

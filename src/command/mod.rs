@@ -46,6 +46,7 @@ pub use out::is_stdout;
 pub use parts::Parting;
 pub use tell::{Form, say_failure, say_written};
 
+use crate::bucket::{Access, Buckets};
 use crate::exit::Failure;
 use crate::stack::Fleet;
 use crate::store::{MemoryStore, Store};
@@ -119,12 +120,14 @@ pub async fn open_anyway(
     environment.now_ms().map_err(|what| Failure::usage(what, "milliseconds since 1970, such as 1795338000000; or unset it"))?;
     let workspace = Workspace::open(here)?;
     let reviews = reviews.unwrap_or_else(|| reviews_path(&environment, workspace.root()));
-    let opened = history_place::open(&workspace, &environment, given_up).await;
+    let buckets = Buckets::new(Access::of(|name| environment.get(name)));
+    let means = history_place::Means { workspace: &workspace, environment: &environment, buckets: &buckets };
+    let opened = history_place::open(means, given_up).await;
     let (store, closed): (Arc<dyn Store>, _) = match opened {
         Ok(store) => (store, None),
         Err(closed) => (Arc::new(MemoryStore::default()), Some(closed)),
     };
-    let world = World::build(workspace, store, reviews, environment, terminal, stop);
+    let world = World::build(workspace, store, &buckets, reviews, environment, terminal, stop);
     match closed {
         Some(Failure::Definitions(of_journal)) => Err(all_mistakes(&world).err().unwrap_or(Failure::Definitions(of_journal))),
         closed => Ok((world, closed)),
