@@ -177,9 +177,9 @@ impl Standing {
     }
 
     /// Holds what stands at the end of `chain` against that, and against the fold up to there.
-    pub(super) fn pass(&mut self, chain: &Chain, history: &History, reading: &mut Reading<'_>) {
+    pub(super) fn pass(&mut self, chain: &Chain, history: impl FnOnce() -> History, reading: &mut Reading<'_>) {
         let Some(standing) = self.waiting.remove(&chain.seq) else { return };
-        let folded = history.clone().resolved();
+        let folded = history().resolved();
         for (place, text) in standing {
             let forged = "its history is not what the entries fold into: somebody made it up";
             match Checkpoint::read_sealed(&text, None) {

@@ -1,6 +1,6 @@
 //! The newest entries that a process met, so that whoever follows the journal need not read it again. Knows no place.
 
-use crate::journal::Entry;
+use crate::journal::{Entry, History};
 use std::collections::VecDeque;
 
 /// The newest entries that this process met, each after the one before it, for whoever follows the journal: reading it again is reading
@@ -29,5 +29,74 @@ impl Recent {
         let first = self.0.front().map(|first| first.seq).filter(|first| *first <= known + 1)?;
         let skipped = usize::try_from(known + 1 - first).ok()?.min(self.0.len());
         Some(self.0.range(skipped..).cloned().collect())
+    }
+
+    fn newest(&self, number: usize) -> impl Iterator<Item = &Entry> {
+        self.0.range(self.0.len().saturating_sub(number)..)
+    }
+}
+
+/// The journal as whoever follows it, entry by entry, knows it. What it all amounts to is asked rarely, and worked out then.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    recent: Recent,
+    history: History,
+    /// How many of the newest entries are not folded into it yet.
+    waiting: usize,
+}
+
+impl Followed {
+    /// Begins where this is what was.
+    pub(super) fn at(history: History) -> Self {
+        Self { history, ..Self::default() }
+    }
+
+    /// Goes on with the entries that follow.
+    pub(super) fn met(&mut self, entries: &[Entry]) {
+        if self.waiting + entries.len() > RECENT_MAX {
+            self.recent.newest(self.waiting).chain(entries).for_each(|entry| self.history.record(entry));
+            self.waiting = 0;
+        } else {
+            self.waiting += entries.len();
+        }
+        self.recent.met(entries);
+    }
+
+    /// The entries after `known` up to `newest`; `None` when they are not all here.
+    pub(super) fn since(&self, known: u64, newest: u64) -> Option<Vec<Entry>> {
+        self.recent.since(known, newest)
+    }
+
+    /// What all of them amount to.
+    pub(super) fn history(&self) -> History {
+        let mut history = self.history.clone();
+        self.recent.newest(self.waiting).for_each(|entry| history.record(entry));
+        history
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Chain, Event};
+    use crate::review::User;
+
+    #[test]
+    fn what_was_not_folded_yet_is_told_as_if_it_were() {
+        let (mut chain, mut all, mut followed) = (Chain::empty(), Vec::new(), Followed::default());
+        for group in [1, RECENT_MAX - 1, 1, 2, RECENT_MAX + 1, 3] {
+            let hold = |nth: usize| Event::Held {
+                region: format!("prod/r{}", all.len() + nth).parse().expect("a region"),
+                until_ms: None,
+                reason: "power works".into(),
+                by: User("ana".into()),
+            };
+            let entries = chain.seal_group((0..group).map(hold).collect(), &"run-1".into(), 7);
+            followed.met(&entries);
+            all.extend(entries);
+            let said = |history: &History| serde_json::to_string(history).expect("JSON");
+            assert_eq!(said(&followed.history()), said(&History::of(all.clone())), "after {}", all.len());
+            assert_eq!(followed.since(chain.seq - 1, chain.seq).map(|entries| entries.len()), Some(1));
+        }
     }
 }

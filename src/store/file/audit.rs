@@ -62,7 +62,7 @@ impl Shelf {
                     reading.audit.sealed += u64::from(entry.seal.is_some());
                     history.fold(&entry);
                     if entry.seq == scan.end_chain().seq {
-                        standing.pass(scan.end_chain(), &history, reading);
+                        standing.pass(scan.end_chain(), || history.clone(), reading);
                     }
                     if entry.seq == closed {
                         folded = Some(history.clone().resolved());

@@ -46,7 +46,7 @@ impl Standing for Desk {
     }
 
     fn since(&self, seq: u64) -> Option<Vec<Entry>> {
-        self.known.recent.since(seq, self.known.chain.seq)
+        self.known.followed.since(seq, self.known.chain.seq)
     }
 
     fn is_held(&self, epoch: u64) -> bool {

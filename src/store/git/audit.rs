@@ -69,7 +69,7 @@ fn entries(desk: &Desk, contents: &Contents, reading: &mut Reading<'_>) -> Resul
             unvouched.take_if(|named| named == base);
         }
         history.fold(&entry);
-        standing.pass(lines.at().0, &history, reading);
+        standing.pass(lines.at().0, || history.clone(), reading);
     }
     let (chain, line) = (lines.at().0.clone(), lines.at().1.to_vec());
     match lines.end() {

@@ -137,7 +137,7 @@ impl Desk {
 
     /// The entries after one, up to the last that was verified: all of them are read again where we have not kept them.
     pub(super) fn entries_after(&self, seq: u64) -> Result<Vec<Entry>, StoreError> {
-        if let Some(entries) = self.known.recent.since(seq, self.known.chain.seq) {
+        if let Some(entries) = self.known.followed.since(seq, self.known.chain.seq) {
             return Ok(entries);
         }
         let mut entries = Vec::new();

@@ -79,7 +79,7 @@ impl Change {
         let begins = self.entries.iter().any(|entry| matches!(entry.event, Event::KeyBegan { .. }));
         let is_due = tail + grown >= segment_bytes || known.is_late || begins;
         if is_due && self.chain.lacks_seal().is_none() {
-            let history = known.history.clone().and(self.entries.iter().cloned());
+            let history = known.followed.history().and(self.entries.iter().cloned());
             self.checkpoint = Some(Checkpoint::of(&self.chain, history).text(known.sealer()));
         }
         self
@@ -198,7 +198,7 @@ fn append(
     }
     let blob = repository.blob(&text)?;
     update.upsert(part_path(first).as_str(), blob, FileMode::Blob);
-    parts.push(Part::new(first, blob, &text, before));
+    parts.push(Part::new(first, blob, text.into(), before));
     Ok(parts)
 }
 

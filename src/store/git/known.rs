@@ -21,7 +21,7 @@ use crate::change::Digest;
 use crate::journal::{Chain, Checkpoint, Dropped, Entry, Event, History, Sealer};
 use crate::store::StoreError;
 use crate::store::leases::LeaseFile;
-use crate::store::recent::Recent;
+use crate::store::recent::Followed;
 use git2::{Oid, Repository};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,8 +38,7 @@ pub(super) struct Known {
     closed: Vec<(u64, Oid)>,
     pub(super) parts: Vec<Part>,
     pub(super) chain: Chain,
-    pub(super) history: History,
-    pub(super) recent: Recent,
+    pub(super) followed: Followed,
     pub(super) checkpoints: BTreeSet<u64>,
     /// The checkpoints that are there are of no use to us.
     pub(super) is_late: bool,
@@ -138,8 +137,7 @@ impl Known {
             looked: None,
             closed: Vec::new(),
             parts: Vec::new(),
-            history: History::default(),
-            recent: Recent::default(),
+            followed: Followed::default(),
             checkpoints: BTreeSet::new(),
             is_late: false,
             leases: BTreeMap::new(),
@@ -195,8 +193,7 @@ impl Known {
             let (fresh, chain, parts) = self.read_on(wire, repository, &own[same..], from, |entries| {
                 entries.filter(|entry| entry.seq > known).collect::<Vec<_>>()
             })?;
-            fresh.iter().for_each(|entry| self.history.record(entry));
-            self.recent.met(&fresh);
+            self.followed.met(&fresh);
             self.parts.truncate(same);
             self.parts.extend(parts);
             self.chain = chain;
@@ -218,8 +215,8 @@ impl Known {
             let closed = contents.parts[..contents.parts.len() - own.len()].to_vec();
             let from = From { chain: start.chain, base: start.base, read: Vec::new() };
             let (history, chain, parts) = self.read_on(wire, repository, own, from, |entries| history.and(entries))?;
-            (self.history, self.chain, self.parts, self.closed, self.is_late) = (history, chain, parts, closed, is_late);
-            self.recent = Recent::default(); // what came between was not kept
+            self.followed = Followed::at(history); // what came between was not kept
+            (self.chain, self.parts, self.closed, self.is_late) = (chain, parts, closed, is_late);
         }
         self.checkpoints = contents.checkpoints.into_keys().collect();
         (self.leases, self.epoch, self.looked) = (contents.leases, contents.epoch, Some(tip));
@@ -294,8 +291,7 @@ impl Known {
 
     /// Takes over what we made ourselves, on top of what is known.
     pub(super) fn adopt(&mut self, commit: Oid, parts: Vec<Part>, chain: Chain, entries: &[Entry]) {
-        entries.iter().for_each(|entry| self.history.record(entry));
-        self.recent.met(entries);
+        self.followed.met(entries);
         (self.looked, self.parts, self.chain) = (Some(Some(commit)), parts, chain);
     }
 }

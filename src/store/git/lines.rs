@@ -4,8 +4,9 @@ use super::fault::{broken, git_failed};
 use super::tree::part_path;
 use crate::journal::{Chain, Entry, Fault};
 use crate::store::StoreError;
-use git2::{Blob, ObjectType, Oid, Repository};
+use git2::{ObjectType, Oid, Repository};
 use std::collections::VecDeque;
+use std::io::Read as _;
 use std::sync::Arc;
 
 /// A file of entries.
@@ -17,16 +18,18 @@ pub(super) struct Part {
     /// The chain that its first entry follows.
     pub(super) before: Chain,
     /// Its bytes, where they are few: such files soon become a part of a larger one.
-    kept: Option<Arc<[u8]>>,
+    kept: Option<Arc<Vec<u8>>>,
 }
 
-/// Bytes of a file that are kept to know them again; of larger ones the hash is taken.
-const KEPT_MAX: usize = 64 << 10;
+/// Bytes of a file that are kept to know them again; of larger ones the hash is taken. There are few files of about one size.
+const KEPT_MAX: usize = 512 << 10;
+
+/// Bytes of a file that is read without its hash: what is broken may say any size.
+const READ_MAX: usize = 64 << 20;
 
 impl Part {
-    pub(super) fn new(first: u64, blob: Oid, bytes: &[u8], before: Chain) -> Self {
-        let kept = (bytes.len() <= KEPT_MAX).then(|| bytes.into());
-        Self { first, blob, size: bytes.len(), before, kept }
+    pub(super) fn new(first: u64, blob: Oid, bytes: Arc<Vec<u8>>, before: Chain) -> Self {
+        Self { first, blob, size: bytes.len(), before, kept: Some(bytes).filter(|bytes| bytes.len() <= KEPT_MAX) }
     }
 
     /// These are the bytes that were verified.
@@ -47,13 +50,26 @@ impl Part {
     }
 }
 
+/// The bytes of a file of entries, where it is no part of a pack. They are not held against its hash: that costs more than all else that
+/// is done for the few lines which were appended to it, and those the chain verifies.
+fn unhashed(repository: &Repository, blob: Oid) -> Option<Arc<Vec<u8>>> {
+    let odb = repository.odb().ok()?;
+    let (mut reader, size, kind) = odb.reader(blob).ok()?;
+    if kind != ObjectType::Blob || size > READ_MAX {
+        return None;
+    }
+    let mut bytes = vec![0; size];
+    reader.read_exact(&mut bytes).ok()?;
+    Some(Arc::new(bytes))
+}
+
 /// Reads and verifies the lines of parts, one after the other; ends with the first fault.
 pub(super) struct Lines<'a> {
     place: &'a str,
     repository: &'a Repository,
     waiting: VecDeque<(u64, Oid)>,
     /// The part that is read, and from where.
-    open: Option<(Blob<'a>, usize)>,
+    open: Option<(Arc<Vec<u8>>, usize)>,
     done: Vec<Part>,
     chain: Chain,
     /// The line that was read last.
@@ -72,18 +88,18 @@ impl<'a> Lines<'a> {
         let Some((first, id)) = self.waiting.front().copied().filter(|(first, _)| *first == self.chain.seq + 1) else {
             return Ok(());
         };
-        let blob = self.repository.find_blob(id).map_err(|error| git_failed(self.place, "reading entries", &error))?;
+        let Some(bytes) = unhashed(self.repository, id) else { return Ok(()) };
         let mut at = 0;
         for part in read {
-            if !blob.content().get(at..at + part.size).is_some_and(|own| part.is(own)) {
+            if !bytes.get(at..at + part.size).is_some_and(|own| part.is(own)) {
                 return Ok(()); // then all of it is read again
             }
             at += part.size;
         }
         self.waiting.pop_front();
         let before = std::mem::replace(&mut self.chain, known.clone());
-        self.done.push(Part::new(first, id, blob.content(), before));
-        self.open = Some((blob, at));
+        self.done.push(Part::new(first, id, bytes.clone(), before));
+        self.open = Some((bytes, at));
         Ok(())
     }
 
@@ -101,12 +117,12 @@ impl<'a> Lines<'a> {
 
     fn read(&mut self) -> Result<Option<Entry>, StoreError> {
         loop {
-            let Some((blob, at)) = &mut self.open else {
+            let Some((bytes, at)) = &mut self.open else {
                 let Some((first, id)) = self.waiting.pop_front() else { return Ok(None) };
                 self.begin(first, id)?;
                 continue;
             };
-            let rest = &blob.content()[*at..];
+            let rest = &bytes[*at..];
             if rest.is_empty() {
                 self.open = None;
                 if !self.chain.is_whole() {
@@ -134,12 +150,13 @@ impl<'a> Lines<'a> {
             return Err(broken(self.place, format!("{} stands where entry {} must stand", part_path(first), self.chain.seq + 1)));
         }
         let blob = self.repository.find_blob(id).map_err(|error| git_failed(self.place, "reading entries", &error))?;
-        if blob.size() == 0 {
+        let bytes = Arc::new(blob.content().to_vec());
+        if bytes.is_empty() {
             return Err(broken(self.place, format!("{} has no line", part_path(first))));
         }
         self.line.clear();
-        self.done.push(Part::new(first, id, blob.content(), self.chain.clone()));
-        self.open = Some((blob, 0));
+        self.done.push(Part::new(first, id, bytes.clone(), self.chain.clone()));
+        self.open = Some((bytes, 0));
         Ok(())
     }
 }

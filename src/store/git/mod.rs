@@ -146,7 +146,7 @@ impl Store for GitStore {
     }
 
     fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
-        Box::pin(self.looking(|desk| desk.known.is_believed().map(|()| desk.known.history.clone())))
+        Box::pin(self.looking(|desk| desk.known.is_believed().map(|()| desk.known.followed.history())))
     }
 
     fn each<'a>(&'a self, mut take: Take) -> Boxed<'a, Result<(), StoreError>> {

@@ -34,7 +34,7 @@ impl Standing for Desk {
     }
 
     fn since(&self, seq: u64) -> Option<Vec<Entry>> {
-        self.book.recent.since(seq, self.book.chain.seq)
+        self.book.followed.since(seq, self.book.chain.seq)
     }
 
     fn is_held(&self, epoch: u64) -> bool {

@@ -214,7 +214,7 @@ impl<'a> Bound<'a> {
             }
         }
         if !entries.is_empty() {
-            self.standing.pass(&book.chain, &book.history, reading);
+            self.standing.pass(&book.chain, || book.followed.history(), reading);
         }
         if let Some((base, read)) = self.ahead.take() {
             self.pass_to(base, read, book, reading);
@@ -249,7 +249,7 @@ impl<'a> Bound<'a> {
             return;
         }
         let folded = |history| serde_json::to_string(history).expect("a history holds only what JSON can");
-        if read.stand != book.stand() || folded(&read.history.history) != folded(&book.history.clone().resolved()) {
+        if read.stand != book.stand() || folded(&read.history.history) != folded(&book.followed.history().resolved()) {
             let what = format!("it is not what the pages up to {} fold into", book.page);
             reading.found(self.place(&base.name), what, FORGED, REMAKE);
             self.contents = None;

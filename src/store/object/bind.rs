@@ -114,7 +114,7 @@ impl Desk {
 
     /// Makes a checkpoint of how things stand. It is only a shortcut, so that this fails is no failure.
     fn put_checkpoint(&self) -> Option<Named> {
-        let kept = Checkpoint::of(&self.book.chain, self.book.history.clone().resolved());
+        let kept = Checkpoint::of(&self.book.chain, self.book.followed.history().resolved());
         let text = kept.text(self.sealer());
         let name = format!("checkpoints/{:012}-{}.json", kept.seq, Digest::of_bytes(text.as_bytes()).short());
         match self.put_named(&name, &text) {

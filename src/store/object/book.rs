@@ -8,10 +8,10 @@ use super::page;
 use super::start::Start;
 use crate::bucket::Version;
 use crate::change::Digest;
-use crate::journal::{Chain, Entry, History, Sealer};
+use crate::journal::{Chain, Entry, Sealer};
 use crate::store::StoreError;
 use crate::store::leases::LeaseFile;
-use crate::store::recent::Recent;
+use crate::store::recent::Followed;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -32,8 +32,7 @@ pub(super) struct Book {
     /// Digest of its text.
     pub(super) last: Digest,
     pub(super) chain: Chain,
-    pub(super) history: History,
-    pub(super) recent: Recent,
+    pub(super) followed: Followed,
     /// By epoch.
     pub(super) leases: BTreeMap<u64, LeaseFile>,
     pub(super) epoch: u64,
@@ -57,8 +56,7 @@ impl Book {
             page: 0,
             last: contents.last.clone(),
             chain: Chain::empty().sealed_by(sealer),
-            history: History::default(),
-            recent: Recent::default(),
+            followed: Followed::default(),
             leases: BTreeMap::new(),
             epoch: 0,
             contents,
@@ -87,7 +85,8 @@ impl Book {
             return Err(broken(&self.place, format!("its volumes do not end with entry {} as its contents say", contents.seq)));
         }
         let leases = contents.leases.iter().map(|lease| (lease.epoch, lease.clone())).collect();
-        (self.chain, self.history, self.leases, self.epoch) = (chain, history, leases, contents.epoch);
+        self.followed = Followed::at(history);
+        (self.chain, self.leases, self.epoch) = (chain, leases, contents.epoch);
         (self.page, self.last, self.unvouched) = (contents.page, contents.last.clone(), unvouched);
         (self.contents, self.version, self.is_late, self.is_open) = (contents, version, is_late, true);
         Ok(())
@@ -112,11 +111,8 @@ impl Book {
         if !chain.is_whole() {
             return Err(broken(&place, format!("the group of entry {} has no end", chain.seq)));
         }
-        for entry in &entries {
-            self.history.record(entry);
-            vouch(&mut self.unvouched, entry);
-        }
-        self.recent.met(&entries);
+        entries.iter().for_each(|entry| vouch(&mut self.unvouched, entry));
+        self.followed.met(&entries);
         self.leases.retain(|epoch, _| !head.ended.contains(epoch));
         for lease in head.leases() {
             self.epoch = lease.epoch;

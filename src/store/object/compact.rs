@@ -145,7 +145,7 @@ impl Desk {
         let parts = dropped.iter().filter(|part| part.first > from);
         parts.for_each(|part| (compacted.segments, compacted.bytes) = (compacted.segments + 1, compacted.bytes + part.bytes));
         (compacted.entries, compacted.through) = (book.chain.seq - from, book.chain.seq);
-        let history = Checkpoint::of(&book.chain, book.history.clone().resolved()).instead_of(dropped);
+        let history = Checkpoint::of(&book.chain, book.followed.history().resolved()).instead_of(dropped);
         let stand = book.stand();
         let text = Base::text(&stand, &history);
         let digest = Digest::of_bytes(text.as_bytes());

@@ -274,7 +274,7 @@ impl Desk {
 
     /// The entries after one, up to the last that was verified: all of them are read again where we have not kept them.
     pub(super) fn entries_after(&mut self, seq: u64) -> Result<Vec<Entry>, StoreError> {
-        if let Some(entries) = self.book.recent.since(seq, self.book.chain.seq) {
+        if let Some(entries) = self.book.followed.since(seq, self.book.chain.seq) {
             return Ok(entries);
         }
         let mut entries = self.all()?;

@@ -126,7 +126,7 @@ impl Store for ObjectStore {
     }
 
     fn history<'a>(&'a self) -> Boxed<'a, Result<History, StoreError>> {
-        Box::pin(self.looking(|desk| desk.book.is_believed().map(|()| desk.book.history.clone())))
+        Box::pin(self.looking(|desk| desk.book.is_believed().map(|()| desk.book.followed.history())))
     }
 
     fn each<'a>(&'a self, mut take: Take) -> Boxed<'a, Result<(), StoreError>> {
