@@ -139,6 +139,20 @@ impl Drive<'_> {
         make: &MakeJob<'_>,
         known: &Known,
     ) -> Result<Halt, StoreError> {
+        match self.drive_on(progress, flying, ready, make, known).await {
+            Err(error) => Err(self.failed(error, progress, flying).await),
+            halt => halt,
+        }
+    }
+
+    async fn drive_on(
+        &self,
+        progress: &mut Progress,
+        flying: &mut Flight,
+        ready: &BTreeMap<TargetId, Ready>,
+        make: &MakeJob<'_>,
+        known: &Known,
+    ) -> Result<Halt, StoreError> {
         let (mut news, mut is_stale) = (News::default(), false);
         let mut look = flying.next_look();
         loop {
@@ -154,13 +168,7 @@ impl Drive<'_> {
             if has_failed || self.stop.is_asked() {
                 self.record_arrived(progress, flying).await?; // nothing begins in its place without another look
             }
-            let (ms, signs) = match self.look(&mut news, look).await {
-                Ok(seen) => seen,
-                Err(error) => {
-                    self.wind_up(progress, flying).await; // what was begun comes to its end, whatever cannot be read
-                    return Err(error);
-                }
-            };
+            let (ms, signs) = self.look(&mut news, look).await?;
             news.steps.drain(..).for_each(|(step, at_ms)| progress.record(&step, at_ms));
             is_stale |= news.is_stale;
             if is_stale || signs.decisions > progress.decisions() {
@@ -203,7 +211,7 @@ impl Drive<'_> {
                 }
                 // What we wrote was read back, and that is enough where the next start is likely to be borne as this one was.
                 flying.next_look = Some(Look::Known).filter(|_| has_begun && is_borne_next);
-                flying.waits = self.parallel == 0; // who takes all that it gets takes the next once one of these has landed
+                flying.is_enough = self.parallel == 0; // who takes all that it gets takes the next once one of these has landed
                 look = flying.next_look();
                 continue;
             }
@@ -220,7 +228,7 @@ impl Drive<'_> {
                 halt => halt,
             };
             if self.looks_ahead(flying) {
-                flying.waits = !matches!(halt, Halt::NeedsClearance(_));
+                flying.is_enough = !matches!(halt, Halt::NeedsClearance(_));
                 let is_free = matches!(&halt, Halt::NeedsLease(offer) if !offer.free.is_empty());
                 if is_free || matches!(halt, Halt::NeedsClearance(_)) {
                     flying.next_look = None; // what is asked next is no start
@@ -250,7 +258,7 @@ impl Drive<'_> {
 
     /// A shard gets its next targets ready while something is in flight: what one of them takes does not keep the places of the others empty.
     fn looks_ahead(&self, flying: &Flight) -> bool {
-        self.bounds.others.is_some() && !flying.is_empty() && !flying.waits && !self.stop.is_asked()
+        self.bounds.others.is_some() && !flying.is_empty() && !flying.is_enough && !self.stop.is_asked()
     }
 
     /// Those that the lease of the first covers: what is decided with one entry is written with one.

@@ -32,8 +32,8 @@ pub struct Flight {
     pub(super) targets: BTreeSet<TargetId>,
     /// Of them, those that are done, and not journalled yet.
     pub(super) arrived: Vec<Landed>,
-    /// Before something lands there is nothing more that could be got ready.
-    pub(super) waits: bool,
+    /// All that could be got ready was, and nothing else is before something lands.
+    pub(super) is_enough: bool,
     /// How far the journal is read before the next start.
     pub(super) next_look: Option<Look>,
 }
@@ -68,12 +68,12 @@ impl Flight {
     fn arrive(&mut self, first: Option<Result<Landed, JoinError>>) {
         let rest = std::iter::from_fn(|| self.tasks.try_join_next());
         self.arrived.extend(first.into_iter().chain(rest).flatten());
-        self.waits = false;
+        self.is_enough = false;
     }
 
     /// There may be more to get ready before something lands.
     pub(super) fn goes_on(&mut self) {
-        self.waits = false;
+        self.is_enough = false;
     }
 
     pub(super) fn next_look(&self) -> Look {
@@ -117,6 +117,16 @@ impl Drive<'_> {
         self.write(steps.chain(more).collect()).await?;
         self.watch_ends(&ended);
         Ok(())
+    }
+
+    /// The journal could not be read or written: what was begun comes to its end all the same. Whoever is fenced has no say any more, and
+    /// drops it.
+    pub async fn failed(&self, error: StoreError, progress: &mut Progress, flying: &mut Flight) -> StoreError {
+        match error {
+            StoreError::Fenced(_) => *flying = Flight::default(),
+            _ => self.wind_up(progress, flying).await,
+        }
+        error
     }
 
     /// Waits for what is in flight and tells what becomes of it, as far as that can be written: something else went wrong, of which the

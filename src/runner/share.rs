@@ -251,27 +251,22 @@ impl Replica<'_> {
         offer: &Offer,
     ) -> Result<bool, StoreError> {
         let Some(share @ Share { sharing: Sharing { shard, parallel, .. }, means, .. }) = &self.share else { return Ok(false) };
-        let now_ms = self.now_ms();
-        let is_open = |target: &TargetId| {
-            let has_come_on = flying.has(target) || progress.outcome(target).is_some();
-            progress.contains(target) && !has_come_on && !progress.is_stopped(target, now_ms)
-        };
-        let waits = leases.targets().any(|target| is_open(target) && self.fits(target, now_ms));
+        let offered = if offer.free.is_empty() { &offer.targets } else { &offer.free };
+        let waits = self.has_waiting(leases, progress, flying);
         let has_come_on = || leases.targets().any(|target| progress.outcome(target).is_some());
-        if waits && !flying.is_empty() {
-            return Ok(true); // what waits may have its place when something lands
-        }
-        if waits && (offer.free.is_empty() || share.bites().is_instead && !has_come_on()) {
+        if flying.is_empty() && waits && (offer.free.is_empty() || share.bites().is_instead && !has_come_on()) {
             share.bites().is_instead = false;
             return self.wait_for_others().await;
+        }
+        let is_full = *parallel > 0 && flying.len() >= *parallel;
+        let may_have_place = !flying.is_empty() && waits; // when something lands
+        let is_for_others = is_full && offered.len() < shard.of() * *parallel; // they have a place for what is left now
+        if may_have_place || is_for_others {
+            return Ok(true);
         }
         if self.asks_who_writes() {
             flying.goes_on();
             return Ok(true);
-        }
-        let offered = if offer.free.is_empty() { &offer.targets } else { &offer.free };
-        if *parallel > 0 && flying.len() >= *parallel && offered.len() < shard.of() * *parallel {
-            return Ok(true); // what is left is for those who have a place for it now
         }
         let done = offered.first().map_or(0, |target| progress.ended_beside(target));
         let bite = shard.bite(offered, done, *parallel);
@@ -291,6 +286,16 @@ impl Replica<'_> {
             Err(StoreError::Held { .. }) => self.lost(bite, flying).await,
             Err(error) => Err(error),
         }
+    }
+
+    /// Something that is leased has not begun, and could yet.
+    fn has_waiting(&self, leases: &Leases, progress: &Progress, flying: &Flight) -> bool {
+        let now_ms = self.now_ms();
+        let is_open = |target: &TargetId| {
+            let has_come_on = flying.has(target) || progress.outcome(target).is_some();
+            progress.contains(target) && !has_come_on && !progress.is_stopped(target, now_ms)
+        };
+        leases.targets().any(|target| is_open(target) && self.fits(target, now_ms))
     }
 
     /// Takes out the bites of which nothing is in flight, with their clearances; returns one, which can be exchanged, and gives back the rest.

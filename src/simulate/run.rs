@@ -311,8 +311,7 @@ impl Holding<'_> {
                 Halt::NeedsClearance(targets) => {
                     let cleared = drive.meanwhile(self.clear(progress, targets, ready), &id, flying).await.flatten();
                     if let Err(error) = cleared {
-                        drive.wind_up(progress, flying).await;
-                        return Err(error);
+                        return Err(drive.failed(error, progress, flying).await);
                     }
                     if run.stop.is_asked() && flying.is_empty() {
                         if replica.is_shared()

@@ -22,11 +22,22 @@ struct Shelf {
     leases: BTreeMap<u64, (Holder, BTreeSet<TargetId>)>,
     epoch: u64,
     previews: Vec<Stored>,
+    /// What becomes of the next write.
+    #[cfg(test)]
+    refusal: Option<StoreError>,
 }
 
 impl Default for Shelf {
     fn default() -> Self {
-        Self { chain: Chain::empty(), entries: Vec::new(), leases: BTreeMap::new(), epoch: 0, previews: Vec::new() }
+        Self {
+            chain: Chain::empty(),
+            entries: Vec::new(),
+            leases: BTreeMap::new(),
+            epoch: 0,
+            previews: Vec::new(),
+            #[cfg(test)]
+            refusal: None,
+        }
     }
 }
 
@@ -39,6 +50,12 @@ impl MemoryStore {
     /// Gives the entries to `look`, in order, without a copy.
     pub fn look<T>(&self, look: impl FnOnce(&[Entry]) -> T) -> T {
         look(&self.lock().entries)
+    }
+
+    /// The next write fails.
+    #[cfg(test)]
+    pub(crate) fn refuse(&self, error: StoreError) {
+        self.lock().refusal = Some(error);
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelf> {
@@ -98,6 +115,8 @@ impl Store for MemoryStore {
         let Append { events, run, at_ms, lease, after } = append;
         Box::pin(async move {
             let mut shelf = self.lock();
+            #[cfg(test)]
+            shelf.refusal.take().map_or(Ok(()), Err)?;
             shelf.check(&events, lease)?;
             if after.is_some_and(|after| !shelf.stands(&after)) {
                 return Ok(Vec::new());

@@ -119,12 +119,14 @@ impl Converge<'_> {
                     let clears = self.clear(work, &targets, looks, progress, &make);
                     let granted_now = match drive.meanwhile(clears, &id, &mut granted.flying).await {
                         Ok(Ok(cleared)) => self.grant(cleared, progress, older, granted).await,
-                        Ok(Err(failure)) => Err(failure),
-                        Err(error) => Err(error.into()),
+                        Ok(Err(failure)) => {
+                            drive.wind_up(progress, &mut granted.flying).await;
+                            return Err(failure);
+                        }
+                        Err(error) => Err(error),
                     };
-                    if let Err(failure) = granted_now {
-                        drive.wind_up(progress, &mut granted.flying).await;
-                        return Err(failure);
+                    if let Err(error) = granted_now {
+                        return Err(drive.failed(error, progress, &mut granted.flying).await.into());
                     }
                     if world.stop.is_asked() && granted.flying.is_empty() {
                         if replica.is_shared()
@@ -173,13 +175,13 @@ impl Converge<'_> {
         progress: &mut Progress,
         older: &Older,
         granted: &mut Granted,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), StoreError> {
         let id = progress.rollout().id.clone();
         let steps = cleared.steps.iter().map(|step| Event::Step { rollout: id.clone(), step: step.clone() });
         let events: Vec<Event> = cleared.events.into_iter().chain(steps).collect();
         let at_ms = self.world.clock.now_ms();
         if !events.is_empty() {
-            self.append(events).await?;
+            self.replica.append(events, &self.leases).await?;
         }
         if !self.replica.is_shared() {
             cleared.steps.iter().for_each(|step| progress.record(step, at_ms)); // else they come back as news, in their order

@@ -33,8 +33,13 @@ fn holder() -> Holder {
 }
 
 impl<'a> Story<'a> {
-    /// The first target is leased, cleared and in flight.
+    /// The first target is leased, cleared and in flight, and the wave has no place for another.
     async fn begin(store: &'a MemoryStore, run: &'a Arc<str>, stop: &'a Stop, parallel: usize) -> Self {
+        Self::begin_in(1, store, run, stop, parallel).await
+    }
+
+    /// The same in a wave of so many places.
+    async fn begin_in(places: usize, store: &'a MemoryStore, run: &'a Arc<str>, stop: &'a Stop, parallel: usize) -> Self {
         let barrier = Arc::new(Barrier::new(2));
         let engines = Engines::new(vec![Arc::new(Doll { barrier: barrier.clone() })]);
         let means = Means {
@@ -49,7 +54,7 @@ impl<'a> Story<'a> {
         let replica = Replica::new(writer, History::default(), Some(Share::new(sharing, means)));
         let mut leases = Leases::new(store.acquire(&[], holder()).await.expect("nothing is asked for"));
         let mut plan = rollout(&TARGETS.map(id));
-        plan.waves[0].max_parallel = 1;
+        plan.waves[0].max_parallel = places;
         let progress =
             replica.plan(plan, &Takeover::default(), &leases).await.expect("it is in memory").expect("nobody else plans");
         leases.add(store.acquire(&[id(TARGETS[0])], holder()).await.expect("nobody else is here"));
@@ -108,6 +113,23 @@ impl<'a> Story<'a> {
         halt
     }
 
+    /// Is driven while the first target lands.
+    async fn land(&mut self) -> Result<Halt, StoreError> {
+        let barrier = self.barrier.clone();
+        tokio::join!(self.drive(), barrier.wait()).0
+    }
+
+    /// Has the second target leased and cleared while the first is in flight.
+    async fn get_ready(&mut self) {
+        let halt = self.ask_for_a_bite().await;
+        self.turn(halt).await;
+        assert!(TARGETS.map(id).iter().all(|target| self.leases.covers(target)), "what is in flight stays leased");
+        let asked = self.drive().await;
+        assert!(matches!(&asked, Ok(Halt::NeedsClearance(asked)) if *asked == [id(TARGETS[1])]), "{asked:?}");
+        assert_eq!(self.steps(), ["slow begins"]);
+        self.progress.clear(vec![clearance(&id(TARGETS[1]))]);
+    }
+
     async fn turn(&mut self, halt: Halt) {
         let turned = self.replica.turn(&mut self.leases, &mut self.progress, &mut self.flying, halt).await;
         assert!(matches!(turned, Ok(ControlFlow::Continue(()))), "{turned:?}");
@@ -133,16 +155,8 @@ fn the_next_bite_is_leased_and_cleared_before_the_last_target_lands() {
         let (store, stop, run_id) = (MemoryStore::default(), Stop::default(), Arc::from("run-1"));
         run(async {
             let mut story = Story::begin(&store, &run_id, &stop, parallel).await;
-            let halt = story.ask_for_a_bite().await;
-            story.turn(halt).await;
-            assert!(TARGETS.map(id).iter().all(|target| story.leases.covers(target)), "what is in flight stays leased");
-            let asked = story.drive().await;
-            assert!(matches!(&asked, Ok(Halt::NeedsClearance(asked)) if *asked == [id(TARGETS[1])]), "{asked:?}");
-            assert_eq!(story.steps(), ["slow begins"]);
-
-            story.progress.clear(vec![clearance(&id(TARGETS[1]))]);
-            let barrier = story.barrier.clone();
-            let (halt, _) = tokio::join!(story.drive(), barrier.wait());
+            story.get_ready().await;
+            let halt = story.land().await;
             assert!(matches!(halt, Ok(Halt::Over(Ending::Complete))), "{halt:?}");
             assert_eq!(story.steps(), ["slow begins", "slow ends", "quick begins", "quick ends"]);
             story.replica.let_go(&mut story.leases, &mut story.progress).await;
@@ -182,8 +196,7 @@ fn who_is_too_late_for_a_bite_waits_for_nothing_but_what_is_in_flight() {
         let theirs = store.acquire(&[id(TARGETS[1])], other).await.expect("nobody has it");
         story.turn(halt).await;
 
-        let barrier = story.barrier.clone();
-        let (halt, _) = tokio::join!(story.drive(), barrier.wait());
+        let halt = story.land().await;
         assert!(matches!(halt, Ok(Halt::Others)), "{halt:?}");
         assert_eq!(story.steps(), ["slow begins", "slow ends"]);
         store.release(theirs).await.expect("it was theirs");
@@ -198,9 +211,32 @@ fn what_is_in_flight_when_the_journal_cannot_be_read_comes_to_its_end() {
         let halt = story.ask_for_a_bite().await;
         story.turn(halt).await;
         story.is_blind = true;
-        let barrier = story.barrier.clone();
-        let (halt, _) = tokio::join!(story.drive(), barrier.wait());
-        assert_eq!(halt.err(), Some(blind()));
+        assert_eq!(story.land().await.err(), Some(blind()));
         assert_eq!(story.steps(), ["slow begins", "slow ends"], "it was neither stopped nor left unknown");
     });
+}
+
+#[test]
+fn what_is_in_flight_when_the_journal_cannot_be_written_comes_to_its_end_unless_the_lease_is_gone() {
+    let fenced = StoreError::Fenced(id(TARGETS[1]));
+    for (refusal, told) in [(blind(), ["slow begins", "slow ends"].as_slice()), (fenced, &["slow begins"])] {
+        let (store, stop, run_id) = (MemoryStore::default(), Stop::default(), Arc::from("run-1"));
+        run(async {
+            let mut story = Story::begin_in(2, &store, &run_id, &stop, 2).await;
+            story.get_ready().await;
+            store.refuse(refusal.clone());
+            let barrier = story.barrier.clone();
+            let error = {
+                let mut driven = std::pin::pin!(story.drive());
+                tokio::select! {
+                    biased;
+                    halt = &mut driven => halt.err(),
+                    _ = barrier.wait() => driven.await.err(),
+                }
+            };
+            assert_eq!(error, Some(refusal));
+            assert_eq!(story.steps(), told);
+            assert!(story.flying.is_empty());
+        });
+    }
 }
