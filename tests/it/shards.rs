@@ -543,3 +543,31 @@ fn a_shard_whose_job_is_over_begins_nothing_and_waits_for_nobody() {
     fleet.isobar("tick").ends(0);
     assert_eq!(starts(&fleet).len(), 12);
 }
+
+#[test]
+fn a_shard_that_a_newer_commit_overtook_ends_what_it_began_and_plans_nothing_more() {
+    let gate = "gates: [{ command: [sh, -c, \"touch asked; until [ -e go ]; do sleep 0.05; done\"] }]";
+    let fleet = app("dev/x prod/a", &format!("rollout: {{ dev: {{ {gate} }} }}"));
+    fleet.stack("web", "").file("web/templates/web.txt", "web 1\n");
+    fleet.edit(".gitignore", "/live/", "/live/\n/asked\n/go").file("go", "").commit("More");
+    fleet.isobar("apply").ends(0);
+    fleet.remove("go").remove("asked");
+
+    fleet.edit("app/templates/app.yaml.j2", "version: 1", "version: 2").commit("Another app");
+    let mut overtaken = start_one(&fleet, "1/2");
+    fleet.await_file("asked", &mut overtaken);
+    fleet.file("web/templates/web.txt", "web 2\n").commit("Another web");
+    fleet.isobar("apply web@prod/a --shard 2/2 --wait 0s").says("web@prod/a");
+    let planned = fleet.events("planned").len();
+    assert_eq!(planned, 3, "the first, and one of each commit");
+
+    fleet.file("go", "");
+    let ended = join(vec![overtaken]);
+    assert_eq!(ended[0].0, 1, "{ended:?}");
+    assert!(ended[0].1.iter().any(|said| said.contains("older code is never put over newer")), "{ended:?}");
+    assert_eq!((fleet.events("planned").len(), fleet.events("settled").len()), (planned, 1));
+    let web = |region: &str| fleet.live(&format!("live/{region}/web"))["web.txt"].clone();
+    assert_eq!(web("prod/a"), "web 2\n");
+    fleet.isobar("apply").ends(0);
+    assert_eq!(web("dev/x"), "web 2\n");
+}

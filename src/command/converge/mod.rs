@@ -34,6 +34,7 @@ use crate::runner::{Leases, Looks, Means, Replica, Share, Sharing, TimeLeft, Wri
 use crate::stack::{Selector, TargetId};
 use crate::store::{Holder, Job, Lease, StoreError};
 use crate::world::World;
+use admit::Older;
 use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard};
 
@@ -253,7 +254,7 @@ impl Converge<'_> {
         };
         match at {
             // Nor does anybody say where the fleet is while something may still be at work.
-            Some(scene) if self.leaves_behind(&scene)? || self.done.given_up => self.settled(&scene).map(drop),
+            Some(scene) if self.leaves_behind(&scene)? || self.done.given_up => self.settled(&scene, None).map(drop),
             Some(scene) => self.settle(&scene).await,
             None => Ok(()),
         }
@@ -325,26 +326,39 @@ impl Converge<'_> {
     }
 
     /// Journals where the fleet is now: every selected target is what the scene says, except those that still have something to
-    /// do. That is asked of history again: a target without an end is behind, never done.
+    /// do. That is asked of history again: a target without an end is behind, never done. Whoever was overtaken meanwhile says it to
+    /// people only.
     async fn settle(&mut self, scene: &Arc<Scene>) -> Result<(), Failure> {
         loop {
             self.replica.catch_up().await?;
-            let settled = self.settled(scene)?;
-            if self.replica.append_as_last(settled, &self.leases).await? {
+            let overtaken = self.overtaken(scene)?;
+            let settled = self.settled(scene, overtaken.as_ref())?;
+            if overtaken.is_some() || self.replica.append_as_last(settled, &self.leases).await? {
                 return Ok(());
             }
         }
     }
 
-    fn settled(&mut self, scene: &Arc<Scene>) -> Result<Event, Failure> {
+    /// Others brought something newer, while we brought what we had begun.
+    fn overtaken(&self, scene: &Arc<Scene>) -> Result<Option<Older>, Failure> {
+        match self.order.aim {
+            Aim::Bring if self.replica.is_shared() => {
+                admit::older(self.world, self.scenes, &self.history(), &self.order.head, scene)
+            }
+            Aim::Bring | Aim::GoOn | Aim::PutBack { .. } => Ok(None),
+        }
+    }
+
+    fn settled(&mut self, scene: &Arc<Scene>, overtaken: Option<&Older>) -> Result<Event, Failure> {
         let left = since_applied(self.scenes, &self.history(), scene, self.order.selector)?;
         let (left, is_part) = match &self.order.aim {
             Aim::PutBack { strayed, .. } => (left.only(|id| strayed.contains(id)), true),
             Aim::Bring | Aim::GoOn => (left, !self.order.selector.is_empty()),
         };
-        let why: Arc<str> = match self.done.interrupted {
-            true => "the run was stopped by a signal before its turn".into(),
-            false => "merged and not yet brought: isobar apply".into(),
+        let why: Arc<str> = match overtaken {
+            _ if self.done.interrupted => "the run was stopped by a signal before its turn".into(),
+            Some(Older { what, hint }) => format!("{what}; {hint}").into(),
+            None => "merged and not yet brought: isobar apply".into(),
         };
         for pending in &left.pending {
             self.not_begun(&pending.target.id, &why);
