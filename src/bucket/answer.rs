@@ -33,7 +33,7 @@ struct Client(HttpClient);
 impl HttpConnector for Discerning {
     fn connect(&self, options: &ClientOptions) -> Result<HttpClient, object_store::Error> {
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let wants = format!("{options:?}"); // all of its members
+        let wants = format!("{options:?}"); // it tells all of its members
         if let Some(client) = made.get(&wants) {
             return Ok(client.clone());
         }
@@ -108,11 +108,14 @@ mod tests {
 
     #[test]
     fn one_client_is_made_for_all_who_want_the_same_of_it() {
-        let (connector, plain) = (Discerning::default(), ClientOptions::new().with_allow_http(true));
-        for options in [ClientOptions::new(), plain.clone(), ClientOptions::new(), plain] {
-            connector.clone().connect(&options).expect("it can be made");
+        let (connector, none) = (Discerning::default(), ClientOptions::new);
+        let second = std::time::Duration::from_secs(1);
+        let wishes = [none(), none().with_allow_http(true), none().with_timeout(second), none().with_connect_timeout(second)];
+        let wishes: Vec<_> = wishes.into_iter().chain([none().with_proxy_url("http://proxy.example")]).collect();
+        for options in wishes.iter().chain(&wishes) {
+            connector.clone().connect(options).expect("it can be made");
         }
-        assert_eq!(connector.0.lock().expect("nobody panicked").len(), 2);
+        assert_eq!(connector.0.lock().expect("nobody panicked").len(), wishes.len());
     }
 
     #[test]

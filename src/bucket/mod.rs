@@ -79,6 +79,11 @@ impl Buckets {
         Self { access: Arc::new(access), ..Self::default() }
     }
 
+    /// The same way in, for who opens and tries out containers for a purpose of its own: each needs other rights there.
+    pub fn anew(&self) -> Self {
+        Self { opened: Arc::default(), ..self.clone() }
+    }
+
     /// What they are opened by.
     pub fn access(&self) -> &Access {
         &self.access

@@ -47,9 +47,9 @@ impl From<Fault> for Failure {
     }
 }
 
-/// What places are opened with.
+/// What opens places.
 #[derive(Clone, Copy)]
-pub(super) struct Means<'a> {
+pub(super) struct Opener<'a> {
     pub(super) workspace: &'a Workspace,
     pub(super) environment: &'a Environment,
     pub(super) buckets: &'a Buckets,
@@ -57,8 +57,8 @@ pub(super) struct Means<'a> {
 
 /// Opens the journal. A place that cannot be looked at stops every command, because history may lie there: unless somebody gave it up
 /// before, or this run gives it up.
-pub(super) async fn open(means: Means<'_>, given_up: Option<&str>) -> Result<Arc<dyn Store>, Failure> {
-    let Means { workspace, environment, .. } = means;
+pub(super) async fn open(opener: Opener<'_>, given_up: Option<&str>) -> Result<Arc<dyn Store>, Failure> {
+    let Opener { workspace, environment, .. } = opener;
     let (named, files) = named(workspace)?;
     let mut places = BTreeSet::from([named.clone(), JournalPlace::Directory(DIRECTORY.into())]);
     if let JournalPlace::Git(_) = named {
@@ -71,7 +71,7 @@ pub(super) async fn open(means: Means<'_>, given_up: Option<&str>) -> Result<Arc
     let (directories, mut gone) = filled_directories(workspace, &places, &named, &files)?;
     let is_only = |place: &JournalPlace| *place == named || matches!(place, JournalPlace::Directory(_));
     if given_up.is_none() && directories.is_empty() && gone.is_empty() && places.iter().all(is_only) {
-        let journal = store(means, &named, anew(&named)).await?; // nobody else need be asked
+        let journal = store(opener, &named, anew(&named)).await?; // nobody else need be asked
         return deep_enough(workspace, &named, journal).await;
     }
 
@@ -80,7 +80,7 @@ pub(super) async fn open(means: Means<'_>, given_up: Option<&str>) -> Result<Arc
         filled.push((dir.display().to_string(), Arc::new(FileStore::open(dir.clone())?.sealed_by(environment.key().as_ref()))));
     }
     for place in &places {
-        match look(means, place).await {
+        match look(opener, place).await {
             Ok(Some(journal)) => filled.push((journal.place(), journal)),
             Ok(None) => {}
             Err(Fault::Store(StoreError::Io { what, hint })) if *place != named => {
@@ -94,8 +94,8 @@ pub(super) async fn open(means: Means<'_>, given_up: Option<&str>) -> Result<Arc
     let journal = match filled.as_slice() {
         [] => {
             let is_gone = |place: &JournalPlace| gone.iter().any(|gone| gone.place == *place); // it stops us below, or is given up
-            refuse_forgotten(means, places.iter().filter(|place| !is_gone(place)), &named).await?;
-            store(means, &named, Anew::Unasked).await?
+            refuse_forgotten(opener, places.iter().filter(|place| !is_gone(place)), &named).await?;
+            store(opener, &named, Anew::Unasked).await?
         }
         [(_, store)] => store.clone(),
         [(one, _), (other, _), ..] => {
@@ -109,22 +109,22 @@ pub(super) async fn open(means: Means<'_>, given_up: Option<&str>) -> Result<Arc
         gone.retain(|gone| gone.place != place);
     }
     for gone in gone {
-        must_be_given_up(means, &*journal, gone).await?;
+        must_be_given_up(opener, &*journal, gone).await?;
     }
     if filled.is_empty() { deep_enough(workspace, &named, journal).await } else { Ok(journal) }
 }
 
 /// Opens a place that is no directory; `None` when it holds nothing.
-async fn look(means: Means<'_>, place: &JournalPlace) -> Result<Option<Arc<dyn Store>>, Fault> {
+async fn look(opener: Opener<'_>, place: &JournalPlace) -> Result<Option<Arc<dyn Store>>, Fault> {
     let (journal, is_empty): (Arc<dyn Store>, _) = match place {
         JournalPlace::Directory(_) => return Ok(None),
         JournalPlace::Git(place) => {
-            let journal = git(means, place, Anew::Unasked).await?;
+            let journal = git(opener, place, Anew::Unasked).await?;
             let is_empty = journal.is_empty().await;
             (Arc::new(journal), is_empty)
         }
         JournalPlace::Objects(url) => {
-            let journal = objects(means, url)?;
+            let journal = objects(opener, url)?;
             let is_empty = journal.is_empty().await;
             (Arc::new(journal), is_empty)
         }
@@ -148,22 +148,22 @@ fn anew(named: &JournalPlace) -> Anew {
 
 /// Where history lies nowhere, it may not be one that this clone has seen, at any place that a commit names.
 async fn refuse_forgotten(
-    means: Means<'_>,
+    opener: Opener<'_>,
     places: impl Iterator<Item = &JournalPlace>,
     named: &JournalPlace,
 ) -> Result<(), Fault> {
     for place in places {
         let JournalPlace::Git(site) = place else { continue };
         let anew = if place == named { anew(named) } else { Anew::UnlessSeenHere };
-        git(means, site, anew).await?.is_empty().await?;
+        git(opener, site, anew).await?.is_empty().await?;
     }
     Ok(())
 }
 
 /// A place that is gone is left out only where the journal says that it was given up and that word is proven: whoever could write another
 /// journal, and name it in a change, could write the word as well. It is proven by the key, or by somebody who gave the word here.
-async fn must_be_given_up(means: Means<'_>, journal: &dyn Store, gone: Gone) -> Result<(), Failure> {
-    let Means { workspace, environment, .. } = means;
+async fn must_be_given_up(opener: Opener<'_>, journal: &dyn Store, gone: Gone) -> Result<(), Failure> {
+    let Opener { workspace, environment, .. } = opener;
     let Gone { place, what, hint } = gone;
     let command = format!("isobar recover --give-up {} --reason \"…\"", pasted(&place.to_string()));
     let history = journal.history().await?; // where there is a key, only a journal that it sealed
@@ -245,14 +245,14 @@ async fn deep_enough(workspace: &Workspace, named: &JournalPlace, store: Arc<dyn
     Err(Failure::usage(what, "git fetch --unshallow (or fetch-depth: 0 in actions/checkout)"))
 }
 
-async fn store(means: Means<'_>, place: &JournalPlace, anew: Anew) -> Result<Arc<dyn Store>, Failure> {
-    let Means { workspace, environment, .. } = means;
+async fn store(opener: Opener<'_>, place: &JournalPlace, anew: Anew) -> Result<Arc<dyn Store>, Failure> {
+    let Opener { workspace, environment, .. } = opener;
     Ok(match place {
         JournalPlace::Directory(dir) => {
             Arc::new(FileStore::open(workspace.root().join(dir))?.sealed_by(environment.key().as_ref()))
         }
-        JournalPlace::Git(place) => Arc::new(git(means, place, anew).await?),
-        JournalPlace::Objects(url) => Arc::new(objects(means, url)?),
+        JournalPlace::Git(place) => Arc::new(git(opener, place, anew).await?),
+        JournalPlace::Objects(url) => Arc::new(objects(opener, url)?),
     })
 }
 
@@ -293,23 +293,23 @@ fn filled_directories(
 }
 
 /// Opens a prefix of a bucket, by the credentials of the environment.
-fn objects(means: Means<'_>, url: &str) -> Result<ObjectStore, Fault> {
-    let Means { environment, buckets, .. } = means;
+fn objects(opener: Opener<'_>, url: &str) -> Result<ObjectStore, Fault> {
+    let Opener { environment, buckets, .. } = opener;
     let hint = "name a bucket as its service does, in `journal:` of isobar.yaml";
     let address = match Address::parse(url) {
         Some(Ok(address)) => address,
         Some(Err(flaw)) => return Err(Fault::Told(Failure::usage(format!("journal {url:?}: {}", flaw.what), hint))),
         None => return Err(Fault::Told(Failure::usage(format!("journal {url:?} is in no bucket"), hint))),
     };
-    let site = ObjectSite { address, buckets: buckets.clone(), locks: state_dir(environment).join("leases") };
+    let site = ObjectSite { address, buckets: buckets.anew(), locks: state_dir(environment).join("leases") };
     let hint = "set the credentials that the service needs, or another `journal:` in isobar.yaml";
     let journal = ObjectStore::open(site).map_err(|fault| StoreError::Io { what: fault.to_string(), hint: Some(hint.into()) })?;
     Ok(journal.sealed_by(environment.key().as_ref()))
 }
 
 /// Opens a ref. That of `origin` once there is an `origin`, unless the history was begun in this repository itself and is only there.
-async fn git(means: Means<'_>, place: &GitPlace, anew: Anew) -> Result<GitStore, Fault> {
-    let Means { workspace, environment, .. } = means;
+async fn git(opener: Opener<'_>, place: &GitPlace, anew: Anew) -> Result<GitStore, Fault> {
+    let Opener { workspace, environment, .. } = opener;
     let own = Location::Disk(workspace.shared_dir());
     let origin = workspace.origin().map(|origin| Location::of(&origin, workspace.root()));
     let at = |location: Location, anew: Anew| {

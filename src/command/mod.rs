@@ -121,8 +121,8 @@ pub async fn open_anyway(
     let workspace = Workspace::open(here)?;
     let reviews = reviews.unwrap_or_else(|| reviews_path(&environment, workspace.root()));
     let buckets = Buckets::new(Access::of(|name| environment.get(name)));
-    let means = history_place::Means { workspace: &workspace, environment: &environment, buckets: &buckets };
-    let opened = history_place::open(means, given_up).await;
+    let opener = history_place::Opener { workspace: &workspace, environment: &environment, buckets: &buckets };
+    let opened = history_place::open(opener, given_up).await;
     let (store, closed): (Arc<dyn Store>, _) = match opened {
         Ok(store) => (store, None),
         Err(closed) => (Arc::new(MemoryStore::default()), Some(closed)),

@@ -1,7 +1,7 @@
 //! Drives one rollout: every start is journalled before the engine begins, every outcome after. Starts a target only with a
 //! [`Step`], which holds a clearance.
 
-use super::flight::{Flight, Landing};
+use super::flight::{Flight, Landing, say_lost};
 use super::work::{Offer, Work};
 use super::{Leases, MakeJob, Moment};
 use crate::change::{Digest, Preview};
@@ -140,7 +140,7 @@ impl Drive<'_> {
         known: &Known,
     ) -> Result<Halt, StoreError> {
         match self.drive_on(progress, flying, ready, make, known).await {
-            Err(error) => Err(self.failed(error, progress, flying).await),
+            Err(error) => Err(self.end_after(error, progress, flying).await),
             halt => halt,
         }
     }
@@ -211,7 +211,7 @@ impl Drive<'_> {
                 }
                 // What we wrote was read back, and that is enough where the next start is likely to be borne as this one was.
                 flying.next_look = Some(Look::Known).filter(|_| has_begun && is_borne_next);
-                flying.is_enough = self.parallel == 0; // who takes all that it gets takes the next once one of these has landed
+                flying.is_all_ready = self.parallel == 0; // who takes all that it gets takes the next once one of these has landed
                 look = flying.next_look();
                 continue;
             }
@@ -228,7 +228,7 @@ impl Drive<'_> {
                 halt => halt,
             };
             if self.looks_ahead(flying) {
-                flying.is_enough = !matches!(halt, Halt::NeedsClearance(_));
+                flying.is_all_ready = !matches!(halt, Halt::NeedsClearance(_));
                 let is_free = matches!(&halt, Halt::NeedsLease(offer) if !offer.free.is_empty());
                 if is_free || matches!(halt, Halt::NeedsClearance(_)) {
                     flying.next_look = None; // what is asked next is no start
@@ -258,7 +258,7 @@ impl Drive<'_> {
 
     /// A shard gets its next targets ready while something is in flight: what one of them takes does not keep the places of the others empty.
     fn looks_ahead(&self, flying: &Flight) -> bool {
-        self.bounds.others.is_some() && !flying.is_empty() && !flying.is_enough && !self.stop.is_asked()
+        self.bounds.others.is_some() && !flying.is_empty() && !flying.is_all_ready && !self.stop.is_asked()
     }
 
     /// Those that the lease of the first covers: what is decided with one entry is written with one.
@@ -331,7 +331,7 @@ impl Drive<'_> {
         let starts = starts.map(|group| append(group, after.clone())); // one
         let mut written = self.store.write_all(outcomes.chain(starts).collect()).await;
         let begun = written.pop().unwrap_or(Ok(Vec::new()));
-        let arrived = written.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+        let arrived = written.into_iter().collect::<Result<Vec<_>, _>>().inspect_err(|error| say_lost(&ended, error))?.concat();
         self.fold(progress, &ended, at_ms);
         self.journalled(&arrived);
         self.watch_ends(&ended);
@@ -350,7 +350,7 @@ impl Drive<'_> {
             return Ok(());
         }
         let (ended, more) = self.told(landed, flying);
-        self.append(progress, &ended, more).await?;
+        self.append(progress, &ended, more).await.inspect_err(|error| say_lost(&ended, error))?;
         self.watch_ends(&ended);
         Ok(())
     }

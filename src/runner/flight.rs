@@ -32,8 +32,8 @@ pub struct Flight {
     pub(super) targets: BTreeSet<TargetId>,
     /// Of them, those that are done, and not journalled yet.
     pub(super) arrived: Vec<Landed>,
-    /// All that could be got ready was, and nothing else is before something lands.
-    pub(super) is_enough: bool,
+    /// Nothing more can be got ready before something lands.
+    pub(super) is_all_ready: bool,
     /// How far the journal is read before the next start.
     pub(super) next_look: Option<Look>,
 }
@@ -68,12 +68,12 @@ impl Flight {
     fn arrive(&mut self, first: Option<Result<Landed, JoinError>>) {
         let rest = std::iter::from_fn(|| self.tasks.try_join_next());
         self.arrived.extend(first.into_iter().chain(rest).flatten());
-        self.is_enough = false;
+        self.is_all_ready = false;
     }
 
     /// There may be more to get ready before something lands.
     pub(super) fn goes_on(&mut self) {
-        self.is_enough = false;
+        self.is_all_ready = false;
     }
 
     pub(super) fn next_look(&self) -> Look {
@@ -114,27 +114,29 @@ impl Drive<'_> {
         let landed = std::mem::take(&mut flying.arrived);
         let (ended, more) = self.told(landed, flying);
         let steps = ended.iter().map(|step| Event::Step { rollout: rollout.clone(), step: step.clone() });
-        self.write(steps.chain(more).collect()).await?;
+        self.write(steps.chain(more).collect()).await.inspect_err(|error| say_lost(&ended, error))?;
         self.watch_ends(&ended);
         Ok(())
     }
 
-    /// The journal could not be read or written: what was begun comes to its end all the same. Whoever is fenced has no say any more, and
-    /// drops it.
-    pub async fn failed(&self, error: StoreError, progress: &mut Progress, flying: &mut Flight) -> StoreError {
+    /// The journal could not be read or written: what was begun comes to its end all the same. Whoever is fenced drops it: somebody said
+    /// that this run has ended, and another may write already.
+    pub async fn end_after(&self, error: StoreError, progress: &mut Progress, flying: &mut Flight) -> StoreError {
         match error {
             StoreError::Fenced(_) => *flying = Flight::default(),
-            _ => self.wind_up(progress, flying).await,
+            StoreError::Io { .. } | StoreError::Held { .. } | StoreError::Broken { .. } | StoreError::Newer(_) => {
+                self.wind_up(progress, flying).await;
+            }
         }
         error
     }
 
     /// Waits for what is in flight and tells what becomes of it, as far as that can be written: something else went wrong, of which the
-    /// caller tells.
+    /// caller tells. Whoever is fenced meanwhile drops the rest.
     pub async fn wind_up(&self, progress: &mut Progress, flying: &mut Flight) {
         loop {
-            if let Err(error) = self.record_arrived(progress, flying).await {
-                tracing::warn!(%error, "what became of a target could not be journalled");
+            if let Err(StoreError::Fenced(_)) = self.record_arrived(progress, flying).await {
+                *flying = Flight::default();
             }
             if !matches!(self.land(flying).await, Landing::Arrived) {
                 return;
@@ -230,5 +232,14 @@ impl Drive<'_> {
             steps.push(StepEvent::Finished { target, outcome });
         }
         (steps, events)
+    }
+}
+
+/// These ended, and the journal does not know it: for whoever comes they are unknown.
+pub(super) fn say_lost(ended: &[StepEvent], error: &StoreError) {
+    for step in ended {
+        if let StepEvent::Finished { target, outcome } = step {
+            tracing::warn!(%target, ?outcome, %error, "how a target ended may not be in the journal: isobar recover looks at it again");
+        }
     }
 }

@@ -266,7 +266,18 @@ fn drive_in_line<'a>(
     decisions: usize,
     others: Option<&'a Ask<'a>>,
 ) -> Result<Halt, StoreError> {
-    let (engines, stop, run_id) = (Doll::engines(1), Stop::default(), Arc::from("run-1"));
+    drive_side_by_side(store, targets, (1, &Doll::engines(1)), decisions, others)
+}
+
+/// The same with several at once, by these engines.
+fn drive_side_by_side<'a>(
+    store: &'a MemoryStore,
+    targets: &[TargetId],
+    (parallel, engines): (usize, &Engines),
+    decisions: usize,
+    others: Option<&'a Ask<'a>>,
+) -> Result<Halt, StoreError> {
+    let (stop, run_id) = (Stop::default(), Arc::from("run-1"));
     let mut progress = Progress::new(rollout(targets));
     progress.next(&Now::at(7));
     progress.clear(targets.iter().map(clearance).collect());
@@ -275,11 +286,11 @@ fn drive_in_line<'a>(
         let leases = Leases::new(store.acquire(targets, holder).await.expect("nobody else is here"));
         let others = others.map(|others| |look: Look| -> crate::store::Boxed<'_, _> { others(look) }); // for as long as the rest of what is lent
         let drive = Drive {
-            engines: &engines,
+            engines,
             store,
             leases: &leases,
             run: &run_id,
-            parallel: 1,
+            parallel,
             ask: &|_| Box::pin(async { Ok(()) }),
             signs: &|_| Box::pin(async move { Ok(Signs { paused: None, held: BTreeMap::new(), decisions, head: None }) }),
             now_ms: &|| 7,
@@ -461,6 +472,27 @@ fn what_arrived_is_journalled_though_nobody_can_read_what_others_did() {
     assert!(matches!(&failed, Err(StoreError::Io { what, .. }) if what == "no network"), "{failed:?}");
     let is_outcome = |entry: &Entry| matches!(&entry.event, Event::Step { step: StepEvent::Finished { .. }, .. });
     assert!(store.look(|entries| entries.iter().any(is_outcome)), "its outcome was known");
+}
+
+#[test]
+fn who_is_told_to_be_fenced_while_the_rest_comes_to_its_end_drops_the_rest() {
+    let (store, targets) = (MemoryStore::default(), ["quick@prod/a", "slow@prod/a", "stuck@prod/a"].map(id));
+    let away = StoreError::Io { what: "no network".into(), hint: None };
+    store.foretell([Ok(()), Err(away.clone()), Err(StoreError::Fenced(targets[1].clone()))]);
+    let barrier = Arc::new(Barrier::new(2));
+    let engines = Engines::new(vec![Arc::new(Doll { barrier: barrier.clone() })]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            run(async {
+                while store.foretold() > 1 {
+                    tokio::task::yield_now().await; // the quick one cannot be journalled
+                }
+                barrier.wait().await;
+            });
+        });
+        assert_eq!(drive_side_by_side(&store, &targets, (3, &engines), 0, None).err(), Some(away));
+    });
+    assert_eq!(store.foretold(), 0, "it was told, and waited for the stuck one no more");
 }
 
 fn rollout(targets: &[TargetId]) -> Rollout {

@@ -311,7 +311,7 @@ impl Holding<'_> {
                 Halt::NeedsClearance(targets) => {
                     let cleared = drive.meanwhile(self.clear(progress, targets, ready), &id, flying).await.flatten();
                     if let Err(error) = cleared {
-                        return Err(drive.failed(error, progress, flying).await);
+                        return Err(drive.end_after(error, progress, flying).await);
                     }
                     if run.stop.is_asked() && flying.is_empty() {
                         if replica.is_shared()

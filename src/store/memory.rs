@@ -22,9 +22,9 @@ struct Shelf {
     leases: BTreeMap<u64, (Holder, BTreeSet<TargetId>)>,
     epoch: u64,
     previews: Vec<Stored>,
-    /// What becomes of the next write.
+    /// What becomes of the next writes, the last of them first; those after them are made.
     #[cfg(test)]
-    refusal: Option<StoreError>,
+    fates: Vec<Result<(), StoreError>>,
 }
 
 impl Default for Shelf {
@@ -36,7 +36,7 @@ impl Default for Shelf {
             epoch: 0,
             previews: Vec::new(),
             #[cfg(test)]
-            refusal: None,
+            fates: Vec::new(),
         }
     }
 }
@@ -52,10 +52,16 @@ impl MemoryStore {
         look(&self.lock().entries)
     }
 
-    /// The next write fails.
+    /// Says what becomes of the next writes; those after them are made.
     #[cfg(test)]
-    pub(crate) fn refuse(&self, error: StoreError) {
-        self.lock().refusal = Some(error);
+    pub(crate) fn foretell(&self, fates: impl IntoIterator<Item = Result<(), StoreError>, IntoIter: DoubleEndedIterator>) {
+        self.lock().fates = fates.into_iter().rev().collect();
+    }
+
+    /// How many of them are still to come.
+    #[cfg(test)]
+    pub(crate) fn foretold(&self) -> usize {
+        self.lock().fates.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelf> {
@@ -116,7 +122,7 @@ impl Store for MemoryStore {
         Box::pin(async move {
             let mut shelf = self.lock();
             #[cfg(test)]
-            shelf.refusal.take().map_or(Ok(()), Err)?;
+            shelf.fates.pop().unwrap_or(Ok(()))?;
             shelf.check(&events, lease)?;
             if after.is_some_and(|after| !shelf.stands(&after)) {
                 return Ok(Vec::new());

@@ -1,4 +1,5 @@
-//! The newest entries that a process met, so that whoever follows the journal need not read it again. Knows no place.
+//! The newest entries that a process met, so that whoever follows the journal need not read it again, and what all of it amounts to.
+//! Knows no place.
 
 use crate::journal::{Entry, History};
 use std::collections::VecDeque;
@@ -13,8 +14,7 @@ const RECENT_MAX: usize = 4096;
 
 impl Recent {
     pub(super) fn met(&mut self, entries: &[Entry]) {
-        let follows = |first: &Entry| self.0.back().is_none_or(|last| last.seq + 1 == first.seq);
-        if !entries.first().is_none_or(follows) {
+        if !self.goes_on_with(entries) {
             self.0.clear(); // what came between was not met
         }
         self.0.extend(entries.iter().cloned());
@@ -29,6 +29,11 @@ impl Recent {
         let first = self.0.front().map(|first| first.seq).filter(|first| *first <= known + 1)?;
         let skipped = usize::try_from(known + 1 - first).ok()?.min(self.0.len());
         Some(self.0.range(skipped..).cloned().collect())
+    }
+
+    fn goes_on_with(&self, entries: &[Entry]) -> bool {
+        let follows = |first: &Entry| self.0.back().is_none_or(|last| last.seq + 1 == first.seq);
+        entries.first().is_none_or(follows)
     }
 
     fn newest(&self, number: usize) -> impl Iterator<Item = &Entry> {
@@ -53,7 +58,7 @@ impl Followed {
 
     /// Goes on with the entries that follow.
     pub(super) fn met(&mut self, entries: &[Entry]) {
-        if self.waiting + entries.len() > RECENT_MAX {
+        if self.waiting + entries.len() > RECENT_MAX || !self.recent.goes_on_with(entries) {
             self.recent.newest(self.waiting).chain(entries).for_each(|entry| self.history.record(entry));
             self.waiting = 0;
         } else {
@@ -67,7 +72,7 @@ impl Followed {
         self.recent.since(known, newest)
     }
 
-    /// What all of them amount to.
+    /// What all of them amount to. Some thousand entries may have to be folded for it.
     pub(super) fn history(&self) -> History {
         let mut history = self.history.clone();
         self.recent.newest(self.waiting).for_each(|entry| history.record(entry));
@@ -97,6 +102,9 @@ mod tests {
             let said = |history: &History| serde_json::to_string(history).expect("JSON");
             assert_eq!(said(&followed.history()), said(&History::of(all.clone())), "after {}", all.len());
             assert_eq!(followed.since(chain.seq - 1, chain.seq).map(|entries| entries.len()), Some(1));
+            if group > RECENT_MAX {
+                followed = Followed::at(followed.history()); // it goes on from there
+            }
         }
     }
 }

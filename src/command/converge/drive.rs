@@ -126,7 +126,7 @@ impl Converge<'_> {
                         Err(error) => Err(error),
                     };
                     if let Err(error) = granted_now {
-                        return Err(drive.failed(error, progress, &mut granted.flying).await.into());
+                        return Err(drive.end_after(error, progress, &mut granted.flying).await.into());
                     }
                     if world.stop.is_asked() && granted.flying.is_empty() {
                         if replica.is_shared()

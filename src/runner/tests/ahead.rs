@@ -224,7 +224,7 @@ fn what_is_in_flight_when_the_journal_cannot_be_written_comes_to_its_end_unless_
         run(async {
             let mut story = Story::begin_in(2, &store, &run_id, &stop, 2).await;
             story.get_ready().await;
-            store.refuse(refusal.clone());
+            store.foretell([Err(refusal.clone())]);
             let barrier = story.barrier.clone();
             let error = {
                 let mut driven = std::pin::pin!(story.drive());

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! A blob is known by its hash, so what was verified once in this process is not verified again, also where it now begins a larger
-//! file: its bytes still have that hash. Everything else is read: lines follow the chain, and the chain passes through the last entry that we saw, or the journal was rewritten.
+//! file: its bytes are the same, and that file's own hash is not taken, for the lines after them follow the chain. Everything else is
+//! read: lines follow the chain, and the chain passes through the last entry that we saw, or the journal was rewritten.
 
 use super::fault::{broken, git_failed};
 use super::lines::{Lines, Part};

@@ -88,7 +88,7 @@ impl<'a> Lines<'a> {
         let Some((first, id)) = self.waiting.front().copied().filter(|(first, _)| *first == self.chain.seq + 1) else {
             return Ok(());
         };
-        let Some(bytes) = unhashed(self.repository, id) else { return Ok(()) };
+        let bytes = unhashed(self.repository, id).map_or_else(|| self.bytes(id), Ok)?;
         let mut at = 0;
         for part in read {
             if !bytes.get(at..at + part.size).is_some_and(|own| part.is(own)) {
@@ -145,12 +145,16 @@ impl<'a> Lines<'a> {
         }
     }
 
+    fn bytes(&self, id: Oid) -> Result<Arc<Vec<u8>>, StoreError> {
+        let blob = self.repository.find_blob(id).map_err(|error| git_failed(self.place, "reading entries", &error))?;
+        Ok(Arc::new(blob.content().to_vec()))
+    }
+
     fn begin(&mut self, first: u64, id: Oid) -> Result<(), StoreError> {
         if first != self.chain.seq + 1 {
             return Err(broken(self.place, format!("{} stands where entry {} must stand", part_path(first), self.chain.seq + 1)));
         }
-        let blob = self.repository.find_blob(id).map_err(|error| git_failed(self.place, "reading entries", &error))?;
-        let bytes = Arc::new(blob.content().to_vec());
+        let bytes = self.bytes(id)?;
         if bytes.is_empty() {
             return Err(broken(self.place, format!("{} has no line", part_path(first))));
         }
