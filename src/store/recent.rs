@@ -84,19 +84,17 @@ impl Followed {
 mod tests {
     use super::*;
     use crate::journal::{Chain, Event};
-    use crate::review::User;
 
     #[test]
     fn what_was_not_folded_yet_is_told_as_if_it_were() {
         let (mut chain, mut all, mut followed) = (Chain::empty(), Vec::new(), Followed::default());
         for group in [1, RECENT_MAX - 1, 1, 2, RECENT_MAX + 1, 3] {
-            let hold = |nth: usize| Event::Held {
-                region: format!("prod/r{}", all.len() + nth).parse().expect("a region"),
-                until_ms: None,
-                reason: "power works".into(),
-                by: User("ana".into()),
+            let look = |nth: usize| Event::Recovered {
+                target: format!("app@prod/r{}", all.len() + nth).parse().expect("a target"),
+                how: "looked at".into(),
+                untouched: false,
             };
-            let entries = chain.seal_group((0..group).map(hold).collect(), &"run-1".into(), 7);
+            let entries = chain.seal_group((0..group).map(look).collect(), &"run-1".into(), 7);
             followed.met(&entries);
             all.extend(entries);
             let said = |history: &History| serde_json::to_string(history).expect("JSON");
