@@ -98,7 +98,7 @@ mod tests {
             followed.met(&entries);
             all.extend(entries);
             let said = |history: &History| serde_json::to_string(history).expect("JSON");
-            assert_eq!(said(&followed.history()), said(&History::of(all.clone())), "after {}", all.len());
+            assert!(said(&followed.history().resolved()) == said(&History::of(all.clone())), "after {}", all.len());
             assert_eq!(followed.since(chain.seq - 1, chain.seq).map(|entries| entries.len()), Some(1));
             if group > RECENT_MAX {
                 followed = Followed::at(followed.history()); // it goes on from there
