@@ -1,0 +1,206 @@
+//! Asks GitHub with patience: waits out its limits, asks again what may be asked again, looks before it creates a second time, and
+//! follows every list to its end. Knows what a request needs; not what is told.
+
+use super::needs::{Needs, refused, too_long, unanswered, unreadable};
+use super::patience::{Deadline, Kind, Next, Spent, weigh};
+use super::wire::{Answer, Lost, Wire};
+use crate::host::HostError;
+use http::Method;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Pages of one list that are followed at most: a list that is longer is no answer.
+const PAGES_MAX: usize = 100;
+
+/// What a request is for, and how long it may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask<'a> {
+    /// `reading the reviews of #7`.
+    pub(super) doing: &'a str,
+    pub(super) needs: Needs,
+    pub(super) deadline: Deadline,
+}
+
+/// One request.
+struct Call<'a> {
+    method: Method,
+    path: &'a str,
+    body: Option<&'a Value>,
+}
+
+/// What came of one try to create something.
+enum Created {
+    Done(Answer),
+    /// It may be there.
+    Unsure,
+}
+
+/// A repository on GitHub, with one token.
+#[derive(Clone)]
+pub(super) struct Api {
+    wire: Wire,
+    /// How long a second of waiting takes.
+    second: Duration,
+}
+
+impl Api {
+    /// `second` is what a second of waiting takes; another than a second is for tests.
+    pub(super) fn new(wire: Wire, second: Duration) -> Self {
+        Self { wire, second }
+    }
+
+    /// Reads one thing.
+    pub(super) async fn get<T: DeserializeOwned>(&self, ask: Ask<'_>, path: &str) -> Result<T, HostError> {
+        read(ask, &self.answer(ask, Call { method: Method::GET, path, body: None }).await?)
+    }
+
+    /// Reads one thing that may not be there.
+    pub(super) async fn find<T: DeserializeOwned>(&self, ask: Ask<'_>, path: &str) -> Result<Option<T>, HostError> {
+        let answer = self.patiently(ask, Kind::Same, &Call { method: Method::GET, path, body: None }).await?;
+        match answer.status {
+            404 => Ok(None),
+            _ => read(ask, &good(ask, answer)?).map(Some),
+        }
+    }
+
+    /// Reads a list to its end; `items` takes them out of one page.
+    pub(super) async fn list<T>(
+        &self,
+        ask: Ask<'_>,
+        path: &str,
+        items: impl Fn(Value) -> Result<Vec<T>, serde_json::Error>,
+    ) -> Result<Vec<T>, HostError> {
+        let (mut all, mut next) = (Vec::new(), Some(path.to_string()));
+        for _ in 0..PAGES_MAX {
+            let Some(path) = next else { return Ok(all) };
+            let answer = self.answer(ask, Call { method: Method::GET, path: &path, body: None }).await?;
+            let page: Value = read(ask, &answer)?;
+            all.extend(items(page).map_err(|error| unreadable(ask.doing, &error.to_string()))?);
+            next = match answer.next() {
+                None => None,
+                Some(url) => match self.wire.base().path(url) {
+                    Some(path) => Some(path.to_string()),
+                    None => return Err(unreadable(ask.doing, "its next page is at another server")),
+                },
+            };
+        }
+        match next {
+            None => Ok(all),
+            Some(_) => Err(unreadable(ask.doing, &format!("it has more than {PAGES_MAX} pages"))),
+        }
+    }
+
+    /// Changes what is there: the same again changes nothing.
+    pub(super) async fn change(&self, ask: Ask<'_>, method: Method, path: &str, body: &Value) -> Result<Answer, HostError> {
+        self.answer(ask, Call { method, path, body: Some(body) }).await
+    }
+
+    /// Takes away what is there; what is gone already is fine.
+    pub(super) async fn delete(&self, ask: Ask<'_>, path: &str) -> Result<(), HostError> {
+        let answer = self.patiently(ask, Kind::Same, &Call { method: Method::DELETE, path, body: None }).await?;
+        if answer.status == 404 { Ok(()) } else { good(ask, answer).map(drop) }
+    }
+
+    /// Creates something, once: where an answer was lost, `look` says whether it is there, before anything is asked for again.
+    pub(super) async fn create<T: DeserializeOwned>(
+        &self,
+        ask: Ask<'_>,
+        path: &str,
+        body: &Value,
+        look: impl AsyncFn() -> Result<Option<T>, HostError>,
+    ) -> Result<T, HostError> {
+        let (begin, mut attempts) = (Instant::now(), 0);
+        loop {
+            let call = Call { method: Method::POST, path, body: Some(body) };
+            match self.once_created(ask, &call, begin, &mut attempts).await? {
+                Created::Done(answer) => return read(ask, &answer),
+                Created::Unsure => {
+                    if let Some(there) = look().await? {
+                        return Ok(there);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn once_created(&self, ask: Ask<'_>, call: &Call<'_>, begin: Instant, attempts: &mut u32) -> Result<Created, HostError> {
+        loop {
+            *attempts += 1;
+            let answer = self.wire.ask(call.method.clone(), call.path, call.body).await;
+            match self.next(ask, &answer, Kind::Creates, *attempts, begin) {
+                Next::Stays => return Ok(Created::Done(good(ask, answer.map_err(|lost| unanswered(ask.doing, &lost))?)?)),
+                Next::TooLong(wait) => return Err(too_long(ask.doing, wait)),
+                Next::Again(pause) => self.wait(pause).await,
+                Next::Look(pause) => {
+                    self.wait(pause).await;
+                    return Ok(Created::Unsure);
+                }
+            }
+        }
+    }
+
+    /// Asks in GraphQL for what is only read, or what may be done twice. Errors beside data are errors.
+    pub(super) async fn query<T: DeserializeOwned>(&self, ask: Ask<'_>, query: &str, variables: Value) -> Result<T, HostError> {
+        let (begin, mut attempts) = (Instant::now(), 0);
+        let answer = loop {
+            attempts += 1;
+            let answer = self.wire.query(query, variables.clone()).await;
+            match self.next(ask, &answer, Kind::Same, attempts, begin) {
+                Next::Stays => break good(ask, answer.map_err(|lost| unanswered(ask.doing, &lost))?)?,
+                Next::TooLong(wait) => return Err(too_long(ask.doing, wait)),
+                Next::Again(pause) | Next::Look(pause) => self.wait(pause).await,
+            }
+        };
+        let mut whole: Value = read(ask, &answer)?;
+        if let Some(first) = whole["errors"].as_array().and_then(|errors| errors.first()) {
+            let status = if first["type"] == "FORBIDDEN" { 403 } else { 422 };
+            let body = first.to_string().into_bytes();
+            return Err(refused(ask.doing, ask.needs, &Answer { status, headers: answer.headers, body }));
+        }
+        serde_json::from_value(whole["data"].take()).map_err(|error| unreadable(ask.doing, &error.to_string()))
+    }
+
+    async fn answer(&self, ask: Ask<'_>, call: Call<'_>) -> Result<Answer, HostError> {
+        good(ask, self.patiently(ask, Kind::Same, &call).await?)
+    }
+
+    /// Asks for what may be asked for twice, until the answer stays.
+    async fn patiently(&self, ask: Ask<'_>, kind: Kind, call: &Call<'_>) -> Result<Answer, HostError> {
+        let (begin, mut attempts) = (Instant::now(), 0);
+        loop {
+            attempts += 1;
+            let answer = self.wire.ask(call.method.clone(), call.path, call.body).await;
+            match self.next(ask, &answer, kind, attempts, begin) {
+                Next::Stays => return answer.map_err(|lost| unanswered(ask.doing, &lost)),
+                Next::TooLong(wait) => return Err(too_long(ask.doing, wait)),
+                Next::Again(pause) | Next::Look(pause) => self.wait(pause).await,
+            }
+        }
+    }
+
+    fn next(&self, ask: Ask<'_>, answer: &Result<Answer, Lost>, kind: Kind, attempts: u32, begin: Instant) -> Next {
+        let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let chance = RandomState::new().hash_one(attempts);
+        let elapsed = begin.elapsed().mul_f64(1.0 / self.second.as_secs_f64());
+        let next = weigh(answer, kind, Spent { attempts, elapsed }, ask.deadline, now_secs, chance);
+        if next != Next::Stays {
+            let status = answer.as_ref().map_or(0, |answer| answer.status);
+            tracing::debug!(attempts, status, "asking GitHub again");
+        }
+        next
+    }
+
+    async fn wait(&self, pause: Duration) {
+        tokio::time::sleep(pause.mul_f64(self.second.as_secs_f64())).await;
+    }
+}
+
+fn good(ask: Ask<'_>, answer: Answer) -> Result<Answer, HostError> {
+    if answer.is_good() { Ok(answer) } else { Err(refused(ask.doing, ask.needs, &answer)) }
+}
+
+fn read<T: DeserializeOwned>(ask: Ask<'_>, answer: &Answer) -> Result<T, HostError> {
+    serde_json::from_slice(&answer.body).map_err(|error| unreadable(ask.doing, &error.to_string()))
+}
