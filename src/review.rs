@@ -27,6 +27,67 @@ pub struct PullRequest {
     pub committers: Vec<User>,
 }
 
+/// A change, and what people decided about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reviewed {
+    pub change: PullRequest,
+    /// Everybody who made it is known. Where not, its author could be among its reviewers.
+    pub is_authorship_known: bool,
+    /// Its commits: whatever was shown of one of them was shown of this change. Empty where the host has no such thing.
+    pub commits: Vec<CommitSha>,
+    /// `None` while it is open, and where the host has no such thing.
+    pub landed: Option<Landed>,
+    pub decisions: Vec<Decided>,
+}
+
+/// How a change came to the branch that is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Landed {
+    /// The commit of that branch which completes it: of a merge, a squash or a rebase.
+    pub commit: CommitSha,
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// A decision as a host knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    pub by: User,
+    pub voice: Voice,
+    pub decision: Decision,
+    pub about: About,
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// What a decision is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Previews with these digests, in full.
+    Shown(Vec<Arc<str>>),
+    /// Whatever was shown of this commit when it was given; `None` once the commit is gone.
+    Commit(Option<CommitSha>),
+}
+
+/// Whose decision it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    /// Of a person who may write.
+    Writer,
+    /// Of a person who may read only.
+    Reader,
+    Bot,
+}
+
+/// A preview that was shown of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownDigest {
+    /// In full.
+    pub digest: Arc<str>,
+    /// When it was shown first, in milliseconds since 1970.
+    pub first_ms: u64,
+}
+
 /// What a reviewer decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -71,6 +132,65 @@ impl Approval {
     /// was: as a yes it counts from its time on.
     pub fn is_to_come(&self, now_ms: u64) -> bool {
         self.at_ms > now_ms.saturating_add(CLOCKS_DIFFER_MS)
+    }
+}
+
+/// An approval that counts for nothing, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Void {
+    pub by: User,
+    pub why: &'static str,
+}
+
+impl Reviewed {
+    /// Binds every decision to what was shown: a yes to what its reviewer could have seen of that commit, a no to all that was ever
+    /// shown of the change. Returns the approvals that count for nothing as well.
+    pub fn bind(&self, shown: impl Fn(&CommitSha) -> Vec<ShownDigest>) -> (Vec<Approval>, Vec<Void>) {
+        let (mut bound, mut void) = (Vec::new(), Vec::new());
+        for decided in &self.decisions {
+            if let Some(why) = self.fault(decided) {
+                void.push(Void { by: decided.by.clone(), why });
+                continue;
+            }
+            let digests: BTreeSet<Arc<str>> = match (&decided.about, decided.decision) {
+                (About::Shown(digests), _) => digests.iter().cloned().collect(),
+                (About::Commit(Some(commit)), Decision::Approve) => {
+                    let seen = shown(commit).into_iter().filter(|one| one.first_ms <= decided.at_ms);
+                    seen.map(|one| one.digest).collect()
+                }
+                (About::Commit(None), Decision::Approve) => BTreeSet::new(),
+                (About::Commit(commit), Decision::Reject) => {
+                    self.commits.iter().chain(commit).flat_map(&shown).map(|one| one.digest).collect()
+                }
+            };
+            if digests.is_empty() && decided.decision == Decision::Approve {
+                void.push(Void { by: decided.by.clone(), why: "nothing had been shown of the commit that it is for" });
+            } else if !digests.is_empty() {
+                let (by, digests) = (decided.by.clone(), digests.into_iter().collect());
+                bound.push(Approval { by, decision: decided.decision, digests, at_ms: decided.at_ms });
+            }
+        }
+        (bound, void)
+    }
+
+    /// Says why a decision counts for nothing. A no needs less than a yes. What names what it is about was refused when it was given,
+    /// if it had to be.
+    fn fault(&self, decided: &Decided) -> Option<&'static str> {
+        if matches!(decided.about, About::Shown(_)) {
+            return None;
+        }
+        let is_maker = || std::iter::once(&self.change.author).chain(&self.change.committers).any(|user| *user == decided.by);
+        match (decided.decision, decided.voice) {
+            (_, Voice::Reader) => Some("who gave it may not write to this repository"),
+            (Decision::Approve, Voice::Bot) => Some("a program gave it"),
+            (Decision::Reject, Voice::Bot | Voice::Writer) => None,
+            (Decision::Approve, Voice::Writer) if is_maker() => Some("who gave it made the change"),
+            (Decision::Approve, Voice::Writer) if !self.is_authorship_known => Some("not everybody who made the change is known"),
+            (Decision::Approve, Voice::Writer) => {
+                let is_late = self.landed.as_ref().is_some_and(|landed| decided.at_ms > landed.at_ms);
+                is_late.then_some("it was given after the merge")
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a host must do.
 
-use crate::review::{Approval, CommitSha, PullRequest};
+use crate::review::{Approval, CommitSha, PullRequest, Reviewed};
 use std::pin::Pin;
 
 /// A future on the heap.
@@ -14,17 +14,98 @@ pub struct HostError {
     pub hint: Option<String>,
 }
 
-/// A place where people review changes.
+/// A place where people review changes, and where we tell them what became of those.
 pub trait Host: Send + Sync {
     /// `local`, `github`.
     fn name(&self) -> &'static str;
 
-    /// The change that brought `commit`, with its author and committers.
-    fn pull_request<'a>(&'a self, commit: &'a CommitSha) -> Boxed<'a, Result<PullRequest, HostError>>;
+    /// It can be asked which changes brought a commit: then a line of commits is worth gathering.
+    fn knows_commits(&self) -> bool;
 
-    /// The latest decision of every reviewer about any preview. Unreadable is an error, never an empty list.
-    fn approvals<'a>(&'a self) -> Boxed<'a, Result<Vec<Approval>, HostError>>;
+    /// The changes that are asked for, with everything that people decided about them. Unreadable is an error, never an empty list.
+    fn reviewed<'a>(&'a self, of: Of<'a>) -> Boxed<'a, Result<Vec<Reviewed>, HostError>>;
 
     /// Records a decision given on the command line; whoever made the `change` that it is about cannot approve it.
     fn record<'a>(&'a self, approval: &'a Approval, change: &'a PullRequest) -> Boxed<'a, Result<(), HostError>>;
+
+    /// Tells this about a change, in the place of what was told of it before.
+    fn comment<'a>(&'a self, change: u64, comment: &'a Comment) -> Boxed<'a, Result<Posted, HostError>>;
+
+    /// Says how a commit stands, in the place of what was said of it before.
+    fn check<'a>(&'a self, commit: &'a CommitSha, check: &'a Check) -> Boxed<'a, Result<Posted, HostError>>;
+
+    /// Tells of something that lasts until it is mended, in the place of what was told of it before.
+    fn issue<'a>(&'a self, issue: &'a Issue) -> Boxed<'a, Result<Posted, HostError>>;
+}
+
+/// Which changes are asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Of<'a> {
+    /// The one of this number.
+    Change(u64),
+    /// Those that brought these commits, which stand from new to old, each the first parent of the one before it.
+    Line(&'a [CommitSha]),
+}
+
+/// A run of a workflow. A later one, or a later attempt of the same, is greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunNumber {
+    pub id: u64,
+    pub attempt: u32,
+}
+
+/// A text about a change. There is one of each `key`, and it says what the newest run said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// What the text is, among ours: of lower-case letters, digits and `-`.
+    pub key: String,
+    /// The commit that it is about.
+    pub head: CommitSha,
+    pub run: RunNumber,
+    /// What does not fit into one goes on in the next.
+    pub parts: Vec<String>,
+}
+
+/// How a commit stands, in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The name that a branch may require.
+    pub name: String,
+    pub state: CheckState,
+    /// As many characters as fit are told.
+    pub sentence: String,
+    pub run: RunNumber,
+    /// Where more is told.
+    pub address: Option<String>,
+}
+
+/// What a check says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckState {
+    Pending,
+    Success,
+    Failure,
+    /// It could not be found out.
+    Error,
+}
+
+/// Something that lasts until it is mended. There is one of each `key`, and it says what the newest run said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issue {
+    /// What the text is, among ours: of lower-case letters, digits and `-`.
+    pub key: String,
+    pub run: RunNumber,
+    pub title: String,
+    /// `None` closes it.
+    pub text: Option<String>,
+}
+
+/// What became of what was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posted {
+    Done,
+    /// A newer run has told something: ours is old.
+    Overtaken,
+    /// There is no such place here.
+    Nowhere,
 }

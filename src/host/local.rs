@@ -3,8 +3,8 @@
 //! The file has one decision a line, and grows only. A line that cannot be read is an error: a decision that we cannot read
 //! may be the rejection that took an approval back.
 
-use super::{Boxed, Host, HostError};
-use crate::review::{Approval, CommitSha, Decision, PullRequest, latest};
+use super::{Boxed, Check, Comment, Host, HostError, Issue, Of, Posted};
+use crate::review::{About, Approval, CommitSha, Decided, Decision, PullRequest, Reviewed, Voice, latest};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -58,19 +58,40 @@ impl Host for Local {
         "local"
     }
 
-    fn pull_request<'a>(&'a self, _commit: &'a CommitSha) -> Boxed<'a, Result<PullRequest, HostError>> {
-        let change = self.config.change.clone();
-        Box::pin(async move { Ok(change) })
+    fn knows_commits(&self) -> bool {
+        false
     }
 
-    fn approvals<'a>(&'a self) -> Boxed<'a, Result<Vec<Approval>, HostError>> {
-        Box::pin(self.blocking(|config| config.read().map(latest)))
+    fn reviewed<'a>(&'a self, _of: Of<'a>) -> Boxed<'a, Result<Vec<Reviewed>, HostError>> {
+        Box::pin(self.blocking(|config| {
+            let decisions = config.read().map(latest)?.into_iter().map(decided).collect();
+            let (change, commits) = (config.change.clone(), Vec::new());
+            Ok(vec![Reviewed { change, is_authorship_known: true, commits, landed: None, decisions }])
+        }))
     }
 
     fn record<'a>(&'a self, approval: &'a Approval, change: &'a PullRequest) -> Boxed<'a, Result<(), HostError>> {
         let (approval, change) = (approval.clone(), change.clone());
         Box::pin(self.blocking(move |config| config.append(&approval, &change)))
     }
+
+    fn comment<'a>(&'a self, _change: u64, _comment: &'a Comment) -> Boxed<'a, Result<Posted, HostError>> {
+        Box::pin(async { Ok(Posted::Nowhere) })
+    }
+
+    fn check<'a>(&'a self, _commit: &'a CommitSha, _check: &'a Check) -> Boxed<'a, Result<Posted, HostError>> {
+        Box::pin(async { Ok(Posted::Nowhere) })
+    }
+
+    fn issue<'a>(&'a self, _issue: &'a Issue) -> Boxed<'a, Result<Posted, HostError>> {
+        Box::pin(async { Ok(Posted::Nowhere) })
+    }
+}
+
+/// A decision of the file, which holds what counts only.
+fn decided(approval: Approval) -> Decided {
+    let Approval { by, decision, digests, at_ms } = approval;
+    Decided { by, voice: Voice::Writer, decision, about: About::Shown(digests), at_ms }
 }
 
 impl LocalConfig {
@@ -237,13 +258,18 @@ mod tests {
         error.what
     }
 
+    async fn approvals(host: &Local) -> Result<Vec<Approval>, HostError> {
+        let reviewed = host.reviewed(Of::Line(&[])).await?;
+        Ok(reviewed.iter().flat_map(|change| change.bind(|_| vec![]).0).collect())
+    }
+
     #[tokio::test]
     async fn reviews_are_refused_inside_the_work_tree_however_they_got_there() {
         for reviews in ["tree/reviews.jsonl", "tree/new/reviews.jsonl", "tree/../tree/r.jsonl", "link/r.jsonl"] {
             let (dir, host) = local(reviews, false);
             symlink(dir.path().join("tree"), dir.path().join("link")).expect("it has room");
             assert!(said(host.record(&review("bob", &["d1"]), &change()).await).contains("inside the work tree"), "{reviews}");
-            assert!(said(host.approvals().await).contains("inside the work tree"), "{reviews}");
+            assert!(said(approvals(&host).await).contains("inside the work tree"), "{reviews}");
         }
         let (dir, host) = local("reviews.jsonl", false);
         symlink(dir.path().join("tree/hidden.jsonl"), dir.path().join("reviews.jsonl")).expect("it has room");
@@ -254,12 +280,12 @@ mod tests {
     #[tokio::test]
     async fn a_file_of_reviews_never_counts_on_github_actions() {
         let (dir, host) = local("reviews.jsonl", true);
-        assert_eq!(host.approvals().await, Ok(vec![]), "there is none");
+        assert_eq!(approvals(&host).await, Ok(vec![]), "there is none");
         assert!(said(host.record(&review("bob", &["d1"]), &change()).await).contains("GitHub Actions"));
         assert!(!dir.path().join("reviews.jsonl").exists());
 
         std::fs::write(dir.path().join("reviews.jsonl"), "").expect("it has room");
-        assert!(said(host.approvals().await).contains("GitHub Actions"));
+        assert!(said(approvals(&host).await).contains("GitHub Actions"));
     }
 
     #[tokio::test]
@@ -285,7 +311,7 @@ mod tests {
         ] {
             let (dir, host) = local("reviews.jsonl", false);
             std::fs::write(dir.path().join("reviews.jsonl"), format!("{good}\n{second}")).expect("it has room");
-            let said = said(host.approvals().await);
+            let said = said(approvals(&host).await);
             assert!(said.contains("reviews.jsonl:2: ") && said.contains(why), "{said}");
         }
     }

@@ -3,7 +3,9 @@
 #[cfg(test)]
 mod cases;
 mod contract;
+mod github;
 mod local;
 
-pub use contract::{Boxed, Host, HostError};
+pub use contract::{Boxed, Check, CheckState, Comment, Host, HostError, Issue, Of, Posted, RunNumber};
+pub use github::{GitHub, GitHubConfig};
 pub use local::{Local, LocalConfig};

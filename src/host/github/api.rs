@@ -2,9 +2,9 @@
 //! follows every list to its end. Knows what a request needs; not what is told.
 
 use super::needs::{Needs, refused, too_long, unanswered, unreadable};
-use super::patience::{Deadline, Kind, Next, Spent, weigh};
+use super::patience::{Deadline, Kind, Next, Spent, is_passing, weigh};
 use super::wire::{Answer, Lost, Wire};
-use crate::host::HostError;
+use crate::host::{Boxed, HostError};
 use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -35,7 +35,12 @@ enum Created {
     Done(Answer),
     /// It may be there.
     Unsure,
+    /// It was asked for as often as we do, and may be there all the same.
+    GivenUp(HostError),
 }
+
+/// Seconds before each look for what may have been created: a list can be older than what is in it.
+const LOOKS_SECS: [u64; 3] = [0, 1, 3];
 
 /// A repository on GitHub, with one token.
 #[derive(Clone)]
@@ -92,9 +97,10 @@ impl Api {
         }
     }
 
-    /// Changes what is there: the same again changes nothing.
-    pub(super) async fn change(&self, ask: Ask<'_>, method: Method, path: &str, body: &Value) -> Result<Answer, HostError> {
-        self.answer(ask, Call { method, path, body: Some(body) }).await
+    /// Changes what is there: the same again changes nothing. Says whether it was there.
+    pub(super) async fn change(&self, ask: Ask<'_>, method: Method, path: &str, body: &Value) -> Result<bool, HostError> {
+        let answer = self.patiently(ask, Kind::Same, &Call { method, path, body: Some(body) }).await?;
+        if answer.status == 404 { Ok(false) } else { good(ask, answer).map(|_| true) }
     }
 
     /// Takes away what is there; what is gone already is fine.
@@ -104,23 +110,29 @@ impl Api {
     }
 
     /// Creates something, once: where an answer was lost, `look` says whether it is there, before anything is asked for again.
-    pub(super) async fn create<T: DeserializeOwned>(
+    pub(super) async fn create<'l, T: DeserializeOwned>(
         &self,
         ask: Ask<'_>,
         path: &str,
         body: &Value,
-        look: impl AsyncFn() -> Result<Option<T>, HostError>,
+        look: impl Fn() -> Boxed<'l, Result<Option<T>, HostError>>,
     ) -> Result<T, HostError> {
         let (begin, mut attempts) = (Instant::now(), 0);
+        let call = Call { method: Method::POST, path, body: Some(body) };
         loop {
-            let call = Call { method: Method::POST, path, body: Some(body) };
-            match self.once_created(ask, &call, begin, &mut attempts).await? {
+            let given_up = match self.once_created(ask, &call, begin, &mut attempts).await? {
                 Created::Done(answer) => return read(ask, &answer),
-                Created::Unsure => {
-                    if let Some(there) = look().await? {
-                        return Ok(there);
-                    }
+                Created::Unsure => None,
+                Created::GivenUp(error) => Some(error),
+            };
+            for secs in LOOKS_SECS {
+                self.pause(Duration::from_secs(secs)).await;
+                if let Some(there) = look().await? {
+                    return Ok(there);
                 }
+            }
+            if let Some(error) = given_up {
+                return Err(error);
             }
         }
     }
@@ -129,12 +141,20 @@ impl Api {
         loop {
             *attempts += 1;
             let answer = self.wire.ask(call.method.clone(), call.path, call.body).await;
+            let is_unsure = answer.as_ref().map_or_else(|lost| lost.is_unsure, |answer| is_passing(answer.status));
             match self.next(ask, &answer, Kind::Creates, *attempts, begin) {
-                Next::Stays => return Ok(Created::Done(good(ask, answer.map_err(|lost| unanswered(ask.doing, &lost))?)?)),
+                Next::Stays => {
+                    let whole = answer.map_err(|lost| unanswered(ask.doing, &lost)).and_then(|answer| good(ask, answer));
+                    return match whole {
+                        Ok(answer) => Ok(Created::Done(answer)),
+                        Err(error) if is_unsure => Ok(Created::GivenUp(error)),
+                        Err(error) => Err(error),
+                    };
+                }
                 Next::TooLong(wait) => return Err(too_long(ask.doing, wait)),
-                Next::Again(pause) => self.wait(pause).await,
+                Next::Again(pause) => self.pause(pause).await,
                 Next::Look(pause) => {
-                    self.wait(pause).await;
+                    self.pause(pause).await;
                     return Ok(Created::Unsure);
                 }
             }
@@ -150,7 +170,7 @@ impl Api {
             match self.next(ask, &answer, Kind::Same, attempts, begin) {
                 Next::Stays => break good(ask, answer.map_err(|lost| unanswered(ask.doing, &lost))?)?,
                 Next::TooLong(wait) => return Err(too_long(ask.doing, wait)),
-                Next::Again(pause) | Next::Look(pause) => self.wait(pause).await,
+                Next::Again(pause) | Next::Look(pause) => self.pause(pause).await,
             }
         };
         let mut whole: Value = read(ask, &answer)?;
@@ -175,7 +195,7 @@ impl Api {
             match self.next(ask, &answer, kind, attempts, begin) {
                 Next::Stays => return answer.map_err(|lost| unanswered(ask.doing, &lost)),
                 Next::TooLong(wait) => return Err(too_long(ask.doing, wait)),
-                Next::Again(pause) | Next::Look(pause) => self.wait(pause).await,
+                Next::Again(pause) | Next::Look(pause) => self.pause(pause).await,
             }
         }
     }
@@ -192,7 +212,8 @@ impl Api {
         next
     }
 
-    async fn wait(&self, pause: Duration) {
+    /// Waits so long, by this host's seconds.
+    pub(super) async fn pause(&self, pause: Duration) {
         tokio::time::sleep(pause.mul_f64(self.second.as_secs_f64())).await;
     }
 }

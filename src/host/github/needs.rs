@@ -75,6 +75,12 @@ pub(super) fn refused(doing: &str, needs: Needs, answer: &Answer) -> HostError {
     HostError { what, hint }
 }
 
+/// It is not there, or the token may not see it.
+pub(super) fn not_there(doing: &str, needs: Needs) -> HostError {
+    let what = format!("{doing}: there is nothing of that name");
+    HostError { what, hint: Some(format!("it is not there, or the token may not see it: that needs {needs}")) }
+}
+
 pub(super) fn too_long(doing: &str, wait: Duration) -> HostError {
     let what = format!("{doing}: GitHub lets this token ask again in {} s, and we wait no longer", wait.as_secs().max(1));
     HostError { what, hint: Some("the limit is of the whole repository: let fewer workflows use its token, or give this one the token of an App".into()) }

@@ -113,7 +113,7 @@ fn is_limited_query(body: &[u8]) -> bool {
 }
 
 /// What may be another answer the next time: GitHub, or something in between, is not well.
-fn is_passing(status: u16) -> bool {
+pub(super) fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 500 | 502..=504)
 }
 
