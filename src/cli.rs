@@ -182,7 +182,7 @@ async fn of_fleet(world: &World, verb: FleetVerb, closed: Option<Failure>) -> Re
         FleetVerb::Preview(args) => command::preview::run(world, &preview(args)?).await,
         FleetVerb::Judge(args) => {
             let (selector, form, reviews) = args.read()?;
-            command::judge::run(world, &command::judge::Request { selector, form, reviews }).await
+            command::judge::run(world, &command::judge::Request { selector, form, reviews, of: None }).await
         }
         FleetVerb::Apply(args) => command::apply::run(world, &apply(args)?).await,
         FleetVerb::Tick(args) => command::apply::tick(world, &apply(args)?).await,
@@ -261,6 +261,7 @@ fn preview(args: PreviewArgs) -> Result<command::preview::Request, Failure> {
         head: args.head,
         all: args.all,
         reviews,
+        change: None,
         exit_code: args.exit_code,
         parallel: args.parallel.unwrap_or(0),
         parting,

@@ -33,8 +33,6 @@ pub struct Reviewed {
     pub change: PullRequest,
     /// Everybody who made it is known. Where not, its author could be among its reviewers.
     pub is_authorship_known: bool,
-    /// Its commits: whatever was shown of one of them was shown of this change. Empty where the host has no such thing.
-    pub commits: Vec<CommitSha>,
     /// `None` while it is open, and where the host has no such thing.
     pub landed: Option<Landed>,
     pub decisions: Vec<Decided>,
@@ -79,9 +77,11 @@ pub enum Voice {
     Bot,
 }
 
-/// A preview that was shown of a commit.
+/// A preview that was shown of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShownDigest {
+pub struct Seen {
+    /// The newest commit of the change then.
+    pub commit: CommitSha,
     /// In full.
     pub digest: Arc<str>,
     /// When it was shown first, in milliseconds since 1970.
@@ -135,39 +135,41 @@ impl Approval {
     }
 }
 
-/// An approval that counts for nothing, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A decision that counts for nothing, and why.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Void {
     pub by: User,
     pub why: &'static str,
 }
 
 impl Reviewed {
-    /// Binds every decision to what was shown: a yes to what its reviewer could have seen of that commit, a no to all that was ever
-    /// shown of the change. Returns the approvals that count for nothing as well.
-    pub fn bind(&self, shown: impl Fn(&CommitSha) -> Vec<ShownDigest>) -> (Vec<Approval>, Vec<Void>) {
+    /// Binds every decision to what was `seen` of the change: a yes to what its reviewer could have seen of that commit, a no to
+    /// all that was ever shown. Returns the approvals that count for nothing as well.
+    pub fn bind(&self, seen: &[Seen]) -> (Vec<Approval>, Vec<Void>) {
         let (mut bound, mut void) = (Vec::new(), Vec::new());
         for decided in &self.decisions {
             if let Some(why) = self.fault(decided) {
                 void.push(Void { by: decided.by.clone(), why });
                 continue;
             }
-            let digests: BTreeSet<Arc<str>> = match (&decided.about, decided.decision) {
-                (About::Shown(digests), _) => digests.iter().cloned().collect(),
-                (About::Commit(Some(commit)), Decision::Approve) => {
-                    let seen = shown(commit).into_iter().filter(|one| one.first_ms <= decided.at_ms);
-                    seen.map(|one| one.digest).collect()
-                }
-                (About::Commit(None), Decision::Approve) => BTreeSet::new(),
-                (About::Commit(commit), Decision::Reject) => {
-                    self.commits.iter().chain(commit).flat_map(&shown).map(|one| one.digest).collect()
+            let Decided { by, decision, about, at_ms, .. } = decided;
+            let digests: BTreeSet<&Arc<str>> = match (about, decision) {
+                (About::Shown(digests), _) => digests.iter().collect(),
+                (About::Commit(_), Decision::Reject) => seen.iter().map(|one| &one.digest).collect(),
+                (About::Commit(commit), Decision::Approve) => {
+                    let could_see = |one: &&Seen| Some(&one.commit) == commit.as_ref() && one.first_ms <= *at_ms;
+                    seen.iter().filter(could_see).map(|one| &one.digest).collect()
                 }
             };
-            if digests.is_empty() && decided.decision == Decision::Approve {
-                void.push(Void { by: decided.by.clone(), why: "nothing had been shown of the commit that it is for" });
-            } else if !digests.is_empty() {
-                let (by, digests) = (decided.by.clone(), digests.into_iter().collect());
-                bound.push(Approval { by, decision: decided.decision, digests, at_ms: decided.at_ms });
+            match (digests.is_empty(), decision) {
+                (true, Decision::Approve) => {
+                    void.push(Void { by: by.clone(), why: "nothing was shown of its commit before it was given" })
+                }
+                (true, Decision::Reject) => {}
+                (false, _) => {
+                    let digests = digests.into_iter().cloned().collect();
+                    bound.push(Approval { by: by.clone(), decision: *decision, digests, at_ms: *at_ms });
+                }
             }
         }
         (bound, void)
@@ -220,6 +222,18 @@ impl CommitSha {
 impl fmt::Display for CommitSha {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl PartialOrd for User {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for User {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.to_ascii_lowercase().cmp(&other.0.to_ascii_lowercase())
     }
 }
 

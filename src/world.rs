@@ -3,7 +3,7 @@
 use crate::bucket::Buckets;
 use crate::change::Key;
 use crate::engine::{self, Engines};
-use crate::host::{Host, Local, LocalConfig};
+use crate::host::{GitHub, GitHubConfig, Host, HostError, Local, LocalConfig};
 use crate::store::Store;
 use crate::workspace::Workspace;
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 mod terminal;
 
@@ -100,7 +101,7 @@ impl World {
         environment: Environment,
         terminal: Terminal,
         stop: Stop,
-    ) -> Self {
+    ) -> Result<Self, HostError> {
         let clock = Clock::new(&environment);
         let change = workspace.head().and_then(|head| workspace.people(Some(&head), &head));
         let change = change.unwrap_or_else(|_| nobodys_change());
@@ -111,18 +112,11 @@ impl World {
         environment.get("GITHUB_TOKEN").iter().for_each(|token| terminal.mask(&"GITHUB_TOKEN".into(), &Arc::from(*token)));
         buckets.access().secrets().for_each(|(name, value)| terminal.mask(&name.into(), &value.into()));
         let run = run_id(clock.now_ms());
-        Self {
-            store,
-            host: Arc::new(Local::new(config)),
-            engines: engine::all(buckets),
-            workspace,
-            clock,
-            environment,
-            key,
-            terminal,
-            stop,
-            run,
-        }
+        let host: Arc<dyn Host> = match github(&workspace, &environment) {
+            Some(config) => Arc::new(GitHub::new(config)?),
+            None => Arc::new(Local::new(config)),
+        };
+        Ok(Self { store, host, engines: engine::all(buckets), workspace, clock, environment, key, terminal, stop, run })
     }
 
     /// Returns the values of the named secrets that are set; the terminal will not write them.
@@ -153,6 +147,20 @@ pub fn state_dir(environment: &Environment) -> PathBuf {
     let state = environment.get("XDG_STATE_HOME").map(PathBuf::from);
     let home = || environment.get("HOME").map_or_else(std::env::temp_dir, PathBuf::from).join(".local/state");
     state.unwrap_or_else(home).join("isobar")
+}
+
+/// What a workflow says of its repository; `None` where there is no workflow, or none with a token.
+fn github(workspace: &Workspace, environment: &Environment) -> Option<GitHubConfig> {
+    let set = |name: &str, otherwise: &str| environment.get(name).unwrap_or(otherwise).to_string();
+    let token = environment.get("GITHUB_TOKEN").filter(|_| environment.on_actions())?;
+    Some(GitHubConfig {
+        api: set("GITHUB_API_URL", "https://api.github.com"),
+        graphql: set("GITHUB_GRAPHQL_URL", "https://api.github.com/graphql"),
+        token: token.into(),
+        repository: set("GITHUB_REPOSITORY", ""),
+        branch: workspace.default_branch().map(Arc::from),
+        second: Duration::from_secs(1),
+    })
 }
 
 fn nobodys_change() -> crate::review::PullRequest {

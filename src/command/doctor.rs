@@ -4,6 +4,7 @@ use super::say::count;
 use super::scene::{FLEET, Scene};
 use super::{must_match, tell};
 use crate::exit::{Exit, Failure};
+use crate::host::Of;
 use crate::stack::Selector;
 use crate::store::StoreError;
 use crate::world::World;
@@ -79,8 +80,11 @@ async fn examine(world: &World, selector: &Selector, closed: Option<&Failure>) -
         Some(closed) => vec![told(closed)],
         None => journal(world).await,
     });
-    findings.push(match world.host.approvals().await {
-        Ok(approvals) => good(format!("reviews from the {} host can be read: {} so far", world.host.name(), approvals.len())),
+    findings.push(match world.host.reviewed(Of::Line(&[])).await {
+        Ok(changes) => {
+            let given = changes.iter().map(|change| change.decisions.len()).sum::<usize>();
+            good(format!("reviews from the {} host can be read: {given} so far", world.host.name()))
+        }
         Err(error) => bad(error.to_string(), error.hint),
     });
     findings.push(Finding {

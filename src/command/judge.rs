@@ -1,6 +1,6 @@
 //! `isobar judge`: policy again on the previews that were shown last; starts no engine.
 
-use super::court::{Asked, Court, Review};
+use super::court::{Asked, Case, Court, Review};
 use super::outlook::{APPLY, foretell};
 use super::pending::{Pending, Work, since_applied};
 use super::preview::PREVIEW_AGAIN;
@@ -26,12 +26,14 @@ pub struct Request {
     pub selector: Selector,
     pub form: Form,
     pub reviews: Vec<Review>,
+    /// The newest commit of a change, and its number: what was shown of that is judged, and not what was shown last here.
+    pub of: Option<(CommitSha, u64)>,
 }
 
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let scenes = Scenes::new(world);
     let history = world.store.history().await?;
-    let stored = latest(world).await?;
+    let stored = latest(world, request.of.as_ref()).await?;
     refuse_uncommitted(&stored, &request.reviews)?;
     let mut sitting = Sitting::open(world, &scenes, &history, &stored, &request.selector, &request.reviews).await?;
     if sitting.work.pending.is_empty() {
@@ -42,6 +44,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let shown: Vec<_> = sitting.previews.iter().cloned().map(Ok).chain(unseen.iter().cloned().map(Err)).collect();
     sitting.court.take(&request.reviews, shown::digests(&shown)).await?;
     let verdicts = sitting.verdicts(&history)?;
+    let void: Vec<String> = sitting.court.void().collect();
     let not_yet = sitting.court.say_unseen_yet(&shown, &sitting.work, &history)?;
     let Sitting { scene, work, base, .. } = sitting;
 
@@ -53,6 +56,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     report.base = (!stored.base.is_empty()).then(|| stored.base.clone());
     report.at_ms = Some(world.clock.now_ms());
     report.journal = tell::journal_head(&history);
+    report.notes.extend(void.into_iter().map(tell::note));
     report.notes.extend(not_yet.map(tell::note));
     report.notes.extend(other_head(world, &stored).map(tell::warning));
     report.rows = tell::rows(&shown, &verdicts, &[]);
@@ -114,7 +118,8 @@ impl<'a> Sitting<'a> {
         let shown = stored.previews.iter().flatten();
         let previews = shown.filter(|preview| work.get(&preview.target).is_some()).cloned().collect();
         let whole = stored.whole.unwrap_or_default().at_least(Extent::of_answers(&stored.previews));
-        let court = Court::open(world, scenes, head, base.clone(), reviews).await?;
+        let case = Case { head, base: base.clone(), change: stored.change, reviews };
+        let court = Court::open(world, scenes, history, case).await?;
         Ok(Self { scene, base, work, previews, whole, court })
     }
 
@@ -144,8 +149,15 @@ fn unseen(stored: &Stored, scene: &Scene, base: Option<&Arc<Scene>>, selector: &
 }
 
 /// What was shown last here, whatever is checked out: nobody says yes to what lies further back.
-async fn latest(world: &World) -> Result<Stored, Failure> {
+async fn latest(world: &World, of: Option<&(CommitSha, u64)>) -> Result<Stored, Failure> {
     let mut saved = world.store.saved().await?;
+    if let Some((head, change)) = of {
+        let is_of = |stored: &Stored| stored.head.as_ref() == Some(&head.0) && stored.change == Some(*change);
+        let last = saved.iter().rposition(is_of).map(|last| saved.swap_remove(last));
+        return last.ok_or_else(|| {
+            Failure::usage(format!("nothing of {} was shown that could be judged", head.short()), "isobar preview")
+        });
+    }
     let last = shown::last(world, &saved)?.map(|last| saved.swap_remove(last));
     let what = if saved.is_empty() { "no preview was shown yet" } else { "in what was shown last there was nothing to decide" };
     last.ok_or_else(|| Failure::usage(what, "isobar preview"))

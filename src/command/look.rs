@@ -50,6 +50,7 @@ pub(crate) async fn keep(
     world: &World,
     head: Option<&CommitSha>,
     base: Option<Arc<str>>,
+    change: Option<u64>,
     whole: Option<Extent>,
     answers: Vec<Result<Arc<Preview>, Unseen>>,
 ) {
@@ -64,7 +65,7 @@ pub(crate) async fn keep(
     let now_ms = world.clock.now_ms();
     let base = base.unwrap_or_else(|| "".into());
     let stored =
-        Stored { head: head.map(|head| head.0.clone()), base, at_ms: now_ms, first_ms: now_ms, whole, previews: answers };
+        Stored { head: head.map(|head| head.0.clone()), base, at_ms: now_ms, first_ms: now_ms, change, whole, previews: answers };
     shown::remember(world, &stored);
     if nothing_to_decide {
         return;

@@ -127,7 +127,7 @@ pub async fn open_anyway(
         Ok(store) => (store, None),
         Err(closed) => (Arc::new(MemoryStore::default()), Some(closed)),
     };
-    let world = World::build(workspace, store, &buckets, reviews, environment, terminal, stop);
+    let world = World::build(workspace, store, &buckets, reviews, environment, terminal, stop)?;
     match closed {
         Some(Failure::Definitions(of_journal)) => Err(all_mistakes(&world).err().unwrap_or(Failure::Definitions(of_journal))),
         closed => Ok((world, closed)),

@@ -1,6 +1,6 @@
 //! `isobar preview`: what would change, in every region, and what policy says of it. Changes nothing.
 
-use super::court::{Asked, Court, Review};
+use super::court::{Asked, Case, Court, Review};
 use super::look::{keep, look, looks};
 use super::outlook::{APPLY, foretell};
 use super::paces::paces;
@@ -33,6 +33,8 @@ pub struct Request {
     /// Every selected target, touched or not.
     pub all: bool,
     pub reviews: Vec<Review>,
+    /// Number of the change whose view this is.
+    pub change: Option<u64>,
     /// Exit with 2 when something would change.
     pub exit_code: bool,
     /// Previews at once; 0 for the default.
@@ -85,8 +87,8 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         true => Some(seen),
         false => sight.whole(&work).await?,
     };
-    keep(world, view.head.as_ref(), Some(base), whole, answers.clone()).await; // first shown, then decided about
-    let mut court = Court::open(world, &scenes, view.head.clone(), view.before.clone(), &request.reviews).await?;
+    keep(world, view.head.as_ref(), Some(base), request.change, whole, answers.clone()).await; // first shown, then decided about
+    let mut court = Court::open(world, &scenes, &history, sight.case(&request.reviews)).await?;
     court.take(&request.reviews, shown::digests(&answers)).await?;
     let verdicts =
         court.judge(&Asked { planned: whole.unwrap_or_default().at_least(seen), ..Asked::whole(&previews) }, &work, &history)?;
@@ -96,6 +98,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     report.waves = waves(&paces(world, &scenes, &court, &history, &after, &work, Takeover::default())?, &after, &work, &answers)
         .unwrap_or_default();
     report.journal = tell::journal_head(&history);
+    report.notes.extend(court.void().map(tell::note));
     report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
     let appliable = view.head.as_ref().filter(|_| view.base.is_none()).map(|head| (head, &after));
     foretell(world, &scenes, &history, appliable, &mut report)?;
@@ -130,6 +133,11 @@ impl Sight<'_> {
         Ok(work)
     }
 
+    fn case<'r>(&self, reviews: &'r [Review]) -> Case<'r> {
+        let (head, base) = (self.view.head.clone(), self.view.before.clone());
+        Case { head, base, change: self.request.change, reviews }
+    }
+
     async fn look(&self, work: &Work) -> Vec<Result<Arc<Preview>, Unseen>> {
         let standing = Standing::of(self.scenes, self.history, work);
         look(self.world, work, &standing, looks(self.world, self.request.parallel)).await
@@ -149,7 +157,7 @@ impl Sight<'_> {
     /// How much the whole change is of which only a part was selected, where a rule counts it: what is approved bit by bit is
     /// approved as a bit of that.
     async fn whole(&self, work: &Work) -> Result<Option<Extent>, Failure> {
-        let court = Court::open(self.world, self.scenes, self.view.head.clone(), self.view.before.clone(), &[]).await?;
+        let court = Court::open(self.world, self.scenes, self.history, self.case(&[])).await?;
         if !court.counts_targets(work, self.history)? {
             return Ok(None);
         }

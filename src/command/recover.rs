@@ -4,7 +4,7 @@
 use super::account;
 use super::control::operator;
 use super::converge::{Aim, Order, RESUME, converge, paused, refuse_first};
-use super::court::Court;
+use super::court::{Case, Court};
 use super::history_place;
 use super::must_match;
 use super::say::{count, say_time};
@@ -120,7 +120,8 @@ async fn give_up(world: &World, place: &str, reason: &str) -> Result<(), Failure
     let mut history = world.store.history().await?;
     if !history.given_up().contains_key(&*place) {
         let (by, head, scenes) = (operator(world), world.workspace.head()?, Scenes::new(world));
-        let court = Court::open(world, &scenes, Some(head.clone()), None, &[]).await?;
+        let case = Case { head: Some(head.clone()), ..Case::default() };
+        let court = Court::open(world, &scenes, &history, case).await?;
         // In a journal that begins with this, the commit before it speaks from now on.
         refuse_first(world, &scenes, &court, &history, &scenes.at(&head)?, &Selector::default())?;
         let commit = head.0;

@@ -65,8 +65,7 @@ impl Host for Local {
     fn reviewed<'a>(&'a self, _of: Of<'a>) -> Boxed<'a, Result<Vec<Reviewed>, HostError>> {
         Box::pin(self.blocking(|config| {
             let decisions = config.read().map(latest)?.into_iter().map(decided).collect();
-            let (change, commits) = (config.change.clone(), Vec::new());
-            Ok(vec![Reviewed { change, is_authorship_known: true, commits, landed: None, decisions }])
+            Ok(vec![Reviewed { change: config.change.clone(), is_authorship_known: true, landed: None, decisions }])
         }))
     }
 
@@ -260,7 +259,7 @@ mod tests {
 
     async fn approvals(host: &Local) -> Result<Vec<Approval>, HostError> {
         let reviewed = host.reviewed(Of::Line(&[])).await?;
-        Ok(reviewed.iter().flat_map(|change| change.bind(|_| vec![]).0).collect())
+        Ok(reviewed.iter().flat_map(|change| change.bind(&[]).0).collect())
     }
 
     #[tokio::test]

@@ -169,7 +169,15 @@ async fn a_place_that_cannot_be_written_says_so_and_names_itself() {
 fn stored(head: &str, at_ms: u64) -> Stored {
     let unseen = Unseen::new(id("a@prod/x"), UnseenReason::Cancelled);
     let head = (!head.is_empty()).then(|| head.into());
-    Stored { head, base: "base".into(), at_ms, first_ms: at_ms, whole: Default::default(), previews: vec![Err(unseen)] }
+    Stored {
+        head,
+        base: "base".into(),
+        at_ms,
+        first_ms: at_ms,
+        change: None,
+        whole: Default::default(),
+        previews: vec![Err(unseen)],
+    }
 }
 
 #[tokio::test]

@@ -148,6 +148,9 @@ pub struct Stored {
     pub at_ms: u64,
     /// When the very same was shown first: the store keeps that.
     pub first_ms: u64,
+    /// Number of the change that it was shown of; `None` where it was shown of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<u64>,
     /// How much the whole change was; `None` where only a part of it was looked at, so that nobody knows.
     #[serde(default)]
     pub whole: Option<Extent>,
@@ -173,12 +176,14 @@ impl Stored {
             at_ms: u64,
             first_ms: u64,
             #[serde(default)]
+            change: Option<u64>,
+            #[serde(default)]
             whole: Option<Extent>,
             previews: Vec<Result<BarePreview, Unseen>>,
         }
-        let Bare { head, base, at_ms, first_ms, whole, previews } = serde_json::from_slice(bytes)?;
+        let Bare { head, base, at_ms, first_ms, change, whole, previews } = serde_json::from_slice(bytes)?;
         let previews = previews.into_iter().map(|answer| answer.map(|bare| Arc::new(Preview::from(bare)))).collect();
-        Ok(Self { head, base, at_ms, first_ms, whole, previews })
+        Ok(Self { head, base, at_ms, first_ms, change, whole, previews })
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) use begin::refuse_first;
 pub(crate) use end::{Converged, End, EndState, GOES_ON, RESUME};
 pub(crate) use watch::{paused, say_hold};
 
-use super::court::{Court, Review};
+use super::court::{Case, Court, Review};
 use super::look::{keep, looks};
 use super::pending::{exists, names, since_applied};
 use super::say::say_held;
@@ -164,7 +164,8 @@ async fn admitted<'a>(
 ) -> Result<(History, Court<'a>), Failure> {
     let history = world.store.history().await?;
     admit::never_older(world, scenes, &history, &order.head, head_scene)?;
-    let mut court = Court::open(world, scenes, Some(order.head.clone()), None, order.reviews).await?;
+    let case = Case { head: Some(order.head.clone()), reviews: order.reviews, ..Case::default() };
+    let mut court = Court::open(world, scenes, &history, case).await?;
     let is_selected = |id: &TargetId| head_scene.fleet.target(id).is_none_or(|target| order.selector.matches(target));
     let shown = court.shown_last(|id| match &order.aim {
         Aim::Bring | Aim::GoOn => is_selected(id),
@@ -223,7 +224,7 @@ async fn keep_waiting(world: &World, head: &CommitSha, court: &Court<'_>, done: 
     let digests: BTreeSet<Arc<str>> = waiting.iter().map(|preview| preview.digest().as_str().into()).collect();
     if !waiting.is_empty() && digests != court.shown_last(|_| true).into_iter().collect() {
         let whole = done.rollouts.iter().filter_map(|progress| progress.rollout().whole).reduce(Extent::at_least);
-        keep(world, Some(head), None, whole, waiting.into_iter().map(Ok).collect()).await;
+        keep(world, Some(head), None, None, whole, waiting.into_iter().map(Ok).collect()).await;
     }
 }
 

@@ -1,12 +1,13 @@
 //! Who speaks for a target: whose policy, teams and labels count, and who is behind the change that is judged.
 
 use super::Court;
+use super::past::makers;
 use crate::command::pending::Work;
 use crate::command::scene::{FLEET, Scene};
 use crate::exit::Failure;
 use crate::journal::History;
 use crate::policy::Policy;
-use crate::review::{CommitSha, PullRequest, User};
+use crate::review::{CommitSha, PullRequest, Reviewed, User};
 use crate::stack::{Mistakes, TargetId};
 use crate::workspace::{Earlier, UNSHALLOW};
 use std::sync::Arc;
@@ -124,11 +125,37 @@ impl Court<'_> {
     /// The people behind what is judged: everybody who wrote or committed since then.
     pub(super) fn change(&self, since: Option<&CommitSha>) -> Result<PullRequest, Failure> {
         match &self.head {
-            Some(head) => Ok(self.world.workspace.people(since, head)?),
+            Some(head) => {
+                let mut change = self.world.workspace.people(since, head)?;
+                for reviewed in &self.changes {
+                    if self.is_behind(reviewed, since)? {
+                        change.committers.extend(makers(reviewed));
+                    }
+                }
+                if let Some(reviewed) = self.change_at(self.change) {
+                    change.number = reviewed.change.number;
+                    change.title = reviewed.change.title.clone();
+                    change.author = reviewed.change.author.clone();
+                }
+                Ok(change)
+            }
             None => {
                 let operator = self.world.workspace.operator().unwrap_or(User("unknown".into()));
                 Ok(PullRequest { number: None, title: String::new(), committers: vec![operator.clone()], author: operator })
             }
+        }
+    }
+}
+
+impl Court<'_> {
+    /// The change is part of what is judged: it is the one that is looked at, or landed after `since`.
+    fn is_behind(&self, reviewed: &Reviewed, since: Option<&CommitSha>) -> Result<bool, Failure> {
+        match (&reviewed.landed, since) {
+            (_, _) if reviewed.change.number.is_none() => Ok(false), // a laptop's: git says who made it
+            (_, _) if reviewed.change.number == self.change => Ok(true),
+            (Some(landed), Some(since)) => Ok(!self.world.workspace.is_ancestor(&landed.commit, since)?),
+            (Some(_), None) => Ok(true),
+            (None, _) => Ok(false),
         }
     }
 }

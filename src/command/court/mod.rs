@@ -1,6 +1,7 @@
 //! Gathers the facts of a judgement: whose policy, whose approvals, what was cleared before. Policy itself only judges.
 
 mod authority;
+mod bench;
 mod past;
 mod review;
 
@@ -15,7 +16,7 @@ use crate::change::{ChangeMark, Digest, Extent, Preview, Unseen, UnseenReason, b
 use crate::exit::Failure;
 use crate::journal::History;
 use crate::policy::{Facts, Past, Subject, Verdict, judge};
-use crate::review::{Approval, CommitSha, Decision, PullRequest, User, latest};
+use crate::review::{Approval, CommitSha, Decision, PullRequest, Reviewed, User, Void, latest};
 use crate::stack::{FirstApply, StackName, Target, TargetId};
 use crate::store::Stored;
 use crate::world::World;
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex};
 
 /// A stored set, the authority's commit, where the authors' line begins, how much there is of which the set may be a part, and what
 /// its targets were called before: what one judgement of the past is kept by.
-type Bench = (usize, Option<CommitSha>, Option<CommitSha>, Extent, Option<Digest>);
+type Sitting = (usize, Option<CommitSha>, Option<CommitSha>, Extent, Option<Digest>);
 
 /// What every judgement of one command goes by.
 pub(crate) struct Court<'a> {
@@ -33,7 +34,13 @@ pub(crate) struct Court<'a> {
     head: Option<CommitSha>,
     /// In a pull request's view: the base, whose word counts for every target.
     base: Option<Arc<Scene>>,
+    /// Number of the change whose view this is.
+    change: Option<u64>,
+    /// Changes with what people decided about them: that one, or those that brought what is applied.
+    changes: Vec<Reviewed>,
     approvals: Vec<Approval>,
+    /// Approvals that count for nothing.
+    void: BTreeSet<Void>,
     /// Every digest that somebody decided about.
     reviewed: BTreeSet<Arc<str>>,
     stored: Vec<Stored>,
@@ -41,9 +48,21 @@ pub(crate) struct Court<'a> {
     shown: BTreeMap<TargetId, Vec<Shown>>,
     now_ms: u64,
     /// What stored sets were judged to have cleared, by set, authority and beginning of the change.
-    judged: Mutex<BTreeMap<Bench, Arc<ClearedBefore>>>,
+    judged: Mutex<BTreeMap<Sitting, Arc<ClearedBefore>>>,
     /// Where history begins, by its first commit; none where there was no fleet yet.
     beginning: Mutex<BTreeMap<Option<CommitSha>, Option<Arc<Scene>>>>,
+}
+
+/// What a court sits about.
+#[derive(Default)]
+pub(crate) struct Case<'r> {
+    /// `None` for an uncommitted tree.
+    pub(crate) head: Option<CommitSha>,
+    /// In a pull request's view: what it is merged into.
+    pub(crate) base: Option<Arc<Scene>>,
+    /// Number of the change whose view it is.
+    pub(crate) change: Option<u64>,
+    pub(crate) reviews: &'r [Review],
 }
 
 /// What is to be judged.
@@ -77,14 +96,15 @@ impl<'a> Court<'a> {
     pub(crate) async fn open(
         world: &'a World,
         scenes: &'a Scenes<'a>,
-        head: Option<CommitSha>,
-        base: Option<Arc<Scene>>,
-        reviews: &[Review],
+        history: &History,
+        case: Case<'_>,
     ) -> Result<Self, Failure> {
-        let approvals = world.host.approvals().await?;
-        let reviewed = approvals.iter().flat_map(|approval| approval.digests.iter().cloned()).collect();
-        let decided = !approvals.is_empty() || !reviews.is_empty();
+        let Case { head, base, change, reviews } = case;
+        let changes = bench::changes(world, history, head.as_ref(), change).await?;
+        let decided = !reviews.is_empty() || changes.iter().any(|change| !change.decisions.is_empty());
         let stored = if decided { world.store.saved_as(Stored::read_bare).await? } else { Vec::new() };
+        let (approvals, void) = bench::bound(&changes, &stored);
+        let reviewed = approvals.iter().flat_map(|approval| approval.digests.iter().cloned()).collect();
         let mut shown: BTreeMap<TargetId, Vec<Shown>> = BTreeMap::new();
         for (set, answer) in stored.iter().enumerate().flat_map(|(set, stored)| stored.previews.iter().map(move |one| (set, one)))
         {
@@ -99,7 +119,10 @@ impl<'a> Court<'a> {
             scenes,
             head,
             base,
+            change,
+            changes,
             approvals,
+            void,
             reviewed,
             stored,
             shown,
@@ -227,6 +250,11 @@ impl<'a> Court<'a> {
             more => format!("{more} targets can't be previewed"),
         };
         Ok(Some(format!("{who} before what is needed was applied; previewed and {then}")))
+    }
+
+    /// Says of each approval that counts for nothing why.
+    pub(crate) fn void(&self) -> impl Iterator<Item = String> {
+        self.void.iter().map(|Void { by, why }| format!("the approval of {by} does not count: {why}"))
     }
 
     fn all_shown(&self) -> impl Iterator<Item = Arc<str>> {

@@ -7,7 +7,7 @@ use crate::command::scene::Scene;
 use crate::exit::Failure;
 use crate::journal::{History, Record};
 use crate::policy::{Answer, Past, Subject};
-use crate::review::{Approval, CommitSha, Decision, PullRequest, User};
+use crate::review::{Approval, CommitSha, Decision, PullRequest, Reviewed, User};
 use crate::stack::{FirstApply, TargetId};
 use crate::store::Stored;
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,7 +127,7 @@ impl Court<'_> {
     /// The commit that was previewed is part of what is being applied.
     fn is_merged(&self, stored: &Stored) -> Result<bool, Failure> {
         match (&self.head, head_of(stored)) {
-            (Some(head), Some(shown)) => self.holds(&shown, head),
+            (Some(head), Some(shown)) => self.holds(stored, &shown, head),
             (None, _) | (_, None) => Ok(false),
         }
     }
@@ -142,15 +142,31 @@ impl Court<'_> {
     fn is_arrived(&self, stored: &Stored, names: &[TargetId], history: &History) -> Result<bool, Failure> {
         let Some(shown) = head_of(stored) else { return Ok(true) };
         for applied in names.iter().filter_map(|name| history.commit_of(name)) {
-            if self.holds(&shown, &CommitSha(applied.clone()))? {
+            if self.holds(stored, &shown, &CommitSha(applied.clone()))? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// A commit that is gone is part of nothing.
-    fn holds(&self, old: &CommitSha, new: &CommitSha) -> Result<bool, Failure> {
+    /// What was shown is part of `new`: by the commit that landed its change, however that was merged, or by itself. A commit that is
+    /// gone is part of nothing.
+    fn holds(&self, stored: &Stored, shown: &CommitSha, new: &CommitSha) -> Result<bool, Failure> {
+        let landed = self.change_at(stored.change).and_then(|change| change.landed.as_ref());
+        for old in landed.map(|landed| &landed.commit).into_iter().chain([shown]) {
+            if self.is_part(old, new)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What the host knows of a change, by its number.
+    pub(super) fn change_at(&self, number: Option<u64>) -> Option<&Reviewed> {
+        self.changes.iter().find(|reviewed| number.is_some() && reviewed.change.number == number)
+    }
+
+    fn is_part(&self, old: &CommitSha, new: &CommitSha) -> Result<bool, Failure> {
         match self.world.workspace.commit(&old.0) {
             Ok(old) => Ok(self.world.workspace.is_ancestor(&old, new)?),
             Err(_) => Ok(false),
@@ -165,6 +181,7 @@ impl Court<'_> {
         let mut change = workspace.people(base.as_ref().or(since), head)?;
         let tips: Vec<&CommitSha> = base.iter().chain([head]).collect();
         change.committers.extend(workspace.authors(since, &tips)?);
+        change.committers.extend(self.change_at(stored.change).into_iter().flat_map(makers));
         Ok(change)
     }
 
@@ -244,6 +261,11 @@ fn newest(names: &[TargetId], history: &History, time: impl Fn(&Record) -> Optio
 /// How much was brought of the changes that left a target behind, under whatever name it was then.
 pub(super) fn left_by(target: &TargetId, work: &Work, history: &History) -> Extent {
     work.names(target).iter().map(|name| history.left_by(name)).fold(Extent::default(), Extent::plus)
+}
+
+/// Who made a change, by the names that the host has for them.
+pub(super) fn makers(reviewed: &Reviewed) -> impl Iterator<Item = User> {
+    std::iter::once(&reviewed.change.author).chain(&reviewed.change.committers).cloned()
 }
 
 fn base_of(stored: &Stored) -> Option<CommitSha> {

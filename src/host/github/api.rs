@@ -137,7 +137,13 @@ impl Api {
         }
     }
 
-    async fn once_created(&self, ask: Ask<'_>, call: &Call<'_>, begin: Instant, attempts: &mut u32) -> Result<Created, HostError> {
+    async fn once_created(
+        &self,
+        ask: Ask<'_>,
+        call: &Call<'_>,
+        begin: Instant,
+        attempts: &mut u32,
+    ) -> Result<Created, HostError> {
         loop {
             *attempts += 1;
             let answer = self.wire.ask(call.method.clone(), call.path, call.body).await;

@@ -148,8 +148,7 @@ impl GitHub {
         let look = || self.look_for(number, &body);
         let path = self.path(&format!("/issues/{number}/comments"));
         let ask = telling(&doing, Needs::PullRequestsWrite);
-        let Created { id, node_id: node } =
-            self.api.create(ask, &path, &json!({ "body": body }), look).await?;
+        let Created { id, node_id: node } = self.api.create(ask, &path, &json!({ "body": body }), look).await?;
         let body = body_of(comment, part, &comment.parts[part - 1]);
         let marker = Marker::read(&body).expect("we wrote it");
         Ok(Found { id, node, marker, body })

@@ -66,7 +66,8 @@ impl GitHub {
     async fn our_issues(&self, key: &str) -> Result<Vec<(Marker, Node)>, HostError> {
         let ask = telling("reading our issues", Needs::IssuesWrite);
         let nodes = self.list(ask, ISSUES, json!({ "labels": [LABEL] }), |found: InIssues| Some(found.issues)).await?;
-        let ours = |node: Node| Some((Marker::read(&node.body).filter(|marker| node.viewer_did_author && marker.key == key)?, node));
+        let ours =
+            |node: Node| Some((Marker::read(&node.body).filter(|marker| node.viewer_did_author && marker.key == key)?, node));
         Ok(nodes.into_iter().filter_map(ours).collect())
     }
 

@@ -53,7 +53,9 @@ mod tests {
         let marker = Marker { key: "preview-1f".into(), head: CommitSha("4be1d70".into()), run, part: (2, 3) };
         let body = format!("{marker}\n### 2 destroyed");
         assert_eq!(Marker::read(&body), Some(marker));
-        for other in [format!(" {body}"), format!("> {body}"), format!("text\n{body}"), body.replace("part=2", "part=x"), String::new()] {
+        for other in
+            [format!(" {body}"), format!("> {body}"), format!("text\n{body}"), body.replace("part=2", "part=x"), String::new()]
+        {
             assert_eq!(Marker::read(&other), None, "{other}");
         }
     }

@@ -55,7 +55,8 @@ pub struct GitHub {
 impl GitHub {
     /// Opens nothing yet; must be called inside a runtime. Fails on an address or a name that is none.
     pub fn new(config: GitHubConfig) -> Result<Self, HostError> {
-        let slip = |what: String| HostError { what, hint: Some("GitHub sets these variables for every step of a workflow".into()) };
+        let slip =
+            |what: String| HostError { what, hint: Some("GitHub sets these variables for every step of a workflow".into()) };
         let (owner, name) = (config.repository.split_once('/'))
             .filter(|(owner, name)| is_name(owner) && is_name(name))
             .ok_or_else(|| slip(format!("GITHUB_REPOSITORY is {:?}, and that is no OWNER/NAME", config.repository)))?;
@@ -70,7 +71,12 @@ impl GitHub {
     }
 
     /// Asks in GraphQL about this repository.
-    async fn ask_repository<T: for<'d> Deserialize<'d>>(&self, ask: Ask<'_>, query: &str, mut more: Value) -> Result<T, HostError> {
+    async fn ask_repository<T: for<'d> Deserialize<'d>>(
+        &self,
+        ask: Ask<'_>,
+        query: &str,
+        mut more: Value,
+    ) -> Result<T, HostError> {
         more["owner"] = self.owner.as_str().into();
         more["name"] = self.name.as_str().into();
         let data: InRepository<T> = self.api.query(ask, query, more).await?;

@@ -69,7 +69,9 @@ pub(super) fn refused(doing: &str, needs: Needs, answer: &Answer) -> HostError {
         403 => Some(needs.hint()),
         404 => Some(format!("it is not there, or the token may not see it: that needs {needs}")),
         410 => Some("it was taken away, or conversation on it is locked".into()),
-        408 | 429 | 500..=599 => Some("GitHub is not well, or something in between; the next run does it: githubstatus.com".into()),
+        408 | 429 | 500..=599 => {
+            Some("GitHub is not well, or something in between; the next run does it: githubstatus.com".into())
+        }
         _ => None,
     };
     HostError { what, hint }
@@ -83,7 +85,13 @@ pub(super) fn not_there(doing: &str, needs: Needs) -> HostError {
 
 pub(super) fn too_long(doing: &str, wait: Duration) -> HostError {
     let what = format!("{doing}: GitHub lets this token ask again in {} s, and we wait no longer", wait.as_secs().max(1));
-    HostError { what, hint: Some("the limit is of the whole repository: let fewer workflows use its token, or give this one the token of an App".into()) }
+    HostError {
+        what,
+        hint: Some(
+            "the limit is of the whole repository: let fewer workflows use its token, or give this one the token of an App"
+                .into(),
+        ),
+    }
 }
 
 pub(super) fn unanswered(doing: &str, lost: &Lost) -> HostError {

@@ -26,7 +26,6 @@ struct InReviews {
 #[serde(rename_all = "camelCase")]
 struct Pull {
     title: String,
-    head_ref_oid: String,
     base_ref_name: String,
     merged: bool,
     merged_at: Option<jiff::Timestamp>,
@@ -80,7 +79,6 @@ struct InCommit {
 
 #[derive(Deserialize)]
 struct PullCommit {
-    oid: String,
     authors: Counted<GitActor>,
     committer: Option<GitActor>,
 }
@@ -156,18 +154,14 @@ impl GitHub {
                 PageInfo { has_next: false, .. } => break pull,
             }
         };
-        let (mut makers, mut commits, is_whole) = self.makers(number).await?;
-        let head = CommitSha(pull.head_ref_oid.as_str().into());
-        if !commits.contains(&head) {
-            commits.push(head);
-        }
+        let (mut makers, is_whole) = self.makers(number).await?;
         let author = pull.author.as_ref().map(|actor| User(actor.login.as_str().into()));
         let is_authorship_known = is_whole && author.is_some();
         let author = author.unwrap_or_else(|| User("ghost".into()));
         makers.retain(|maker| *maker != author);
         let landed = self.landed(&doing, &pull)?;
         let change = PullRequest { number: Some(number), title: pull.title, author, committers: makers };
-        Ok(Reviewed { change, is_authorship_known, commits, landed, decisions })
+        Ok(Reviewed { change, is_authorship_known, landed, decisions })
     }
 
     /// What was merged elsewhere has not landed.
@@ -184,11 +178,11 @@ impl GitHub {
         }
     }
 
-    /// Everybody who wrote, committed or pushed, and the commits; and whether that is all of them.
-    async fn makers(&self, number: u64) -> Result<(Vec<User>, Vec<CommitSha>, bool), HostError> {
+    /// Everybody who wrote, committed or pushed over it, and whether that is all of them.
+    async fn makers(&self, number: u64) -> Result<(Vec<User>, bool), HostError> {
         let doing = format!("reading the commits of #{number}");
         let ask = reading(&doing, Needs::PullRequestsRead);
-        let (mut logins, mut commits, mut after) = (BTreeSet::new(), Vec::new(), Value::Null);
+        let (mut logins, mut commits, mut after) = (BTreeSet::new(), 0, Value::Null);
         let mut is_whole = true;
         for _ in 0..PAGES_MAX {
             let answer: InCommits = self.ask_repository(ask, COMMITS, json!({ "number": number, "after": after })).await?;
@@ -200,13 +194,13 @@ impl GitHub {
                 is_whole &= commit.authors.total_count <= commit.authors.nodes.len();
                 let people = commit.authors.nodes.into_iter().chain(commit.committer);
                 logins.extend(people.filter_map(|person| person.user).map(|user| user.login));
-                commits.push(CommitSha(commit.oid.into()));
+                commits += 1;
             }
             match counted.page.info {
                 PageInfo { has_next: true, end: Some(end) } => after = json!(end),
                 PageInfo { .. } => {
-                    is_whole &= counted.total_count <= commits.len();
-                    return Ok((logins.into_iter().map(|login| User(login.into())).collect(), commits, is_whole));
+                    is_whole &= counted.total_count <= commits;
+                    return Ok((logins.into_iter().map(|login| User(login.into())).collect(), is_whole));
                 }
             }
         }

@@ -60,12 +60,8 @@ pub(super) fn plan(found: &[Found], comment: &Comment) -> Plan {
 
 /// The text of one part, with its marker.
 pub(super) fn body_of(comment: &Comment, part: usize, text: &str) -> String {
-    let marker = Marker {
-        key: comment.key.clone(),
-        head: comment.head.clone(),
-        run: comment.run,
-        part: (part, comment.parts.len()),
-    };
+    let marker =
+        Marker { key: comment.key.clone(), head: comment.head.clone(), run: comment.run, part: (part, comment.parts.len()) };
     format!("{marker}\n{text}")
 }
 

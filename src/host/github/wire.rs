@@ -60,9 +60,10 @@ impl Wire {
             built.map_err(|_| format!("{base:?} cannot be asked"))
         };
         let api = api.trim_end_matches('/');
-        let beside = graphql.trim_end_matches('/').strip_suffix("/graphql").ok_or_else(|| {
-            format!("{graphql:?} is no address of GraphQL: it ends with /graphql")
-        })?;
+        let beside = graphql
+            .trim_end_matches('/')
+            .strip_suffix("/graphql")
+            .ok_or_else(|| format!("{graphql:?} is no address of GraphQL: it ends with /graphql"))?;
         Ok(Self { rest: to(api)?, graphql: to(beside)?, base: Base(api.to_string()) })
     }
 
@@ -101,9 +102,10 @@ impl Answer {
     /// The address of the next page.
     pub(super) fn next(&self) -> Option<&str> {
         let links = self.header("link")?.split(',');
-        links.filter_map(|link| link.split_once(';')).find(|(_, rest)| rest.contains("rel=\"next\"")).map(|(url, _)| {
-            url.trim().trim_start_matches('<').trim_end_matches('>')
-        })
+        links
+            .filter_map(|link| link.split_once(';'))
+            .find(|(_, rest)| rest.contains("rel=\"next\""))
+            .map(|(url, _)| url.trim().trim_start_matches('<').trim_end_matches('>'))
     }
 }
 

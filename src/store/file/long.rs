@@ -427,8 +427,15 @@ async fn with_a_key_only_sealed_previews_are_believed() {
     use crate::change::{Unseen, UnseenReason};
     let dir = scratch::dir();
     let unseen = Unseen::new("a@prod/x".parse().expect("a target"), UnseenReason::Cancelled);
-    let set =
-        |at_ms| Stored { head: None, base: "".into(), at_ms, first_ms: at_ms, whole: None, previews: vec![Err(unseen.clone())] };
+    let set = |at_ms| Stored {
+        head: None,
+        base: "".into(),
+        at_ms,
+        first_ms: at_ms,
+        change: None,
+        whole: None,
+        previews: vec![Err(unseen.clone())],
+    };
     let (plain, keyed) = (small(dir.path(), None), small(dir.path(), Some(&key("k"))));
 
     plain.save(&set(5)).await.expect("it has room");

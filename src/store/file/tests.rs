@@ -413,8 +413,15 @@ async fn fifty_sets_of_previews_are_kept_and_the_oldest_goes() {
     for at_ms in 0..55 {
         let unseen = Unseen::new("a@prod/x".parse().expect("a target"), UnseenReason::Cancelled);
         let head = Some(format!("{at_ms:07x}").into());
-        let set =
-            Stored { head, base: "base".into(), at_ms, first_ms: at_ms, whole: Default::default(), previews: vec![Err(unseen)] };
+        let set = Stored {
+            head,
+            base: "base".into(),
+            at_ms,
+            first_ms: at_ms,
+            change: None,
+            whole: Default::default(),
+            previews: vec![Err(unseen)],
+        };
         store.save(&set).await.expect("it has room");
     }
     let kept: Vec<u64> = store.saved().await.expect("readable").iter().map(|set| set.at_ms).collect();

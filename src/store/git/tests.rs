@@ -379,7 +379,8 @@ async fn fifty_sets_of_previews_are_kept_beside_the_journal_and_the_oldest_goes(
     for at_ms in 0..53 {
         let unseen = crate::change::Unseen::new(ids(&["a@prod/x"]).remove(0), crate::change::UnseenReason::Cancelled);
         let head = Some(format!("{at_ms:07x}").into());
-        let set = Stored { head, base: "base".into(), at_ms, first_ms: at_ms, previews: vec![Err(unseen)], whole: None };
+        let set =
+            Stored { head, base: "base".into(), at_ms, first_ms: at_ms, change: None, previews: vec![Err(unseen)], whole: None };
         store.save(&set).await.expect("it has room");
     }
     let kept: Vec<u64> = store.saved().await.expect("readable").iter().map(|set| set.at_ms).collect();
@@ -395,7 +396,15 @@ async fn no_set_is_missed_among_many_refs() {
     let dir = origin();
     let Some(far) = far(dir.path()) else { return };
     let repository = git2::Repository::open_bare(dir.path().join("deep/origin.git")).expect("it was made");
-    let set = Stored { head: Some("c1".into()), base: "base".into(), at_ms: 1, first_ms: 1, previews: Vec::new(), whole: None };
+    let set = Stored {
+        head: Some("c1".into()),
+        base: "base".into(),
+        at_ms: 1,
+        first_ms: 1,
+        change: None,
+        previews: Vec::new(),
+        whole: None,
+    };
     open(dir.path()).save(&set).await.expect("it has room");
     let own = repository.references_glob("refs/isobar/previews/*").expect("readable").names().flatten().next().map(String::from);
     let commit = repository.refname_to_id(&own.expect("it was kept")).expect("it is there");

@@ -118,7 +118,7 @@ pub(super) async fn append(store: &ObjectStore, reason: &str) -> Result<usize, S
 pub(super) fn stored(at_ms: u64) -> Stored {
     let unseen = crate::change::Unseen::new(ids(&["a@prod/x"]).remove(0), crate::change::UnseenReason::Cancelled);
     let head = Some(format!("{at_ms:07x}").into());
-    Stored { head, base: "base".into(), at_ms, first_ms: at_ms, previews: vec![Err(unseen)], whole: None }
+    Stored { head, base: "base".into(), at_ms, first_ms: at_ms, change: None, previews: vec![Err(unseen)], whole: None }
 }
 
 fn is_broken<T>(read: &Result<T, StoreError>) -> bool {
