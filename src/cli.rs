@@ -1,5 +1,6 @@
 //! Flags, environment and event to a request. Clap stays in here.
 
+mod event;
 mod flags;
 mod reference;
 
@@ -239,6 +240,7 @@ async fn of_fleet(world: &World, verb: FleetVerb, closed: Option<Failure>) -> Re
             };
             command::audit::export(world, args.since.as_deref(), format).await
         }
+        FleetVerb::Action => command::action::run(world, &event::request(&world.environment)?).await,
         FleetVerb::Check(select) => {
             let (selector, json) = select.read()?;
             command::check::run(world, &selector, json).await

@@ -71,6 +71,8 @@ pub(super) enum FleetVerb {
     /// Proves the journal, exports it for an auditor, seals it with a key, compacts it
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// In a step of a workflow: does what the event asks for, and tells it on GitHub
+    Action,
     /// Reads the definitions only: every mistake with its line
     Check(Select),
     /// What is missing on this machine or in this repository, with the command that mends it
@@ -508,7 +510,7 @@ impl Tell {
     pub(super) fn read(self) -> Result<(Selector, Form), Failure> {
         let (selector, json) = self.select.read()?;
         one_output("--markdown", self.markdown.as_deref(), json, "comment.md")?;
-        Ok((selector, Form { json, markdown: self.markdown, full: self.full }))
+        Ok((selector, Form { json, markdown: self.markdown, full: self.full, audience: None }))
     }
 }
 

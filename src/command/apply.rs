@@ -63,7 +63,7 @@ async fn bring(world: &World, request: &Request, verb: Verb, aim: Aim, told: Tol
 
     let mut report = account::compose(world, &done, told, &head.0);
     report.notes.extend(unmerged(world, &head)?.map(tell::warning));
-    tell::report(world, &report, &request.form)?;
+    tell::report(world, &report, &request.form).await?;
     Ok(account::exit(&done, &report))
 }
 

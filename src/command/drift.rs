@@ -76,7 +76,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let clean = drift.is_empty();
     report.drift = Some(drift);
     keep(world, Some(&head), None, None, None, answers).await;
-    tell::report(world, &report, &request.form)?;
+    tell::report(world, &report, &request.form).await?;
     Ok(match (unseen, clean) {
         (true, _) => Exit::Unfinished,
         (false, true) => Exit::Clean,
@@ -168,7 +168,7 @@ async fn fix(
         }
         report.nothing = None;
     }
-    tell::report(world, &report, &request.form)?;
+    tell::report(world, &report, &request.form).await?;
     Ok(account::exit(&done, &report))
 }
 

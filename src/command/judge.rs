@@ -79,7 +79,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     }
     let appliable = head.as_ref().filter(|_| base.is_none()).map(|head| (head, &scene));
     foretell(world, &scenes, &history, appliable, &mut report)?;
-    tell::report(world, &report, &request.form)?;
+    tell::report(world, &report, &request.form).await?;
     Ok(match (is_blind, waits) {
         (true, _) => Exit::Unfinished,
         (false, true) => Exit::NotCleared,
@@ -148,12 +148,22 @@ fn unseen(stored: &Stored, scene: &Scene, base: Option<&Arc<Scene>>, selector: &
     stored.previews.iter().filter_map(|answer| answer.as_ref().err()).filter(is_selected).cloned().collect()
 }
 
+/// Something of this change waits for a decision, and was shown.
+pub(crate) async fn is_shown(world: &World, of: Option<&(CommitSha, u64)>) -> Result<bool, Failure> {
+    let saved = world.store.saved_as(Stored::read_bare).await?;
+    Ok(saved.iter().any(|stored| of.is_some_and(|of| is_of(stored, of))))
+}
+
+fn is_of(stored: &Stored, (head, change): &(CommitSha, u64)) -> bool {
+    stored.head.as_ref() == Some(&head.0) && stored.change == Some(*change)
+}
+
 /// What was shown last here, whatever is checked out: nobody says yes to what lies further back.
 async fn latest(world: &World, of: Option<&(CommitSha, u64)>) -> Result<Stored, Failure> {
     let mut saved = world.store.saved().await?;
-    if let Some((head, change)) = of {
-        let is_of = |stored: &Stored| stored.head.as_ref() == Some(&head.0) && stored.change == Some(*change);
-        let last = saved.iter().rposition(is_of).map(|last| saved.swap_remove(last));
+    if let Some(of) = of {
+        let (head, last) = (&of.0, saved.iter().rposition(|stored| is_of(stored, of)));
+        let last = last.map(|last| saved.swap_remove(last));
         return last.ok_or_else(|| {
             Failure::usage(format!("nothing of {} was shown that could be judged", head.short()), "isobar preview")
         });

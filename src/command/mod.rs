@@ -1,5 +1,6 @@
 //! The verbs. Each is one short story: gather, decide, act, tell. No tool output, no HTTP and no clap in here.
 
+pub mod action;
 pub mod apply;
 pub mod audit;
 pub mod check;
@@ -21,6 +22,7 @@ pub mod why;
 
 mod account;
 mod apart;
+mod audience;
 mod converge;
 mod court;
 mod history_place;
@@ -37,10 +39,13 @@ mod standing;
 mod tell;
 mod view;
 
+pub use crate::host::RunNumber;
+pub use crate::review::CommitSha;
 pub use crate::rollout::{SHARDS_MAX, Shard};
 pub use crate::runner::{STOP_PATIENCE, Sharing};
 pub use crate::stack::Selector;
 pub use crate::store::Anchor;
+pub use audience::{Audience, Topic, key_of};
 pub use court::Review;
 pub use out::is_stdout;
 pub use parts::Parting;
@@ -74,6 +79,7 @@ pub const VERBS: &[(&str, &str)] = &[
     ("resume", "ends a pause, and lets stopped rollouts go on"),
     ("hold", "skips one region until a time, or until released"),
     ("audit", "proves the journal, exports it for an auditor, seals it with a key, compacts it"),
+    ("action", "in a step of a workflow: does what the event asks for, and tells it on GitHub"),
     ("check", "reads the definitions only: every mistake with its line"),
     ("doctor", "what is missing on this machine or in this repository, with the command that mends it"),
     ("init", "writes a commented starter fleet into this repository"),

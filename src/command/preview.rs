@@ -59,7 +59,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let history = world.store.history().await?;
     let after = match &view.after {
         After::Scene(scene) => scene.clone(),
-        After::Conflict(paths) => return conflict(world, &view, &history, paths, request),
+        After::Conflict(paths) => return conflict(world, &view, &history, paths, request).await,
     };
     after.check_targets(world)?;
     let sight = Sight { world, scenes: &scenes, history: &history, view: &view, after: &after, request };
@@ -102,7 +102,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     report.notes.extend(court.say_unseen_yet(&answers, &work, &history)?.map(tell::note));
     let appliable = view.head.as_ref().filter(|_| view.base.is_none()).map(|head| (head, &after));
     foretell(world, &scenes, &history, appliable, &mut report)?;
-    tell::report(world, &report, &request.form)?;
+    tell::report(world, &report, &request.form).await?;
     let exit = exit(&report, request.exit_code);
     say_uncleared(world, &verdicts, report.counts().waiting, exit);
     Ok(exit)
@@ -264,7 +264,7 @@ fn waits_for_others(answer: &Result<Arc<Preview>, Unseen>) -> bool {
 }
 
 /// The head does not merge: nothing can be seen, and that is never a green.
-fn conflict(world: &World, view: &View, history: &History, paths: &[Arc<str>], request: &Request) -> Result<Exit, Failure> {
+async fn conflict(world: &World, view: &View, history: &History, paths: &[Arc<str>], request: &Request) -> Result<Exit, Failure> {
     let mut report = Report::new(Told::Preview);
     report.head = view.head.as_ref().map(|head| head.0.clone());
     report.base = view.base.as_ref().map(|base| base.0.clone());
@@ -282,7 +282,7 @@ fn conflict(world: &World, view: &View, history: &History, paths: &[Arc<str>], r
         .collect();
     let base = view.base.as_ref().map_or("BASE", |base| base.short()); // no branch's name: people type what stands here
     report.next = vec![format!("git merge {base}  (in the branch; solve the conflict, commit, and preview again)").into()];
-    tell::report(world, &report, &request.form)?;
+    tell::report(world, &report, &request.form).await?;
     Ok(Exit::Unfinished)
 }
 

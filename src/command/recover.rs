@@ -74,7 +74,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         let has_stopped = open().any(|progress| !progress.breaches(&now).is_empty());
         report.next.extend(has_stopped.then(|| RESUME.into()));
         report.next.extend(open().next().map(|_| way_on.into()));
-        tell::report(world, &report, &request.form)?;
+        tell::report(world, &report, &request.form).await?;
         return Ok(Exit::Clean);
     }
     if mine.is_empty() {
@@ -101,7 +101,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     let done = converge(world, &scenes, order).await?;
 
     let report = account::compose(world, &done, Told::Recover, &head.0);
-    tell::report(world, &report, &request.form)?;
+    tell::report(world, &report, &request.form).await?;
     Ok(account::exit(&done, &report))
 }
 

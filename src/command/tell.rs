@@ -1,5 +1,6 @@
 //! Turns what a command found into a report, and prints it in the form that was asked for.
 
+use super::audience::Audience;
 use super::out;
 use super::pending::Work;
 use super::say::{count, say_secs};
@@ -29,10 +30,19 @@ pub struct Form {
     pub markdown: Option<PathBuf>,
     /// Show every line of every diff in a terminal.
     pub full: bool,
+    /// Who else hears of it.
+    pub audience: Option<Audience>,
 }
 
-/// Prints a report.
-pub(crate) fn report(world: &World, report: &Report, form: &Form) -> Result<(), Failure> {
+/// Prints a report, and tells it to whoever else is to hear of it.
+pub(crate) async fn report(world: &World, report: &Report, form: &Form) -> Result<(), Failure> {
+    if let Some(audience) = &form.audience {
+        audience.tell(world, report).await;
+    }
+    print(world, report, form)
+}
+
+fn print(world: &World, report: &Report, form: &Form) -> Result<(), Failure> {
     let mut is_said = false;
     if let Some(path) = &form.markdown {
         let comment = report::comment(report, report::COMMENT_BYTES);

@@ -54,13 +54,11 @@ pub struct JournalHead {
     pub hash: Arc<str>,
 }
 
-/// What surrounds a published report: which one it continues, and where more is to be found.
+/// What surrounds a published report: where it stands, and where more is to be found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
-    /// Scope of the comment: two workflows with different keys keep two comments. Letters, digits and `.`, `_`, `/`, `-` count.
-    pub key: Arc<str>,
-    /// `RUN.ATTEMPT` of the run that writes it.
-    pub run: Option<Arc<str>>,
+    /// What is cut is in the summary of a workflow's run.
+    pub has_summary: bool,
     /// Name of the branch that `base` is on.
     pub branch: Option<Arc<str>>,
     /// Label and address: the run, the full output.

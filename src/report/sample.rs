@@ -223,8 +223,7 @@ fn hostile() -> Report {
     found.stack = HOSTILE.into();
     report.drift = Some(Drift { findings: vec![found], checked: 1 });
     report.frame = Frame {
-        key: HOSTILE.into(),
-        run: Some(HOSTILE.into()),
+        has_summary: true,
         branch: Some(HOSTILE.into()),
         links: vec![(HOSTILE.into(), "https://host.example/run/1".into()), ("bad".into(), "javascript:alert(1)".into())],
     };
@@ -386,8 +385,7 @@ pub(super) fn busy() -> Report {
             wave("the rest", 70, 0, 0, "waits for canary, bakes 15 minutes"),
         ],
         frame: Frame {
-            key: "preview".into(),
-            run: Some("1234567.1".into()),
+            has_summary: true,
             branch: Some("main".into()),
             links: vec![
                 ("run".into(), "https://github.com/o/r/actions/runs/1234567".into()),

@@ -9,10 +9,11 @@ mod lists;
 mod matrix;
 
 use super::tell;
-use super::words::{counted, joined, thousands};
-use super::{Counts, Report};
+use super::words::{counted, joined, short, thousands};
+use super::{Counts, Report, Told};
+use crate::change::inert;
 use budget::Shrinking;
-use escape::{plain, prose};
+use escape::{fenced, plain, prose};
 use lists::{Entry, Section, holds};
 
 /// The default budget of a comment in bytes of UTF-8.
@@ -25,10 +26,10 @@ const WHOLE_BYTES: usize = 1_000_000;
 const PARTS_MAX: usize = 5;
 /// Bytes kept for sentences that name what was cut, and for blank lines between sections.
 const SPARE_BYTES: usize = 600;
-/// Characters of one field of the marker.
-const MARKER_CHARS: usize = 100;
 /// Where everything is, whoever runs us.
 const IN_JSON: &str = "the JSON report (`--json`)";
+/// Lines of a failure that are told; the log has all.
+const FAILURE_LINES: usize = 200;
 /// Reasons for a clearance that are told.
 const REASONS_MAX: usize = 3;
 
@@ -46,7 +47,7 @@ pub struct Comment {
 /// Composes the comment within `budget` bytes; what never shrinks comes first, then the rest is filled up.
 pub fn comment(report: &Report, budget: usize) -> Comment {
     // Only a workflow's run has a step summary.
-    let rest = if report.frame.run.is_some() { "the step summary of this run" } else { IN_JSON };
+    let rest = if report.frame.has_summary { "the step summary of this run" } else { IN_JSON };
     let short = Composed::of(report, budget, PARTS_MAX, rest);
     let whole = short.cut.then(|| Composed::of(report, budget.max(WHOLE_BYTES), 1, IN_JSON).body);
     Comment { body: short.body, whole, more: short.more }
@@ -65,8 +66,7 @@ impl Composed {
         let extent = tell::extent(report);
         let head = head(report, &counts);
         let foot = foot(report, &counts, budget / 4, rest);
-        let around =
-            marker(report, Some((PARTS_MAX, PARTS_MAX))).len() + head.iter().map(String::len).sum::<usize>() + foot.0.len();
+        let around = head.iter().map(String::len).sum::<usize>() + foot.0.len();
         let room = budget.saturating_sub(SPARE_BYTES + around);
 
         let said = lists::said(&tell::said(report), &extent);
@@ -74,7 +74,7 @@ impl Composed {
         let said_room =
             if said.bytes() + lost.bytes() <= room { room } else { (room / 2).max(room.saturating_sub(lost.bytes())) };
         let (said, said_missing) = said.fit_or_say(said_room, rest);
-        let lost = Lost::of(report, &lost, room - said.len(), budget, parts_max);
+        let lost = Lost::of(&lost, room - said.len(), budget, parts_max);
         let mut left = room - said.len() - lost.text.len();
         let mut cut = foot.1 || said_missing > 0 || lost.missing > 0 || !lost.more.is_empty();
         let mut list = |section: Section| {
@@ -93,21 +93,10 @@ impl Composed {
         let notes = list(lists::notes(report));
         let shrunk = Shrinking::new(matrix::forms(report, &extent), &report.fold.groups, &extent, rest).into(left);
 
-        let part = (!lost.more.is_empty()).then_some((1, lost.more.len() + 1));
         let [verdict, lines] = head;
         let missing = lost.says_missing(rest);
-        let sections = [
-            format!("{}\n{verdict}{missing}", marker(report, part)),
-            lines,
-            said,
-            lost.text,
-            waves,
-            drift,
-            shrunk.matrix,
-            shrunk.groups,
-            notes,
-            foot.0,
-        ];
+        let sections =
+            [format!("{verdict}{missing}"), lines, said, lost.text, waves, drift, shrunk.matrix, shrunk.groups, notes, foot.0];
         Self {
             body: joined(sections.into_iter().map(|section| section.trim_matches('\n').to_owned()), "\n\n") + "\n",
             more: lost.more,
@@ -125,13 +114,12 @@ struct Lost {
 }
 
 impl Lost {
-    fn of(report: &Report, section: &Section, room: usize, budget: usize, parts_max: usize) -> Self {
+    fn of(section: &Section, room: usize, budget: usize, parts_max: usize) -> Self {
         let all = holds(&section.entries);
         let (mut text, mut others) = section.fit(room);
         let mut parts: Vec<String> = Vec::new();
         while !others.is_empty() && parts.len() + 1 < parts_max {
-            let around = marker(report, Some((PARTS_MAX, PARTS_MAX))).len() + section.title.len();
-            let room = budget.saturating_sub(SPARE_BYTES + around);
+            let room = budget.saturating_sub(SPARE_BYTES + section.title.len());
             let fitting = fitting(others, room);
             if fitting == 0 {
                 break;
@@ -144,7 +132,7 @@ impl Lost {
             text.push_str(&format!("\n*The list goes on in parts 2 to {number} of this comment.*\n"));
         }
         let part = |(nth, text): (usize, String)| {
-            format!("{}\n{}\n{text}", marker(report, Some((nth + 2, number))), section.title.trim_end().replace("**\n", "**"))
+            format!("{} *(part {} of {number})*\n{text}", section.title.trim_end().replace("**\n", "**"), nth + 2)
         };
         Self { text, more: parts.into_iter().enumerate().map(part).collect(), missing: holds(others), all }
     }
@@ -171,21 +159,6 @@ fn fitting(entries: &[Entry], room: usize) -> usize {
             bytes <= room
         })
         .count()
-}
-
-/// The hidden first line by which the comment is found again.
-fn marker(report: &Report, part: Option<(usize, usize)>) -> String {
-    let clean = |text: &str| {
-        let kept = |c: &char| c.is_ascii_alphanumeric() || ['.', '_', '/', '-'].contains(c);
-        let text: String = text.chars().filter(kept).take(MARKER_CHARS).collect();
-        text.replace("--", "-")
-    };
-    let key = if report.frame.key.is_empty() { "local".into() } else { clean(&report.frame.key) };
-    let field = |name: &str, value: Option<String>| value.map_or_else(String::new, |value| format!("{name}={value}"));
-    let head = field("head", report.head.as_ref().map(|head| clean(head)));
-    let run = field("run", report.frame.run.as_ref().map(|run| clean(run)));
-    let part = field("part", part.map(|(nth, of)| format!("{nth}/{of}")));
-    format!("<!-- {} -->", joined(["isobar:v1".into(), format!("key={key}"), head, run, part], " "))
 }
 
 /// Verdict, then counts, state and gate.
@@ -216,6 +189,21 @@ fn link(label: &str, address: &str) -> Option<String> {
     let harmless = |c: char| c.is_ascii_graphic() && !['(', ')', '<', '>', '[', ']', '\\', '`', '"', '\''].contains(&c);
     let web = address.starts_with("https://") || address.starts_with("http://");
     (web && address.chars().all(harmless)).then(|| format!("[{}]({address})", prose(label)))
+}
+
+/// Returns what a change is told when the command failed before there was a report: which, of what commit, and why.
+pub fn failure(told: Told, head: &str, why: &str) -> String {
+    let verb = match told {
+        Told::Preview => "preview",
+        Told::Judge => "judgement",
+        Told::Apply => "apply",
+        Told::Tick => "tick",
+        Told::Drift => "look for drift",
+        Told::Recover => "recovery",
+    };
+    let lines: Vec<String> = inert(why).lines().take(FAILURE_LINES).map(str::to_string).collect();
+    let by = format!("<sub>isobar {}</sub>", env!("CARGO_PKG_VERSION"));
+    format!("### The {verb} of {} failed\n\n{}\n{by}\n", short(head), fenced("", &lines))
 }
 
 /// What needs no reading, then what to type next; and whether something was cut.

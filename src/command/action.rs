@@ -1,0 +1,213 @@
+//! `isobar action`: what a workflow's event asks for, done and told. Knows no payload; events are read where the command line is.
+
+use super::audience::{Audience, Topic};
+use super::tell::Form;
+use super::{apply, drift, judge, preview};
+use crate::exit::{Exit, Failure};
+use crate::host::Of;
+use crate::report::Told;
+use crate::review::CommitSha;
+use crate::stack::Selector;
+use crate::world::World;
+
+/// The name of the check that a branch may require.
+pub const CHECK: &str = "isobar";
+/// The name of the check that tells of an apply: the commit that is applied may be one that was previewed.
+pub const APPLY_CHECK: &str = "isobar apply";
+
+/// What to do for whom.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub act: Act,
+    pub selector: Selector,
+    pub parallel: usize,
+    /// Who hears of it, but for what the act itself knows.
+    pub audience: Audience,
+}
+
+/// What an event asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Nothing, and why.
+    Nothing(String),
+    /// A change was opened, or has new commits.
+    Preview(Proposal),
+    /// Somebody reviewed it.
+    Judge(Proposal),
+    /// Several changes wait to be merged together: as they would be, before that.
+    Queue {
+        head: CommitSha,
+        base: CommitSha,
+    },
+    /// Commits came to the branch that is applied, after `before` if that is known.
+    Apply {
+        before: Option<CommitSha>,
+    },
+    Drift,
+    Tick,
+    /// Time has passed.
+    DriftAndTick,
+}
+
+/// A change that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    pub number: u64,
+    pub head: CommitSha,
+    /// The branch that it goes into.
+    pub branch: String,
+}
+
+pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
+    match &request.act {
+        Act::Nothing(why) => {
+            world.terminal.say(&format!("nothing to do: {why}\n"));
+            Ok(Exit::Clean)
+        }
+        Act::Preview(proposal) => request.preview(world, proposal).await,
+        Act::Judge(proposal) => request.judge(world, proposal).await,
+        Act::Queue { head, base } => {
+            let audience = Audience { check: Some((head.clone(), CHECK.into())), ..request.audience.clone() };
+            request.look(world, &audience, head, &base.0, None).await
+        }
+        Act::Apply { before } => request.apply(world, before.as_ref()).await,
+        Act::Drift => request.drift(world).await,
+        Act::Tick => request.tick(world).await,
+        Act::DriftAndTick => {
+            let (drift, tick) = (request.drift(world).await, request.tick(world).await);
+            Ok(worse(drift?, tick?))
+        }
+    }
+}
+
+impl Request {
+    async fn preview(&self, world: &World, proposal: &Proposal) -> Result<Exit, Failure> {
+        let audience = self.audience_of(proposal);
+        let base = base_of(world, proposal)?;
+        audience.tell_begun(world).await;
+        self.look(world, &audience, &proposal.head, &base, Some(proposal.number)).await
+    }
+
+    async fn look(
+        &self,
+        world: &World,
+        audience: &Audience,
+        head: &CommitSha,
+        base: &str,
+        change: Option<u64>,
+    ) -> Result<Exit, Failure> {
+        let request = preview::Request {
+            selector: self.selector.clone(),
+            form: heard_by(audience),
+            base: Some(base.into()),
+            head: Some(head.0.to_string()),
+            parallel: self.parallel,
+            change,
+            ..preview::Request::default()
+        };
+        let done = preview::run(world, &request).await;
+        told(world, audience, Told::Preview, done).await
+    }
+
+    /// What was shown of the change is judged again. Where nothing of it waits for a decision, there is nothing to judge, and what
+    /// was told stays.
+    async fn judge(&self, world: &World, proposal: &Proposal) -> Result<Exit, Failure> {
+        let audience = self.audience_of(proposal);
+        let of = Some((proposal.head.clone(), proposal.number));
+        if !judge::is_shown(world, of.as_ref()).await? {
+            world.terminal.say(&format!("nothing to do: nothing of {} waits for a decision\n", proposal.head.short()));
+            return Ok(Exit::Clean);
+        }
+        let (selector, form) = (self.selector.clone(), heard_by(&audience));
+        let done = judge::run(world, &judge::Request { selector, form, reviews: Vec::new(), of }).await;
+        // Whoever reviewed is told by the check what is still missing: the run itself went well.
+        match told(world, &audience, Told::Judge, done).await? {
+            Exit::NotCleared => Ok(Exit::Clean),
+            other => Ok(other),
+        }
+    }
+
+    async fn apply(&self, world: &World, before: Option<&CommitSha>) -> Result<Exit, Failure> {
+        let head = world.workspace.head()?;
+        let audience = Audience {
+            changes: brought(world, before, &head).await,
+            check: Some((head, APPLY_CHECK.into())),
+            topic: Some(Topic::Failure),
+            ..self.audience.clone()
+        };
+        let done = apply::run(world, &self.apply_request(&audience)).await;
+        told(world, &audience, Told::Apply, done).await
+    }
+
+    async fn tick(&self, world: &World) -> Result<Exit, Failure> {
+        let head = world.workspace.head()?;
+        let check = Some((head, APPLY_CHECK.into()));
+        let audience = Audience { check, topic: Some(Topic::Failure), ..self.audience.clone() };
+        let done = apply::tick(world, &self.apply_request(&audience)).await;
+        told(world, &audience, Told::Tick, done).await
+    }
+
+    fn apply_request(&self, audience: &Audience) -> apply::Request {
+        let (selector, form) = (self.selector.clone(), heard_by(audience));
+        apply::Request { selector, form, parallel: self.parallel, ..apply::Request::default() }
+    }
+
+    async fn drift(&self, world: &World) -> Result<Exit, Failure> {
+        let audience = Audience { topic: Some(Topic::Drift), ..self.audience.clone() };
+        let (selector, form) = (self.selector.clone(), heard_by(&audience));
+        let request = drift::Request { selector, form, parallel: self.parallel, ..drift::Request::default() };
+        let done = drift::run(world, &request).await;
+        told(world, &audience, Told::Drift, done).await
+    }
+
+    fn audience_of(&self, proposal: &Proposal) -> Audience {
+        Audience {
+            changes: vec![proposal.number],
+            check: Some((proposal.head.clone(), CHECK.into())),
+            branch: Some(proposal.branch.as_str().into()),
+            ..self.audience.clone()
+        }
+    }
+}
+
+fn heard_by(audience: &Audience) -> Form {
+    Form { audience: Some(audience.clone()), ..Form::default() }
+}
+
+/// Tells of a failure too.
+async fn told(world: &World, audience: &Audience, told: Told, done: Result<Exit, Failure>) -> Result<Exit, Failure> {
+    if let Err(failure) = &done {
+        audience.tell_failure(world, told, failure).await;
+    }
+    done
+}
+
+/// The branch that the change goes into, as it is on the server; a clone without remotes has it under its own name.
+fn base_of(world: &World, proposal: &Proposal) -> Result<String, Failure> {
+    let names = [format!("refs/remotes/origin/{}", proposal.branch), format!("refs/heads/{}", proposal.branch)];
+    let found = names.iter().find_map(|name| world.workspace.commit(name).ok());
+    let what = || format!("{} is not in this clone, and #{} goes into it", proposal.branch, proposal.number);
+    let found = found.ok_or_else(|| Failure::usage(what(), "fetch-depth: 0 in actions/checkout brings every branch"));
+    found.map(|commit| commit.0.to_string())
+}
+
+/// The changes that came with the push, as far as that can be found out: whom to tell is no question of what is applied.
+async fn brought(world: &World, before: Option<&CommitSha>, head: &CommitSha) -> Vec<u64> {
+    let before = before.filter(|before| world.workspace.is_ancestor(before, head).unwrap_or(false));
+    let line = match before {
+        Some(before) => world.workspace.first_parents(Some(before), head).unwrap_or_default(),
+        None => vec![head.clone()],
+    };
+    match world.host.reviewed(Of::Line(&line)).await {
+        Ok(changes) => changes.iter().filter_map(|change| change.change.number).collect(),
+        Err(error) => {
+            world.terminal.complain(&format!("warning: who is to be told is not known: {}", error.what));
+            Vec::new()
+        }
+    }
+}
+
+/// What somebody must look at goes before what went well.
+fn worse(one: Exit, other: Exit) -> Exit {
+    if one == Exit::Clean { other } else { one }
+}

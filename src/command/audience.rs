@@ -1,0 +1,198 @@
+//! Whoever hears of a report beyond the terminal: a change, a commit's check, an issue, and the later steps of a workflow. That one of them
+//! cannot be told fails nothing: it is a warning, and the text stands in the summary and in the log.
+
+use super::out;
+use crate::change::Digest;
+use crate::exit::Failure;
+use crate::host::{Check, CheckState, Comment, HostError, Issue, Posted, RunNumber};
+use crate::report::{
+    COMMENT_BYTES, CheckVerdict, Frame, Report, Told, check, comment, failure_annotations, failure_comment, report_json_text,
+};
+use crate::review::CommitSha;
+use crate::world::World;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Bytes of a comment that the host's own first line takes.
+const MARKER_BYTES: usize = 400;
+/// A step's summary above 1 MiB is dropped whole.
+const SUMMARY_BYTES: u64 = 1 << 20;
+
+/// Who hears of a report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// The run that tells: where a newer one has told something, it is not told.
+    pub run: RunNumber,
+    /// The page of that run.
+    pub address: Option<String>,
+    /// Which texts are replaced by this: those of the same key.
+    pub key: String,
+    /// The changes that are told, by number.
+    pub changes: Vec<u64>,
+    /// The commit that is told of, and the name of its check.
+    pub check: Option<(CommitSha, String)>,
+    /// An issue that lasts until it is mended.
+    pub topic: Option<Topic>,
+    /// The branch that a change goes into.
+    pub branch: Option<Arc<str>>,
+    /// Where a workflow's step tells people (`GITHUB_STEP_SUMMARY`).
+    pub summary: Option<PathBuf>,
+    /// Where it tells later steps (`GITHUB_OUTPUT`).
+    pub outputs: Option<PathBuf>,
+    /// Where the report is written as JSON.
+    pub report: Option<PathBuf>,
+}
+
+/// What an issue is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// Something moved without us.
+    Drift,
+    /// An apply failed.
+    Failure,
+}
+
+/// Returns the key of texts about these targets, or about all: who tells of some only writes beside who tells of others.
+pub fn key_of(patterns: &[String]) -> String {
+    let parts: Vec<&str> = patterns.iter().map(String::as_str).collect();
+    if parts.is_empty() { "isobar".into() } else { format!("isobar-{}", Digest::of("targets", &parts).short()) }
+}
+
+impl Audience {
+    /// Tells a report to everybody.
+    pub(crate) async fn tell(&self, world: &World, report: &Report) {
+        let links = self.address.iter().map(|address| ("run".into(), address.as_str().into())).collect();
+        let frame = Frame { has_summary: self.summary.is_some(), branch: self.branch.clone(), links };
+        let framed = Report { frame, ..report.clone() };
+        let made = comment(&framed, COMMENT_BYTES - MARKER_BYTES);
+        let whole = made.whole.unwrap_or_else(|| made.body.clone());
+        let parts = [made.body].into_iter().chain(made.more).collect();
+        let (verdict, sentence) = check(report);
+        let state = match verdict {
+            CheckVerdict::Good => CheckState::Success,
+            CheckVerdict::Waits => CheckState::Pending,
+            CheckVerdict::Bad => CheckState::Failure,
+        };
+
+        self.write(world, &whole, report);
+        self.tell_changes(world, parts).await;
+        self.tell_check(world, state, sentence).await;
+        self.raise(world, &framed).await;
+    }
+
+    /// Tells that the command failed before there was a report.
+    pub(crate) async fn tell_failure(&self, world: &World, told: Told, failure: &Failure) {
+        let head = self.check.as_ref().map(|(commit, _)| commit.0.to_string()).unwrap_or_default();
+        let text = failure_comment(told, &head, &failure.to_string());
+        let sentence = failure.to_string().lines().next().unwrap_or_default().to_string();
+
+        if let Err(error) = self.summarize(&world.terminal.masked(&text)) {
+            warn(world, &format!("the step's summary cannot be written: {error}"), None);
+        }
+        self.tell_changes(world, vec![text]).await;
+        self.tell_check(world, CheckState::Error, sentence).await;
+    }
+
+    /// Says that a look has begun: whatever was said of this commit before is old.
+    pub(crate) async fn tell_begun(&self, world: &World) {
+        self.tell_check(world, CheckState::Pending, "previewing".into()).await;
+    }
+
+    async fn tell_changes(&self, world: &World, parts: Vec<String>) {
+        let Some((head, _)) = &self.check else { return };
+        let parts: Vec<String> = parts.iter().map(|part| world.terminal.masked(part)).collect();
+        let comment = Comment { key: self.key.clone(), head: head.clone(), run: self.run, parts };
+        for number in &self.changes {
+            heard(world, &format!("#{number}"), world.host.comment(*number, &comment).await);
+        }
+    }
+
+    async fn tell_check(&self, world: &World, state: CheckState, sentence: String) {
+        let Some((commit, name)) = &self.check else { return };
+        let sentence = world.terminal.masked(&sentence);
+        let check = Check { name: name.clone(), state, sentence, run: self.run, address: self.address.clone() };
+        heard(world, &format!("the check of {}", commit.short()), world.host.check(commit, &check).await);
+    }
+
+    async fn raise(&self, world: &World, report: &Report) {
+        let Some(topic) = self.topic else { return };
+        let counts = report.counts();
+        let (title, lasts) = match topic {
+            Topic::Drift => ("Drift", report.drift.as_ref().map(|drift| !drift.is_empty())),
+            Topic::Failure => {
+                let is_bad = counts.failed + counts.unknown > 0;
+                let is_good = counts.applied > 0 && report.rows.len() == counts.applied + counts.unchanged;
+                ("An apply failed", if is_bad { Some(true) } else { is_good.then_some(false) })
+            }
+        };
+        let Some(lasts) = lasts else { return };
+        // The same again must read the same, so that nobody is called for nothing.
+        let quiet = Report { at_ms: None, journal: None, frame: Frame::default(), ..report.clone() };
+        let text = lasts.then(|| world.terminal.masked(&comment(&quiet, COMMENT_BYTES - MARKER_BYTES).body));
+        let key = match topic {
+            Topic::Drift => format!("{}-drift", self.key),
+            Topic::Failure => format!("{}-failure", self.key),
+        };
+        let issue = Issue { key, run: self.run, title: title.into(), text };
+        heard(world, &format!("the issue {title:?}"), world.host.issue(&issue).await);
+    }
+
+    /// What a workflow's step leaves: annotations in the log, its summary, and its outputs.
+    fn write(&self, world: &World, text: &str, report: &Report) {
+        failure_annotations(report).iter().for_each(|line| world.terminal.say_made(&format!("{line}\n")));
+        let json = world.terminal.masked(&report_json_text(report));
+        let written = self.report.as_deref().map_or(Ok(()), |path| out::write(path, &json));
+        let told = self.summarize(&world.terminal.masked(text)).and_then(|()| self.put_out(report));
+        let faults = [written.err().map(|failure| failure.to_string()), told.err().map(|error| error.to_string())];
+        for fault in faults.into_iter().flatten() {
+            warn(world, &format!("what later steps read could not be written: {fault}"), None);
+        }
+    }
+
+    fn summarize(&self, text: &str) -> io::Result<()> {
+        let Some(path) = &self.summary else { return Ok(()) };
+        let there = path.metadata().map_or(0, |file| file.len());
+        if there + text.len() as u64 > SUMMARY_BYTES {
+            return Err(io::Error::other("it has no room for more"));
+        }
+        append(path, text)
+    }
+
+    fn put_out(&self, report: &Report) -> io::Result<()> {
+        let Some(path) = &self.outputs else { return Ok(()) };
+        let counts = report.counts();
+        let numbers = [
+            ("targets", counts.targets),
+            ("changed", counts.change),
+            ("applied", counts.applied),
+            ("failed", counts.failed + counts.unknown + counts.unseen),
+            ("waiting", counts.waiting + counts.not_started + counts.skipped + counts.denied),
+            ("drifted", report.drift.as_ref().map_or(0, |drift| drift.findings.len())),
+        ];
+        let mut text: String = numbers.iter().map(|(name, number)| format!("{name}={number}\n")).collect();
+        if let Some(report) = &self.report {
+            text.push_str(&format!("report={}\n", report.display()));
+        }
+        append(path, &text)
+    }
+}
+
+fn append(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
+}
+
+fn heard(world: &World, who: &str, told: Result<Posted, HostError>) {
+    match told {
+        Ok(Posted::Done | Posted::Nowhere) => {}
+        Ok(Posted::Overtaken) => world.terminal.note(&format!("note: a newer run has told {who}, so this one did not")),
+        Err(error) => warn(world, &format!("{who} was not told: {}", error.what), error.hint.as_deref()),
+    }
+}
+
+/// A warning, on the page of the run as well.
+fn warn(world: &World, what: &str, hint: Option<&str>) {
+    let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
+    world.terminal.complain(&format!("warning: {what}{hint}"));
+}

@@ -1,0 +1,67 @@
+//! A report in one word and one sentence, as a commit's check says it.
+
+use super::said::{Standing, standing};
+use super::tell;
+use super::words::one_line;
+use super::{Report, Told};
+use std::collections::BTreeSet;
+
+/// What a check says, worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    Good,
+    /// Somebody must do something, or time must pass.
+    Waits,
+    Bad,
+}
+
+/// Returns the report's word and its headline. A preview is good when all of it is cleared, or when there is nothing to clear; what can
+/// be seen only after the merge does not hold it up.
+pub fn check(report: &Report) -> (Verdict, String) {
+    let counts = report.counts();
+    let headline = one_line(&tell::headline(report, &counts));
+    let sentence = match &report.nothing {
+        Some(why) if report.rows.is_empty() => format!("{headline}: {}", one_line(why)),
+        Some(_) | None => headline,
+    };
+    let standings: BTreeSet<Verdict> = report
+        .rows
+        .iter()
+        .filter_map(|row| Some((row, standing(row)?.0)))
+        .map(|(row, standing)| match (standing, report.told) {
+            (Standing::Failed | Standing::Unknown | Standing::Unseen | Standing::Denied, _) => Verdict::Bad,
+            (Standing::Waiting, Told::Preview | Told::Judge) if row.verdict.is_none() => Verdict::Good,
+            (Standing::Waiting | Standing::Skipped | Standing::NotStarted, _) => Verdict::Waits,
+        })
+        .collect();
+    let verdict = standings.last().copied().unwrap_or(Verdict::Good);
+    let is_stopped = report.stopped.is_some() && verdict == Verdict::Good;
+    (if is_stopped { Verdict::Bad } else { verdict }, sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::situation;
+
+    #[test]
+    fn a_preview_is_good_when_all_of_it_is_cleared() {
+        let mut report = situation("approved");
+        assert_eq!(check(&report).0, Verdict::Good);
+        for row in &mut report.rows {
+            row.verdict.iter_mut().for_each(|verdict| verdict.answer = "wait");
+        }
+        assert_eq!(check(&report).0, Verdict::Waits);
+        for row in &mut report.rows {
+            row.verdict.iter_mut().for_each(|verdict| verdict.answer = "deny");
+        }
+        assert_eq!(check(&report).0, Verdict::Bad);
+    }
+
+    #[test]
+    fn nothing_to_preview_is_good_and_says_why() {
+        let nothing = Some("no stack uses the changed files".into());
+        let (verdict, sentence) = check(&Report { nothing, ..Report::new(Told::Preview) });
+        assert_eq!((verdict, &*sentence), (Verdict::Good, "Nothing to preview: no stack uses the changed files"));
+    }
+}
