@@ -136,7 +136,7 @@ fn an_engine_that_never_comes_back_is_given_up_and_its_target_is_unknown() {
     let begun = Arc::new(Notify::new());
     let world = stuck(&fleet, &begun);
     let markdown = fleet.outside("report.md");
-    let form = Form { json: false, markdown: Some(markdown.clone().into()), full: false };
+    let form = Form { markdown: Some(markdown.clone().into()), ..Form::default() };
     let request = command::apply::Request { form, ..command::apply::Request::default() };
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -198,7 +198,7 @@ fn a_pause_that_somebody_asks_for_before_the_plan_is_a_wait_like_any_other() {
     let says = Mutex::new(Some(pause));
     world.engines = Engines::new(vec![Arc::new(Stuck { says, ..Stuck::new(documents, Arc::new(Notify::new())) })]);
     let markdown = fleet.outside("report.md");
-    let form = Form { json: false, markdown: Some(markdown.clone().into()), full: false };
+    let form = Form { markdown: Some(markdown.clone().into()), ..Form::default() };
     let sharing = Sharing { shard: "1/1".parse().expect("a shard"), patience: Duration::ZERO, parallel: 0 };
     let request = command::apply::Request { form, sharing: Some(sharing), ..command::apply::Request::default() };
 
@@ -237,7 +237,7 @@ fn a_run_that_is_stopped_when_all_is_done_does_not_say_that_something_goes_on() 
         let documents = world.engines.get("documents").expect("the wrapped one").clone();
         world.engines = Engines::new(vec![Arc::new(Stuck { ends: Some(world.stop.clone()), ..Stuck::new(documents, begun) })]);
         let markdown = fleet.outside("report.md");
-        let form = Form { json: false, markdown: Some(markdown.clone().into()), full: false };
+        let form = Form { markdown: Some(markdown.clone().into()), ..Form::default() };
         let request = command::apply::Request { form, ..command::apply::Request::default() };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         runtime.block_on(command::apply::run(&world, &request)).expect("an account");

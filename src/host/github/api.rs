@@ -56,20 +56,6 @@ impl Api {
         Self { wire, second }
     }
 
-    /// Reads one thing.
-    pub(super) async fn get<T: DeserializeOwned>(&self, ask: Ask<'_>, path: &str) -> Result<T, HostError> {
-        read(ask, &self.answer(ask, Call { method: Method::GET, path, body: None }).await?)
-    }
-
-    /// Reads one thing that may not be there.
-    pub(super) async fn find<T: DeserializeOwned>(&self, ask: Ask<'_>, path: &str) -> Result<Option<T>, HostError> {
-        let answer = self.patiently(ask, Kind::Same, &Call { method: Method::GET, path, body: None }).await?;
-        match answer.status {
-            404 => Ok(None),
-            _ => read(ask, &good(ask, answer)?).map(Some),
-        }
-    }
-
     /// Reads a list to its end; `items` takes them out of one page.
     pub(super) async fn list<T>(
         &self,

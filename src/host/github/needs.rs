@@ -11,46 +11,28 @@ const WORDS_MAX: usize = 200;
 
 /// One permission of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Needs {
-    /// Every token has it.
-    Metadata,
+pub(super) enum Needs {
     ContentsRead,
     PullRequestsRead,
     PullRequestsWrite,
     IssuesWrite,
     StatusesWrite,
-    ChecksWrite,
-    DeploymentsWrite,
-    ActionsRead,
-    /// Of an organisation: a workflow's own token never has it.
-    MembersRead,
 }
 
 impl Needs {
     /// The line below `permissions:`.
-    pub fn line(self) -> &'static str {
+    pub(super) fn line(self) -> &'static str {
         match self {
-            Needs::Metadata => "metadata: read",
             Needs::ContentsRead => "contents: read",
             Needs::PullRequestsRead => "pull-requests: read",
             Needs::PullRequestsWrite => "pull-requests: write",
             Needs::IssuesWrite => "issues: write",
             Needs::StatusesWrite => "statuses: write",
-            Needs::ChecksWrite => "checks: write",
-            Needs::DeploymentsWrite => "deployments: write",
-            Needs::ActionsRead => "actions: read",
-            Needs::MembersRead => "members: read",
         }
     }
 
     fn hint(self) -> String {
-        match self {
-            Needs::Metadata => "is the token one of this repository?".into(),
-            Needs::MembersRead => {
-                "give org-token a token of a GitHub App with the organisation's members: read; the workflow's own token can never read teams".into()
-            }
-            other => format!("add {} to permissions: of the job; a pull request of a fork never gets more than read", other.line()),
-        }
+        format!("add {self} to permissions: of the job; a pull request of a fork never gets more than read")
     }
 }
 

@@ -3,6 +3,7 @@
 mod child;
 pub(crate) mod cloud;
 mod git_server;
+pub(crate) mod github;
 mod inside;
 mod program;
 mod sandbox;

@@ -19,10 +19,11 @@ pub(super) fn answer(state: &State, request: &Request, by: &str, allowed: &[Stri
     let answered = match name {
         "Reviews" if pulls => repository(variables, |_| pull(state, variables).map(|pull| json!({ "pullRequest": reviews(state, pull, variables) }))),
         "Commits" if pulls => repository(variables, |_| pull(state, variables).map(|pull| json!({ "pullRequest": commits(state, pull, variables) }))),
+        "Brought" if pulls => repository(variables, |_| Ok(json!({ "object": brought(state, variables) }))),
         "Comments" if pulls || issues => repository(variables, |_| comments(state, variables, by)),
         "Edits" if pulls || issues => edits(state, variables),
         "Issues" if issues => repository(variables, |_| Ok(json!({ "issues": issues_of(state, variables, by) }))),
-        "Reviews" | "Commits" | "Comments" | "Edits" | "Issues" => Err(("FORBIDDEN", "Resource not accessible by integration".into())),
+        "Reviews" | "Commits" | "Brought" | "Comments" | "Edits" | "Issues" => Err(("FORBIDDEN", "Resource not accessible by integration".into())),
         other => Err(("undefinedField", format!("no document {other:?} is known here"))),
     };
     Answer::json(200, &match answered {
@@ -50,6 +51,35 @@ fn actor(login: &str) -> Value {
         Some(bot) => json!({ "__typename": "Bot", "login": bot }),
         None => json!({ "__typename": "User", "login": login }),
     }
+}
+
+fn login(login: &str) -> Value {
+    json!({ "login": login.strip_suffix("[bot]").unwrap_or(login) })
+}
+
+/// The default branch, with the pull requests that brought each commit.
+fn brought(state: &State, variables: &Value) -> Value {
+    let Some(line) = state.history(variables["commit"].as_str().unwrap_or_default()) else { return Value::Null };
+    let (page, info) = after(line, variables);
+    let bringer = |pull: &Pull| {
+        json!({
+            "number": pull.number,
+            "merged": pull.merged.is_some(),
+            "baseRefName": pull.base_ref,
+            "mergeCommit": pull.merged.as_ref().map(|merged| json!({ "oid": merged.commit })),
+            "baseRepository": { "nameWithOwner": format!("{OWNER}/{NAME}") },
+        })
+    };
+    let of = |oid: &str| -> Vec<Value> {
+        let brings = |pull: &&Pull| {
+            let is_merge = pull.merged.as_ref().is_some_and(|merged| merged.commit == oid);
+            is_merge || pull.commits.iter().any(|commit| commit == oid)
+        };
+        state.pulls.values().filter(brings).map(bringer).collect()
+    };
+    let nodes: Vec<Value> =
+        page.into_iter().map(|oid| json!({ "oid": oid, "associatedPullRequests": { "nodes": of(oid) } })).collect();
+    json!({ "__typename": "Commit", "history": { "pageInfo": info, "nodes": nodes } })
 }
 
 /// A page of what comes after a cursor.
@@ -109,7 +139,7 @@ fn commits(state: &State, pull: &Pull, variables: &Value) -> Value {
     let who = |login: &Option<String>| json!({ "user": login.as_ref().map(|login| json!({ "login": login })) });
     let nodes = page.into_iter().map(|sha| {
         let commit = &state.commits[sha];
-        json!({ "commit": { "oid": sha, "authors": { "totalCount": 1, "nodes": [who(&commit.author)] }, "committer": who(&commit.committer) } })
+        json!({ "commit": { "authors": { "totalCount": 1, "nodes": [who(&commit.author)] }, "committer": who(&commit.committer) } })
     });
     let nodes: Vec<Value> = nodes.collect();
     let forced = pull.forced_by.iter().map(|by| json!({ "__typename": "HeadRefForcePushedEvent", "actor": actor(by) }));
@@ -130,7 +160,17 @@ fn comments(state: &State, variables: &Value, by: &str) -> Told {
     let all = state.comments_of(number);
     let end = variables["before"].as_str().and_then(|cursor| cursor.parse().ok()).unwrap_or(all.len()).min(all.len());
     let begin = end.saturating_sub(PAGE);
-    let facts = |comment: &&Comment| json!({ "databaseId": comment.id, "viewerDidAuthor": comment.by == by, "body": comment.body });
+    let facts = |comment: &&Comment| {
+        let editor = comment.edits[1..].last().map(|(by, _)| login(by));
+        json!({
+            "id": format!("IC_{}", comment.id),
+            "databaseId": comment.id,
+            "viewerDidAuthor": comment.by == by,
+            "author": login(&comment.by),
+            "editor": editor,
+            "body": comment.body,
+        })
+    };
     let nodes: Vec<Value> = all[begin..end].iter().map(facts).collect();
     let info = json!({ "hasPreviousPage": begin > 0, "startCursor": begin.to_string() });
     Ok(json!({ "issueOrPullRequest": { "__typename": kind, "comments": { "pageInfo": info, "nodes": nodes } } }))
@@ -141,8 +181,10 @@ fn edits(state: &State, variables: &Value) -> Told {
     let Some(comment) = state.comments.get(&id) else {
         return Err(("NOT_FOUND", "Could not resolve to a node with the global id.".into()));
     };
-    let edits: Vec<Value> = comment.edits.iter().rev().take(20).map(|diff| json!({ "diff": diff })).collect();
-    Ok(json!({ "node": { "__typename": "IssueComment", "databaseId": comment.id, "body": comment.body, "userContentEdits": { "nodes": edits } } }))
+    let edits = comment.edits.iter().rev().take(20).map(|(by, diff)| json!({ "editor": login(by), "diff": diff }));
+    let edits = (comment.edits.len() > 1).then(|| json!({ "nodes": edits.collect::<Vec<_>>() }));
+    let (author, body) = (login(&comment.by), &comment.body);
+    Ok(json!({ "node": { "__typename": "IssueComment", "author": author, "body": body, "userContentEdits": edits } }))
 }
 
 fn issues_of(state: &State, variables: &Value, by: &str) -> Value {

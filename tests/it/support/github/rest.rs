@@ -280,7 +280,7 @@ fn permission(state: &mut State, asked: &Asked<'_>) -> Outcome {
 }
 
 fn comment_facts(comment: &Comment) -> Value {
-    json!({ "id": comment.id, "body": comment.body, "user": user(&comment.by), "created_at": time(comment.at), "updated_at": time(comment.at), "author_association": "NONE" })
+    json!({ "id": comment.id, "node_id": format!("IC_{}", comment.id), "body": comment.body, "user": user(&comment.by), "created_at": time(comment.at), "updated_at": time(comment.at), "author_association": "NONE" })
 }
 
 fn comments(state: &mut State, asked: &Asked<'_>) -> Outcome {
@@ -320,7 +320,7 @@ fn edit_comment(state: &mut State, asked: &Asked<'_>) -> Outcome {
     if comment.by != asked.by {
         return Outcome::Error(403, "Must have admin rights to Repository.".into());
     }
-    comment.edits.push(body.clone());
+    comment.edits.push((asked.by.into(), body.clone()));
     comment.body = body;
     Outcome::Facts(200, comment_facts(comment))
 }

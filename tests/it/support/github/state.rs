@@ -30,7 +30,9 @@ pub(crate) struct State {
     pub(crate) rules: Vec<Value>,
     last_id: u64,
     last_number: u64,
-    acts: i64,
+    now: i64,
+    /// The default branch, oldest first.
+    main: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +107,8 @@ pub(crate) struct Comment {
     pub(crate) number: u64,
     pub(crate) by: String,
     pub(crate) body: String,
-    /// Every body that it had, oldest first, with this one.
-    pub(crate) edits: Vec<String>,
+    /// Who wrote each body that it had, oldest first, with this one.
+    pub(crate) edits: Vec<(String, String)>,
     pub(crate) is_minimized: bool,
     pub(crate) reactions: Vec<(String, String)>,
     pub(crate) at: i64,
@@ -164,13 +166,18 @@ impl State {
     pub(crate) fn new() -> Self {
         let people = [("ann", Role::Write), ("bob", Role::Write), ("cem", Role::Maintain), ("eve", Role::Read), ("root", Role::Admin)];
         let people = people.into_iter().map(|(login, role)| (login.to_string(), role)).collect();
-        Self { people, ..Self::default() }
+        Self { people, now: BEGIN, ..Self::default() }
     }
 
     /// One moment later.
     pub(crate) fn tick(&mut self) -> i64 {
-        self.acts += 1;
-        BEGIN + self.acts
+        self.now += 1;
+        self.now
+    }
+
+    /// Lets it be this time, in milliseconds since 1970.
+    pub(crate) fn set_now_ms(&mut self, now_ms: u64) {
+        self.now = i64::try_from(now_ms / 1_000).expect("a time of our age");
     }
 
     pub(crate) fn id(&mut self) -> u64 {
@@ -259,11 +266,31 @@ impl State {
         let pull = self.pull(number);
         pull.is_open = false;
         pull.merged = Some(Merged { commit: commit.into(), by: by.into(), at });
+        self.main.push(commit.into());
+    }
+
+    /// A person pushes to the default branch, past every pull request.
+    pub(crate) fn push_to_main(&mut self, by: &str, commit: &str) {
+        self.commit(commit, Some(by));
+        self.main.push(commit.into());
+    }
+
+    /// The default branch up to this commit, newest first.
+    pub(crate) fn history(&self, commit: &str) -> Option<Vec<&str>> {
+        let at = self.main.iter().position(|one| one == commit)?;
+        Some(self.main[..=at].iter().rev().map(String::as_str).collect())
+    }
+
+    /// Somebody changes what a comment says.
+    pub(crate) fn edit_comment(&mut self, id: u64, by: &str, body: &str) {
+        let comment = self.comments.get_mut(&id).expect("it is there");
+        comment.body = body.into();
+        comment.edits.push((by.into(), body.into()));
     }
 
     pub(crate) fn comment(&mut self, number: u64, by: &str, body: &str) -> u64 {
         let (id, at) = (self.id(), self.tick());
-        let edits = vec![body.to_string()];
+        let edits = vec![(by.to_string(), body.to_string())];
         let comment =
             Comment { id, number, by: by.into(), body: body.into(), edits, is_minimized: false, reactions: vec![], at };
         self.comments.insert(id, comment);
