@@ -159,7 +159,8 @@ fn github(workspace: &Workspace, environment: &Environment) -> Option<GitHubConf
         token: token.into(),
         repository: set("GITHUB_REPOSITORY", ""),
         branch: workspace.default_branch().map(Arc::from),
-        second: Duration::from_secs(1),
+        // Where the clock is set, nobody waits for it.
+        second: if environment.get("ISOBAR_NOW_MS").is_some() { Duration::from_millis(1) } else { Duration::from_secs(1) },
     })
 }
 

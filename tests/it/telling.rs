@@ -53,7 +53,9 @@ fn texts(server: &Server, number: u64) -> Vec<String> {
 
 /// The newest status of the head.
 fn status(server: &Server) -> String {
-    server.people(|state| state.statuses.last().map(|status| format!("{} {}", status.state, status.description)).unwrap_or_default())
+    server.people(|state| {
+        state.statuses.last().map(|status| format!("{} {}", status.state, status.description)).unwrap_or_default()
+    })
 }
 
 /// How many issues there are, and how many of them are open.
@@ -134,7 +136,11 @@ async fn a_comment_is_found_behind_a_hundred_others() {
     let (server, number) = server();
     let host = host(&server);
     assert_eq!(host.comment(number, &comment(1, &["one"])).await, Ok(Posted::Done));
-    server.people(|state| (0..250).for_each(|_| drop(state.comment(number, "bob", "and?"))));
+    server.people(|state| {
+        (0..250).for_each(|_| {
+            state.comment(number, "bob", "and?");
+        })
+    });
     assert_eq!(host.comment(number, &comment(2, &["two"])).await, Ok(Posted::Done));
     assert_eq!(texts(&server, number).len(), 251);
     assert_eq!(texts(&server, number)[0], "two");

@@ -2,6 +2,7 @@
 
 mod child;
 pub(crate) mod cloud;
+mod forge;
 mod git_server;
 pub(crate) mod github;
 mod inside;
@@ -11,6 +12,7 @@ pub(crate) mod scratch;
 mod story;
 mod tree;
 
+pub(crate) use forge::Forge;
 pub(crate) use git_server::{Access, GitServer};
 pub(crate) use program::program;
 pub(crate) use sandbox::{Ran, Sandbox, fixtures};

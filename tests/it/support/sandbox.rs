@@ -322,6 +322,11 @@ impl Sandbox {
         tree(&self.root().join(path))
     }
 
+    /// Returns the id of the current commit.
+    pub(crate) fn head(&self) -> String {
+        self.repo.head().ok().and_then(|head| head.target()).expect("there is a commit").to_string()
+    }
+
     /// Returns the paths that differ from the last commit, sorted; what `.gitignore` names is not among them.
     pub(crate) fn dirty(&self) -> Vec<String> {
         let mut options = git2::StatusOptions::new();

@@ -17,19 +17,28 @@ pub(super) fn answer(state: &State, request: &Request, by: &str, allowed: &[Stri
     let pulls = may(&["pull-requests: read", "pull-requests: write"]);
     let issues = may(&["issues: read", "issues: write"]);
     let answered = match name {
-        "Reviews" if pulls => repository(variables, |_| pull(state, variables).map(|pull| json!({ "pullRequest": reviews(state, pull, variables) }))),
-        "Commits" if pulls => repository(variables, |_| pull(state, variables).map(|pull| json!({ "pullRequest": commits(state, pull, variables) }))),
+        "Reviews" if pulls => repository(variables, |_| {
+            pull(state, variables).map(|pull| json!({ "pullRequest": reviews(state, pull, variables) }))
+        }),
+        "Commits" if pulls => repository(variables, |_| {
+            pull(state, variables).map(|pull| json!({ "pullRequest": commits(state, pull, variables) }))
+        }),
         "Brought" if pulls => repository(variables, |_| Ok(json!({ "object": brought(state, variables) }))),
         "Comments" if pulls || issues => repository(variables, |_| comments(state, variables, by)),
         "Edits" if pulls || issues => edits(state, variables),
         "Issues" if issues => repository(variables, |_| Ok(json!({ "issues": issues_of(state, variables, by) }))),
-        "Reviews" | "Commits" | "Brought" | "Comments" | "Edits" | "Issues" => Err(("FORBIDDEN", "Resource not accessible by integration".into())),
+        "Reviews" | "Commits" | "Brought" | "Comments" | "Edits" | "Issues" => {
+            Err(("FORBIDDEN", "Resource not accessible by integration".into()))
+        }
         other => Err(("undefinedField", format!("no document {other:?} is known here"))),
     };
-    Answer::json(200, &match answered {
-        Ok(data) => json!({ "data": data }),
-        Err((kind, message)) => json!({ "data": null, "errors": [{ "type": kind, "message": message }] }),
-    })
+    Answer::json(
+        200,
+        &match answered {
+            Ok(data) => json!({ "data": data }),
+            Err((kind, message)) => json!({ "data": null, "errors": [{ "type": kind, "message": message }] }),
+        },
+    )
 }
 
 type Told = Result<Value, (&'static str, String)>;
@@ -43,7 +52,10 @@ fn repository(variables: &Value, inside: impl FnOnce(()) -> Told) -> Told {
 
 fn pull<'a>(state: &'a State, variables: &Value) -> Result<&'a Pull, (&'static str, String)> {
     let number = variables["number"].as_u64().unwrap_or_default();
-    state.pulls.get(&number).ok_or_else(|| ("NOT_FOUND", format!("Could not resolve to a PullRequest with the number of {number}.")))
+    state
+        .pulls
+        .get(&number)
+        .ok_or_else(|| ("NOT_FOUND", format!("Could not resolve to a PullRequest with the number of {number}.")))
 }
 
 fn actor(login: &str) -> Value {
@@ -155,7 +167,9 @@ fn comments(state: &State, variables: &Value, by: &str) -> Told {
     let kind = match (state.pulls.contains_key(&number), state.issues.contains_key(&number)) {
         (true, _) => "PullRequest",
         (false, true) => "Issue",
-        (false, false) => return Err(("NOT_FOUND", format!("Could not resolve to an issue or pull request with the number of {number}."))),
+        (false, false) => {
+            return Err(("NOT_FOUND", format!("Could not resolve to an issue or pull request with the number of {number}.")));
+        }
     };
     let all = state.comments_of(number);
     let end = variables["before"].as_str().and_then(|cursor| cursor.parse().ok()).unwrap_or(all.len()).min(all.len());

@@ -24,8 +24,15 @@ use std::time::Duration;
 pub(crate) const TOKEN: &str = "canary-github-token";
 
 /// What a workflow with all the permissions of our examples may do.
-pub(crate) const WORKFLOW: &[&str] =
-    &["contents: read", "pull-requests: write", "issues: write", "statuses: write", "checks: write", "deployments: write", "actions: read"];
+pub(crate) const WORKFLOW: &[&str] = &[
+    "contents: read",
+    "pull-requests: write",
+    "issues: write",
+    "statuses: write",
+    "checks: write",
+    "deployments: write",
+    "actions: read",
+];
 
 /// What goes wrong with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +84,7 @@ struct Inside {
 impl GitHub {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let github =
-            Self { address: listener.local_addr().expect("it is bound"), inside: Arc::new(Mutex::new(Inside::new())) };
+        let github = Self { address: listener.local_addr().expect("it is bound"), inside: Arc::new(Mutex::new(Inside::new())) };
         let own = github.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -156,7 +162,15 @@ impl Inside {
     fn new() -> Self {
         let allowed = WORKFLOW.iter().map(ToString::to_string).collect();
         let tokens = [(TOKEN.to_string(), (BOT.to_string(), allowed))].into();
-        Self { state: State::new(), tokens, troubles: BTreeMap::new(), recorded: vec![], stale: 0, stale_left: 0, before: State::default() }
+        Self {
+            state: State::new(),
+            tokens,
+            troubles: BTreeMap::new(),
+            recorded: vec![],
+            stale: 0,
+            stale_left: 0,
+            before: State::default(),
+        }
     }
 
     fn answer(&mut self, request: &Request, base: &str) -> (Option<Trouble>, Option<Answer>) {

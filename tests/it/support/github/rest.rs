@@ -51,19 +51,44 @@ const ROWS: &[Row] = &[
     Row { route: "/repos/{owner}/{repo}/issues/comments/{comment_id}", method: "DELETE", needs: TALK, act: remove_comment },
     Row { route: "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions", method: "POST", needs: TALK, act: react },
     Row { route: "/repos/{owner}/{repo}/statuses/{sha}", method: "POST", needs: &["statuses: write"], act: add_status },
-    Row { route: "/repos/{owner}/{repo}/commits/{ref}/statuses", method: "GET", needs: &["statuses: read", "statuses: write", "contents: read"], act: statuses },
+    Row {
+        route: "/repos/{owner}/{repo}/commits/{ref}/statuses",
+        method: "GET",
+        needs: &["statuses: read", "statuses: write", "contents: read"],
+        act: statuses,
+    },
     Row { route: "/repos/{owner}/{repo}/check-runs", method: "POST", needs: &["checks: write"], act: add_check },
     Row { route: "/repos/{owner}/{repo}/check-runs/{check_run_id}", method: "PATCH", needs: &["checks: write"], act: edit_check },
-    Row { route: "/repos/{owner}/{repo}/commits/{ref}/check-runs", method: "GET", needs: &["checks: read", "checks: write"], act: checks },
+    Row {
+        route: "/repos/{owner}/{repo}/commits/{ref}/check-runs",
+        method: "GET",
+        needs: &["checks: read", "checks: write"],
+        act: checks,
+    },
     Row { route: "/repos/{owner}/{repo}/issues", method: "GET", needs: ISSUES_READ, act: issues },
     Row { route: "/repos/{owner}/{repo}/issues", method: "POST", needs: &["issues: write"], act: add_issue },
     Row { route: "/repos/{owner}/{repo}/issues/{issue_number}", method: "PATCH", needs: &["issues: write"], act: edit_issue },
-    Row { route: "/repos/{owner}/{repo}/deployments", method: "GET", needs: &["deployments: read", "deployments: write"], act: deployments },
+    Row {
+        route: "/repos/{owner}/{repo}/deployments",
+        method: "GET",
+        needs: &["deployments: read", "deployments: write"],
+        act: deployments,
+    },
     Row { route: "/repos/{owner}/{repo}/deployments", method: "POST", needs: &["deployments: write"], act: add_deployment },
-    Row { route: "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses", method: "POST", needs: &["deployments: write"], act: add_deployment_status },
+    Row {
+        route: "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses",
+        method: "POST",
+        needs: &["deployments: write"],
+        act: add_deployment_status,
+    },
     Row { route: "/repos/{owner}/{repo}/actions/runs/{run_id}", method: "GET", needs: &["actions: read"], act: run },
     Row { route: "/repos/{owner}/{repo}/rules/branches/{branch}", method: "GET", needs: &[], act: rules },
-    Row { route: "/orgs/{org}/teams/{team_slug}/memberships/{username}", method: "GET", needs: &["members: read"], act: membership },
+    Row {
+        route: "/orgs/{org}/teams/{team_slug}/memberships/{username}",
+        method: "GET",
+        needs: &["members: read"],
+        act: membership,
+    },
 ];
 
 const PULLS_READ: &[&str] = &["pull-requests: read", "pull-requests: write"];
@@ -187,7 +212,10 @@ pub(super) fn id_of(login: &str) -> u64 {
 }
 
 fn repository(_state: &mut State, _asked: &Asked<'_>) -> Outcome {
-    Outcome::Facts(200, json!({ "name": NAME, "full_name": format!("{OWNER}/{NAME}"), "owner": user(OWNER), "default_branch": "main", "private": true }))
+    Outcome::Facts(
+        200,
+        json!({ "name": NAME, "full_name": format!("{OWNER}/{NAME}"), "owner": user(OWNER), "default_branch": "main", "private": true }),
+    )
 }
 
 fn pull_facts(pull: &Pull) -> Value {
@@ -556,7 +584,10 @@ fn add_deployment_status(state: &mut State, asked: &Asked<'_>) -> Outcome {
     }
     let Some(deployment) = state.deployments.get_mut(&asked.number(2)) else { return missing() };
     deployment.statuses.push((id, name.clone(), description.clone(), asked.maybe("log_url")));
-    Outcome::Facts(201, json!({ "id": id, "state": name, "description": description, "environment": deployment.environment, "creator": user(asked.by) }))
+    Outcome::Facts(
+        201,
+        json!({ "id": id, "state": name, "description": description, "environment": deployment.environment, "creator": user(asked.by) }),
+    )
 }
 
 fn run(state: &mut State, asked: &Asked<'_>) -> Outcome {

@@ -164,7 +164,8 @@ pub(crate) struct Commit {
 
 impl State {
     pub(crate) fn new() -> Self {
-        let people = [("ann", Role::Write), ("bob", Role::Write), ("cem", Role::Maintain), ("eve", Role::Read), ("root", Role::Admin)];
+        let people =
+            [("ann", Role::Write), ("bob", Role::Write), ("cem", Role::Maintain), ("eve", Role::Read), ("root", Role::Admin)];
         let people = people.into_iter().map(|(login, role)| (login.to_string(), role)).collect();
         Self { people, now: BEGIN, ..Self::default() }
     }
@@ -291,8 +292,7 @@ impl State {
     pub(crate) fn comment(&mut self, number: u64, by: &str, body: &str) -> u64 {
         let (id, at) = (self.id(), self.tick());
         let edits = vec![(by.to_string(), body.to_string())];
-        let comment =
-            Comment { id, number, by: by.into(), body: body.into(), edits, is_minimized: false, reactions: vec![], at };
+        let comment = Comment { id, number, by: by.into(), body: body.into(), edits, is_minimized: false, reactions: vec![], at };
         self.comments.insert(id, comment);
         id
     }

@@ -1,0 +1,330 @@
+//! Which reviews on GitHub let a change be applied: one line a case, each played from the pull request to the apply.
+
+use crate::support::github::Role;
+use crate::support::{APPROVALS, Forge, app};
+use serde_json::json;
+
+/// A fleet on whose default branch version 1 was applied everywhere, and the pull request for version 2, which was shown.
+struct Play {
+    forge: Forge,
+    number: u64,
+    before: String,
+}
+
+impl Play {
+    fn begin() -> Self {
+        Self::with("")
+    }
+
+    fn with(more: &str) -> Self {
+        let forge = Forge::of(app("prod/a", &format!("{APPROVALS}{more}")));
+        let before = forge.fleet.head();
+        let number = forge.propose(1, 2);
+        forge.on_pull("pull_request", "opened", number).ends(0);
+        Self { forge, number, before }
+    }
+
+    fn review(self, by: &str, state: &str) -> Self {
+        self.forge.review(self.number, by, state);
+        self
+    }
+
+    fn people(self, act: impl FnOnce(&mut crate::support::github::State, u64)) -> Self {
+        let number = self.number;
+        self.forge.github.people(|state| act(state, number));
+        self
+    }
+
+    /// Somebody pushes version 3 on top, or in the place of version 2.
+    fn push(self, by: &str, is_forced: bool) -> Self {
+        self.forge.fleet.version(2, 3);
+        self.pushed(by, is_forced)
+    }
+
+    fn pushed(self, by: &str, is_forced: bool) -> Self {
+        let head = self.forge.fleet.head();
+        self.people(|state, number| if is_forced { state.push_over(number, by, &[&head]) } else { state.push(number, by, &head) })
+    }
+
+    fn shown(self) -> Self {
+        self.forge.on_pull("pull_request", "synchronize", self.number).ends(0);
+        self
+    }
+
+    /// Merged, and applied: the version that runs then, and what is said of why not.
+    fn merged(self) -> Ended {
+        self.forge.merge(self.number, "version-2");
+        self.applied()
+    }
+
+    /// As one new commit of the default branch.
+    fn squashed(self) -> Ended {
+        let text = self.forge.fleet.live("app/templates").remove("app.yaml.j2").expect("it is there");
+        self.forge.fleet.checkout("main").file("app/templates/app.yaml.j2", &text);
+        let commit = self.forge.fleet.commit("Version 2 (#1)");
+        self.landed(&commit)
+    }
+
+    fn landed(self, commit: &str) -> Ended {
+        let now = self.forge.fleet.now_ms();
+        self.people(|state, number| {
+            state.set_now_ms(now);
+            state.merge(number, "bob", commit);
+        })
+        .applied()
+    }
+
+    fn applied(self) -> Ended {
+        let ran = self.forge.on_push(&self.before);
+        Ended { runs: self.forge.fleet.versions(), said: format!("{}{}", ran.stdout, ran.stderr), forge: self.forge }
+    }
+}
+
+struct Ended {
+    forge: Forge,
+    runs: String,
+    said: String,
+}
+
+impl Ended {
+    #[track_caller]
+    fn runs(self, version: &str) -> Self {
+        assert_eq!(self.runs, format!("prod/a {version}"), "{}", self.said);
+        self
+    }
+
+    /// Waits, and says this.
+    #[track_caller]
+    fn waits(self, why: &str) -> Self {
+        let ended = self.runs("-");
+        assert!(ended.said.contains(why), "does not say {why:?}:\n{}", ended.said);
+        ended
+    }
+}
+
+const MISSING: &str = "missing 1 of platform";
+
+#[test]
+fn a_writer_who_saw_it_and_did_not_make_it_may_approve() {
+    Play::begin().review("bob", "APPROVED").merged().runs("2");
+    Play::begin()
+        .review("BOB", "APPROVED")
+        .people(|state, _| drop(state.people.insert("BOB".into(), Role::Write)))
+        .merged()
+        .runs("2");
+    Play::begin().review("eve", "COMMENTED").review("bob", "APPROVED").merged().runs("2");
+    Play::begin().merged().waits(MISSING);
+    Play::begin().review("bob", "COMMENTED").merged().waits(MISSING);
+    Play::begin().review("root", "APPROVED").merged().waits(MISSING); // an admin, and not of the team
+}
+
+#[test]
+fn however_it_is_merged() {
+    Play::begin().review("bob", "APPROVED").squashed().runs("2");
+    Play::begin().squashed().waits(MISSING);
+
+    // A rebase: the branch itself moved on.
+    let play = Play::begin().review("bob", "APPROVED");
+    play.forge.fleet.checkout("main").file("README.md", "meanwhile\n").commit("Meanwhile");
+    let meanwhile = play.forge.fleet.head();
+    play.forge.github.people(|state| state.push_to_main("ada", &meanwhile));
+    play.forge.fleet.version(1, 2);
+    let commit = play.forge.fleet.head();
+    play.landed(&commit).runs("2");
+}
+
+#[test]
+fn who_may_not_write_or_is_no_person_counts_for_nothing() {
+    let role = |role: Option<Role>| {
+        Play::begin().review("bob", "APPROVED").people(|state, _| {
+            state.people.remove("bob");
+            role.map(|role| state.people.insert("bob".into(), role));
+        })
+    };
+    for reader in [None, Some(Role::Read), Some(Role::Triage)] {
+        role(reader).merged().waits(MISSING);
+    }
+    for writer in [Role::Write, Role::Maintain, Role::Admin] {
+        role(Some(writer)).merged().runs("2");
+    }
+    let bots = "";
+    Play::with(bots)
+        .people(|state, _| drop(state.people.insert("bob[bot]".into(), Role::Write)))
+        .review("bob[bot]", "APPROVED")
+        .merged()
+        .waits(MISSING);
+    // An account that is gone.
+    Play::begin()
+        .review("bob", "APPROVED")
+        .people(|state, number| state.pull(number).reviews[0].by = None)
+        .merged()
+        .waits(MISSING);
+}
+
+#[test]
+fn who_made_it_counts_for_nothing() {
+    let play = |by: &str| Play::begin().review(by, "APPROVED");
+    play("bob").people(|state, number| state.pull(number).author = "bob".into()).merged().waits(MISSING);
+    // A committer, by the name that GitHub has for the commit, and none that git knows.
+    let commit = |state: &mut crate::support::github::State, number: u64, is_author: bool| {
+        let head = state.pull(number).head.clone();
+        let commit = state.commits.get_mut(&head).expect("it was pushed");
+        *(if is_author { &mut commit.author } else { &mut commit.committer }) = Some("bob".into());
+    };
+    play("bob").people(|state, number| commit(state, number, true)).merged().waits(MISSING);
+    play("bob").people(|state, number| commit(state, number, false)).merged().waits(MISSING);
+    // Who pushed over it.
+    play("bob").people(|state, number| state.pull(number).forced_by.push("bob".into())).merged().waits(MISSING);
+    // More of them than can be known.
+    let many: Vec<String> = (0..251).map(|nth| format!("{nth:040x}")).collect();
+    play("bob")
+        .people(|state, number| {
+            many.iter().for_each(|sha| state.commit(sha, Some("cem")));
+            state.pull(number).commits.extend(many.clone());
+        })
+        .merged()
+        .waits(MISSING);
+}
+
+#[test]
+fn the_latest_opinion_counts() {
+    Play::begin().review("bob", "APPROVED").review("bob", "CHANGES_REQUESTED").merged().waits("rejected by bob");
+    Play::begin().review("bob", "CHANGES_REQUESTED").review("bob", "APPROVED").merged().runs("2");
+    Play::begin().review("bob", "APPROVED").review("bob", "COMMENTED").merged().runs("2");
+    Play::begin()
+        .review("bob", "APPROVED")
+        .review("carol", "CHANGES_REQUESTED")
+        .people(writers)
+        .merged()
+        .waits("rejected by carol");
+    // A reader's no is an opinion.
+    Play::begin().review("bob", "APPROVED").review("eve", "CHANGES_REQUESTED").merged().runs("2");
+    let dismissed = |by: &str| {
+        Play::begin().review(by, "APPROVED").people(|state, number| {
+            let review = state.pull(number).reviews[0].id;
+            state.dismiss(number, review);
+        })
+    };
+    dismissed("bob").merged().waits(MISSING);
+    dismissed("carol").people(writers).review("bob", "APPROVED").merged().runs("2");
+}
+
+fn writers(state: &mut crate::support::github::State, _number: u64) {
+    for login in ["carol", "dora"] {
+        state.people.insert(login.into(), Role::Write);
+    }
+}
+
+#[test]
+fn a_review_behind_a_hundred_others_is_read() {
+    let crowd = |state: &mut crate::support::github::State, number: u64| {
+        for nth in 0..120 {
+            let login = format!("u{nth}");
+            state.people.insert(login.clone(), Role::Write);
+            state.review(number, &login, "APPROVED");
+        }
+    };
+    Play::begin().people(crowd).review("bob", "APPROVED").merged().runs("2");
+    Play::begin()
+        .review("bob", "APPROVED")
+        .people(crowd)
+        .people(writers)
+        .review("carol", "CHANGES_REQUESTED")
+        .merged()
+        .waits("rejected");
+}
+
+#[test]
+fn a_yes_is_to_what_was_shown_of_that_commit() {
+    // Another head, with other changes: shown or not, the yes was to something else.
+    Play::begin().review("bob", "APPROVED").push("ada", false).merged().waits(MISSING);
+    Play::begin().review("bob", "APPROVED").push("ada", false).shown().merged().waits(MISSING);
+    Play::begin().push("ada", false).shown().review("bob", "APPROVED").merged().runs("3");
+    // Of a commit that was never shown.
+    Play::begin().push("ada", false).review("bob", "APPROVED").shown().merged().waits("before it was given");
+    // Pushed over: the commit that was approved is gone.
+    let gone = |state: &mut crate::support::github::State, number: u64| state.pull(number).reviews[0].commit = None;
+    Play::begin().review("bob", "APPROVED").push("ada", true).shown().people(gone).merged().waits(MISSING);
+    // Another head with the very same changes: an approval stays.
+    let play = Play::begin().review("bob", "APPROVED");
+    play.forge.fleet.file("README.md", "words\n").commit("Words");
+    play.pushed("ada", false).shown().merged().runs("2");
+    // A no stays whatever is pushed.
+    Play::begin()
+        .people(writers)
+        .review("carol", "CHANGES_REQUESTED")
+        .push("ada", false)
+        .shown()
+        .review("bob", "APPROVED")
+        .merged()
+        .waits("rejected by carol");
+}
+
+#[test]
+fn a_review_after_the_merge_comes_too_late() {
+    let play = Play::begin();
+    play.forge.merge(play.number, "version-2");
+    play.forge.fleet.pass_secs(5);
+    let ended = play.review("bob", "APPROVED").applied().waits("it was given after the merge");
+    // And once more does not help either.
+    ended.forge.on("schedule", &json!({}));
+    assert_eq!(ended.forge.fleet.versions(), "prod/a -");
+}
+
+#[test]
+fn what_came_without_a_pull_request_waits() {
+    let forge = Forge::of(app("prod/a", APPROVALS));
+    let before = forge.fleet.head();
+    let commit = forge.fleet.version(1, 2);
+    forge.github.people(|state| state.push_to_main("ada", &commit));
+    forge.on_push(&before).ends(3).says(MISSING);
+    assert_eq!(forge.fleet.versions(), "prod/a -");
+
+    // A pull request that was merged elsewhere, or not at all, brings nothing here.
+    for is_merged in [true, false] {
+        let play = Play::begin().review("bob", "APPROVED");
+        play.forge.fleet.checkout("main");
+        let commit = play.forge.fleet.merge("version-2");
+        play.forge.github.people(|state| {
+            if is_merged {
+                state.merge(play.number, "bob", &commit);
+                state.pull(play.number).base_ref = "release".into();
+            } else {
+                state.push_to_main("bob", &commit);
+            }
+        });
+        play.applied().waits(MISSING);
+    }
+}
+
+#[test]
+fn the_policy_of_the_base_judges() {
+    // The change would let everybody approve, and its author is not asked what counts.
+    let play = Play::begin();
+    play.forge.fleet.edit("isobar.yaml", "[bob, carol, dora]", "[bob, carol, dora, eve, mallory]").commit("And me");
+    let play = play.pushed("ada", false).people(|state, _| drop(state.people.insert("mallory".into(), Role::Write))).shown();
+    play.review("mallory", "APPROVED").merged().waits(MISSING);
+
+    let play = Play::begin();
+    play.forge.fleet.edit("isobar.yaml", "count: 1", "count: 0").commit("None");
+    let ran = play.forge.fleet.isobar("check");
+    assert_eq!(ran.code, 65, "{}", ran.stdout); // such a policy is none
+}
+
+#[test]
+fn an_old_run_that_runs_again_says_nothing_over_a_newer_one() {
+    let play = Play::begin().review("bob", "APPROVED");
+    play.forge.on_pull("pull_request_review", "submitted", play.number).ends(0);
+    let (text, gate) = (play.forge.comment(play.number), play.forge.gate(play.number));
+    let payload = json!({
+        "action": "opened",
+        "repository": { "default_branch": "main" },
+        "pull_request": {
+            "number": play.number,
+            "head": { "sha": play.forge.fleet.head(), "ref": "version-2" },
+            "base": { "sha": play.before, "ref": "main" },
+        },
+    });
+    play.forge.again("pull_request", &payload, 1).ends(0).says("a newer run has told");
+    assert_eq!((play.forge.comment(play.number), play.forge.gate(play.number)), (text, gate));
+}

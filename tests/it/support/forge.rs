@@ -1,0 +1,145 @@
+//! A repository whose pull requests are on a GitHub on loopback: what people do in both, and the action run for each event as a
+//! workflow would.
+
+use super::github::{GitHub, TOKEN};
+use super::{Ran, Sandbox};
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::fs;
+
+pub(crate) struct Forge {
+    pub(crate) github: GitHub,
+    pub(crate) fleet: Sandbox,
+    run: Cell<u64>,
+}
+
+impl Forge {
+    /// A fleet whose default branch is on GitHub.
+    pub(crate) fn of(fleet: Sandbox) -> Self {
+        let github = GitHub::start();
+        let head = fleet.head();
+        github.people(|state| state.push_to_main("ada", &head));
+        let fleet = fleet
+            .env("GITHUB_ACTIONS", "true")
+            .env("CI", "true")
+            .env("GITHUB_TOKEN", TOKEN)
+            .env("GITHUB_REPOSITORY", "acme/fleet")
+            .env("GITHUB_API_URL", &github.api())
+            .env("GITHUB_GRAPHQL_URL", &github.graphql());
+        Self { github, fleet, run: Cell::new(100) }
+    }
+
+    /// A person pushes a new version on a branch, and opens a pull request for it.
+    pub(crate) fn propose(&self, from: u32, to: u32) -> u64 {
+        let base = self.fleet.head();
+        self.fleet.branch(&format!("version-{to}"));
+        let head = self.fleet.version(from, to);
+        self.now();
+        self.github.people(|state| state.open("ada", &format!("Version {to}"), &base, &[&head]))
+    }
+
+    /// Merges it by a merge commit, and goes to the default branch.
+    pub(crate) fn merge(&self, number: u64, branch: &str) -> String {
+        self.fleet.checkout("main");
+        let commit = self.fleet.merge(branch);
+        self.now();
+        self.github.people(|state| state.merge(number, "bob", &commit));
+        commit
+    }
+
+    pub(crate) fn review(&self, number: u64, by: &str, state: &str) {
+        self.now();
+        self.github.people(|github| github.review(number, by, state));
+    }
+
+    /// A workflow runs for something that happened to a pull request.
+    pub(crate) fn on_pull(&self, event: &str, action: &str, number: u64) -> Ran {
+        let payload = self.github.people(|state| {
+            let pull = state.pull(number);
+            let side = |sha: &str, branch: &str| json!({ "sha": sha, "ref": branch, "repo": { "full_name": "acme/fleet" } });
+            json!({
+                "action": action,
+                "repository": { "default_branch": "main" },
+                "pull_request": {
+                    "number": number,
+                    "draft": pull.is_draft,
+                    "user": { "login": pull.author, "type": "User" },
+                    "head": side(&pull.head, &pull.head_ref),
+                    "base": side(&pull.base, &pull.base_ref),
+                },
+            })
+        });
+        self.on(event, &payload)
+    }
+
+    pub(crate) fn on_push(&self, before: &str) -> Ran {
+        let after = self.fleet.head();
+        let payload =
+            json!({ "ref": "refs/heads/main", "before": before, "after": after, "repository": { "default_branch": "main" } });
+        self.on("push", &payload)
+    }
+
+    /// A workflow runs for an event.
+    pub(crate) fn on(&self, event: &str, payload: &Value) -> Ran {
+        self.run.set(self.run.get() + 1);
+        self.again(event, payload, self.run.get())
+    }
+
+    /// The run of this number runs, late or once more.
+    pub(crate) fn again(&self, event: &str, payload: &Value, run: u64) -> Ran {
+        self.now();
+        let path = self.fleet.outside("event.json");
+        fs::write(&path, payload.to_string()).expect("it has room");
+        let mut program = self.fleet.program();
+        program
+            .arg("action")
+            .env("GITHUB_EVENT_NAME", event)
+            .env("GITHUB_EVENT_PATH", path)
+            .env("GITHUB_RUN_ID", run.to_string())
+            .env("GITHUB_RUN_ATTEMPT", "1")
+            .env("GITHUB_STEP_SUMMARY", self.fleet.outside("summary.md"))
+            .env("GITHUB_OUTPUT", self.fleet.outside("outputs"));
+        let ran = self.fleet.finish(&mut program);
+        self.fleet.pass_secs(1);
+        ran.keeps_quiet_about(TOKEN)
+    }
+
+    /// Comments on a pull request, each without its first line.
+    pub(crate) fn comments(&self, number: u64) -> Vec<String> {
+        let below = |body: &str| body.split_once('\n').map_or(body, |(_, rest)| rest).to_string();
+        self.github.people(|state| state.comments_of(number).iter().map(|comment| below(&comment.body)).collect())
+    }
+
+    /// The only comment.
+    #[track_caller]
+    pub(crate) fn comment(&self, number: u64) -> String {
+        let mut all = self.comments(number);
+        assert_eq!(all.len(), 1, "{all:#?}");
+        all.remove(0)
+    }
+
+    /// What the newest status of this name says of a commit.
+    pub(crate) fn status(&self, commit: &str, name: &str) -> String {
+        self.github.people(|state| {
+            let of = state.statuses.iter().rev().find(|status| status.sha == commit && status.context == name);
+            of.map_or("none".into(), |status| format!("{}: {}", status.state, status.description))
+        })
+    }
+
+    /// How it stands with the head of a pull request.
+    pub(crate) fn gate(&self, number: u64) -> String {
+        let head = self.github.people(|state| state.pull(number).head.clone());
+        self.status(&head, "isobar")
+    }
+
+    /// Titles of the issues that are open.
+    pub(crate) fn issues(&self) -> Vec<String> {
+        self.github.people(|state| state.issues.values().filter(|issue| issue.is_open).map(|issue| issue.title.clone()).collect())
+    }
+
+    /// The people's clock is the program's.
+    fn now(&self) {
+        let now_ms = self.fleet.now_ms();
+        self.github.people(|state| state.set_now_ms(now_ms));
+    }
+}
