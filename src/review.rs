@@ -65,6 +65,8 @@ pub enum About {
     Shown(Vec<Arc<str>>),
     /// Whatever was shown of this commit when it was given; `None` once the commit is gone.
     Commit(Option<CommitSha>),
+    /// What has a digest that begins so: one preview, or all that were shown together.
+    Named(Vec<Arc<str>>),
 }
 
 /// Whose decision it is.
@@ -77,11 +79,15 @@ pub enum Voice {
     Bot,
 }
 
-/// A preview that was shown of a change.
+/// A preview that was shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The newest commit of the change then.
+    /// Number of the change that it was shown of, if any.
+    pub change: Option<u64>,
+    /// The commit that was looked at: the newest of the change then.
     pub commit: CommitSha,
+    /// Digest of all that were shown together, in full.
+    pub set: Arc<str>,
     /// In full.
     pub digest: Arc<str>,
     /// When it was shown first, in milliseconds since 1970.
@@ -143,8 +149,8 @@ pub struct Void {
 }
 
 impl Reviewed {
-    /// Binds every decision to what was `seen` of the change: a yes to what its reviewer could have seen of that commit, a no to
-    /// all that was ever shown. Returns the approvals that count for nothing as well.
+    /// Binds every decision to what was `seen`: a yes to what its reviewer could have seen of that commit of the change, a no to
+    /// all that was ever shown of it. Returns the approvals that count for nothing as well.
     pub fn bind(&self, seen: &[Seen]) -> (Vec<Approval>, Vec<Void>) {
         let (mut bound, mut void) = (Vec::new(), Vec::new());
         for decided in &self.decisions {
@@ -155,15 +161,20 @@ impl Reviewed {
             let Decided { by, decision, about, at_ms, .. } = decided;
             let digests: BTreeSet<&Arc<str>> = match (about, decision) {
                 (About::Shown(digests), _) => digests.iter().collect(),
-                (About::Commit(_), Decision::Reject) => seen.iter().map(|one| &one.digest).collect(),
+                (About::Commit(_) | About::Named(_), Decision::Reject) => {
+                    seen.iter().filter(|one| self.is_of(one)).map(|one| &one.digest).collect()
+                }
                 (About::Commit(commit), Decision::Approve) => {
                     let could_see = |one: &&Seen| Some(&one.commit) == commit.as_ref() && one.first_ms <= *at_ms;
-                    seen.iter().filter(could_see).map(|one| &one.digest).collect()
+                    seen.iter().filter(|one| self.is_of(one)).filter(could_see).map(|one| &one.digest).collect()
+                }
+                (About::Named(beginnings), Decision::Approve) => {
+                    beginnings.iter().flat_map(|beginning| named(beginning, seen, *at_ms)).collect()
                 }
             };
             match (digests.is_empty(), decision) {
                 (true, Decision::Approve) => {
-                    void.push(Void { by: by.clone(), why: "nothing was shown of its commit before it was given" })
+                    void.push(Void { by: by.clone(), why: "nothing that it could be about was shown before it was given" })
                 }
                 (true, Decision::Reject) => {}
                 (false, _) => {
@@ -173,6 +184,10 @@ impl Reviewed {
             }
         }
         (bound, void)
+    }
+
+    fn is_of(&self, seen: &Seen) -> bool {
+        seen.change.is_some() && seen.change == self.change.number
     }
 
     /// Says why a decision counts for nothing. A no needs less than a yes. What names what it is about was refused when it was given,
@@ -189,10 +204,24 @@ impl Reviewed {
             (Decision::Approve, Voice::Writer) if is_maker() => Some("who gave it made the change"),
             (Decision::Approve, Voice::Writer) if !self.is_authorship_known => Some("not everybody who made the change is known"),
             (Decision::Approve, Voice::Writer) => {
-                let is_late = self.landed.as_ref().is_some_and(|landed| decided.at_ms > landed.at_ms);
+                let is_review = matches!(decided.about, About::Commit(_));
+                let is_late = is_review && self.landed.as_ref().is_some_and(|landed| decided.at_ms > landed.at_ms);
                 is_late.then_some("it was given after the merge")
             }
         }
+    }
+}
+
+/// What somebody could see that has a digest which begins so; nothing where that may mean one thing or another.
+fn named<'s>(beginning: &str, seen: &'s [Seen], at_ms: u64) -> Vec<&'s Arc<str>> {
+    let could_see = || seen.iter().filter(|one| one.first_ms <= at_ms);
+    let digests: BTreeSet<&Arc<str>> =
+        could_see().map(|one| &one.digest).filter(|digest| digest.starts_with(beginning)).collect();
+    let sets: BTreeSet<&Arc<str>> = could_see().map(|one| &one.set).filter(|set| set.starts_with(beginning)).collect();
+    match (digests.len(), sets.first()) {
+        (1, None) => digests.into_iter().collect(),
+        (0, Some(set)) if sets.len() == 1 => could_see().filter(|one| one.set == **set).map(|one| &one.digest).collect(),
+        (_, _) => Vec::new(),
     }
 }
 

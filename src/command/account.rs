@@ -3,6 +3,7 @@
 use super::converge::{Converged, End, EndState, GOES_ON, RESUME, paused};
 use super::pending::{Pending, Work};
 use super::say::{count, short};
+use super::shown;
 use super::tell;
 use crate::change::Preview;
 use crate::exit::Exit;
@@ -115,6 +116,15 @@ fn approve(world: &World, done: &Converged) -> Vec<Arc<str>> {
     let asked = waiting.iter().filter(|(preview, verdict)| is_asked(verdict) && preview.is_bound());
     let bound: Vec<&Preview> = asked.map(|(preview, _)| *preview).collect();
     let verb = if done.puts_back { "isobar drift --fix" } else { "isobar apply" };
+    if world.host.knows_commits() {
+        let all = waiting.iter().map(|(preview, _)| Arc::from(preview.digest().as_str()));
+        let digest = match *bound {
+            [one] => one.digest(),
+            _ => shown::together(all),
+        };
+        let approve = format!("/isobar approve {}  (as a comment on the pull request that was merged)", digest.short());
+        return tell::unlock(world, waiting, &approve, verb).steps;
+    }
     let approve = match *bound {
         [one] => format!("{verb} --review NAME=approve@{}", one.digest().short()),
         _ if done.is_shard => "isobar preview  (shows what waits in every shard; then isobar judge --review NAME=approve)".into(),

@@ -68,7 +68,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
             let shown = report.rows.iter().filter_map(|row| row.preview.as_deref());
             let judged = shown.filter_map(|preview| verdicts.get(&preview.target).map(|verdict| (preview, verdict)));
             // What is not committed is approved by nobody.
-            let approve = if stored.head.is_none() { PREVIEW_AGAIN } else { tell::APPROVE };
+            let approve = if stored.head.is_none() { PREVIEW_AGAIN } else { tell::approve(world) };
             tell::unlock(world, judged, approve, APPLY).steps
         }
         (false, false) => vec![APPLY.into()],

@@ -186,7 +186,7 @@ impl Sight<'_> {
         let shown = answers.iter().flatten();
         let judged = shown.filter_map(|preview| verdicts.get(&preview.target).map(|verdict| (&**preview, verdict)));
         // What is not committed is kept nowhere, so that nobody can approve it.
-        let approve = if report.dirty { PREVIEW_AGAIN } else { tell::APPROVE };
+        let approve = if report.dirty { PREVIEW_AGAIN } else { tell::approve(self.world) };
         report.next = next(view, answers, verdicts, tell::unlock(self.world, judged, approve, APPLY));
         report
     }

@@ -7,6 +7,7 @@ use crate::stack::TargetId;
 use crate::store::Stored;
 use crate::world::World;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -81,6 +82,13 @@ pub(crate) fn approvable(answer: &Result<Arc<Preview>, Unseen>) -> Option<(&Targ
         Ok(preview) => Some((&preview.target, preview.digest())),
         Err(unseen) => Some((&unseen.target, unseen.promise.clone()?)),
     }
+}
+
+/// The digest of all that was shown together, by which it can be approved as one.
+pub(crate) fn together(digests: impl IntoIterator<Item = Arc<str>>) -> Digest {
+    let digests: BTreeSet<Arc<str>> = digests.into_iter().collect();
+    let parts: Vec<&str> = digests.iter().map(|digest| &**digest).collect();
+    Digest::of("shown together", &parts)
 }
 
 /// The digests of answers that a review can be bound to.

@@ -60,6 +60,7 @@ fn an_apply_that_fails_is_an_issue_until_one_goes_well() {
     forge.on_push("").ends(1);
     assert_eq!(forge.issues(), ["An apply failed"]);
     forge.fleet.unblock("staging/a");
+    forge.fleet.isobar("resume").ends(0);
     forge.fleet.version(1, 2);
     let head = forge.fleet.head();
     forge.github.people(|state| state.push_to_main("ada", &head));

@@ -1,6 +1,6 @@
 //! Which reviews on GitHub let a change be applied: one line a case, each played from the pull request to the apply.
 
-use crate::support::github::Role;
+use crate::support::github::{Role, State};
 use crate::support::{APPROVALS, Forge, app};
 use serde_json::json;
 
@@ -13,11 +13,7 @@ struct Play {
 
 impl Play {
     fn begin() -> Self {
-        Self::with("")
-    }
-
-    fn with(more: &str) -> Self {
-        let forge = Forge::of(app("prod/a", &format!("{APPROVALS}{more}")));
+        let forge = Forge::of(app("prod/a", APPROVALS));
         let before = forge.fleet.head();
         let number = forge.propose(1, 2);
         forge.on_pull("pull_request", "opened", number).ends(0);
@@ -29,7 +25,7 @@ impl Play {
         self
     }
 
-    fn people(self, act: impl FnOnce(&mut crate::support::github::State, u64)) -> Self {
+    fn people(self, act: impl FnOnce(&mut State, u64)) -> Self {
         let number = self.number;
         self.forge.github.people(|state| act(state, number));
         self
@@ -107,11 +103,7 @@ const MISSING: &str = "missing 1 of platform";
 #[test]
 fn a_writer_who_saw_it_and_did_not_make_it_may_approve() {
     Play::begin().review("bob", "APPROVED").merged().runs("2");
-    Play::begin()
-        .review("BOB", "APPROVED")
-        .people(|state, _| drop(state.people.insert("BOB".into(), Role::Write)))
-        .merged()
-        .runs("2");
+    Play::begin().review("BOB", "APPROVED").people(|state, _| writer(state, "BOB")).merged().runs("2");
     Play::begin().review("eve", "COMMENTED").review("bob", "APPROVED").merged().runs("2");
     Play::begin().merged().waits(MISSING);
     Play::begin().review("bob", "COMMENTED").merged().waits(MISSING);
@@ -147,12 +139,7 @@ fn who_may_not_write_or_is_no_person_counts_for_nothing() {
     for writer in [Role::Write, Role::Maintain, Role::Admin] {
         role(Some(writer)).merged().runs("2");
     }
-    let bots = "";
-    Play::with(bots)
-        .people(|state, _| drop(state.people.insert("bob[bot]".into(), Role::Write)))
-        .review("bob[bot]", "APPROVED")
-        .merged()
-        .waits(MISSING);
+    Play::begin().people(|state, _| writer(state, "bob[bot]")).review("bob[bot]", "APPROVED").merged().waits(MISSING);
     // An account that is gone.
     Play::begin()
         .review("bob", "APPROVED")
@@ -166,7 +153,7 @@ fn who_made_it_counts_for_nothing() {
     let play = |by: &str| Play::begin().review(by, "APPROVED");
     play("bob").people(|state, number| state.pull(number).author = "bob".into()).merged().waits(MISSING);
     // A committer, by the name that GitHub has for the commit, and none that git knows.
-    let commit = |state: &mut crate::support::github::State, number: u64, is_author: bool| {
+    let commit = |state: &mut State, number: u64, is_author: bool| {
         let head = state.pull(number).head.clone();
         let commit = state.commits.get_mut(&head).expect("it was pushed");
         *(if is_author { &mut commit.author } else { &mut commit.committer }) = Some("bob".into());
@@ -209,15 +196,17 @@ fn the_latest_opinion_counts() {
     dismissed("carol").people(writers).review("bob", "APPROVED").merged().runs("2");
 }
 
-fn writers(state: &mut crate::support::github::State, _number: u64) {
-    for login in ["carol", "dora"] {
-        state.people.insert(login.into(), Role::Write);
-    }
+fn writers(state: &mut State, _number: u64) {
+    ["carol", "dora"].iter().for_each(|login| writer(state, login));
+}
+
+fn writer(state: &mut State, login: &str) {
+    state.people.insert(login.into(), Role::Write);
 }
 
 #[test]
 fn a_review_behind_a_hundred_others_is_read() {
-    let crowd = |state: &mut crate::support::github::State, number: u64| {
+    let crowd = |state: &mut State, number: u64| {
         for nth in 0..120 {
             let login = format!("u{nth}");
             state.people.insert(login.clone(), Role::Write);
@@ -243,7 +232,7 @@ fn a_yes_is_to_what_was_shown_of_that_commit() {
     // Of a commit that was never shown.
     Play::begin().push("ada", false).review("bob", "APPROVED").shown().merged().waits("before it was given");
     // Pushed over: the commit that was approved is gone.
-    let gone = |state: &mut crate::support::github::State, number: u64| state.pull(number).reviews[0].commit = None;
+    let gone = |state: &mut State, number: u64| state.pull(number).reviews[0].commit = None;
     Play::begin().review("bob", "APPROVED").push("ada", true).shown().people(gone).merged().waits(MISSING);
     // Another head with the very same changes: an approval stays.
     let play = Play::begin().review("bob", "APPROVED");
@@ -302,7 +291,7 @@ fn the_policy_of_the_base_judges() {
     // The change would let everybody approve, and its author is not asked what counts.
     let play = Play::begin();
     play.forge.fleet.edit("isobar.yaml", "[bob, carol, dora]", "[bob, carol, dora, eve, mallory]").commit("And me");
-    let play = play.pushed("ada", false).people(|state, _| drop(state.people.insert("mallory".into(), Role::Write))).shown();
+    let play = play.pushed("ada", false).people(|state, _| writer(state, "mallory")).shown();
     play.review("mallory", "APPROVED").merged().waits(MISSING);
 
     let play = Play::begin();
@@ -327,4 +316,55 @@ fn an_old_run_that_runs_again_says_nothing_over_a_newer_one() {
     });
     play.forge.again("pull_request", &payload, 1).ends(0).says("a newer run has told");
     assert_eq!((play.forge.comment(play.number), play.forge.gate(play.number)), (text, gate));
+}
+
+/// What waits after a merge, and the digest that its report names.
+fn waiting() -> (Ended, String, u64) {
+    let ended = Play::begin().merged().waits(MISSING);
+    let (_, rest) = ended.said.split_once("/isobar approve ").expect("it says how");
+    let digest = rest.split_whitespace().next().expect("a digest").to_string();
+    (ended, digest, 1)
+}
+
+#[test]
+fn what_waits_after_the_merge_is_approved_by_a_comment() {
+    let comment = |by: &str, body: &dyn Fn(&str) -> String, act: &dyn Fn(&mut State, u64)| {
+        let (ended, digest, number) = waiting();
+        let forge = ended.forge;
+        forge.fleet.pass_secs(5);
+        let now = forge.fleet.now_ms();
+        forge.github.people(|state| {
+            writers(state, number);
+            state.set_now_ms(now);
+            let id = state.comment(number, by, &body(&digest));
+            act(state, id);
+        });
+        forge.fleet.pass_secs(5);
+        let ran = forge.on("schedule", &json!({}));
+        (forge.on_push("").code, forge.fleet.versions(), ran)
+    };
+    let command = |digest: &str| format!("/isobar approve {digest}");
+    let nothing = |_: &mut State, _: u64| {};
+    let (code, runs, _) = comment("bob", &command, &nothing);
+    assert_eq!((code, &*runs), (0, "prod/a 2"));
+    for (by, body, act) in [
+        ("eve", &command as &dyn Fn(&str) -> String, &nothing as &dyn Fn(&mut State, u64)),
+        ("ada", &command, &nothing),
+        ("bob[bot]", &command, &nothing),
+        ("bob", &|digest: &str| format!("> {}", command(digest)), &nothing),
+        ("bob", &|_: &str| command("0123456789ab"), &nothing),
+        ("bob", &|digest: &str| command(&digest[..8]), &nothing),
+        // Somebody who may write has changed what Bob said.
+        ("bob", &|_: &str| "fine".into(), &|state, id| {
+            let digest = state
+                .comments
+                .values()
+                .find_map(|one| one.body.split_once("/isobar approve "))
+                .map(|(_, rest)| rest[..12].to_string());
+            state.edit_comment(id, "mallory", &command(&digest.unwrap_or_default()));
+        }),
+    ] {
+        let (_, runs, ran) = comment(by, body, act);
+        assert_eq!(runs, "prod/a -", "{by}: {}", ran.stdout);
+    }
 }

@@ -144,6 +144,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     }
     ran.map_err(|failure| if is_at_work { failure.and_then(LEFT_UNKNOWN) } else { failure })?;
     keep_waiting(world, &order.head, &court, &done).await;
+    done.notes.extend(court.void());
     done.puts_back = matches!(order.aim, Aim::PutBack { .. });
     done.is_shard = order.sharing.is_some();
     done.history = history;

@@ -1,7 +1,7 @@
 //! Who decided what about which previews: decisions as the host knows them, bound to what was shown.
 
 use crate::command::pending;
-use crate::command::shown::approvable;
+use crate::command::shown;
 use crate::exit::Failure;
 use crate::host::Of;
 use crate::journal::History;
@@ -46,10 +46,9 @@ fn line(world: &World, history: &History, head: &CommitSha) -> Result<Vec<Commit
 
 /// Binds what people decided to what was shown, and tells which approvals count for nothing.
 pub(super) fn bound(changes: &[Reviewed], stored: &[Stored]) -> (Vec<Approval>, BTreeSet<Void>) {
+    let seen: Vec<Seen> = stored.iter().flat_map(seen).collect();
     let (mut approvals, mut void) = (Vec::new(), BTreeSet::new());
     for change in changes {
-        let of = |stored: &&Stored| stored.change.is_some() && stored.change == change.change.number;
-        let seen: Vec<Seen> = stored.iter().filter(of).flat_map(seen).collect();
         let (bound, without) = change.bind(&seen);
         approvals.extend(bound);
         void.extend(without);
@@ -57,8 +56,17 @@ pub(super) fn bound(changes: &[Reviewed], stored: &[Stored]) -> (Vec<Approval>, 
     (latest(approvals), void)
 }
 
-fn seen(stored: &Stored) -> impl Iterator<Item = Seen> {
-    let commit = stored.head.clone().map(CommitSha);
-    let digests = stored.previews.iter().filter_map(approvable).map(|(_, digest)| Arc::from(digest.as_str()));
-    digests.filter_map(move |digest| Some(Seen { commit: commit.clone()?, digest, first_ms: stored.first_ms }))
+/// What a set shows; an uncommitted tree is approved by its digests only.
+fn seen(stored: &Stored) -> Vec<Seen> {
+    let Some(commit) = stored.head.clone().map(CommitSha) else { return Vec::new() };
+    let digests = shown::digests(&stored.previews);
+    let set = shown::together(digests.iter().cloned());
+    let seen = |digest: Arc<str>| Seen {
+        change: stored.change,
+        commit: commit.clone(),
+        set: set.as_str().into(),
+        digest,
+        first_ms: stored.first_ms,
+    };
+    digests.into_iter().map(seen).collect()
 }

@@ -42,6 +42,24 @@ enum Created {
 /// Seconds before each look for what may have been created: a list can be older than what is in it.
 const LOOKS_SECS: [u64; 3] = [0, 1, 3];
 
+/// What has been put into one thing.
+struct Effort {
+    begun: Instant,
+    attempts: u32,
+    /// Waiting that was asked for and did not take place: where a second is shorter than one.
+    skipped: Duration,
+}
+
+impl Effort {
+    fn begin() -> Self {
+        Self { begun: Instant::now(), attempts: 0, skipped: Duration::ZERO }
+    }
+
+    fn spent(&self) -> Spent {
+        Spent { attempts: self.attempts, elapsed: self.begun.elapsed() + self.skipped }
+    }
+}
+
 /// A repository on GitHub, with one token.
 #[derive(Clone)]
 pub(super) struct Api {
@@ -54,6 +72,15 @@ impl Api {
     /// `second` is what a second of waiting takes; another than a second is for tests.
     pub(super) fn new(wire: Wire, second: Duration) -> Self {
         Self { wire, second }
+    }
+
+    /// Reads one thing that may not be there.
+    pub(super) async fn find<T: DeserializeOwned>(&self, ask: Ask<'_>, path: &str) -> Result<Option<T>, HostError> {
+        let answer = self.patiently(ask, Kind::Same, &Call { method: Method::GET, path, body: None }).await?;
+        match answer.status {
+            404 => Ok(None),
+            _ => read(ask, &good(ask, answer)?).map(Some),
+        }
     }
 
     /// Reads a list to its end; `items` takes them out of one page.
@@ -103,10 +130,10 @@ impl Api {
         body: &Value,
         look: impl Fn() -> Boxed<'l, Result<Option<T>, HostError>>,
     ) -> Result<T, HostError> {
-        let (begin, mut attempts) = (Instant::now(), 0);
+        let mut effort = Effort::begin();
         let call = Call { method: Method::POST, path, body: Some(body) };
         loop {
-            let given_up = match self.once_created(ask, &call, begin, &mut attempts).await? {
+            let given_up = match self.once_created(ask, &call, &mut effort).await? {
                 Created::Done(answer) => return read(ask, &answer),
                 Created::Unsure => None,
                 Created::GivenUp(error) => Some(error),
@@ -123,18 +150,12 @@ impl Api {
         }
     }
 
-    async fn once_created(
-        &self,
-        ask: Ask<'_>,
-        call: &Call<'_>,
-        begin: Instant,
-        attempts: &mut u32,
-    ) -> Result<Created, HostError> {
+    async fn once_created(&self, ask: Ask<'_>, call: &Call<'_>, effort: &mut Effort) -> Result<Created, HostError> {
         loop {
-            *attempts += 1;
+            effort.attempts += 1;
             let answer = self.wire.ask(call.method.clone(), call.path, call.body).await;
             let is_unsure = answer.as_ref().map_or_else(|lost| lost.is_unsure, |answer| is_passing(answer.status));
-            match self.next(ask, &answer, Kind::Creates, *attempts, begin) {
+            match self.next(ask, &answer, Kind::Creates, effort) {
                 Next::Stays => {
                     let whole = answer.map_err(|lost| unanswered(ask.doing, &lost)).and_then(|answer| good(ask, answer));
                     return match whole {
@@ -144,9 +165,9 @@ impl Api {
                     };
                 }
                 Next::TooLong(wait) => return Err(too_long(ask.doing, wait)),
-                Next::Again(pause) => self.pause(pause).await,
+                Next::Again(pause) => self.rest(pause, effort).await,
                 Next::Look(pause) => {
-                    self.pause(pause).await;
+                    self.rest(pause, effort).await;
                     return Ok(Created::Unsure);
                 }
             }
@@ -155,14 +176,14 @@ impl Api {
 
     /// Asks in GraphQL for what is only read, or what may be done twice. Errors beside data are errors.
     pub(super) async fn query<T: DeserializeOwned>(&self, ask: Ask<'_>, query: &str, variables: Value) -> Result<T, HostError> {
-        let (begin, mut attempts) = (Instant::now(), 0);
+        let mut effort = Effort::begin();
         let answer = loop {
-            attempts += 1;
+            effort.attempts += 1;
             let answer = self.wire.query(query, variables.clone()).await;
-            match self.next(ask, &answer, Kind::Same, attempts, begin) {
+            match self.next(ask, &answer, Kind::Same, &effort) {
                 Next::Stays => break good(ask, answer.map_err(|lost| unanswered(ask.doing, &lost))?)?,
                 Next::TooLong(wait) => return Err(too_long(ask.doing, wait)),
-                Next::Again(pause) | Next::Look(pause) => self.pause(pause).await,
+                Next::Again(pause) | Next::Look(pause) => self.rest(pause, &mut effort).await,
             }
         };
         let mut whole: Value = read(ask, &answer)?;
@@ -180,33 +201,42 @@ impl Api {
 
     /// Asks for what may be asked for twice, until the answer stays.
     async fn patiently(&self, ask: Ask<'_>, kind: Kind, call: &Call<'_>) -> Result<Answer, HostError> {
-        let (begin, mut attempts) = (Instant::now(), 0);
+        let mut effort = Effort::begin();
         loop {
-            attempts += 1;
+            effort.attempts += 1;
             let answer = self.wire.ask(call.method.clone(), call.path, call.body).await;
-            match self.next(ask, &answer, kind, attempts, begin) {
+            match self.next(ask, &answer, kind, &effort) {
                 Next::Stays => return answer.map_err(|lost| unanswered(ask.doing, &lost)),
                 Next::TooLong(wait) => return Err(too_long(ask.doing, wait)),
-                Next::Again(pause) | Next::Look(pause) => self.pause(pause).await,
+                Next::Again(pause) | Next::Look(pause) => self.rest(pause, &mut effort).await,
             }
         }
     }
 
-    fn next(&self, ask: Ask<'_>, answer: &Result<Answer, Lost>, kind: Kind, attempts: u32, begin: Instant) -> Next {
+    fn next(&self, ask: Ask<'_>, answer: &Result<Answer, Lost>, kind: Kind, effort: &Effort) -> Next {
         let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let chance = RandomState::new().hash_one(attempts);
-        let elapsed = begin.elapsed().mul_f64(1.0 / self.second.as_secs_f64());
-        let next = weigh(answer, kind, Spent { attempts, elapsed }, ask.deadline, now_secs, chance);
+        let spent = effort.spent();
+        let chance = RandomState::new().hash_one(spent.attempts);
+        let next = weigh(answer, kind, spent, ask.deadline, now_secs, chance);
         if next != Next::Stays {
             let status = answer.as_ref().map_or(0, |answer| answer.status);
-            tracing::debug!(attempts, status, "asking GitHub again");
+            tracing::debug!(attempts = spent.attempts, status, "asking GitHub again");
         }
         next
     }
 
+    async fn rest(&self, pause: Duration, effort: &mut Effort) {
+        self.pause(pause).await;
+        effort.skipped += pause.saturating_sub(self.scaled(pause));
+    }
+
     /// Waits so long, by this host's seconds.
     pub(super) async fn pause(&self, pause: Duration) {
-        tokio::time::sleep(pause.mul_f64(self.second.as_secs_f64())).await;
+        tokio::time::sleep(self.scaled(pause)).await;
+    }
+
+    fn scaled(&self, pause: Duration) -> Duration {
+        pause.mul_f64(self.second.as_secs_f64())
     }
 }
 

@@ -6,9 +6,22 @@ use crate::host::{Boxed, Check, CheckState, HostError, Posted, RunNumber};
 use crate::review::CommitSha;
 use serde::Deserialize;
 use serde_json::json;
+use std::time::Duration;
 
 /// Characters of a status's sentence.
 const SENTENCE_CHARS: usize = 140;
+
+/// Times that something newer is said again.
+const ROUNDS_MAX: usize = 5;
+/// Seconds between looks for what we said ourselves: an answer can be older than that.
+const LOOKS_SECS: [u64; 4] = [0, 1, 2, 3];
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Posting {
+    id: u64,
+    #[serde(flatten)]
+    status: Status,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Status {
@@ -22,36 +35,50 @@ impl GitHub {
     pub(super) async fn tell_in_status(&self, commit: &CommitSha, check: &Check) -> Result<Posted, HostError> {
         let said = said(check);
         let there = self.statuses(commit, &check.name).await?;
-        if there.iter().any(|status| run_of(status) > check.run) {
+        if there.iter().any(|posting| run_of(&posting.status) > check.run) {
             return Ok(Posted::Overtaken);
         }
-        if there.first() == Some(&said) {
+        if there.first().is_some_and(|first| first.status == said) {
             return Ok(Posted::Done);
         }
-        self.say(commit, &said).await?;
-        // Whoever wrote meanwhile may have said something newer, beneath ours.
-        let there = self.statuses(commit, &check.name).await?;
-        match there.iter().max_by_key(|status| run_of(status)) {
-            Some(newest) if run_of(newest) > check.run => {
-                if there.first() != Some(newest) {
-                    self.say(commit, newest).await?;
-                }
-                Ok(Posted::Overtaken)
+        // Whoever wrote meanwhile may have said something newer, which now stands beneath ours: then that is said again.
+        let mut stands = said;
+        for _ in 0..ROUNDS_MAX {
+            let id = self.say(commit, &stands).await?;
+            let there = self.statuses_with(commit, &check.name, id).await?;
+            let all = || there.iter().map(|posting| &posting.status);
+            let newest = all().max_by_key(|status| run_of(status)).unwrap_or(&stands);
+            if all().next().is_none_or(|first| run_of(first) >= run_of(newest)) {
+                break;
             }
-            _ => Ok(Posted::Done),
+            stands = newest.clone();
         }
+        Ok(if run_of(&stands) > check.run { Posted::Overtaken } else { Posted::Done })
+    }
+
+    /// The same as [`GitHub::statuses`], no older than the posting of this id.
+    async fn statuses_with(&self, commit: &CommitSha, name: &str, id: u64) -> Result<Vec<Posting>, HostError> {
+        for secs in LOOKS_SECS {
+            let there = self.statuses(commit, name).await?;
+            if there.iter().any(|posting| posting.id == id) {
+                return Ok(there);
+            }
+            self.api.pause(Duration::from_secs(secs)).await;
+        }
+        self.statuses(commit, name).await
     }
 
     /// What was said of a commit under this name, newest first.
-    async fn statuses(&self, commit: &CommitSha, name: &str) -> Result<Vec<Status>, HostError> {
+    async fn statuses(&self, commit: &CommitSha, name: &str) -> Result<Vec<Posting>, HostError> {
         let doing = format!("reading the statuses of {}", commit.short());
         let path = self.path(&format!("/commits/{commit}/statuses?per_page=100"));
-        let mut all: Vec<Status> = self.api.list(telling(&doing, Needs::StatusesWrite), &path, serde_json::from_value).await?;
-        all.retain(|status| status.context.eq_ignore_ascii_case(name));
+        let mut all: Vec<Posting> = self.api.list(telling(&doing, Needs::StatusesWrite), &path, serde_json::from_value).await?;
+        all.retain(|posting| posting.status.context.eq_ignore_ascii_case(name));
         Ok(all)
     }
 
-    async fn say(&self, commit: &CommitSha, status: &Status) -> Result<(), HostError> {
+    /// Returns the id of the posting.
+    async fn say(&self, commit: &CommitSha, status: &Status) -> Result<u64, HostError> {
         let doing = format!("setting the status {} of {}", status.context, commit.short());
         let path = self.path(&format!("/statuses/{commit}"));
         let body = json!({
@@ -60,13 +87,14 @@ impl GitHub {
             "description": status.description,
             "target_url": status.target_url,
         });
-        let look = || -> Boxed<'_, Result<Option<Status>, HostError>> {
+        let look = || -> Boxed<'_, Result<Option<Posting>, HostError>> {
             Box::pin(async move {
                 let there = self.statuses(commit, &status.context).await?;
-                Ok(there.into_iter().next().filter(|first| first == status))
+                Ok(there.into_iter().next().filter(|first| first.status == *status))
             })
         };
-        self.api.create(telling(&doing, Needs::StatusesWrite), &path, &body, look).await.map(drop)
+        let posting: Posting = self.api.create(telling(&doing, Needs::StatusesWrite), &path, &body, look).await?;
+        Ok(posting.id)
     }
 }
 

@@ -1,19 +1,23 @@
 //! Our texts on a pull request or an issue: looked at, written, and looked at again until what stands there is what should.
 
 use super::marker::Marker;
-use super::needs::Needs;
+use super::needs::{Needs, not_there, unreadable};
 use super::sticky::{Found, Step, body_of, plan, written_over};
-use super::{Actor, GitHub, Page, PageInfo, telling};
+use super::{Actor, Ask, GitHub, PAGES_MAX, Page, PageInfo, telling};
 use crate::host::{Boxed, Comment, HostError, Posted};
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const COMMENTS: &str = include_str!("comments.graphql");
 const EDITS: &str = include_str!("edits.graphql");
 
 /// Times that we look again at what others may have written meanwhile.
 const ROUNDS_MAX: usize = 6;
+
+/// Seconds between looks for what we wrote ourselves: an answer can be older than that.
+const LOOKS_SECS: [u64; 6] = [0, 1, 1, 2, 3, 3];
 
 #[derive(Deserialize)]
 struct InTalk {
@@ -28,13 +32,14 @@ struct Talk {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Node {
+pub(super) struct Node {
     id: String,
     database_id: u64,
+    pub(super) created_at: jiff::Timestamp,
     viewer_did_author: bool,
-    author: Option<Actor>,
-    editor: Option<Actor>,
-    body: String,
+    pub(super) author: Option<Actor>,
+    pub(super) editor: Option<Actor>,
+    pub(super) body: String,
 }
 
 #[derive(Deserialize)]
@@ -71,10 +76,7 @@ impl GitHub {
     pub(super) async fn tell_in_comment(&self, number: u64, comment: &Comment) -> Result<Posted, HostError> {
         let mut made: Vec<Found> = Vec::new();
         for _ in 0..ROUNDS_MAX {
-            let mut found = self.our_comments(number).await?;
-            // A list may be older than what we did.
-            made.retain(|own| !found.iter().any(|one| one.id == own.id));
-            found.extend(made.iter().cloned());
+            let found = self.our_comments_with(number, &made).await?;
             let plan = plan(&found, comment);
             let is_settled = !plan.steps.iter().any(|step| matches!(step, Step::Create { .. } | Step::Remove { .. }));
             for step in plan.steps {
@@ -83,7 +85,7 @@ impl GitHub {
                         if !self.edit(number, id, &body).await? {
                             continue; // somebody took it away: the next round makes it anew
                         }
-                        self.put_back(number, id, &node, &comment.key).await?;
+                        self.put_back(number, id, &node, &comment.key, &body).await?;
                     }
                     Step::Create { part, body } => made.push(self.create(number, comment, part, body).await?),
                     Step::Remove { id } => {
@@ -103,21 +105,43 @@ impl GitHub {
         Ok(Posted::Done)
     }
 
-    /// Our own texts, with the newest last. One that somebody else has edited says nothing of who wrote it: any run is newer.
+    /// Our own texts, with those that we `made`. A list may be older than these: then nobody knows what others made before them, and we
+    /// look again.
+    async fn our_comments_with(&self, number: u64, made: &[Found]) -> Result<Vec<Found>, HostError> {
+        let is_in = |found: &[Found], own: &Found| found.iter().any(|one| one.id == own.id);
+        for secs in LOOKS_SECS {
+            let found = self.our_comments(number).await?;
+            if made.iter().all(|own| is_in(&found, own)) {
+                return Ok(found);
+            }
+            self.api.pause(Duration::from_secs(secs)).await;
+        }
+        let mut found = self.our_comments(number).await?;
+        let unseen: Vec<Found> = made.iter().filter(|own| !is_in(&found, own)).cloned().collect();
+        found.extend(unseen);
+        Ok(found)
+    }
+
+    /// Our own texts. One that somebody else has edited says nothing of who wrote it: any run is newer.
     async fn our_comments(&self, number: u64) -> Result<Vec<Found>, HostError> {
         let doing = format!("reading the comments on #{number}");
+        let nodes = self.comments(telling(&doing, Needs::PullRequestsWrite), number).await?;
+        Ok(nodes.into_iter().filter_map(ours).collect())
+    }
+
+    /// All comments, the newest page first.
+    pub(super) async fn comments(&self, ask: Ask<'_>, number: u64) -> Result<Vec<Node>, HostError> {
         let (mut all, mut before) = (Vec::new(), Value::Null);
-        loop {
-            let variables = json!({ "number": number, "before": before });
-            let ask = telling(&doing, Needs::PullRequestsWrite);
-            let answer: InTalk = self.ask_repository(ask, COMMENTS, variables).await?;
-            let page = answer.about.ok_or_else(|| super::needs::not_there(&doing, Needs::PullRequestsWrite))?.comments;
-            all.extend(page.nodes.into_iter().filter_map(ours));
+        for _ in 0..PAGES_MAX {
+            let answer: InTalk = self.ask_repository(ask, COMMENTS, json!({ "number": number, "before": before })).await?;
+            let page = answer.about.ok_or_else(|| not_there(ask.doing, ask.needs))?.comments;
+            all.extend(page.nodes);
             match page.info {
                 PageInfo { has_next: true, end: Some(start) } => before = json!(start),
                 PageInfo { .. } => return Ok(all),
             }
         }
+        Err(unreadable(ask.doing, "they have no end"))
     }
 
     /// Says whether it was still there.
@@ -129,16 +153,23 @@ impl GitHub {
     }
 
     /// Two runs that edit at once may end with the older one's words: whoever finds that puts the newer one's back.
-    async fn put_back(&self, number: u64, id: u64, node: &str, key: &str) -> Result<(), HostError> {
+    async fn put_back(&self, number: u64, id: u64, node: &str, key: &str, wrote: &str) -> Result<(), HostError> {
         let doing = format!("reading the edits of the comment on #{number}");
-        for _ in 0..ROUNDS_MAX {
+        let (mut wrote, mut times) = (wrote.to_string(), 1);
+        for secs in LOOKS_SECS {
             let ask = telling(&doing, Needs::PullRequestsWrite);
             let answer: InNode = self.api.query(ask, EDITS, json!({ "node": node })).await?;
             let Some(Edited { author, body, user_content_edits: Some(edits) }) = answer.node else { return Ok(()) };
             let is_ours = |edit: &Edit| is_same(edit.editor.as_ref(), author.as_ref());
             let texts: Vec<String> = edits.nodes.into_iter().filter(is_ours).filter_map(|edit| edit.diff).collect();
+            let written = |text: &str| texts.iter().filter(|one| **one == *text).count();
+            if written(&wrote) < times && !texts.is_empty() {
+                self.api.pause(Duration::from_secs(secs)).await; // older than what we wrote
+                continue;
+            }
             let Some(newer) = written_over(&body, texts.iter().map(String::as_str), key) else { return Ok(()) };
             self.edit(number, id, newer).await?;
+            (times, wrote) = (written(newer) + 1, newer.to_string());
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod api;
 mod checks;
+mod commands;
 mod comments;
 mod issues;
 mod marker;

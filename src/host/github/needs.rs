@@ -12,6 +12,8 @@ const WORDS_MAX: usize = 200;
 /// One permission of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Needs {
+    /// Every token has it.
+    Metadata,
     ContentsRead,
     PullRequestsRead,
     PullRequestsWrite,
@@ -23,6 +25,7 @@ impl Needs {
     /// The line below `permissions:`.
     pub(super) fn line(self) -> &'static str {
         match self {
+            Needs::Metadata => "metadata: read",
             Needs::ContentsRead => "contents: read",
             Needs::PullRequestsRead => "pull-requests: read",
             Needs::PullRequestsWrite => "pull-requests: write",

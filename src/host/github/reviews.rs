@@ -154,6 +154,7 @@ impl GitHub {
                 PageInfo { has_next: false, .. } => break pull,
             }
         };
+        decisions.extend(self.approvals_in_comments(number).await?);
         let (mut makers, is_whole) = self.makers(number).await?;
         let author = pull.author.as_ref().map(|actor| User(actor.login.as_str().into()));
         let is_authorship_known = is_whole && author.is_some();

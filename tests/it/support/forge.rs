@@ -50,6 +50,7 @@ impl Forge {
     pub(crate) fn review(&self, number: u64, by: &str, state: &str) {
         self.now();
         self.github.people(|github| github.review(number, by, state));
+        self.fleet.pass_secs(2);
     }
 
     /// A workflow runs for something that happened to a pull request.

@@ -179,8 +179,9 @@ fn comments(state: &State, variables: &Value, by: &str) -> Told {
         json!({
             "id": format!("IC_{}", comment.id),
             "databaseId": comment.id,
+            "createdAt": time(comment.at),
             "viewerDidAuthor": comment.by == by,
-            "author": login(&comment.by),
+            "author": actor(&comment.by),
             "editor": editor,
             "body": comment.body,
         })
