@@ -76,11 +76,16 @@ fetch() {
   trap - EXIT
 }
 
-# In its own folder: where the checkout is, a pull request's `.cargo/config.toml` would have a say.
+# In its own folder: where the checkout is, a pull request's `.cargo/config.toml` would have a say. Without the secrets of the step: a build runs
+# programs of every package.
 build() {
   command -v cargo >/dev/null || refuse "there is no cargo to build with: install the Rust toolchain before this step, or leave out \`build-from-source\`"
   local into="${RUNNER_TEMP:-/tmp}/isobar-build"
-  (cd "$action" && cargo build --locked --release --bin isobar --target-dir "$into") ||
+  (
+    cd "$action" || exit 1
+    unset GITHUB_TOKEN INPUT_ORG_TOKEN ISOBAR_KEY ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_RUNTIME_TOKEN
+    exec cargo build --locked --release --bin isobar --target-dir "$into"
+  ) ||
     refuse "isobar cannot be built from source, see above"
   bin=$into/release/isobar
 }
