@@ -15,7 +15,7 @@ use flags::{
     AloneVerb, ApplyArgs, AuditVerb, Cli, DrawingArg, ExportFormat, FleetVerb, ManArgs, PreviewArgs, SchemaArg, SchemaArgs, Verb,
 };
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Runs the binary: parses, acts, and returns the exit code.
@@ -142,8 +142,9 @@ fn trace(environment: &Environment) {
 }
 
 async fn act(cli: Cli, environment: Environment, terminal: Terminal, stop: Stop) -> Result<Exit, Failure> {
-    let here = match &cli.directory {
-        Some(directory) => directory.clone(),
+    let of_step = environment.get("INPUT_WORKING_DIRECTORY").filter(|_| is_action(&cli.verb)).map(PathBuf::from);
+    let here = match cli.directory.clone().or(of_step) {
+        Some(directory) => directory,
         None => {
             std::env::current_dir().map_err(|error| Failure::World(format!("finding the current directory: {error}"), None))?
         }
@@ -159,6 +160,10 @@ async fn act(cli: Cli, environment: Environment, terminal: Terminal, stop: Stop)
     let (world, closed) = command::open_anyway(given_up.as_deref(), &here, cli.reviews, environment, terminal, stop).await?;
     let exit = of_fleet(&world, *verb, closed).await?;
     Ok(world.stop.asked().map_or(exit, Exit::Interrupted))
+}
+
+fn is_action(verb: &Verb) -> bool {
+    matches!(verb, Verb::Fleet(verb) if matches!(**verb, FleetVerb::Action))
 }
 
 async fn alone(verb: AloneVerb, here: &Path, environment: &Environment, terminal: &Terminal) -> Result<Exit, Failure> {

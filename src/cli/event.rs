@@ -1,6 +1,7 @@
 //! What a workflow's event asks for: its payload and the action's inputs to a request. Payloads are written by GitHub, and hold texts
 //! of anybody's.
 
+use super::flags::time_left;
 use crate::command::action::{Act, Proposal, Request};
 use crate::command::{Audience, CommitSha, RunNumber, Selector, key_of};
 use crate::exit::Failure;
@@ -88,7 +89,12 @@ pub(super) fn request(environment: &Environment) -> Result<Request, Failure> {
         command => of_command(command, name, &payload)?,
     };
     let selector = Selector::parse(&patterns, &[], &[]).map_err(|why| Failure::usage(why, "isobar list shows every target"))?;
-    Ok(Request { act, selector, parallel, audience: audience(environment, &patterns) })
+    let time_left = match input("ISOBAR_TIME_LEFT").map(time_left) {
+        None => None,
+        Some(Ok(left)) => Some(left),
+        Some(Err(why)) => return Err(Failure::usage(format!("ISOBAR_TIME_LEFT: {why}"), "such as 55m; or unset it")),
+    };
+    Ok(Request { act, selector, parallel, time_left, audience: audience(environment, &patterns) })
 }
 
 fn read(path: &str) -> Result<Payload, Failure> {
@@ -158,14 +164,20 @@ fn of_command(command: &str, name: &str, payload: &Payload) -> Result<Act, Failu
     let all = Wishes { drafts: true, bots: true };
     match command {
         "preview" if name == "merge_group" => Ok(of_event(name, payload, all)),
+        "preview" if payload.pull_request.is_none() => Ok(Act::Look),
         "preview" => Ok(proposed(payload, all, Act::Preview)),
         "judge" => Ok(proposed(payload, all, Act::Judge)),
         "apply" => Ok(Act::Apply { before: payload.before.as_deref().and_then(sha) }),
         "drift" => Ok(Act::Drift),
         "tick" => Ok(Act::Tick),
-        other => {
-            Err(Failure::usage(format!("the input command is {other:?}"), "one of auto, preview, judge, apply, drift, tick"))
-        }
+        "status" => Ok(Act::Status),
+        "recover" => Ok(Act::Recover),
+        "pause" => Ok(Act::Pause),
+        "resume" => Ok(Act::Resume),
+        other => Err(Failure::usage(
+            format!("the input command is {other:?}"),
+            "one of auto, preview, judge, apply, drift, tick, status, recover, pause, resume",
+        )),
     }
 }
 

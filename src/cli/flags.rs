@@ -535,7 +535,7 @@ fn shards(text: &str) -> Result<usize, String> {
 }
 
 /// A workflow sets a variable that it has no value for to nothing: then there is all the time.
-fn time_left(text: &str) -> Result<Duration, String> {
+pub(super) fn time_left(text: &str) -> Result<Duration, String> {
     if text.is_empty() { Ok(Duration::MAX) } else { none_or_more(text) }
 }
 

@@ -2,13 +2,14 @@
 
 use super::audience::{Audience, Topic};
 use super::tell::Form;
-use super::{apply, drift, judge, preview};
+use super::{apply, control, drift, judge, preview, recover, status};
 use crate::exit::{Exit, Failure};
 use crate::host::Of;
 use crate::report::Told;
 use crate::review::CommitSha;
 use crate::stack::Selector;
 use crate::world::World;
+use std::time::Duration;
 
 /// The name of the check that a branch may require.
 pub const CHECK: &str = "isobar";
@@ -21,6 +22,8 @@ pub struct Request {
     pub act: Act,
     pub selector: Selector,
     pub parallel: usize,
+    /// How much is left of the job.
+    pub time_left: Option<Duration>,
     /// Who hears of it, but for what the act itself knows.
     pub audience: Audience,
 }
@@ -47,6 +50,12 @@ pub enum Act {
     Tick,
     /// Time has passed.
     DriftAndTick,
+    /// What the default branch would change now: nobody but the log and the step's summary hears of it.
+    Look,
+    Status,
+    Recover,
+    Pause,
+    Resume,
 }
 
 /// A change that is open.
@@ -58,7 +67,22 @@ pub struct Proposal {
     pub branch: String,
 }
 
+/// Does it, and leaves how it ended to later steps.
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
+    let done = act(world, request).await;
+    let exit = done.as_ref().map_or_else(Failure::code, |exit| world.stop.asked().map_or(*exit, Exit::Interrupted).code());
+    let result = match (&done, world.stop.asked()) {
+        (_, Some(_)) => "stopped",
+        (Err(_) | Ok(Exit::Unfinished | Exit::Interrupted(_)), None) => "failed",
+        (Ok(Exit::Clean), None) => "clean",
+        (Ok(Exit::Negative), None) => "found",
+        (Ok(Exit::NotCleared), None) => "waiting",
+    };
+    request.audience.leave(world, &[("result", result.to_string()), ("exit-code", exit.to_string())]);
+    done
+}
+
+async fn act(world: &World, request: &Request) -> Result<Exit, Failure> {
     match &request.act {
         Act::Nothing(why) => {
             world.terminal.say(&format!("nothing to do: {why}\n"));
@@ -77,6 +101,15 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
             let (drift, tick) = (request.drift(world).await, request.tick(world).await);
             Ok(worse(drift?, tick?))
         }
+        Act::Look => {
+            let (selector, form) = (request.selector.clone(), heard_by(&request.audience));
+            let look = preview::Request { selector, form, parallel: request.parallel, ..preview::Request::default() };
+            told(world, &request.audience, Told::Preview, preview::run(world, &look).await).await
+        }
+        Act::Status => status::run(world, &status::Request { selector: request.selector.clone(), json: false, html: None }).await,
+        Act::Recover => request.recover(world).await,
+        Act::Pause => control::pause(world, "asked for by a workflow", false).await,
+        Act::Resume => control::resume(world, false).await,
     }
 }
 
@@ -149,7 +182,13 @@ impl Request {
 
     fn apply_request(&self, audience: &Audience) -> apply::Request {
         let (selector, form) = (self.selector.clone(), heard_by(audience));
-        apply::Request { selector, form, parallel: self.parallel, ..apply::Request::default() }
+        apply::Request { selector, form, parallel: self.parallel, time_left: self.time_left, ..apply::Request::default() }
+    }
+
+    async fn recover(&self, world: &World) -> Result<Exit, Failure> {
+        let (selector, form) = (self.selector.clone(), heard_by(&self.audience));
+        let done = recover::run(world, &recover::Request { selector, form, testimony: None }).await;
+        told(world, &self.audience, Told::Recover, done).await
     }
 
     async fn drift(&self, world: &World) -> Result<Exit, Failure> {

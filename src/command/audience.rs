@@ -177,6 +177,15 @@ impl Audience {
         }
         append(path, &text)
     }
+
+    /// Leaves values of ours to later steps: each of one line, with nothing of anybody else's in it.
+    pub(crate) fn leave(&self, world: &World, values: &[(&str, String)]) {
+        let Some(path) = &self.outputs else { return };
+        let text: String = values.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        if let Err(error) = append(path, &text) {
+            warn(world, &format!("what later steps read could not be written: {error}"), None);
+        }
+    }
 }
 
 fn append(path: &Path, text: &str) -> io::Result<()> {
