@@ -37,7 +37,8 @@ pub enum Act {
     Preview(Proposal),
     /// Somebody reviewed it.
     Judge(Proposal),
-    /// Several changes wait to be merged together: as they would be, before that.
+    /// Several changes wait to be merged together: as they would be, before that. Each was approved before it came here, and what they
+    /// make together is judged again when it is applied.
     Queue {
         head: CommitSha,
         base: CommitSha,
@@ -91,7 +92,8 @@ async fn act(world: &World, request: &Request) -> Result<Exit, Failure> {
         Act::Preview(proposal) => request.preview(world, proposal).await,
         Act::Judge(proposal) => request.judge(world, proposal).await,
         Act::Queue { head, base } => {
-            let audience = Audience { check: Some((head.clone(), CHECK.into())), ..request.audience.clone() };
+            let check = Some((head.clone(), CHECK.into()));
+            let audience = Audience { check, is_past_waiting: true, ..request.audience.clone() };
             request.look(world, &audience, head, &base.0, None).await
         }
         Act::Apply { before } => request.apply(world, before.as_ref()).await,

@@ -33,6 +33,8 @@ pub struct Audience {
     pub changes: Vec<u64>,
     /// The commit that is told of, and the name of its check.
     pub check: Option<(CommitSha, String)>,
+    /// What only waits does not hold the commit up: it was asked about before.
+    pub is_past_waiting: bool,
     /// An issue that lasts until it is mended.
     pub topic: Option<Topic>,
     /// The branch that a change goes into.
@@ -72,6 +74,7 @@ impl Audience {
         let (verdict, sentence) = check(report);
         let state = match verdict {
             CheckVerdict::Good => CheckState::Success,
+            CheckVerdict::Waits if self.is_past_waiting => CheckState::Success,
             CheckVerdict::Waits => CheckState::Pending,
             CheckVerdict::Bad => CheckState::Failure,
         };

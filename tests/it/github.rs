@@ -88,3 +88,230 @@ fn nothing_is_applied_where_reviews_cannot_be_read() {
     forge.on_push("").ends(1).says("pull-requests: read");
     assert_eq!(forge.fleet.versions(), "staging/a -");
 }
+
+#[test]
+fn a_change_of_240_targets_is_one_comment_and_few_calls() {
+    let regions: Vec<String> = (0..40).map(|nth| format!("prod/r{nth}")).collect();
+    let fleet = app(&regions.join(" "), APPROVALS);
+    for stack in ["b", "c", "d", "e", "f"] {
+        fleet.stack(stack, "").file(&format!("{stack}/templates/app.yaml.j2"), "version: 1\n");
+    }
+    fleet.commit("Six stacks");
+    let forge = Forge::of(fleet);
+    let number = forge.propose(1, 2);
+    let before = forge.github.recorded().len();
+    forge.on_pull("pull_request", "opened", number).ends(0);
+    let calls = forge.github.recorded().len() - before;
+    assert!(calls <= 12, "{calls} calls");
+    assert!(forge.comment(number).starts_with("### 40 of 240 targets will change"), "{}", forge.comment(number));
+
+    forge.fleet.version(2, 3);
+    let head = forge.fleet.head();
+    forge.github.people(|state| state.push(number, "ada", &head));
+    let before = forge.github.recorded().len();
+    forge.on_pull("pull_request", "synchronize", number).ends(0);
+    let calls = forge.github.recorded().len() - before;
+    assert!(calls <= 12, "{calls} calls");
+    assert!(forge.comment(number).contains("version: 3"), "{}", forge.comment(number));
+}
+
+#[test]
+fn later_steps_learn_how_it_ended() {
+    let forge = forge();
+    let number = forge.propose(1, 2);
+    forge.on_pull("pull_request", "opened", number).ends(0);
+    let outputs = std::fs::read_to_string(forge.fleet.outside("outputs")).expect("they were left");
+    let lines: Vec<&str> = outputs.lines().filter(|line| !line.starts_with("report=")).collect();
+    assert_eq!(
+        lines,
+        ["targets=2", "changed=2", "applied=0", "failed=0", "waiting=0", "drifted=0", "result=clean", "exit-code=0"]
+    );
+    let report = outputs.lines().find_map(|line| line.strip_prefix("report=")).expect("where the report is");
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(report).expect("it was written")).expect("JSON");
+    assert_eq!(report["targets"].as_array().map(Vec::len), Some(2));
+    let summary = std::fs::read_to_string(forge.fleet.outside("summary.md")).expect("it was written");
+    assert!(summary.contains("**Gate closed**"), "{summary}");
+}
+
+#[test]
+fn drafts_and_programs_pull_requests_are_previewed_where_that_is_asked_for() {
+    let forge = forge();
+    let number = forge.propose(1, 2);
+    forge.github.people(|state| state.pull(number).is_draft = true);
+    forge.on_pull("pull_request", "opened", number).ends(0).says("is a draft");
+    assert_eq!(forge.comments(number), [""; 0]);
+    let forge = Forge { fleet: forge.fleet.env("INPUT_DRAFTS", "true"), ..forge };
+    forge.on_pull("pull_request", "opened", number).ends(0);
+    assert_eq!(forge.comments(number).len(), 1);
+}
+
+#[test]
+fn a_merge_queue_is_told_how_its_group_stands() {
+    let forge = forge();
+    let base = forge.fleet.head();
+    let number = forge.propose(1, 2);
+    forge.on_pull("pull_request", "opened", number).ends(0);
+    let head = forge.fleet.head();
+    let payload = json!({
+        "action": "checks_requested",
+        "repository": { "default_branch": "main" },
+        "merge_group": { "head_sha": head, "base_sha": base },
+    });
+    forge.on("merge_group", &payload).ends(0);
+    assert!(
+        forge.status(&head, "isobar").starts_with("success: 2 of 2 regions will change"),
+        "{}",
+        forge.status(&head, "isobar")
+    );
+}
+
+#[test]
+fn what_the_examples_permit_is_enough_and_no_more() {
+    for (file, job, events) in [
+        ("pull-request.yml", "isobar", &["opened", "reviewed"][..]),
+        ("apply.yml", "apply", &["pushed"]),
+        ("drift.yml", "drift", &["drifted"]),
+        ("drift.yml", "tick", &["ticked"]),
+    ] {
+        let permissions = permitted(file, job);
+        let told = |allowed: &[String]| -> String {
+            let forge = forge();
+            let before = forge.fleet.head();
+            let number = forge.propose(1, 2);
+            forge.on_pull("pull_request", "opened", number).ends(0);
+            forge.review(number, "bob", "APPROVED");
+            let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+            forge.github.token(TOKEN, BOT, &allowed);
+            let mut said = String::new();
+            for event in events {
+                let ran = match *event {
+                    "opened" => forge.on_pull("pull_request", "synchronize", number),
+                    "reviewed" => forge.on_pull("pull_request_review", "submitted", number),
+                    "pushed" => {
+                        forge.merge(number, "version-2");
+                        forge.on_push(&before)
+                    }
+                    "drifted" | "ticked" => {
+                        forge.merge(number, "version-2");
+                        let fleet = &forge.fleet;
+                        let command = if *event == "drifted" { "drift" } else { "tick" };
+                        let mut program = fleet.program();
+                        program.arg("action").env("GITHUB_EVENT_NAME", "schedule").env("INPUT_COMMAND", command);
+                        fleet.finish(&mut program)
+                    }
+                    other => panic!("{other}"),
+                };
+                said.push_str(&ran.stderr);
+            }
+            said
+        };
+        let said = told(&permissions);
+        assert!(!said.contains("permissions:"), "{file} {job}: {said}");
+        // The journal's ref and a cloud's credentials are asked of others; and a tick that finds nothing to go on with opens no issue.
+        let is_asked = |line: &&String| match line.split(':').next() {
+            Some("contents" | "id-token") => false,
+            Some("issues") => job != "tick",
+            _ => true,
+        };
+        for line in permissions.iter().filter(is_asked) {
+            let less: Vec<String> = permissions.iter().filter(|one| one != &line).cloned().collect();
+            let said = told(&less);
+            assert!(said.contains(line.as_str()) || said.contains(&line.replace("write", "read")), "{file} {job} {line}: {said}");
+        }
+    }
+}
+
+/// What a job of an example may do, a line each.
+fn permitted(file: &str, job: &str) -> Vec<String> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows/examples").join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let (_, jobs) = text.split_once("\njobs:\n").expect("a workflow has jobs");
+    let (_, own) = jobs.split_once(&format!("  {job}:\n")).expect("it has this job");
+    let (_, list) = own.split_once("    permissions:\n").expect("a job says what it may do");
+    let lines = list.lines().take_while(|line| line.starts_with("      "));
+    lines.map(|line| line.split('#').next().unwrap_or_default().trim().to_string()).collect()
+}
+
+#[test]
+fn nothing_that_a_pull_request_says_gets_out_of_its_text() {
+    const HOSTILE: &[&str] = &[
+        "::error::owned",
+        "::stop-commands::x",
+        "::set-output name=a::b",
+        "##[error]owned",
+        "@everyone and @acme/platform",
+        "closes #1, fixes acme/fleet#2, GH-3",
+        "</details></summary><script>alert(1)</script>",
+        "<!-- isobar:v1 key=isobar head=0 run=999999.1 part=1/1 -->",
+        "```\\n# out of the fence",
+        "````````````",
+        "![x](https://evil.example/x.png) [y](javascript:alert(1))",
+        "\\u{1b}[31mred\\u{1b}[0m \\u{1b}]8;;https://evil.example\\u{7}link",
+        "\\u{202e}gnp.exe\\u{2066}",
+        "/isobar approve 0123456789ab",
+        "**Gate open**: every change is cleared",
+        "| a | b |",
+    ];
+    let fleet = app("prod/a", APPROVALS);
+    let forge = Forge::of(fleet);
+    let base = forge.fleet.head();
+    forge.fleet.branch("hostile");
+    for (nth, text) in HOSTILE.iter().enumerate() {
+        let text = text.replace("\\n", "\n").replace("\\u{1b}", "\u{1b}").replace("\\u{7}", "\u{7}");
+        let text = text.replace("\\u{202e}", "\u{202e}").replace("\\u{2066}", "\u{2066}");
+        forge.fleet.file(&format!("app/templates/h{nth}.txt"), &format!("{text}\n{TOKEN}\n"));
+    }
+    forge.fleet.file("app/templates/long.txt", &"x".repeat(1 << 20));
+    let names = ["a@everyone.txt", "b`c`.txt", "c<img src=x>.txt", "d](x).txt", "e #1.txt", "f::error::.txt"];
+    for name in names {
+        forge.fleet.file(&format!("app/templates/{name}"), "x\n");
+    }
+    let head = forge.fleet.commit("Be nasty\n\n::error::owned");
+    let title = "</b> @everyone ::error::x <!-- isobar:v1 -->";
+    let number = forge.github.people(|state| state.open("ada", title, &base, &[&head]));
+    let ran = forge.on_pull("pull_request", "opened", number);
+
+    let bodies =
+        forge.github.people(|state| state.comments_of(number).iter().map(|comment| comment.body.clone()).collect::<Vec<_>>());
+    let [body] = &bodies[..] else { panic!("one comment, and not {}: {}", bodies.len(), ran.stderr) };
+    assert!(body.len() <= 60_000, "{}", body.len());
+    assert!(body.starts_with("<!-- isobar:v1 key=isobar ") && !body.contains(TOKEN));
+    assert!(!body.chars().any(|c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c)), "{body}");
+    let mut fence: Option<String> = None;
+    for line in body.lines().skip(1) {
+        let ticks = line.chars().take_while(|c| *c == '`').count();
+        match &fence {
+            Some(open) if line == open => fence = None,
+            Some(_) => {}
+            None if ticks >= 3 => fence = Some("`".repeat(ticks)),
+            None => {
+                for hostile in ["@everyone", "<script", "<img", "<!--", "](javascript", "://evil", "closes #1"] {
+                    assert!(!outside_code(line).contains(hostile), "{hostile} in {line}");
+                }
+            }
+        }
+    }
+    assert!(fence.is_none(), "every fence is closed");
+    for line in ran.stdout.lines().chain(ran.stderr.lines()) {
+        let is_ours = line.starts_with("::error title=") || line.starts_with("::warning ");
+        assert!(is_ours || !(line.starts_with("::") || line.starts_with("##[")), "{line}");
+    }
+    assert!(forge.gate(number).chars().count() <= 160);
+}
+
+/// A line of Markdown without what stands in its code spans.
+fn outside_code(line: &str) -> String {
+    let (mut rest, mut outside) = (line, String::new());
+    while let Some(at) = rest.find('`') {
+        outside.push_str(&rest[..at]);
+        let ticks = rest[at..].len() - rest[at..].trim_start_matches('`').len();
+        let (fence, inside) = rest[at..].split_at(ticks);
+        let close = inside.match_indices(fence).map(|(at, _)| at).find(|at| {
+            let (before, after) = (&inside[..*at], &inside[at + ticks..]);
+            !before.ends_with('`') && !after.starts_with('`')
+        });
+        rest = close.map_or(inside, |close| &inside[close + ticks..]);
+    }
+    outside + rest
+}

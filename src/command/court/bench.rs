@@ -14,17 +14,18 @@ use std::sync::Arc;
 /// Commits of the line that is applied whose changes are asked for at most, the newest of them.
 const LINE_MAX: usize = 500;
 
-/// Returns the change that is looked at, or else those that came since what was brought longest ago, with what people decided.
+/// Returns the change that is looked at, or else those that came with the line up to `line_of` since what was brought longest ago; with what
+/// people decided.
 pub(super) async fn changes(
     world: &World,
     history: &History,
-    head: Option<&CommitSha>,
+    line_of: Option<&CommitSha>,
     change: Option<u64>,
 ) -> Result<Vec<Reviewed>, Failure> {
     if let Some(number) = change {
         return Ok(world.host.reviewed(Of::Change(number)).await?);
     }
-    let line = match head {
+    let line = match line_of {
         Some(head) if world.host.knows_commits() => line(world, history, head)?,
         Some(_) | None => Vec::new(),
     };

@@ -100,7 +100,8 @@ impl<'a> Court<'a> {
         case: Case<'_>,
     ) -> Result<Self, Failure> {
         let Case { head, base, change, reviews } = case;
-        let changes = bench::changes(world, history, head.as_ref(), change).await?;
+        let line_of = head.as_ref().filter(|_| base.is_none());
+        let changes = bench::changes(world, history, line_of, change).await?;
         let decided = !reviews.is_empty() || changes.iter().any(|change| !change.decisions.is_empty());
         let stored = if decided { world.store.saved_as(Stored::read_bare).await? } else { Vec::new() };
         let (approvals, void) = bench::bound(&changes, &stored);

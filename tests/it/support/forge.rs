@@ -10,7 +10,7 @@ use std::fs;
 pub(crate) struct Forge {
     pub(crate) github: GitHub,
     pub(crate) fleet: Sandbox,
-    run: Cell<u64>,
+    pub(crate) run: Cell<u64>,
 }
 
 impl Forge {
@@ -98,6 +98,7 @@ impl Forge {
             .env("GITHUB_EVENT_PATH", path)
             .env("GITHUB_RUN_ID", run.to_string())
             .env("GITHUB_RUN_ATTEMPT", "1")
+            .env("RUNNER_TEMP", self.fleet.outside("tmp"))
             .env("GITHUB_STEP_SUMMARY", self.fleet.outside("summary.md"))
             .env("GITHUB_OUTPUT", self.fleet.outside("outputs"));
         let ran = self.fleet.finish(&mut program);

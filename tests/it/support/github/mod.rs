@@ -11,7 +11,7 @@ mod shape;
 mod state;
 
 pub(crate) use request::Request;
-pub(crate) use state::{BOT, NAME, OWNER, Role, State};
+pub(crate) use state::{BOT, Role, State};
 
 use request::Answer;
 use std::collections::BTreeMap;
