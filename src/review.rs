@@ -33,9 +33,19 @@ pub struct Reviewed {
     pub change: PullRequest,
     /// Everybody who made it is known. Where not, its author could be among its reviewers.
     pub is_authorship_known: bool,
+    /// `None` once it is merged or closed, and where the host has no such thing.
+    pub proposed: Option<Proposed>,
     /// `None` while it is open, and where the host has no such thing.
     pub landed: Option<Landed>,
     pub decisions: Vec<Decided>,
+}
+
+/// What a change that is open would bring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposed {
+    pub head: CommitSha,
+    /// The branch that it goes into.
+    pub branch: Arc<str>,
 }
 
 /// How a change came to the branch that is applied.

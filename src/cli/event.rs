@@ -2,8 +2,8 @@
 //! of anybody's.
 
 use super::flags::time_left;
-use crate::command::action::{Act, Proposal, Request};
-use crate::command::{Audience, CommitSha, RunNumber, Selector, key_of};
+use crate::command::action::{Act, Command, Proposal, Request, Wish};
+use crate::command::{Audience, CommitSha, RunNumber, Selector, User, key_of};
 use crate::exit::Failure;
 use crate::world::Environment;
 use serde::Deserialize;
@@ -19,6 +19,8 @@ struct Payload {
     action: String,
     pull_request: Option<Pull>,
     merge_group: Option<Group>,
+    issue: Option<Issue>,
+    comment: Option<Comment>,
     repository: Repository,
     #[serde(rename = "ref")]
     reference: Option<String>,
@@ -33,7 +35,7 @@ struct Pull {
     draft: Option<bool>,
     head: Side,
     base: Side,
-    user: Option<User>,
+    user: Option<Account>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -46,7 +48,23 @@ struct Side {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct User {
+struct Issue {
+    number: u64,
+    /// There when it is a pull request.
+    pull_request: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Comment {
+    body: String,
+    user: Option<Account>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Account {
+    login: String,
     #[serde(rename = "type")]
     kind: String,
 }
@@ -134,6 +152,8 @@ fn of_event(name: &str, payload: &Payload, wishes: Wishes) -> Act {
             (_, _) => Act::Nothing("the push is not one to the default branch, and only that is applied".into()),
         },
         ("schedule", _) => Act::DriftAndTick,
+        ("issue_comment", "created") => commanded(payload),
+        ("issue_comment", _) => Act::Nothing("only a new comment is a command: one that was edited is another's words".into()),
         (other, _) => {
             Act::Nothing(format!("{} is no event that something is done for; the input command says what to do", spelled(other)))
         }
@@ -157,6 +177,35 @@ fn proposed(payload: &Payload, wishes: Wishes, act: impl Fn(Proposal) -> Act) ->
         _ if is_bot && !wishes.bots => Act::Nothing(format!("#{number} is a program's; it is previewed with the input bots")),
         _ => act(Proposal { number, head, branch }),
     }
+}
+
+/// A command in a new comment on a pull request.
+fn commanded(payload: &Payload) -> Act {
+    let (Some(issue), Some(comment)) = (&payload.issue, &payload.comment) else {
+        return Act::Nothing("the event names no comment".into());
+    };
+    let by = comment.user.as_ref().filter(|user| user.kind != "Bot" && !user.login.is_empty());
+    let (Some(by), Some(_)) = (by, &issue.pull_request) else {
+        return Act::Nothing("commands are people's, and under pull requests".into());
+    };
+    let Some(line) = comment.body.lines().next().and_then(|line| line.strip_prefix("/isobar")) else {
+        return Act::Nothing("the comment does not begin with a command".into());
+    };
+    if !line.is_empty() && !line.starts_with(' ') {
+        return Act::Nothing("the comment does not begin with a command".into());
+    }
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let is_beginning = |sha: &str| sha.len() >= 7 && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let wish = match &words[..] {
+        ["approve", _, ..] => Wish::Approve,
+        ["preview"] => Wish::Preview,
+        ["apply", sha] if is_beginning(sha) => Wish::Apply(sha.to_ascii_lowercase()),
+        ["recover"] => Wish::Recover,
+        ["pause"] => Wish::Pause,
+        ["resume"] => Wish::Resume,
+        [..] => Wish::Help,
+    };
+    Act::Command(Command { number: issue.number, by: User(by.login.as_str().into()), wish })
 }
 
 /// What the input `command` asks for.

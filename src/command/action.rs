@@ -6,9 +6,10 @@ use super::{apply, control, drift, judge, preview, recover, status};
 use crate::exit::{Exit, Failure};
 use crate::host::Of;
 use crate::report::Told;
-use crate::review::CommitSha;
+use crate::review::{CommitSha, User};
 use crate::stack::Selector;
 use crate::world::World;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The name of the check that a branch may require.
@@ -51,6 +52,8 @@ pub enum Act {
     Tick,
     /// Time has passed.
     DriftAndTick,
+    /// Somebody wrote a command under a change.
+    Command(Command),
     /// What the default branch would change now: nobody but the log and the step's summary hears of it.
     Look,
     Status,
@@ -67,6 +70,41 @@ pub struct Proposal {
     /// The branch that it goes into.
     pub branch: String,
 }
+
+/// A command in a comment on a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Of the change.
+    pub number: u64,
+    /// Who wrote it: what they may do is asked of the host.
+    pub by: User,
+    pub wish: Wish,
+}
+
+/// What a command asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// What it names counts as approved when its author may approve it: whatever waits for that is judged again.
+    Approve,
+    Preview,
+    /// If this is the beginning of the commit that would be applied.
+    Apply(String),
+    Recover,
+    Pause,
+    Resume,
+    Help,
+}
+
+/// What there is to say to `/isobar help`, and to what is no command.
+const HELP: &str = "\
+`/isobar approve DIGEST`: approves what a report shows by this digest  
+`/isobar preview`: previews this pull request again  
+`/isobar apply SHA`: applies the default branch now, if this is its newest commit  
+`/isobar recover`: looks at what is unknown, and goes on with it  
+`/isobar pause`, `/isobar resume`: begins nothing new anywhere, and goes on
+
+A command is the first line of a comment that nobody edited. All but `approve` and `help` are for who may write to this repository.
+";
 
 /// Does it, and leaves how it ended to later steps.
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
@@ -96,13 +134,14 @@ async fn act(world: &World, request: &Request) -> Result<Exit, Failure> {
             let audience = Audience { check, is_past_waiting: true, ..request.audience.clone() };
             request.look(world, &audience, head, &base.0, None).await
         }
-        Act::Apply { before } => request.apply(world, before.as_ref()).await,
+        Act::Apply { before } => request.apply(world, before.as_ref(), None).await,
         Act::Drift => request.drift(world).await,
         Act::Tick => request.tick(world).await,
         Act::DriftAndTick => {
             let (drift, tick) = (request.drift(world).await, request.tick(world).await);
             Ok(worse(drift?, tick?))
         }
+        Act::Command(command) => request.obey(world, command).await,
         Act::Look => {
             let (selector, form) = (request.selector.clone(), heard_by(&request.audience));
             let look = preview::Request { selector, form, parallel: request.parallel, ..preview::Request::default() };
@@ -162,22 +201,22 @@ impl Request {
         }
     }
 
-    async fn apply(&self, world: &World, before: Option<&CommitSha>) -> Result<Exit, Failure> {
+    /// Those that came with the push are told, and `asker`.
+    async fn apply(&self, world: &World, before: Option<&CommitSha>, asker: Option<u64>) -> Result<Exit, Failure> {
         let head = world.workspace.head()?;
-        let audience = Audience {
-            changes: brought(world, before, &head).await,
-            check: Some((head, APPLY_CHECK.into())),
-            topic: Some(Topic::Failure),
-            ..self.audience.clone()
-        };
+        let mut changes = brought(world, before, &head).await;
+        changes.extend(asker.filter(|asker| !changes.contains(asker)));
+        let audience =
+            Audience { changes, check: Some((head, APPLY_CHECK.into())), topic: Some(Topic::Failure), ..self.audience.clone() };
         let done = apply::run(world, &self.apply_request(&audience)).await;
         told(world, &audience, Told::Apply, done).await
     }
 
     async fn tick(&self, world: &World) -> Result<Exit, Failure> {
         let head = world.workspace.head()?;
+        let changes = brought(world, None, &head).await;
         let check = Some((head, APPLY_CHECK.into()));
-        let audience = Audience { check, topic: Some(Topic::Failure), ..self.audience.clone() };
+        let audience = Audience { changes, check, topic: Some(Topic::Failure), ..self.audience.clone() };
         let done = apply::tick(world, &self.apply_request(&audience)).await;
         told(world, &audience, Told::Tick, done).await
     }
@@ -199,6 +238,63 @@ impl Request {
         let request = drift::Request { selector, form, parallel: self.parallel, ..drift::Request::default() };
         let done = drift::run(world, &request).await;
         told(world, &audience, Told::Drift, done).await
+    }
+
+    async fn obey(&self, world: &World, command: &Command) -> Result<Exit, Failure> {
+        let Command { number, by, wish } = command;
+        let is_open_to_all = matches!(wish, Wish::Approve | Wish::Help);
+        if !is_open_to_all && !world.host.may_write(by).await? {
+            return self
+                .answer(world, *number, &format!("{by} may not write to this repository, and so not ask for that."))
+                .await;
+        }
+        let changes = world.host.reviewed(Of::Change(*number)).await?;
+        let proposed = changes.iter().find_map(|change| change.proposed.as_ref());
+        let proposal = proposed.map(|proposed| Proposal {
+            number: *number,
+            head: proposed.head.clone(),
+            branch: proposed.branch.to_string(),
+        });
+        match (wish, proposal) {
+            (Wish::Approve, Some(proposal)) => self.judge(world, &proposal).await,
+            (Wish::Approve, None) => self.apply(world, None, Some(*number)).await,
+            (Wish::Preview, Some(proposal)) => self.preview(world, &proposal).await,
+            (Wish::Preview, None) => {
+                self.answer(world, *number, "This pull request is not open: there is nothing to preview.").await
+            }
+            (Wish::Apply(sha), _) => {
+                let head = world.workspace.head()?;
+                match head.0.starts_with(sha.as_str()) {
+                    true => self.apply(world, None, Some(*number)).await,
+                    false => {
+                        let newest = head.short();
+                        self.answer(
+                            world,
+                            *number,
+                            &format!("The newest commit is {newest}, and not that one: `/isobar apply {newest}`"),
+                        )
+                        .await
+                    }
+                }
+            }
+            (Wish::Recover, _) => self.recover(world).await,
+            (Wish::Pause, _) => {
+                control::pause(world, &format!("{by} asked for it under #{number}"), false).await?;
+                self.answer(world, *number, "Paused: nothing new begins anywhere until `/isobar resume`.").await
+            }
+            (Wish::Resume, _) => {
+                control::resume(world, false).await?;
+                self.answer(world, *number, "Resumed: the next apply or tick goes on.").await
+            }
+            (Wish::Help, _) => self.answer(world, *number, HELP).await,
+        }
+    }
+
+    /// Says something of ours to who gave a command.
+    async fn answer(&self, world: &World, number: u64, text: &str) -> Result<Exit, Failure> {
+        self.audience.answer(world, number, world.workspace.head()?, text).await;
+        world.terminal.say(&format!("{text}\n"));
+        Ok(Exit::Clean)
     }
 
     fn audience_of(&self, proposal: &Proposal) -> Audience {
@@ -239,7 +335,7 @@ async fn brought(world: &World, before: Option<&CommitSha>, head: &CommitSha) ->
         Some(before) => world.workspace.first_parents(Some(before), head).unwrap_or_default(),
         None => vec![head.clone()],
     };
-    match world.host.reviewed(Of::Line(&line)).await {
+    match world.host.reviewed(Of::Line { commits: &line, shown: &BTreeSet::new() }).await {
         Ok(changes) => changes.iter().filter_map(|change| change.change.number).collect(),
         Err(error) => {
             world.terminal.complain(&format!("warning: who is to be told is not known: {}", error.what));

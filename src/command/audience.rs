@@ -80,6 +80,9 @@ impl Audience {
         };
 
         self.write(world, &whole, report);
+        if report.told == Told::Tick && report.rows.is_empty() {
+            return; // nothing was open: what was told before is still so
+        }
         self.tell_changes(world, parts).await;
         self.tell_check(world, state, sentence).await;
         self.raise(world, &framed).await;
@@ -101,6 +104,12 @@ impl Audience {
     /// Says that a look has begun: whatever was said of this commit before is old.
     pub(crate) async fn tell_begun(&self, world: &World) {
         self.tell_check(world, CheckState::Pending, "previewing".into()).await;
+    }
+
+    /// Answers who gave a command under a change, beside what is told of it.
+    pub(crate) async fn answer(&self, world: &World, number: u64, head: CommitSha, text: &str) {
+        let comment = Comment { key: format!("{}-answer", self.key), head, run: self.run, parts: vec![text.to_string()] };
+        heard(world, &format!("#{number}"), world.host.comment(number, &comment).await);
     }
 
     async fn tell_changes(&self, world: &World, parts: Vec<String>) {

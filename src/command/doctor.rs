@@ -80,7 +80,7 @@ async fn examine(world: &World, selector: &Selector, closed: Option<&Failure>) -
         Some(closed) => vec![told(closed)],
         None => journal(world).await,
     });
-    findings.push(match world.host.reviewed(Of::Line(&[])).await {
+    findings.push(match world.host.reviewed(Of::NOTHING).await {
         Ok(changes) => {
             let given = changes.iter().map(|change| change.decisions.len()).sum::<usize>();
             good(format!("reviews from the {} host can be read: {given} so far", world.host.name()))

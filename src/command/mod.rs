@@ -40,7 +40,7 @@ mod tell;
 mod view;
 
 pub use crate::host::RunNumber;
-pub use crate::review::CommitSha;
+pub use crate::review::{CommitSha, User};
 pub use crate::rollout::{SHARDS_MAX, Shard};
 pub use crate::runner::{STOP_PATIENCE, Sharing};
 pub use crate::stack::Selector;

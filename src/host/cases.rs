@@ -33,7 +33,7 @@ fn review(by: &str, decision: Decision, digests: &[&str], at_ms: u64) -> Approva
 }
 
 async fn approvals(host: &dyn Host) -> Result<Vec<Approval>, HostError> {
-    let reviewed = host.reviewed(Of::Line(&[])).await?;
+    let reviewed = host.reviewed(Of::NOTHING).await?;
     Ok(reviewed.iter().flat_map(|change| change.bind(&[]).0).collect())
 }
 
@@ -62,7 +62,7 @@ async fn a_change_that_nobody_reviewed_has_no_approvals_and_an_author() {
     for place in places() {
         let host = (place.open)();
         assert_eq!(approvals(&*host).await, Ok(vec![]));
-        let found = host.reviewed(Of::Line(&[])).await.expect("readable");
+        let found = host.reviewed(Of::NOTHING).await.expect("readable");
         assert_eq!(found.iter().map(|reviewed| &reviewed.change.author).collect::<Vec<_>>(), [&User("ann".into())]);
     }
 }

@@ -1,6 +1,7 @@
 //! What a host must do.
 
-use crate::review::{Approval, CommitSha, PullRequest, Reviewed};
+use crate::review::{Approval, CommitSha, PullRequest, Reviewed, User};
+use std::collections::BTreeSet;
 use std::pin::Pin;
 
 /// A future on the heap.
@@ -25,6 +26,9 @@ pub trait Host: Send + Sync {
     /// The changes that are asked for, with everything that people decided about them. Unreadable is an error, never an empty list.
     fn reviewed<'a>(&'a self, of: Of<'a>) -> Boxed<'a, Result<Vec<Reviewed>, HostError>>;
 
+    /// Somebody may write here now. Unreadable is an error.
+    fn may_write<'a>(&'a self, who: &'a User) -> Boxed<'a, Result<bool, HostError>>;
+
     /// Records a decision given on the command line; whoever made the `change` that it is about cannot approve it.
     fn record<'a>(&'a self, approval: &'a Approval, change: &'a PullRequest) -> Boxed<'a, Result<(), HostError>>;
 
@@ -43,8 +47,14 @@ pub trait Host: Send + Sync {
 pub enum Of<'a> {
     /// The one of this number.
     Change(u64),
-    /// Those that brought these commits, which stand from new to old, each the first parent of the one before it.
-    Line(&'a [CommitSha]),
+    /// Those that brought these commits, which stand from new to old, each the first parent of the one before it: of a long line the
+    /// ones that were `shown`, by their numbers, and those that brought its newest commits.
+    Line { commits: &'a [CommitSha], shown: &'a BTreeSet<u64> },
+}
+
+impl Of<'_> {
+    /// Nothing but what the host holds by itself.
+    pub const NOTHING: Of<'static> = Of::Line { commits: &[], shown: &BTreeSet::new() };
 }
 
 /// A run of a workflow. A later one, or a later attempt of the same, is greater.

@@ -4,7 +4,7 @@
 //! may be the rejection that took an approval back.
 
 use super::{Boxed, Check, Comment, Host, HostError, Issue, Of, Posted};
-use crate::review::{About, Approval, CommitSha, Decided, Decision, PullRequest, Reviewed, Voice, latest};
+use crate::review::{About, Approval, CommitSha, Decided, Decision, PullRequest, Reviewed, User, Voice, latest};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -65,8 +65,18 @@ impl Host for Local {
     fn reviewed<'a>(&'a self, _of: Of<'a>) -> Boxed<'a, Result<Vec<Reviewed>, HostError>> {
         Box::pin(self.blocking(|config| {
             let decisions = config.read().map(latest)?.into_iter().map(decided).collect();
-            Ok(vec![Reviewed { change: config.change.clone(), is_authorship_known: true, landed: None, decisions }])
+            Ok(vec![Reviewed {
+                change: config.change.clone(),
+                is_authorship_known: true,
+                proposed: None,
+                landed: None,
+                decisions,
+            }])
         }))
+    }
+
+    fn may_write<'a>(&'a self, _who: &'a User) -> Boxed<'a, Result<bool, HostError>> {
+        Box::pin(async { Ok(false) })
     }
 
     fn record<'a>(&'a self, approval: &'a Approval, change: &'a PullRequest) -> Boxed<'a, Result<(), HostError>> {
@@ -258,7 +268,7 @@ mod tests {
     }
 
     async fn approvals(host: &Local) -> Result<Vec<Approval>, HostError> {
-        let reviewed = host.reviewed(Of::Line(&[])).await?;
+        let reviewed = host.reviewed(Of::NOTHING).await?;
         Ok(reviewed.iter().flat_map(|change| change.bind(&[]).0).collect())
     }
 

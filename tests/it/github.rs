@@ -166,6 +166,39 @@ fn a_merge_queue_is_told_how_its_group_stands() {
     );
 }
 
+/// What stands under a pull request that begins so.
+fn answer(forge: &Forge, number: u64, beginning: &str) -> Option<String> {
+    forge.comments(number).into_iter().find(|text| text.starts_with(beginning))
+}
+
+#[test]
+fn a_comment_is_a_command_of_who_may_give_it() {
+    let forge = forge();
+    let before = forge.fleet.head();
+    let number = forge.propose(1, 2);
+    forge.says("bob", number, "/isobar preview").ends(0);
+    assert!(answer(&forge, number, "### 2 of 2 regions will change").is_some(), "{:?}", forge.comments(number));
+    forge.says("eve", number, "/isobar pause").ends(0).says("may not write");
+    assert!(answer(&forge, number, "eve may not write to this repository").is_some());
+    forge.says("bob", number, "/isobar what").ends(0).says("/isobar approve DIGEST");
+    for other in ["isobar preview", " /isobar preview", "/isobarpreview", "thanks\n/isobar preview"] {
+        forge.says("bob", number, other).ends(0).says("nothing to do");
+    }
+    forge.says("bob[bot]", number, "/isobar pause").ends(0).says("nothing to do");
+
+    forge.merge(number, "version-2");
+    let ran = forge.on_push(&before).ends(3);
+    let (_, rest) = ran.stdout.split_once("/isobar approve ").expect("it says how");
+    let digest = &rest[..12];
+    forge.says("bob", number, "/isobar pause").ends(0);
+    forge.says("bob", number, "/isobar resume").ends(0);
+    forge.says("bob", number, "/isobar apply 0123456").ends(0).says("and not that one");
+    assert_eq!(forge.fleet.versions(), "prod/a -, staging/a 2");
+    forge.says("bob", number, &format!("/isobar approve {digest}")).ends(0);
+    assert_eq!(forge.fleet.versions(), "prod/a 2, staging/a 2");
+    assert!(answer(&forge, number, "### 1 of 1 applied").is_some(), "{:?}", forge.comments(number));
+}
+
 #[test]
 fn what_the_examples_permit_is_enough_and_no_more() {
     for (file, job, events) in [

@@ -21,6 +21,7 @@ pub(super) async fn changes(
     history: &History,
     line_of: Option<&CommitSha>,
     change: Option<u64>,
+    stored: &[Stored],
 ) -> Result<Vec<Reviewed>, Failure> {
     if let Some(number) = change {
         return Ok(world.host.reviewed(Of::Change(number)).await?);
@@ -29,18 +30,19 @@ pub(super) async fn changes(
         Some(head) if world.host.knows_commits() => line(world, history, head)?,
         Some(_) | None => Vec::new(),
     };
-    Ok(world.host.reviewed(Of::Line(&line)).await?)
+    let shown = stored.iter().filter_map(|stored| stored.change).collect();
+    Ok(world.host.reviewed(Of::Line { commits: &line, shown: &shown }).await?)
 }
 
-/// The line down to the oldest commit that a target is at.
+/// The line down to the oldest commit that a target is at, or that speaks for targets which were never applied.
 fn line(world: &World, history: &History, head: &CommitSha) -> Result<Vec<CommitSha>, Failure> {
     let mut line = world.workspace.first_parents(None, head)?;
     line.truncate(LINE_MAX);
+    let Some(trusted) = history.trusted_commit() else { return Ok(line) };
     let place: BTreeMap<&str, usize> = line.iter().enumerate().map(|(at, commit)| (&*commit.0, at)).collect();
     let applied =
         history.targets().filter(|(_, record)| pending::exists(record)).filter_map(|(_, record)| record.commit.as_ref());
-    let applied = applied.chain(history.trusted_commit());
-    let oldest = applied.filter_map(|commit| place.get(&**commit)).max().copied();
+    let oldest = applied.chain([trusted]).filter_map(|commit| place.get(&**commit).copied()).max();
     line.truncate(oldest.unwrap_or(LINE_MAX));
     Ok(line)
 }

@@ -101,9 +101,12 @@ impl<'a> Court<'a> {
     ) -> Result<Self, Failure> {
         let Case { head, base, change, reviews } = case;
         let line_of = head.as_ref().filter(|_| base.is_none());
-        let changes = bench::changes(world, history, line_of, change).await?;
-        let decided = !reviews.is_empty() || changes.iter().any(|change| !change.decisions.is_empty());
-        let stored = if decided { world.store.saved_as(Stored::read_bare).await? } else { Vec::new() };
+        let is_asked = !reviews.is_empty() || world.host.knows_commits();
+        let mut stored = if is_asked { world.store.saved_as(Stored::read_bare).await? } else { Vec::new() };
+        let changes = bench::changes(world, history, line_of, change, &stored).await?;
+        if !is_asked && changes.iter().any(|change| !change.decisions.is_empty()) {
+            stored = world.store.saved_as(Stored::read_bare).await?;
+        }
         let (approvals, void) = bench::bound(&changes, &stored);
         let reviewed = approvals.iter().flat_map(|approval| approval.digests.iter().cloned()).collect();
         let mut shown: BTreeMap<TargetId, Vec<Shown>> = BTreeMap::new();

@@ -44,7 +44,7 @@ impl GitHub {
     }
 
     /// What somebody may do here.
-    async fn voice(&self, login: &str) -> Result<Voice, HostError> {
+    pub(super) async fn voice(&self, login: &str) -> Result<Voice, HostError> {
         let doing = format!("reading what {login} may do");
         let is_login = login.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
         if !is_login {

@@ -13,7 +13,7 @@ mod sticky;
 mod wire;
 
 use super::{Boxed, Check, Comment, Host, HostError, Issue, Of, Posted};
-use crate::review::{Approval, CommitSha, PullRequest, Reviewed};
+use crate::review::{Approval, CommitSha, PullRequest, Reviewed, User, Voice};
 use api::{Api, Ask};
 use needs::Needs;
 use patience::Deadline;
@@ -165,9 +165,13 @@ impl Host for GitHub {
         Box::pin(async move {
             match of {
                 Of::Change(number) => Ok(vec![self.change(number).await?]),
-                Of::Line(commits) => self.line(commits).await,
+                Of::Line { commits, shown } => self.line(commits, shown).await,
             }
         })
+    }
+
+    fn may_write<'a>(&'a self, who: &'a User) -> Boxed<'a, Result<bool, HostError>> {
+        Box::pin(async { Ok(self.voice(&who.0).await? == Voice::Writer) })
     }
 
     fn record<'a>(&'a self, _approval: &'a Approval, _change: &'a PullRequest) -> Boxed<'a, Result<(), HostError>> {

@@ -3,15 +3,19 @@
 use super::needs::{Needs, not_there, unreadable};
 use super::{Actor, GitHub, Oid, PAGES_MAX, Page, PageInfo, reading};
 use crate::host::HostError;
-use crate::review::{About, CommitSha, Decided, Decision, Landed, PullRequest, Reviewed, User, Voice};
+use crate::review::{About, CommitSha, Decided, Decision, Landed, Proposed, PullRequest, Reviewed, User, Voice};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 const REVIEWS: &str = include_str!("reviews.graphql");
 const COMMITS: &str = include_str!("commits.graphql");
 const BROUGHT: &str = include_str!("brought.graphql");
+
+/// The newest commits of a line whose changes are read whether they were shown or not.
+const RECENT_MAX: usize = 20;
 
 /// Times that we ask which change brought the newest commit: GitHub knows it some seconds after the merge.
 const ASKS_MAX: u32 = 5;
@@ -26,7 +30,9 @@ struct InReviews {
 #[serde(rename_all = "camelCase")]
 struct Pull {
     title: String,
-    base_ref_name: String,
+    state: String,
+    head_ref_oid: Arc<str>,
+    base_ref_name: Arc<str>,
     merged: bool,
     merged_at: Option<jiff::Timestamp>,
     merge_commit: Option<Oid>,
@@ -161,13 +167,16 @@ impl GitHub {
         let author = author.unwrap_or_else(|| User("ghost".into()));
         makers.retain(|maker| *maker != author);
         let landed = self.landed(&doing, &pull)?;
+        let is_open = pull.state == "OPEN";
+        let proposed =
+            is_open.then(|| Proposed { head: CommitSha(pull.head_ref_oid.clone()), branch: pull.base_ref_name.clone() });
         let change = PullRequest { number: Some(number), title: pull.title, author, committers: makers };
-        Ok(Reviewed { change, is_authorship_known, landed, decisions })
+        Ok(Reviewed { change, is_authorship_known, proposed, landed, decisions })
     }
 
     /// What was merged elsewhere has not landed.
     fn landed(&self, doing: &str, pull: &Pull) -> Result<Option<Landed>, HostError> {
-        if !pull.merged || self.branch.as_ref().is_some_and(|branch| **branch != *pull.base_ref_name) {
+        if !pull.merged || self.branch.as_ref().is_some_and(|branch| *branch != pull.base_ref_name) {
             return Ok(None);
         }
         match (&pull.merge_commit, pull.merged_at) {
@@ -208,8 +217,9 @@ impl GitHub {
         Err(unreadable(&doing, "its commits have no end"))
     }
 
-    /// The changes that brought these commits to the branch that is applied, oldest first.
-    pub(super) async fn line(&self, commits: &[CommitSha]) -> Result<Vec<Reviewed>, HostError> {
+    /// The changes that brought these commits to the branch that is applied, by number: those that were shown, and those that brought the
+    /// newest commits.
+    pub(super) async fn line(&self, commits: &[CommitSha], shown: &BTreeSet<u64>) -> Result<Vec<Reviewed>, HostError> {
         let Some(newest) = commits.first() else { return Ok(Vec::new()) };
         let mut bringers = BTreeMap::new();
         for asked in 1..=ASKS_MAX {
@@ -219,6 +229,8 @@ impl GitHub {
             }
             self.api.pause(Duration::from_secs(asked.into())).await;
         }
+        let recent = &commits[..commits.len().min(RECENT_MAX)];
+        bringers.retain(|number, commit| shown.contains(number) || recent.contains(commit));
         let mut changes = Vec::new();
         for number in bringers.into_keys() {
             changes.push(self.change(number).await?);
