@@ -87,7 +87,9 @@ const ENVIRONMENT: &str = "
 | `ISOBAR_TIME_LEFT` | How much is left of the job, such as `50m`, for [apply and tick](shards.md#the-end-of-a-job) |
 | `ISOBAR_LOG` | What happens inside, to standard error: `info`, `debug`, or a filter by room |
 | `ISOBAR_NOW_MS` | The time, in milliseconds since 1970, for tests |
-| `GITHUB_TOKEN` | Reaches a journal in git on `GITHUB_SERVER_URL` (https://github.com), where the checkout keeps no credentials |
+| `GITHUB_TOKEN` | Reaches a journal in git on `GITHUB_SERVER_URL` (https://github.com), where the checkout keeps no credentials; and on GitHub Actions reviews, and [whom we tell](github.md) |
+| `GITHUB_API_URL`, `GITHUB_GRAPHQL_URL`, `GITHUB_REPOSITORY`, `GITHUB_EVENT_NAME`, `GITHUB_EVENT_PATH` and others | As GitHub sets them in a step of a workflow, for `isobar action` |
+| `INPUT_COMMAND`, `INPUT_TARGETS`, `INPUT_PARALLEL`, `INPUT_DRAFTS`, `INPUT_BOTS`, `INPUT_WORKING_DIRECTORY` | The inputs of the [action](../action.yml), for `isobar action` |
 | `HOSTNAME` | The name of this machine, for those who wait for its lease |
 | `NO_COLOR` | No colour |
 | what a definition names as `!secret NAME` | The value of that secret |

@@ -42,20 +42,24 @@ pub fn check(report: &Report) -> (Verdict, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::situation;
+    use crate::report::sample::{report, row};
+    use crate::report::{RowState, VerdictLine};
 
     #[test]
     fn a_preview_is_good_when_all_of_it_is_cleared() {
-        let mut report = situation("approved");
-        assert_eq!(check(&report).0, Verdict::Good);
-        for row in &mut report.rows {
-            row.verdict.iter_mut().for_each(|verdict| verdict.answer = "wait");
-        }
-        assert_eq!(check(&report).0, Verdict::Waits);
-        for row in &mut report.rows {
-            row.verdict.iter_mut().for_each(|verdict| verdict.answer = "deny");
-        }
-        assert_eq!(check(&report).0, Verdict::Bad);
+        let judged = |answer| {
+            let mut row = row("app@prod/a", RowState::Changes, vec![]);
+            row.verdict = Some(VerdictLine { answer, sentence: "so".into(), digest: "d1".into() });
+            check(&report(Told::Preview, vec![row])).0
+        };
+        assert_eq!(["clear", "wait", "deny"].map(judged), [Verdict::Good, Verdict::Waits, Verdict::Bad]);
+    }
+
+    #[test]
+    fn what_can_be_seen_only_after_the_merge_does_not_hold_it_up() {
+        let state = || RowState::Waiting("needs an output of base".into());
+        let of = |told| check(&report(told, vec![row("app@prod/a", state(), vec![])])).0;
+        assert_eq!((of(Told::Preview), of(Told::Apply)), (Verdict::Good, Verdict::Waits));
     }
 
     #[test]
