@@ -34,8 +34,8 @@ fn every_situation_is_answered_in_the_first_line() {
         .into_iter()
         .map(|(name, report)| {
             let first = report_text(&report, Style::Plain, Diffs::Whole).lines().next().unwrap_or_default().to_owned();
-            let second = body(&report).lines().nth(1).unwrap_or_default().to_owned();
-            assert_eq!(second, format!("### {first}"), "{name}");
+            let heading = body(&report).lines().next().unwrap_or_default().to_owned();
+            assert_eq!(heading, format!("### {first}"), "{name}");
             format!("{name}: {first}")
         })
         .collect();

@@ -120,7 +120,7 @@ pub(super) fn answer(state: &mut State, request: &Request, by: &str, allowed: &[
     }
     let asked = Asked { request, route: row.route, names, by };
     match (row.act)(state, &asked) {
-        Outcome::Facts(status, facts) if status == 204 => Answer::json(204, &Value::Null).with("x-facts", facts.to_string()),
+        Outcome::Facts(204, _) => Answer::json(204, &Value::Null),
         Outcome::Facts(status, facts) => Answer::json(status, &shaped(row.route, row.method, status, facts)),
         Outcome::List(items) => page(row, request, items, None, base),
         Outcome::Within(name, items) => page(row, request, items, Some(name), base),
