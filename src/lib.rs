@@ -63,5 +63,8 @@ pub mod world;
 #[path = "../tests/it/support/fuzz.rs"]
 mod fuzz;
 #[cfg(test)]
+#[path = "../tests/it/support/github/mod.rs"]
+mod github_on_loopback;
+#[cfg(test)]
 #[path = "../tests/it/support/scratch.rs"]
 mod scratch;

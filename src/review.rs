@@ -294,6 +294,59 @@ impl fmt::Display for User {
 mod tests {
     use super::*;
 
+    fn seen(change: u64, commit: &str, digest: &str, first_ms: u64) -> Seen {
+        let (commit, set) = (CommitSha(commit.into()), format!("set of {change}").into());
+        Seen { change: Some(change), commit, set, digest: digest.into(), first_ms }
+    }
+
+    /// What Bob's decision about #7 by Ann is bound to; or why it counts for nothing.
+    fn bound(voice: Voice, decision: Decision, about: About, at_ms: u64) -> String {
+        let change = PullRequest {
+            number: Some(7),
+            title: String::new(),
+            author: User("ann".into()),
+            committers: vec![User("cem".into())],
+        };
+        let landed = Some(Landed { commit: CommitSha("m".into()), at_ms: 50 });
+        let decided = Decided { by: User("bob".into()), voice, decision, about, at_ms };
+        let reviewed = Reviewed { change, is_authorship_known: true, proposed: None, landed, decisions: vec![decided] };
+        let all = [seen(7, "h1", "aa11", 10), seen(7, "h1", "ab22", 20), seen(7, "h2", "cc33", 10), seen(8, "h1", "dd44", 10)];
+        match reviewed.bind(&all) {
+            (bound, void) if void.is_empty() => bound.iter().map(|one| one.digests.join(" ")).collect(),
+            (_, void) => void.iter().map(|one| one.why).collect(),
+        }
+    }
+
+    fn commit(name: &str) -> About {
+        About::Commit(Some(CommitSha(name.into())))
+    }
+
+    #[test]
+    fn a_yes_is_to_what_could_be_seen_of_its_commit_and_a_no_to_all_of_the_change() {
+        use Decision::{Approve, Reject};
+        let writer = |decision, about, at_ms| bound(Voice::Writer, decision, about, at_ms);
+        assert_eq!(writer(Approve, commit("h1"), 15), "aa11");
+        assert_eq!(writer(Approve, commit("h1"), 20), "aa11 ab22");
+        assert_eq!(writer(Approve, commit("h2"), 15), "cc33");
+        for nothing in [(commit("h1"), 9), (commit("h3"), 15), (About::Commit(None), 15)] {
+            assert!(writer(Approve, nothing.0, nothing.1).starts_with("nothing that it could be about"));
+        }
+        assert_eq!(writer(Reject, About::Commit(None), 1), "aa11 ab22 cc33");
+        assert_eq!(writer(Approve, commit("h1"), 51), "it was given after the merge");
+        assert_eq!(bound(Voice::Reader, Reject, commit("h1"), 15), "who gave it may not write to this repository");
+        assert_eq!(bound(Voice::Bot, Approve, commit("h1"), 15), "a program gave it");
+    }
+
+    #[test]
+    fn a_digest_names_one_preview_or_all_that_were_shown_together() {
+        let named = |beginning: &str| bound(Voice::Writer, Decision::Approve, About::Named(vec![beginning.into()]), 60);
+        assert_eq!(named("aa"), "aa11");
+        assert_eq!(named("set of 7"), "aa11 ab22 cc33");
+        for neither in ["a", "set", "ee"] {
+            assert!(named(neither).starts_with("nothing that it could be about"), "{neither}");
+        }
+    }
+
     #[test]
     fn a_login_is_the_same_in_any_case() {
         assert_eq!(User("Alice".into()), User("alice".into()));

@@ -1,18 +1,34 @@
 //! What holds for every host: one list of cases, each over all of them. A new host is one line in [`places`].
 
-use super::{Host, HostError, Local, LocalConfig, Of};
-use crate::review::{Approval, Decision, PullRequest, User};
+use super::{
+    Check, CheckState, Comment, GitHub, GitHubConfig, Host, HostError, Issue, Local, LocalConfig, Of, Posted, RunNumber,
+};
+use crate::github_on_loopback::{GitHub as Server, Role, TOKEN};
+use crate::review::{Approval, CommitSha, Decision, PullRequest, Seen, User};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// A host with a change of Ann's that nobody reviewed.
+const HEAD: &str = "4be1d70aa0c8e1f2d3b4a5968778695a4b3c2d1e";
+/// A time before all others here, in milliseconds.
+const EARLY_MS: u64 = 1_000;
+
+/// A host with a change of Ann's that nobody reviewed, of which `d1` and `d2` were shown.
 struct Place {
     _dir: tempfile::TempDir,
     /// The host as another run finds it.
     open: Box<dyn Fn() -> Arc<dyn Host>>,
+    /// Lets a person decide about all that was shown, as people do there.
+    give: Box<dyn Fn(&str, Decision) -> Giving>,
+    number: u64,
+    /// There is somewhere to tell.
+    hears: bool,
 }
 
+/// A decision on its way.
+type Giving = std::pin::Pin<Box<dyn Future<Output = Result<(), HostError>> + Send>>;
+
 fn places() -> Vec<Place> {
-    vec![local()]
+    vec![local(), github()]
 }
 
 fn local() -> Place {
@@ -20,7 +36,41 @@ fn local() -> Place {
     let worktree = dir.path().join("tree");
     std::fs::create_dir(&worktree).expect("it has room");
     let config = LocalConfig { reviews: dir.path().join("reviews.jsonl"), worktree, on_actions: false, change: change() };
-    Place { _dir: dir, open: Box::new(move || Arc::new(Local::new(config.clone()))) }
+    let of_reviewer = config.clone();
+    let give = move |by: &str, decision: Decision| -> Giving {
+        let (host, review) = (Local::new(of_reviewer.clone()), review(by, decision, &["d1", "d2"], 5_000));
+        Box::pin(async move { host.record(&review, &change()).await })
+    };
+    Place {
+        _dir: dir,
+        open: Box::new(move || Arc::new(Local::new(config.clone()))),
+        give: Box::new(give),
+        number: 0,
+        hears: false,
+    }
+}
+
+fn github() -> Place {
+    let server = Server::start();
+    let number = server.people(|state| state.open("ann", "wider", "c01fa22", &[HEAD]));
+    let config = GitHubConfig {
+        api: server.api(),
+        graphql: server.graphql(),
+        token: TOKEN.into(),
+        repository: "acme/fleet".into(),
+        branch: Some("main".into()),
+        second: Duration::from_millis(1),
+    };
+    let give = move |by: &str, decision: Decision| -> Giving {
+        server.people(|state| {
+            state.people.entry(by.to_lowercase()).or_insert(Role::Write);
+            let said = if decision == Decision::Approve { "APPROVED" } else { "CHANGES_REQUESTED" };
+            state.review(number, by, said)
+        });
+        Box::pin(async { Ok(()) })
+    };
+    let open = move || -> Arc<dyn Host> { Arc::new(GitHub::new(config.clone()).expect("addresses of loopback")) };
+    Place { _dir: crate::scratch::dir(), open: Box::new(open), give: Box::new(give), number, hears: true }
 }
 
 fn change() -> PullRequest {
@@ -32,24 +82,27 @@ fn review(by: &str, decision: Decision, digests: &[&str], at_ms: u64) -> Approva
     Approval { by: User(by.into()), decision, digests, at_ms }
 }
 
-async fn approvals(host: &dyn Host) -> Result<Vec<Approval>, HostError> {
-    let reviewed = host.reviewed(Of::NOTHING).await?;
-    Ok(reviewed.iter().flat_map(|change| change.bind(&[]).0).collect())
-}
+impl Place {
+    async fn approvals(&self) -> Vec<Approval> {
+        let reviewed = (self.open)().reviewed(Of::Change(self.number)).await.expect("readable");
+        let seen = |digest: &str| Seen {
+            change: Some(self.number),
+            commit: CommitSha(HEAD.into()),
+            set: "set".into(),
+            digest: digest.into(),
+            first_ms: EARLY_MS,
+        };
+        reviewed.iter().flat_map(|change| change.bind(&[seen("d1"), seen("d2")]).0).collect()
+    }
 
-/// What each person decided last about each digest.
-async fn decisions(place: &Place) -> Vec<(String, String, Decision)> {
-    let approvals = approvals(&*(place.open)()).await.expect("readable");
-    let mut decisions: Vec<_> = (approvals.iter())
-        .flat_map(|given| given.digests.iter().map(move |digest| (digest.to_string(), given.by.0.to_string(), given.decision)))
-        .collect();
-    decisions.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
-    decisions
-}
-
-async fn record(place: &Place, reviews: impl IntoIterator<Item = Approval>) {
-    for review in reviews {
-        (place.open)().record(&review, &change()).await.expect("it has room");
+    /// What each person decided last about each digest.
+    async fn decisions(&self) -> Vec<(String, String, Decision)> {
+        let approvals = self.approvals().await;
+        let mut decisions: Vec<_> = (approvals.iter())
+            .flat_map(|given| given.digests.iter().map(move |digest| (digest.to_string(), given.by.login(), given.decision)))
+            .collect();
+        decisions.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        decisions
     }
 }
 
@@ -60,69 +113,80 @@ fn decision(digest: &str, by: &str, decision: Decision) -> (String, String, Deci
 #[tokio::test]
 async fn a_change_that_nobody_reviewed_has_no_approvals_and_an_author() {
     for place in places() {
-        let host = (place.open)();
-        assert_eq!(approvals(&*host).await, Ok(vec![]));
-        let found = host.reviewed(Of::NOTHING).await.expect("readable");
+        assert_eq!(place.approvals().await, []);
+        let found = (place.open)().reviewed(Of::Change(place.number)).await.expect("readable");
         assert_eq!(found.iter().map(|reviewed| &reviewed.change.author).collect::<Vec<_>>(), [&User("ann".into())]);
     }
 }
 
 #[tokio::test]
-async fn a_recorded_review_is_read_by_another_run_as_it_was_given() {
+async fn a_decision_is_read_by_another_run_and_is_about_what_was_shown() {
     for place in places() {
-        let given = review("bob", Decision::Approve, &["d1", "d2"], 5);
-        record(&place, [given.clone()]).await;
-        assert_eq!(approvals(&*(place.open)()).await, Ok(vec![given]));
+        (place.give)("bob", Decision::Approve).await.expect("it has room");
+        let expected = [decision("d1", "bob", Decision::Approve), decision("d2", "bob", Decision::Approve)];
+        assert_eq!(place.decisions().await, expected);
+        assert!(place.approvals().await[0].at_ms > EARLY_MS);
     }
 }
 
 #[tokio::test]
-async fn the_latest_decision_about_a_digest_counts_and_the_others_stay() {
+async fn the_latest_decision_of_a_person_counts() {
     use Decision::{Approve, Reject};
     for place in places() {
-        let reviews =
-            [review("bob", Approve, &["d1", "d2"], 9), review("eve", Approve, &["d1"], 9), review("BOB", Reject, &["d1"], 1)];
-        record(&place, reviews).await;
-        let expected = [decision("d1", "BOB", Reject), decision("d1", "eve", Approve), decision("d2", "bob", Approve)];
-        assert_eq!(decisions(&place).await, expected, "the later one, whatever its clock says");
+        for (by, said) in [("bob", Approve), ("eve2", Approve), ("bob", Reject)] {
+            (place.give)(by, said).await.expect("it has room");
+        }
+        let of = |digest: &'static str| [decision(digest, "bob", Reject), decision(digest, "eve2", Approve)];
+        assert_eq!(place.decisions().await, [of("d1"), of("d2")].concat());
 
-        record(&place, [review("bob", Approve, &["d1"], 2)]).await;
-        assert_eq!(decisions(&place).await[0], decision("d1", "bob", Approve));
-    }
-}
-
-#[tokio::test]
-async fn a_review_of_nothing_or_by_nobody_is_refused() {
-    for place in places() {
-        let host = (place.open)();
-        assert!(host.record(&review("bob", Decision::Approve, &[], 5), &change()).await.is_err());
-        assert!(host.record(&review(" ", Decision::Approve, &["d1"], 5), &change()).await.is_err());
-        assert_eq!(approvals(&*host).await, Ok(vec![]));
+        (place.give)("bob", Approve).await.expect("it has room");
+        assert_eq!(place.decisions().await[0], decision("d1", "bob", Approve));
     }
 }
 
 #[tokio::test]
 async fn the_author_never_approves() {
     for place in places() {
-        assert!((place.open)().record(&review("Ann", Decision::Approve, &["d1"], 5), &change()).await.is_err());
-        assert_eq!(decisions(&place).await, []);
+        let _refused_here_or_void_there = (place.give)("Ann", Decision::Approve).await;
+        assert_eq!(place.decisions().await, []);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn reviews_given_at_once_are_all_kept() {
+async fn decisions_given_at_once_are_all_kept() {
     for place in places() {
-        let tasks: Vec<_> = (0..16)
-            .map(|at| {
-                let host = (place.open)();
-                let given = review(&format!("u{at:02}"), Decision::Approve, &["d1"], 5);
-                tokio::spawn(async move { host.record(&given, &change()).await })
-            })
-            .collect();
-        for task in tasks {
-            assert_eq!(task.await.expect("it ended"), Ok(()));
+        let giving: Vec<_> = (0..16).map(|at| tokio::spawn((place.give)(&format!("u{at:02}"), Decision::Approve))).collect();
+        for given in giving {
+            assert_eq!(given.await.expect("it ended"), Ok(()));
         }
-        let expected: Vec<_> = (0..16).map(|at| decision("d1", &format!("u{at:02}"), Decision::Approve)).collect();
-        assert_eq!(decisions(&place).await, expected);
+        let of = |digest: &'static str| (0..16).map(move |at| decision(digest, &format!("u{at:02}"), Decision::Approve));
+        assert_eq!(place.decisions().await, of("d1").chain(of("d2")).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn what_is_told_is_told_or_there_is_nowhere_to_tell_it() {
+    let run = RunNumber { id: 7, attempt: 1 };
+    let head = CommitSha(HEAD.into());
+    let comment = Comment { key: "isobar".into(), head: head.clone(), run, parts: vec!["text".into()] };
+    let check = Check { name: "isobar".into(), state: CheckState::Success, sentence: "so".into(), run, address: None };
+    let issue = Issue { key: "isobar-drift".into(), run, title: "Drift".into(), text: Some("text".into()) };
+    for place in places() {
+        let host = (place.open)();
+        let expected = Ok(if place.hears { Posted::Done } else { Posted::Nowhere });
+        for _ in 0..2 {
+            let told = [host.comment(place.number, &comment).await, host.check(&head, &check).await, host.issue(&issue).await];
+            assert!(told.iter().all(|told| *told == expected), "{}: {told:?}", host.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_decision_of_the_command_line_names_what_it_is_about_and_who_gives_it() {
+    for place in places() {
+        let host = (place.open)();
+        assert!(host.record(&review("bob", Decision::Approve, &[], 5), &change()).await.is_err());
+        assert!(host.record(&review(" ", Decision::Approve, &["d1"], 5), &change()).await.is_err());
+        assert_eq!(place.approvals().await, []);
     }
 }

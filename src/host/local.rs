@@ -308,6 +308,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_latest_decision_about_a_digest_counts_and_the_others_stay() {
+        let (_dir, host) = local("reviews.jsonl", false);
+        let given = |by: &str, decision, digests: &[&str], at_ms| Approval { decision, at_ms, ..review(by, digests) };
+        for review in [
+            given("bob", Decision::Approve, &["d1", "d2"], 9),
+            given("eve", Decision::Approve, &["d1"], 9),
+            given("BOB", Decision::Reject, &["d1"], 1),
+        ] {
+            host.record(&review, &change()).await.expect("it has room");
+        }
+        let said = |given: &Approval| format!("{} {:?} {}", given.by, given.decision, given.digests.join(" "));
+        let found: Vec<String> = approvals(&host).await.expect("readable").iter().map(said).collect();
+        assert_eq!(found, ["bob Approve d2", "eve Approve d1", "BOB Reject d1"], "the later one, whatever its clock says");
+    }
+
+    #[tokio::test]
     async fn a_line_that_cannot_be_read_is_named_and_never_skipped() {
         let good = serde_json::to_string(&review("bob", &["d1"])).expect("plain data");
         for (second, why) in [

@@ -154,3 +154,28 @@ fn the_readme_has_the_two_commands_and_the_changelog_what_is_not_released() {
     }
     assert!(named("CHANGELOG.md").headings.iter().any(|heading| heading == "[Unreleased]"));
 }
+
+/// The action and the program know each other's names: an input that nobody reads, or an output that nobody leaves, would be silence.
+#[test]
+fn every_input_is_read_and_every_output_is_left() {
+    let read = |path: &str| fs::read_to_string(pages::root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let action = read("action.yml");
+    let readers = ["src/cli.rs", "src/cli/event.rs", "action/run.sh"].map(read).concat();
+    let names = |text: &str, beginning: &str| -> BTreeSet<String> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let rest = text.split(beginning).skip(1);
+        rest.map(|rest| rest.chars().take_while(|c| is_name(*c)).collect()).filter(|name: &String| !name.is_empty()).collect()
+    };
+    let inputs = names(&action, "INPUT_");
+    assert!(inputs.len() > 5);
+    for input in &inputs {
+        assert!(readers.contains(&format!("INPUT_{input}")), "nobody reads INPUT_{input}");
+    }
+    let asked = names(&read("src/cli/event.rs"), "\"INPUT_");
+    assert!(asked.is_subset(&inputs), "{asked:?}");
+    let writers = ["src/command/audience.rs", "src/command/action.rs"].map(read).concat();
+    for output in names(&action, "steps.isobar.outputs.") {
+        let is_left = writers.contains(&format!("\"{output}\"")) || writers.contains(&format!("\"{output}={{}}"));
+        assert!(is_left, "nobody leaves {output}");
+    }
+}

@@ -56,6 +56,9 @@ pub(super) fn bound(changes: &[Reviewed], stored: &[Stored]) -> (Vec<Approval>, 
         approvals.extend(bound);
         void.extend(without);
     }
+    if changes.iter().all(|change| change.change.number.is_some()) {
+        approvals.sort_by_key(|approval| approval.at_ms); // by one clock; those of a laptop stand in the order in which they were given
+    }
     (latest(approvals), void)
 }
 
