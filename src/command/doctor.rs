@@ -4,11 +4,13 @@ use super::say::count;
 use super::scene::{FLEET, Scene};
 use super::{must_match, tell};
 use crate::exit::{Exit, Failure};
-use crate::host::Of;
+use crate::host::{HostError, Of};
+use crate::review::Reviewed;
 use crate::stack::Selector;
 use crate::store::StoreError;
 use crate::world::World;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// One thing that was looked at.
@@ -65,6 +67,12 @@ impl Mark {
     }
 }
 
+/// The reviews that this token can read: those of the change that brought what is checked out, or all on a laptop.
+async fn reviewed(world: &World) -> Result<Vec<Reviewed>, HostError> {
+    let commits: Vec<_> = world.workspace.head().into_iter().collect();
+    world.host.reviewed(Of::Line { commits: &commits, shown: &BTreeSet::new() }).await
+}
+
 async fn examine(world: &World, selector: &Selector, closed: Option<&Failure>) -> Result<Vec<Finding>, Failure> {
     let mut findings = vec![good(format!("a git repository at {}", world.workspace.root().display()))];
     findings.push(match world.workspace.head() {
@@ -80,7 +88,7 @@ async fn examine(world: &World, selector: &Selector, closed: Option<&Failure>) -
         Some(closed) => vec![told(closed)],
         None => journal(world).await,
     });
-    findings.push(match world.host.reviewed(Of::NOTHING).await {
+    findings.push(match reviewed(world).await {
         Ok(changes) => {
             let given = changes.iter().map(|change| change.decisions.len()).sum::<usize>();
             good(format!("reviews from the {} host can be read: {given} so far", world.host.name()))

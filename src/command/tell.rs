@@ -41,10 +41,11 @@ pub struct Form {
 
 /// Prints a report, and tells it to whoever else is to hear of it.
 pub(crate) async fn report(world: &World, report: &Report, form: &Form) -> Result<(), Failure> {
+    let printed = print(world, report, form);
     if let Some(audience) = &form.audience {
         audience.tell(world, report).await;
     }
-    print(world, report, form)
+    printed
 }
 
 fn print(world: &World, report: &Report, form: &Form) -> Result<(), Failure> {

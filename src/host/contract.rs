@@ -52,11 +52,6 @@ pub enum Of<'a> {
     Line { commits: &'a [CommitSha], shown: &'a BTreeSet<u64> },
 }
 
-impl Of<'_> {
-    /// Nothing but what the host holds by itself.
-    pub const NOTHING: Of<'static> = Of::Line { commits: &[], shown: &BTreeSet::new() };
-}
-
 /// A run of a workflow. A later one, or a later attempt of the same, is greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunNumber {

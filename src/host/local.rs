@@ -268,7 +268,7 @@ mod tests {
     }
 
     async fn approvals(host: &Local) -> Result<Vec<Approval>, HostError> {
-        let reviewed = host.reviewed(Of::NOTHING).await?;
+        let reviewed = host.reviewed(Of::Change(1)).await?;
         Ok(reviewed.iter().flat_map(|change| change.bind(&[]).0).collect())
     }
 
