@@ -18,11 +18,13 @@ struct Place {
     /// The host as another run finds it.
     open: Box<dyn Fn() -> Arc<dyn Host>>,
     /// Lets a person decide about all that was shown, as people do there.
-    give: Box<dyn Fn(&str, Decision) -> Giving>,
+    give: Box<Give>,
     number: u64,
     /// There is somewhere to tell.
     hears: bool,
 }
+
+type Give = dyn Fn(&str, Decision) -> Giving;
 
 /// A decision on its way.
 type Giving = std::pin::Pin<Box<dyn Future<Output = Result<(), HostError>> + Send>>;
