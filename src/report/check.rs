@@ -3,8 +3,7 @@
 use super::said::{Standing, standing};
 use super::tell;
 use super::words::one_line;
-use super::{Report, Told};
-use std::collections::BTreeSet;
+use super::{Report, Row, RowState, Told};
 
 /// What a check says, worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,26 +23,27 @@ pub fn check(report: &Report) -> (Verdict, String) {
         Some(why) if report.rows.is_empty() => format!("{headline}: {}", one_line(why)),
         Some(_) | None => headline,
     };
-    let standings: BTreeSet<Verdict> = report
-        .rows
-        .iter()
-        .filter_map(|row| Some((row, standing(row)?.0)))
-        .map(|(row, standing)| match (standing, report.told) {
-            (Standing::Failed | Standing::Unknown | Standing::Unseen | Standing::Denied, _) => Verdict::Bad,
-            (Standing::Waiting, Told::Preview | Told::Judge) if row.verdict.is_none() => Verdict::Good,
-            (Standing::Waiting | Standing::Skipped | Standing::NotStarted, _) => Verdict::Waits,
-        })
-        .collect();
-    let verdict = standings.last().copied().unwrap_or(Verdict::Good);
+    let verdict = report.rows.iter().map(|row| of_row(row, report.told)).max().unwrap_or(Verdict::Good);
     let is_stopped = report.stopped.is_some() && verdict == Verdict::Good;
     (if is_stopped { Verdict::Bad } else { verdict }, sentence)
+}
+
+fn of_row(row: &Row, told: Told) -> Verdict {
+    let is_future = matches!(told, Told::Preview | Told::Judge);
+    match standing(row).map(|(standing, ..)| standing) {
+        Some(Standing::Failed | Standing::Unknown | Standing::Unseen | Standing::Denied) => Verdict::Bad,
+        Some(Standing::Waiting) if is_future && row.verdict.is_none() => Verdict::Good,
+        Some(Standing::Waiting | Standing::Skipped | Standing::NotStarted) => Verdict::Waits,
+        None if is_future && row.state == RowState::Changes && row.verdict.is_none() => Verdict::Waits, // nobody judged it
+        None => Verdict::Good,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::VerdictLine;
     use crate::report::sample::{report, row};
-    use crate::report::{RowState, VerdictLine};
 
     #[test]
     fn a_preview_is_good_when_all_of_it_is_cleared() {
@@ -53,6 +53,8 @@ mod tests {
             check(&report(Told::Preview, vec![row])).0
         };
         assert_eq!(["clear", "wait", "deny"].map(judged), [Verdict::Good, Verdict::Waits, Verdict::Bad]);
+        let unjudged = row("app@prod/a", RowState::Changes, vec![]);
+        assert_eq!(check(&report(Told::Preview, vec![unjudged])).0, Verdict::Waits);
     }
 
     #[test]

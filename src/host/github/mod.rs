@@ -20,6 +20,7 @@ use patience::Deadline;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use wire::Wire;
 
@@ -51,6 +52,8 @@ pub struct GitHub {
     owner: String,
     name: String,
     branch: Option<Arc<str>>,
+    /// We have waited for GitHub to learn which change brought the newest commit: one that no change brought is waited for once.
+    has_waited: AtomicBool,
 }
 
 impl GitHub {
@@ -63,7 +66,7 @@ impl GitHub {
             .ok_or_else(|| slip(format!("GITHUB_REPOSITORY is {:?}, and that is no OWNER/NAME", config.repository)))?;
         let wire = Wire::new(&config.api, &config.graphql, &config.token).map_err(slip)?;
         let api = Api::new(wire, config.second);
-        Ok(Self { api, owner: owner.into(), name: name.into(), branch: config.branch })
+        Ok(Self { api, owner: owner.into(), name: name.into(), branch: config.branch, has_waited: AtomicBool::new(false) })
     }
 
     /// A path below this repository.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const REVIEWS: &str = include_str!("reviews.graphql");
@@ -224,9 +225,11 @@ impl GitHub {
         let mut bringers = BTreeMap::new();
         for asked in 1..=ASKS_MAX {
             bringers = self.bringers(newest, commits).await?;
-            if bringers.values().any(|commit| commit == newest) || asked == ASKS_MAX {
+            let is_known = bringers.values().any(|commit| commit == newest);
+            if is_known || self.has_waited.load(Ordering::Relaxed) {
                 break;
             }
+            self.has_waited.store(asked == ASKS_MAX, Ordering::Relaxed);
             self.api.pause(Duration::from_secs(asked.into())).await;
         }
         let recent = &commits[..commits.len().min(RECENT_MAX)];
