@@ -59,7 +59,7 @@ impl File {
         let room = self.room();
         let inside = mentions(&self.path, &self.text).into_iter().filter(|mention| mention.inside);
         let named = inside.filter_map(|mention| Some((mention.path.first()?.clone(), mention)));
-        let is_room = |to: &str| !["fuzz", "scratch"].contains(&to); // there is none of them but in tests
+        let is_room = |to: &str| !["fuzz", "github_on_loopback", "scratch"].contains(&to); // there is none of them but in tests
         named.filter(|(to, _)| *to != room && room != "lib" && is_room(to)).map(|(to, mention)| (mention, to)).collect()
     }
 }
