@@ -1,5 +1,5 @@
-//! The few documents in GraphQL that Isobar asks with, each answered by its name. That they are GitHub's, and that these answers are
-//! what it would say, is held against GitHub's schema by `tests/github/schema`.
+//! The few documents in GraphQL that Isobar asks with, each answered by its name. That GitHub would take them is held against its
+//! schema by `tests/github/run`; that these answers are what it would say, by nothing yet.
 
 use super::request::{Answer, Request};
 use super::rest::time;
