@@ -103,7 +103,7 @@ const HELP: &str = "\
 `/isobar recover`: looks at what is unknown, and goes on with it  
 `/isobar pause`, `/isobar resume`: begins nothing new anywhere, and goes on
 
-A command is the first line of a comment that nobody edited. All but `approve` and `help` are for who may write to this repository.
+A command is the first line of a comment that nobody edited. All but `help` are for who may write to this repository.
 ";
 
 /// Does it, and leaves how it ended to later steps.
@@ -157,9 +157,11 @@ async fn act(world: &World, request: &Request) -> Result<Exit, Failure> {
 impl Request {
     async fn preview(&self, world: &World, proposal: &Proposal) -> Result<Exit, Failure> {
         let audience = self.audience_of(proposal);
-        let base = base_of(world, proposal)?;
         audience.tell_begun(world).await;
-        self.look(world, &audience, &proposal.head, &base, Some(proposal.number)).await
+        match base_of(world, proposal) {
+            Ok(base) => self.look(world, &audience, &proposal.head, &base, Some(proposal.number)).await,
+            unknown @ Err(_) => told(world, &audience, Told::Preview, unknown.map(|_| Exit::Clean)).await,
+        }
     }
 
     async fn look(
@@ -242,8 +244,7 @@ impl Request {
 
     async fn obey(&self, world: &World, command: &Command) -> Result<Exit, Failure> {
         let Command { number, by, wish } = command;
-        let is_open_to_all = matches!(wish, Wish::Approve | Wish::Help);
-        if !is_open_to_all && !world.host.may_write(by).await? {
+        if *wish != Wish::Help && !world.host.may_write(by).await? {
             return self
                 .answer(world, *number, &format!("{by} may not write to this repository, and so not ask for that."))
                 .await;

@@ -135,7 +135,7 @@ impl Audience {
             Topic::Drift => ("Drift", report.drift.as_ref().map(|drift| !drift.is_empty())),
             Topic::Failure => {
                 let is_bad = counts.failed + counts.unknown > 0;
-                let is_good = counts.applied > 0 && report.rows.len() == counts.applied + counts.unchanged;
+                let is_good = report.rows.len() == counts.applied + counts.unchanged;
                 ("An apply failed", if is_bad { Some(true) } else { is_good.then_some(false) })
             }
         };

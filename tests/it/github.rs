@@ -82,6 +82,35 @@ fn a_preview_that_cannot_be_made_is_told_too() {
 }
 
 #[test]
+fn a_base_that_is_not_in_the_clone_is_told_with_what_brings_it() {
+    let forge = forge();
+    let number = forge.propose(1, 2);
+    forge.github.people(|state| state.pull(number).base_ref = "trunk".into());
+    let head = forge.fleet.head();
+    let payload = json!({
+        "action": "opened",
+        "repository": { "default_branch": "trunk" },
+        "pull_request": { "number": number, "head": { "sha": head }, "base": { "ref": "trunk" } },
+    });
+    forge.on("pull_request", &payload).ends(64).says("fetch-depth: 0");
+    assert!(forge.comment(number).contains("trunk is not in this clone"), "{}", forge.comment(number));
+    assert!(forge.gate(number).starts_with("error: "), "{}", forge.gate(number));
+}
+
+#[test]
+fn an_issue_of_a_failed_apply_is_closed_when_nothing_is_left_to_apply() {
+    let forge = Forge::of(app("staging/a", OPEN));
+    forge.fleet.block("staging/a");
+    forge.on_push("").ends(1);
+    assert_eq!(forge.issues(), ["An apply failed"]);
+    forge.fleet.unblock("staging/a");
+    forge.fleet.isobar("resume").ends(0);
+    forge.fleet.isobar("apply").ends(0);
+    forge.on_push("").ends(0);
+    assert_eq!(forge.issues(), [""; 0]);
+}
+
+#[test]
 fn nothing_is_applied_where_reviews_cannot_be_read() {
     let forge = Forge::of(app("staging/a", OPEN));
     forge.github.token(TOKEN, BOT, &["statuses: write"]);
@@ -190,6 +219,7 @@ fn a_comment_is_a_command_of_who_may_give_it() {
     let ran = forge.on_push(&before).ends(3);
     let (_, rest) = ran.stdout.split_once("/isobar approve ").expect("it says how");
     let digest = &rest[..12];
+    forge.says("eve", number, &format!("/isobar approve {digest}")).ends(0).says("may not write");
     forge.says("bob", number, "/isobar pause").ends(0);
     forge.says("bob", number, "/isobar resume").ends(0);
     forge.says("bob", number, "/isobar apply 0123456").ends(0).says("and not that one");
