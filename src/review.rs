@@ -75,7 +75,7 @@ pub enum About {
     Shown(Vec<Arc<str>>),
     /// Whatever was shown of this commit when it was given; `None` once the commit is gone.
     Commit(Option<CommitSha>),
-    /// What has a digest that begins so: one preview, or all that were shown together.
+    /// What has this digest, or one that begins so: one preview, or all that were shown together.
     Named(Vec<Arc<str>>),
 }
 

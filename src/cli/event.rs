@@ -8,6 +8,7 @@ use crate::exit::Failure;
 use crate::world::Environment;
 use serde::Deserialize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What GitHub writes as a commit where there is none.
 const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
@@ -112,7 +113,8 @@ pub(super) fn request(environment: &Environment) -> Result<Request, Failure> {
         Some(Ok(left)) => Some(left),
         Some(Err(why)) => return Err(Failure::usage(format!("ISOBAR_TIME_LEFT: {why}"), "such as 55m; or unset it")),
     };
-    Ok(Request { act, selector, parallel, time_left, audience: audience(environment, &patterns) })
+    let default_branch = payload.repository.default_branch.as_deref().map(Arc::from);
+    Ok(Request { act, selector, parallel, default_branch, time_left, audience: audience(environment, &patterns) })
 }
 
 fn read(path: &str) -> Result<Payload, Failure> {

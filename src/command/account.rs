@@ -122,7 +122,8 @@ fn approve(world: &World, done: &Converged) -> Vec<Arc<str>> {
             [one] => one.digest(),
             _ => shown::together(all),
         };
-        let approve = format!("/isobar approve {}  (as a comment on the pull request that was merged)", digest.short());
+        // Whole, as what it begins with may be made to name something else.
+        let approve = format!("/isobar approve {}  (as a comment on the pull request that was merged)", digest.as_str());
         return tell::unlock(world, waiting, &approve, verb).steps;
     }
     let approve = match *bound {

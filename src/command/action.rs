@@ -10,6 +10,7 @@ use crate::review::{CommitSha, User};
 use crate::stack::Selector;
 use crate::world::World;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The name of the check that a branch may require.
@@ -23,6 +24,8 @@ pub struct Request {
     pub act: Act,
     pub selector: Selector,
     pub parallel: usize,
+    /// The only branch that is applied.
+    pub default_branch: Option<Arc<str>>,
     /// How much is left of the job.
     pub time_left: Option<Duration>,
     /// Who hears of it, but for what the act itself knows.
@@ -251,6 +254,13 @@ impl Request {
         }
         let changes = world.host.reviewed(Of::Change(*number)).await?;
         let proposed = changes.iter().find_map(|change| change.proposed.as_ref());
+        if let (Some(proposed), Some(default)) = (proposed, &self.default_branch)
+            && proposed.branch != *default
+        {
+            // Its own policy would judge it, and its check is that of the commit, whatever else that is proposed for.
+            let only = "This pull request does not go into the default branch, and only that is applied.";
+            return self.answer(world, *number, only).await;
+        }
         let proposal = proposed.map(|proposed| Proposal {
             number: *number,
             head: proposed.head.clone(),

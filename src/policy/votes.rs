@@ -59,9 +59,11 @@ impl<'a> Votes<'a> {
         self.decided(digest, Decision::Approve).filter(|approval| self.bar(&approval.by).is_none())
     }
 
-    /// People who rejected this very preview and may, sorted by login.
+    /// People who rejected this very preview, sorted by login. Whoever made the change too: else a commit under somebody's name would
+    /// silence them.
     pub(super) fn rejecters(&self, digest: &Digest) -> Vec<&'a User> {
-        self.decided(digest, Decision::Reject).map(|approval| &approval.by).filter(|user| self.bar(user).is_none()).collect()
+        let is_person = |user: &&User| !login(user).is_empty() && !login(user).ends_with("[bot]");
+        self.decided(digest, Decision::Reject).map(|approval| &approval.by).filter(is_person).collect()
     }
 
     /// People who approved this very preview and whose word does not count, with the reason.

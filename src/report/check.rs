@@ -24,8 +24,10 @@ pub fn check(report: &Report) -> (Verdict, String) {
         Some(_) | None => headline,
     };
     let verdict = report.rows.iter().map(|row| of_row(row, report.told)).max().unwrap_or(Verdict::Good);
-    let is_stopped = report.stopped.is_some() && verdict == Verdict::Good;
-    (if is_stopped { Verdict::Bad } else { verdict }, sentence)
+    let is_future = matches!(report.told, Told::Preview | Told::Judge);
+    // A preview without a target says why there is none; where it does not, nothing was looked at.
+    let is_blind = is_future && report.rows.is_empty() && report.nothing.is_none();
+    (if report.stopped.is_some() || is_blind { Verdict::Bad } else { verdict }, sentence)
 }
 
 fn of_row(row: &Row, told: Told) -> Verdict {

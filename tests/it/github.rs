@@ -218,7 +218,7 @@ fn a_comment_is_a_command_of_who_may_give_it() {
     forge.merge(number, "version-2");
     let ran = forge.on_push(&before).ends(3);
     let (_, rest) = ran.stdout.split_once("/isobar approve ").expect("it says how");
-    let digest = &rest[..12];
+    let digest = rest.split_whitespace().next().expect("a digest");
     forge.says("eve", number, &format!("/isobar approve {digest}")).ends(0).says("may not write");
     forge.says("bob", number, "/isobar pause").ends(0);
     forge.says("bob", number, "/isobar resume").ends(0);

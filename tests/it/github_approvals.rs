@@ -352,15 +352,15 @@ fn what_waits_after_the_merge_is_approved_by_a_comment() {
         ("ada", &command, &nothing),
         ("bob[bot]", &command, &nothing),
         ("bob", &|digest: &str| format!("> {}", command(digest)), &nothing),
-        ("bob", &|_: &str| command("0123456789ab"), &nothing),
-        ("bob", &|digest: &str| command(&digest[..8]), &nothing),
+        ("bob", &|_: &str| command(&"0f".repeat(32)), &nothing),
+        ("bob", &|digest: &str| command(&digest[..12]), &nothing),
         // Somebody who may write has changed what Bob said.
         ("bob", &|_: &str| "fine".into(), &|state, id| {
             let digest = state
                 .comments
                 .values()
                 .find_map(|one| one.body.split_once("/isobar approve "))
-                .map(|(_, rest)| rest[..12].to_string());
+                .map(|(_, rest)| rest[..64].to_string());
             state.edit_comment(id, "mallory", &command(&digest.unwrap_or_default()));
         }),
     ] {

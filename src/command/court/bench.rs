@@ -42,7 +42,8 @@ fn line(world: &World, history: &History, head: &CommitSha) -> Result<Vec<Commit
     let place: BTreeMap<&str, usize> = line.iter().enumerate().map(|(at, commit)| (&*commit.0, at)).collect();
     let applied =
         history.targets().filter(|(_, record)| pending::exists(record)).filter_map(|(_, record)| record.commit.as_ref());
-    let oldest = applied.chain([trusted]).filter_map(|commit| place.get(&**commit).copied()).max();
+    // A commit that is not found here is older than all of it, or on no line of ours: then all of it counts.
+    let oldest = applied.chain([trusted]).map(|commit| place.get(&**commit).copied().unwrap_or(line.len())).max();
     line.truncate(oldest.unwrap_or(LINE_MAX));
     Ok(line)
 }

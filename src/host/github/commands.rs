@@ -9,8 +9,8 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Characters of a digest that must be named at least: what we print has as many.
-const DIGEST_MIN: usize = 12;
+/// Characters of a digest. All are to be named: what begins alike can be made.
+const DIGEST_CHARS: usize = 64;
 
 #[derive(Deserialize)]
 struct Permission {
@@ -61,7 +61,7 @@ impl GitHub {
 fn approved(body: &str) -> Option<Vec<Arc<str>>> {
     let mut words = body.lines().next()?.strip_prefix("/isobar approve ")?.split_whitespace().peekable();
     words.peek()?;
-    let is_digest = |word: &str| word.len() >= DIGEST_MIN && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_digest = |word: &str| word.len() == DIGEST_CHARS && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     words.map(|word| is_digest(word).then(|| word.to_ascii_lowercase().into())).collect()
 }
 
@@ -71,21 +71,23 @@ mod tests {
 
     #[test]
     fn only_a_line_of_its_own_at_the_beginning_approves() {
-        let digests = |body| approved(body).map(|digests| digests.join(" "));
-        assert_eq!(digests("/isobar approve b24856656e20\nlooks good").as_deref(), Some("b24856656e20"));
-        assert_eq!(digests("/isobar approve B24856656E20 0123456789ab\r").as_deref(), Some("b24856656e20 0123456789ab"));
-        for other in [
-            "",
-            "/isobar approve",
-            "/isobar approve all",
-            "/isobar approve b248",
-            "/isobar approve b24856656e20 and more",
-            "> /isobar approve b24856656e20",
-            " /isobar approve b24856656e20",
-            "hello\n/isobar approve b24856656e20",
-            "/isobar approved b24856656e20",
+        let (one, other) = ("b2".repeat(32), "0f".repeat(32));
+        let digests = |body: &str| approved(body).map(|digests| digests.join(" "));
+        assert_eq!(digests(&format!("/isobar approve {one}\nlooks good")), Some(one.clone()));
+        let both = format!("/isobar approve {} {other}\r", one.to_uppercase());
+        assert_eq!(digests(&both), Some(format!("{one} {other}")));
+        for text in [
+            String::new(),
+            "/isobar approve".into(),
+            "/isobar approve all".into(),
+            "/isobar approve b24856656e20".into(),
+            format!("/isobar approve {one} and more"),
+            format!("> /isobar approve {one}"),
+            format!(" /isobar approve {one}"),
+            format!("hello\n/isobar approve {one}"),
+            format!("/isobar approved {one}"),
         ] {
-            assert_eq!(digests(other), None, "{other:?}");
+            assert_eq!(digests(&text), None, "{text:?}");
         }
     }
 }

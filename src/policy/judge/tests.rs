@@ -193,10 +193,10 @@ fn whoever_rejected_may_think_again_and_the_other_way_round() {
 }
 
 #[test]
-fn a_rejection_by_the_author_or_of_another_preview_is_none() {
+fn a_rejection_of_whoever_made_it_counts_and_one_of_another_preview_is_none() {
     let mut stage = stage();
     stage.reject("carol");
-    assert_eq!(stage.said(), MISSING);
+    assert_eq!(stage.said(), "deny: rejected by carol");
     stage.approvals[0] =
         crate::review::Approval { by: user("bob"), decision: Decision::Reject, digests: vec!["0".repeat(64).into()], at_ms: 0 };
     assert_eq!(stage.said(), MISSING);
