@@ -8,6 +8,8 @@ use std::sync::Arc;
 /// What clocks of machines that are kept may differ by.
 const CLOCKS_DIFFER_MS: u64 = 60_000;
 
+const MAKERS_UNKNOWN: &str = "not everybody who made the change is known";
+
 /// A full git commit id in hex.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CommitSha(pub Arc<str>);
@@ -160,9 +162,12 @@ pub struct Void {
 
 impl Reviewed {
     /// Binds every decision to what was `seen`: a yes to what its reviewer could have seen of that commit of the change, a no to
-    /// all that was ever shown of it. Returns the approvals that count for nothing as well.
-    pub fn bind(&self, seen: &[Seen]) -> (Vec<Approval>, Vec<Void>) {
+    /// all that was ever shown of it. What names a digest may be about any of the changes: none of those is approved so whose makers are
+    /// `unknown`, by its number. Returns the approvals that count for nothing as well.
+    pub fn bind(&self, seen: &[Seen], unknown: &BTreeSet<u64>) -> (Vec<Approval>, Vec<Void>) {
         let (mut bound, mut void) = (Vec::new(), Vec::new());
+        let is_unknown = |one: &&Seen| one.change.map_or(!unknown.is_empty(), |change| unknown.contains(&change));
+        let of_unknown: BTreeSet<&Arc<str>> = seen.iter().filter(is_unknown).map(|one| &one.digest).collect();
         for decided in &self.decisions {
             if let Some(why) = self.fault(decided) {
                 void.push(Void { by: decided.by.clone(), why });
@@ -182,6 +187,11 @@ impl Reviewed {
                     beginnings.iter().flat_map(|beginning| named(beginning, seen, *at_ms)).collect()
                 }
             };
+            let is_named = matches!((about, decision), (About::Named(_), Decision::Approve));
+            if is_named && digests.iter().any(|digest| of_unknown.contains(digest)) {
+                void.push(Void { by: by.clone(), why: MAKERS_UNKNOWN });
+                continue;
+            }
             match (digests.is_empty(), decision) {
                 (true, Decision::Approve) => {
                     void.push(Void { by: by.clone(), why: "nothing that it could be about was shown before it was given" })
@@ -212,7 +222,7 @@ impl Reviewed {
             (Decision::Approve, Voice::Bot) => Some("a program gave it"),
             (Decision::Reject, Voice::Bot | Voice::Writer) => None,
             (Decision::Approve, Voice::Writer) if is_maker() => Some("who gave it made the change"),
-            (Decision::Approve, Voice::Writer) if !self.is_authorship_known => Some("not everybody who made the change is known"),
+            (Decision::Approve, Voice::Writer) if !self.is_authorship_known => Some(MAKERS_UNKNOWN),
             (Decision::Approve, Voice::Writer) => {
                 let is_review = matches!(decided.about, About::Commit(_));
                 let is_late = is_review && self.landed.as_ref().is_some_and(|landed| decided.at_ms > landed.at_ms);
@@ -311,7 +321,7 @@ mod tests {
         let decided = Decided { by: User("bob".into()), voice, decision, about, at_ms };
         let reviewed = Reviewed { change, is_authorship_known: true, proposed: None, landed, decisions: vec![decided] };
         let all = [seen(7, "h1", "aa11", 10), seen(7, "h1", "ab22", 20), seen(7, "h2", "cc33", 10), seen(8, "h1", "dd44", 10)];
-        match reviewed.bind(&all) {
+        match reviewed.bind(&all, &BTreeSet::new()) {
             (bound, void) if void.is_empty() => bound.iter().map(|one| one.digests.join(" ")).collect(),
             (_, void) => void.iter().map(|one| one.why).collect(),
         }

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::github_on_loopback::{GitHub as Server, Role, TOKEN};
 use crate::review::{Approval, CommitSha, Decision, PullRequest, Seen, User};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,7 +95,7 @@ impl Place {
             digest: digest.into(),
             first_ms: EARLY_MS,
         };
-        reviewed.iter().flat_map(|change| change.bind(&[seen("d1"), seen("d2")]).0).collect()
+        reviewed.iter().flat_map(|change| change.bind(&[seen("d1"), seen("d2")], &BTreeSet::new()).0).collect()
     }
 
     /// What each person decided last about each digest.

@@ -269,7 +269,7 @@ mod tests {
 
     async fn approvals(host: &Local) -> Result<Vec<Approval>, HostError> {
         let reviewed = host.reviewed(Of::Change(1)).await?;
-        Ok(reviewed.iter().flat_map(|change| change.bind(&[]).0).collect())
+        Ok(reviewed.iter().flat_map(|change| change.bind(&[], &Default::default()).0).collect())
     }
 
     #[tokio::test]

@@ -162,6 +162,17 @@ fn who_made_it_counts_for_nothing() {
     play("bob").people(|state, number| commit(state, number, false)).merged().waits(MISSING);
     // Who pushed over it.
     play("bob").people(|state, number| state.pull(number).forced_by.push("bob".into())).merged().waits(MISSING);
+    // Somebody whose address no account has may be anybody; GitHub itself and an app are nobody's.
+    let made_by = |login: Option<&str>| {
+        let login = login.map(ToString::to_string);
+        play("bob").people(move |state, number| {
+            let head = state.pull(number).head.clone();
+            state.commits.get_mut(&head).expect("it was pushed").committer = login;
+        })
+    };
+    made_by(None).merged().waits("not everybody who made the change is known");
+    made_by(Some("GitHub")).merged().runs("2");
+    made_by(Some("renovate[bot]")).merged().runs("2");
     // More of them than can be known.
     let many: Vec<String> = (0..251).map(|nth| format!("{nth:040x}")).collect();
     play("bob")
@@ -318,6 +329,43 @@ fn an_old_run_that_runs_again_says_nothing_over_a_newer_one() {
     assert_eq!((play.forge.comment(play.number), play.forge.gate(play.number)), (text, gate));
 }
 
+/// Nobody's login is what git calls them, and the change that they made was never shown and is no new one.
+#[test]
+fn who_made_an_older_change_does_not_approve_it_under_another() {
+    for (by, runs) in [("bob", "prod/a -"), ("carol", "prod/a 2")] {
+        let forge = Forge::of(app("prod/a", APPROVALS));
+        let before = forge.fleet.head();
+        let older = forge.propose(1, 2);
+        forge.github.people(|state| {
+            state.pull(older).author = "bob".into();
+            writers(state, older);
+        });
+        forge.merge(older, "version-2");
+        for nth in 0..25 {
+            let commit = forge.fleet.file("README.md", &format!("{nth}\n")).commit("Words");
+            forge.github.people(|state| state.push_to_main("ada", &commit));
+        }
+        let base = forge.fleet.head();
+        forge.fleet.branch("words");
+        let head = forge.fleet.file("README.md", "more\n").commit("More words");
+        let other = forge.github.people(|state| state.open("ada", "More words", &base, &[&head]));
+        forge.merge(other, "words");
+        let ran = forge.on_push(&before).ends(3).says(MISSING);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        let (_, rest) = said.split_once("/isobar approve ").expect("it says how");
+        let digest = rest.split_whitespace().next().expect("a digest").to_string();
+        forge.fleet.pass_secs(5);
+        let now = forge.fleet.now_ms();
+        forge.github.people(|state| {
+            state.set_now_ms(now);
+            state.comment(other, by, &format!("/isobar approve {digest}"));
+        });
+        forge.fleet.pass_secs(5);
+        forge.on_push("");
+        assert_eq!(forge.fleet.versions(), runs, "{by}");
+    }
+}
+
 /// What waits after a merge, and the digest that its report names.
 fn waiting() -> (Ended, String, u64) {
     let ended = Play::begin().merged().waits(MISSING);
@@ -354,6 +402,11 @@ fn what_waits_after_the_merge_is_approved_by_a_comment() {
         ("bob", &|digest: &str| format!("> {}", command(digest)), &nothing),
         ("bob", &|_: &str| command(&"0f".repeat(32)), &nothing),
         ("bob", &|digest: &str| command(&digest[..12]), &nothing),
+        // Somebody has changed what Bob said, and is gone since.
+        ("bob", &command, &|state, id| {
+            let body = state.comments[&id].body.clone();
+            state.edit_comment(id, "", &body);
+        }),
         // Somebody who may write has changed what Bob said.
         ("bob", &|_: &str| "fine".into(), &|state, id| {
             let digest = state

@@ -149,7 +149,7 @@ impl Court<'_> {
 
 impl Court<'_> {
     /// The change is part of what is judged: it is the one that is looked at, or landed after `since`.
-    fn is_behind(&self, reviewed: &Reviewed, since: Option<&CommitSha>) -> Result<bool, Failure> {
+    pub(super) fn is_behind(&self, reviewed: &Reviewed, since: Option<&CommitSha>) -> Result<bool, Failure> {
         match (&reviewed.landed, since) {
             (_, _) if reviewed.change.number.is_none() => Ok(false), // a laptop's: git says who made it
             (_, _) if reviewed.change.number == self.change => Ok(true),

@@ -52,8 +52,9 @@ fn line(world: &World, history: &History, head: &CommitSha) -> Result<Vec<Commit
 pub(super) fn bound(changes: &[Reviewed], stored: &[Stored]) -> (Vec<Approval>, BTreeSet<Void>) {
     let seen: Vec<Seen> = stored.iter().flat_map(seen).collect();
     let (mut approvals, mut void) = (Vec::new(), BTreeSet::new());
+    let unknown = changes.iter().filter(|change| !change.is_authorship_known).filter_map(|change| change.change.number).collect();
     for change in changes {
-        let (bound, without) = change.bind(&seen);
+        let (bound, without) = change.bind(&seen, &unknown);
         approvals.extend(bound);
         void.extend(without);
     }

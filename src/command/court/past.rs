@@ -181,7 +181,15 @@ impl Court<'_> {
         let mut change = workspace.people(base.as_ref().or(since), head)?;
         let tips: Vec<&CommitSha> = base.iter().chain([head]).collect();
         change.committers.extend(workspace.authors(since, &tips)?);
-        change.committers.extend(self.change_at(stored.change).into_iter().flat_map(makers));
+        for reviewed in &self.changes {
+            let is_shown = match stored.change {
+                Some(_) => reviewed.change.number == stored.change,
+                None => self.is_behind(reviewed, since)?, // what was applied, and not one change alone
+            };
+            if is_shown {
+                change.committers.extend(makers(reviewed));
+            }
+        }
         Ok(change)
     }
 

@@ -24,7 +24,7 @@ impl GitHub {
         let mut comments = self.comments(reading(&doing, Needs::PullRequestsRead), number).await?;
         comments.sort_by_key(|comment| comment.created_at);
         let (mut decided, mut voices) = (Vec::new(), BTreeMap::new());
-        for comment in comments.into_iter().filter(|comment| comment.editor.is_none()) {
+        for comment in comments.into_iter().filter(|comment| comment.last_edited_at.is_none()) {
             let (Some(author), Some(digests)) = (comment.author, approved(&comment.body)) else { continue };
             let voice = match voices.get(&author.login) {
                 Some(voice) => *voice,

@@ -36,9 +36,11 @@ pub(super) struct Node {
     id: String,
     database_id: u64,
     pub(super) created_at: jiff::Timestamp,
+    /// Stands when the account that edited it is gone, and `editor` with it.
+    pub(super) last_edited_at: Option<jiff::Timestamp>,
     viewer_did_author: bool,
     pub(super) author: Option<Actor>,
-    pub(super) editor: Option<Actor>,
+    editor: Option<Actor>,
     pub(super) body: String,
 }
 
@@ -138,7 +140,8 @@ impl GitHub {
             all.extend(page.nodes);
             match page.info {
                 PageInfo { has_next: true, end: Some(start) } => before = json!(start),
-                PageInfo { .. } => return Ok(all),
+                PageInfo { has_next: true, end: None } => return Err(unreadable(ask.doing, "a list goes on nowhere")),
+                PageInfo { has_next: false, .. } => return Ok(all),
             }
         }
         Err(unreadable(ask.doing, "they have no end"))
@@ -199,7 +202,7 @@ fn ours(node: Node) -> Option<Found> {
         return None;
     }
     let mut marker = Marker::read(&node.body)?;
-    if node.editor.is_some() && !is_same(node.editor.as_ref(), node.author.as_ref()) {
+    if node.last_edited_at.is_some() && !is_same(node.editor.as_ref(), node.author.as_ref()) {
         marker.run = Default::default();
     }
     Some(Found { id: node.database_id, node: node.id, marker, body: node.body })

@@ -18,6 +18,12 @@ const BROUGHT: &str = include_str!("brought.graphql");
 /// The newest commits of a line whose changes are read whether they were shown or not.
 const RECENT_MAX: usize = 20;
 
+/// The address of what is committed on GitHub's pages.
+const GITHUB: &str = "noreply@github.com";
+
+/// Commits of a pull request that GitHub tells of at most, and as many as it counts.
+const COMMITS_MAX: usize = 250;
+
 /// Times that we ask which change brought the newest commit: GitHub knows it some seconds after the merge.
 const ASKS_MAX: u32 = 5;
 
@@ -90,10 +96,17 @@ struct PullCommit {
     committer: Option<GitActor>,
 }
 
-/// Somebody in a commit; `user` is missing for whom GitHub does not know.
+/// Somebody in a commit; `user` is missing for whom GitHub does not know, and for programs.
 #[derive(Deserialize)]
 struct GitActor {
+    email: Option<String>,
     user: Option<Actor>,
+}
+
+/// Who made something, as far as GitHub knows.
+struct Makers {
+    logins: BTreeSet<String>,
+    is_whole: bool,
 }
 
 #[derive(Deserialize)]
@@ -115,7 +128,16 @@ struct OfHistory {
 #[serde(rename_all = "camelCase")]
 struct Brought {
     oid: String,
+    parents: Count,
+    #[serde(flatten)]
+    commit: PullCommit,
     associated_pull_requests: Option<Nodes<Bringer>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Count {
+    total_count: usize,
 }
 
 #[derive(Deserialize)]
@@ -127,7 +149,10 @@ struct Nodes<N> {
 #[serde(rename_all = "camelCase")]
 struct Bringer {
     number: u64,
+    title: String,
     merged: bool,
+    merged_at: Option<jiff::Timestamp>,
+    author: Option<Actor>,
     base_ref_name: String,
     merge_commit: Option<Oid>,
     base_repository: Option<Named>,
@@ -162,16 +187,11 @@ impl GitHub {
             }
         };
         decisions.extend(self.approvals_in_comments(number).await?);
-        let (mut makers, is_whole) = self.makers(number).await?;
-        let author = pull.author.as_ref().map(|actor| User(actor.login.as_str().into()));
-        let is_authorship_known = is_whole && author.is_some();
-        let author = author.unwrap_or_else(|| User("ghost".into()));
-        makers.retain(|maker| *maker != author);
+        let (change, is_authorship_known) = made(number, pull.title.clone(), pull.author.as_ref(), self.makers(number).await?);
         let landed = self.landed(&doing, &pull)?;
         let is_open = pull.state == "OPEN";
         let proposed =
             is_open.then(|| Proposed { head: CommitSha(pull.head_ref_oid.clone()), branch: pull.base_ref_name.clone() });
-        let change = PullRequest { number: Some(number), title: pull.title, author, committers: makers };
         Ok(Reviewed { change, is_authorship_known, proposed, landed, decisions })
     }
 
@@ -180,52 +200,45 @@ impl GitHub {
         if !pull.merged || self.branch.as_ref().is_some_and(|branch| *branch != pull.base_ref_name) {
             return Ok(None);
         }
-        match (&pull.merge_commit, pull.merged_at) {
-            (Some(commit), Some(at)) => {
-                let at_ms = u64::try_from(at.as_millisecond()).unwrap_or(0);
-                Ok(Some(Landed { commit: CommitSha(commit.oid.clone()), at_ms }))
-            }
-            _ => Err(unreadable(doing, "it is merged, and has no merge commit")),
-        }
+        landed(doing, pull.merge_commit.as_ref(), pull.merged_at).map(Some)
     }
 
     /// Everybody who wrote, committed or pushed over it, and whether that is all of them.
-    async fn makers(&self, number: u64) -> Result<(Vec<User>, bool), HostError> {
+    async fn makers(&self, number: u64) -> Result<Makers, HostError> {
         let doing = format!("reading the commits of #{number}");
         let ask = reading(&doing, Needs::PullRequestsRead);
-        let (mut logins, mut commits, mut after) = (BTreeSet::new(), 0, Value::Null);
-        let mut is_whole = true;
+        let (mut makers, mut commits, mut after) = (Makers::default(), 0, Value::Null);
         for _ in 0..PAGES_MAX {
             let answer: InCommits = self.ask_repository(ask, COMMITS, json!({ "number": number, "after": after })).await?;
             let PullCommits { commits: counted, timeline_items: pushes } =
                 answer.pull_request.ok_or_else(|| not_there(&doing, Needs::PullRequestsRead))?;
-            is_whole &= pushes.total_count <= pushes.nodes.len();
-            logins.extend(pushes.nodes.into_iter().filter_map(|push| push.actor).map(|actor| actor.login));
+            makers.is_whole &= pushes.total_count <= pushes.nodes.len();
+            makers.logins.extend(pushes.nodes.into_iter().filter_map(|push| push.actor).map(|actor| actor.login));
             for InCommit { commit } in counted.page.nodes {
-                is_whole &= commit.authors.total_count <= commit.authors.nodes.len();
-                let people = commit.authors.nodes.into_iter().chain(commit.committer);
-                logins.extend(people.filter_map(|person| person.user).map(|user| user.login));
+                makers.add(commit);
                 commits += 1;
             }
             match counted.page.info {
                 PageInfo { has_next: true, end: Some(end) } => after = json!(end),
-                PageInfo { .. } => {
-                    is_whole &= counted.total_count <= commits;
-                    return Ok((logins.into_iter().map(|login| User(login.into())).collect(), is_whole));
+                PageInfo { has_next: true, end: None } => return Err(unreadable(&doing, "a list goes on nowhere")),
+                PageInfo { has_next: false, .. } => {
+                    makers.is_whole &= counted.total_count <= commits && commits < COMMITS_MAX;
+                    return Ok(makers);
                 }
             }
         }
         Err(unreadable(&doing, "its commits have no end"))
     }
 
-    /// The changes that brought these commits to the branch that is applied, by number: those that were shown, and those that brought the
-    /// newest commits.
+    /// The changes that brought these commits to the branch that is applied, by number, each with those who made it. What people decided
+    /// is read of those that were shown, and of those that brought the newest commits.
     pub(super) async fn line(&self, commits: &[CommitSha], shown: &BTreeSet<u64>) -> Result<Vec<Reviewed>, HostError> {
         let Some(newest) = commits.first() else { return Ok(Vec::new()) };
         let mut bringers = BTreeMap::new();
         for asked in 1..=ASKS_MAX {
             bringers = self.bringers(newest, commits).await?;
-            let is_known = bringers.values().any(|commit| commit == newest);
+            let is_known =
+                bringers.values().any(|one: &Reviewed| one.landed.as_ref().is_some_and(|landed| landed.commit == *newest));
             if is_known || self.has_waited.load(Ordering::Relaxed) {
                 break;
             }
@@ -233,42 +246,110 @@ impl GitHub {
             self.api.pause(Duration::from_secs(asked.into())).await;
         }
         let recent = &commits[..commits.len().min(RECENT_MAX)];
-        bringers.retain(|number, commit| shown.contains(number) || recent.contains(commit));
+        let is_recent = |one: &Reviewed| one.landed.as_ref().is_some_and(|landed| recent.contains(&landed.commit));
         let mut changes = Vec::new();
-        for number in bringers.into_keys() {
-            changes.push(self.change(number).await?);
+        for (number, brought) in bringers {
+            let is_read = shown.contains(&number) || is_recent(&brought);
+            changes.push(if is_read { self.change(number).await? } else { brought });
         }
         Ok(changes)
     }
 
-    /// The numbers of the changes that landed with one of these commits, and which.
-    async fn bringers(&self, newest: &CommitSha, commits: &[CommitSha]) -> Result<BTreeMap<u64, CommitSha>, HostError> {
+    /// The changes that landed with one of these commits, by number, without what people decided.
+    async fn bringers(&self, newest: &CommitSha, commits: &[CommitSha]) -> Result<BTreeMap<u64, Reviewed>, HostError> {
         let doing = format!("reading which pull request brought {}", newest.short());
         let ask = reading(&doing, Needs::PullRequestsRead);
         let mut wanted: BTreeSet<&str> = commits.iter().map(|commit| &*commit.0).collect();
-        let (line, mut found, mut after) = (wanted.clone(), BTreeMap::new(), Value::Null);
+        let (line, mut found, mut after) = (wanted.clone(), BTreeMap::<u64, (Bringer, Makers)>::new(), Value::Null);
         let ours = format!("{}/{}", self.owner, self.name);
         for _ in 0..PAGES_MAX {
             let answer: InHistory = self.ask_repository(ask, BROUGHT, json!({ "commit": newest.0, "after": after })).await?;
             let page = answer.object.ok_or_else(|| not_there(&doing, Needs::ContentsRead))?.history;
             for brought in page.nodes {
                 wanted.remove(brought.oid.as_str());
+                let mut makers = Makers::default();
+                // Whoever merges by GitHub's button writes nothing.
+                if brought.parents.total_count < 2 || !brought.commit.is_committed_by_github() {
+                    makers.add(brought.commit);
+                }
                 for bringer in brought.associated_pull_requests.into_iter().flat_map(|list| list.nodes) {
-                    let is_ours = bringer.base_repository.is_some_and(|base| base.name_with_owner.eq_ignore_ascii_case(&ours));
+                    let is_ours =
+                        bringer.base_repository.as_ref().is_some_and(|base| base.name_with_owner.eq_ignore_ascii_case(&ours));
                     let is_applied = self.branch.as_ref().is_none_or(|branch| **branch == *bringer.base_ref_name);
-                    let landed = bringer.merge_commit.filter(|commit| line.contains(&*commit.oid));
-                    if let (true, true, true, Some(commit)) = (is_ours, is_applied, bringer.merged, landed) {
-                        found.insert(bringer.number, CommitSha(commit.oid));
+                    let has_landed = bringer.merge_commit.as_ref().is_some_and(|commit| line.contains(&*commit.oid));
+                    if is_ours && is_applied && bringer.merged && has_landed {
+                        let (_, all) = found.entry(bringer.number).or_insert_with(|| (bringer, Makers::default()));
+                        all.logins.extend(makers.logins.iter().cloned());
+                        all.is_whole &= makers.is_whole;
                     }
                 }
             }
             match page.info {
                 PageInfo { has_next: true, end: Some(end) } if !wanted.is_empty() => after = json!(end),
-                PageInfo { .. } => return Ok(found),
+                PageInfo { has_next: true, end: None } if !wanted.is_empty() => {
+                    return Err(unreadable(&doing, "a list goes on nowhere"));
+                }
+                PageInfo { .. } => {
+                    let read = |(number, (bringer, makers))| Ok((number, self.brought(&doing, bringer, makers)?));
+                    return found.into_iter().map(read).collect();
+                }
             }
         }
         Err(unreadable(&doing, "the line of commits has no end"))
     }
+
+    /// A change that landed, and nothing of what people decided about it.
+    fn brought(&self, doing: &str, bringer: Bringer, makers: Makers) -> Result<Reviewed, HostError> {
+        let Bringer { number, title, merged_at, merge_commit, .. } = bringer;
+        let (change, is_authorship_known) = made(number, title, bringer.author.as_ref(), makers);
+        let landed = Some(landed(doing, merge_commit.as_ref(), merged_at)?);
+        Ok(Reviewed { change, is_authorship_known, proposed: None, landed, decisions: Vec::new() })
+    }
+}
+
+impl PullCommit {
+    fn is_committed_by_github(&self) -> bool {
+        self.committer.as_ref().is_some_and(|committer| committer.email.as_deref() == Some(GITHUB))
+    }
+}
+
+impl Default for Makers {
+    fn default() -> Self {
+        Self { logins: BTreeSet::new(), is_whole: true }
+    }
+}
+
+impl Makers {
+    fn add(&mut self, commit: PullCommit) {
+        self.is_whole &= commit.authors.total_count <= commit.authors.nodes.len();
+        for person in commit.authors.nodes.into_iter().chain(commit.committer) {
+            match person.user {
+                Some(user) => _ = self.logins.insert(user.login),
+                None => self.is_whole &= person.email.as_deref().is_some_and(is_program),
+            }
+        }
+    }
+}
+
+/// An address of GitHub's own, or of an app: a program's, which approves nothing. Any other that no account has may be anybody's.
+fn is_program(email: &str) -> bool {
+    let app = email.strip_suffix("@users.noreply.github.com").and_then(|name| name.strip_suffix("[bot]"));
+    email == GITHUB || app.is_some_and(|name| !name.is_empty())
+}
+
+/// The change, and whether all who made it are known.
+fn made(number: u64, title: String, author: Option<&Actor>, makers: Makers) -> (PullRequest, bool) {
+    let is_known = makers.is_whole && author.is_some();
+    let author = User(author.map_or("ghost", |author| &author.login).into());
+    let committers = makers.logins.into_iter().map(|login| User(login.into())).filter(|maker| *maker != author).collect();
+    (PullRequest { number: Some(number), title, author, committers }, is_known)
+}
+
+fn landed(doing: &str, commit: Option<&Oid>, at: Option<jiff::Timestamp>) -> Result<Landed, HostError> {
+    let (Some(commit), Some(at)) = (commit, at) else {
+        return Err(unreadable(doing, "it is merged, and has no merge commit"));
+    };
+    Ok(Landed { commit: CommitSha(commit.oid.clone()), at_ms: u64::try_from(at.as_millisecond()).unwrap_or(0) })
 }
 
 /// A decision; nothing for an opinion that was taken back. A new kind of opinion is an error: it may be one that blocks.

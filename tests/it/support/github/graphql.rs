@@ -3,7 +3,7 @@
 
 use super::request::{Answer, Request};
 use super::rest::time;
-use super::state::{Comment, Issue, NAME, OWNER, Pull, Review, State};
+use super::state::{Comment, Commit, Issue, NAME, OWNER, Pull, Review, State};
 use serde_json::{Value, json};
 
 /// Items of one page, as they are asked for.
@@ -76,7 +76,10 @@ fn brought(state: &State, variables: &Value) -> Value {
     let bringer = |pull: &Pull| {
         json!({
             "number": pull.number,
+            "title": pull.title,
+            "author": actor(&pull.author),
             "merged": pull.merged.is_some(),
+            "mergedAt": pull.merged.as_ref().map(|merged| time(merged.at)),
             "baseRefName": pull.base_ref,
             "mergeCommit": pull.merged.as_ref().map(|merged| json!({ "oid": merged.commit })),
             "baseRepository": { "nameWithOwner": format!("{OWNER}/{NAME}") },
@@ -89,8 +92,17 @@ fn brought(state: &State, variables: &Value) -> Value {
         };
         state.pulls.values().filter(brings).map(bringer).collect()
     };
-    let nodes: Vec<Value> =
-        page.into_iter().map(|oid| json!({ "oid": oid, "associatedPullRequests": { "nodes": of(oid) } })).collect();
+    let facts = |oid: &str| {
+        let mut facts = people(&state.commits[oid]);
+        let is_merge = |pull: &Pull| {
+            pull.merged.as_ref().is_some_and(|merged| merged.commit == oid) && !pull.commits.contains(&oid.to_string())
+        };
+        facts["parents"] = json!({ "totalCount": if state.pulls.values().any(is_merge) { 2 } else { 1 } });
+        facts["oid"] = oid.into();
+        facts["associatedPullRequests"] = json!({ "nodes": of(oid) });
+        facts
+    };
+    let nodes: Vec<Value> = page.into_iter().map(facts).collect();
     json!({ "__typename": "Commit", "history": { "pageInfo": info, "nodes": nodes } })
 }
 
@@ -148,18 +160,24 @@ fn review_facts(state: &State, review: &Review) -> Value {
 
 fn commits(state: &State, pull: &Pull, variables: &Value) -> Value {
     let (page, info) = after(pull.commits.iter().take(250).collect(), variables);
-    let who = |login: &Option<String>| json!({ "user": login.as_ref().map(|login| json!({ "login": login })) });
-    let nodes = page.into_iter().map(|sha| {
-        let commit = &state.commits[sha];
-        json!({ "commit": { "authors": { "totalCount": 1, "nodes": [who(&commit.author)] }, "committer": who(&commit.committer) } })
-    });
-    let nodes: Vec<Value> = nodes.collect();
+    let nodes: Vec<Value> = page.into_iter().map(|sha| json!({ "commit": people(&state.commits[sha]) })).collect();
     let forced = pull.forced_by.iter().map(|by| json!({ "__typename": "HeadRefForcePushedEvent", "actor": actor(by) }));
     let forced: Vec<Value> = forced.collect();
     json!({
         "commits": { "totalCount": pull.commits.len(), "pageInfo": info, "nodes": nodes },
         "timelineItems": { "totalCount": forced.len(), "nodes": forced },
     })
+}
+
+/// Who made a commit. No account has the address of one without a login, and GitHub's own is no account's.
+fn people(commit: &Commit) -> Value {
+    let who = |login: &Option<String>| match login.as_deref() {
+        None => json!({ "email": "somebody@elsewhere.example", "user": null }),
+        Some("GitHub") => json!({ "email": "noreply@github.com", "user": null }),
+        Some(bot) if bot.ends_with("[bot]") => json!({ "email": format!("7+{bot}@users.noreply.github.com"), "user": null }),
+        Some(login) => json!({ "email": format!("{login}@isobar.example"), "user": { "login": login } }),
+    };
+    json!({ "authors": { "totalCount": 1, "nodes": [who(&commit.author)] }, "committer": who(&commit.committer) })
 }
 
 fn comments(state: &State, variables: &Value, by: &str) -> Told {
@@ -175,11 +193,12 @@ fn comments(state: &State, variables: &Value, by: &str) -> Told {
     let end = variables["before"].as_str().and_then(|cursor| cursor.parse().ok()).unwrap_or(all.len()).min(all.len());
     let begin = end.saturating_sub(PAGE);
     let facts = |comment: &&Comment| {
-        let editor = comment.edits[1..].last().map(|(by, _)| login(by));
+        let editor = comment.edits[1..].last().filter(|(by, _)| !by.is_empty()).map(|(by, _)| login(by));
         json!({
             "id": format!("IC_{}", comment.id),
             "databaseId": comment.id,
             "createdAt": time(comment.at),
+            "lastEditedAt": (comment.edits.len() > 1).then(|| time(comment.at)),
             "viewerDidAuthor": comment.by == by,
             "author": actor(&comment.by),
             "editor": editor,

@@ -264,6 +264,7 @@ impl State {
     pub(crate) fn merge(&mut self, number: u64, by: &str, commit: &str) {
         let at = self.tick();
         self.commit(commit, Some(by));
+        self.commits.get_mut(commit).expect("it is there").committer = Some("GitHub".into());
         let pull = self.pull(number);
         pull.is_open = false;
         pull.merged = Some(Merged { commit: commit.into(), by: by.into(), at });
@@ -282,7 +283,7 @@ impl State {
         Some(self.main[..=at].iter().rev().map(String::as_str).collect())
     }
 
-    /// Somebody changes what a comment says.
+    /// Somebody changes what a comment says; with an empty name, one whose account is gone.
     pub(crate) fn edit_comment(&mut self, id: u64, by: &str, body: &str) {
         let comment = self.comments.get_mut(&id).expect("it is there");
         comment.body = body.into();
