@@ -55,6 +55,8 @@ pub struct Proposed {
 pub struct Landed {
     /// The commit of that branch which completes it: of a merge, a squash or a rebase.
     pub commit: CommitSha,
+    /// The first commit of that branch which came with it: of a rebase it may be another.
+    pub first: CommitSha,
     /// Milliseconds since 1970.
     pub at_ms: u64,
 }
@@ -206,6 +208,12 @@ impl Reviewed {
         (bound, void)
     }
 
+    /// Those who do not want it as it is, whose word counts.
+    pub fn refusals(&self) -> impl Iterator<Item = &Decided> {
+        let stands = |decided: &&Decided| decided.decision == Decision::Reject && self.fault(decided).is_none();
+        self.decisions.iter().filter(stands)
+    }
+
     fn is_of(&self, seen: &Seen) -> bool {
         seen.change.is_some() && seen.change == self.change.number
     }
@@ -317,7 +325,7 @@ mod tests {
             author: User("ann".into()),
             committers: vec![User("cem".into())],
         };
-        let landed = Some(Landed { commit: CommitSha("m".into()), at_ms: 50 });
+        let landed = Some(Landed { commit: CommitSha("m".into()), first: CommitSha("m".into()), at_ms: 50 });
         let decided = Decided { by: User("bob".into()), voice, decision, about, at_ms };
         let reviewed = Reviewed { change, is_authorship_known: true, proposed: None, landed, decisions: vec![decided] };
         let all = [seen(7, "h1", "aa11", 10), seen(7, "h1", "ab22", 20), seen(7, "h2", "cc33", 10), seen(8, "h1", "dd44", 10)];

@@ -3,7 +3,7 @@
 
 use super::flags::time_left;
 use crate::command::action::{Act, Command, Proposal, Request, Wish};
-use crate::command::{Audience, CommitSha, RunNumber, Selector, User, key_of};
+use crate::command::{Audience, CommitSha, RunNumber, Selector, User};
 use crate::exit::Failure;
 use crate::world::Environment;
 use serde::Deserialize;
@@ -254,9 +254,9 @@ fn audience(environment: &Environment, patterns: &[String]) -> Audience {
     let address = environment.get("GITHUB_REPOSITORY").filter(|_| run.id > 0);
     let path = |name: &str| environment.get(name).map(PathBuf::from);
     Audience {
-        run,
+        turn: run.into(),
         address: address.map(|repository| format!("{server}/{repository}/actions/runs/{}/attempts/{}", run.id, run.attempt)),
-        key: key_of(patterns),
+        part: (!patterns.is_empty()).then(|| patterns.join(" ").into()),
         summary: path("GITHUB_STEP_SUMMARY"),
         outputs: path("GITHUB_OUTPUT"),
         report: path("RUNNER_TEMP").map(|dir| dir.join("isobar-report.json")),

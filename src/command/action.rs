@@ -1,10 +1,11 @@
 //! `isobar action`: what a workflow's event asks for, done and told. Knows no payload; events are read where the command line is.
 
 use super::audience::{Audience, Topic};
+use super::look::OfChange;
 use super::tell::Form;
 use super::{apply, control, drift, judge, preview, recover, status};
 use crate::exit::{Exit, Failure};
-use crate::host::Of;
+use crate::host::{Of, Turn};
 use crate::report::Told;
 use crate::review::{CommitSha, User};
 use crate::stack::Selector;
@@ -133,7 +134,7 @@ async fn act(world: &World, request: &Request) -> Result<Exit, Failure> {
         Act::Preview(proposal) => request.preview(world, proposal).await,
         Act::Judge(proposal) => request.judge(world, proposal).await,
         Act::Queue { head, base } => {
-            let check = Some((head.clone(), CHECK.into()));
+            let check = Some((head.clone(), request.audience.check_name(CHECK)));
             let audience = Audience { check, is_past_waiting: true, ..request.audience.clone() };
             request.look(world, &audience, head, &base.0, None).await
         }
@@ -181,7 +182,7 @@ impl Request {
             base: Some(base.into()),
             head: Some(head.0.to_string()),
             parallel: self.parallel,
-            change,
+            change: change.map(|number| self.of_change(number)),
             ..preview::Request::default()
         };
         let done = preview::run(world, &request).await;
@@ -191,12 +192,13 @@ impl Request {
     /// What was shown of the change is judged again. Where nothing of it waits for a decision, there is nothing to judge, and what
     /// was told stays.
     async fn judge(&self, world: &World, proposal: &Proposal) -> Result<Exit, Failure> {
-        let audience = self.audience_of(proposal);
-        let of = Some((proposal.head.clone(), proposal.number));
-        if !judge::is_shown(world, of.as_ref()).await? {
+        let of = (proposal.head.clone(), self.of_change(proposal.number));
+        let Some(seen_by) = judge::shown_by(world, &of).await? else {
             world.terminal.say(&format!("nothing to do: nothing of {} waits for a decision\n", proposal.head.short()));
             return Ok(Exit::Clean);
-        }
+        };
+        let turn = Turn { seen_by, ..self.audience.turn };
+        let (audience, of) = (Audience { turn, ..self.audience_of(proposal) }, Some(of));
         let (selector, form) = (self.selector.clone(), heard_by(&audience));
         let done = judge::run(world, &judge::Request { selector, form, reviews: Vec::new(), of }).await;
         // Whoever reviewed is told by the check what is still missing: the run itself went well.
@@ -211,8 +213,12 @@ impl Request {
         let head = world.workspace.head()?;
         let mut changes = brought(world, before, &head).await;
         changes.extend(asker.filter(|asker| !changes.contains(asker)));
-        let audience =
-            Audience { changes, check: Some((head, APPLY_CHECK.into())), topic: Some(Topic::Failure), ..self.audience.clone() };
+        let audience = Audience {
+            changes,
+            check: Some((head, self.audience.check_name(APPLY_CHECK))),
+            topic: Some(Topic::Failure),
+            ..self.audience.clone()
+        };
         let done = apply::run(world, &self.apply_request(&audience)).await;
         told(world, &audience, Told::Apply, done).await
     }
@@ -220,7 +226,7 @@ impl Request {
     async fn tick(&self, world: &World) -> Result<Exit, Failure> {
         let head = world.workspace.head()?;
         let changes = brought(world, None, &head).await;
-        let check = Some((head, APPLY_CHECK.into()));
+        let check = Some((head, self.audience.check_name(APPLY_CHECK)));
         let audience = Audience { changes, check, topic: Some(Topic::Failure), ..self.audience.clone() };
         let done = apply::tick(world, &self.apply_request(&audience)).await;
         told(world, &audience, Told::Tick, done).await
@@ -308,10 +314,14 @@ impl Request {
         Ok(Exit::Clean)
     }
 
+    fn of_change(&self, number: u64) -> OfChange {
+        OfChange { number, part: self.audience.part.clone(), run: self.audience.turn.run }
+    }
+
     fn audience_of(&self, proposal: &Proposal) -> Audience {
         Audience {
             changes: vec![proposal.number],
-            check: Some((proposal.head.clone(), CHECK.into())),
+            check: Some((proposal.head.clone(), self.audience.check_name(CHECK))),
             branch: Some(proposal.branch.as_str().into()),
             ..self.audience.clone()
         }

@@ -4,7 +4,7 @@
 use super::out;
 use crate::change::Digest;
 use crate::exit::Failure;
-use crate::host::{Check, CheckState, Comment, HostError, Issue, Posted, RunNumber};
+use crate::host::{Check, CheckState, Comment, HostError, Issue, Posted, Turn};
 use crate::report::{
     COMMENT_BYTES, CheckVerdict, Frame, Report, Told, check, comment, failure_annotations, failure_comment, report_json_text,
 };
@@ -15,6 +15,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Characters of a check's name that say which targets it is about; what is longer is named by its digest.
+const PART_CHARS: usize = 100;
 /// Bytes of a comment that the host's own first line takes.
 const MARKER_BYTES: usize = 400;
 /// A step's summary above 1 MiB is dropped whole.
@@ -23,12 +25,13 @@ const SUMMARY_BYTES: u64 = 1 << 20;
 /// Who hears of a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Audience {
-    /// The run that tells: where a newer one has told something, it is not told.
-    pub run: RunNumber,
+    /// When it is told: where something newer was, it is not told.
+    pub turn: Turn,
     /// The page of that run.
     pub address: Option<String>,
-    /// Which texts are replaced by this: those of the same key.
-    pub key: String,
+    /// The targets that all of it is about, as they were asked for; all when there are none. Who tells of some only writes beside who
+    /// tells of others.
+    pub part: Option<Arc<str>>,
     /// The changes that are told, by number.
     pub changes: Vec<u64>,
     /// The commit that is told of, and the name of its check.
@@ -56,13 +59,21 @@ pub enum Topic {
     Failure,
 }
 
-/// Returns the key of texts about these targets, or about all: who tells of some only writes beside who tells of others.
-pub fn key_of(patterns: &[String]) -> String {
-    let parts: Vec<&str> = patterns.iter().map(String::as_str).collect();
-    if parts.is_empty() { "isobar".into() } else { format!("isobar-{}", Digest::of("targets", &parts).short()) }
-}
-
 impl Audience {
+    /// Which texts are replaced by this: those of the same key.
+    fn key(&self) -> String {
+        self.part.as_ref().map_or_else(|| "isobar".into(), |part| format!("isobar-{}", Digest::of("targets", &[part]).short()))
+    }
+
+    /// The name of a check: one of each `base`, for each part of the fleet that is told of apart.
+    pub(crate) fn check_name(&self, base: &str) -> String {
+        match &self.part {
+            None => base.to_string(),
+            Some(part) if part.chars().count() <= PART_CHARS => format!("{base}: {part}"),
+            Some(part) => format!("{base}: {}", Digest::of("targets", &[part]).short()),
+        }
+    }
+
     /// Tells a report to everybody.
     pub(crate) async fn tell(&self, world: &World, report: &Report) {
         let links = self.address.iter().map(|address| ("run".into(), address.as_str().into())).collect();
@@ -108,14 +119,14 @@ impl Audience {
 
     /// Answers who gave a command under a change, beside what is told of it.
     pub(crate) async fn answer(&self, world: &World, number: u64, head: CommitSha, text: &str) {
-        let comment = Comment { key: format!("{}-answer", self.key), head, run: self.run, parts: vec![text.to_string()] };
+        let comment = Comment { key: format!("{}-answer", self.key()), head, turn: self.turn, parts: vec![text.to_string()] };
         heard(world, &format!("#{number}"), world.host.comment(number, &comment).await);
     }
 
     async fn tell_changes(&self, world: &World, parts: Vec<String>) {
         let Some((head, _)) = &self.check else { return };
         let parts: Vec<String> = parts.iter().map(|part| world.terminal.masked(part)).collect();
-        let comment = Comment { key: self.key.clone(), head: head.clone(), run: self.run, parts };
+        let comment = Comment { key: self.key(), head: head.clone(), turn: self.turn, parts };
         for number in &self.changes {
             heard(world, &format!("#{number}"), world.host.comment(*number, &comment).await);
         }
@@ -124,7 +135,7 @@ impl Audience {
     async fn tell_check(&self, world: &World, state: CheckState, sentence: String) {
         let Some((commit, name)) = &self.check else { return };
         let sentence = world.terminal.masked(&sentence);
-        let check = Check { name: name.clone(), state, sentence, run: self.run, address: self.address.clone() };
+        let check = Check { name: name.clone(), state, sentence, turn: self.turn, address: self.address.clone() };
         heard(world, &format!("the check of {}", commit.short()), world.host.check(commit, &check).await);
     }
 
@@ -144,10 +155,10 @@ impl Audience {
         let quiet = Report { at_ms: None, journal: None, frame: Frame::default(), ..report.clone() };
         let text = lasts.then(|| world.terminal.masked(&comment(&quiet, COMMENT_BYTES - MARKER_BYTES).body));
         let key = match topic {
-            Topic::Drift => format!("{}-drift", self.key),
-            Topic::Failure => format!("{}-failure", self.key),
+            Topic::Drift => format!("{}-drift", self.key()),
+            Topic::Failure => format!("{}-failure", self.key()),
         };
-        let issue = Issue { key, run: self.run, title: title.into(), text };
+        let issue = Issue { key, turn: self.turn, title: title.into(), text };
         heard(world, &format!("the issue {title:?}"), world.host.issue(&issue).await);
     }
 
@@ -207,7 +218,7 @@ fn append(path: &Path, text: &str) -> io::Result<()> {
 fn heard(world: &World, who: &str, told: Result<Posted, HostError>) {
     match told {
         Ok(Posted::Done | Posted::Nowhere) => {}
-        Ok(Posted::Overtaken) => world.terminal.note(&format!("note: a newer run has told {who}, so this one did not")),
+        Ok(Posted::Overtaken) => world.terminal.note(&format!("note: {who} was told something newer, so this was left out")),
         Err(error) => warn(world, &format!("{who} was not told: {}", error.what), error.hint.as_deref()),
     }
 }

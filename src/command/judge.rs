@@ -1,6 +1,7 @@
 //! `isobar judge`: policy again on the previews that were shown last; starts no engine.
 
 use super::court::{Asked, Case, Court, Review};
+use super::look::OfChange;
 use super::outlook::{APPLY, foretell};
 use super::pending::{Pending, Work, since_applied};
 use super::preview::PREVIEW_AGAIN;
@@ -10,6 +11,7 @@ use super::shown;
 use super::tell::{self, Form};
 use crate::change::{Extent, Intent, Preview, Unseen, UnseenReason};
 use crate::exit::{Exit, Failure};
+use crate::host::RunNumber;
 use crate::journal::History;
 use crate::policy::{Answer, Verdict};
 use crate::report::{Report, Told};
@@ -26,8 +28,8 @@ pub struct Request {
     pub selector: Selector,
     pub form: Form,
     pub reviews: Vec<Review>,
-    /// The newest commit of a change, and its number: what was shown of that is judged, and not what was shown last here.
-    pub of: Option<(CommitSha, u64)>,
+    /// The newest commit of a change, and who asks: what was shown of that is judged, and not what was shown last here.
+    pub of: Option<(CommitSha, OfChange)>,
 }
 
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
@@ -148,18 +150,19 @@ fn unseen(stored: &Stored, scene: &Scene, base: Option<&Arc<Scene>>, selector: &
     stored.previews.iter().filter_map(|answer| answer.as_ref().err()).filter(is_selected).cloned().collect()
 }
 
-/// Something of this change waits for a decision, and was shown.
-pub(crate) async fn is_shown(world: &World, of: Option<&(CommitSha, u64)>) -> Result<bool, Failure> {
+/// The run that showed last what there is to decide of a change; `None` where nothing is.
+pub(crate) async fn shown_by(world: &World, of: &(CommitSha, OfChange)) -> Result<Option<RunNumber>, Failure> {
     let saved = world.store.saved_as(Stored::read_bare).await?;
-    Ok(saved.iter().any(|stored| of.is_some_and(|of| is_of(stored, of))))
+    let last = saved.iter().rfind(|stored| is_of(stored, of));
+    Ok(last.map(|stored| stored.run.map(|(id, attempt)| RunNumber { id, attempt }).unwrap_or_default()))
 }
 
-fn is_of(stored: &Stored, (head, change): &(CommitSha, u64)) -> bool {
-    stored.head.as_ref() == Some(&head.0) && stored.change == Some(*change)
+fn is_of(stored: &Stored, (head, of): &(CommitSha, OfChange)) -> bool {
+    stored.head.as_ref() == Some(&head.0) && stored.change == Some(of.number) && stored.part == of.part
 }
 
 /// What was shown last here, whatever is checked out: nobody says yes to what lies further back.
-async fn latest(world: &World, of: Option<&(CommitSha, u64)>) -> Result<Stored, Failure> {
+async fn latest(world: &World, of: Option<&(CommitSha, OfChange)>) -> Result<Stored, Failure> {
     let mut saved = world.store.saved().await?;
     if let Some(of) = of {
         let (head, last) = (&of.0, saved.iter().rposition(|stored| is_of(stored, of)));

@@ -4,6 +4,7 @@ use super::pending::Work;
 use super::shown;
 use super::standing::Standing;
 use crate::change::{Extent, Preview, Unseen, UnseenReason};
+use crate::host::RunNumber;
 use crate::review::CommitSha;
 use crate::runner::{Looks, Moment};
 use crate::stack::{Known, TargetId};
@@ -11,6 +12,16 @@ use crate::store::Stored;
 use crate::world::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Of which change a preview is shown, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfChange {
+    pub number: u64,
+    /// The targets that are asked for, as they are written; `None` for all.
+    pub part: Option<Arc<str>>,
+    /// The workflow's run.
+    pub run: RunNumber,
+}
 
 /// How this run takes looks: so many at once, 0 for the default.
 pub(crate) fn looks(world: &World, parallel: usize) -> Looks<'_> {
@@ -50,7 +61,7 @@ pub(crate) async fn keep(
     world: &World,
     head: Option<&CommitSha>,
     base: Option<Arc<str>>,
-    change: Option<u64>,
+    of: Option<&OfChange>,
     whole: Option<Extent>,
     answers: Vec<Result<Arc<Preview>, Unseen>>,
 ) {
@@ -64,10 +75,20 @@ pub(crate) async fn keep(
     let nothing_to_decide = answers.iter().all(is_nothing);
     let now_ms = world.clock.now_ms();
     let base = base.unwrap_or_else(|| "".into());
-    let stored =
-        Stored { head: head.map(|head| head.0.clone()), base, at_ms: now_ms, first_ms: now_ms, change, whole, previews: answers };
+    let stored = Stored {
+        head: head.map(|head| head.0.clone()),
+        base,
+        at_ms: now_ms,
+        first_ms: now_ms,
+        change: of.map(|of| of.number),
+        part: of.and_then(|of| of.part.clone()),
+        run: of.map(|of| (of.run.id, of.run.attempt)),
+        whole,
+        previews: answers,
+    };
     shown::remember(world, &stored);
-    if nothing_to_decide {
+    // That nothing of a change is left to decide goes before what was shown of it earlier.
+    if nothing_to_decide && (of.is_none() || stored.previews.is_empty()) {
         return;
     }
     if let Err(error) = world.store.save(&stored).await {

@@ -1,7 +1,7 @@
 //! `isobar preview`: what would change, in every region, and what policy says of it. Changes nothing.
 
 use super::court::{Asked, Case, Court, Review};
-use super::look::{keep, look, looks};
+use super::look::{OfChange, keep, look, looks};
 use super::outlook::{APPLY, foretell};
 use super::paces::paces;
 use super::parts::{self, Parting};
@@ -33,8 +33,8 @@ pub struct Request {
     /// Every selected target, touched or not.
     pub all: bool,
     pub reviews: Vec<Review>,
-    /// Number of the change whose view this is.
-    pub change: Option<u64>,
+    /// The change whose view this is.
+    pub change: Option<OfChange>,
     /// Exit with 2 when something would change.
     pub exit_code: bool,
     /// Previews at once; 0 for the default.
@@ -87,7 +87,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         true => Some(seen),
         false => sight.whole(&work).await?,
     };
-    keep(world, view.head.as_ref(), Some(base), request.change, whole, answers.clone()).await; // first shown, then decided about
+    keep(world, view.head.as_ref(), Some(base), request.change.as_ref(), whole, answers.clone()).await; // first shown, then decided about
     let mut court = Court::open(world, &scenes, &history, sight.case(&request.reviews)).await?;
     court.take(&request.reviews, shown::digests(&answers)).await?;
     let verdicts =
@@ -135,7 +135,7 @@ impl Sight<'_> {
 
     fn case<'r>(&self, reviews: &'r [Review]) -> Case<'r> {
         let (head, base) = (self.view.head.clone(), self.view.before.clone());
-        Case { head, base, change: self.request.change, reviews }
+        Case { head, base, change: self.request.change.as_ref().map(|of| of.number), reviews }
     }
 
     async fn look(&self, work: &Work) -> Vec<Result<Arc<Preview>, Unseen>> {

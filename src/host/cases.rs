@@ -1,7 +1,7 @@
 //! What holds for every host: one list of cases, each over all of them. A new host is one line in [`places`].
 
 use super::{
-    Check, CheckState, Comment, GitHub, GitHubConfig, Host, HostError, Issue, Local, LocalConfig, Of, Posted, RunNumber,
+    Check, CheckState, Comment, GitHub, GitHubConfig, Host, HostError, Issue, Local, LocalConfig, Of, Posted, RunNumber, Turn,
 };
 use crate::github_on_loopback::{GitHub as Server, Role, TOKEN};
 use crate::review::{Approval, CommitSha, Decision, PullRequest, Seen, User};
@@ -169,11 +169,11 @@ async fn decisions_given_at_once_are_all_kept() {
 
 #[tokio::test]
 async fn what_is_told_is_told_or_there_is_nowhere_to_tell_it() {
-    let run = RunNumber { id: 7, attempt: 1 };
+    let turn = Turn::from(RunNumber { id: 7, attempt: 1 });
     let head = CommitSha(HEAD.into());
-    let comment = Comment { key: "isobar".into(), head: head.clone(), run, parts: vec!["text".into()] };
-    let check = Check { name: "isobar".into(), state: CheckState::Success, sentence: "so".into(), run, address: None };
-    let issue = Issue { key: "isobar-drift".into(), run, title: "Drift".into(), text: Some("text".into()) };
+    let comment = Comment { key: "isobar".into(), head: head.clone(), turn, parts: vec!["text".into()] };
+    let check = Check { name: "isobar".into(), state: CheckState::Success, sentence: "so".into(), turn, address: None };
+    let issue = Issue { key: "isobar-drift".into(), turn, title: "Drift".into(), text: Some("text".into()) };
     for place in places() {
         let host = (place.open)();
         let expected = Ok(if place.hears { Posted::Done } else { Posted::Nowhere });

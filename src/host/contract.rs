@@ -59,14 +59,31 @@ pub struct RunNumber {
     pub attempt: u32,
 }
 
-/// A text about a change. There is one of each `key`, and it says what the newest run said.
+/// When something is told: a run tells of what it looked at itself, or of what an earlier one saw. What was looked at later goes before
+/// what was looked at earlier, whoever tells of it and when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn {
+    /// The run that looked.
+    pub seen_by: RunNumber,
+    /// The run that tells.
+    pub run: RunNumber,
+}
+
+impl From<RunNumber> for Turn {
+    /// Of a run that tells what it saw itself.
+    fn from(run: RunNumber) -> Self {
+        Self { seen_by: run, run }
+    }
+}
+
+/// A text about a change. There is one of each `key`, and it says what was told in the latest turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comment {
     /// What the text is, among ours: of lower-case letters, digits and `-`.
     pub key: String,
     /// The commit that it is about.
     pub head: CommitSha,
-    pub run: RunNumber,
+    pub turn: Turn,
     /// What does not fit into one goes on in the next.
     pub parts: Vec<String>,
 }
@@ -79,7 +96,7 @@ pub struct Check {
     pub state: CheckState,
     /// As many characters as fit are told.
     pub sentence: String,
-    pub run: RunNumber,
+    pub turn: Turn,
     /// Where more is told.
     pub address: Option<String>,
 }
@@ -94,12 +111,12 @@ pub enum CheckState {
     Error,
 }
 
-/// Something that lasts until it is mended. There is one of each `key`, and it says what the newest run said.
+/// Something that lasts until it is mended. There is one of each `key`, and it says what was told in the latest turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issue {
     /// What the text is, among ours: of lower-case letters, digits and `-`.
     pub key: String,
-    pub run: RunNumber,
+    pub turn: Turn,
     pub title: String,
     /// `None` closes it.
     pub text: Option<String>,
@@ -109,7 +126,7 @@ pub struct Issue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Posted {
     Done,
-    /// A newer run has told something: ours is old.
+    /// Something newer was told: ours is old.
     Overtaken,
     /// There is no such place here.
     Nowhere,

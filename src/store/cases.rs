@@ -175,6 +175,8 @@ fn stored(head: &str, at_ms: u64) -> Stored {
         at_ms,
         first_ms: at_ms,
         change: None,
+        part: None,
+        run: None,
         whole: Default::default(),
         previews: vec![Err(unseen)],
     }

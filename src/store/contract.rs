@@ -151,6 +151,12 @@ pub struct Stored {
     /// Number of the change that it was shown of; `None` where it was shown of none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<u64>,
+    /// The targets that were asked for, as they were written; `None` for all of them, and where it was shown of no change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Arc<str>>,
+    /// The workflow's run that showed it last, and its attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<(u64, u32)>,
     /// How much the whole change was; `None` where only a part of it was looked at, so that nobody knows.
     #[serde(default)]
     pub whole: Option<Extent>,
@@ -178,12 +184,16 @@ impl Stored {
             #[serde(default)]
             change: Option<u64>,
             #[serde(default)]
+            part: Option<Arc<str>>,
+            #[serde(default)]
+            run: Option<(u64, u32)>,
+            #[serde(default)]
             whole: Option<Extent>,
             previews: Vec<Result<BarePreview, Unseen>>,
         }
-        let Bare { head, base, at_ms, first_ms, change, whole, previews } = serde_json::from_slice(bytes)?;
+        let Bare { head, base, at_ms, first_ms, change, part, run, whole, previews } = serde_json::from_slice(bytes)?;
         let previews = previews.into_iter().map(|answer| answer.map(|bare| Arc::new(Preview::from(bare)))).collect();
-        Ok(Self { head, base, at_ms, first_ms, change, whole, previews })
+        Ok(Self { head, base, at_ms, first_ms, change, part, run, whole, previews })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::group::covered;
 use super::leases::{holds_nothing, lives_on};
-use super::sets::text;
+use super::sets::{Name, text};
 use super::{After, Append, Boxed, Held, Holder, Lease, Reader, Store, StoreError, Stored};
 use crate::change::Digest;
 use crate::journal::{Chain, Entry, Event, History};
@@ -163,7 +163,8 @@ impl Store for MemoryStore {
     fn save<'a>(&'a self, stored: &'a Stored) -> Boxed<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let mut shelf = self.lock();
-            let same = |kept: &Stored| (&kept.head, &kept.base, &kept.previews) == (&stored.head, &stored.base, &stored.previews);
+            let name = Name::of(stored);
+            let same = |kept: &Stored| Name::of(kept) == name;
             let first_ms = shelf.previews.iter().find(|kept| same(kept)).map_or(stored.at_ms, |kept| kept.first_ms);
             shelf.previews.retain(|kept| !same(kept));
             shelf.previews.push(Stored { first_ms, ..stored.clone() });

@@ -316,17 +316,126 @@ fn an_old_run_that_runs_again_says_nothing_over_a_newer_one() {
     let play = Play::begin().review("bob", "APPROVED");
     play.forge.on_pull("pull_request_review", "submitted", play.number).ends(0);
     let (text, gate) = (play.forge.comment(play.number), play.forge.gate(play.number));
-    let payload = json!({
-        "action": "opened",
-        "repository": { "default_branch": "main" },
-        "pull_request": {
-            "number": play.number,
-            "head": { "sha": play.forge.fleet.head(), "ref": "version-2" },
-            "base": { "sha": play.before, "ref": "main" },
-        },
-    });
-    play.forge.again("pull_request", &payload, 1).ends(0).says("a newer run has told");
+    let payload = play.forge.payload("opened", play.number);
+    play.forge.again("pull_request", &payload, 1).ends(0).says("was told something newer");
     assert_eq!((play.forge.comment(play.number), play.forge.gate(play.number)), (text, gate));
+}
+
+#[test]
+fn what_was_looked_at_later_is_told_whoever_tells_of_the_earlier() {
+    let play = Play::begin();
+    let payload = play.forge.payload("synchronize", play.number);
+    play.forge.review(play.number, "bob", "APPROVED");
+    // Of two runs that began meanwhile, the one that looks again ends last.
+    play.forge.again("pull_request_review", &play.forge.payload("submitted", play.number), 105).ends(0);
+    assert!(play.forge.gate(play.number).starts_with("success"), "{}", play.forge.gate(play.number));
+    play.forge.fleet.checkout("main").file("README.md", "meanwhile\n").commit("Meanwhile");
+    let meanwhile = play.forge.fleet.head();
+    play.forge.github.people(|state| state.push_to_main("ada", &meanwhile));
+    play.forge.again("pull_request", &payload, 104).ends(0).keeps_quiet_about("was told something newer");
+    // Whoever judges what that showed tells it, and the same run again does not take it back.
+    play.forge.github.people(|state| state.pull(play.number).reviews.clear());
+    play.forge.again("pull_request_review", &payload, 106).ends(0);
+    assert!(play.forge.gate(play.number).starts_with("pending"), "{}", play.forge.gate(play.number));
+    assert!(play.forge.comment(play.number).contains("**Gate closed**"), "{}", play.forge.comment(play.number));
+    play.forge.again("pull_request", &payload, 103).ends(0).says("was told something newer");
+}
+
+/// A policy that asks nobody: only a no keeps something from being applied.
+const NOBODY: &str = "policy: [{ rule: limit, targets_max: 10 }]";
+
+/// Carol does not want it, and Bob merges it all the same.
+fn refused(forge: &Forge) -> (u64, String) {
+    let before = forge.fleet.head();
+    let number = forge.propose(1, 2);
+    forge.on_pull("pull_request", "opened", number).ends(0);
+    forge.github.people(|state| writers(state, number));
+    forge.review(number, "carol", "CHANGES_REQUESTED");
+    (number, before)
+}
+
+#[test]
+fn a_no_stands_against_what_its_change_touches_shown_or_not() {
+    // Nothing that was shown is stored any more.
+    let forge = Forge::of(app("prod/a", NOBODY));
+    forge.on_push("").ends(0);
+    let (number, before) = refused(&forge);
+    forge.merge(number, "version-2");
+    forge.forget_shown().on_push(&before).ends(3).says("rejected by carol");
+    assert_eq!(forge.fleet.versions(), "prod/a 1");
+
+    // Long ago.
+    for nth in 0..25 {
+        let commit = forge.fleet.file("README.md", &format!("{nth}\n")).commit("Words");
+        forge.github.people(|state| state.push_to_main("ada", &commit));
+    }
+    forge.forget_shown().on_push("").ends(3).says("rejected by carol");
+    // What it does not touch is applied.
+    forge.fleet.stack("other", "").file("other/templates/other.yaml.j2", "version: 1\n");
+    let commit = forge.fleet.commit("Another");
+    forge.github.people(|state| state.push_to_main("ada", &commit));
+    forge.forget_shown().on_push("").says("rejected by carol");
+    assert!(forge.fleet.live("live/prod/a/other").contains_key("other.yaml"));
+    assert_eq!(forge.fleet.versions(), "prod/a 1");
+    // She takes it back.
+    forge.github.people(|state| {
+        let review = state.pull(number).reviews[0].id;
+        state.dismiss(number, review);
+    });
+    forge.on_push("").ends(0);
+    assert_eq!(forge.fleet.versions(), "prod/a 2");
+
+    // It is shown as something else now: what came between changed it as well.
+    let forge = Forge::of(app("prod/a", NOBODY));
+    forge.on_push("").ends(0);
+    let (number, before) = refused(&forge);
+    forge.fleet.checkout("main").file("app/templates/more.yaml.j2", "more: 1\n").commit("Meanwhile");
+    let meanwhile = forge.fleet.head();
+    forge.github.people(|state| state.push_to_main("ada", &meanwhile));
+    forge.merge(number, "version-2");
+    forge.on_push(&before).ends(3).says("rejected by carol");
+    assert_eq!(forge.fleet.versions(), "prod/a 1");
+
+    // A no to words is none to what they came before.
+    let forge = Forge::of(app("prod/a", NOBODY));
+    let before = forge.fleet.head();
+    forge.fleet.branch("words");
+    let head = forge.fleet.file("README.md", "words\n").commit("Words");
+    let number = forge.github.people(|state| state.open("ada", "Words", &before, &[&head]));
+    forge.github.people(|state| writers(state, number));
+    forge.review(number, "carol", "CHANGES_REQUESTED");
+    forge.merge(number, "words");
+    forge.on_push(&before).ends(0);
+    assert_eq!(forge.fleet.versions(), "prod/a 1");
+}
+
+#[test]
+fn who_tells_of_a_part_has_a_check_of_its_own() {
+    let forge = Forge::of(app("prod/a staging/a", APPROVALS));
+    let before = forge.fleet.head();
+    let number = forge.propose(1, 2);
+    let parts = ["@prod/*", "@staging/*"];
+    for part in parts {
+        forge.targets.replace(part.into());
+        forge.on_pull("pull_request", "opened", number).ends(0);
+    }
+    let gate = |part: &str| {
+        let head = forge.github.people(|state| state.pull(number).head.clone());
+        forge.status(&head, &format!("isobar: {part}")).split(':').next().unwrap_or_default().to_string()
+    };
+    assert_eq!(parts.map(gate), ["pending", "success"]);
+    assert_eq!((forge.gate(number), forge.comments(number).len()), ("none".into(), 2));
+
+    forge.review(number, "bob", "APPROVED");
+    for part in parts {
+        forge.targets.replace(part.into());
+        forge.on_pull("pull_request_review", "submitted", number).ends(0);
+    }
+    assert_eq!(parts.map(gate), ["success", "success"]);
+    assert!(forge.comments(number).iter().all(|text| text.contains("1 of 1")), "{:#?}", forge.comments(number));
+    forge.merge(number, "version-2");
+    forge.on_push(&before).ends(0);
+    assert_eq!(forge.fleet.versions(), "prod/a -, staging/a 2", "only what was asked for");
 }
 
 /// Nobody's login is what git calls them, and the change that they made was never shown and is no new one.

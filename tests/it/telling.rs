@@ -1,7 +1,7 @@
 //! What GitHub is told stands there once, whatever goes wrong on the way, whoever tells at the same time, and whatever others write.
 
 use crate::support::github::{BOT, GitHub as Server, TOKEN, Trouble};
-use isobar::host::{Check, CheckState, Comment, GitHub, GitHubConfig, Host as _, HostError, Issue, Of, Posted, RunNumber};
+use isobar::host::{Check, CheckState, Comment, GitHub, GitHubConfig, Host as _, HostError, Issue, Of, Posted, RunNumber, Turn};
 use isobar::review::CommitSha;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -28,22 +28,22 @@ fn host(server: &Server) -> GitHub {
     GitHub::new(config).expect("addresses of loopback")
 }
 
-fn run(id: u64) -> RunNumber {
-    RunNumber { id, attempt: 1 }
+fn turn(id: u64) -> Turn {
+    RunNumber { id, attempt: 1 }.into()
 }
 
 fn comment(id: u64, parts: &[&str]) -> Comment {
     let parts = parts.iter().map(ToString::to_string).collect();
-    Comment { key: "isobar".into(), head: CommitSha(HEAD.into()), run: run(id), parts }
+    Comment { key: "isobar".into(), head: CommitSha(HEAD.into()), turn: turn(id), parts }
 }
 
 fn check(id: u64, state: CheckState) -> Check {
     let address = Some(format!("https://github.example/acme/fleet/actions/runs/{id}/attempts/1"));
-    Check { name: "isobar".into(), state, sentence: format!("run {id}"), run: run(id), address }
+    Check { name: "isobar".into(), state, sentence: format!("run {id}"), turn: turn(id), address }
 }
 
 fn issue(id: u64, text: Option<&str>) -> Issue {
-    Issue { key: "isobar-drift".into(), run: run(id), title: "Drift".into(), text: text.map(String::from) }
+    Issue { key: "isobar-drift".into(), turn: turn(id), title: "Drift".into(), text: text.map(String::from) }
 }
 
 /// What stands on a pull request, without the first lines.
@@ -115,7 +115,7 @@ async fn of_ten_runs_that_race_the_newest_one_stays() {
 async fn what_others_write_is_left_alone_and_commands_nothing() {
     let (server, number) = server();
     let host = host(&server);
-    let fake = format!("<!-- isobar:v1 key=isobar head={HEAD} run=999999.1 part=1/1 -->\nall is fine");
+    let fake = format!("<!-- isobar:v1 key=isobar head={HEAD} seen-by=999999.1 run=999999.1 part=1/1 -->\nall is fine");
     server.people(|state| {
         state.comment(number, "eve", &fake);
         state.comment(number, BOT, &format!("> {fake}"));

@@ -161,7 +161,7 @@ impl Court<'_> {
 }
 
 /// Nobody spoke in all that can be looked at, and somebody may have before.
-fn too_far_back(is_shallow: bool) -> Failure {
+pub(super) fn too_far_back(is_shallow: bool) -> Failure {
     let (what, hint) = match is_shallow {
         true => ("this clone lacks older commits", UNSHALLOW),
         false => (

@@ -3,9 +3,11 @@
 mod authority;
 mod bench;
 mod past;
+mod refused;
 mod review;
 
 use past::{ClearedBefore, left_by};
+use refused::Touched;
 pub use review::Review;
 
 use super::pending::Work;
@@ -49,6 +51,8 @@ pub(crate) struct Court<'a> {
     now_ms: u64,
     /// What stored sets were judged to have cleared, by set, authority and beginning of the change.
     judged: Mutex<BTreeMap<Sitting, Arc<ClearedBefore>>>,
+    /// What each change touched that landed and was refused, by its number.
+    touched: Mutex<BTreeMap<u64, Arc<Touched>>>,
     /// Where history begins, by its first commit; none where there was no fleet yet.
     beginning: Mutex<BTreeMap<Option<CommitSha>, Option<Arc<Scene>>>>,
 }
@@ -132,6 +136,7 @@ impl<'a> Court<'a> {
             shown,
             now_ms: world.clock.now_ms(),
             judged: Mutex::default(),
+            touched: Mutex::default(),
             beginning: Mutex::default(),
         };
         let ahead = court.approvals.iter().filter(|approval| approval.decision == Decision::Approve);
@@ -222,7 +227,7 @@ impl<'a> Court<'a> {
             .iter()
             .map(|(name, members)| (name.to_lowercase().into(), members.iter().cloned().map(User).collect()))
             .collect();
-        let approvals = self.fresh_approvals(work, history, &subjects)?;
+        let approvals = self.with_refusals(self.fresh_approvals(work, history, &subjects)?, &subjects, (work, history))?;
         Ok(judge(&Facts {
             policy: authority.policy.as_ref(),
             hosted: self.world.environment.on_actions(),

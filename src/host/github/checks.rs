@@ -1,8 +1,9 @@
-//! A commit's status under one name: looked at first, and again afterwards, so that the newest run's word stands.
+//! A commit's status under one name: looked at first, and again afterwards, so that the word of the latest turn stands.
 
+use super::marker::{number, spelled};
 use super::needs::Needs;
 use super::{GitHub, telling};
-use crate::host::{Boxed, Check, CheckState, HostError, Posted, RunNumber};
+use crate::host::{Boxed, Check, CheckState, HostError, Posted, RunNumber, Turn};
 use crate::review::CommitSha;
 use serde::Deserialize;
 use serde_json::json;
@@ -35,7 +36,7 @@ impl GitHub {
     pub(super) async fn tell_in_status(&self, commit: &CommitSha, check: &Check) -> Result<Posted, HostError> {
         let said = said(check);
         let there = self.statuses(commit, &check.name).await?;
-        if there.iter().any(|posting| run_of(&posting.status) > check.run) {
+        if there.iter().any(|posting| turn_of(&posting.status) > check.turn) {
             return Ok(Posted::Overtaken);
         }
         if there.first().is_some_and(|first| first.status == said) {
@@ -47,13 +48,13 @@ impl GitHub {
             let id = self.say(commit, &stands).await?;
             let there = self.statuses_with(commit, &check.name, id).await?;
             let all = || there.iter().map(|posting| &posting.status);
-            let newest = all().max_by_key(|status| run_of(status)).unwrap_or(&stands);
-            if all().next().is_none_or(|first| run_of(first) >= run_of(newest)) {
+            let newest = all().max_by_key(|status| turn_of(status)).unwrap_or(&stands);
+            if all().next().is_none_or(|first| turn_of(first) >= turn_of(newest)) {
                 break;
             }
             stands = newest.clone();
         }
-        Ok(if run_of(&stands) > check.run { Posted::Overtaken } else { Posted::Done })
+        Ok(if turn_of(&stands) > check.turn { Posted::Overtaken } else { Posted::Done })
     }
 
     /// The same as [`GitHub::statuses`], no older than the posting of this id.
@@ -109,7 +110,7 @@ fn said(check: &Check) -> Status {
         context: check.name.clone(),
         state: state.into(),
         description: Some(shortened(&check.sentence)),
-        target_url: check.address.clone(),
+        target_url: check.address.as_ref().map(|address| with_turn(address, check.turn)),
     }
 }
 
@@ -122,14 +123,23 @@ fn shortened(sentence: &str) -> String {
     one_line.chars().take(SENTENCE_CHARS - 1).chain(['…']).collect()
 }
 
-/// The run that said it, by the address it gave: `…/actions/runs/17/attempts/2`.
-fn run_of(status: &Status) -> RunNumber {
+/// Who tells what another run saw names that one behind the address.
+const SEEN_BY: &str = "#seen-by-";
+
+fn with_turn(address: &str, Turn { seen_by, run }: Turn) -> String {
+    if seen_by == run { address.to_string() } else { format!("{address}{SEEN_BY}{}", spelled(seen_by)) }
+}
+
+/// When it was said, by the address it gave: `…/actions/runs/17/attempts/2`, and `…#seen-by-16.1`.
+fn turn_of(status: &Status) -> Turn {
     let read = || {
         let (_, rest) = status.target_url.as_deref()?.split_once("/actions/runs/")?;
+        let (rest, seen_by) = rest.split_once(SEEN_BY).map_or((rest, None), |(rest, seen_by)| (rest, number(seen_by)));
         let mut parts = rest.split('/');
         let id = parts.next()?.parse().ok()?;
         let attempt = parts.nth(1).and_then(|attempt| attempt.parse().ok()).unwrap_or(1);
-        Some(RunNumber { id, attempt })
+        let run = RunNumber { id, attempt };
+        Some(Turn { seen_by: seen_by.unwrap_or(run), run })
     };
     read().unwrap_or_default()
 }
@@ -146,13 +156,17 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_of_the_run_that_its_address_names() {
+    fn a_status_is_of_the_turn_that_its_address_names() {
         let of = |address: &str| {
             let (context, state) = ("isobar".into(), "success".into());
-            run_of(&Status { context, state, description: None, target_url: Some(address.into()) })
+            turn_of(&Status { context, state, description: None, target_url: Some(address.into()) })
         };
-        assert_eq!(of("https://github.example/acme/fleet/actions/runs/17/attempts/2"), RunNumber { id: 17, attempt: 2 });
-        assert_eq!(of("https://github.example/acme/fleet/actions/runs/17"), RunNumber { id: 17, attempt: 1 });
-        assert_eq!(of("https://elsewhere.example/"), RunNumber::default());
+        let run = RunNumber { id: 17, attempt: 2 };
+        let address = "https://github.example/acme/fleet/actions/runs/17/attempts/2";
+        for turn in [run.into(), Turn { seen_by: RunNumber { id: 16, attempt: 3 }, run }] {
+            assert_eq!(of(&with_turn(address, turn)), turn);
+        }
+        assert_eq!(of("https://github.example/acme/fleet/actions/runs/17"), RunNumber { id: 17, attempt: 1 }.into());
+        assert_eq!(of("https://elsewhere.example/"), Turn::default());
     }
 }

@@ -124,7 +124,7 @@ impl GitHub {
         Ok(found)
     }
 
-    /// Our own texts. One that somebody else has edited says nothing of who wrote it: any run is newer.
+    /// Our own texts. One that somebody else has edited says nothing of who wrote it: any turn is later.
     async fn our_comments(&self, number: u64) -> Result<Vec<Found>, HostError> {
         let doing = format!("reading the comments on #{number}");
         let nodes = self.comments(telling(&doing, Needs::PullRequestsWrite), number).await?;
@@ -203,7 +203,7 @@ fn ours(node: Node) -> Option<Found> {
     }
     let mut marker = Marker::read(&node.body)?;
     if node.last_edited_at.is_some() && !is_same(node.editor.as_ref(), node.author.as_ref()) {
-        marker.run = Default::default();
+        marker.turn = Default::default();
     }
     Some(Found { id: node.database_id, node: node.id, marker, body: node.body })
 }

@@ -37,7 +37,7 @@ struct Created {
 impl GitHub {
     pub(super) async fn tell_in_issue(&self, issue: &Issue) -> Result<Posted, HostError> {
         let there = self.our_issues(&issue.key).await?;
-        if there.iter().any(|(marker, _)| marker.run > issue.run) {
+        if there.iter().any(|(marker, _)| marker.turn > issue.turn) {
             return Ok(Posted::Overtaken);
         }
         let open: Vec<&Node> = there.iter().map(|(_, node)| node).filter(|node| node.state == "OPEN").collect();
@@ -93,7 +93,7 @@ impl GitHub {
 }
 
 fn marker(issue: &Issue) -> Marker {
-    Marker { key: issue.key.clone(), head: CommitSha("none".into()), run: issue.run, part: (1, 1) }
+    Marker { key: issue.key.clone(), head: CommitSha("none".into()), turn: issue.turn, part: (1, 1) }
 }
 
 /// What is there below the marker is this: a run that has nothing new to say stays quiet.

@@ -156,6 +156,8 @@ struct Bringer {
     base_ref_name: String,
     merge_commit: Option<Oid>,
     base_repository: Option<Named>,
+    /// Those that ever asked for changes.
+    reviews: Option<Count>,
 }
 
 #[derive(Deserialize)]
@@ -234,11 +236,10 @@ impl GitHub {
     /// is read of those that were shown, and of those that brought the newest commits.
     pub(super) async fn line(&self, commits: &[CommitSha], shown: &BTreeSet<u64>) -> Result<Vec<Reviewed>, HostError> {
         let Some(newest) = commits.first() else { return Ok(Vec::new()) };
-        let mut bringers = BTreeMap::new();
+        let mut bringers: BTreeMap<u64, (Reviewed, bool)> = BTreeMap::new();
         for asked in 1..=ASKS_MAX {
             bringers = self.bringers(newest, commits).await?;
-            let is_known =
-                bringers.values().any(|one: &Reviewed| one.landed.as_ref().is_some_and(|landed| landed.commit == *newest));
+            let is_known = bringers.values().any(|(one, _)| one.landed.as_ref().is_some_and(|landed| landed.commit == *newest));
             if is_known || self.has_waited.load(Ordering::Relaxed) {
                 break;
             }
@@ -248,19 +249,28 @@ impl GitHub {
         let recent = &commits[..commits.len().min(RECENT_MAX)];
         let is_recent = |one: &Reviewed| one.landed.as_ref().is_some_and(|landed| recent.contains(&landed.commit));
         let mut changes = Vec::new();
-        for (number, brought) in bringers {
-            let is_read = shown.contains(&number) || is_recent(&brought);
-            changes.push(if is_read { self.change(number).await? } else { brought });
+        for (number, (brought, is_contested)) in bringers {
+            if !(is_contested || shown.contains(&number) || is_recent(&brought)) {
+                changes.push(brought);
+                continue;
+            }
+            let mut read = self.change(number).await?;
+            if let (Some(landed), Some(brought)) = (&mut read.landed, brought.landed) {
+                landed.first = brought.first;
+            }
+            changes.push(read);
         }
         Ok(changes)
     }
 
-    /// The changes that landed with one of these commits, by number, without what people decided.
-    async fn bringers(&self, newest: &CommitSha, commits: &[CommitSha]) -> Result<BTreeMap<u64, Reviewed>, HostError> {
+    /// The changes that landed with one of these commits, by number, without what people decided; and whether anybody ever asked for
+    /// another.
+    async fn bringers(&self, newest: &CommitSha, commits: &[CommitSha]) -> Result<BTreeMap<u64, (Reviewed, bool)>, HostError> {
         let doing = format!("reading which pull request brought {}", newest.short());
         let ask = reading(&doing, Needs::PullRequestsRead);
         let mut wanted: BTreeSet<&str> = commits.iter().map(|commit| &*commit.0).collect();
-        let (line, mut found, mut after) = (wanted.clone(), BTreeMap::<u64, (Bringer, Makers)>::new(), Value::Null);
+        let place: BTreeMap<&str, usize> = commits.iter().enumerate().map(|(at, commit)| (&*commit.0, at)).collect();
+        let (mut found, mut after) = (BTreeMap::<u64, Coming>::new(), Value::Null);
         let ours = format!("{}/{}", self.owner, self.name);
         for _ in 0..PAGES_MAX {
             let answer: InHistory = self.ask_repository(ask, BROUGHT, json!({ "commit": newest.0, "after": after })).await?;
@@ -276,11 +286,12 @@ impl GitHub {
                     let is_ours =
                         bringer.base_repository.as_ref().is_some_and(|base| base.name_with_owner.eq_ignore_ascii_case(&ours));
                     let is_applied = self.branch.as_ref().is_none_or(|branch| **branch == *bringer.base_ref_name);
-                    let has_landed = bringer.merge_commit.as_ref().is_some_and(|commit| line.contains(&*commit.oid));
+                    let has_landed = bringer.merge_commit.as_ref().is_some_and(|commit| place.contains_key(&*commit.oid));
                     if is_ours && is_applied && bringer.merged && has_landed {
-                        let (_, all) = found.entry(bringer.number).or_insert_with(|| (bringer, Makers::default()));
-                        all.logins.extend(makers.logins.iter().cloned());
-                        all.is_whole &= makers.is_whole;
+                        let coming = found.entry(bringer.number).or_insert_with(|| Coming::of(bringer));
+                        coming.makers.logins.extend(makers.logins.iter().cloned());
+                        coming.makers.is_whole &= makers.is_whole;
+                        coming.first = coming.first.max(place.get(brought.oid.as_str()).copied());
                     }
                 }
             }
@@ -290,21 +301,41 @@ impl GitHub {
                     return Err(unreadable(&doing, "a list goes on nowhere"));
                 }
                 PageInfo { .. } => {
-                    let read = |(number, (bringer, makers))| Ok((number, self.brought(&doing, bringer, makers)?));
+                    let read = |(number, coming)| Ok((number, brought(&doing, coming, commits)?));
                     return found.into_iter().map(read).collect();
                 }
             }
         }
         Err(unreadable(&doing, "the line of commits has no end"))
     }
+}
 
-    /// A change that landed, and nothing of what people decided about it.
-    fn brought(&self, doing: &str, bringer: Bringer, makers: Makers) -> Result<Reviewed, HostError> {
-        let Bringer { number, title, merged_at, merge_commit, .. } = bringer;
-        let (change, is_authorship_known) = made(number, title, bringer.author.as_ref(), makers);
-        let landed = Some(landed(doing, merge_commit.as_ref(), merged_at)?);
-        Ok(Reviewed { change, is_authorship_known, proposed: None, landed, decisions: Vec::new() })
+/// A change that came with a line of commits, as far as that was read.
+struct Coming {
+    bringer: Bringer,
+    makers: Makers,
+    /// The place in the line of its first commit: the line stands from new to old.
+    first: Option<usize>,
+}
+
+impl Coming {
+    fn of(bringer: Bringer) -> Self {
+        Self { bringer, makers: Makers::default(), first: None }
     }
+}
+
+/// A change that landed with one of these commits, and nothing of what people decided about it but whether anybody asked for another.
+fn brought(doing: &str, coming: Coming, commits: &[CommitSha]) -> Result<(Reviewed, bool), HostError> {
+    let Coming { bringer, makers, first } = coming;
+    let Bringer { number, title, merged_at, merge_commit, reviews, .. } = bringer;
+    let (change, is_authorship_known) = made(number, title, bringer.author.as_ref(), makers);
+    let mut landed = landed(doing, merge_commit.as_ref(), merged_at)?;
+    if let Some(first) = first.and_then(|first| commits.get(first)) {
+        landed.first = first.clone();
+    }
+    // Where nobody can tell, it is read.
+    let is_contested = reviews.is_none_or(|reviews| reviews.total_count > 0);
+    Ok((Reviewed { change, is_authorship_known, proposed: None, landed: Some(landed), decisions: Vec::new() }, is_contested))
 }
 
 impl PullCommit {
@@ -349,7 +380,8 @@ fn landed(doing: &str, commit: Option<&Oid>, at: Option<jiff::Timestamp>) -> Res
     let (Some(commit), Some(at)) = (commit, at) else {
         return Err(unreadable(doing, "it is merged, and has no merge commit"));
     };
-    Ok(Landed { commit: CommitSha(commit.oid.clone()), at_ms: u64::try_from(at.as_millisecond()).unwrap_or(0) })
+    let commit = CommitSha(commit.oid.clone());
+    Ok(Landed { first: commit.clone(), commit, at_ms: u64::try_from(at.as_millisecond()).unwrap_or(0) })
 }
 
 /// A decision; nothing for an opinion that was taken back. A new kind of opinion is an error: it may be one that blocks.

@@ -27,17 +27,17 @@ pub(super) enum Step {
 pub(super) struct Plan {
     /// In this order.
     pub(super) steps: Vec<Step>,
-    /// A newer run has told something: ours is not told, and what we made beside it is taken away.
+    /// Something newer was told: ours is not told, and what we made beside it is taken away.
     pub(super) is_overtaken: bool,
 }
 
-/// Returns what is to be done so that of each part one text stays, the oldest, with the newest run's words.
+/// Returns what is to be done so that of each part one text stays, the oldest, with the latest turn's words.
 pub(super) fn plan(found: &[Found], comment: &Comment) -> Plan {
     let mut own: Vec<&Found> = found.iter().filter(|one| one.marker.key == comment.key).collect();
     own.sort_by_key(|one| one.id);
-    if own.iter().any(|one| one.marker.run > comment.run) {
+    if own.iter().any(|one| one.marker.turn > comment.turn) {
         let has_older = |one: &Found| own.iter().any(|other| other.id < one.id && other.marker.part.0 == one.marker.part.0);
-        let ours = own.iter().filter(|one| one.marker.run == comment.run && has_older(one));
+        let ours = own.iter().filter(|one| one.marker.turn == comment.turn && has_older(one));
         return Plan { steps: ours.map(|one| Step::Remove { id: one.id }).collect(), is_overtaken: true };
     }
     let (mut steps, mut surplus) = (Vec::new(), Vec::new());
@@ -61,15 +61,15 @@ pub(super) fn plan(found: &[Found], comment: &Comment) -> Plan {
 /// The text of one part, with its marker.
 pub(super) fn body_of(comment: &Comment, part: usize, text: &str) -> String {
     let marker =
-        Marker { key: comment.key.clone(), head: comment.head.clone(), run: comment.run, part: (part, comment.parts.len()) };
+        Marker { key: comment.key.clone(), head: comment.head.clone(), turn: comment.turn, part: (part, comment.parts.len()) };
     format!("{marker}\n{text}")
 }
 
-/// The newest run's words of all that a text ever said, where they are no longer what it says.
+/// The latest turn's words of all that a text ever said, where they are no longer what it says.
 pub(super) fn written_over<'a>(body: &str, edits: impl IntoIterator<Item = &'a str>, key: &str) -> Option<&'a str> {
-    let run = |text: &str| Marker::read(text).filter(|marker| marker.key == key).map(|marker| marker.run);
-    let newest = edits.into_iter().filter_map(|text| Some((run(text)?, text))).max_by_key(|(run, _)| *run)?;
-    (Some(newest.0) > run(body)).then_some(newest.1)
+    let turn = |text: &str| Marker::read(text).filter(|marker| marker.key == key).map(|marker| marker.turn);
+    let newest = edits.into_iter().filter_map(|text| Some((turn(text)?, text))).max_by_key(|(turn, _)| *turn)?;
+    (Some(newest.0) > turn(body)).then_some(newest.1)
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
         Comment {
             key: "preview".into(),
             head: CommitSha("4be1d70".into()),
-            run: RunNumber { id: run, attempt: 1 },
+            turn: RunNumber { id: run, attempt: 1 }.into(),
             parts: parts.iter().map(ToString::to_string).collect(),
         }
     }

@@ -433,6 +433,8 @@ async fn with_a_key_only_sealed_previews_are_believed() {
         at_ms,
         first_ms: at_ms,
         change: None,
+        part: None,
+        run: None,
         whole: None,
         previews: vec![Err(unseen.clone())],
     };

@@ -2,7 +2,7 @@
 
 use super::disk::{list, make_dir, read_existing, remove, replace};
 use crate::journal::{Sealer, is_sealed};
-use crate::store::sets::{is_ours, name, sort, surplus, text};
+use crate::store::sets::{Name, is_ours, sort, surplus, text};
 use crate::store::{Reader, StoreError, Stored};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -11,7 +11,8 @@ use std::time::SystemTime;
 pub(super) fn save(dir: &Path, stored: Stored, sealer: Option<&Sealer>) -> Result<(), StoreError> {
     let dir = dir.join("previews");
     make_dir(&dir)?;
-    let path = dir.join(format!("{}.json", name(&stored)));
+    let name = Name::of(&stored);
+    let path = dir.join(format!("{}.json", name.as_str()));
     let earlier = read_existing(&path)?;
     if sealer.is_none() && earlier.as_deref().is_some_and(|bytes| std::str::from_utf8(bytes).is_ok_and(is_sealed)) {
         return Ok(()); // the very same, and whoever has the key believes it
@@ -21,7 +22,7 @@ pub(super) fn save(dir: &Path, stored: Stored, sealer: Option<&Sealer>) -> Resul
     let first_ms = earlier.map_or(stored.first_ms, |earlier| earlier.first_ms);
     let text = text(&Stored { first_ms, ..stored }, sealer);
     replace(&path, text.as_bytes())?;
-    prune(&dir, &path, text.len() as u64)
+    prune(&dir, &path, (&name, text.len() as u64))
 }
 
 /// Reads every kept set, oldest first, each by `read`. With a key, only those that it sealed: any other
@@ -42,15 +43,16 @@ pub(super) fn saved(dir: &Path, sealer: Option<&Sealer>, read: Reader) -> Result
 }
 
 /// The set just saved stays, whatever its size.
-fn prune(dir: &Path, newest: &Path, bytes: u64) -> Result<(), StoreError> {
+fn prune(dir: &Path, newest: &Path, own: (&Name, u64)) -> Result<(), StoreError> {
     let mut others: Vec<(SystemTime, PathBuf, u64)> = Vec::new();
     for path in set_files(dir)?.into_iter().filter(|path| path != newest) {
         let Ok(metadata) = path.metadata() else { continue };
         others.push((metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), path, metadata.len()));
     }
     others.sort_by(|a, b| b.cmp(a));
-    let others = others.into_iter().map(|(_, path, length)| (path, length));
-    surplus(bytes, others).iter().try_for_each(|path| remove(path))
+    let named = |path: &Path| Name::read(&path.file_stem().unwrap_or_default().to_string_lossy());
+    let others = others.into_iter().map(|(_, path, length)| (path.clone(), named(&path), length));
+    surplus(own, others).iter().try_for_each(|path| remove(path))
 }
 
 /// The files of all sets in `dir`, by name.

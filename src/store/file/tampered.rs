@@ -81,8 +81,17 @@ impl Victim {
         let dir = crate::scratch::dir();
         let store = small(dir.path(), key.as_ref());
         let unseen = Unseen::new("a@prod/x".parse().expect("a target"), UnseenReason::Cancelled);
-        let set =
-            Stored { head: None, base: "".into(), at_ms: 7, first_ms: 7, change: None, whole: None, previews: vec![Err(unseen)] };
+        let set = Stored {
+            head: None,
+            base: "".into(),
+            at_ms: 7,
+            first_ms: 7,
+            change: None,
+            part: None,
+            run: None,
+            whole: None,
+            previews: vec![Err(unseen)],
+        };
         store.save(&set).await.expect("it has room");
         let mut earlier = Vec::new();
         let mut begun = (Chain::empty(), History::default());

@@ -407,7 +407,7 @@ async fn a_file_in_the_place_of_the_journal_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn fifty_sets_of_previews_are_kept_and_the_oldest_goes() {
+async fn of_one_change_fifty_sets_are_kept_and_the_oldest_goes() {
     let dir = scratch::dir();
     let store = open(dir.path());
     for at_ms in 0..55 {
@@ -418,7 +418,9 @@ async fn fifty_sets_of_previews_are_kept_and_the_oldest_goes() {
             base: "base".into(),
             at_ms,
             first_ms: at_ms,
-            change: None,
+            change: Some(12),
+            part: None,
+            run: Some((at_ms, 1)),
             whole: Default::default(),
             previews: vec![Err(unseen)],
         };

@@ -5,7 +5,7 @@ use super::Desk;
 use super::fault::git_failed;
 use super::tip::{Old, Pushed, Update};
 use crate::journal::is_sealed;
-use crate::store::sets::{is_ours, name, sort, surplus, text};
+use crate::store::sets::{Name, is_ours, sort, surplus, text};
 use crate::store::{Reader, StoreError, Stored};
 use git2::{Oid, Signature, Time};
 
@@ -27,7 +27,8 @@ pub(super) fn prefix(reference: &str) -> String {
 pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
     let prefix = prefix(&desk.reference);
     let there = desk.wire.list(&desk.place, &desk.repository, &prefix)?;
-    let own = format!("{prefix}{}", name(&stored).as_str());
+    let name = Name::of(&stored);
+    let own = format!("{prefix}{}", name.as_str());
     let earlier = there.get(&own).and_then(|commit| find(desk, *commit).ok());
     let is_sealed = |blob: &git2::Blob<'_>| std::str::from_utf8(blob.content()).is_ok_and(is_sealed);
     if desk.preview_sealer.is_none() && earlier.as_ref().is_some_and(is_sealed) {
@@ -44,9 +45,10 @@ pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
     let mut others: Vec<_> =
         others.map(|(reference, commit)| (shown_at(desk, *commit), reference, size(desk, *commit))).collect();
     others.sort_by(|a, b| b.cmp(a));
-    let others = others.into_iter().map(|(_, reference, size)| (reference, size as u64));
+    let named = |reference: &str| Name::read(reference.strip_prefix(&prefix).unwrap_or_default());
+    let others = others.into_iter().map(|(_, reference, size)| (reference, named(reference), size as u64));
     let mut updates = vec![Update { reference: &own, new: Some(commit), old: Old::Any }];
-    let goes = surplus(text.len() as u64, others);
+    let goes = surplus((&name, text.len() as u64), others);
     updates.extend(goes.into_iter().map(|reference| Update { reference, new: None, old: Old::Any }));
     match desk.wire.push(&desk.place, &desk.repository, &updates)? {
         Pushed::Done | Pushed::Lost(_) => Ok(()), // somebody else wrote the very same set, or let the same one go

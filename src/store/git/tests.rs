@@ -373,21 +373,30 @@ async fn a_release_by_word_survives_a_lost_answer() {
 }
 
 #[tokio::test]
-async fn fifty_sets_of_previews_are_kept_beside_the_journal_and_the_oldest_goes() {
+async fn of_one_change_fifty_sets_are_kept_beside_the_journal_and_the_oldest_goes() {
     let dir = origin();
     let store = open(dir.path());
     for at_ms in 0..53 {
         let unseen = crate::change::Unseen::new(ids(&["a@prod/x"]).remove(0), crate::change::UnseenReason::Cancelled);
         let head = Some(format!("{at_ms:07x}").into());
-        let set =
-            Stored { head, base: "base".into(), at_ms, first_ms: at_ms, change: None, previews: vec![Err(unseen)], whole: None };
+        let set = Stored {
+            head,
+            base: "base".into(),
+            at_ms,
+            first_ms: at_ms,
+            change: Some(12),
+            part: None,
+            run: Some((at_ms, 1)),
+            previews: vec![Err(unseen)],
+            whole: None,
+        };
         store.save(&set).await.expect("it has room");
     }
     let kept: Vec<u64> = store.saved().await.expect("readable").iter().map(|set| set.at_ms).collect();
     assert_eq!(kept, (3..53).collect::<Vec<_>>());
     let repository = git2::Repository::open_bare(dir.path().join("deep/origin.git")).expect("it was made");
     let names = repository.references().expect("readable").names().flatten().map(str::to_string).collect::<Vec<_>>();
-    assert!(names.len() == 50 && names.iter().all(|name| name.starts_with("refs/isobar/previews/")), "{names:?}");
+    assert!(names.len() == 50 && names.iter().all(|name| name.starts_with("refs/isobar/previews/12-")), "{names:?}");
 }
 
 /// What `git ls-remote` says of so many is longer than what is kept of it.
@@ -402,6 +411,8 @@ async fn no_set_is_missed_among_many_refs() {
         at_ms: 1,
         first_ms: 1,
         change: None,
+        part: None,
+        run: None,
         previews: Vec::new(),
         whole: None,
     };

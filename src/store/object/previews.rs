@@ -1,11 +1,11 @@
-//! The sets of previews that were shown: one object each beside the book, named by when it was shown, its size and its digest, so that a
+//! The sets of previews that were shown: one object each beside the book, named by when it was shown, its size, and what and of which change it is, so that a
 //! listing tells which are the oldest. Bounded; may be deleted at any time.
 
 use super::desk::{Desk, wait};
 use super::fault::failed;
 use crate::bucket::{Fault, WRITE_MAX};
 use crate::journal::is_sealed;
-use crate::store::sets::{SETS_MAX, is_ours, name, sort, surplus, text};
+use crate::store::sets::{Name, SETS_MAX, is_ours, sort, surplus, text};
 use crate::store::{Reader, StoreError, Stored};
 use futures::StreamExt as _;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const DIR: &str = "previews";
 
 /// Names that are looked through at most: of many runs that save at once, each may leave one more for a moment.
-const NAMES_MAX: usize = 10 * SETS_MAX;
+const NAMES_MAX: usize = 4 * SETS_MAX;
 
 /// Sets that are read at once.
 const READS_AT_ONCE: usize = 8;
@@ -23,25 +23,25 @@ const READS_AT_ONCE: usize = 8;
 struct Kept {
     at_ms: u64,
     bytes: u64,
-    digest: String,
+    name: Name,
 }
 
 impl Kept {
     fn read(name: &str) -> Option<Self> {
         let mut parts = name.strip_suffix(".json")?.splitn(3, '-');
-        let (at_ms, bytes, digest) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.into());
-        Some(Self { at_ms, bytes, digest })
+        let (at_ms, bytes) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some(Self { at_ms, bytes, name: Name::read(parts.next()?) })
     }
 
     fn name(&self) -> String {
-        format!("{DIR}/{:015}-{}-{}.json", self.at_ms, self.bytes, self.digest)
+        format!("{DIR}/{:015}-{}-{}.json", self.at_ms, self.bytes, self.name.as_str())
     }
 }
 
 /// Keeps a set beside all others: people may have approved them. Lets the oldest go.
 pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
-    let digest = name(&stored).as_str().to_string();
-    let (same, others): (Vec<Kept>, Vec<Kept>) = listed(desk)?.into_iter().partition(|kept| kept.digest == digest);
+    let name = Name::of(&stored);
+    let (same, others): (Vec<Kept>, Vec<Kept>) = listed(desk)?.into_iter().partition(|kept| kept.name == name);
     let earlier = same.last().map(|earlier| wait(read(desk, earlier))).transpose()?.flatten();
     if desk.preview_sealer.is_none() && earlier.as_ref().is_some_and(|bytes| str::from_utf8(bytes).is_ok_and(is_sealed)) {
         return Ok(()); // the very same, and whoever has the key believes it
@@ -50,26 +50,26 @@ pub(super) fn save(desk: &Desk, stored: Stored) -> Result<(), StoreError> {
     let earlier = earlier.and_then(|bytes| Stored::read(&bytes).ok());
     let (at_ms, first_ms) = (stored.at_ms, earlier.map_or(stored.first_ms, |earlier| earlier.first_ms));
     let text = text(&Stored { first_ms, ..stored }, desk.preview_sealer.as_ref());
-    let own = Kept { at_ms, bytes: text.len() as u64, digest };
+    let own = Kept { at_ms, bytes: text.len() as u64, name };
     match wait(desk.bucket.put(&desk.key(&own.name()), text.as_bytes(), None)) {
         Ok(_) | Err(Fault::Moved(_)) => {} // shown in the same moment before
         Err(fault @ (Fault::Refused(_) | Fault::Unsure(_))) => return Err(failed(&fault)),
     }
-    let newest_first = others.iter().rev().map(|kept| (kept, kept.bytes));
-    let goes = surplus(own.bytes, newest_first);
+    let newest_first = others.iter().rev().map(|kept| (kept, kept.name.clone(), kept.bytes));
+    let goes = surplus((&own.name, own.bytes), newest_first);
     same.iter().filter(|kept| **kept != own).chain(goes).try_for_each(|kept| delete(desk, kept))
 }
 
 /// Reads every kept set, oldest first, each by `reader`. With a key, only those that it sealed: any other may be made up.
 pub(super) fn saved(desk: &Desk, reader: Reader) -> Result<Vec<Stored>, StoreError> {
-    let mut newest: BTreeMap<String, Stored> = BTreeMap::new();
+    let mut newest: BTreeMap<Name, Stored> = BTreeMap::new();
     each(desk, |kept, bytes| {
         if is_ours(&bytes, desk.preview_sealer.as_ref()) {
             let set = reader(&bytes).map_err(|error| StoreError::Io {
                 what: format!("reading {}/{}: {error}", desk.place, kept.name()),
                 hint: Some("delete it and run `isobar preview` again".into()),
             })?;
-            newest.insert(kept.digest, set);
+            newest.insert(kept.name, set);
         }
         Ok(())
     })?;

@@ -4,13 +4,15 @@
 use super::github::{GitHub, TOKEN};
 use super::{Ran, Sandbox};
 use serde_json::{Value, json};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 
 pub(crate) struct Forge {
     pub(crate) github: GitHub,
     pub(crate) fleet: Sandbox,
     pub(crate) run: Cell<u64>,
+    /// The input `targets` of every step.
+    pub(crate) targets: RefCell<String>,
 }
 
 impl Forge {
@@ -26,7 +28,7 @@ impl Forge {
             .env("GITHUB_REPOSITORY", "acme/fleet")
             .env("GITHUB_API_URL", &github.api())
             .env("GITHUB_GRAPHQL_URL", &github.graphql());
-        Self { github, fleet, run: Cell::new(100) }
+        Self { github, fleet, run: Cell::new(100), targets: RefCell::default() }
     }
 
     /// A person pushes a new version on a branch, and opens a pull request for it.
@@ -55,7 +57,12 @@ impl Forge {
 
     /// A workflow runs for something that happened to a pull request.
     pub(crate) fn on_pull(&self, event: &str, action: &str, number: u64) -> Ran {
-        let payload = self.github.people(|state| {
+        self.on(event, &self.payload(action, number))
+    }
+
+    /// What GitHub tells of a pull request as it is now.
+    pub(crate) fn payload(&self, action: &str, number: u64) -> Value {
+        self.github.people(|state| {
             let pull = state.pull(number);
             let side = |sha: &str, branch: &str| json!({ "sha": sha, "ref": branch, "repo": { "full_name": "acme/fleet" } });
             json!({
@@ -69,8 +76,7 @@ impl Forge {
                     "base": side(&pull.base, &pull.base_ref),
                 },
             })
-        });
-        self.on(event, &payload)
+        })
     }
 
     /// Somebody comments, and a workflow runs for that.
@@ -110,6 +116,7 @@ impl Forge {
         program
             .arg("action")
             .env("GITHUB_EVENT_NAME", event)
+            .env("INPUT_TARGETS", &*self.targets.borrow())
             .env("GITHUB_EVENT_PATH", path)
             .env("GITHUB_RUN_ID", run.to_string())
             .env("GITHUB_RUN_ATTEMPT", "1")
@@ -141,6 +148,12 @@ impl Forge {
             let of = state.statuses.iter().rev().find(|status| status.sha == commit && status.context == name);
             of.map_or("none".into(), |status| format!("{}: {}", status.state, status.description))
         })
+    }
+
+    /// Somebody cleans up: no preview that was shown is stored any more.
+    pub(crate) fn forget_shown(&self) -> &Self {
+        let _nothing_was = fs::remove_dir_all(self.fleet.root().join(".isobar/journal/previews"));
+        self
     }
 
     /// How it stands with the head of a pull request.

@@ -83,6 +83,7 @@ fn brought(state: &State, variables: &Value) -> Value {
             "baseRefName": pull.base_ref,
             "mergeCommit": pull.merged.as_ref().map(|merged| json!({ "oid": merged.commit })),
             "baseRepository": { "nameWithOwner": format!("{OWNER}/{NAME}") },
+            "reviews": { "totalCount": pull.reviews.iter().filter(|review| review.state == "CHANGES_REQUESTED").count() },
         })
     };
     let of = |oid: &str| -> Vec<Value> {
