@@ -53,7 +53,7 @@ fn previews() -> Result<Vec<Preview>, Box<dyn Error>> {
             let changes = (0..DOCUMENTS).map(|document| change(&target, stack, document)).collect();
             let outputs = BTreeMap::new();
             let (engine, intent) = ("documents".into(), Intent::Converge);
-            previews.push(Preview { target, engine, intent, changes, outputs, strays: vec![] });
+            previews.push(Preview { target, engine, intent, changes, outputs, strays: vec![], sides: Default::default() });
         }
     }
     Ok(previews)

@@ -211,6 +211,7 @@ mod tests {
             changes,
             outputs: BTreeMap::new(),
             strays,
+            sides: Default::default(),
         })
     }
 

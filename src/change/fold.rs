@@ -209,6 +209,7 @@ mod tests {
             changes: documents.iter().map(change).collect(),
             outputs: BTreeMap::new(),
             strays: Vec::new(),
+            sides: Default::default(),
         }
     }
 

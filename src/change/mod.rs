@@ -9,6 +9,7 @@ mod fold;
 mod preview;
 mod redact;
 mod resource;
+mod sides;
 
 pub use applied::{Applied, Outputs};
 pub use cover::{Extra, beyond, filled_matches};
@@ -19,3 +20,4 @@ pub use fold::{Fold, Group, Names, diff_lines, fold, generalise, text_lines};
 pub use preview::{BarePreview, Intent, Preview, Stray, StrayKind, Unseen, UnseenReason, say_missing};
 pub use redact::{Redactor, inert};
 pub use resource::{Action, Change, ChangeMark, Detail, FieldChange};
+pub use sides::Sides;

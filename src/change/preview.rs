@@ -1,6 +1,6 @@
 //! What an engine says would change in one target, or why it could not look.
 
-use super::{Action, Change, ChangeMark, Detail, Digest};
+use super::{Action, Change, ChangeMark, Detail, Digest, Sides};
 use crate::stack::{Site, TargetId, unbroken};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,6 +29,9 @@ pub struct Preview {
     pub outputs: BTreeMap<Arc<str>, Option<Value>>,
     /// What differs from our own last apply, sorted by address. Not part of the digest.
     pub strays: Vec<Stray>,
+    /// Both sides of changes by address, of those that are not sensitive: kept only for who hands the preview over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sides: BTreeMap<Arc<str>, Sides>,
 }
 
 /// A preview as it was written down, read without what only a reader needs: all of that would be most of the memory.
@@ -56,7 +59,7 @@ impl From<BarePreview> for Preview {
     fn from(bare: BarePreview) -> Self {
         let BarePreview { target, engine, intent, changes } = bare;
         let changes = changes.into_iter().map(Change::from).collect();
-        Self { target, engine, intent, changes, outputs: BTreeMap::new(), strays: Vec::new() }
+        Self { target, engine, intent, changes, outputs: BTreeMap::new(), strays: Vec::new(), sides: BTreeMap::new() }
     }
 }
 
@@ -164,6 +167,7 @@ impl Preview {
     pub fn strip(&mut self) {
         self.outputs.clear();
         self.strays = Vec::new();
+        self.sides.clear();
         self.changes.iter_mut().for_each(|change| change.detail = Detail::Hidden(Arc::default()));
     }
 
@@ -224,6 +228,7 @@ mod tests {
             changes,
             outputs: BTreeMap::new(),
             strays: Vec::new(),
+            sides: BTreeMap::new(),
         }
     }
 

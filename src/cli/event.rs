@@ -2,8 +2,8 @@
 //! of anybody's.
 
 use super::flags::time_left;
-use crate::command::action::{Act, Command, Proposal, Request, Wish};
-use crate::command::{Audience, CommitSha, RunNumber, Selector, User};
+use crate::command::action::{Act, Command, Handed, Proposal, Request, Wish};
+use crate::command::{Audience, Branch, CommitSha, RunNumber, Selector, User};
 use crate::exit::Failure;
 use crate::world::Environment;
 use serde::Deserialize;
@@ -20,6 +20,7 @@ struct Payload {
     action: String,
     pull_request: Option<Pull>,
     merge_group: Option<Group>,
+    workflow_run: Option<Run>,
     issue: Option<Issue>,
     comment: Option<Comment>,
     repository: Repository,
@@ -77,6 +78,25 @@ struct Group {
     base_sha: String,
 }
 
+/// A run of another workflow that ended.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Run {
+    id: u64,
+    run_attempt: u32,
+    event: String,
+    conclusion: Option<String>,
+    head_sha: String,
+    head_branch: Option<String>,
+    head_repository: Option<Origin>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Origin {
+    full_name: String,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Repository {
@@ -107,6 +127,10 @@ pub(super) fn request(environment: &Environment) -> Result<Request, Failure> {
         "auto" => of_event(name, &payload, Wishes { drafts: is_on("INPUT_DRAFTS"), bots: is_on("INPUT_BOTS") }),
         command => of_command(command, name, &payload)?,
     };
+    let act = match (act, input("INPUT_PART")) {
+        (Act::Preview(proposal), Some(path)) => Act::HandOver(proposal, path.into()),
+        (act, _) => act,
+    };
     let selector = Selector::parse(&patterns, &[], &[]).map_err(|why| Failure::usage(why, "isobar list shows every target"))?;
     let time_left = match input("ISOBAR_TIME_LEFT").map(time_left) {
         None => None,
@@ -114,7 +138,8 @@ pub(super) fn request(environment: &Environment) -> Result<Request, Failure> {
         Some(Err(why)) => return Err(Failure::usage(format!("ISOBAR_TIME_LEFT: {why}"), "such as 55m; or unset it")),
     };
     let default_branch = payload.repository.default_branch.as_deref().map(Arc::from);
-    Ok(Request { act, selector, parallel, default_branch, time_left, audience: audience(environment, &patterns) })
+    let parts = input("INPUT_PARTS").map(PathBuf::from);
+    Ok(Request { act, selector, parallel, default_branch, time_left, parts, audience: audience(environment, &patterns) })
 }
 
 fn read(path: &str) -> Result<Payload, Failure> {
@@ -153,6 +178,7 @@ fn of_event(name: &str, payload: &Payload, wishes: Wishes) -> Act {
             }
             (_, _) => Act::Nothing("the push is not one to the default branch, and only that is applied".into()),
         },
+        ("workflow_run", "completed") => handed(payload, wishes),
         ("schedule", _) => Act::DriftAndTick,
         ("issue_comment", "created") => commanded(payload),
         ("issue_comment", _) => Act::Nothing("only a new comment is a command: one that was edited is another's words".into()),
@@ -178,6 +204,31 @@ fn proposed(payload: &Payload, wishes: Wishes, act: impl Fn(Proposal) -> Act) ->
         }
         _ if is_bot && !wishes.bots => Act::Nothing(format!("#{number} is a program's; it is previewed with the input bots")),
         _ => act(Proposal { number, head, branch }),
+    }
+}
+
+/// What another run was about, as GitHub says: nothing of it is that run's own word.
+fn handed(payload: &Payload, wishes: Wishes) -> Act {
+    let Some(run) = &payload.workflow_run else { return Act::Nothing("the event names no run".into()) };
+    let is_review = match run.event.as_str() {
+        "pull_request" => false,
+        "pull_request_review" => true,
+        other => return Act::Nothing(format!("a run for {} tells nothing of a pull request", spelled(other))),
+    };
+    if run.conclusion.as_deref() == Some("cancelled") && !is_review {
+        return Act::Nothing("a run that was cancelled made room for a newer one".into());
+    }
+    let origin = run.head_repository.as_ref().map(|origin| origin.full_name.clone());
+    match (sha(&run.head_sha), origin, run.head_branch.clone()) {
+        (Some(head), Some(repository), Some(name)) => Act::Report(Handed {
+            head,
+            branch: Branch { repository, name },
+            seen_by: RunNumber { id: run.id, attempt: run.run_attempt.max(1) },
+            is_review,
+            drafts: wishes.drafts,
+            programs: wishes.bots,
+        }),
+        _ => Act::Nothing("the run names no branch that it was for".into()),
     }
 }
 

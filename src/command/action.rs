@@ -2,15 +2,18 @@
 
 use super::audience::{Audience, Topic};
 use super::look::OfChange;
+use super::parts::{self, Parting};
+use super::scene::FLEET;
 use super::tell::Form;
 use super::{apply, control, drift, judge, preview, recover, status};
 use crate::exit::{Exit, Failure};
-use crate::host::{Of, Turn};
+use crate::host::{Branch, Of, Opened, RunNumber, Turn};
 use crate::report::Told;
-use crate::review::{CommitSha, User};
-use crate::stack::Selector;
+use crate::review::{CommitSha, Proposed, User};
+use crate::stack::{Selector, Source};
 use crate::world::World;
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +30,8 @@ pub struct Request {
     pub parallel: usize,
     /// The only branch that is applied.
     pub default_branch: Option<Arc<str>>,
+    /// Where another run has left what it saw of a change.
+    pub parts: Option<PathBuf>,
     /// How much is left of the job.
     pub time_left: Option<Duration>,
     /// Who hears of it, but for what the act itself knows.
@@ -40,6 +45,10 @@ pub enum Act {
     Nothing(String),
     /// A change was opened, or has new commits.
     Preview(Proposal),
+    /// The same, in a job that may do no harm: what it saw goes to this file, and another tells it.
+    HandOver(Proposal, PathBuf),
+    /// Such a job ended, or somebody reviewed a change where the job for that may only read.
+    Report(Handed),
     /// Somebody reviewed it.
     Judge(Proposal),
     /// Several changes wait to be merged together: as they would be, before that. Each was approved before it came here, and what they
@@ -73,6 +82,21 @@ pub struct Proposal {
     pub head: CommitSha,
     /// The branch that it goes into.
     pub branch: String,
+}
+
+/// What another run was about, as the host says and not that run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handed {
+    pub head: CommitSha,
+    pub branch: Branch,
+    /// That run.
+    pub seen_by: RunNumber,
+    /// It ran for a review, and saw nothing.
+    pub is_review: bool,
+    /// Drafts are told of too.
+    pub drafts: bool,
+    /// The changes of programs are told of too.
+    pub programs: bool,
 }
 
 /// A command in a comment on a change.
@@ -132,11 +156,19 @@ async fn act(world: &World, request: &Request) -> Result<Exit, Failure> {
             Ok(Exit::Clean)
         }
         Act::Preview(proposal) => request.preview(world, proposal).await,
+        Act::HandOver(proposal, path) => {
+            let parting = Some(Parting::HandOver(path.clone()));
+            let (base, head) = (Some(base_of(world, proposal)?), Some(proposal.head.0.to_string()));
+            let (selector, parallel) = (request.selector.clone(), request.parallel);
+            preview::run(world, &preview::Request { selector, base, head, parallel, parting, ..preview::Request::default() })
+                .await
+        }
+        Act::Report(handed) => request.report(world, handed).await,
         Act::Judge(proposal) => request.judge(world, proposal).await,
         Act::Queue { head, base } => {
             let check = Some((head.clone(), request.audience.check_name(CHECK)));
             let audience = Audience { check, is_past_waiting: true, ..request.audience.clone() };
-            request.look(world, &audience, head, &base.0, None).await
+            request.look(world, &audience, head, &base.0, None, None).await
         }
         Act::Apply { before } => request.apply(world, before.as_ref(), None).await,
         Act::Drift => request.drift(world).await,
@@ -163,7 +195,7 @@ impl Request {
         let audience = self.audience_of(proposal);
         audience.tell_begun(world).await;
         match base_of(world, proposal) {
-            Ok(base) => self.look(world, &audience, &proposal.head, &base, Some(proposal.number)).await,
+            Ok(base) => self.look(world, &audience, &proposal.head, &base, Some(proposal.number), None).await,
             unknown @ Err(_) => told(world, &audience, Told::Preview, unknown.map(|_| Exit::Clean)).await,
         }
     }
@@ -175,6 +207,7 @@ impl Request {
         head: &CommitSha,
         base: &str,
         change: Option<u64>,
+        parting: Option<Parting>,
     ) -> Result<Exit, Failure> {
         let request = preview::Request {
             selector: self.selector.clone(),
@@ -182,11 +215,50 @@ impl Request {
             base: Some(base.into()),
             head: Some(head.0.to_string()),
             parallel: self.parallel,
-            change: change.map(|number| self.of_change(number)),
+            change: change.map(|number| OfChange { run: audience.turn.seen_by, ..self.of_change(number) }),
+            parting,
             ..preview::Request::default()
         };
         let done = preview::run(world, &request).await;
         told(world, audience, Told::Preview, done).await
+    }
+
+    /// Tells what another run saw, and believes nothing of it; or judges again.
+    async fn report(&self, world: &World, handed: &Handed) -> Result<Exit, Failure> {
+        let nothing = |why: &str| {
+            world.terminal.say(&format!("nothing to do: {why}\n"));
+            Ok(Exit::Clean)
+        };
+        let opened = world.host.open_from(&handed.branch).await?;
+        let is_it = |one: &&Opened| one.proposed.head == handed.head && self.goes_into_default(&one.proposed.branch);
+        let Some(opened) = opened.iter().find(is_it) else {
+            return nothing("no pull request into the default branch is open with that commit");
+        };
+        if opened.is_draft && !handed.drafts || opened.is_programs && !handed.programs {
+            return nothing(&format!("#{} is a draft or a program's: the inputs drafts and bots", opened.number));
+        }
+        let Proposed { head, branch } = opened.proposed.clone();
+        let proposal = Proposal { number: opened.number, head, branch: branch.to_string() };
+        if handed.is_review {
+            return self.judge(world, &proposal).await;
+        }
+        let turn = Turn { seen_by: handed.seen_by, ..self.audience.turn };
+        let audience = Audience { turn, ..self.audience_of(&proposal) };
+        let Some(dir) = &self.parts else {
+            let why = Failure::usage("the input parts is missing", "the directory with what the other run saw: parts: …");
+            return told(world, &audience, Told::Preview, Err(why)).await;
+        };
+        match agreed(world, &proposal, dir) {
+            Ok(base) => {
+                let parting = Some(Parting::Take(dir.clone()));
+                self.look(world, &audience, &proposal.head, &base.0, Some(proposal.number), parting).await
+            }
+            Err(failure) => told(world, &audience, Told::Preview, Err(failure)).await,
+        }
+    }
+
+    fn goes_into_default(&self, branch: &str) -> bool {
+        self.default_branch.as_ref().is_none_or(|default| **default == *branch)
     }
 
     /// What was shown of the change is judged again. Where nothing of it waits for a decision, there is nothing to judge, and what
@@ -347,6 +419,34 @@ fn base_of(world: &World, proposal: &Proposal) -> Result<String, Failure> {
     let what = || format!("{} is not in this clone, and #{} goes into it", proposal.branch, proposal.number);
     let found = found.ok_or_else(|| Failure::usage(what(), "fetch-depth: 0 in actions/checkout brings every branch"));
     found.map(|commit| commit.0.to_string())
+}
+
+/// The commit that another run has looked at as the base: of the branch, and with the policy that judges now. The branch may have moved on since.
+fn agreed(world: &World, proposal: &Proposal, dir: &Path) -> Result<CommitSha, Failure> {
+    let tip = CommitSha(base_of(world, proposal)?.into());
+    let head = &proposal.head;
+    if world.workspace.commit(&head.0).is_err() {
+        let what = format!("{} is not in this clone, and #{} is about it", head.short(), proposal.number);
+        return Err(Failure::usage(what, format!("git fetch origin {head} in a step before this one")));
+    }
+    let Some(told) = parts::base_of(dir)? else { return Ok(tip) };
+    let base = world.workspace.commit(&told).ok().filter(|base| *base.0 == *told);
+    let is_of_branch = |base: &CommitSha| world.workspace.is_ancestor(base, &tip).unwrap_or(false);
+    let Some(base) = base.filter(is_of_branch) else {
+        let what = format!("what was handed over compares with another commit than one of {}", proposal.branch);
+        return Err(Failure::usage(what, "run the preview again"));
+    };
+    match fleet_at(world, &base)? == fleet_at(world, &tip)? {
+        true => Ok(base),
+        false => Err(Failure::usage(
+            format!("{FLEET} of {} has changed since the preview began, and with it maybe who must approve", proposal.branch),
+            "run the preview again",
+        )),
+    }
+}
+
+fn fleet_at(world: &World, commit: &CommitSha) -> Result<Option<Source>, Failure> {
+    Ok(world.workspace.read(&world.workspace.at(&commit.0)?, FLEET)?)
 }
 
 /// The changes that came with the push, as far as that can be found out: whom to tell is no question of what is applied.

@@ -4,6 +4,7 @@ use super::pending::Work;
 use super::shown;
 use super::standing::Standing;
 use crate::change::{Extent, Preview, Unseen, UnseenReason};
+use crate::engine::Job;
 use crate::host::RunNumber;
 use crate::review::CommitSha;
 use crate::runner::{Looks, Moment};
@@ -30,10 +31,24 @@ pub(crate) fn looks(world: &World, parallel: usize) -> Looks<'_> {
 
 /// Previews all that is pending, each target after those whose outputs it uses.
 pub(crate) async fn look(world: &World, work: &Work, standing: &Standing, looks: Looks<'_>) -> Vec<Result<Arc<Preview>, Unseen>> {
+    look_for(world, work, standing, looks, false).await
+}
+
+/// The same, also for who is handed what was seen, and believes nothing (`hands_over`).
+pub(crate) async fn look_for(
+    world: &World,
+    work: &Work,
+    standing: &Standing,
+    looks: Looks<'_>,
+    hands_over: bool,
+) -> Vec<Result<Arc<Preview>, Unseen>> {
     let mut known = standing.outputs(world, looks).await;
     let bar = world.terminal.bar("previewing", work.pending.len());
     let make = |id: &TargetId, known: &Known| match work.get(id) {
-        Some(pending) => pending.scene.job(world, &pending.target, pending.intent, known),
+        Some(pending) => {
+            let job = pending.scene.job(world, &pending.target, pending.intent, known)?;
+            Ok(Job { hands_over, ..job })
+        }
         None => Err(Unseen::new(id.clone(), UnseenReason::Cancelled)),
     };
     let watch = |_: Moment<'_>| bar.step();

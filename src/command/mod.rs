@@ -39,7 +39,7 @@ mod standing;
 mod tell;
 mod view;
 
-pub use crate::host::RunNumber;
+pub use crate::host::{Branch, RunNumber};
 pub use crate::review::{CommitSha, User};
 pub use crate::rollout::{SHARDS_MAX, Shard};
 pub use crate::runner::{STOP_PATIENCE, Sharing};

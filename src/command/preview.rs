@@ -1,7 +1,7 @@
 //! `isobar preview`: what would change, in every region, and what policy says of it. Changes nothing.
 
 use super::court::{Asked, Case, Court, Review};
-use super::look::{OfChange, keep, look, looks};
+use super::look::{OfChange, keep, look_for, looks};
 use super::outlook::{APPLY, foretell};
 use super::paces::paces;
 use super::parts::{self, Parting};
@@ -76,16 +76,22 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
                     let answers = sight.look_at_part(work, *shard).await;
                     return parts::write(world, (*shard, path), (head, base), answers, request.form.json);
                 }
+                Parting::HandOver(path) => {
+                    let answers = sight.look_for(&work, true).await;
+                    return parts::write(world, (Shard::WHOLE, path), (head, base), answers, request.form.json);
+                }
                 Parting::Read(dir) => parts::read(world, dir, head, &base, &work)?,
+                Parting::Take(dir) => parts::take(world, dir, head, &base, &work)?,
             }
         }
     };
 
     let previews: Vec<Arc<Preview>> = answers.iter().flatten().cloned().collect();
     let seen = Extent::of_answers(&answers);
-    let whole = match request.selector.is_empty() {
-        true => Some(seen),
-        false => sight.whole(&work).await?,
+    let whole = match (request.selector.is_empty(), &request.parting) {
+        (true, _) => Some(seen),
+        (false, Some(Parting::Take(_))) => None, // who takes what others saw looks at nothing
+        (false, _) => sight.whole(&work).await?,
     };
     keep(world, view.head.as_ref(), Some(base), request.change.as_ref(), whole, answers.clone()).await; // first shown, then decided about
     let mut court = Court::open(world, &scenes, &history, sight.case(&request.reviews)).await?;
@@ -139,8 +145,12 @@ impl Sight<'_> {
     }
 
     async fn look(&self, work: &Work) -> Vec<Result<Arc<Preview>, Unseen>> {
+        self.look_for(work, false).await
+    }
+
+    async fn look_for(&self, work: &Work, hands_over: bool) -> Vec<Result<Arc<Preview>, Unseen>> {
         let standing = Standing::of(self.scenes, self.history, work);
-        look(self.world, work, &standing, looks(self.world, self.request.parallel)).await
+        look_for(self.world, work, &standing, looks(self.world, self.request.parallel), hands_over).await
     }
 
     /// Looks at the part of a shard, and at what that needs to be seen before it, which others answer for.

@@ -133,6 +133,7 @@ impl Scene {
             root: self.root.clone(),
             was: target.stack.was.iter().map(|name| TargetId::new(name.clone(), target.id.region.clone())).collect(),
             key: world.key.clone(),
+            hands_over: false,
         })
     }
 

@@ -1,6 +1,6 @@
 //! What an engine must do, and what it is given.
 
-use crate::change::{Applied, Intent, Key, Outputs, Preview, Unseen};
+use crate::change::{Applied, Change, Intent, Key, Outputs, Preview, Sides, Unseen};
 use crate::stack::{Mistakes, Resolved, Site, Source, Stack, Target, TargetId, Uses};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,6 +30,8 @@ pub struct Job {
     pub was: Vec<TargetId>,
     /// Keys digests of sensitive content; `None` without `ISOBAR_KEY`.
     pub key: Option<Key>,
+    /// The preview is handed over to somebody who believes nothing: it keeps both sides of its changes.
+    pub hands_over: bool,
 }
 
 /// Names the target only: the rest holds secrets.
@@ -88,6 +90,12 @@ pub trait Engine: Send + Sync {
 
     /// Says what would change, and what strayed since our last apply. Changes nothing.
     fn preview<'a>(&'a self, job: &'a Job) -> Boxed<'a, Result<Preview, Unseen>>;
+
+    /// Makes a change that was handed over anew of its sides: its digests, and what people see of it. `None` when it is none of this
+    /// engine's, or when these are not its sides. What is not told of like this cannot be approved before it is merged.
+    fn believe(&self, _change: &Change, _sides: &Sides) -> Option<Change> {
+        None
+    }
 
     /// Makes the changes of `preview`; refuses when reality is no longer what the preview saw. With an empty preview it
     /// finishes what a killed apply left behind: call it for a target that was started and has no outcome.

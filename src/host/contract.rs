@@ -1,6 +1,6 @@
 //! What a host must do.
 
-use crate::review::{Approval, CommitSha, PullRequest, Reviewed, User};
+use crate::review::{Approval, CommitSha, Proposed, PullRequest, Reviewed, User};
 use std::collections::BTreeSet;
 use std::pin::Pin;
 
@@ -26,6 +26,9 @@ pub trait Host: Send + Sync {
     /// The changes that are asked for, with everything that people decided about them. Unreadable is an error, never an empty list.
     fn reviewed<'a>(&'a self, of: Of<'a>) -> Boxed<'a, Result<Vec<Reviewed>, HostError>>;
 
+    /// The changes that are open from this branch.
+    fn open_from<'a>(&'a self, branch: &'a Branch) -> Boxed<'a, Result<Vec<Opened>, HostError>>;
+
     /// Somebody may write here now. Unreadable is an error.
     fn may_write<'a>(&'a self, who: &'a User) -> Boxed<'a, Result<bool, HostError>>;
 
@@ -50,6 +53,25 @@ pub enum Of<'a> {
     /// Those that brought these commits, which stand from new to old, each the first parent of the one before it: of a long line the
     /// ones that were `shown`, by their numbers, and those that brought its newest commits.
     Line { commits: &'a [CommitSha], shown: &'a BTreeSet<u64> },
+}
+
+/// A branch that changes come from, here or in a fork.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// `OWNER/NAME`.
+    pub repository: String,
+    pub name: String,
+}
+
+/// A change that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    pub number: u64,
+    pub proposed: Proposed,
+    /// Not to be looked at yet.
+    pub is_draft: bool,
+    /// Its author is a program.
+    pub is_programs: bool,
 }
 
 /// A run of a workflow. A later one, or a later attempt of the same, is greater.

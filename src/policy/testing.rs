@@ -62,6 +62,7 @@ impl Stage {
             changes,
             outputs: BTreeMap::new(),
             strays: Vec::new(),
+            sides: Default::default(),
         };
         let stacks = [preview.target.stack.clone()].into();
         self.subjects.push(Actor { preview, stacks, clouds: BTreeSet::new(), labels: BTreeSet::new(), past: Past::default() });

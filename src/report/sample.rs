@@ -62,6 +62,7 @@ pub(super) fn preview(target: &TargetId, changes: Vec<Change>) -> Preview {
         changes,
         outputs: BTreeMap::new(),
         strays: Vec::new(),
+        sides: Default::default(),
     }
 }
 

@@ -22,6 +22,9 @@ const BITE_FIRST: usize = 4;
 const WORTH_A_SHARD: usize = 200;
 
 impl Shard {
+    /// The only one there is.
+    pub const WHOLE: Self = Self { nth: 1, of: 1 };
+
     /// Returns the `nth` shard of `of`, counted from 1; `None` when there is none.
     pub fn new(nth: usize, of: usize) -> Option<Self> {
         ((1..=of).contains(&nth) && of <= SHARDS_MAX).then_some(Self { nth, of })

@@ -116,6 +116,7 @@ fn preview(target: &TargetId) -> Preview {
         changes: vec![change],
         outputs: BTreeMap::new(),
         strays: Vec::new(),
+        sides: Default::default(),
     }
 }
 
@@ -157,6 +158,7 @@ fn job(target: &TargetId, _: &Known) -> Result<Job, Unseen> {
         root: Arc::new("/".into()),
         was: Vec::new(),
         key: None,
+        hands_over: false,
     })
 }
 

@@ -81,6 +81,7 @@ impl MadeUp {
             root: Arc::default(),
             was: Vec::new(),
             key: None,
+            hands_over: false,
         }
     }
 
@@ -94,6 +95,7 @@ impl MadeUp {
             changes: differs.map(|(there, address)| change(address, *there, wanted)).collect(),
             outputs: BTreeMap::new(),
             strays: Vec::new(),
+            sides: Default::default(),
         }
     }
 

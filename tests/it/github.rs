@@ -286,7 +286,7 @@ fn what_the_examples_permit_is_enough_and_no_more() {
 }
 
 /// What a job of an example may do, a line each.
-fn permitted(file: &str, job: &str) -> Vec<String> {
+pub(crate) fn permitted(file: &str, job: &str) -> Vec<String> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows/examples").join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let (_, jobs) = text.split_once("\njobs:\n").expect("a workflow has jobs");

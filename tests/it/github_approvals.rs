@@ -416,7 +416,7 @@ fn who_tells_of_a_part_has_a_check_of_its_own() {
     let number = forge.propose(1, 2);
     let parts = ["@prod/*", "@staging/*"];
     for part in parts {
-        forge.targets.replace(part.into());
+        forge.with("INPUT_TARGETS", part);
         forge.on_pull("pull_request", "opened", number).ends(0);
     }
     let gate = |part: &str| {
@@ -428,7 +428,7 @@ fn who_tells_of_a_part_has_a_check_of_its_own() {
 
     forge.review(number, "bob", "APPROVED");
     for part in parts {
-        forge.targets.replace(part.into());
+        forge.with("INPUT_TARGETS", part);
         forge.on_pull("pull_request_review", "submitted", number).ends(0);
     }
     assert_eq!(parts.map(gate), ["success", "success"]);

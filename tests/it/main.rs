@@ -21,6 +21,7 @@ mod fleets;
 mod forward;
 mod git_journal;
 mod github;
+mod github_apart;
 mod github_approvals;
 mod given_up;
 mod holds;

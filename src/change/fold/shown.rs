@@ -50,6 +50,7 @@ impl<'a> Shown<'a> {
             changes: preview.changes.iter().map(|change| self.change(change)).collect(),
             outputs: BTreeMap::new(),
             strays: Vec::new(),
+            sides: Default::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use super::outputs;
 use super::path::MANIFEST;
 use super::render::{Document, Sensitive};
 use super::show::Shown;
-use crate::change::{Action, Change, Detail, Digest, FieldChange, Intent, Stray, StrayKind};
+use crate::change::{Action, Change, Detail, Digest, FieldChange, Intent, Redactor, Sides, Stray, StrayKind};
 use crate::stack::TargetId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,12 +43,8 @@ impl Seen<'_> {
         };
         Change {
             address: path.clone(),
-            kind: "document".into(),
-            action: match (before, after) {
-                (None, _) => Action::Create,
-                (Some(_), Some(_)) => Action::Update,
-                (Some(_), None) => Action::Delete,
-            },
+            kind: DOCUMENT.into(),
+            action: action(before.is_some(), after.is_some()),
             before: before.and_then(|bytes| digest(bytes)),
             after: after.and_then(|document| digest(&document.bytes)),
             detail: shown.detail(),
@@ -56,6 +52,24 @@ impl Seen<'_> {
             bound: !sensitive || key.is_some(),
             holes: after.map(|document| document.holes.clone()).unwrap_or_default(),
         }
+    }
+
+    /// Both sides of the changes that hold nothing sensitive, and are text.
+    pub(super) fn sides(&self, changes: &[Change], there: &There) -> BTreeMap<Arc<str>, Sides> {
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().filter(|text| !self.redactor.finds_in(text)).map(Arc::from);
+        let of = |change: &Change| -> Option<Sides> {
+            let (before, after) = match &change.detail {
+                Detail::Fields(fields) => (fields.first()?.before.clone(), fields.first()?.after.clone()),
+                Detail::Text(_) | Detail::Hidden(_) => {
+                    let before = there.get(&change.address).map(|bytes| text(bytes));
+                    let after = self.rendered.get(&change.address).map(|document| text(&document.bytes));
+                    (before.map_or(Some(None), |text| text.map(Some))?, after.map_or(Some(None), |text| text.map(Some))?)
+                }
+            };
+            Some(Sides { before, after })
+        };
+        let open = changes.iter().filter(|change| !change.sensitive);
+        open.filter_map(|change| Some((change.address.clone(), of(change)?))).collect()
     }
 
     /// Which lines of a published document hold sensitive values: known when it is still what the manifest says.
@@ -103,6 +117,50 @@ impl Seen<'_> {
     }
 }
 
+const DOCUMENT: &str = "document";
+const OWNERSHIP: &str = "ownership";
+
+fn action(is_before: bool, is_after: bool) -> Action {
+    match (is_before, is_after) {
+        (false, _) => Action::Create,
+        (true, true) => Action::Update,
+        (true, false) => Action::Delete,
+    }
+}
+
+/// A change anew of its sides.
+pub(super) fn believe(change: &Change, sides: &Sides) -> Option<Change> {
+    let Sides { before, after } = sides;
+    match &*change.kind {
+        DOCUMENT if before != after => {
+            let redactor = Redactor::default();
+            let side = |text: &Option<Arc<str>>| text.as_ref().map(|text| text.as_bytes().to_vec());
+            let (old, new) = (side(before), side(after));
+            let shown = Shown {
+                before: old.as_deref().map(|bytes| (bytes, Sensitive::No)),
+                after: new.as_deref().map(|bytes| (bytes, Sensitive::No)),
+                redactor: &redactor,
+            };
+            Some(Change {
+                address: change.address.clone(),
+                kind: DOCUMENT.into(),
+                action: action(before.is_some(), after.is_some()),
+                before: old.as_deref().map(Digest::of_bytes),
+                after: new.as_deref().map(Digest::of_bytes),
+                detail: shown.detail(),
+                sensitive: false,
+                bound: true,
+                holes: change.holes.clone(),
+            })
+        }
+        OWNERSHIP if *change.address == *MANIFEST => {
+            let target = |text: &Option<Arc<str>>| text.as_ref()?.parse().ok();
+            taken_over(&target(before)?, &target(after)?)
+        }
+        _ => None,
+    }
+}
+
 /// Ownership that passes from one target to another is a change that somebody sees and clears.
 fn taken_over(from: &TargetId, to: &TargetId) -> Option<Change> {
     if from == to {
@@ -112,7 +170,7 @@ fn taken_over(from: &TargetId, to: &TargetId) -> Option<Change> {
     let text = |target: &TargetId| Some(Arc::from(target.to_string()));
     Some(Change {
         address: MANIFEST.into(),
-        kind: "ownership".into(),
+        kind: OWNERSHIP.into(),
         action: Action::Move,
         before: owner(from),
         after: owner(to),

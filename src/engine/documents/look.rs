@@ -59,8 +59,16 @@ pub(super) fn look(job: &Job, section: &Section, place: &dyn Place) -> Result<Lo
     strays.extend(listed.unmanaged.iter().map(|path| Stray { address: path.as_str().into(), kind: StrayKind::Unmanaged }));
     strays.sort();
     let outputs = seen.outputs(&changes, manifest.as_ref(), &there);
-    let preview =
-        Preview { target: job.target.id.clone(), engine: super::NAME.into(), intent: job.intent, changes, outputs, strays };
+    let sides = if job.hands_over { seen.sides(&changes, &there) } else { BTreeMap::new() };
+    let preview = Preview {
+        target: job.target.id.clone(),
+        engine: super::NAME.into(),
+        intent: job.intent,
+        changes,
+        outputs,
+        strays,
+        sides,
+    };
     Ok(Look { preview, rendered, manifest, there, leftovers: listed.leftovers })
 }
 

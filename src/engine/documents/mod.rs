@@ -30,7 +30,7 @@ mod vocabulary;
 
 use super::{Boxed, Engine, Failure, Job, Sources};
 use crate::bucket::Buckets;
-use crate::change::{Applied, Outputs, Preview, Redactor, Unseen, UnseenReason};
+use crate::change::{Applied, Change, Outputs, Preview, Redactor, Sides, Unseen, UnseenReason};
 use crate::stack::{Mistakes, Resolved, Site, Stack, Uses};
 use destination::Destination;
 use disk::Disk;
@@ -102,6 +102,10 @@ impl Engine for Documents {
             let seen = seen.unwrap_or_else(|text| Err(UnseenReason::Engine(text.into())));
             seen.map_err(|reason| Unseen::new(target, reason))
         })
+    }
+
+    fn believe(&self, change: &Change, sides: &Sides) -> Option<Change> {
+        compare::believe(change, sides)
     }
 
     fn apply<'a>(&'a self, job: &'a Job, preview: &'a Preview) -> Boxed<'a, Result<Applied, Failure>> {

@@ -8,11 +8,12 @@ mod issues;
 mod marker;
 mod needs;
 mod patience;
+mod pulls;
 mod reviews;
 mod sticky;
 mod wire;
 
-use super::{Boxed, Check, Comment, Host, HostError, Issue, Of, Posted};
+use super::{Boxed, Branch, Check, Comment, Host, HostError, Issue, Of, Opened, Posted};
 use crate::review::{Approval, CommitSha, PullRequest, Reviewed, User, Voice};
 use api::{Api, Ask};
 use needs::Needs;
@@ -171,6 +172,10 @@ impl Host for GitHub {
                 Of::Line { commits, shown } => self.line(commits, shown).await,
             }
         })
+    }
+
+    fn open_from<'a>(&'a self, branch: &'a Branch) -> Boxed<'a, Result<Vec<Opened>, HostError>> {
+        Box::pin(self.pulls_from(branch))
     }
 
     fn may_write<'a>(&'a self, who: &'a User) -> Boxed<'a, Result<bool, HostError>> {

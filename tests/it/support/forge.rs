@@ -5,14 +5,15 @@ use super::github::{GitHub, TOKEN};
 use super::{Ran, Sandbox};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fs;
 
 pub(crate) struct Forge {
     pub(crate) github: GitHub,
     pub(crate) fleet: Sandbox,
     pub(crate) run: Cell<u64>,
-    /// The input `targets` of every step.
-    pub(crate) targets: RefCell<String>,
+    /// What every step gets beside what it is told of the event, such as inputs.
+    pub(crate) with: RefCell<BTreeMap<&'static str, String>>,
 }
 
 impl Forge {
@@ -28,7 +29,7 @@ impl Forge {
             .env("GITHUB_REPOSITORY", "acme/fleet")
             .env("GITHUB_API_URL", &github.api())
             .env("GITHUB_GRAPHQL_URL", &github.graphql());
-        Self { github, fleet, run: Cell::new(100), targets: RefCell::default() }
+        Self { github, fleet, run: Cell::new(100), with: RefCell::default() }
     }
 
     /// A person pushes a new version on a branch, and opens a pull request for it.
@@ -101,6 +102,12 @@ impl Forge {
         self.on("push", &payload)
     }
 
+    /// Gives this to every step from now on.
+    pub(crate) fn with(&self, name: &'static str, value: &str) -> &Self {
+        self.with.borrow_mut().insert(name, value.to_string());
+        self
+    }
+
     /// A workflow runs for an event.
     pub(crate) fn on(&self, event: &str, payload: &Value) -> Ran {
         self.run.set(self.run.get() + 1);
@@ -116,7 +123,7 @@ impl Forge {
         program
             .arg("action")
             .env("GITHUB_EVENT_NAME", event)
-            .env("INPUT_TARGETS", &*self.targets.borrow())
+            .envs(&*self.with.borrow())
             .env("GITHUB_EVENT_PATH", path)
             .env("GITHUB_RUN_ID", run.to_string())
             .env("GITHUB_RUN_ATTEMPT", "1")

@@ -8,7 +8,7 @@ mod secrets;
 use super::Documents;
 use crate::bucket::cloud::{Cloud, clouds};
 use crate::bucket::{Access, Address, Bucket, Buckets, Object};
-use crate::change::{Applied, Intent, Key, Outputs, Preview, Unseen, UnseenReason};
+use crate::change::{Applied, Detail, Intent, Key, Outputs, Preview, Unseen, UnseenReason};
 use crate::engine::{Engine as _, Failure, Job, Sources};
 use crate::stack::{
     Mode, Node, OutputFrom, Region, RegionId, Resolved, Site, Source, Stack, StackName, Target, TargetId, Traced, Vars,
@@ -185,7 +185,22 @@ impl Bench {
 
     /// Previews a job that nothing stands in the way of.
     pub(super) fn preview(&self) -> Preview {
-        self.see().expect("the target can be previewed")
+        let seen = self.see().expect("the target can be previewed");
+        self.hand_over(&seen);
+        seen
+    }
+
+    /// What is handed over to who believes nothing is seen there as it was here, but for what is sensitive.
+    fn hand_over(&self, seen: &Preview) {
+        let job = Job { hands_over: true, ..self.job.clone() };
+        let handed = wait(self.engine().preview(&job)).expect("as before");
+        assert_eq!(handed.changes, seen.changes);
+        for change in &handed.changes {
+            match handed.sides.get(&change.address) {
+                Some(sides) => assert_eq!(self.engine().believe(change, sides).as_ref(), Some(change)),
+                None => assert!(change.sensitive || matches!(change.detail, Detail::Hidden(_)), "{change:?}"),
+            }
+        }
     }
 
     /// Returns the text of an engine that refused to preview.
@@ -411,5 +426,6 @@ fn job(root: PathBuf) -> Job {
         root: Arc::new(root),
         was: vec![],
         key: Some(Key::new(b"a key for tests")),
+        hands_over: false,
     }
 }
