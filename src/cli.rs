@@ -6,6 +6,7 @@ mod reference;
 
 pub use reference::reference;
 
+use crate::command::init::What;
 use crate::command::{self, STOP_PATIENCE};
 use crate::exit::{Exit, Failure};
 use crate::world::{Environment, Stop, Terminal, World};
@@ -168,7 +169,14 @@ fn is_action(verb: &Verb) -> bool {
 
 async fn alone(verb: AloneVerb, here: &Path, environment: &Environment, terminal: &Terminal) -> Result<Exit, Failure> {
     match verb {
-        AloneVerb::Init(args) => command::init::run(here, terminal, args.example, args.json),
+        AloneVerb::Init(args) => {
+            let what = match (args.github, args.simple, args.example) {
+                (true, is_simple, _) => What::Workflows { is_simple, action: args.action },
+                (false, _, true) => What::Example,
+                (false, _, false) => What::Starter,
+            };
+            command::init::run(here, terminal, &what, args.json)
+        }
         AloneVerb::Demo(args) => {
             let request = command::demo::Request { into: args.into, pause: !args.no_pause, json: args.json };
             command::demo::run(terminal, environment, request).await

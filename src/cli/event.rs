@@ -253,6 +253,8 @@ fn commanded(payload: &Payload) -> Act {
         ["approve", _, ..] => Wish::Approve,
         ["preview"] => Wish::Preview,
         ["apply", sha] if is_beginning(sha) => Wish::Apply(sha.to_ascii_lowercase()),
+        ["why", target] => Wish::Why(target.to_string()),
+        ["status"] => Wish::Status,
         ["recover"] => Wish::Recover,
         ["pause"] => Wish::Pause,
         ["resume"] => Wish::Resume,

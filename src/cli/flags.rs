@@ -413,6 +413,15 @@ pub(super) struct InitArgs {
     /// Three stacks in six regions with policy and waves, instead of one stack in two
     #[arg(long)]
     pub(super) example: bool,
+    /// Write the workflows for GitHub instead
+    #[arg(long, conflicts_with = "example")]
+    pub(super) github: bool,
+    /// One job that previews and tells, instead of two of which one can do no harm; says what that gives up
+    #[arg(long, requires = "github")]
+    pub(super) simple: bool,
+    /// The action that they use, such as OWNER/isobar@DIGEST with the whole digest of a release
+    #[arg(long, requires = "github", value_name = "OWNER/NAME@DIGEST", value_parser = pinned_action)]
+    pub(super) action: Option<String>,
     /// Print JSON, on one line: what was written
     #[arg(long)]
     pub(super) json: bool,
@@ -544,6 +553,17 @@ fn none_or_more(text: &str) -> Result<Duration, String> {
     match text {
         "0s" => Ok(Duration::ZERO),
         _ => text.parse().map(|Span(secs)| Duration::from_secs(secs)),
+    }
+}
+
+/// An action that stays what it is.
+fn pinned_action(text: &str) -> Result<String, String> {
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let (name, digest) = text.split_once('@').unwrap_or((text, ""));
+    let is_action = name.split_once('/').is_some_and(|(owner, name)| is_name(owner) && is_name(name));
+    match is_action && digest.len() == 40 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => Ok(text.into()),
+        false => Err("an action is OWNER/NAME@DIGEST, with all 40 characters of a commit's digest: a tag can be moved".into()),
     }
 }
 

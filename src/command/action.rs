@@ -5,10 +5,10 @@ use super::look::OfChange;
 use super::parts::{self, Parting};
 use super::scene::FLEET;
 use super::tell::Form;
-use super::{apply, control, drift, judge, preview, recover, status};
+use super::{apply, control, drift, judge, preview, recover, status, why};
 use crate::exit::{Exit, Failure};
 use crate::host::{Branch, Of, Opened, RunNumber, Turn};
-use crate::report::Told;
+use crate::report::{Told, quoted};
 use crate::review::{CommitSha, Proposed, User};
 use crate::stack::{Selector, Source};
 use crate::world::World;
@@ -117,6 +117,9 @@ pub enum Wish {
     Preview,
     /// If this is the beginning of the commit that would be applied.
     Apply(String),
+    /// Why this target is touched or not.
+    Why(String),
+    Status,
     Recover,
     Pause,
     Resume,
@@ -128,6 +131,8 @@ const HELP: &str = "\
 `/isobar approve DIGEST`: approves what a report shows by this digest  
 `/isobar preview`: previews this pull request again  
 `/isobar apply SHA`: applies the default branch now, if this is its newest commit  
+`/isobar status`: tells what runs where  
+`/isobar why TARGET`: tells why a target is touched, and where its values come from  
 `/isobar recover`: looks at what is unknown, and goes on with it  
 `/isobar pause`, `/isobar resume`: begins nothing new anywhere, and goes on
 
@@ -366,6 +371,8 @@ impl Request {
                     }
                 }
             }
+            (Wish::Why(target), _) => self.quote(world, *number, why::text(world, target).await).await,
+            (Wish::Status, _) => self.quote(world, *number, status::text(world, &self.selector).await).await,
             (Wish::Recover, _) => self.recover(world).await,
             (Wish::Pause, _) => {
                 control::pause(world, &format!("{by} asked for it under #{number}"), false).await?;
@@ -383,6 +390,14 @@ impl Request {
     async fn answer(&self, world: &World, number: u64, text: &str) -> Result<Exit, Failure> {
         self.audience.answer(world, number, world.workspace.head()?, text).await;
         world.terminal.say(&format!("{text}\n"));
+        Ok(Exit::Clean)
+    }
+
+    /// Answers with what a verb has found, or with why it found nothing.
+    async fn quote(&self, world: &World, number: u64, found: Result<String, Failure>) -> Result<Exit, Failure> {
+        let text = found.unwrap_or_else(|failure| failure.to_string());
+        self.audience.answer(world, number, world.workspace.head()?, &world.terminal.masked(&quoted(&text))).await;
+        world.terminal.say(&text);
         Ok(Exit::Clean)
     }
 

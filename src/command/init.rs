@@ -5,6 +5,7 @@ use super::schema::{Which, schema};
 use crate::exit::{Exit, Failure};
 use crate::workspace::Workspace;
 use crate::world::Terminal;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Files of a fixture, compiled in: path and text.
@@ -26,11 +27,45 @@ pub(crate) const EXAMPLE: &[(&str, &str)] = fleet!("demo":
     "edge/stack.yaml", "edge/templates/addons.yaml.j2", "edge/templates/certificates.yaml.j2", "edge/templates/routes.yaml.j2",
 );
 
-/// Writes the starter, or the fuller example, at the root of the repository that holds `here`.
-pub fn run(here: &Path, terminal: &Terminal, example: bool, as_json: bool) -> Result<Exit, Failure> {
+/// Workflows that are examples too, compiled in: path and text.
+macro_rules! workflows {
+    ($($file:literal),+ $(,)?) => {
+        &[$((concat!(".github/workflows/isobar-", $file), include_str!(concat!("../../.github/workflows/examples/", $file)))),+]
+    };
+}
+
+/// Two jobs for a pull request: one that looks, and one that tells.
+const TWO_JOBS: &[(&str, &str)] = workflows!("preview.yml", "report.yml", "apply.yml", "drift.yml", "commands.yml");
+/// One job for both.
+const ONE_JOB: &[(&str, &str)] = workflows!("pull-request.yml", "apply.yml", "drift.yml", "commands.yml");
+
+/// What stands in the examples in the place of the action.
+const NO_ACTION: &str = "OWNER/isobar@0000000000000000000000000000000000000000";
+
+/// What is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The smallest fleet.
+    Starter,
+    /// A fuller one.
+    Example,
+    /// Workflows for GitHub, with this action if it is known.
+    Workflows { is_simple: bool, action: Option<String> },
+}
+
+/// Writes it at the root of the repository that holds `here`.
+pub fn run(here: &Path, terminal: &Terminal, what: &What, as_json: bool) -> Result<Exit, Failure> {
     let workspace = Workspace::open(here)?;
     let root = workspace.root();
-    let files = if example { EXAMPLE } else { STARTER };
+    match what {
+        What::Starter => fleet(root, terminal, STARTER, as_json),
+        What::Example => fleet(root, terminal, EXAMPLE, as_json),
+        What::Workflows { is_simple, action } => workflows(root, terminal, *is_simple, action.as_deref(), as_json),
+    }
+}
+
+/// Refuses where one of these is there already.
+fn refuse_there(root: &Path, files: &[(&str, &str)]) -> Result<(), Failure> {
     let there: Vec<&str> =
         files.iter().map(|(path, _)| *path).filter(|path| *path != ".gitignore" && root.join(path).exists()).collect();
     if let Some(path) = there.iter().find(|path| root.join(path).is_dir()) {
@@ -40,9 +75,61 @@ pub fn run(here: &Path, terminal: &Terminal, example: bool, as_json: bool) -> Re
     if !there.is_empty() {
         return Err(Failure::usage(
             format!("already there: {}", there.join(", ")),
-            "init overwrites nothing; isobar check reads what is there",
+            "init overwrites nothing; move what is there away, or go on with it: isobar check",
         ));
     }
+    Ok(())
+}
+
+fn workflows(root: &Path, terminal: &Terminal, is_simple: bool, action: Option<&str>, as_json: bool) -> Result<Exit, Failure> {
+    let files = if is_simple { ONE_JOB } else { TWO_JOBS };
+    refuse_there(root, files)?;
+    for (path, text) in files {
+        put(&root.join(path), &as_written(text, action))?;
+    }
+    if as_json {
+        let written: Vec<String> = files.iter().map(|(path, _)| path.to_string()).collect();
+        say_written(terminal, "init", &written);
+        return Ok(Exit::Clean);
+    }
+    files.iter().for_each(|(path, _)| terminal.say(&format!("wrote {path}\n")));
+    if is_simple {
+        terminal.say(GIVEN_UP);
+    }
+    terminal.say("\nnext:\n");
+    if action.is_none() {
+        terminal.say("  put the action's owner and the digest of a release in the place of OWNER and the zeros\n");
+    }
+    let key = match is_simple {
+        true => "  gh secret set ISOBAR_KEY --body \"$(openssl rand -hex 32)\"\n",
+        false => {
+            "  make an environment `isobar` that only the default branch may use, and then\n  gh secret set ISOBAR_KEY --env isobar --body \"$(openssl rand -hex 32)\"\n"
+        }
+    };
+    terminal.say(key);
+    terminal.say("  git add .github/workflows && git commit -m \"Isobar on GitHub\"\n  make the commit status `isobar` a required check of the default branch\n");
+    Ok(Exit::Clean)
+}
+
+/// An example as it is written: it names the others as they are called there.
+fn as_written(text: &str, action: Option<&str>) -> String {
+    let text = text.replace(NO_ACTION, action.unwrap_or(NO_ACTION));
+    let all = TWO_JOBS.iter().chain(ONE_JOB).filter_map(|(path, _)| path.rsplit_once("/isobar-"));
+    let names: BTreeSet<&str> = all.map(|(_, name)| name).collect();
+    names.into_iter().fold(text, |text, name| text.replace(name, &format!("isobar-{name}")))
+}
+
+/// What the form with one job gives up.
+const GIVEN_UP: &str = "
+One job previews and tells, so it runs what a pull request brings with a token that can write and with the key. Whoever can push a branch here can
+  set the status `isobar` to green, and write whatever the comment says
+  write history and previews that were never seen to refs/isobar/*, and seal them
+  push any branch that no rule protects
+Approvals cannot be forged with it. Pull requests of forks are passed over. Without --simple two jobs give up none of that.
+";
+
+fn fleet(root: &Path, terminal: &Terminal, files: &[(&str, &str)], as_json: bool) -> Result<Exit, Failure> {
+    refuse_there(root, files)?;
     let written = write(root, files)?;
     if as_json {
         say_written(terminal, "init", &written);

@@ -33,17 +33,35 @@ pub struct Request {
 type Verdicts = BTreeMap<TargetId, Verdict>;
 
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
+    let status = gather(world, &request.selector).await?;
+    if let Some(path) = &request.html {
+        out::page(world, path, &report::page(&status))?;
+    }
+    if request.json {
+        tell::json(world, "report", report::status_json(&status));
+    } else if request.html.is_none() {
+        world.terminal.say_made(&report::status_text(&status, world.terminal.style));
+    }
+    Ok(Exit::Clean)
+}
+
+/// What runs where, as plain text.
+pub(crate) async fn text(world: &World, selector: &Selector) -> Result<String, Failure> {
+    Ok(report::status_text(&gather(world, selector).await?, report::Style::Plain))
+}
+
+async fn gather(world: &World, selector: &Selector) -> Result<Status, Failure> {
     let scenes = Scenes::new(world);
     let head = world.workspace.head()?;
     let scene = scenes.at(&head)?;
-    super::must_match(&request.selector, &scene.fleet)?;
+    super::must_match(selector, &scene.fleet)?;
     let history = world.store.history().await?;
-    let work = since_applied(&scenes, &history, &scene, &request.selector)?;
+    let work = since_applied(&scenes, &history, &scene, selector)?;
     let holders = world.store.holders().await?;
     let now_ms = world.clock.now_ms();
     let verdicts = verdicts(world, &scenes, &history, &work, &head).await;
 
-    let status = Status {
+    Ok(Status {
         head: Some(head.0.clone()),
         at_ms: now_ms,
         journal: tell::journal_head(&history),
@@ -66,17 +84,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
             })
             .collect(),
         writers: holders.into_iter().map(writer).collect(),
-    };
-
-    if let Some(path) = &request.html {
-        out::page(world, path, &report::page(&status))?;
-    }
-    if request.json {
-        tell::json(world, "report", report::status_json(&status));
-    } else if request.html.is_none() {
-        world.terminal.say_made(&report::status_text(&status, world.terminal.style));
-    }
-    Ok(Exit::Clean)
+    })
 }
 
 fn writer((holder, targets): Held) -> WriterLine {

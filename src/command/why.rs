@@ -16,6 +16,20 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool) -> Result<Exit, Failure> {
+    let said = look(world, target, base, |found| if as_json { Err(found.json()) } else { Ok(found.text()) }).await?;
+    match said {
+        Ok(text) => world.terminal.say(&text),
+        Err(json) => tell::json(world, "why", json),
+    }
+    Ok(Exit::Clean)
+}
+
+/// The same as text, about what is checked out and was applied.
+pub(crate) async fn text(world: &World, target: &str) -> Result<String, Failure> {
+    look(world, target, None, |found| found.text()).await
+}
+
+async fn look<T>(world: &World, target: &str, base: Option<&str>, say_it: impl FnOnce(&Found<'_>) -> T) -> Result<T, Failure> {
     let id: TargetId = target.parse().map_err(|why: String| Failure::usage(why, "isobar why network@prod/eu-west-1"))?;
     let scenes = Scenes::new(world);
     let view = view::open(world, &scenes, "why", base, None)?;
@@ -53,12 +67,7 @@ pub async fn run(world: &World, target: &str, base: Option<&str>, as_json: bool)
         resolved,
         id,
     };
-    if as_json {
-        tell::json(world, "why", found.json());
-    } else {
-        world.terminal.say(&found.text());
-    }
-    Ok(Exit::Clean)
+    Ok(say_it(&found))
 }
 
 /// What is known of one target.

@@ -26,7 +26,7 @@ pub use html::{forecast_page, page};
 pub use json::{
     SCHEMA_ID, failure_json, forecast_json, report_json, report_json_text, schema as json_schema, schema_id, status_json,
 };
-pub use markdown::{COMMENT_BYTES, Comment, comment, failure as failure_comment};
+pub use markdown::{COMMENT_BYTES, Comment, comment, failure as failure_comment, quoted};
 pub use model::{Counts, Frame, JournalHead, Note, Report, Row, RowState, Told, VerdictLine, WaveLine};
 pub use status::{GivenUpLine, RolloutLine, Status, StatusRow, WriterLine};
 pub use text::{Diffs, Style, forecast_text, report_text, status_text};

@@ -354,6 +354,31 @@ fn init_overwrites_nothing_and_what_it_writes_is_good() {
 }
 
 #[test]
+fn init_writes_the_workflows_of_either_form_and_doctor_tells_which() {
+    let action = format!("acme/isobar@{}", "0123456789".repeat(4));
+    for (flags, form) in [("", "on GitHub two jobs"), (" --simple", "on GitHub one job")] {
+        let fleet = app("prod/a", "");
+        fleet.isobar(&format!("init --github{flags} --action {action}")).ends(0).says("required check").says("ISOBAR_KEY");
+        let written = fleet.live(".github/workflows");
+        assert!(written.values().all(|text| text.contains(&action) && !text.contains("OWNER/")), "{:?}", written.keys());
+        for text in written.values() {
+            let named = text.split([' ', ',', ';', ':', '.', '/', '`', '(']).filter(|word| word.starts_with("isobar-"));
+            let is_there = |name: &str| written.contains_key(&format!("{name}.yml"));
+            let files = ["preview", "report", "apply", "drift", "commands"].map(|name| format!("isobar-{name}"));
+            assert!(named.filter(|name| files.iter().any(|file| file == name)).all(is_there), "{text}");
+        }
+        fleet.isobar(&format!("init --github{flags}")).ends(64).says("already there: .github/workflows/isobar-");
+        fleet.commit("Isobar on GitHub");
+        fleet.isobar("doctor").says(form);
+    }
+    let fleet = app("prod/a", "");
+    fleet.isobar("doctor").ends(0).keeps_quiet_about("on GitHub");
+    for action in ["acme/isobar@v1", "acme/isobar", "isobar@0123456789012345678901234567890123456789"] {
+        fleet.isobar(&format!("init --github --action {action}")).ends(64).says("OWNER/NAME@DIGEST");
+    }
+}
+
+#[test]
 fn what_was_published_and_every_path_to_a_person_is_free_of_escape_codes() {
     let fleet = app("prod/a", "");
     fleet.edit("app/templates/app.yaml.j2", "version: 1", "version: \"\u{1b}[31mred\u{1b}[0m\"").commit("Colour");

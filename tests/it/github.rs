@@ -220,6 +220,16 @@ fn a_comment_is_a_command_of_who_may_give_it() {
     let (_, rest) = ran.stdout.split_once("/isobar approve ").expect("it says how");
     let digest = rest.split_whitespace().next().expect("a digest");
     forge.says("eve", number, &format!("/isobar approve {digest}")).ends(0).says("may not write");
+    forge.says("bob", number, "/isobar status").ends(0);
+    assert!(
+        answer(&forge, number, "```\n").is_some_and(|text| text.contains("app in staging/a")),
+        "{:?}",
+        forge.comments(number)
+    );
+    forge.says("bob", number, "/isobar why app@prod/a").ends(0);
+    assert!(answer(&forge, number, "```\napp@prod/a is touched").is_some(), "{:?}", forge.comments(number));
+    forge.says("bob", number, "/isobar why app@prod/```x").ends(0);
+    assert!(answer(&forge, number, "````\nerror: ").is_some(), "{:?}", forge.comments(number));
     forge.says("bob", number, "/isobar pause").ends(0);
     forge.says("bob", number, "/isobar resume").ends(0);
     forge.says("bob", number, "/isobar apply 0123456").ends(0).says("and not that one");

@@ -206,6 +206,21 @@ pub fn failure(told: Told, head: &str, why: &str) -> String {
     format!("### The {verb} of {} failed\n\n{}\n{by}\n", short(head), fenced("", &lines))
 }
 
+/// Returns plain text as a block in which nothing of it is more than text; of a long one the beginning.
+pub fn quoted(text: &str) -> String {
+    let text = inert(text);
+    let mut room = COMMENT_BYTES / 2; // a character may take more than a byte, and a fence is no longer than what it holds
+    let fits = |line: &&str| {
+        let fits = line.len() < room;
+        room = room.saturating_sub(line.len() + 1);
+        fits
+    };
+    let mut lines: Vec<String> = text.lines().take_while(fits).map(str::to_string).collect();
+    let left = text.lines().count() - lines.len();
+    lines.extend((left > 0).then(|| format!("… and {} more", counted(left, "line"))));
+    fenced("", &lines)
+}
+
 /// What needs no reading, then what to type next; and whether something was cut.
 fn foot(report: &Report, counts: &Counts, room: usize, rest: &str) -> (String, bool) {
     let unchanged = tell::unchanged_line(report, counts).unwrap_or_default();
