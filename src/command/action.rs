@@ -2,12 +2,13 @@
 
 use super::audience::{Audience, Topic};
 use super::look::OfChange;
+use super::moved::{self, Moved};
 use super::parts::{self, Parting};
 use super::scene::FLEET;
 use super::tell::Form;
 use super::{apply, control, drift, judge, preview, recover, status, why};
 use crate::exit::{Exit, Failure};
-use crate::host::{Branch, Of, Opened, RunNumber, Turn};
+use crate::host::{Branch, Of, Opened, Openings, RunNumber, Turn};
 use crate::report::{Told, quoted};
 use crate::review::{CommitSha, Proposed, User};
 use crate::stack::{Selector, Source};
@@ -234,7 +235,7 @@ impl Request {
             world.terminal.say(&format!("nothing to do: {why}\n"));
             Ok(Exit::Clean)
         };
-        let opened = world.host.open_from(&handed.branch).await?;
+        let opened = world.host.opened(&Openings::From(handed.branch.clone())).await?;
         let is_it = |one: &&Opened| one.proposed.head == handed.head && self.goes_into_default(&one.proposed.branch);
         let Some(opened) = opened.iter().find(is_it) else {
             return nothing("no pull request into the default branch is open with that commit");
@@ -256,6 +257,8 @@ impl Request {
         match agreed(world, &proposal, dir) {
             Ok(base) => {
                 let parting = Some(Parting::Take(dir.clone()));
+                let moved = Some(moved_since(world, &proposal, &base)?);
+                let audience = Audience { moved, ..audience };
                 self.look(world, &audience, &proposal.head, &base.0, Some(proposal.number), parting).await
             }
             Err(failure) => told(world, &audience, Told::Preview, Err(failure)).await,
@@ -270,12 +273,13 @@ impl Request {
     /// was told stays.
     async fn judge(&self, world: &World, proposal: &Proposal) -> Result<Exit, Failure> {
         let of = (proposal.head.clone(), self.of_change(proposal.number));
-        let Some(seen_by) = judge::shown_by(world, &of).await? else {
+        let Some((seen_by, base)) = judge::shown_by(world, &of).await? else {
             world.terminal.say(&format!("nothing to do: nothing of {} waits for a decision\n", proposal.head.short()));
             return Ok(Exit::Clean);
         };
         let turn = Turn { seen_by, ..self.audience.turn };
-        let (audience, of) = (Audience { turn, ..self.audience_of(proposal) }, Some(of));
+        let moved = Some(moved_since(world, proposal, &base)?);
+        let (audience, of) = (Audience { turn, moved, ..self.audience_of(proposal) }, Some(of));
         let (selector, form) = (self.selector.clone(), heard_by(&audience));
         let done = judge::run(world, &judge::Request { selector, form, reviews: Vec::new(), of }).await;
         // Whoever reviewed is told by the check what is still missing: the run itself went well.
@@ -289,6 +293,11 @@ impl Request {
     async fn apply(&self, world: &World, before: Option<&CommitSha>, asker: Option<u64>) -> Result<Exit, Failure> {
         let head = world.workspace.head()?;
         let mut changes = brought(world, before, &head).await;
+        let moved = match (before, &self.default_branch) {
+            (Some(before), Some(branch)) => came_with(world, branch, before, &head),
+            (_, _) => Moved::default(),
+        };
+        let came = changes.clone();
         changes.extend(asker.filter(|asker| !changes.contains(asker)));
         let audience = Audience {
             changes,
@@ -296,7 +305,10 @@ impl Request {
             topic: Some(Topic::Failure),
             ..self.audience.clone()
         };
-        let done = apply::run(world, &self.apply_request(&audience)).await;
+        let apply_request = self.apply_request(&audience);
+        // Nobody merges by a green of before while waves go on.
+        let set_back = moved::set_back(world, &self.audience, &moved, &came, CHECK);
+        let (done, ()) = futures::join!(apply::run(world, &apply_request), set_back);
         told(world, &audience, Told::Apply, done).await
     }
 
@@ -434,6 +446,23 @@ fn base_of(world: &World, proposal: &Proposal) -> Result<String, Failure> {
     let what = || format!("{} is not in this clone, and #{} goes into it", proposal.branch, proposal.number);
     let found = found.ok_or_else(|| Failure::usage(what(), "fetch-depth: 0 in actions/checkout brings every branch"));
     found.map(|commit| commit.0.to_string())
+}
+
+/// What came to the branch of a change since somebody looked at it beside this commit.
+fn moved_since(world: &World, proposal: &Proposal, base: &CommitSha) -> Result<Moved, Failure> {
+    let tip = CommitSha(base_of(world, proposal)?.into());
+    if world.workspace.commit(&base.0).is_err() {
+        return Ok(Moved::default()); // pushed over: what was shown is judged as it is
+    }
+    Moved::between(world, &proposal.branch, base, &tip)
+}
+
+/// What came with a push; whom to tell is no question of what is applied.
+fn came_with(world: &World, branch: &str, before: &CommitSha, head: &CommitSha) -> Moved {
+    Moved::between(world, branch, before, head).unwrap_or_else(|failure| {
+        world.terminal.note(&format!("note: which open pull requests are old is not known: {failure}"));
+        Moved::default()
+    })
 }
 
 /// The commit that another run has looked at as the base: of the branch, and with the policy that judges now. The branch may have moved on since.

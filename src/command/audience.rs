@@ -1,7 +1,8 @@
 //! Whoever hears of a report beyond the terminal: a change, a commit's check, an issue, and the later steps of a workflow. That one of them
 //! cannot be told fails nothing: it is a warning, and the text stands in the summary and in the log.
 
-use super::out;
+use super::moved::Moved;
+use super::{out, tell};
 use crate::change::Digest;
 use crate::exit::Failure;
 use crate::host::{Check, CheckState, Comment, HostError, Issue, Posted, Turn};
@@ -36,6 +37,8 @@ pub struct Audience {
     pub changes: Vec<u64>,
     /// The commit that is told of, and the name of its check.
     pub check: Option<(CommitSha, String)>,
+    /// What came to the branch since somebody looked: where it touches what was shown, that is old.
+    pub moved: Option<Moved>,
     /// What only waits does not hold the commit up: it was asked about before.
     pub is_past_waiting: bool,
     /// An issue that lasts until it is mended.
@@ -78,11 +81,17 @@ impl Audience {
     pub(crate) async fn tell(&self, world: &World, report: &Report) {
         let links = self.address.iter().map(|address| ("run".into(), address.as_str().into())).collect();
         let frame = Frame { has_summary: self.summary.is_some(), branch: self.branch.clone(), links };
-        let framed = Report { frame, ..report.clone() };
+        let mut framed = Report { frame, ..report.clone() };
+        let old = self.moved.as_ref().and_then(|moved| moved.say(&report.rows));
+        framed.notes.splice(0..0, old.iter().cloned().map(tell::warning));
         let made = comment(&framed, COMMENT_BYTES - MARKER_BYTES);
         let whole = made.whole.unwrap_or_else(|| made.body.clone());
         let parts = [made.body].into_iter().chain(made.more).collect();
         let (verdict, sentence) = check(report);
+        let (verdict, sentence) = match (verdict, old) {
+            (CheckVerdict::Good | CheckVerdict::Waits, Some(old)) => (CheckVerdict::Waits, old),
+            (verdict, _) => (verdict, sentence),
+        };
         let state = match verdict {
             CheckVerdict::Good => CheckState::Success,
             CheckVerdict::Waits if self.is_past_waiting => CheckState::Success,

@@ -150,11 +150,12 @@ fn unseen(stored: &Stored, scene: &Scene, base: Option<&Arc<Scene>>, selector: &
     stored.previews.iter().filter_map(|answer| answer.as_ref().err()).filter(is_selected).cloned().collect()
 }
 
-/// The run that showed last what there is to decide of a change; `None` where nothing is.
-pub(crate) async fn shown_by(world: &World, of: &(CommitSha, OfChange)) -> Result<Option<RunNumber>, Failure> {
+/// The run that showed last what there is to decide of a change, and beside which base; `None` where nothing is.
+pub(crate) async fn shown_by(world: &World, of: &(CommitSha, OfChange)) -> Result<Option<(RunNumber, CommitSha)>, Failure> {
     let saved = world.store.saved_as(Stored::read_bare).await?;
     let last = saved.iter().rfind(|stored| is_of(stored, of));
-    Ok(last.map(|stored| stored.run.map(|(id, attempt)| RunNumber { id, attempt }).unwrap_or_default()))
+    let run = |stored: &Stored| stored.run.map(|(id, attempt)| RunNumber { id, attempt }).unwrap_or_default();
+    Ok(last.map(|stored| (run(stored), CommitSha(stored.base.clone()))))
 }
 
 fn is_of(stored: &Stored, (head, of): &(CommitSha, OfChange)) -> bool {

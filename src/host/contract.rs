@@ -3,6 +3,7 @@
 use crate::review::{Approval, CommitSha, Proposed, PullRequest, Reviewed, User};
 use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// A future on the heap.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -26,8 +27,8 @@ pub trait Host: Send + Sync {
     /// The changes that are asked for, with everything that people decided about them. Unreadable is an error, never an empty list.
     fn reviewed<'a>(&'a self, of: Of<'a>) -> Boxed<'a, Result<Vec<Reviewed>, HostError>>;
 
-    /// The changes that are open from this branch.
-    fn open_from<'a>(&'a self, branch: &'a Branch) -> Boxed<'a, Result<Vec<Opened>, HostError>>;
+    /// The changes that are open from a branch, or into one.
+    fn opened<'a>(&'a self, of: &'a Openings) -> Boxed<'a, Result<Vec<Opened>, HostError>>;
 
     /// Somebody may write here now. Unreadable is an error.
     fn may_write<'a>(&'a self, who: &'a User) -> Boxed<'a, Result<bool, HostError>>;
@@ -53,6 +54,15 @@ pub enum Of<'a> {
     /// Those that brought these commits, which stand from new to old, each the first parent of the one before it: of a long line the
     /// ones that were `shown`, by their numbers, and those that brought its newest commits.
     Line { commits: &'a [CommitSha], shown: &'a BTreeSet<u64> },
+}
+
+/// Which changes that are open are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Openings {
+    /// Those from this branch.
+    From(Branch),
+    /// Those into this branch of ours.
+    Into(Arc<str>),
 }
 
 /// A branch that changes come from, here or in a fork.

@@ -3,7 +3,7 @@
 //! The file has one decision a line, and grows only. A line that cannot be read is an error: a decision that we cannot read
 //! may be the rejection that took an approval back.
 
-use super::{Boxed, Branch, Check, Comment, Host, HostError, Issue, Of, Opened, Posted};
+use super::{Boxed, Check, Comment, Host, HostError, Issue, Of, Opened, Openings, Posted};
 use crate::review::{About, Approval, CommitSha, Decided, Decision, PullRequest, Reviewed, User, Voice, latest};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -75,7 +75,7 @@ impl Host for Local {
         }))
     }
 
-    fn open_from<'a>(&'a self, _branch: &'a Branch) -> Boxed<'a, Result<Vec<Opened>, HostError>> {
+    fn opened<'a>(&'a self, _of: &'a Openings) -> Boxed<'a, Result<Vec<Opened>, HostError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 

@@ -6,6 +6,8 @@ mod contract;
 mod github;
 mod local;
 
-pub use contract::{Boxed, Branch, Check, CheckState, Comment, Host, HostError, Issue, Of, Opened, Posted, RunNumber, Turn};
+pub use contract::{
+    Boxed, Branch, Check, CheckState, Comment, Host, HostError, Issue, Of, Opened, Openings, Posted, RunNumber, Turn,
+};
 pub use github::{GitHub, GitHubConfig};
 pub use local::{Local, LocalConfig};

@@ -195,6 +195,44 @@ fn a_merge_queue_is_told_how_its_group_stands() {
     );
 }
 
+#[test]
+fn what_is_merged_sets_other_changes_of_the_same_targets_back() {
+    let fleet = app("prod/a staging/a", APPROVALS);
+    fleet.stack("other", "").file("other/templates/other.yaml.j2", "version: 1\n").commit("Another");
+    let forge = Forge::of(fleet);
+    let before = forge.fleet.head();
+    forge.on_push("");
+    let first = forge.propose(1, 2);
+    forge.on_pull("pull_request", "opened", first).ends(0);
+    // Two more from the same commit: one of the same targets, and one of others.
+    let propose = |branch: &str, path: &str| {
+        forge.fleet.checkout("main").branch(branch).file(path, "more: 1\n");
+        let head = forge.fleet.commit(branch);
+        let number = forge.github.people(|state| state.open("ada", branch, &before, &[&head]));
+        forge.on_pull("pull_request", "opened", number).ends(0);
+        forge.review(number, "bob", "APPROVED");
+        forge.on_pull("pull_request_review", "submitted", number).ends(0);
+        assert!(forge.gate(number).starts_with("success"), "{}", forge.gate(number));
+        number
+    };
+    let (same, other) = (propose("same", "app/templates/more.yaml"), propose("other", "other/templates/more.yaml"));
+
+    forge.review(first, "bob", "APPROVED");
+    forge.merge(first, "version-2");
+    forge.on_push(&before);
+    assert_eq!(forge.gate(same), "pending: #1 touches 2 targets as well: /isobar preview");
+    assert!(forge.gate(other).starts_with("success"), "{}", forge.gate(other));
+    // Whoever approves it now approves what is old.
+    forge.fleet.checkout("same");
+    forge.review(same, "carol", "APPROVED");
+    forge.on_pull("pull_request_review", "submitted", same).ends(0);
+    assert_eq!(forge.gate(same), "pending: main has moved on for 2 of its targets since it was looked at: /isobar preview");
+    assert!(forge.comment(same).contains("main has moved on"), "{}", forge.comment(same));
+    forge.fleet.checkout("main");
+    forge.says("bob", same, "/isobar preview").ends(0);
+    assert!(!forge.gate(same).contains("/isobar preview"), "{}", forge.gate(same));
+}
+
 /// What stands under a pull request that begins so.
 fn answer(forge: &Forge, number: u64, beginning: &str) -> Option<String> {
     forge.comments(number).into_iter().find(|text| text.starts_with(beginning))

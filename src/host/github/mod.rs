@@ -13,7 +13,7 @@ mod reviews;
 mod sticky;
 mod wire;
 
-use super::{Boxed, Branch, Check, Comment, Host, HostError, Issue, Of, Opened, Posted};
+use super::{Boxed, Check, Comment, Host, HostError, Issue, Of, Opened, Openings, Posted};
 use crate::review::{Approval, CommitSha, PullRequest, Reviewed, User, Voice};
 use api::{Api, Ask};
 use needs::Needs;
@@ -174,8 +174,8 @@ impl Host for GitHub {
         })
     }
 
-    fn open_from<'a>(&'a self, branch: &'a Branch) -> Boxed<'a, Result<Vec<Opened>, HostError>> {
-        Box::pin(self.pulls_from(branch))
+    fn opened<'a>(&'a self, of: &'a Openings) -> Boxed<'a, Result<Vec<Opened>, HostError>> {
+        Box::pin(self.open_pulls(of))
     }
 
     fn may_write<'a>(&'a self, who: &'a User) -> Boxed<'a, Result<bool, HostError>> {

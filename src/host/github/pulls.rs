@@ -1,8 +1,8 @@
-//! The pull requests that are open from a branch. A run for a fork names none, so they are asked for.
+//! The pull requests that are open, from a branch or into one. A run for a fork names none, so they are asked for.
 
 use super::needs::Needs;
 use super::{GitHub, reading};
-use crate::host::{Branch, HostError, Opened};
+use crate::host::{Branch, HostError, Opened, Openings};
 use crate::review::{CommitSha, Proposed};
 use serde::Deserialize;
 use std::fmt::Write as _;
@@ -39,15 +39,23 @@ struct Repository {
 }
 
 impl GitHub {
-    pub(super) async fn pulls_from(&self, branch: &Branch) -> Result<Vec<Opened>, HostError> {
-        let (owner, _) = branch.repository.split_once('/').unwrap_or((&branch.repository, ""));
-        let from = encoded(&format!("{owner}:{}", branch.name));
-        let path = self.path(&format!("/pulls?state=open&per_page=100&head={from}"));
-        let doing = "reading which pull request is open from a branch";
+    pub(super) async fn open_pulls(&self, of: &Openings) -> Result<Vec<Opened>, HostError> {
+        let only = match of {
+            Openings::From(Branch { repository, name }) => {
+                let (owner, _) = repository.split_once('/').unwrap_or((repository, ""));
+                format!("head={}", encoded(&format!("{owner}:{name}")))
+            }
+            Openings::Into(branch) => format!("base={}", encoded(branch)),
+        };
+        let path = self.path(&format!("/pulls?state=open&per_page=100&{only}"));
+        let doing = "reading which pull requests are open";
         let pulls: Vec<Pull> = self.api.list(reading(doing, Needs::PullRequestsRead), &path, serde_json::from_value).await?;
-        let is_from = |pull: &Pull| {
-            let repository = pull.head.repo.as_ref().map(|repo| repo.full_name.as_str()).unwrap_or_default();
-            *pull.head.branch == branch.name && repository.eq_ignore_ascii_case(&branch.repository)
+        let is_asked_for = |pull: &Pull| match of {
+            Openings::From(branch) => {
+                let repository = pull.head.repo.as_ref().map(|repo| repo.full_name.as_str()).unwrap_or_default();
+                *pull.head.branch == branch.name && repository.eq_ignore_ascii_case(&branch.repository)
+            }
+            Openings::Into(branch) => pull.base.branch == *branch,
         };
         let opened = |pull: Pull| Opened {
             number: pull.number,
@@ -55,7 +63,7 @@ impl GitHub {
             is_draft: pull.draft,
             is_programs: pull.user.is_none_or(|user| user.kind == "Bot"),
         };
-        Ok(pulls.into_iter().filter(is_from).map(opened).collect())
+        Ok(pulls.into_iter().filter(is_asked_for).map(opened).collect())
     }
 }
 
