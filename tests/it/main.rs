@@ -13,6 +13,7 @@ mod canary;
 mod chaos;
 mod cli;
 mod demo;
+mod described;
 mod destroy;
 mod determinism;
 mod docs;

@@ -148,6 +148,16 @@ async fn a_comment_is_found_behind_a_hundred_others() {
 }
 
 #[tokio::test]
+async fn a_status_is_found_behind_a_hundred_others() {
+    let (server, _) = server();
+    let (host, head) = (host(&server), CommitSha(HEAD.into()));
+    assert_eq!(host.check(&head, &check(2, CheckState::Success)).await, Ok(Posted::Done));
+    server.people(|state| (0..250).for_each(|nth| state.set_status(HEAD, &format!("another {nth}"))));
+    assert_eq!(host.check(&head, &check(1, CheckState::Pending)).await, Ok(Posted::Overtaken));
+    assert_eq!(server.people(|state| state.statuses.len()), 251);
+}
+
+#[tokio::test]
 async fn an_issue_is_opened_kept_and_closed_and_quiet_in_between() {
     let (server, _) = server();
     let host = host(&server);

@@ -1,4 +1,4 @@
-//! An emulator as a process of its own, on a port that was free. It ends with the test binary, even one that was killed: a shell
+//! An emulator, or a proxy, as a process of its own, on a port that was free. It ends with the test binary, even one that was killed: a shell
 //! beside it waits for the end of a pipe that only the test binary holds.
 
 use std::ffi::OsString;
@@ -15,14 +15,14 @@ const READY_SECS: u64 = 120;
 /// Ends the emulator when standard input ends.
 const WATCH: &str = "\"$@\" </dev/null & pid=$!; cat >/dev/null; kill -9 $pid";
 
-pub(super) struct Emulator {
+pub(crate) struct Emulator {
     _watch: Child,
     address: String,
 }
 
 impl Emulator {
     /// Starts `program` of the tool `name` and waits until it says where it listens; `None`, and a word about it, without the tool.
-    pub(super) fn start(name: &str, program: &str, arguments: &[&str], variables: &[(&str, String)]) -> Option<Self> {
+    pub(crate) fn start(name: &str, program: &str, arguments: &[&str], variables: &[(&str, String)]) -> Option<Self> {
         Self::start_by(name, program, |program| vec![program.into()], arguments, variables)
     }
 
@@ -58,12 +58,12 @@ impl Emulator {
         Some(Self { _watch: watch.expect("there is a shell"), address: address(said.path()) })
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Sends a request without a body; returns the status.
-    pub(super) fn send(&self, line: &str, headers: &[(&str, &str)]) -> u16 {
+    pub(crate) fn send(&self, line: &str, headers: &[(&str, &str)]) -> u16 {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
         let mut text = format!("{line}\r\nhost: {}\r\ncontent-length: 0\r\nconnection: close\r\n", self.address);
         let own = |name: &str| matches!(name, "host" | "content-length" | "connection");
@@ -91,7 +91,9 @@ fn address(said: &Path) -> String {
     let until = Instant::now() + Duration::from_secs(READY_SECS);
     loop {
         let text = std::fs::read_to_string(said).expect("it writes text");
-        let ready = |line: &&str| line.contains("Running on http://127") || line.contains("successfully listens on");
+        let ready = |line: &&str| {
+            ["Running on http://127", "successfully listens on", "Prism is listening on"].iter().any(|words| line.contains(words))
+        };
         let url = text.lines().find(ready).and_then(|line| line.split_once("http://"));
         if let Some(address) = url.and_then(|(_, address)| address.split_whitespace().next()) {
             return address.trim_end_matches('/').to_string();

@@ -4,7 +4,7 @@
 #![allow(dead_code)] // compiled into several binaries, each of which uses a part
 
 mod azure;
-mod emulator;
+pub(crate) mod emulator;
 pub(crate) mod google;
 pub(crate) mod objects;
 

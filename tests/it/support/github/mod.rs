@@ -75,6 +75,10 @@ struct Inside {
     /// By how many requests came before.
     troubles: BTreeMap<usize, Trouble>,
     recorded: Vec<Recorded>,
+    /// Where it is reached, when that is another address.
+    behind: Option<String>,
+    /// What answers lack.
+    lacks: Option<&'static str>,
     /// How many reads after each change are answered by what was there before it, and how many still are.
     stale: usize,
     stale_left: usize,
@@ -97,7 +101,17 @@ impl GitHub {
 
     /// What a workflow finds in `GITHUB_API_URL`, of an Enterprise Server.
     pub(crate) fn api(&self) -> String {
+        let behind = self.inside().behind.clone();
+        behind.unwrap_or_else(|| self.own_api())
+    }
+
+    fn own_api(&self) -> String {
         format!("http://{}/api/v3", self.address)
+    }
+
+    /// From now on it is reached by this address, for everything but GraphQL.
+    pub(crate) fn behind(&self, address: &str) {
+        self.inside().behind = Some(address.to_string());
     }
 
     /// And in `GITHUB_GRAPHQL_URL`.
@@ -123,6 +137,11 @@ impl GitHub {
         inside.troubles.insert(at, trouble);
     }
 
+    /// Leaves this out of every answer from now on, which GitHub would not.
+    pub(crate) fn lack(&self, field: &'static str) {
+        self.inside().lacks = Some(field);
+    }
+
     /// Answers so many reads after each change with what was there before it.
     pub(crate) fn be_stale(&self, reads: usize) {
         self.inside().stale = reads;
@@ -140,7 +159,8 @@ impl GitHub {
         let Ok(mut writer) = stream.try_clone() else { return };
         let mut reader = BufReader::new(stream);
         while let Some(request) = Request::read(&mut reader) {
-            let (trouble, answer) = self.inside().answer(&request, &self.api());
+            let base = self.api();
+            let (trouble, answer) = self.inside().answer(&request, &base);
             if let Some(Trouble::Late(by)) = trouble {
                 std::thread::sleep(by);
             }
@@ -167,6 +187,8 @@ impl Inside {
             tokens,
             troubles: BTreeMap::new(),
             recorded: vec![],
+            behind: None,
+            lacks: None,
             stale: 0,
             stale_left: 0,
             before: State::default(),
@@ -193,7 +215,13 @@ impl Inside {
                 self.act(request, base);
                 Some(rest::error("", "", 503, "No server is currently available to service your request."))
             }
-            Some(Trouble::Truncate | Trouble::Late(_)) | None => Some(self.act(request, base)),
+            Some(Trouble::Truncate | Trouble::Late(_)) | None => {
+                let answer = self.act(request, base);
+                Some(match self.lacks {
+                    Some(field) => answer.without(field),
+                    None => answer,
+                })
+            }
         };
         self.recorded.push(Recorded { request: request.clone(), status: answer.as_ref().map(|answer| answer.status) });
         (trouble, answer)

@@ -102,6 +102,15 @@ impl Answer {
         self
     }
 
+    /// The same without a field of the object that it holds.
+    pub(crate) fn without(mut self, field: &str) -> Self {
+        if let Ok(Value::Object(mut facts)) = serde_json::from_slice(&self.body) {
+            facts.remove(field);
+            self.body = Value::Object(facts).to_string().into_bytes();
+        }
+        self
+    }
+
     pub(crate) fn is_good(&self) -> bool {
         self.status < 300
     }

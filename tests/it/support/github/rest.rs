@@ -159,6 +159,7 @@ fn page(row: &Row, request: &Request, items: Vec<Value>, within: Option<&str>, b
         return answer;
     }
     let path = request.target.split('?').next().unwrap_or_default();
+    let path = path.strip_prefix("/api/v3").unwrap_or(path); // the base ends with it
     let others = request.query.iter().filter(|(name, _)| *name != "page").map(|(name, value)| format!("{name}={value}&"));
     let url = |page: usize| format!("<{base}{path}?{}page={page}>", others.clone().collect::<String>());
     let last = total.div_ceil(size);
