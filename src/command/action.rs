@@ -313,9 +313,8 @@ impl Request {
     }
 
     async fn tick(&self, world: &World) -> Result<Exit, Failure> {
-        let head = world.workspace.head()?;
-        let changes = brought(world, None, &head).await;
-        let check = Some((head, self.audience.check_name(APPLY_CHECK)));
+        let (changes, about) = going_on(world).await?;
+        let check = Some((about, self.audience.check_name(APPLY_CHECK)));
         let audience = Audience { changes, check, topic: Some(Topic::Failure), ..self.audience.clone() };
         let done = apply::tick(world, &self.apply_request(&audience)).await;
         told(world, &audience, Told::Tick, done).await
@@ -506,6 +505,26 @@ async fn brought(world: &World, before: Option<&CommitSha>, head: &CommitSha) ->
             world.terminal.complain(&format!("warning: who is to be told is not known: {}", error.what));
             Vec::new()
         }
+    }
+}
+
+/// What a tick goes on with: the changes that brought the commits of rollouts that are open, and the one commit that is told of. What
+/// was merged since has its own.
+async fn going_on(world: &World) -> Result<(Vec<u64>, CommitSha), Failure> {
+    let history = world.store.history().await?;
+    let open = history.rollouts().filter(|progress| progress.ending().is_none());
+    let commits: BTreeSet<CommitSha> = open.map(|progress| CommitSha(progress.rollout().commit.clone())).collect();
+    let mut changes = Vec::new();
+    for commit in &commits {
+        let came = brought(world, None, commit).await;
+        changes.extend(came);
+    }
+    changes.sort_unstable();
+    changes.dedup();
+    let mut commits = commits.into_iter();
+    match (commits.next(), commits.next()) {
+        (Some(only), None) => Ok((changes, only)),
+        (_, _) => Ok((changes, world.workspace.head()?)),
     }
 }
 

@@ -4,6 +4,7 @@
 use super::moved::Moved;
 use super::{out, tell};
 use crate::change::Digest;
+use crate::drift::{Class, Finding};
 use crate::exit::Failure;
 use crate::host::{Check, CheckState, Comment, HostError, Issue, Posted, Turn};
 use crate::report::{
@@ -152,7 +153,8 @@ impl Audience {
         let Some(topic) = self.topic else { return };
         let counts = report.counts();
         let (title, lasts) = match topic {
-            Topic::Drift => ("Drift", report.drift.as_ref().map(|drift| !drift.is_empty())),
+            // What was not applied yet is no news: the apply that is to do it tells what it waits for.
+            Topic::Drift => ("Drift", report.drift.as_ref().map(|drift| drift.findings.iter().any(is_news))),
             Topic::Failure => {
                 let is_bad = counts.failed + counts.unknown > 0;
                 let is_good = report.rows.len() == counts.applied + counts.unchanged;
@@ -218,6 +220,10 @@ impl Audience {
             warn(world, &format!("what later steps read could not be written: {error}"), None);
         }
     }
+}
+
+fn is_news(finding: &Finding) -> bool {
+    finding.class != Class::UnappliedCommit
 }
 
 fn append(path: &Path, text: &str) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! Told to stop: nothing more starts, what is over is recorded, what is not is unknown, and the run ends within 7 seconds.
 //! Tests begin in the order of their names: these wait for seconds, and begin early.
 
-use crate::support::{Sandbox, app};
+use crate::support::{Forge, Sandbox, app};
 use isobar::change::{Applied, Outputs, Preview, Unseen};
 use isobar::command::{self, Form};
 use isobar::engine::{Boxed, Engine, Engines, Failure, Job, Sources};
@@ -37,6 +37,34 @@ fn a_gate_that_is_asked_holds_nobody_up_and_the_next_run_asks_it_again() {
         fleet.pass_secs(1).isobar("apply").ends(0);
         assert_eq!(fleet.versions(), "prod/a 1, prod/b 1");
     }
+}
+
+/// As a runner ends a job: it interrupts, and ends what is still there some seconds later.
+#[test]
+fn a_job_that_is_cancelled_tells_what_became_of_it_and_the_next_goes_on() {
+    let gate = "gates: [{ command: [sh, -c, \"[ -e asked ] || { touch asked; exec sleep 60; }\"] }]";
+    let waves =
+        format!("rollout: {{ prod: {{ waves: [{{ name: first, regions: a, {gate} }}, {{ name: rest, regions: \"*\" }}] }} }}");
+    let fleet = app("prod/a prod/b", &format!("policy: [{{ rule: limit, targets_max: 10 }}]\n{waves}"));
+    fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("Ignore");
+    let forge = Forge::of(fleet);
+    let before = forge.fleet.head();
+    let number = forge.propose(1, 2);
+    let merged = forge.merge(number, "version-2");
+    let mut child = forge.start_on_push(&before);
+    forge.fleet.await_file("asked", &mut child);
+
+    let (ran, took) = forge.fleet.signals(child, &["INT", "TERM"]);
+    ran.ends(130).says("1 of 2 applied, 1 not started · stopped by a signal");
+    assert!(took < SOON, "{took:?}");
+    assert!(forge.comment(number).contains("1 of 2 applied, 1 not started"), "{}", forge.comment(number));
+    assert!(forge.status(&merged, "isobar apply").contains("1 of 2 applied"), "{}", forge.status(&merged, "isobar apply"));
+    let outputs = std::fs::read_to_string(forge.fleet.outside("outputs")).expect("it was written");
+    assert!(outputs.contains("result=stopped\n"), "{outputs}");
+    forge.fleet.pass_secs(1);
+    forge.on_push(&before).ends(0);
+    assert_eq!(forge.fleet.versions(), "prod/a 2, prod/b 2");
+    assert!(forge.comment(number).starts_with("### 2 of 2 applied"), "{}", forge.comment(number));
 }
 
 /// The documents engine, but that an apply in `prod/a` never comes back, and its thread neither.

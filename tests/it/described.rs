@@ -49,8 +49,9 @@ fn whatever_is_asked_and_answered_is_as_github_describes_it() {
     assert_eq!(forge.issues(), [""; 0]);
 
     let asked = forge.github.recorded();
-    let rest = asked.iter().filter(|one| one.request.path != ["graphql"]);
-    assert!(rest.clone().count() > 30 && rest.clone().all(|one| one.status.is_some_and(|status| status < 300)));
+    let rest: Vec<_> = asked.iter().filter(|one| one.request.path != ["graphql"]).collect();
+    let bad: Vec<_> = rest.iter().filter(|one| one.status.is_none_or(|status| status >= 300)).collect();
+    assert!(rest.len() > 25 && bad.is_empty(), "{} asked, {bad:#?}", rest.len());
 }
 
 #[test]

@@ -233,6 +233,37 @@ fn what_is_merged_sets_other_changes_of_the_same_targets_back() {
     assert!(!forge.gate(same).contains("/isobar preview"), "{}", forge.gate(same));
 }
 
+#[test]
+fn a_tick_tells_the_change_whose_rollout_it_goes_on_with() {
+    let waves = "rollout: { prod: { waves: [{ name: first, regions: a, bake: 1h }, { name: rest, regions: \"*\" }] } }";
+    let forge = Forge::of(app("prod/a prod/b", &format!("{OPEN}\n{waves}")));
+    let before = forge.fleet.head();
+    let number = forge.propose(1, 2);
+    let merged = forge.merge(number, "version-2");
+    forge.on_push(&before).ends(0).says("bakes until");
+    // Words are merged meanwhile.
+    let base = forge.fleet.head();
+    forge.fleet.branch("words").file("README.md", "words\n");
+    let head = forge.fleet.commit("Words");
+    let words = forge.github.people(|state| state.open("ada", "Words", &base, &[&head]));
+    forge.merge(words, "words");
+    forge.on_push(&base).ends(0);
+    let told = forge.comments(words);
+
+    forge.fleet.pass_secs(3_600);
+    forge.on("schedule", &json!({})).says("2 of 2 applied");
+    assert_eq!(forge.fleet.versions(), "prod/a 2, prod/b 2");
+    assert_eq!(forge.issues(), [""; 0], "what waits for a bake is no drift");
+    assert!(forge.comment(number).contains("| 1 of 1 | 0 | done |"), "{}", forge.comment(number));
+    assert!(!forge.comment(number).contains("bakes until"), "{}", forge.comment(number));
+    assert_eq!(forge.comments(words), told);
+    assert!(
+        forge.status(&merged, "isobar apply").starts_with("success: 2 of 2 applied"),
+        "{}",
+        forge.status(&merged, "isobar apply")
+    );
+}
+
 /// What stands under a pull request that begins so.
 fn answer(forge: &Forge, number: u64, beginning: &str) -> Option<String> {
     forge.comments(number).into_iter().find(|text| text.starts_with(beginning))

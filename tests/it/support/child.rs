@@ -2,7 +2,7 @@
 
 use super::{Ran, Sandbox};
 use std::fs::File;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// After this long something is broken; a busy machine needs some of it.
@@ -11,9 +11,15 @@ const PATIENCE: Duration = Duration::from_secs(40);
 impl Sandbox {
     /// Starts the program and returns while it runs.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
-        let stream = |name: &str| Stdio::from(File::create(self.outside(name)).expect("a file beside the repository"));
         let mut program = self.program();
-        program.args(arguments).stdout(stream("stdout")).stderr(stream("stderr"));
+        program.args(arguments);
+        self.spawn(program)
+    }
+
+    /// The same with a program that is made ready already.
+    pub(crate) fn spawn(&self, mut program: Command) -> Child {
+        let stream = |name: &str| Stdio::from(File::create(self.outside(name)).expect("a file beside the repository"));
+        program.stdout(stream("stdout")).stderr(stream("stderr"));
         program.spawn().expect("the program starts")
     }
 
@@ -33,10 +39,22 @@ impl Sandbox {
     }
 
     /// Sends a child a signal and waits for its end: what it said, and how long it took.
-    pub(crate) fn signal(&self, mut child: Child, signal: &str) -> (Ran, Duration) {
+    pub(crate) fn signal(&self, child: Child, signal: &str) -> (Ran, Duration) {
+        self.signals(child, &[signal])
+    }
+
+    /// The same with several, one second after the other.
+    pub(crate) fn signals(&self, mut child: Child, signals: &[&str]) -> (Ran, Duration) {
         let asked = Instant::now();
-        let sent = self.finish(self.command("/bin/sh").args(["-c", &format!("kill -{signal} {}", child.id())]));
-        assert_eq!(sent, Ran { code: 0, stdout: String::new(), stderr: String::new() });
+        for (nth, signal) in signals.iter().enumerate() {
+            let later = Duration::from_secs(nth as u64);
+            while asked.elapsed() < later && child.try_wait().expect("it is our child").is_none() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let sent =
+                self.finish(self.command("/bin/sh").args(["-c", &format!("kill -{signal} {} 2>/dev/null || true", child.id())]));
+            assert_eq!(sent, Ran { code: 0, stdout: String::new(), stderr: String::new() });
+        }
         loop {
             if let Some(status) = child.try_wait().expect("it is our child") {
                 let code = status.code().expect("a signal that is heard ends with a code");

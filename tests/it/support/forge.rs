@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::{Child, Command};
 
 pub(crate) struct Forge {
     pub(crate) github: GitHub,
@@ -96,10 +97,12 @@ impl Forge {
     }
 
     pub(crate) fn on_push(&self, before: &str) -> Ran {
+        self.on("push", &self.pushed(before))
+    }
+
+    fn pushed(&self, before: &str) -> Value {
         let after = self.fleet.head();
-        let payload =
-            json!({ "ref": "refs/heads/main", "before": before, "after": after, "repository": { "default_branch": "main" } });
-        self.on("push", &payload)
+        json!({ "ref": "refs/heads/main", "before": before, "after": after, "repository": { "default_branch": "main" } })
     }
 
     /// Gives this to every step from now on.
@@ -116,6 +119,18 @@ impl Forge {
 
     /// The run of this number runs, late or once more.
     pub(crate) fn again(&self, event: &str, payload: &Value, run: u64) -> Ran {
+        let ran = self.fleet.finish(&mut self.program(event, payload, run));
+        self.fleet.pass_secs(1);
+        ran.keeps_quiet_about(TOKEN)
+    }
+
+    /// A workflow runs for a push, and goes on.
+    pub(crate) fn start_on_push(&self, before: &str) -> Child {
+        self.run.set(self.run.get() + 1);
+        self.fleet.spawn(self.program("push", &self.pushed(before), self.run.get()))
+    }
+
+    fn program(&self, event: &str, payload: &Value, run: u64) -> Command {
         self.now();
         let path = self.fleet.outside("event.json");
         fs::write(&path, payload.to_string()).expect("it has room");
@@ -130,9 +145,7 @@ impl Forge {
             .env("RUNNER_TEMP", self.fleet.outside("tmp"))
             .env("GITHUB_STEP_SUMMARY", self.fleet.outside("summary.md"))
             .env("GITHUB_OUTPUT", self.fleet.outside("outputs"));
-        let ran = self.fleet.finish(&mut program);
-        self.fleet.pass_secs(1);
-        ran.keeps_quiet_about(TOKEN)
+        program
     }
 
     /// Comments on a pull request, each without its first line.
