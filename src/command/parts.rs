@@ -2,7 +2,7 @@
 //! What no part tells of is unseen, never nothing.
 
 use super::out;
-use super::pending::Work;
+use super::pending::{Pending, Work};
 use super::say::{count, short};
 use super::tell;
 use crate::change::{Change, Detail, Preview, Unseen, UnseenReason};
@@ -114,8 +114,10 @@ pub(crate) fn take(world: &World, dir: &Path, head: &CommitSha, base: &str, work
     let believed = |answer: Result<Arc<Preview>, Unseen>| match answer {
         Ok(preview) => believe(world, work, &preview).map(Arc::new).ok_or_else(|| lost(&preview.target)),
         Err(unseen) => {
-            let waits = matches!(unseen.reason, UnseenReason::Needs(_));
-            let promise = work.get(&unseen.target).filter(|_| waits).and_then(|own| own.scene.promise(world, &own.target));
+            let is_needed = |first: &TargetId| work.get(first).is_some();
+            let waits = |own: &&Pending| own.scene.graph.dependencies(&own.target.id).iter().any(is_needed);
+            let own = work.get(&unseen.target).filter(|_| matches!(unseen.reason, UnseenReason::Needs(_))).filter(waits);
+            let promise = own.and_then(|own| own.scene.promise(world, &own.target));
             Err(Unseen { promise, ..unseen })
         }
     };

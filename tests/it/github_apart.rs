@@ -255,6 +255,20 @@ fn an_approval_is_of_what_was_shown_and_of_nothing_else() {
     }
 }
 
+/// Where the fleet lets an approval count of what nobody can see yet, nobody says of what can be seen that it cannot.
+#[test]
+fn what_needs_nothing_is_not_approved_unseen() {
+    let apart = Apart::of(Forge::of(app("prod/a", &format!("first_apply: covered\n{APPROVALS}"))));
+    apart.look().ends(0);
+    apart.forge_part(|part| {
+        part["previews"] = json!([{ "Err": { "target": "app@prod/a", "reason": { "needs": ["base.outputs.id"] } } }]);
+    });
+    apart.told();
+    apart.reviewed("bob");
+    apart.merged().ends(3).says(MISSING);
+    assert_eq!(apart.forge.fleet.versions(), "prod/a -");
+}
+
 #[test]
 fn what_was_handed_over_is_of_this_commit_and_of_a_base_with_the_policy_of_now() {
     let error = |apart: &Apart, why: &str| {

@@ -1,13 +1,14 @@
 //! A no to a change that landed all the same stands against whatever that change touches, whether it was shown as it is now or not.
 
 use super::Court;
+use crate::change::Preview;
 use crate::command::pending::{Work, between};
 use crate::exit::Failure;
 use crate::journal::History;
 use crate::policy::Subject;
 use crate::review::{Approval, CommitSha, Decision, Landed, Reviewed, latest};
 use crate::stack::{Selector, TargetId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 /// What a change touched.
@@ -34,17 +35,21 @@ impl Court<'_> {
         subjects: &[Subject<'_>],
         (work, history): (&Work, &History),
     ) -> Result<Vec<Approval>, Failure> {
+        let mut by_since: BTreeMap<Option<CommitSha>, Vec<&Preview>> = BTreeMap::new();
+        for preview in subjects.iter().map(|subject| subject.preview).filter(|preview| !preview.is_empty()) {
+            by_since.entry(self.since(&preview.target, work, history)).or_default().push(preview);
+        }
         let mut refusals = Vec::new();
         for reviewed in self.changes.iter().filter(|reviewed| reviewed.refusals().next().is_some()) {
             let Some(landed) = &reviewed.landed else { continue };
             let mut digests = Vec::new();
-            for preview in subjects.iter().map(|subject| subject.preview).filter(|preview| !preview.is_empty()) {
-                let since = self.since(&preview.target, work, history);
-                if self.is_behind(reviewed, since.as_ref())?
-                    && self.touched(reviewed, landed)?.holds(&work.names(&preview.target))
-                {
-                    digests.push(Arc::from(preview.digest().as_str()));
+            for (since, previews) in &by_since {
+                if !self.is_behind(reviewed, since.as_ref())? {
+                    continue;
                 }
+                let touched = self.touched(reviewed, landed)?;
+                let held = previews.iter().filter(|preview| touched.holds(&work.names(&preview.target)));
+                digests.extend(held.map(|preview| Arc::from(preview.digest().as_str())));
             }
             let said = reviewed.refusals().filter(|_| !digests.is_empty());
             refusals.extend(said.map(|said| Approval {

@@ -1,20 +1,25 @@
 //! `isobar action`: what a workflow's event asks for, done and told. Knows no payload; events are read where the command line is.
 
+mod commands;
+mod handed;
+
+pub use commands::{Command, Wish};
+pub use handed::Handed;
+
 use super::audience::{Audience, Topic};
 use super::look::OfChange;
 use super::moved::{self, Moved};
-use super::parts::{self, Parting};
-use super::scene::FLEET;
+use super::parts::Parting;
 use super::tell::Form;
-use super::{apply, control, drift, judge, preview, recover, status, why};
+use super::{apply, control, drift, judge, preview, recover, status};
 use crate::exit::{Exit, Failure};
-use crate::host::{Branch, Of, Opened, Openings, RunNumber, Turn};
-use crate::report::{Told, quoted};
-use crate::review::{CommitSha, Proposed, User};
-use crate::stack::{Selector, Source};
+use crate::host::{Of, Turn};
+use crate::report::Told;
+use crate::review::CommitSha;
+use crate::stack::Selector;
 use crate::world::World;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,61 +89,6 @@ pub struct Proposal {
     /// The branch that it goes into.
     pub branch: String,
 }
-
-/// What another run was about, as the host says and not that run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Handed {
-    pub head: CommitSha,
-    pub branch: Branch,
-    /// That run.
-    pub seen_by: RunNumber,
-    /// It ran for a review, and saw nothing.
-    pub is_review: bool,
-    /// Drafts are told of too.
-    pub drafts: bool,
-    /// The changes of programs are told of too.
-    pub programs: bool,
-}
-
-/// A command in a comment on a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
-    /// Of the change.
-    pub number: u64,
-    /// Who wrote it: what they may do is asked of the host.
-    pub by: User,
-    pub wish: Wish,
-}
-
-/// What a command asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// What it names counts as approved when its author may approve it: whatever waits for that is judged again.
-    Approve,
-    Preview,
-    /// If this is the beginning of the commit that would be applied.
-    Apply(String),
-    /// Why this target is touched or not.
-    Why(String),
-    Status,
-    Recover,
-    Pause,
-    Resume,
-    Help,
-}
-
-/// What there is to say to `/isobar help`, and to what is no command.
-const HELP: &str = "\
-`/isobar approve DIGEST`: approves what a report shows by this digest  
-`/isobar preview`: previews this pull request again  
-`/isobar apply SHA`: applies the default branch now, if this is its newest commit  
-`/isobar status`: tells what runs where  
-`/isobar why TARGET`: tells why a target is touched, and where its values come from  
-`/isobar recover`: looks at what is unknown, and goes on with it  
-`/isobar pause`, `/isobar resume`: begins nothing new anywhere, and goes on
-
-A command is the first line of a comment that nobody edited. All but `help` are for who may write to this repository.
-";
 
 /// Does it, and leaves how it ended to later steps.
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
@@ -229,46 +179,6 @@ impl Request {
         told(world, audience, Told::Preview, done).await
     }
 
-    /// Tells what another run saw, and believes nothing of it; or judges again.
-    async fn report(&self, world: &World, handed: &Handed) -> Result<Exit, Failure> {
-        let nothing = |why: &str| {
-            world.terminal.say(&format!("nothing to do: {why}\n"));
-            Ok(Exit::Clean)
-        };
-        let opened = world.host.opened(&Openings::From(handed.branch.clone())).await?;
-        let is_it = |one: &&Opened| one.proposed.head == handed.head && self.goes_into_default(&one.proposed.branch);
-        let Some(opened) = opened.iter().find(is_it) else {
-            return nothing("no pull request into the default branch is open with that commit");
-        };
-        if opened.is_draft && !handed.drafts || opened.is_programs && !handed.programs {
-            return nothing(&format!("#{} is a draft or a program's: the inputs drafts and bots", opened.number));
-        }
-        let Proposed { head, branch } = opened.proposed.clone();
-        let proposal = Proposal { number: opened.number, head, branch: branch.to_string() };
-        if handed.is_review {
-            return self.judge(world, &proposal).await;
-        }
-        let turn = Turn { seen_by: handed.seen_by, ..self.audience.turn };
-        let audience = Audience { turn, ..self.audience_of(&proposal) };
-        let Some(dir) = &self.parts else {
-            let why = Failure::usage("the input parts is missing", "the directory with what the other run saw: parts: …");
-            return told(world, &audience, Told::Preview, Err(why)).await;
-        };
-        match agreed(world, &proposal, dir) {
-            Ok(base) => {
-                let parting = Some(Parting::Take(dir.clone()));
-                let moved = Some(moved_since(world, &proposal, &base)?);
-                let audience = Audience { moved, ..audience };
-                self.look(world, &audience, &proposal.head, &base.0, Some(proposal.number), parting).await
-            }
-            Err(failure) => told(world, &audience, Told::Preview, Err(failure)).await,
-        }
-    }
-
-    fn goes_into_default(&self, branch: &str) -> bool {
-        self.default_branch.as_ref().is_none_or(|default| **default == *branch)
-    }
-
     /// What was shown of the change is judged again. Where nothing of it waits for a decision, there is nothing to judge, and what
     /// was told stays.
     async fn judge(&self, world: &World, proposal: &Proposal) -> Result<Exit, Failure> {
@@ -278,7 +188,7 @@ impl Request {
             return Ok(Exit::Clean);
         };
         let turn = Turn { seen_by, ..self.audience.turn };
-        let moved = Some(moved_since(world, proposal, &base)?);
+        let moved = Some(moved_since(world, proposal, &base));
         let (audience, of) = (Audience { turn, moved, ..self.audience_of(proposal) }, Some(of));
         let (selector, form) = (self.selector.clone(), heard_by(&audience));
         let done = judge::run(world, &judge::Request { selector, form, reviews: Vec::new(), of }).await;
@@ -294,7 +204,7 @@ impl Request {
         let head = world.workspace.head()?;
         let mut changes = brought(world, before, &head).await;
         let moved = match (before, &self.default_branch) {
-            (Some(before), Some(branch)) => came_with(world, branch, before, &head),
+            (Some(before), Some(branch)) => came_between(world, branch, before, &head),
             (_, _) => Moved::default(),
         };
         let came = changes.clone();
@@ -339,79 +249,6 @@ impl Request {
         told(world, &audience, Told::Drift, done).await
     }
 
-    async fn obey(&self, world: &World, command: &Command) -> Result<Exit, Failure> {
-        let Command { number, by, wish } = command;
-        if *wish != Wish::Help && !world.host.may_write(by).await? {
-            return self
-                .answer(world, *number, &format!("{by} may not write to this repository, and so not ask for that."))
-                .await;
-        }
-        let changes = world.host.reviewed(Of::Change(*number)).await?;
-        let proposed = changes.iter().find_map(|change| change.proposed.as_ref());
-        if let (Some(proposed), Some(default)) = (proposed, &self.default_branch)
-            && proposed.branch != *default
-        {
-            // Its own policy would judge it, and its check is that of the commit, whatever else that is proposed for.
-            let only = "This pull request does not go into the default branch, and only that is applied.";
-            return self.answer(world, *number, only).await;
-        }
-        let proposal = proposed.map(|proposed| Proposal {
-            number: *number,
-            head: proposed.head.clone(),
-            branch: proposed.branch.to_string(),
-        });
-        match (wish, proposal) {
-            (Wish::Approve, Some(proposal)) => self.judge(world, &proposal).await,
-            (Wish::Approve, None) => self.apply(world, None, Some(*number)).await,
-            (Wish::Preview, Some(proposal)) => self.preview(world, &proposal).await,
-            (Wish::Preview, None) => {
-                self.answer(world, *number, "This pull request is not open: there is nothing to preview.").await
-            }
-            (Wish::Apply(sha), _) => {
-                let head = world.workspace.head()?;
-                match head.0.starts_with(sha.as_str()) {
-                    true => self.apply(world, None, Some(*number)).await,
-                    false => {
-                        let newest = head.short();
-                        self.answer(
-                            world,
-                            *number,
-                            &format!("The newest commit is {newest}, and not that one: `/isobar apply {newest}`"),
-                        )
-                        .await
-                    }
-                }
-            }
-            (Wish::Why(target), _) => self.quote(world, *number, why::text(world, target).await).await,
-            (Wish::Status, _) => self.quote(world, *number, status::text(world, &self.selector).await).await,
-            (Wish::Recover, _) => self.recover(world).await,
-            (Wish::Pause, _) => {
-                control::pause(world, &format!("{by} asked for it under #{number}"), false).await?;
-                self.answer(world, *number, "Paused: nothing new begins anywhere until `/isobar resume`.").await
-            }
-            (Wish::Resume, _) => {
-                control::resume(world, false).await?;
-                self.answer(world, *number, "Resumed: the next apply or tick goes on.").await
-            }
-            (Wish::Help, _) => self.answer(world, *number, HELP).await,
-        }
-    }
-
-    /// Says something of ours to who gave a command.
-    async fn answer(&self, world: &World, number: u64, text: &str) -> Result<Exit, Failure> {
-        self.audience.answer(world, number, world.workspace.head()?, text).await;
-        world.terminal.say(&format!("{text}\n"));
-        Ok(Exit::Clean)
-    }
-
-    /// Answers with what a verb has found, or with why it found nothing.
-    async fn quote(&self, world: &World, number: u64, found: Result<String, Failure>) -> Result<Exit, Failure> {
-        let text = found.unwrap_or_else(|failure| failure.to_string());
-        self.audience.answer(world, number, world.workspace.head()?, &world.terminal.masked(&quoted(&text))).await;
-        world.terminal.say(&text);
-        Ok(Exit::Clean)
-    }
-
     fn of_change(&self, number: u64) -> OfChange {
         OfChange { number, part: self.audience.part.clone(), run: self.audience.turn.run }
     }
@@ -448,48 +285,19 @@ fn base_of(world: &World, proposal: &Proposal) -> Result<String, Failure> {
 }
 
 /// What came to the branch of a change since somebody looked at it beside this commit.
-fn moved_since(world: &World, proposal: &Proposal, base: &CommitSha) -> Result<Moved, Failure> {
-    let tip = CommitSha(base_of(world, proposal)?.into());
-    if world.workspace.commit(&base.0).is_err() {
-        return Ok(Moved::default()); // pushed over: what was shown is judged as it is
+fn moved_since(world: &World, proposal: &Proposal, base: &CommitSha) -> Moved {
+    match base_of(world, proposal) {
+        Ok(tip) => came_between(world, &proposal.branch, base, &CommitSha(tip.into())),
+        Err(_) => Moved::default(),
     }
-    Moved::between(world, &proposal.branch, base, &tip)
 }
 
-/// What came with a push; whom to tell is no question of what is applied.
-fn came_with(world: &World, branch: &str, before: &CommitSha, head: &CommitSha) -> Moved {
-    Moved::between(world, branch, before, head).unwrap_or_else(|failure| {
-        world.terminal.note(&format!("note: which open pull requests are old is not known: {failure}"));
+/// What came to a branch; what cannot be found out sets nothing back, and what is applied is no question of it.
+fn came_between(world: &World, branch: &str, old: &CommitSha, new: &CommitSha) -> Moved {
+    Moved::between(world, branch, old, new).unwrap_or_else(|failure| {
+        world.terminal.note(&format!("note: what came to {branch} since {} is not known: {failure}", old.short()));
         Moved::default()
     })
-}
-
-/// The commit that another run has looked at as the base: of the branch, and with the policy that judges now. The branch may have moved on since.
-fn agreed(world: &World, proposal: &Proposal, dir: &Path) -> Result<CommitSha, Failure> {
-    let tip = CommitSha(base_of(world, proposal)?.into());
-    let head = &proposal.head;
-    if world.workspace.commit(&head.0).is_err() {
-        let what = format!("{} is not in this clone, and #{} is about it", head.short(), proposal.number);
-        return Err(Failure::usage(what, format!("git fetch origin {head} in a step before this one")));
-    }
-    let Some(told) = parts::base_of(dir)? else { return Ok(tip) };
-    let base = world.workspace.commit(&told).ok().filter(|base| *base.0 == *told);
-    let is_of_branch = |base: &CommitSha| world.workspace.is_ancestor(base, &tip).unwrap_or(false);
-    let Some(base) = base.filter(is_of_branch) else {
-        let what = format!("what was handed over compares with another commit than one of {}", proposal.branch);
-        return Err(Failure::usage(what, "run the preview again"));
-    };
-    match fleet_at(world, &base)? == fleet_at(world, &tip)? {
-        true => Ok(base),
-        false => Err(Failure::usage(
-            format!("{FLEET} of {} has changed since the preview began, and with it maybe who must approve", proposal.branch),
-            "run the preview again",
-        )),
-    }
-}
-
-fn fleet_at(world: &World, commit: &CommitSha) -> Result<Option<Source>, Failure> {
-    Ok(world.workspace.read(&world.workspace.at(&commit.0)?, FLEET)?)
 }
 
 /// The changes that came with the push, as far as that can be found out: whom to tell is no question of what is applied.
