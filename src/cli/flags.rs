@@ -82,7 +82,7 @@ pub(super) enum FleetVerb {
 /// What needs no fleet and records nothing: a signal ends it as it ends any program.
 #[derive(Subcommand, Debug)]
 pub(super) enum AloneVerb {
-    /// Writes a commented starter fleet into this repository
+    /// Writes a commented starter fleet, or workflows for GitHub, into this repository
     Init(InitArgs),
     /// Plays a pull request's life in a scratch repository
     Demo(DemoArgs),
