@@ -183,6 +183,26 @@ fn stored(head: &str, at_ms: u64) -> Stored {
 }
 
 #[tokio::test]
+async fn what_was_shown_of_a_change_is_of_the_run_that_showed_it_last_and_of_its_part() {
+    for place in places() {
+        let store = place.open();
+        let part = |part: Option<&str>, run: u64, at_ms: u64| Stored {
+            change: Some(12),
+            part: part.map(Into::into),
+            run: Some((run, 1)),
+            ..stored("c1", at_ms)
+        };
+        for set in [part(None, 7, 10), part(Some("@prod/*"), 8, 20), part(None, 9, 30)] {
+            store.save(&set).await.expect("it has room");
+        }
+        let again = Stored { first_ms: 10, ..part(None, 9, 30) };
+        let expected = [part(Some("@prod/*"), 8, 20), again];
+        assert_eq!(place.open().saved().await, Ok(expected.clone().into()));
+        assert_eq!(place.open().saved_as(Stored::read_bare).await, Ok(expected.into()));
+    }
+}
+
+#[tokio::test]
 async fn shown_previews_are_kept_apart_and_only_the_very_same_replaces_one() {
     for place in places() {
         let store = place.open();
