@@ -59,6 +59,7 @@ struct Issue {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Comment {
+    id: u64,
     body: String,
     user: Option<Account>,
 }
@@ -260,7 +261,7 @@ fn commanded(payload: &Payload) -> Act {
         ["resume"] => Wish::Resume,
         [..] => Wish::Help,
     };
-    Act::Command(Command { number: issue.number, by: User(by.login.as_str().into()), wish })
+    Act::Command(Command { number: issue.number, comment: comment.id, by: User(by.login.as_str().into()), wish })
 }
 
 /// What the input `command` asks for.

@@ -127,9 +127,10 @@ impl Audience {
         self.tell_check(world, CheckState::Pending, "previewing".into()).await;
     }
 
-    /// Answers who gave a command under a change, beside what is told of it.
-    pub(crate) async fn answer(&self, world: &World, number: u64, head: CommitSha, text: &str) {
-        let comment = Comment { key: format!("{}-answer", self.key()), head, turn: self.turn, parts: vec![text.to_string()] };
+    /// Answers a command, which is a comment under a change, beside what is told of that.
+    pub(crate) async fn answer(&self, world: &World, (number, asked): (u64, u64), head: CommitSha, text: &str) {
+        let comment =
+            Comment { key: format!("{}-answer-{asked}", self.key()), head, turn: self.turn, parts: vec![text.to_string()] };
         heard(world, &format!("#{number}"), world.host.comment(number, &comment).await);
     }
 

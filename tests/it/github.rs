@@ -299,8 +299,11 @@ fn a_comment_is_a_command_of_who_may_give_it() {
     assert!(answer(&forge, number, "```\napp@prod/a is touched").is_some(), "{:?}", forge.comments(number));
     forge.says("bob", number, "/isobar why app@prod/```x").ends(0);
     assert!(answer(&forge, number, "````\nerror: ").is_some(), "{:?}", forge.comments(number));
+    let last = |forge: &Forge| forge.comments(number).pop().expect("an answer");
     forge.says("bob", number, "/isobar pause").ends(0);
+    assert!(last(&forge).starts_with("Paused"), "each command is answered below it: {:?}", forge.comments(number));
     forge.says("bob", number, "/isobar resume").ends(0);
+    assert!(last(&forge).starts_with("Resumed"), "{:?}", forge.comments(number));
     forge.says("bob", number, "/isobar apply 0123456").ends(0).says("and not that one");
     assert_eq!(forge.fleet.versions(), "prod/a -, staging/a 2");
     forge.says("bob", number, &format!("/isobar approve {digest}")).ends(0);

@@ -13,6 +13,8 @@ use crate::world::World;
 pub struct Command {
     /// Of the change.
     pub number: u64,
+    /// Of the comment: each is answered by one of its own.
+    pub comment: u64,
     /// Who wrote it: what they may do is asked of the host.
     pub by: User,
     pub wish: Wish,
@@ -50,10 +52,10 @@ A command is the first line of a comment that nobody edited. All but `help` are 
 
 impl Request {
     pub(super) async fn obey(&self, world: &World, command: &Command) -> Result<Exit, Failure> {
-        let Command { number, by, wish } = command;
+        let Command { number, by, wish, .. } = command;
         if *wish != Wish::Help && !world.host.may_write(by).await? {
             return self
-                .answer(world, *number, &format!("{by} may not write to this repository, and so not ask for that."))
+                .answer(world, command, &format!("{by} may not write to this repository, and so not ask for that."))
                 .await;
         }
         let changes = world.host.reviewed(Of::Change(*number)).await?;
@@ -63,7 +65,7 @@ impl Request {
         {
             // Its own policy would judge it, and its check is that of the commit, whatever else that is proposed for.
             let only = "This pull request does not go into the default branch, and only that is applied.";
-            return self.answer(world, *number, only).await;
+            return self.answer(world, command, only).await;
         }
         let proposal = proposed.map(|proposed| Proposal {
             number: *number,
@@ -75,7 +77,7 @@ impl Request {
             (Wish::Approve, None) => self.apply(world, None, Some(*number)).await,
             (Wish::Preview, Some(proposal)) => self.preview(world, &proposal).await,
             (Wish::Preview, None) => {
-                self.answer(world, *number, "This pull request is not open: there is nothing to preview.").await
+                self.answer(world, command, "This pull request is not open: there is nothing to preview.").await
             }
             (Wish::Apply(sha), _) => {
                 let head = world.workspace.head()?;
@@ -85,39 +87,41 @@ impl Request {
                         let newest = head.short();
                         self.answer(
                             world,
-                            *number,
+                            command,
                             &format!("The newest commit is {newest}, and not that one: `/isobar apply {newest}`"),
                         )
                         .await
                     }
                 }
             }
-            (Wish::Why(target), _) => self.quote(world, *number, why::text(world, target).await).await,
-            (Wish::Status, _) => self.quote(world, *number, status::text(world, &self.selector).await).await,
+            (Wish::Why(target), _) => self.quote(world, command, why::text(world, target).await).await,
+            (Wish::Status, _) => self.quote(world, command, status::text(world, &self.selector).await).await,
             (Wish::Recover, _) => self.recover(world).await,
             (Wish::Pause, _) => {
                 control::pause(world, &format!("{by} asked for it under #{number}"), false).await?;
-                self.answer(world, *number, "Paused: nothing new begins anywhere until `/isobar resume`.").await
+                self.answer(world, command, "Paused: nothing new begins anywhere until `/isobar resume`.").await
             }
             (Wish::Resume, _) => {
                 control::resume(world, false).await?;
-                self.answer(world, *number, "Resumed: the next apply or tick goes on.").await
+                self.answer(world, command, "Resumed: the next apply or tick goes on.").await
             }
-            (Wish::Help, _) => self.answer(world, *number, HELP).await,
+            (Wish::Help, _) => self.answer(world, command, HELP).await,
         }
     }
 
     /// Says something of ours to who gave a command.
-    async fn answer(&self, world: &World, number: u64, text: &str) -> Result<Exit, Failure> {
-        self.audience.answer(world, number, world.workspace.head()?, text).await;
+    async fn answer(&self, world: &World, command: &Command, text: &str) -> Result<Exit, Failure> {
+        self.audience.answer(world, (command.number, command.comment), world.workspace.head()?, text).await;
         world.terminal.say(&format!("{text}\n"));
         Ok(Exit::Clean)
     }
 
     /// Answers with what a verb has found, or with why it found nothing.
-    async fn quote(&self, world: &World, number: u64, found: Result<String, Failure>) -> Result<Exit, Failure> {
+    async fn quote(&self, world: &World, command: &Command, found: Result<String, Failure>) -> Result<Exit, Failure> {
         let text = found.unwrap_or_else(|failure| failure.to_string());
-        self.audience.answer(world, number, world.workspace.head()?, &world.terminal.masked(&quoted(&text))).await;
+        self.audience
+            .answer(world, (command.number, command.comment), world.workspace.head()?, &world.terminal.masked(&quoted(&text)))
+            .await;
         world.terminal.say(&text);
         Ok(Exit::Clean)
     }

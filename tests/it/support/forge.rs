@@ -84,14 +84,14 @@ impl Forge {
     /// Somebody comments, and a workflow runs for that.
     pub(crate) fn says(&self, by: &str, number: u64, body: &str) -> Ran {
         self.now();
-        self.github.people(|state| state.comment(number, by, body));
+        let id = self.github.people(|state| state.comment(number, by, body));
         self.fleet.pass_secs(2);
         let kind = if by.ends_with("[bot]") { "Bot" } else { "User" };
         let payload = json!({
             "action": "created",
             "repository": { "default_branch": "main" },
             "issue": { "number": number, "pull_request": { "url": "" } },
-            "comment": { "body": body, "user": { "login": by, "type": kind } },
+            "comment": { "id": id, "body": body, "user": { "login": by, "type": kind } },
         });
         self.on("issue_comment", &payload)
     }
