@@ -27,6 +27,7 @@ mod github_approvals;
 mod given_up;
 mod holds;
 mod holes;
+mod hostile;
 mod house;
 mod in_part;
 mod instances;
