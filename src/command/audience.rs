@@ -3,7 +3,7 @@
 
 use super::moved::Moved;
 use super::{out, tell};
-use crate::change::Digest;
+use crate::change::{Digest, inert};
 use crate::drift::{Class, Finding};
 use crate::exit::Failure;
 use crate::host::{Check, CheckState, Comment, HostError, Issue, Posted, Turn};
@@ -113,7 +113,7 @@ impl Audience {
     pub(crate) async fn tell_failure(&self, world: &World, told: Told, failure: &Failure) {
         let head = self.check.as_ref().map(|(commit, _)| commit.0.to_string()).unwrap_or_default();
         let text = failure_comment(told, &head, &failure.to_string());
-        let sentence = failure.to_string().lines().next().unwrap_or_default().to_string();
+        let sentence = inert(failure.to_string().lines().next().unwrap_or_default());
 
         if let Err(error) = self.summarize(&world.terminal.masked(&text)) {
             warn(world, &format!("the step's summary cannot be written: {error}"), None);
