@@ -84,7 +84,7 @@ fn unmentioned(text: &str) -> String {
     let mut parted = String::with_capacity(text.len());
     for (at, part) in text.split('@').enumerate() {
         if at > 0 {
-            let inside = parted.ends_with(char::is_alphanumeric);
+            let inside = parted.ends_with(|c: char| c.is_ascii_alphanumeric()); // GitHub's words are of ASCII: `é@name` is a mention
             parted.push('@');
             if !inside && part.starts_with(char::is_alphanumeric) {
                 parted.push(GAP);
@@ -158,6 +158,7 @@ mod tests {
         let broken = "@\u{200b}everyone #\u{200b}1 o/r#\u{200b}2 GH-\u{200b}3 https:\u{200b}//x.io www\u{200b}.x.io";
         assert_eq!(prose("@everyone #1 o/r#2 GH-3 https://x.io www.x.io"), broken);
         assert_eq!(prose("a@b.c base@prod/eu-west-1"), "a@\u{200b}b.c base@prod/eu-west-1");
+        assert_eq!(prose("é@everyone"), "é@\u{200b}everyone");
     }
 
     #[test]
