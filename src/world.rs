@@ -108,9 +108,8 @@ impl World {
         let config =
             LocalConfig { reviews, worktree: workspace.root().to_path_buf(), on_actions: environment.on_actions(), change };
         let key = environment.key();
-        environment.get("ISOBAR_KEY").iter().for_each(|key| terminal.mask(&"ISOBAR_KEY".into(), &Arc::from(*key)));
-        environment.get("GITHUB_TOKEN").iter().for_each(|token| terminal.mask(&"GITHUB_TOKEN".into(), &Arc::from(*token)));
-        buckets.access().secrets().for_each(|(name, value)| terminal.mask(&name.into(), &value.into()));
+        let own = ["ISOBAR_KEY", "GITHUB_TOKEN"].into_iter().filter_map(|name| Some((name, environment.get(name)?)));
+        terminal.mask(&own.chain(buckets.access().secrets()).map(|(name, value)| (name.into(), value.into())).collect());
         let run = run_id(clock.now_ms());
         let host: Arc<dyn Host> = match github(&workspace, &environment) {
             Some(config) => Arc::new(GitHub::new(config)?),
@@ -123,7 +122,7 @@ impl World {
     pub fn secrets<'a>(&self, names: impl IntoIterator<Item = &'a Arc<str>>) -> BTreeMap<Arc<str>, Arc<str>> {
         let read = |name: &Arc<str>| Some((name.clone(), self.environment.get(name)?.into()));
         let secrets: BTreeMap<Arc<str>, Arc<str>> = names.into_iter().filter_map(read).collect();
-        secrets.iter().for_each(|(name, value)| self.terminal.mask(name, value));
+        self.terminal.mask(&secrets);
         secrets
     }
 }

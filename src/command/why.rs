@@ -3,7 +3,7 @@
 use super::list::say;
 use super::pending::{self, commit_of, since_applied};
 use super::say::short;
-use super::scene::Scenes;
+use super::scene::{Scene, Scenes};
 use super::tell;
 use super::view::{self, After};
 use crate::change::inert;
@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failure};
 use crate::stack::{Considered, Resolved, Selector, TargetId, Traced, did_you_mean};
 use crate::world::World;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ async fn look<T>(world: &World, target: &str, base: Option<&str>, say_it: impl F
         considered: scene.side().considered(&id),
         needs: scene.graph.dependencies(&id),
         holder: pending::names(target).find_map(|name| history.holder(&name)).map(|progress| progress.rollout().id.to_string()),
-        hidden: hidden(&resolved),
+        hidden: hidden(&scene, &resolved),
         resolved,
         id,
     };
@@ -120,11 +120,20 @@ impl Found<'_> {
     }
 }
 
-/// Values of sensitive inputs: where one comes from a var, the var is not shown either.
-fn hidden(resolved: &Resolved) -> Vec<String> {
-    let sensitive = resolved.inputs.values().filter(|input| input.sensitive);
-    let texts = sensitive.map(|input| input.value.as_str().map_or_else(|| input.value.to_string(), str::to_string));
-    texts.filter(|text| !text.is_empty()).collect()
+/// Values of sensitive inputs: where one comes from a var, the var is not shown either, whichever stack says that it is sensitive.
+fn hidden(scene: &Scene, resolved: &Resolved) -> Vec<String> {
+    fn of(resolved: &Resolved) -> Vec<String> {
+        let sensitive = resolved.inputs.values().filter(|input| input.sensitive);
+        let texts = sensitive.map(|input| input.value.as_str().map_or_else(|| input.value.to_string(), str::to_string));
+        let quoted = |text: String| {
+            let json = Value::from(text.as_str()).to_string();
+            [json[1..json.len() - 1].to_string(), text] // as it stands in a value that is shown, and by itself
+        };
+        texts.filter(|text| !text.is_empty()).flat_map(quoted).collect()
+    }
+    let others = scene.fleet.targets().iter().filter(|other| !other.stack.sensitive.is_empty());
+    let all: BTreeSet<String> = others.filter_map(|other| scene.resolve(other).ok()).flat_map(|other| of(&other)).collect();
+    all.into_iter().chain(of(resolved)).collect()
 }
 
 /// Returns the value as it may be shown.

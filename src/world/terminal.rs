@@ -96,13 +96,15 @@ impl Terminal {
         let _nobody_to_tell = self.above_the_bars(|| write_all(std::io::stderr(), &self.masked(&inert(&format!("{text}\n")))));
     }
 
-    /// Never writes this value: the last mask, behind those of each engine and report.
-    pub(super) fn mask(&self, name: &Arc<str>, value: &Arc<str>) {
-        if value.chars().count() < MASKED_MIN {
-            return;
-        }
+    /// Never writes these values: the last mask, behind those of each engine and report.
+    pub(super) fn mask(&self, secrets: &BTreeMap<Arc<str>, Arc<str>>) {
         let mut masks = self.masks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if masks.secrets.insert(name.clone(), value.clone()).as_ref() != Some(value) {
+        let is_new = |(name, value): &(&Arc<str>, &Arc<str>)| {
+            value.chars().count() >= MASKED_MIN && masks.secrets.get(*name) != Some(value)
+        };
+        let new: Vec<_> = secrets.iter().filter(is_new).map(|(name, value)| (name.clone(), value.clone())).collect();
+        if !new.is_empty() {
+            masks.secrets.extend(new);
             let secrets = masks.secrets.iter().map(|(name, value)| (name.clone(), value.clone()));
             masks.redactor = Redactor::new(secrets.collect());
         }

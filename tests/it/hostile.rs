@@ -2,13 +2,16 @@
 //! no secret is in it.
 
 use crate::support::github::{BOT, TOKEN};
-use crate::support::{Forge, Ran, Sandbox, app};
+use crate::support::{Forge, Ran, Sandbox, app, tree};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
 
 /// A policy that says yes to what is small.
 const OPEN: &str = "policy: [{ rule: limit, targets_max: 10 }]";
+
+/// No longer definition is read.
+const DEFINITION_BYTES: usize = 262_144;
 
 /// What somebody may write. Each has the word `evil`, by which it is found again.
 const TEXTS: &[(&str, &str)] = &[
@@ -132,7 +135,7 @@ const EVERYWHERE: &[Place] = &[
         })
     }),
     told("a template's name in an error of the engine", |text| {
-        let include = format!("{{% include {} %}}\n", quoted(text));
+        let include = format!("{{% set name = {} %}}{{% include name %}}\n", quoted(text));
         proposed(plain(), |fleet| {
             fleet.file("app/templates/more.txt", &include);
         })
@@ -187,8 +190,13 @@ const SOMEWHERE: &[Place] = &[
     }),
     told("a place of documents", |text| {
         proposed(plain(), |fleet| {
-            fleet.edit("app/stack.yaml", "${{ region.id }}/app", "${{ region.id }}/${{ inputs.x }}");
-            fleet.edit("app/stack.yaml", "where: all", &format!("where: all\ninputs: {{ x: {} }}", quoted(text)));
+            fleet.edit("app/stack.yaml", "\"file:./live/${{ region.id }}/app\"", &quoted(text));
+        })
+    }),
+    told("a template's name in a mistake", |text| {
+        let include = format!("{{% include {} %}}\n", quoted(text));
+        proposed(plain(), |fleet| {
+            fleet.file("app/templates/more.txt", &include);
         })
     }),
     told("a dependency", |text| {
@@ -253,7 +261,16 @@ const SOMEWHERE: &[Place] = &[
         })
     }),
     silent("a commit and a review", |text| {
-        let fleet = plain().by(text.split('<').next().unwrap_or_default().split('\n').next().unwrap_or_default());
+        let name: String = text
+            .chars()
+            .filter(|c| {
+                !"<>
+"
+                .contains(*c)
+            })
+            .take(200)
+            .collect();
+        let fleet = plain().by(&format!("evil {name} evil"));
         let Played { forge, mut runs } = proposed(fleet, |fleet| {
             fleet.version(1, 2);
         });
@@ -279,7 +296,7 @@ const SOMEWHERE: &[Place] = &[
         let runs = ["bob", "eve", "evil[bot]"].map(|by| forge.says(by, number, text)).into();
         Played { forge, runs }
     }),
-    silent("an event's own words", |text| {
+    at_times("an event's own words", |text| {
         let forge = Forge::of(plain());
         let number = forge.propose(1, 2);
         let first = forge.on_pull("pull_request", text, number);
@@ -311,8 +328,35 @@ fn no_error_of_the_engine_gets_out_of_its_text() {
 #[test]
 fn no_other_place_lets_a_text_out() {
     for (nth, place) in SOMEWHERE.iter().enumerate() {
-        plays(std::slice::from_ref(place), (nth % 3..TEXTS.len()).step_by(3));
+        plays(std::slice::from_ref(place), (nth % 4..TEXTS.len()).step_by(4));
     }
+}
+
+#[test]
+fn a_marker_in_a_comment_of_somebody_else_makes_it_none_of_ours() {
+    let forge = Forge::of(plain());
+    let number = forge.propose(1, 2);
+    let head = forge.fleet.head();
+    let turn = "seen-by=999999.1 run=999999.1 part=1/1";
+    let marked = ["isobar", "isobar-answer"].map(|key| format!("<!-- isobar:v1 key={key} head={head} {turn} -->\n**Gate open**"));
+    let theirs = ["eve", "bob", "evil[bot]"].map(|by| {
+        for body in &marked {
+            forge.github.people(|state| state.comment(number, by, body));
+        }
+        by
+    });
+    let runs = vec![forge.on_pull("pull_request", "opened", number).ends(0), forge.says("bob", number, "/isobar help").ends(0)];
+
+    forge.github.people(|state| {
+        let all = state.comments_of(number);
+        let by =
+            |wanted: &str| all.iter().filter(|comment| comment.by == wanted).map(|comment| &comment.body).collect::<Vec<_>>();
+        theirs.iter().for_each(|theirs| assert!(marked.iter().all(|body| by(theirs).contains(&body)), "{theirs}'s stay"));
+        let ours = by(BOT);
+        assert_eq!(ours.len(), 2, "{ours:#?}");
+        assert!(ours[0].contains("2 of 2 regions will change") && ours[1].contains("`/isobar preview`"), "{ours:#?}");
+    });
+    is_harmless("markers of others", &Played { forge, runs });
 }
 
 fn plays(places: &[Place], texts: impl Iterator<Item = usize> + Clone) {
@@ -323,8 +367,10 @@ fn plays(places: &[Place], texts: impl Iterator<Item = usize> + Clone) {
             let played = (place.play)(&text);
             is_harmless(&case, &played);
             let is_told = everything(&played).contains("evil");
+            let is_refused = text.len() > DEFINITION_BYTES && !is_told;
+            let is_as_wanted = is_refused || place.is_told.is_none_or(|wanted| wanted == is_told);
             assert!(
-                place.is_told.is_none_or(|wanted| wanted == is_told),
+                is_as_wanted,
                 "{case}: told: {is_told}
 {:#?}",
                 played.runs
@@ -500,7 +546,9 @@ fn only_reads_here<'a>(case: &str, line: &'a str, open: &mut Vec<&'a str>) {
     for (at, mark) in small.match_indices(['@', '#']) {
         let (before, after) = (&small[..at], &small[at + 1..]);
         let is_mention = mark == "@" && !before.ends_with(is_word) && after.starts_with(is_word);
-        let is_mail = mark == "@" && after.split(char::is_whitespace).next().is_some_and(|word| word.contains('.'));
+        let is_mail = mark == "@"
+            && after.starts_with(is_word)
+            && after.split(char::is_whitespace).next().is_some_and(|word| word.contains('.'));
         let is_reference = mark == "#" && after.starts_with(|c: char| c.is_ascii_digit());
         assert!(!is_mention && !is_mail && !is_reference, "{case}: {mark}{after} in {line:?}");
     }
@@ -556,4 +604,192 @@ fn link_of_ours(text: &str) -> Option<&str> {
     let after = text.strip_prefix("[run](https://github.com/acme/fleet/actions/runs/")?;
     let (address, after) = after.split_once(')')?;
     address.bytes().all(|byte| byte.is_ascii_digit() || b"/atemps".contains(&byte)).then_some(after)
+}
+
+/// How many secrets are planted.
+const PLANTED: usize = 1_000;
+/// A long one is longer than what is shown of a line.
+const PARTS: usize = 25;
+const STACKS: usize = 20;
+const OF_STACK: usize = PLANTED / STACKS;
+/// So many of a stack's stand in the environment; the others are values of the definitions that are said to be sensitive.
+const OF_ENVIRONMENT: usize = 40;
+
+/// What tells a secret, whole or in part: 24 letters and digits that stand nowhere else.
+fn core(nth: usize, part: usize) -> String {
+    use sha2::{Digest as _, Sha256};
+
+    let digest = Sha256::digest(format!("planted {nth}.{part}"));
+    digest.iter().take(24).map(|byte| char::from(b"ghijkmnpqrstuvwxyz2345789"[usize::from(*byte) % 25])).collect()
+}
+
+/// A secret, in one of the shapes that secrets have.
+fn planted(nth: usize) -> String {
+    let core = |part: usize| core(nth, part);
+    match nth % 10 {
+        0 => core(0),
+        1 => format!("{}+/{}==", core(0), core(1)),
+        2 => format!("a\"{}\\'%22&<{}>;$x", core(0), core(1)),
+        3 => format!("-----BEGIN KEY-----\n{}\n{}\n-----END KEY-----\n", core(0), core(1)),
+        4 => format!("\u{43a}\u{43b}\u{44e}\u{447}-{}-\u{e9}", core(0)),
+        5 => format!("::add-mask::{} ##[x]{}", core(0), core(1)),
+        6 => format!("  {} *_`{}`_*  ", core(0), core(1)),
+        7 => json!({ "user": core(0), "password": core(1) }).to_string(),
+        8 => format!("\u{200b}{}\t{}\r", core(0), core(1)),
+        _ => (0..PARTS).map(core).collect(),
+    }
+}
+
+/// What may be seen nowhere: each part of each secret, in halves and in what others make of it.
+fn tells() -> Vec<String> {
+    use base64::Engine as _;
+
+    let base64 = |core: &str, before: usize| {
+        let text = base64::engine::general_purpose::STANDARD.encode(format!("{}{core}", "x".repeat(before)));
+        text[4..text.len() - 4].to_string()
+    };
+    let of = |core: String| {
+        let halves = [core[..12].to_string(), core[12..].to_string()];
+        let hex: String = core.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let reversed: String = core.chars().rev().collect();
+        let others = [core.to_uppercase(), hex.to_uppercase(), hex, reversed].into_iter();
+        let all: Vec<String> = halves.into_iter().chain(others).chain((0..3).map(|before| base64(&core, before))).collect();
+        all
+    };
+    let parts = |nth: usize| (0..PARTS).filter(move |part| planted(nth).contains(&core(nth, *part)));
+    (0..PLANTED).flat_map(|nth| parts(nth).map(move |part| core(nth, part))).flat_map(of).collect()
+}
+
+/// A fleet whose stacks each have their secrets as inputs.
+fn planted_fleet() -> Sandbox {
+    let fleet = app("prod/a prod/b", "policy: [{ rule: limit, targets_max: 1000 }]").env("ISOBAR_KEY", &core(5_000, 0));
+    let mut fleet = fleet.env("AWS_SECRET_ACCESS_KEY", &core(5_001, 0)).env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE");
+    let mut vars = String::new();
+    for stack in 0..STACKS {
+        let (mut inputs, mut sensitive) = (String::new(), Vec::new());
+        for at in 0..OF_STACK {
+            let nth = stack * OF_STACK + at;
+            if at < OF_ENVIRONMENT {
+                fleet = fleet.env(&format!("PLANTED_{nth}"), &planted(nth));
+                inputs.push_str(&format!("  k{at}: !secret PLANTED_{nth}\n"));
+            } else {
+                vars.push_str(&format!("  v{nth}: {}\n", quoted(&planted(nth))));
+                inputs.push_str(&format!("  k{at}: ${{{{ vars.v{nth} }}}}\n"));
+                sensitive.push(format!("k{at}"));
+            }
+        }
+        let more = format!("inputs:\n{inputs}sensitive: [{}]", sensitive.join(", "));
+        fleet.stack(&format!("s{stack}"), &more).file(&format!("s{stack}/templates/open.txt"), "open\n");
+    }
+    fleet.edit("isobar.yaml", "version: 1", &format!("version: 1\nvars:\n{}", vars.trim_end())).commit("Plant");
+    fleet
+}
+
+/// Writes one document of each stack, by the text for each of its inputs.
+fn documents(fleet: &Sandbox, name: &str, line: impl Fn(usize, usize) -> String) {
+    for stack in 0..STACKS {
+        let text: String = (0..OF_STACK).map(|at| line(stack * OF_STACK + at, at)).collect();
+        fleet.file(&format!("s{stack}/templates/{name}"), &text);
+    }
+}
+
+/// A person opens a pull request for a branch.
+fn open(forge: &Forge, branch: &str, write: impl FnOnce(&Sandbox)) -> u64 {
+    let base = forge.fleet.head();
+    forge.fleet.branch(branch);
+    write(&forge.fleet);
+    let head = forge.fleet.commit(branch);
+    forge.github.people(|state| state.open("ada", branch, &base, &[&head]))
+}
+
+/// All that was written or sent, by where: the places that may hold secrets are not among them.
+fn all_that_is_told(forge: &Forge, runs: &[(&str, Ran)]) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for (what, ran) in runs {
+        all.push((format!("standard output of {what}"), ran.stdout.clone()));
+        all.push((format!("standard error of {what}"), ran.stderr.clone()));
+    }
+    for (nth, one) in forge.github.recorded().into_iter().enumerate() {
+        let mut headers = one.request.headers;
+        headers.remove("authorization");
+        all.push((
+            format!("request {nth}"),
+            format!("{} {headers:?} {:?} {}", one.request.target, one.request.path, one.request.body),
+        ));
+    }
+    forge.github.people(|state| all.push(("what GitHub holds".into(), format!("{state:?}"))));
+    for name in ["summary.md", "outputs", "page.html"] {
+        all.push((name.into(), fs::read_to_string(forge.fleet.outside(name)).unwrap_or_default()));
+    }
+    for dir in [forge.fleet.root().join(".isobar"), forge.fleet.outside("home").into(), forge.fleet.outside("tmp").into()] {
+        all.extend(tree(&dir).into_iter().map(|(path, text)| (path.clone(), format!("{path}\n{text}"))));
+    }
+    all
+}
+
+#[test]
+fn of_a_thousand_planted_secrets_none_is_told() {
+    let forge = Forge::of(planted_fleet());
+    let before = forge.fleet.head();
+    let mut runs = vec![("the first apply", forge.on_push("").ends(0))];
+
+    let first = open(&forge, "printed", |fleet| {
+        documents(fleet, "printed.yaml", |_, at| format!("k{at}: {{{{ inputs.k{at} }}}}\n"));
+        documents(fleet, "computed.txt", |_, at| {
+            format!("{{{{ inputs.k{at}|upper }}}} {{{{ inputs.k{at}|reverse }}}} {{{{ inputs.k{at}|tojson }}}}\n")
+        });
+        documents(fleet, "copied.txt", |nth, _| format!("beside\n{}\nbetween\n{}\n", planted(nth).trim(), json!(planted(nth))));
+    });
+    runs.push(("the preview", forge.on_pull("pull_request", "opened", first).ends(0)));
+    forge.merge(first, "printed");
+    runs.push(("the apply", forge.on_push(&before).ends(0)));
+    for nth in 0..PLANTED {
+        let live = forge.fleet.live(&format!("live/prod/b/s{}", nth / OF_STACK));
+        assert!(live["printed.yaml"].contains(&planted(nth)), "secret {nth} is published");
+    }
+
+    for stack in 0..STACKS {
+        let dir = format!("live/prod/a/s{stack}");
+        let text = forge.fleet.live(&dir)["printed.yaml"].replace("k1:", "other:");
+        forge.fleet.file(&format!("{dir}/printed.yaml"), &text).file(&format!("{dir}/nobodys.txt"), &text);
+        forge.fleet.file(&format!("{dir}/open.txt"), &text);
+    }
+    runs.push(("the look for drift", forge.on("schedule", &json!({})).ends(2)));
+    runs.push(("a preview of all", forge.fleet.isobar("preview --all")));
+
+    let second = open(&forge, "wrong", |fleet| {
+        let wrong = ["inputs.k + 1", "inputs.k.x.y", "inputs.k|nothing", "inputs.k[inputs.k]", "[][inputs.k]", "none(inputs.k)"];
+        for (nth, wrong) in wrong.iter().enumerate() {
+            documents(fleet, &format!("wrong{nth}.txt"), |_, at| {
+                format!("{{{{ {} }}}}\n", wrong.replace("inputs.k", &format!("inputs.k{at}")))
+            });
+        }
+        documents(fleet, "included.txt", |_, at| format!("{{% include inputs.k{at} %}}\n"));
+    });
+    runs.push(("a preview that fails", forge.on_pull("pull_request", "opened", second)));
+    runs.push(("a preview that fails, in JSON", forge.fleet.isobar("preview --json")));
+
+    let page = forge.fleet.outside("page.html");
+    for line in [
+        &["apply", "--json"][..],
+        &["drift", "--json"],
+        &["why", "s1@prod/a"],
+        &["status", "--html", &page],
+        &["check", "--json"],
+    ] {
+        runs.push((line[0], forge.fleet.run(line)));
+    }
+
+    let tells: Vec<String> = tells().into_iter().chain([core(5_000, 0), core(5_001, 0)]).collect();
+    let search = aho_corasick::AhoCorasick::new(&tells).expect("they are few");
+    for (place, text) in all_that_is_told(&forge, &runs) {
+        let found = search.find(&text).map(|found| (tells[found.pattern().as_usize()].clone(), &text[..found.end()]));
+        let told = found.map(|(tell, text)| {
+            format!(
+                "{tell} in \u{2026}{}",
+                text.chars().rev().take(300).collect::<Vec<_>>().into_iter().rev().collect::<String>()
+            )
+        });
+        assert_eq!(told, None, "{place}");
+    }
 }
