@@ -1,5 +1,6 @@
 //! `isobar doctor`: what is missing on this machine or in this repository, with the command that mends it.
 
+use super::form::{Form, form};
 use super::say::count;
 use super::scene::{FLEET, Scene};
 use super::{must_match, tell};
@@ -115,23 +116,16 @@ async fn examine(world: &World, selector: &Selector, closed: Option<&Failure>) -
     Ok(findings)
 }
 
-/// In which form a pull request is previewed on GitHub, as the workflows say that are checked out; nothing where none does.
+/// In which form a pull request is previewed on GitHub; nothing where none is.
 fn workflows(world: &World) -> Option<Finding> {
-    let files = std::fs::read_dir(world.workspace.root().join(".github/workflows")).ok()?;
-    let texts = files.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
-    let uses = |line: &str| line.trim_start_matches([' ', '-']).starts_with("uses:") && line.contains("/isobar@");
-    let ours: Vec<String> = texts.filter(|text| text.lines().any(uses)).collect();
-    let has_input = |name: &str| ours.iter().any(|text| text.lines().any(|line| line.trim().starts_with(name)));
-    let is_previewed = ours.iter().any(|text| text.lines().any(|line| line.trim() == "pull_request:"));
-    match (has_input("part:") && has_input("parts:"), is_previewed) {
-        (true, _) => Some(good("on GitHub two jobs preview a pull request: the one that runs what it brings can do no harm")),
-        (false, true) => Some(Finding {
+    Some(match form(world)? {
+        Form::TwoJobs => good("on GitHub two jobs preview a pull request: the one that runs what it brings can do no harm"),
+        Form::OneJob => Finding {
             mark: Mark::Note,
             what: "on GitHub one job previews a pull request and tells it: it runs what that brings, and may write".into(),
             mend: Some("isobar init --github writes two jobs, and docs/github.md says what one gives up".into()),
-        }),
-        (false, false) => None,
-    }
+        },
+    })
 }
 
 /// Whether it can be read, and written to.

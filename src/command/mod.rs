@@ -25,6 +25,7 @@ mod apart;
 mod audience;
 mod converge;
 mod court;
+mod form;
 mod history_place;
 mod look;
 mod moved;

@@ -48,7 +48,7 @@ impl Moved {
         let shown = rows.iter().filter_map(|row| row.preview.as_deref()).filter(|preview| !preview.is_empty());
         let touched = shown.filter(|preview| self.targets.contains(&preview.target)).count();
         let targets = count(touched, "of its targets", "of its targets");
-        (touched > 0).then(|| format!("{} has moved on for {targets} since it was looked at: /isobar preview", self.branch))
+        (touched > 0).then(|| format!("{} has moved on for {targets} since it was looked at: preview it again", self.branch))
     }
 }
 
@@ -81,7 +81,7 @@ async fn try_set_back(world: &World, audience: &Audience, moved: &Moved, brought
         let told = Check {
             name: audience.check_name(check),
             state: CheckState::Pending,
-            sentence: format!("{by} touches {} as well: /isobar preview", count(touched, "target", "targets")),
+            sentence: format!("{by} touches {} as well: preview it again", count(touched, "target", "targets")),
             turn: Turn { seen_by, run: audience.turn.run },
             address: audience.address.clone(),
         };

@@ -220,17 +220,17 @@ fn what_is_merged_sets_other_changes_of_the_same_targets_back() {
     forge.review(first, "bob", "APPROVED");
     forge.merge(first, "version-2");
     forge.on_push(&before);
-    assert_eq!(forge.gate(same), "pending: #1 touches 2 targets as well: /isobar preview");
+    assert_eq!(forge.gate(same), "pending: #1 touches 2 targets as well: preview it again");
     assert!(forge.gate(other).starts_with("success"), "{}", forge.gate(other));
     // Whoever approves it now approves what is old.
     forge.fleet.checkout("same");
     forge.review(same, "carol", "APPROVED");
     forge.on_pull("pull_request_review", "submitted", same).ends(0);
-    assert_eq!(forge.gate(same), "pending: main has moved on for 2 of its targets since it was looked at: /isobar preview");
+    assert_eq!(forge.gate(same), "pending: main has moved on for 2 of its targets since it was looked at: preview it again");
     assert!(forge.comment(same).contains("main has moved on"), "{}", forge.comment(same));
     forge.fleet.checkout("main");
     forge.says("bob", same, "/isobar preview").ends(0);
-    assert!(!forge.gate(same).contains("/isobar preview"), "{}", forge.gate(same));
+    assert!(!forge.gate(same).contains("preview it again"), "{}", forge.gate(same));
 }
 
 #[test]

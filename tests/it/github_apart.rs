@@ -361,6 +361,17 @@ fn what_is_old_a_draft_or_a_programs_is_not_told() {
 }
 
 #[test]
+fn the_job_of_the_commands_runs_nothing_that_a_pull_request_brings() {
+    let fleet = app("prod/a", APPROVALS);
+    fleet.isobar("init --github").ends(0);
+    fleet.commit("Isobar on GitHub");
+    let apart = Apart::of(Forge::of(fleet));
+    apart.forge.fleet.checkout("main");
+    apart.step("commands.yml", "command", true).says("bob", apart.number, "/isobar preview").ends(0).says("in a job of its own");
+    assert_eq!(apart.forge.gate(apart.number), "none");
+}
+
+#[test]
 fn an_earlier_look_that_is_told_late_says_nothing_over_a_later_one() {
     let apart = Apart::begin();
     apart.look().ends(0);

@@ -1,6 +1,7 @@
 //! Commands in comments on a change: who may give them, and what becomes of them.
 
 use super::{Proposal, Request};
+use crate::command::form::{Form, form};
 use crate::command::{control, status, why};
 use crate::exit::{Exit, Failure};
 use crate::host::Of;
@@ -50,6 +51,10 @@ const HELP: &str = "\
 A command is the first line of a comment that nobody edited. All but `help` are for who may write to this repository.
 ";
 
+/// What is said where this job does not preview.
+const APART: &str =
+    "A pull request is previewed here in a job of its own, which can do no harm: run its workflow again, or push.";
+
 impl Request {
     pub(super) async fn obey(&self, world: &World, command: &Command) -> Result<Exit, Failure> {
         let Command { number, by, wish, .. } = command;
@@ -75,6 +80,8 @@ impl Request {
         match (wish, proposal) {
             (Wish::Approve, Some(proposal)) => self.judge(world, &proposal).await,
             (Wish::Approve, None) => self.apply(world, None, Some(*number)).await,
+            // Here is the key: nothing that a pull request brings runs in this job.
+            (Wish::Preview, Some(_)) if form(world) == Some(Form::TwoJobs) => self.answer(world, command, APART).await,
             (Wish::Preview, Some(proposal)) => self.preview(world, &proposal).await,
             (Wish::Preview, None) => {
                 self.answer(world, command, "This pull request is not open: there is nothing to preview.").await
