@@ -202,8 +202,14 @@ async fn of_fleet(world: &World, verb: FleetVerb, closed: Option<Failure>) -> Re
         FleetVerb::Tick(args) => command::apply::tick(world, &apply(args)?).await,
         FleetVerb::Drift(args) => {
             let (selector, form, reviews) = args.decide.read()?;
-            let request =
-                command::drift::Request { selector, form, reviews, fix: args.fix, parallel: args.parallel.unwrap_or(0) };
+            let request = command::drift::Request {
+                selector,
+                form,
+                reviews,
+                fix: args.fix,
+                parallel: args.parallel.unwrap_or(0),
+                only_news: false,
+            };
             command::drift::run(world, &request).await
         }
         FleetVerb::Simulate(args) => command::simulate::run(world, &args.read()?).await,

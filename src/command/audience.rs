@@ -1,10 +1,10 @@
 //! Whoever hears of a report beyond the terminal: a change, a commit's check, an issue, and the later steps of a workflow. That one of them
 //! cannot be told fails nothing: it is a warning, and the text stands in the summary and in the log.
 
+use super::drift::is_news;
 use super::moved::Moved;
 use super::{out, tell};
 use crate::change::{Digest, inert};
-use crate::drift::{Class, Finding};
 use crate::exit::Failure;
 use crate::host::{Check, CheckState, Comment, HostError, Issue, Posted, Turn};
 use crate::report::{
@@ -221,10 +221,6 @@ impl Audience {
             warn(world, &format!("what later steps read could not be written: {error}"), None);
         }
     }
-}
-
-fn is_news(finding: &Finding) -> bool {
-    finding.class != Class::UnappliedCommit
 }
 
 fn append(path: &Path, text: &str) -> io::Result<()> {

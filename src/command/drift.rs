@@ -11,7 +11,7 @@ use super::pending::{self, Pending, Work, since_applied};
 use super::scene::Scenes;
 use super::tell::{self, Form};
 use crate::change::Unseen;
-use crate::drift::{Class, Drift, compare};
+use crate::drift::{Class, Drift, Finding, compare};
 use crate::exit::{Exit, Failure};
 use crate::journal::{Event, History, State, Verb};
 use crate::report::{Report, Told};
@@ -30,6 +30,8 @@ pub struct Request {
     /// Put back what was changed or removed by hand.
     pub fix: bool,
     pub parallel: usize,
+    /// Commits that wait to be applied are no finding: whoever applies them tells what they wait for.
+    pub only_news: bool,
 }
 
 pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
@@ -73,7 +75,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         });
     }
     let unseen = drift.findings.iter().any(|finding| finding.class == Class::NotChecked);
-    let clean = drift.is_empty();
+    let clean = !drift.findings.iter().any(|finding| !request.only_news || is_news(finding));
     report.drift = Some(drift);
     keep(world, Some(&head), None, None, None, answers).await;
     tell::report(world, &report, &request.form).await?;
@@ -82,6 +84,11 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         (false, true) => Exit::Clean,
         (false, false) => Exit::Negative,
     })
+}
+
+/// Something that no apply brings about.
+pub(crate) fn is_news(finding: &Finding) -> bool {
+    finding.class != Class::UnappliedCommit
 }
 
 /// Nothing of it was ever applied, under whatever name.

@@ -251,7 +251,7 @@ fn a_tick_tells_the_change_whose_rollout_it_goes_on_with() {
     let told = forge.comments(words);
 
     forge.fleet.pass_secs(3_600);
-    forge.on("schedule", &json!({})).says("2 of 2 applied");
+    forge.on("schedule", &json!({})).ends(0).says("2 of 2 applied");
     assert_eq!(forge.fleet.versions(), "prod/a 2, prod/b 2");
     assert_eq!(forge.issues(), [""; 0], "what waits for a bake is no drift");
     assert!(forge.comment(number).contains("| 1 of 1 | 0 | done |"), "{}", forge.comment(number));

@@ -244,7 +244,7 @@ impl Request {
     async fn drift(&self, world: &World) -> Result<Exit, Failure> {
         let audience = Audience { topic: Some(Topic::Drift), ..self.audience.clone() };
         let (selector, form) = (self.selector.clone(), heard_by(&audience));
-        let request = drift::Request { selector, form, parallel: self.parallel, ..drift::Request::default() };
+        let request = drift::Request { selector, form, parallel: self.parallel, only_news: true, ..drift::Request::default() };
         let done = drift::run(world, &request).await;
         told(world, &audience, Told::Drift, done).await
     }
