@@ -125,7 +125,8 @@ One job previews and tells, so it runs what a pull request brings with a token t
   set the status `isobar` to green, and write whatever the comment says
   write history and previews that were never seen to refs/isobar/*, and seal them
   push any branch that no rule protects
-Approvals cannot be forged with it. Pull requests of forks are passed over. Without --simple two jobs give up none of that.
+Approvals cannot be forged with it. Pull requests of forks are passed over. Without --simple there are two jobs: what a pull request brings runs
+where it can write nothing and read no key, so nothing can be sealed with it. docs/github.md says what a workflow of somebody's own can still do.
 ";
 
 fn fleet(root: &Path, terminal: &Terminal, files: &[(&str, &str)], as_json: bool) -> Result<Exit, Failure> {
