@@ -23,6 +23,13 @@ pub struct Finding {
     pub why: Option<Arc<str>>,
 }
 
+impl Finding {
+    /// Something that no apply brings about.
+    pub fn is_news(&self) -> bool {
+        self.class != Class::UnappliedCommit
+    }
+}
+
 /// All that was found, most targets first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Drift {

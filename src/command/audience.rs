@@ -1,14 +1,15 @@
 //! Whoever hears of a report beyond the terminal: a change, a commit's check, an issue, and the later steps of a workflow. That one of them
 //! cannot be told fails nothing: it is a warning, and the text stands in the summary and in the log.
 
-use super::drift::is_news;
 use super::moved::Moved;
-use super::{out, tell};
+use super::out;
 use crate::change::{Digest, inert};
+use crate::drift::Finding;
 use crate::exit::Failure;
 use crate::host::{Check, CheckState, Comment, HostError, Issue, Posted, Turn};
 use crate::report::{
-    COMMENT_BYTES, CheckVerdict, Frame, Report, Told, check, comment, failure_annotations, failure_comment, report_json_text,
+    COMMENT_BYTES, CheckVerdict, Frame, Note, Report, Told, check, comment, failure_annotations, failure_comment,
+    report_json_text,
 };
 use crate::review::CommitSha;
 use crate::world::World;
@@ -84,7 +85,7 @@ impl Audience {
         let frame = Frame { has_summary: self.summary.is_some(), branch: self.branch.clone(), links };
         let mut framed = Report { frame, ..report.clone() };
         let old = self.moved.as_ref().and_then(|moved| moved.say(&report.rows));
-        framed.notes.splice(0..0, old.iter().cloned().map(tell::warning));
+        framed.notes.splice(0..0, old.iter().map(|old| Note { warning: true, text: old.as_str().into() }));
         let made = comment(&framed, COMMENT_BYTES - MARKER_BYTES);
         let whole = made.whole.unwrap_or_else(|| made.body.clone());
         let parts = [made.body].into_iter().chain(made.more).collect();
@@ -155,7 +156,7 @@ impl Audience {
         let counts = report.counts();
         let (title, lasts) = match topic {
             // What was not applied yet is no news: the apply that is to do it tells what it waits for.
-            Topic::Drift => ("Drift", report.drift.as_ref().map(|drift| drift.findings.iter().any(is_news))),
+            Topic::Drift => ("Drift", report.drift.as_ref().map(|drift| drift.findings.iter().any(Finding::is_news))),
             Topic::Failure => {
                 let is_bad = counts.failed + counts.unknown > 0;
                 let is_good = report.rows.len() == counts.applied + counts.unchanged;

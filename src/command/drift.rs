@@ -11,7 +11,7 @@ use super::pending::{self, Pending, Work, since_applied};
 use super::scene::Scenes;
 use super::tell::{self, Form};
 use crate::change::Unseen;
-use crate::drift::{Class, Drift, Finding, compare};
+use crate::drift::{Class, Drift, compare};
 use crate::exit::{Exit, Failure};
 use crate::journal::{Event, History, State, Verb};
 use crate::report::{Report, Told};
@@ -75,7 +75,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         });
     }
     let unseen = drift.findings.iter().any(|finding| finding.class == Class::NotChecked);
-    let clean = !drift.findings.iter().any(|finding| !request.only_news || is_news(finding));
+    let clean = !drift.findings.iter().any(|finding| !request.only_news || finding.is_news());
     report.drift = Some(drift);
     keep(world, Some(&head), None, None, None, answers).await;
     tell::report(world, &report, &request.form).await?;
@@ -84,11 +84,6 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         (false, true) => Exit::Clean,
         (false, false) => Exit::Negative,
     })
-}
-
-/// Something that no apply brings about.
-pub(crate) fn is_news(finding: &Finding) -> bool {
-    finding.class != Class::UnappliedCommit
 }
 
 /// Nothing of it was ever applied, under whatever name.

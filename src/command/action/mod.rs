@@ -2,13 +2,14 @@
 
 mod commands;
 mod handed;
+mod set_back;
 
 pub use commands::{Command, Wish};
 pub use handed::Handed;
 
 use super::audience::{Audience, Topic};
 use super::look::OfChange;
-use super::moved::{self, Moved};
+use super::moved::Moved;
 use super::parts::Parting;
 use super::tell::Form;
 use super::{apply, control, drift, judge, preview, recover, status};
@@ -217,7 +218,7 @@ impl Request {
         };
         let apply_request = self.apply_request(&audience);
         // Nobody merges by a green of before while waves go on.
-        let set_back = moved::set_back(world, &self.audience, &moved, &came, CHECK);
+        let set_back = set_back::set_back(world, &self.audience, &moved, &came, CHECK);
         let (done, ()) = futures::join!(apply::run(world, &apply_request), set_back);
         told(world, &audience, Told::Apply, done).await
     }
