@@ -14,11 +14,12 @@ pub(crate) enum Form {
 pub(crate) fn form(world: &World) -> Option<Form> {
     let files = std::fs::read_dir(world.workspace.root().join(".github/workflows")).ok()?;
     let texts = files.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
+    let texts: Vec<String> = texts.collect();
+    let has = |text: &str, begins: &str| text.lines().any(|line| line.trim().starts_with(begins));
     let uses = |line: &str| line.trim_start_matches([' ', '-']).starts_with("uses:") && line.contains("/isobar@");
-    let ours: Vec<String> = texts.filter(|text| text.lines().any(uses)).collect();
-    let has_line = |is_it: &dyn Fn(&str) -> bool| ours.iter().any(|text| text.lines().any(|line| is_it(line.trim())));
-    let has_input = |name: &str| has_line(&|line| line.starts_with(name));
-    match (has_input("part:") && has_input("parts:"), has_line(&|line| line == "pull_request:")) {
+    let is_told_apart = |text: &String| has(text, "workflow_run:") && has(text, "parts:"); // whatever the action is called
+    let previews = |text: &String| text.lines().any(uses) && has(text, "pull_request:");
+    match (texts.iter().any(is_told_apart), texts.iter().any(previews)) {
         (true, _) => Some(Form::TwoJobs),
         (false, true) => Some(Form::OneJob),
         (false, false) => None,

@@ -153,9 +153,17 @@ fn unseen(stored: &Stored, scene: &Scene, base: Option<&Arc<Scene>>, selector: &
 /// The run that showed last what there is to decide of a change, and beside which base; `None` where nothing is.
 pub(crate) async fn shown_by(world: &World, of: &(CommitSha, OfChange)) -> Result<Option<(RunNumber, CommitSha)>, Failure> {
     let saved = world.store.saved_as(Stored::read_bare).await?;
-    let last = saved.iter().rfind(|stored| is_of(stored, of));
-    let run = |stored: &Stored| stored.run.map(|(id, attempt)| RunNumber { id, attempt }).unwrap_or_default();
-    Ok(last.map(|stored| (run(stored), CommitSha(stored.base.clone()))))
+    Ok(last_of(&saved, of).map(|stored| (run_of(stored), CommitSha(stored.base.clone()))))
+}
+
+/// What was shown last of a change's commit to who asks for the same targets.
+pub(crate) fn last_of<'s>(saved: &'s [Stored], of: &(CommitSha, OfChange)) -> Option<&'s Stored> {
+    saved.iter().rfind(|stored| is_of(stored, of))
+}
+
+/// The run that showed it.
+pub(crate) fn run_of(stored: &Stored) -> RunNumber {
+    stored.run.map(|(id, attempt)| RunNumber { id, attempt }).unwrap_or_default()
 }
 
 fn is_of(stored: &Stored, (head, of): &(CommitSha, OfChange)) -> bool {

@@ -1,7 +1,6 @@
 //! What came to a branch since somebody looked: what was shown of the same targets is old.
 
 use super::pending::between;
-use super::say::count;
 use super::scene::Scenes;
 use crate::exit::Failure;
 use crate::report::Row;
@@ -41,7 +40,8 @@ impl Moved {
     pub(crate) fn say(&self, rows: &[Row]) -> Option<String> {
         let shown = rows.iter().filter_map(|row| row.preview.as_deref()).filter(|preview| !preview.is_empty());
         let touched = shown.filter(|preview| self.targets.contains(&preview.target)).count();
-        let targets = count(touched, "of its targets", "of its targets");
-        (touched > 0).then(|| format!("{} has moved on for {targets} since it was looked at: preview it again", self.branch))
+        (touched > 0).then(|| {
+            format!("{} has moved on for {touched} of its targets since it was looked at: preview it again", self.branch)
+        })
     }
 }

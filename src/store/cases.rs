@@ -166,7 +166,7 @@ async fn a_place_that_cannot_be_written_says_so_and_names_itself() {
     }
 }
 
-fn stored(head: &str, at_ms: u64) -> Stored {
+pub(super) fn stored(head: &str, at_ms: u64) -> Stored {
     let unseen = Unseen::new(id("a@prod/x"), UnseenReason::Cancelled);
     let head = (!head.is_empty()).then(|| head.into());
     Stored {

@@ -77,7 +77,7 @@ fn body(stored: &Stored) -> String {
 mod tests {
     use super::*;
 
-    /// So many sets of no change, newest first, each of so many bytes, and of which change the last one is.
+    /// So many sets of no change, newest first, each of so many bytes.
     fn others(count: usize, bytes: u64) -> impl Iterator<Item = (usize, Name, u64)> {
         (1..=count).map(move |nth| (nth, Name::read(&format!("{nth:x}")), bytes))
     }

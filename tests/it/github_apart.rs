@@ -263,7 +263,7 @@ fn what_needs_nothing_is_not_approved_unseen() {
     apart.forge_part(|part| {
         part["previews"] = json!([{ "Err": { "target": "app@prod/a", "reason": { "needs": ["base.outputs.id"] } } }]);
     });
-    apart.told();
+    apart.told().says("base.outputs.id");
     apart.reviewed("bob");
     apart.merged().ends(3).says(MISSING);
     assert_eq!(apart.forge.fleet.versions(), "prod/a -");
@@ -363,7 +363,8 @@ fn what_is_old_a_draft_or_a_programs_is_not_told() {
 #[test]
 fn the_job_of_the_commands_runs_nothing_that_a_pull_request_brings() {
     let fleet = app("prod/a", APPROVALS);
-    fleet.isobar("init --github").ends(0);
+    let renamed = format!("acme/platform@{}", "0123456789".repeat(4));
+    fleet.isobar(&format!("init --github --action {renamed}")).ends(0);
     fleet.commit("Isobar on GitHub");
     let apart = Apart::of(Forge::of(fleet));
     apart.forge.fleet.checkout("main");

@@ -125,11 +125,7 @@ impl Request {
 
     /// Answers with what a verb has found, or with why it found nothing.
     async fn quote(&self, world: &World, command: &Command, found: Result<String, Failure>) -> Result<Exit, Failure> {
-        let text = found.unwrap_or_else(|failure| failure.to_string());
-        self.audience
-            .answer(world, (command.number, command.comment), world.workspace.head()?, &world.terminal.masked(&quoted(&text)))
-            .await;
-        world.terminal.say(&text);
-        Ok(Exit::Clean)
+        let text = quoted(&found.unwrap_or_else(|failure| failure.to_string()));
+        self.answer(world, command, &world.terminal.masked(&text)).await
     }
 }

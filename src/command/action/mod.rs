@@ -7,6 +7,8 @@ mod set_back;
 pub use commands::{Command, Wish};
 pub use handed::Handed;
 
+use set_back::Push;
+
 use super::audience::{Audience, Topic};
 use super::look::OfChange;
 use super::moved::Moved;
@@ -204,22 +206,19 @@ impl Request {
     async fn apply(&self, world: &World, before: Option<&CommitSha>, asker: Option<u64>) -> Result<Exit, Failure> {
         let head = world.workspace.head()?;
         let mut changes = brought(world, before, &head).await;
-        let moved = match (before, &self.default_branch) {
-            (Some(before), Some(branch)) => came_between(world, branch, before, &head),
-            (_, _) => Moved::default(),
-        };
         let came = changes.clone();
         changes.extend(asker.filter(|asker| !changes.contains(asker)));
         let audience = Audience {
             changes,
-            check: Some((head, self.audience.check_name(APPLY_CHECK))),
+            check: Some((head.clone(), self.audience.check_name(APPLY_CHECK))),
             topic: Some(Topic::Failure),
             ..self.audience.clone()
         };
-        let apply_request = self.apply_request(&audience);
+        let request = self.apply_request(&audience);
+        let push = before.zip(self.default_branch.as_deref());
+        let push = push.map(|(before, branch)| Push { branch, before, head: &head, brought: &came });
         // Nobody merges by a green of before while waves go on.
-        let set_back = set_back::set_back(world, &self.audience, &moved, &came, CHECK);
-        let (done, ()) = futures::join!(apply::run(world, &apply_request), set_back);
+        let (done, ()) = futures::join!(apply::run(world, &request), self.set_back(world, push));
         told(world, &audience, Told::Apply, done).await
     }
 
@@ -285,18 +284,13 @@ fn base_of(world: &World, proposal: &Proposal) -> Result<String, Failure> {
     found.map(|commit| commit.0.to_string())
 }
 
-/// What came to the branch of a change since somebody looked at it beside this commit.
+/// What came to the branch of a change since somebody looked at it beside this commit. What cannot be found out is told, and sets nothing
+/// back: what is applied is no question of it.
 fn moved_since(world: &World, proposal: &Proposal, base: &CommitSha) -> Moved {
-    match base_of(world, proposal) {
-        Ok(tip) => came_between(world, &proposal.branch, base, &CommitSha(tip.into())),
-        Err(_) => Moved::default(),
-    }
-}
-
-/// What came to a branch; what cannot be found out sets nothing back, and what is applied is no question of it.
-fn came_between(world: &World, branch: &str, old: &CommitSha, new: &CommitSha) -> Moved {
-    Moved::between(world, branch, old, new).unwrap_or_else(|failure| {
-        world.terminal.note(&format!("note: what came to {branch} since {} is not known: {failure}", old.short()));
+    let tip = base_of(world, proposal).map(|tip| CommitSha(tip.into()));
+    tip.and_then(|tip| Moved::between(world, &proposal.branch, base, &tip)).unwrap_or_else(|failure| {
+        let (branch, base) = (&proposal.branch, base.short());
+        world.terminal.note(&format!("note: what came to {branch} since {base} is not known: {failure}"));
         Moved::default()
     })
 }

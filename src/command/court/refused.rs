@@ -35,12 +35,16 @@ impl Court<'_> {
         subjects: &[Subject<'_>],
         (work, history): (&Work, &History),
     ) -> Result<Vec<Approval>, Failure> {
+        let refused: Vec<&Reviewed> = self.changes.iter().filter(|reviewed| reviewed.refusals().next().is_some()).collect();
+        if refused.is_empty() {
+            return Ok(approvals);
+        }
         let mut by_since: BTreeMap<Option<CommitSha>, Vec<&Preview>> = BTreeMap::new();
         for preview in subjects.iter().map(|subject| subject.preview).filter(|preview| !preview.is_empty()) {
             by_since.entry(self.since(&preview.target, work, history)).or_default().push(preview);
         }
         let mut refusals = Vec::new();
-        for reviewed in self.changes.iter().filter(|reviewed| reviewed.refusals().next().is_some()) {
+        for reviewed in refused {
             let Some(landed) = &reviewed.landed else { continue };
             let mut digests = Vec::new();
             for (since, previews) in &by_since {
@@ -58,9 +62,6 @@ impl Court<'_> {
                 digests: digests.clone(),
                 at_ms: said.at_ms,
             }));
-        }
-        if refusals.is_empty() {
-            return Ok(approvals);
         }
         approvals.extend(refusals);
         approvals.sort_by_key(|approval| approval.at_ms); // only a host with one clock knows what landed

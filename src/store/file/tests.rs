@@ -2,10 +2,10 @@
 
 use super::disk::Pen;
 use super::*;
-use crate::change::{Unseen, UnseenReason};
 use crate::journal::SCHEMA;
 use crate::review::User;
 use crate::scratch;
+use crate::store::cases::stored;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
@@ -411,19 +411,7 @@ async fn of_one_change_fifty_sets_are_kept_and_the_oldest_goes() {
     let dir = scratch::dir();
     let store = open(dir.path());
     for at_ms in 0..55 {
-        let unseen = Unseen::new("a@prod/x".parse().expect("a target"), UnseenReason::Cancelled);
-        let head = Some(format!("{at_ms:07x}").into());
-        let set = Stored {
-            head,
-            base: "base".into(),
-            at_ms,
-            first_ms: at_ms,
-            change: Some(12),
-            part: None,
-            run: Some((at_ms, 1)),
-            whole: Default::default(),
-            previews: vec![Err(unseen)],
-        };
+        let set = Stored { change: Some(12), run: Some((at_ms, 1)), ..stored(&format!("{at_ms:07x}"), at_ms) };
         store.save(&set).await.expect("it has room");
     }
     let kept: Vec<u64> = store.saved().await.expect("readable").iter().map(|set| set.at_ms).collect();

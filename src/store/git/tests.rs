@@ -9,6 +9,7 @@ use super::*;
 use crate::journal::{Chain, SCHEMA};
 use crate::review::User;
 use crate::store::blocking::IN_DOUBT;
+use crate::store::cases::stored;
 use crate::store::life::Here;
 use crate::store::places::{site, tip};
 use std::path::Path;
@@ -377,19 +378,7 @@ async fn of_one_change_fifty_sets_are_kept_beside_the_journal_and_the_oldest_goe
     let dir = origin();
     let store = open(dir.path());
     for at_ms in 0..53 {
-        let unseen = crate::change::Unseen::new(ids(&["a@prod/x"]).remove(0), crate::change::UnseenReason::Cancelled);
-        let head = Some(format!("{at_ms:07x}").into());
-        let set = Stored {
-            head,
-            base: "base".into(),
-            at_ms,
-            first_ms: at_ms,
-            change: Some(12),
-            part: None,
-            run: Some((at_ms, 1)),
-            previews: vec![Err(unseen)],
-            whole: None,
-        };
+        let set = Stored { change: Some(12), run: Some((at_ms, 1)), ..stored(&format!("{at_ms:07x}"), at_ms) };
         store.save(&set).await.expect("it has room");
     }
     let kept: Vec<u64> = store.saved().await.expect("readable").iter().map(|set| set.at_ms).collect();

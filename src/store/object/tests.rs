@@ -116,19 +116,7 @@ pub(super) async fn append(store: &ObjectStore, reason: &str) -> Result<usize, S
 }
 
 pub(super) fn stored(at_ms: u64) -> Stored {
-    let unseen = crate::change::Unseen::new(ids(&["a@prod/x"]).remove(0), crate::change::UnseenReason::Cancelled);
-    let head = Some(format!("{at_ms:07x}").into());
-    Stored {
-        head,
-        base: "base".into(),
-        at_ms,
-        first_ms: at_ms,
-        change: None,
-        part: None,
-        run: None,
-        previews: vec![Err(unseen)],
-        whole: None,
-    }
+    crate::store::cases::stored(&format!("{at_ms:07x}"), at_ms)
 }
 
 fn is_broken<T>(read: &Result<T, StoreError>) -> bool {
