@@ -18,6 +18,14 @@ pub struct CommitSha(pub Arc<str>);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct User(pub Arc<str>);
 
+/// A team that a policy asks for: those of it who are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Team {
+    pub members: Vec<User>,
+    /// Why more of them may be in it whom nobody could ask for; they count for nothing.
+    pub unread: Option<Arc<str>>,
+}
+
 /// The change under review.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PullRequest {

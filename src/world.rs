@@ -108,7 +108,9 @@ impl World {
         let config =
             LocalConfig { reviews, worktree: workspace.root().to_path_buf(), on_actions: environment.on_actions(), change };
         let key = environment.key();
-        let own = ["ISOBAR_KEY", "GITHUB_TOKEN"].into_iter().filter_map(|name| Some((name, environment.get(name)?)));
+        let own = ["ISOBAR_KEY", "GITHUB_TOKEN", "ISOBAR_ORG_TOKEN"]
+            .into_iter()
+            .filter_map(|name| Some((name, environment.get(name)?)));
         terminal.mask(&own.chain(buckets.access().secrets()).map(|(name, value)| (name.into(), value.into())).collect());
         let run = run_id(clock.now_ms());
         let host: Arc<dyn Host> = match github(&workspace, &environment) {
@@ -156,6 +158,7 @@ fn github(workspace: &Workspace, environment: &Environment) -> Option<GitHubConf
         api: set("GITHUB_API_URL", "https://api.github.com"),
         graphql: set("GITHUB_GRAPHQL_URL", "https://api.github.com/graphql"),
         token: token.into(),
+        org_token: environment.get("ISOBAR_ORG_TOKEN").map(Arc::from),
         repository: set("GITHUB_REPOSITORY", ""),
         branch: workspace.default_branch().map(Arc::from),
         // Where the clock is set, nobody waits for it.

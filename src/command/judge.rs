@@ -45,7 +45,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
 
     let shown: Vec<_> = sitting.previews.iter().cloned().map(Ok).chain(unseen.iter().cloned().map(Err)).collect();
     sitting.court.take(&request.reviews, shown::digests(&shown)).await?;
-    let verdicts = sitting.verdicts(&history)?;
+    let verdicts = sitting.verdicts(&history).await?;
     let void: Vec<String> = sitting.court.void().collect();
     let not_yet = sitting.court.say_unseen_yet(&shown, &sitting.work, &history)?;
     let Sitting { scene, work, base, .. } = sitting;
@@ -125,7 +125,9 @@ impl<'a> Sitting<'a> {
         Ok(Self { scene, base, work, previews, whole, court })
     }
 
-    fn verdicts(&self, history: &History) -> Result<BTreeMap<TargetId, Verdict>, Failure> {
+    async fn verdicts(&self, history: &History) -> Result<BTreeMap<TargetId, Verdict>, Failure> {
+        let judged = self.previews.iter().map(|preview| &preview.target);
+        self.court.summon(self.court.unasked_teams(judged, &self.work, history)?).await;
         let verdicts = self.court.judge(&Asked { planned: self.whole, ..Asked::whole(&self.previews) }, &self.work, history)?;
         Ok(verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect())
     }
@@ -140,7 +142,7 @@ pub(crate) async fn of_head(
 ) -> Result<BTreeMap<TargetId, Verdict>, Failure> {
     let saved = world.store.saved().await?;
     let Some(stored) = saved.iter().rfind(|stored| stored.head.as_ref() == Some(&head.0)) else { return Ok(BTreeMap::new()) };
-    Sitting::open(world, scenes, history, stored, &Selector::default(), &[]).await?.verdicts(history)
+    Sitting::open(world, scenes, history, stored, &Selector::default(), &[]).await?.verdicts(history).await
 }
 
 /// Selected targets that the preview could not see: nothing can be said of them, least of all yes.

@@ -96,6 +96,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     keep(world, view.head.as_ref(), Some(base), request.change.as_ref(), whole, answers.clone()).await; // first shown, then decided about
     let mut court = Court::open(world, &scenes, &history, sight.case(&request.reviews)).await?;
     court.take(&request.reviews, shown::digests(&answers)).await?;
+    court.summon(court.unasked_teams(previews.iter().map(|preview| &preview.target), &work, &history)?).await;
     let verdicts =
         court.judge(&Asked { planned: whole.unwrap_or_default().at_least(seen), ..Asked::whole(&previews) }, &work, &history)?;
     let verdicts: BTreeMap<TargetId, Verdict> = verdicts.into_iter().map(|verdict| (verdict.target.clone(), verdict)).collect();

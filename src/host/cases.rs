@@ -60,6 +60,7 @@ fn github() -> Place {
         api: server.api(),
         graphql: server.graphql(),
         token: TOKEN.into(),
+        org_token: None,
         repository: "acme/fleet".into(),
         branch: Some("main".into()),
         second: Duration::from_millis(1),

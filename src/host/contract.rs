@@ -33,6 +33,9 @@ pub trait Host: Send + Sync {
     /// Somebody may write here now. Unreadable is an error.
     fn may_write<'a>(&'a self, who: &'a User) -> Boxed<'a, Result<bool, HostError>>;
 
+    /// Who is in a team that the host keeps, `ORGANISATION/TEAM`, or `TEAM` of whoever owns this repository. Unreadable is an error.
+    fn team<'a>(&'a self, name: &'a str) -> Boxed<'a, Result<Vec<User>, HostError>>;
+
     /// Records a decision given on the command line; whoever made the `change` that it is about cannot approve it.
     fn record<'a>(&'a self, approval: &'a Approval, change: &'a PullRequest) -> Boxed<'a, Result<(), HostError>>;
 

@@ -83,6 +83,11 @@ impl Host for Local {
         Box::pin(async { Ok(false) })
     }
 
+    fn team<'a>(&'a self, name: &'a str) -> Boxed<'a, Result<Vec<User>, HostError>> {
+        let what = format!("reading who is in {name}: only GitHub knows its teams");
+        Box::pin(async { Err(HostError { what, hint: Some("list its people below teams: in isobar.yaml".into()) }) })
+    }
+
     fn record<'a>(&'a self, approval: &'a Approval, change: &'a PullRequest) -> Boxed<'a, Result<(), HostError>> {
         let (approval, change) = (approval.clone(), change.clone());
         Box::pin(self.blocking(move |config| config.append(&approval, &change)))

@@ -7,6 +7,7 @@ use super::rules::RULES;
 use super::when::When;
 use crate::stack::{Fields, Fleet, Kind, Mistake, Mistakes, Node, did_you_mean};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,6 +37,13 @@ impl Policy {
     pub fn counts_targets(&self) -> bool {
         let counts = |rule: &Declared| rule.written["rule"] == "limit" || !rule.written["when"]["targets_min"].is_null();
         self.rules.iter().any(counts)
+    }
+
+    /// The teams that some rule asks for, as they are written.
+    pub fn teams(&self) -> BTreeSet<Arc<str>> {
+        let asked = self.rules.iter().flat_map(|rule| each(&rule.written["require"]));
+        let named = asked.flat_map(|asked| each(&asked["team"]).chain(each(&asked["teams"])));
+        named.filter_map(Value::as_str).map(Arc::from).collect()
     }
 
     pub(super) fn read_with(section: &Node, known: &Known<'_>, mistakes: &mut Mistakes) -> Self {
@@ -89,6 +97,11 @@ impl Declared {
     }
 }
 
+/// The items of a list, or the one value that stands for a list.
+fn each(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice).iter()
+}
+
 fn find(node: &Node, mistakes: &mut Mistakes) -> Option<&'static Rule> {
     let Some(name) = node.as_str() else {
         let what = format!("\"rule\" must name a kind of rule, and this is {}", node.kind_name());
@@ -122,7 +135,7 @@ impl fmt::Debug for Declared {
 #[cfg(test)]
 mod tests {
     use crate::policy::testing::{mistakes, read};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn a_policy_without_rules_is_a_mistake() {
@@ -154,6 +167,14 @@ mod tests {
     fn mistakes_of_all_rules_are_told_at_once() {
         let told = mistakes(&json!([{ "rule": "deny" }, { "rule": "limit" }, { "rego": "x" }, "text"]));
         assert_eq!(told.len(), 4, "{told:?}");
+    }
+
+    #[test]
+    fn the_teams_of_all_rules_are_told_once() {
+        let rule = |require: Value| json!({ "rule": "approvals", "require": require });
+        let requires = [json!([{ "team": "platform" }, { "teams": ["sre"], "user": "zed" }]), json!([{ "team": "platform" }])];
+        let (policy, mistakes) = read(&requires.map(rule).to_vec().into());
+        assert_eq!((policy.teams().into_iter().collect::<Vec<_>>(), mistakes), (vec!["platform".into(), "sre".into()], vec![]));
     }
 
     #[test]

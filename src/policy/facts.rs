@@ -2,7 +2,7 @@
 
 use crate::change::{ChangeMark, Digest, Extent, Intent, Preview};
 use crate::policy::Policy;
-use crate::review::{Approval, PullRequest, User};
+use crate::review::{Approval, PullRequest, Team, User};
 use crate::stack::{RegionId, StackName, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,8 +13,8 @@ pub struct Facts<'a> {
     pub policy: Option<&'a Policy>,
     /// A shared machine, not somebody's laptop: there a missing policy is no yes.
     pub hosted: bool,
-    /// Team name (lower case) to members, from the commit before the change.
-    pub teams: &'a BTreeMap<Arc<str>, Vec<User>>,
+    /// By name in lower case, from the commit before the change.
+    pub teams: &'a BTreeMap<Arc<str>, Team>,
     pub pull_request: &'a PullRequest,
     /// Latest decision per reviewer; only those whose digests name a subject count for it.
     pub approvals: &'a [Approval],

@@ -6,7 +6,7 @@
 
 use super::votes::{Votes, login};
 use super::words::counted;
-use crate::review::User;
+use crate::review::{Team, User};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ pub(super) struct Requirement {
     pub(super) count: u64,
 }
 
-/// Team name (lower case) to members.
-pub(super) type Teams = BTreeMap<Arc<str>, Vec<User>>;
+/// By name in lower case.
+pub(super) type Teams = BTreeMap<Arc<str>, Team>;
 
 /// What one rule sees among the approvals.
 pub(super) struct Tally<'a> {
@@ -70,7 +70,7 @@ impl Requirement {
 
 /// A team that nobody knows has no members: what asks for it is never met.
 fn members<'t>(team: &str, teams: &'t Teams) -> &'t [User] {
-    teams.get(&*team.to_lowercase()).map_or(&[], Vec::as_slice)
+    teams.get(&*team.to_lowercase()).map_or(&[], |team| &team.members)
 }
 
 /// Who is counted for which requirement.
@@ -164,10 +164,13 @@ fn missing(
     people.sort();
     people.dedup_by(|a, b| a.0 == b.0);
     let people: Vec<String> = people.into_iter().map(|(_, name)| name).collect();
-    let who = match (unknown, people.is_empty()) {
-        (true, true) => "no such team is known".to_owned(),
-        (false, true) => "none of them may approve this".to_owned(),
-        (_, false) => several(&people, ", "),
+    let unread = requirement.teams.iter().find_map(|team| teams.get(&*team.to_lowercase())?.unread.as_deref());
+    let who = match (people.is_empty(), unread) {
+        (true, Some(why)) => why.to_owned(),
+        (false, Some(why)) => format!("{}; {why}", several(&people, ", ")),
+        (true, None) if unknown => "no such team is known".to_owned(),
+        (true, None) => "none of them may approve this".to_owned(),
+        (false, None) => several(&people, ", "),
     };
     format!("{count} of {} ({who})", requirement.label())
 }
@@ -190,7 +193,7 @@ fn several(names: &[String], between: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::testing::{Stage, user};
+    use crate::policy::testing::{Stage, team, user};
     use serde_json::{Value, json};
 
     /// What is said of one target when `require` is asked and `approved` approved.
@@ -252,7 +255,7 @@ mod tests {
     fn a_team_of_which_nobody_may_approve_says_so() {
         let mut stage = Stage::of(json!([{ "rule": "approvals", "require": [{ "team": "sre" }] }]));
         stage.updates("network@prod/eu-west-1", &["a"]);
-        stage.teams.insert("sre".into(), vec![user("carol"), user("ci[bot]")]);
+        stage.teams.insert("sre".into(), team(["carol", "ci[bot]"]));
         assert_eq!(stage.said(), "wait: 0 of 1 approval: missing 1 of sre (none of them may approve this)");
     }
 
@@ -260,8 +263,21 @@ mod tests {
     fn a_large_team_is_told_by_five_of_it() {
         let mut stage = Stage::of(json!([{ "rule": "approvals", "require": [{ "team": "sre" }] }]));
         stage.updates("network@prod/eu-west-1", &["a"]);
-        stage.teams.insert("sre".into(), (0..7).map(|n| user(&format!("p{n}"))).collect());
+        stage.teams.insert("sre".into(), team((0..7).map(|n| format!("p{n}"))));
         assert_eq!(stage.said(), "wait: 0 of 1 approval: missing 1 of sre (p0, p1, p2, p3, p4 and 2 more)");
+    }
+
+    #[test]
+    fn who_is_in_a_team_that_cannot_be_read_counts_for_nothing_and_why_is_told() {
+        let mut stage = Stage::of(json!([{ "rule": "approvals", "require": [{ "team": "sre", "count": 2 }] }]));
+        stage.updates("network@prod/eu-west-1", &["a"]);
+        let unread = Some("nobody knows who is in acme/sre".into());
+        stage.teams.insert("sre".into(), Team { unread: unread.clone(), ..Team::default() });
+        stage.approve("dora");
+        assert_eq!(stage.said(), "wait: 0 of 2 approvals: missing 2 of sre (nobody knows who is in acme/sre)");
+        stage.teams.insert("sre".into(), Team { unread, ..team(["dora", "eve"]) });
+        let said = "wait: 1 of 2 approvals: dora (sre); missing 1 of sre (eve; nobody knows who is in acme/sre)";
+        assert_eq!(stage.said(), said);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::known::Known;
 use super::{Answer, Facts, Past, Policy, Subject, Verdict, judge};
 use crate::change::{Action, Change, Detail, Digest, Intent, Preview};
-use crate::review::{Approval, Decision, PullRequest, User};
+use crate::review::{Approval, Decision, PullRequest, Team, User};
 use crate::stack::{Kind, Mistakes, Node, Site, StackName};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(super) struct Stage {
     pub(super) policy: Option<Policy>,
     pub(super) hosted: bool,
-    pub(super) teams: BTreeMap<Arc<str>, Vec<User>>,
+    pub(super) teams: BTreeMap<Arc<str>, Team>,
     pub(super) pull_request: PullRequest,
     pub(super) approvals: Vec<Approval>,
     pub(super) subjects: Vec<Actor>,
@@ -37,11 +37,10 @@ impl Stage {
     }
 
     pub(super) fn without_policy() -> Self {
-        let team = |name: &str, members: [&str; 2]| (name.into(), members.map(user).to_vec());
         Self {
             policy: None,
             hosted: false,
-            teams: [team("platform", ["alice", "bob"]), team("sre", ["dora", "eve"])].into(),
+            teams: [("platform".into(), team(["alice", "bob"])), ("sre".into(), team(["dora", "eve"]))].into(),
             pull_request: PullRequest {
                 number: Some(7),
                 title: "a change".into(),
@@ -142,6 +141,10 @@ impl Stage {
 
 pub(super) fn user(name: &str) -> User {
     User(name.into())
+}
+
+pub(super) fn team<N: AsRef<str>>(members: impl IntoIterator<Item = N>) -> Team {
+    Team { members: members.into_iter().map(|name| user(name.as_ref())).collect(), unread: None }
 }
 
 pub(super) fn document(address: &str, action: Action) -> Change {

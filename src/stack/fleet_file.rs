@@ -212,6 +212,11 @@ fn teams(fields: &mut Fields<'_>, strict: &mut Mistakes) -> BTreeMap<Arc<str>, V
         strict.extend(
             blank.map(|(_, node)| Mistake::at(&node.site, "a login is blank").hint("write a person's login, or remove it")),
         );
+        let no_team = logins.iter().filter(|(login, _)| login.starts_with('@') && !is_kept_elsewhere(login));
+        strict.extend(no_team.map(|(login, node)| {
+            let mistake = Mistake::at(&node.site, format!("{login:?} is neither a login nor a team of an organisation"));
+            mistake.hint("write a login as ada, and a team that GitHub keeps as \"@acme/platform\"")
+        }));
         if logins.is_empty() && fields.mistakes().len() == before {
             let mistake = Mistake::at(site, format!("team {name:?} has no members: a rule that asks for it could never be met"));
             strict
@@ -220,4 +225,11 @@ fn teams(fields: &mut Fields<'_>, strict: &mut Mistakes) -> BTreeMap<Arc<str>, V
         teams.insert(name.clone(), logins.into_iter().map(|(login, _)| login.into()).collect());
     }
     teams
+}
+
+/// `@ORGANISATION/TEAM`.
+fn is_kept_elsewhere(login: &str) -> bool {
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let parts = login.strip_prefix('@').and_then(|team| team.split_once('/'));
+    parts.is_some_and(|(organisation, team)| is_name(organisation) && is_name(team))
 }

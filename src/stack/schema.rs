@@ -52,7 +52,10 @@ fn fleet(parts: &Parts<'_>) -> Value {
         ),
         (
             "teams",
-            such_as(json!({ "platform": ["ada", "grace"] }), about("Logins by team; the policy counts them.", map_of(texts()))),
+            such_as(
+                json!({ "platform": ["ada", "grace"], "sre": "@acme/site-reliability" }),
+                about("Logins by team, or a team that GitHub keeps; the policy counts them.", map_of(texts())),
+            ),
         ),
         (
             "first_apply",

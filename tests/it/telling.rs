@@ -21,6 +21,7 @@ fn host(server: &Server) -> GitHub {
         api: server.api(),
         graphql: server.graphql(),
         token: TOKEN.into(),
+        org_token: None,
         repository: "acme/fleet".into(),
         branch: Some("main".into()),
         second: Duration::from_millis(1),

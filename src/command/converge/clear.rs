@@ -35,6 +35,9 @@ impl Converge<'_> {
             Round { run: self, looks, work, part, progress, make, beside, turns: BTreeMap::new(), cleared: Cleared::default() };
 
         let fresh = round.look(targets).await;
+        let seen = fresh.iter().map(|preview| &preview.target);
+        let teams = self.court.unasked_teams(seen, work, &self.history())?;
+        self.court.summon(teams).await;
         let holed = round.holed(&fresh).await?;
         if self.world.stop.is_asked() {
             return Ok(round.cleared);

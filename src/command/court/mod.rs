@@ -5,6 +5,7 @@ mod bench;
 mod past;
 mod refused;
 mod review;
+mod teams;
 
 use past::{ClearedBefore, left_by};
 use refused::Touched;
@@ -18,7 +19,7 @@ use crate::change::{ChangeMark, Digest, Extent, Preview, Unseen, UnseenReason, b
 use crate::exit::Failure;
 use crate::journal::History;
 use crate::policy::{Facts, Past, Subject, Verdict, judge};
-use crate::review::{Approval, CommitSha, Decision, PullRequest, Reviewed, User, Void, latest};
+use crate::review::{Approval, CommitSha, Decision, PullRequest, Reviewed, Team, User, Void, latest};
 use crate::stack::{FirstApply, StackName, Target, TargetId};
 use crate::store::Stored;
 use crate::world::World;
@@ -53,6 +54,8 @@ pub(crate) struct Court<'a> {
     judged: Mutex<BTreeMap<Sitting, Arc<ClearedBefore>>>,
     /// What each change touched that landed and was refused, by its number.
     touched: Mutex<BTreeMap<u64, Arc<Touched>>>,
+    /// Who is in the teams that the host keeps, as far as they were asked for.
+    kept_teams: Mutex<BTreeMap<Arc<str>, Team>>,
     /// Where history begins, by its first commit; none where there was no fleet yet.
     beginning: Mutex<BTreeMap<Option<CommitSha>, Option<Arc<Scene>>>>,
 }
@@ -137,6 +140,7 @@ impl<'a> Court<'a> {
             now_ms: world.clock.now_ms(),
             judged: Mutex::default(),
             touched: Mutex::default(),
+            kept_teams: Mutex::default(),
             beginning: Mutex::default(),
         };
         let ahead = court.approvals.iter().filter(|approval| approval.decision == Decision::Approve);
@@ -167,7 +171,7 @@ impl<'a> Court<'a> {
         Ok(())
     }
 
-    /// Judges previews, in their order.
+    /// Judges previews, in their order. A team of the host that was not [summoned](Court::summon) has no members.
     pub(crate) fn judge(&self, asked: &Asked<'_>, work: &Work, history: &History) -> Result<Vec<Verdict>, Failure> {
         let Asked { previews, holed, beside, planned } = asked;
         let mut verdicts: BTreeMap<TargetId, Verdict> = BTreeMap::new();
@@ -221,12 +225,7 @@ impl<'a> Court<'a> {
         planned: Extent,
         (work, history): (&Work, &History),
     ) -> Result<Vec<Verdict>, Failure> {
-        let teams: BTreeMap<Arc<str>, Vec<User>> = authority
-            .fleet
-            .teams
-            .iter()
-            .map(|(name, members)| (name.to_lowercase().into(), members.iter().cloned().map(User).collect()))
-            .collect();
+        let teams = self.teams(authority);
         let approvals = self.with_refusals(self.fresh_approvals(work, history, &subjects)?, &subjects, (work, history))?;
         Ok(judge(&Facts {
             policy: authority.policy.as_ref(),

@@ -11,6 +11,7 @@ mod patience;
 mod pulls;
 mod reviews;
 mod sticky;
+mod teams;
 mod wire;
 
 use super::{Boxed, Check, Comment, Host, HostError, Issue, Of, Opened, Openings, Posted};
@@ -39,6 +40,8 @@ pub struct GitHubConfig {
     pub graphql: String,
     /// `GITHUB_TOKEN`.
     pub token: Arc<str>,
+    /// `ISOBAR_ORG_TOKEN`: reads the teams of the organisation, and nothing else.
+    pub org_token: Option<Arc<str>>,
     /// `OWNER/NAME`, as in `GITHUB_REPOSITORY`.
     pub repository: String,
     /// The branch that is applied: what landed elsewhere has not landed.
@@ -50,6 +53,8 @@ pub struct GitHubConfig {
 /// A repository on GitHub.
 pub struct GitHub {
     api: Api,
+    /// By another token, which sees teams.
+    organisation: Option<Api>,
     owner: String,
     name: String,
     branch: Option<Arc<str>>,
@@ -67,7 +72,16 @@ impl GitHub {
             .ok_or_else(|| slip(format!("GITHUB_REPOSITORY is {:?}, and that is no OWNER/NAME", config.repository)))?;
         let wire = Wire::new(&config.api, &config.graphql, &config.token).map_err(slip)?;
         let api = Api::new(wire, config.second);
-        Ok(Self { api, owner: owner.into(), name: name.into(), branch: config.branch, has_waited: AtomicBool::new(false) })
+        let wire = config.org_token.map(|token| Wire::new(&config.api, &config.graphql, &token)).transpose().map_err(slip)?;
+        let organisation = wire.map(|wire| Api::new(wire, config.second));
+        Ok(Self {
+            api,
+            organisation,
+            owner: owner.into(),
+            name: name.into(),
+            branch: config.branch,
+            has_waited: AtomicBool::new(false),
+        })
     }
 
     /// A path below this repository.
@@ -180,6 +194,10 @@ impl Host for GitHub {
 
     fn may_write<'a>(&'a self, who: &'a User) -> Boxed<'a, Result<bool, HostError>> {
         Box::pin(async { Ok(self.voice(&who.0).await? == Voice::Writer) })
+    }
+
+    fn team<'a>(&'a self, name: &'a str) -> Boxed<'a, Result<Vec<User>, HostError>> {
+        Box::pin(self.members(name))
     }
 
     fn record<'a>(&'a self, _approval: &'a Approval, _change: &'a PullRequest) -> Boxed<'a, Result<(), HostError>> {

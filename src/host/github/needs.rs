@@ -6,6 +6,10 @@ use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 
+/// What reads teams.
+pub(super) const ORG_TOKEN: &str =
+    "org-token of the action is the token of an App with members: read of the organisation, or a personal one with read:org";
+
 /// Characters of GitHub's own words that we repeat.
 const WORDS_MAX: usize = 200;
 
@@ -19,6 +23,8 @@ pub(super) enum Needs {
     PullRequestsWrite,
     IssuesWrite,
     StatusesWrite,
+    /// Of the organisation: no token of a workflow has it.
+    MembersRead,
 }
 
 impl Needs {
@@ -31,11 +37,22 @@ impl Needs {
             Needs::PullRequestsWrite => "pull-requests: write",
             Needs::IssuesWrite => "issues: write",
             Needs::StatusesWrite => "statuses: write",
+            Needs::MembersRead => "members: read",
         }
     }
 
     fn hint(self) -> String {
-        format!("add {self} to permissions: of the job; a pull request of a fork never gets more than read")
+        match self {
+            Needs::MembersRead => format!("{ORG_TOKEN}; this one has not got {self}"),
+            Needs::Metadata
+            | Needs::ContentsRead
+            | Needs::PullRequestsRead
+            | Needs::PullRequestsWrite
+            | Needs::IssuesWrite
+            | Needs::StatusesWrite => {
+                format!("add {self} to permissions: of the job; a pull request of a fork never gets more than read")
+            }
+        }
     }
 }
 
@@ -52,6 +69,7 @@ pub(super) fn refused(doing: &str, needs: Needs, answer: &Answer) -> HostError {
     let hint = match answer.status {
         401 => Some("GitHub does not accept the token: it may have ended with its job, or be of another server".into()),
         403 => Some(needs.hint()),
+        404 if needs == Needs::MembersRead => Some(format!("it is not there, or the token may not see it: {ORG_TOKEN}")),
         404 => Some(format!("it is not there, or the token may not see it: that needs {needs}")),
         410 => Some("it was taken away, or conversation on it is locked".into()),
         408 | 429 | 500..=599 => {

@@ -4,6 +4,7 @@ use super::request::{Answer, Request};
 use super::shape::shaped;
 use super::state::{BOT, Check, Comment, Deployment, Issue, NAME, OWNER, Pull, State, Status};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// What one request is: the path as GitHub describes it, its method, and what the token must be allowed to do.
 struct Row {
@@ -83,6 +84,7 @@ const ROWS: &[Row] = &[
     },
     Row { route: "/repos/{owner}/{repo}/actions/runs/{run_id}", method: "GET", needs: &["actions: read"], act: run },
     Row { route: "/repos/{owner}/{repo}/rules/branches/{branch}", method: "GET", needs: &[], act: rules },
+    Row { route: "/orgs/{org}/teams/{team_slug}/members", method: "GET", needs: &["members: read"], act: members },
     Row {
         route: "/orgs/{org}/teams/{team_slug}/memberships/{username}",
         method: "GET",
@@ -597,6 +599,12 @@ fn run(state: &mut State, asked: &Asked<'_>) -> Outcome {
 
 fn rules(state: &mut State, _asked: &Asked<'_>) -> Outcome {
     Outcome::List(state.rules.clone())
+}
+
+fn members(state: &mut State, asked: &Asked<'_>) -> Outcome {
+    let team = state.teams.get(asked.names[1]).filter(|_| asked.names[0] == OWNER);
+    let listed = |members: &BTreeSet<String>| members.iter().map(|login| json!({ "login": login })).collect();
+    team.map_or_else(missing, |members| Outcome::List(listed(members)))
 }
 
 fn membership(state: &mut State, asked: &Asked<'_>) -> Outcome {
