@@ -33,7 +33,7 @@ pub(crate) fn compose(world: &World, done: &Converged, told: Told, head: &Arc<st
         };
         let work = Work::of(report.rows.iter().filter_map(pending).collect(), Vec::new(), None);
         report.fold = tell::folded(&report.rows, &work);
-        report.notes.extend(tell::undeclared(&report.rows, scene.policy.is_none()));
+        report.notes.extend(tell::undeclared(world, &report.rows, scene.policy.is_none()));
     }
     if done.ends.is_empty() {
         report.nothing = Some("every target is what the code says, as far as the journal knows".into());

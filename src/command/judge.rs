@@ -115,7 +115,7 @@ impl<'a> Sitting<'a> {
             None => Arc::new(Scene::open(world, world.workspace.worktree(&super::view::published(world))?)?),
         };
         let base = (!stored.base.is_empty()).then(|| CommitSha(stored.base.clone()));
-        let base = base.map(|base| scenes.at(&base)).transpose()?;
+        let base = base.map(|base| scenes.before(&base)).transpose()?.flatten();
         let work = work_of(scenes, history, stored, &scene, base.as_ref(), selector)?;
         let shown = stored.previews.iter().flatten();
         let previews = shown.filter(|preview| work.get(&preview.target).is_some()).cloned().collect();

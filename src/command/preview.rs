@@ -193,7 +193,7 @@ impl Sight<'_> {
             let files = count(view.dirty.len(), "file is", "files are");
             report.notes.push(tell::warning(format!("{files} uncommitted: {}", some(&view.dirty))));
         }
-        report.notes.extend(tell::undeclared(&report.rows, after.policy.is_none()));
+        report.notes.extend(tell::undeclared(self.world, &report.rows, after.policy.is_none()));
         let shown = answers.iter().flatten();
         let judged = shown.filter_map(|preview| verdicts.get(&preview.target).map(|verdict| (&**preview, verdict)));
         // What is not committed is kept nowhere, so that nobody can approve it.

@@ -211,6 +211,12 @@ impl<'a> Scenes<'a> {
         Ok(scene)
     }
 
+    /// Returns the scene at a commit that something is compared with; nothing where no fleet was there yet.
+    pub(crate) fn before(&self, commit: &CommitSha) -> Result<Option<Arc<Scene>>, Failure> {
+        let has_fleet = self.world.workspace.at(&commit.0)?.listing.get(FLEET).is_some();
+        has_fleet.then(|| self.at(commit)).transpose()
+    }
+
     /// Returns the scene at a commit that is only passed by: it is not kept, so that many commits cost the memory of one.
     pub(crate) fn glance(&self, commit: &CommitSha) -> Result<Arc<Scene>, Failure> {
         let kept = self.lock().get(commit).cloned();

@@ -8,7 +8,7 @@ use crate::change::{Fold, Names, Preview, Unseen, UnseenReason, fold};
 use crate::diagnosis;
 use crate::exit::Failure;
 use crate::journal::History;
-use crate::policy::{Answer, UNDECLARED, Verdict};
+use crate::policy::{Answer, BUILT_IN, UNDECLARED, Verdict};
 use crate::report::{self, Diffs, JournalHead, Note, Report, Row, RowState, VerdictLine, WaveLine};
 use crate::rollout::Rollout;
 use crate::runner::say_unseen;
@@ -114,13 +114,20 @@ pub(crate) fn warning(text: impl Into<Arc<str>>) -> Note {
 }
 
 /// Says that nobody's policy judged, when that was so; where nothing was judged, that the head has none (`is_bare`).
-pub(crate) fn undeclared(rows: &[Row], is_bare: bool) -> Option<Note> {
+pub(crate) fn undeclared(world: &World, rows: &[Row], is_bare: bool) -> Option<Note> {
     let mut judged = rows.iter().filter_map(|row| row.verdict.as_ref()).peekable();
+    let is_hosted = world.environment.on_actions();
     let is_so = match judged.peek() {
+        Some(_) if is_hosted => is_bare && judged.any(|verdict| verdict.sentence.contains(BUILT_IN)),
         Some(_) => judged.any(|verdict| *verdict.sentence == *UNDECLARED),
         None => is_bare,
     };
-    is_so.then(|| note("no policy declared: on a laptop everything is cleared"))
+    is_so.then(|| match is_hosted {
+        true => note(
+            "no policy declared: one person approves a change, and two a delete, a replace, or more than a quarter of the fleet",
+        ),
+        false => note("no policy declared: on a laptop everything is cleared"),
+    })
 }
 
 /// What lets waiting targets go on.

@@ -49,7 +49,7 @@ pub(crate) fn open(
     if !dirty.is_empty() {
         let after = Arc::new(Scene::open(world, workspace.worktree(&published(world))?)?);
         let before = match &base {
-            Some(base) => Some(scenes.at(&workspace.merge_base(base, &workspace.head()?)?)?),
+            Some(base) => scenes.before(&workspace.merge_base(base, &workspace.head()?)?)?,
             None => None,
         };
         return Ok(View { head: None, base, before, after: After::Scene(after), dirty });
@@ -59,7 +59,7 @@ pub(crate) fn open(
         let after = scenes.at(&head)?;
         return Ok(View { head: Some(head), base: None, before: None, after: After::Scene(after), dirty });
     };
-    let before = Some(scenes.at(&base)?);
+    let before = scenes.before(&base)?;
     let after = match workspace.merged(&base, &head)? {
         Merged::Clean(snapshot) => After::Scene(Arc::new(Scene::open(world, *snapshot)?)),
         Merged::Conflict(paths) => After::Conflict(paths),

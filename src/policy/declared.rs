@@ -39,6 +39,12 @@ impl Policy {
         self.rules.iter().any(counts)
     }
 
+    /// The rules of both: what either asks for is asked for.
+    pub fn and(mut self, other: Self) -> Self {
+        self.rules.extend(other.rules);
+        self
+    }
+
     /// The teams that some rule asks for, as they are written.
     pub fn teams(&self) -> BTreeSet<Arc<str>> {
         let asked = self.rules.iter().flat_map(|rule| each(&rule.written["require"]));

@@ -2,17 +2,15 @@
 
 use crate::change::{ChangeMark, Digest, Extent, Intent, Preview};
 use crate::policy::Policy;
-use crate::review::{Approval, PullRequest, Team, User};
+use crate::review::{Approval, CommitSha, PullRequest, Team, User};
 use crate::stack::{RegionId, StackName, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The facts of one judgement.
 pub struct Facts<'a> {
-    /// From the commit before the change; `None`: no `policy:` there.
+    /// From the commit before the change; `None`: no `policy:` there, on somebody's laptop.
     pub policy: Option<&'a Policy>,
-    /// A shared machine, not somebody's laptop: there a missing policy is no yes.
-    pub hosted: bool,
     /// By name in lower case, from the commit before the change.
     pub teams: &'a BTreeMap<Arc<str>, Team>,
     pub pull_request: &'a PullRequest,
@@ -35,6 +33,8 @@ pub struct Subject<'a> {
     pub clouds: BTreeSet<Arc<str>>,
     /// Labels of region and stack, of both sides: a rule that matches either side matches.
     pub labels: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// A commit of what is judged that touches this target and that nobody's pull request brought, where that is not enough.
+    pub direct: Option<CommitSha>,
     pub past: Past,
 }
 

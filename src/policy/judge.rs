@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const UNBOUND: &str = "changes a sensitive value, and without ISOBAR_KEY no approval can be bound to it";
-const NO_POLICY: &str = "no policy declared, and only on a laptop is that a yes: isobar.yaml needs policy:";
 /// Why everything is cleared on a laptop whose fleet declares no policy.
 pub const UNDECLARED: &str = "no policy declared";
 const NOT_ASKED: &str = "no rule asks for an approval of this";
@@ -74,7 +73,6 @@ impl Bench<'_> {
         match self.facts.policy {
             // A digest that does not stand for the content can be neither cleared nor covered, policy or not.
             None if !subject.preview.is_bound() => Ruling::Wait(UNBOUND.into()),
-            None if self.facts.hosted => Ruling::Wait(NO_POLICY.into()),
             None => Ruling::Clear(Vec::new(), UNDECLARED.into()),
             // Zero rules evaluated is no: an empty policy is a mistake when it is read.
             Some(policy) if policy.is_empty() => Ruling::Deny("the policy holds no rule that could be read".into()),
@@ -94,6 +92,10 @@ impl Bench<'_> {
                 Finding::Wait(sentence) => waits.push(titled(name, sentence)),
                 Finding::Ask(requirements) => asks.push((name, requirements)),
             }
+        }
+        let direct = subject.direct.as_ref().map(|commit| format!("{} came without a pull request", commit.short()));
+        if let Some(title) = &direct {
+            asks.push((Some(title.as_str()), Arc::new([Requirement::of_anyone()])));
         }
         let rejecters = self.rejecters(subject, digest);
         if !rejecters.is_empty() {

@@ -2,6 +2,7 @@
 //! Whatever fails or is missing means *no*.
 
 mod absent;
+mod built_in;
 mod case;
 mod declared;
 mod facts;
@@ -22,6 +23,7 @@ mod words;
 mod testing;
 
 pub use absent::absent;
+pub use built_in::BUILT_IN;
 pub use declared::Policy;
 pub use facts::{Facts, Past, Subject};
 pub use judge::{UNDECLARED, judge};

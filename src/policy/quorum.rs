@@ -50,6 +50,11 @@ pub(super) fn includes(asked: &[Requirement], other: &[Requirement]) -> bool {
 }
 
 impl Requirement {
+    /// One person, whoever it is.
+    pub(super) fn of_anyone() -> Self {
+        Self { teams: Vec::new(), users: Vec::new(), count: 1 }
+    }
+
     fn is_anyone(&self) -> bool {
         self.teams.is_empty() && self.users.is_empty()
     }

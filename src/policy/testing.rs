@@ -3,7 +3,7 @@
 use super::known::Known;
 use super::{Answer, Facts, Past, Policy, Subject, Verdict, judge};
 use crate::change::{Action, Change, Detail, Digest, Intent, Preview};
-use crate::review::{Approval, Decision, PullRequest, Team, User};
+use crate::review::{Approval, CommitSha, Decision, PullRequest, Team, User};
 use crate::stack::{Kind, Mistakes, Node, Site, StackName};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,6 @@ use std::sync::Arc;
 /// Everything of one judgement, owned. `platform` is alice and bob, `sre` is dora and eve; mallory is a committer.
 pub(super) struct Stage {
     pub(super) policy: Option<Policy>,
-    pub(super) hosted: bool,
     pub(super) teams: BTreeMap<Arc<str>, Team>,
     pub(super) pull_request: PullRequest,
     pub(super) approvals: Vec<Approval>,
@@ -26,6 +25,7 @@ pub(super) struct Actor {
     pub(super) stacks: BTreeSet<StackName>,
     pub(super) clouds: BTreeSet<Arc<str>>,
     pub(super) labels: BTreeSet<(Arc<str>, Arc<str>)>,
+    pub(super) direct: Option<CommitSha>,
     pub(super) past: Past,
 }
 
@@ -39,7 +39,6 @@ impl Stage {
     pub(super) fn without_policy() -> Self {
         Self {
             policy: None,
-            hosted: false,
             teams: [("platform".into(), team(["alice", "bob"])), ("sre".into(), team(["dora", "eve"]))].into(),
             pull_request: PullRequest {
                 number: Some(7),
@@ -64,7 +63,14 @@ impl Stage {
             sides: Default::default(),
         };
         let stacks = [preview.target.stack.clone()].into();
-        self.subjects.push(Actor { preview, stacks, clouds: BTreeSet::new(), labels: BTreeSet::new(), past: Past::default() });
+        self.subjects.push(Actor {
+            preview,
+            stacks,
+            clouds: BTreeSet::new(),
+            labels: BTreeSet::new(),
+            direct: None,
+            past: Past::default(),
+        });
     }
 
     /// A target that would update these documents.
@@ -99,11 +105,11 @@ impl Stage {
             stacks: actor.stacks.clone(),
             clouds: actor.clouds.clone(),
             labels: actor.labels.clone(),
+            direct: actor.direct.clone(),
             past: actor.past.clone(),
         });
         judge(&Facts {
             policy: self.policy.as_ref(),
-            hosted: self.hosted,
             teams: &self.teams,
             pull_request: &self.pull_request,
             approvals: &self.approvals,

@@ -522,12 +522,12 @@ fn clearance(target: &TargetId) -> crate::policy::Clearance {
         stacks: BTreeSet::from([target.stack.clone()]),
         clouds: BTreeSet::new(),
         labels: BTreeSet::new(),
+        direct: None,
         past: Past::default(),
     };
     let nobody = User("nobody".into());
     let verdicts = judge(&Facts {
         policy: None,
-        hosted: false,
         teams: &BTreeMap::new(),
         pull_request: &PullRequest { number: None, title: String::new(), committers: Vec::new(), author: nobody },
         approvals: &[],

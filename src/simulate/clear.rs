@@ -114,6 +114,7 @@ impl Holding<'_> {
                 stacks: BTreeSet::from([preview.target.stack.clone()]),
                 clouds: BTreeSet::new(),
                 labels: BTreeSet::new(),
+                direct: None,
                 past: Past {
                     cleared,
                     started: record.is_some_and(|record| record.started),
@@ -127,7 +128,6 @@ impl Holding<'_> {
         let author = User("author".into());
         judge(&Facts {
             policy: self.run.policy,
-            hosted: false,
             teams: &BTreeMap::new(),
             pull_request: &PullRequest { number: None, title: String::new(), committers: vec![author.clone()], author },
             approvals: &approvals,

@@ -24,6 +24,7 @@ pub struct Fleet {
     /// Team name to its members' logins; what the local host goes by.
     pub teams: BTreeMap<Arc<str>, Vec<Arc<str>>>,
     pub first_apply: FirstApply,
+    pub direct_push: DirectPush,
     /// The `policy`, `rollout`, `slots` and `journal` sections, unread; `None` where the key is absent.
     pub policy: Option<Node>,
     pub rollout: Option<Node>,
@@ -48,6 +49,16 @@ pub enum FirstApply {
     Waits,
     /// An approval of the preview that named it counts for its first apply, as long as that only creates.
     Covered,
+}
+
+/// What becomes of a commit that came to the branch which is applied, and that no pull request brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DirectPush {
+    /// Somebody has to approve what it does, whatever the policy asks for.
+    #[default]
+    Deny,
+    /// The policy decides alone.
+    Allow,
 }
 
 /// One stack in one region, with both definitions.
@@ -95,6 +106,7 @@ impl Fleet {
             cloud_vars,
             teams,
             first_apply,
+            direct_push,
             policy,
             rollout,
             slots,
@@ -121,6 +133,7 @@ impl Fleet {
             cloud_vars,
             teams,
             first_apply,
+            direct_push,
             policy,
             rollout,
             slots,

@@ -4,7 +4,9 @@ use super::expression::check_expressions;
 use super::node::A_MAP;
 use super::source::Listing;
 use super::unread::{Unread, is_no_map};
-use super::{Fields, FirstApply, JournalPlace, Kind, Mistake, Mistakes, Node, Region, RegionId, Site, Vars, did_you_mean};
+use super::{
+    DirectPush, Fields, FirstApply, JournalPlace, Kind, Mistake, Mistakes, Node, Region, RegionId, Site, Vars, did_you_mean,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ pub(super) struct FleetFile {
     pub(super) cloud_vars: BTreeMap<Arc<str>, Vars>,
     pub(super) teams: BTreeMap<Arc<str>, Vec<Arc<str>>>,
     pub(super) first_apply: FirstApply,
+    pub(super) direct_push: DirectPush,
     pub(super) policy: Option<Node>,
     pub(super) rollout: Option<Node>,
     pub(super) slots: Option<Node>,
@@ -61,6 +64,7 @@ pub(super) fn read(node: &Node, listing: &Listing, mistakes: &mut Mistakes) -> F
         cloud_vars: layers(&mut fields, "clouds", "a cloud", &clouds, &mut unread),
         teams: teams(&mut fields, &mut strict),
         first_apply: first_apply(&mut fields),
+        direct_push: direct_push(&mut fields),
         policy: fields.get("policy").cloned(),
         rollout: fields.get("rollout").cloned(),
         slots: fields.get("slots").cloned(),
@@ -189,18 +193,29 @@ fn journal(fields: &mut Fields<'_>, listing: &Listing, strict: &mut Mistakes) ->
 }
 
 fn first_apply(fields: &mut Fields<'_>) -> FirstApply {
-    match fields.text("first_apply") {
-        None | Some("waits") => FirstApply::Waits,
+    match one_of(fields, "first_apply", ["waits", "covered"]) {
         Some("covered") => FirstApply::Covered,
-        Some(other) => {
-            let near = did_you_mean(other, ["waits", "covered"]);
-            let mistake =
-                fields.get("first_apply").map(|node| Mistake::at(&node.site, format!("first_apply can't be {other:?}")));
-            let hint = near.unwrap_or_else(|| "it is waits, or covered".into());
-            fields.mistakes().extend(mistake.map(|mistake| mistake.hint(hint)));
-            FirstApply::Waits
-        }
+        _ => FirstApply::Waits,
     }
+}
+
+fn direct_push(fields: &mut Fields<'_>) -> DirectPush {
+    match one_of(fields, "direct_push", ["deny", "allow"]) {
+        Some("allow") => DirectPush::Allow,
+        _ => DirectPush::Deny,
+    }
+}
+
+/// Reads a word of two; another is a mistake.
+fn one_of<'a>(fields: &mut Fields<'a>, key: &'static str, words: [&str; 2]) -> Option<&'a str> {
+    let word = fields.text(key)?;
+    if words.contains(&word) {
+        return Some(word);
+    }
+    let hint = did_you_mean(word, words).unwrap_or_else(|| format!("it is {}, or {}", words[0], words[1]));
+    let mistake = fields.get(key).map(|node| Mistake::at(&node.site, format!("{key} can't be {word:?}")).hint(hint));
+    fields.mistakes().extend(mistake);
+    None
 }
 
 fn teams(fields: &mut Fields<'_>, strict: &mut Mistakes) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {

@@ -47,7 +47,7 @@ mod yaml;
 
 pub use definition::{BUILT_IN, Dependency, ENGINES, Instance, OutputFrom, Stack};
 pub use expression::{fill, references_in, walk};
-pub use fleet::{FirstApply, Fleet, Target};
+pub use fleet::{DirectPush, FirstApply, Fleet, Target};
 pub use graph::Graph;
 pub use graph_text::Level;
 pub use journal_place::{GitPlace, JournalPlace};

@@ -71,6 +71,20 @@ fn fleet(parts: &Parts<'_>) -> Value {
                 ),
             ),
         ),
+        (
+            "direct_push",
+            such_as(
+                json!("allow"),
+                or_else(
+                    json!("deny"),
+                    about(
+                        "On GitHub, a commit that no pull request brought: somebody has to approve what it does, whatever the policy asks \
+                         for, or the policy decides alone.",
+                        json!({ "enum": ["deny", "allow"] }),
+                    ),
+                ),
+            ),
+        ),
         ("policy", about("Rules that decide who must approve what.", unread(&parts.policy))),
         ("rollout", about("In what order and how fast each environment is applied.", unread(&parts.rollout))),
         ("slots", about("How many targets may be in flight at once that share something.", unread(&parts.slots))),

@@ -112,14 +112,28 @@ impl Workspace {
                 break;
             }
             let Some(commit) = next else { break };
-            let tree = commit.tree().map_err(git("reading the tree"))?;
-            if tree.get_name(path).is_some_and(|entry| entry.kind() != Some(ObjectType::Tree)) {
+            if holds(&commit, path)? {
                 commits.push(sha(commit.id()));
             }
             next = before(&repository, &commit)?;
         }
         let is_whole = next.is_none() && !repository.is_shallow();
         Ok(Earlier { commits, is_whole })
+    }
+
+    /// Returns the newest commit up to `new`, on its line of first parents, that holds no file at `path`. Nothing where all do that can be
+    /// looked at.
+    pub fn newest_without(&self, path: &str, new: &CommitSha) -> Result<Option<CommitSha>, WorkspaceError> {
+        let repository = self.lock();
+        let mut next = Some(find_commit(&repository, &new.0)?);
+        for _ in 0..EARLIER_WALK_MAX {
+            let Some(commit) = next else { break };
+            if !holds(&commit, path)? {
+                return Ok(Some(sha(commit.id())));
+            }
+            next = before(&repository, &commit)?;
+        }
+        Ok(None)
     }
 
     /// Returns every version of the file `path` that the newest commits up to `HEAD` hold, each as a snapshot of that file alone.
@@ -142,6 +156,11 @@ impl Workspace {
         }
         Ok(found)
     }
+}
+
+fn holds(commit: &Commit<'_>, path: &str) -> Result<bool, WorkspaceError> {
+    let tree = commit.tree().map_err(git("reading the tree"))?;
+    Ok(tree.get_name(path).is_some_and(|entry| entry.kind() != Some(ObjectType::Tree)))
 }
 
 /// The first parent, if there is one. One that cannot be read is not none.

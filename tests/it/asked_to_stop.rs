@@ -48,6 +48,7 @@ fn a_job_that_is_cancelled_tells_what_became_of_it_and_the_next_goes_on() {
     let fleet = app("prod/a prod/b", &format!("policy: [{{ rule: limit, targets_max: 10 }}]\n{waves}"));
     fleet.edit(".gitignore", "/live/", "/live/\n/asked").commit("Ignore");
     let forge = Forge::of(fleet);
+    forge.fleet.remove("asked");
     let before = forge.fleet.head();
     let number = forge.propose(1, 2);
     let merged = forge.merge(number, "version-2");

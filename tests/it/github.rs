@@ -39,7 +39,6 @@ fn a_change_is_shown_approved_merged_and_applied() {
 #[test]
 fn what_was_changed_by_hand_is_an_issue_until_it_is_put_back() {
     let forge = Forge::of(app("staging/a", OPEN));
-    forge.on_push("").ends(0);
     forge.on("schedule", &json!({})).ends(0);
     assert_eq!(forge.issues(), [""; 0]);
 
@@ -53,17 +52,24 @@ fn what_was_changed_by_hand_is_an_issue_until_it_is_put_back() {
     assert_eq!(forge.issues(), [""; 0]);
 }
 
-#[test]
-fn an_apply_that_fails_is_an_issue_until_one_goes_well() {
+/// A fleet of which an apply has failed for a reason that is mended.
+fn failed() -> Forge {
     let forge = Forge::of(app("staging/a", OPEN));
+    let number = forge.propose(1, 2);
+    forge.merge(number, "version-2");
     forge.fleet.block("staging/a");
     forge.on_push("").ends(1);
     assert_eq!(forge.issues(), ["An apply failed"]);
     forge.fleet.unblock("staging/a");
+    forge
+}
+
+#[test]
+fn an_apply_that_fails_is_an_issue_until_one_goes_well() {
+    let forge = failed();
     forge.fleet.isobar("resume").ends(0);
-    forge.fleet.version(1, 2);
-    let head = forge.fleet.head();
-    forge.github.people(|state| state.push_to_main("ada", &head));
+    let number = forge.propose(2, 3);
+    forge.merge(number, "version-3");
     forge.on_push("").ends(0);
     assert_eq!(forge.issues(), [""; 0]);
 }
@@ -99,11 +105,7 @@ fn a_base_that_is_not_in_the_clone_is_told_with_what_brings_it() {
 
 #[test]
 fn an_issue_of_a_failed_apply_is_closed_when_nothing_is_left_to_apply() {
-    let forge = Forge::of(app("staging/a", OPEN));
-    forge.fleet.block("staging/a");
-    forge.on_push("").ends(1);
-    assert_eq!(forge.issues(), ["An apply failed"]);
-    forge.fleet.unblock("staging/a");
+    let forge = failed();
     forge.fleet.isobar("resume").ends(0);
     forge.fleet.isobar("apply").ends(0);
     forge.on_push("").ends(0);
@@ -112,7 +114,7 @@ fn an_issue_of_a_failed_apply_is_closed_when_nothing_is_left_to_apply() {
 
 #[test]
 fn nothing_is_applied_where_reviews_cannot_be_read() {
-    let forge = Forge::of(app("staging/a", OPEN));
+    let forge = Forge::new(app("staging/a", OPEN));
     forge.github.token(TOKEN, BOT, &["statuses: write"]);
     forge.on_push("").ends(1).says("pull-requests: read");
     assert_eq!(forge.fleet.versions(), "staging/a -");
@@ -236,7 +238,10 @@ fn what_is_merged_sets_other_changes_of_the_same_targets_back() {
 #[test]
 fn a_tick_tells_the_change_whose_rollout_it_goes_on_with() {
     let waves = "rollout: { prod: { waves: [{ name: first, regions: a, bake: 1h }, { name: rest, regions: \"*\" }] } }";
-    let forge = Forge::of(app("prod/a prod/b", &format!("{OPEN}\n{waves}")));
+    let fleet = app("prod/a prod/b", OPEN);
+    fleet.isobar("apply").ends(0);
+    fleet.edit("isobar.yaml", "journal:", &format!("{waves}\njournal:")).commit("Waves");
+    let forge = Forge::of(fleet);
     let before = forge.fleet.head();
     let number = forge.propose(1, 2);
     let merged = forge.merge(number, "version-2");

@@ -20,7 +20,7 @@ const KEY: &str = "a key that only the default branch has";
 
 impl Apart {
     fn begin() -> Self {
-        Self::of(Forge::of(app("prod/a prod/b", APPROVALS)))
+        Self::of(Forge::new(app("prod/a prod/b", APPROVALS)))
     }
 
     fn of(forge: Forge) -> Self {
@@ -258,7 +258,7 @@ fn an_approval_is_of_what_was_shown_and_of_nothing_else() {
 /// Where the fleet lets an approval count of what nobody can see yet, nobody says of what can be seen that it cannot.
 #[test]
 fn what_needs_nothing_is_not_approved_unseen() {
-    let apart = Apart::of(Forge::of(app("prod/a", &format!("first_apply: covered\n{APPROVALS}"))));
+    let apart = Apart::of(Forge::new(app("prod/a", &format!("first_apply: covered\n{APPROVALS}"))));
     apart.look().ends(0);
     apart.forge_part(|part| {
         part["previews"] = json!([{ "Err": { "target": "app@prod/a", "reason": { "needs": ["base.outputs.id"] } } }]);
@@ -325,7 +325,7 @@ fn what_is_no_preview_is_never_a_yes() {
     told(&elsewhere, "more than is read", "error");
 
     // A mistake is told with its line, though the job that met it could tell nobody.
-    let forge = Forge::of(app("prod/a", APPROVALS));
+    let forge = Forge::new(app("prod/a", APPROVALS));
     let before = forge.fleet.head();
     forge.fleet.branch("broken").edit("app/stack.yaml", "where: all", "where: nowhere");
     let head = forge.fleet.commit("Break it");
@@ -366,7 +366,7 @@ fn the_job_of_the_commands_runs_nothing_that_a_pull_request_brings() {
     let renamed = format!("acme/platform@{}", "0123456789".repeat(4));
     fleet.isobar(&format!("init --github --action {renamed}")).ends(0);
     fleet.commit("Isobar on GitHub");
-    let apart = Apart::of(Forge::of(fleet));
+    let apart = Apart::of(Forge::new(fleet));
     apart.forge.fleet.checkout("main");
     apart.step("commands.yml", "command", true).says("bob", apart.number, "/isobar preview").ends(0).says("in a job of its own");
     assert_eq!(apart.forge.gate(apart.number), "none");

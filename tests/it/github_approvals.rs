@@ -342,7 +342,7 @@ fn what_was_looked_at_later_is_told_whoever_tells_of_the_earlier() {
 }
 
 /// A policy that asks nobody: only a no keeps something from being applied.
-const NOBODY: &str = "policy: [{ rule: limit, targets_max: 10 }]";
+const NOBODY: &str = "direct_push: allow\npolicy: [{ rule: limit, targets_max: 10 }]";
 
 /// Carol does not want it, and Bob merges it all the same.
 fn refused(forge: &Forge) -> (u64, String) {

@@ -92,7 +92,7 @@ fn plain() -> Sandbox {
 fn pushed(fleet: Sandbox, prepare: impl FnOnce(&Sandbox)) -> Played {
     prepare(&fleet);
     fleet.commit("Evil");
-    let forge = Forge::of(fleet);
+    let forge = Forge::new(fleet);
     let ran = forge.on_push("");
     Played { forge, runs: vec![ran] }
 }

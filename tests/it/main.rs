@@ -24,6 +24,7 @@ mod git_journal;
 mod github;
 mod github_apart;
 mod github_approvals;
+mod github_policy;
 mod github_teams;
 mod given_up;
 mod holds;

@@ -10,6 +10,7 @@ use crate::policy::Policy;
 use crate::review::{CommitSha, PullRequest, Reviewed, User};
 use crate::stack::{Mistakes, TargetId};
 use crate::workspace::{Earlier, UNSHALLOW};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Commits before the first run that are read at most to find one without a mistake.
@@ -36,7 +37,9 @@ impl Court<'_> {
         if let Some(base) = &self.base {
             return Ok(base.clone());
         }
-        if let Some(beginning) = self.beginning(history)? {
+        // A change that brings the fleet is no word before itself, however many commits it has.
+        let beginning = if self.change.is_none() { self.beginning(history)? } else { None };
+        if let Some(beginning) = beginning {
             return Ok(beginning);
         }
         match work.get(target).or(work.pending.first()) {
@@ -50,12 +53,33 @@ impl Court<'_> {
         self.base.as_ref().and_then(|base| base.snapshot.commit.as_ref()).or(self.head.as_ref())
     }
 
+    /// Nothing was ever brought, nor settled, before which a target could be judged: its fleet speaks for itself.
+    pub(super) fn is_unspoken_for(&self, target: &TargetId, work: &Work, history: &History) -> bool {
+        history.at(work.names(target)).is_none() && history.trusted_commit().is_none()
+    }
+
+    /// What a scene judges by: its own policy. On a shared machine the built-in one stands in the place of none, and beside that of a fleet
+    /// which speaks for itself.
+    pub(super) fn policy<'s>(&self, authority: &'s Scene, is_unspoken_for: bool) -> Option<Cow<'s, Policy>> {
+        let own = authority.policy.as_ref();
+        if !self.world.environment.on_actions() {
+            return own.map(Cow::Borrowed);
+        }
+        let built_in = || Policy::built_in(authority.fleet.targets().len());
+        match own {
+            None => Some(Cow::Owned(built_in())),
+            Some(own) if is_unspoken_for => Some(Cow::Owned(own.clone().and(built_in()))),
+            Some(own) => Some(Cow::Borrowed(own)),
+        }
+    }
+
     /// Some policy that judges a pending target counts targets or changes: then the whole change matters, whatever part of it is
     /// looked at.
     pub(crate) fn counts_targets(&self, work: &Work, history: &History) -> Result<bool, Failure> {
         for pending in &work.pending {
             let authority = self.authority(&pending.target.id, work, history)?;
-            if authority.policy.as_ref().is_some_and(Policy::counts_targets) {
+            let is_unspoken_for = self.is_unspoken_for(&pending.target.id, work, history);
+            if self.policy(&authority, is_unspoken_for).is_some_and(|policy| policy.counts_targets()) {
                 return Ok(true);
             }
         }
@@ -106,12 +130,15 @@ impl Court<'_> {
         Ok(found)
     }
 
-    /// The commit since which a target's change is counted: what it was last brought to. `None`: nothing ever was, so that the
-    /// whole line is the change.
+    /// The commit since which a target's change is counted: what it was last brought to. Where nothing ever was, that is the last commit without
+    /// a fleet; `None`: the whole line is the change.
     pub(super) fn since(&self, target: &TargetId, work: &Work, history: &History) -> Option<CommitSha> {
         match &self.base {
             Some(base) => base.snapshot.commit.clone(),
-            None => history.at(work.names(target)).or_else(|| history.trusted_commit()).cloned().map(CommitSha),
+            None => {
+                let applied = history.at(work.names(target)).or_else(|| history.trusted_commit()).cloned().map(CommitSha);
+                applied.or_else(|| self.before_all.clone())
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Who decided what about which previews: decisions as the host knows them, bound to what was shown.
 
+use super::direct;
 use crate::command::pending;
 use crate::command::shown;
 use crate::exit::Failure;
@@ -15,23 +16,25 @@ use std::sync::Arc;
 const LINE_MAX: usize = 500;
 
 /// Returns the change that is looked at, or else those that came with the line up to `line_of` since what was brought longest ago; with what
-/// people decided.
+/// people decided; and the commits of that line which no change brought.
 pub(super) async fn changes(
     world: &World,
     history: &History,
     line_of: Option<&CommitSha>,
     change: Option<u64>,
     stored: &[Stored],
-) -> Result<Vec<Reviewed>, Failure> {
+) -> Result<(Vec<Reviewed>, Vec<CommitSha>), Failure> {
     if let Some(number) = change {
-        return Ok(world.host.reviewed(Of::Change(number)).await?);
+        return Ok((world.host.reviewed(Of::Change(number)).await?, Vec::new()));
     }
     let line = match line_of {
         Some(head) if world.host.knows_commits() => line(world, history, head)?,
         Some(_) | None => Vec::new(),
     };
     let shown = stored.iter().filter_map(|stored| stored.change).collect();
-    Ok(world.host.reviewed(Of::Line { commits: &line, shown: &shown }).await?)
+    let changes = world.host.reviewed(Of::Line { commits: &line, shown: &shown }).await?;
+    let direct = direct::pushed(&line, &changes);
+    Ok((changes, direct))
 }
 
 /// The line down to the oldest commit that a target is at, or that speaks for targets which were never applied.

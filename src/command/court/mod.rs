@@ -2,18 +2,20 @@
 
 mod authority;
 mod bench;
+mod direct;
 mod past;
 mod refused;
 mod review;
 mod teams;
+mod touched;
 
 use past::{ClearedBefore, left_by};
-use refused::Touched;
 pub use review::Review;
+use touched::Touched;
 
 use super::pending::Work;
 use super::say::say_time;
-use super::scene::{Scene, Scenes};
+use super::scene::{FLEET, Scene, Scenes};
 use super::shown::{self, approvable};
 use crate::change::{ChangeMark, Digest, Extent, Preview, Unseen, UnseenReason, beyond, filled_matches};
 use crate::exit::Failure;
@@ -26,9 +28,9 @@ use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-/// A stored set, the authority's commit, where the authors' line begins, how much there is of which the set may be a part, and what
+/// A stored set, the authority's commit, where the authors' line begins, whether anybody spoke before, how much there is of which the set may be a part, and what
 /// its targets were called before: what one judgement of the past is kept by.
-type Sitting = (usize, Option<CommitSha>, Option<CommitSha>, Extent, Option<Digest>);
+type Sitting = (usize, Option<CommitSha>, Option<CommitSha>, bool, Extent, Option<Digest>);
 
 /// What every judgement of one command goes by.
 pub(crate) struct Court<'a> {
@@ -37,6 +39,8 @@ pub(crate) struct Court<'a> {
     head: Option<CommitSha>,
     /// In a pull request's view: the base, whose word counts for every target.
     base: Option<Arc<Scene>>,
+    /// The last commit without a fleet, where nothing was ever brought: who wrote before that made nothing of it.
+    before_all: Option<CommitSha>,
     /// Number of the change whose view this is.
     change: Option<u64>,
     /// Changes with what people decided about them: that one, or those that brought what is applied.
@@ -52,8 +56,10 @@ pub(crate) struct Court<'a> {
     now_ms: u64,
     /// What stored sets were judged to have cleared, by set, authority and beginning of the change.
     judged: Mutex<BTreeMap<Sitting, Arc<ClearedBefore>>>,
-    /// What each change touched that landed and was refused, by its number.
-    touched: Mutex<BTreeMap<u64, Arc<Touched>>>,
+    /// Commits of the line that is applied which no change brought, new before old.
+    direct: Vec<CommitSha>,
+    /// What was touched by the commits that landed a change, or nobody's, by the newest of them.
+    touched: Mutex<BTreeMap<CommitSha, Arc<Touched>>>,
     /// Who is in the teams that the host keeps, as far as they were asked for.
     kept_teams: Mutex<BTreeMap<Arc<str>, Team>>,
     /// Where history begins, by its first commit; none where there was no fleet yet.
@@ -91,6 +97,21 @@ impl<'p> Asked<'p> {
     }
 }
 
+/// Targets that are judged by one authority, as parts of one change.
+struct Alike<'p> {
+    authority: Arc<Scene>,
+    since: Option<CommitSha>,
+    is_unspoken_for: bool,
+    members: Vec<&'p Preview>,
+}
+
+impl Alike<'_> {
+    fn is_as(&self, other: &Self) -> bool {
+        let is_one = Arc::ptr_eq(&self.authority, &other.authority) && self.since == other.since;
+        is_one && self.is_unspoken_for == other.is_unspoken_for
+    }
+}
+
 /// In which set a preview is stored, and its digest.
 struct Shown {
     set: usize,
@@ -107,10 +128,13 @@ impl<'a> Court<'a> {
         case: Case<'_>,
     ) -> Result<Self, Failure> {
         let Case { head, base, change, reviews } = case;
+        let is_first = base.is_none() && history.trusted_commit().is_none();
+        let newest_without = |head: &CommitSha| world.workspace.newest_without(FLEET, head).ok().flatten(); // unread, all of it counts
+        let before_all = head.as_ref().filter(|_| is_first).and_then(newest_without);
         let line_of = head.as_ref().filter(|_| base.is_none());
         let is_asked = !reviews.is_empty() || world.host.knows_commits();
         let mut stored = if is_asked { world.store.saved_as(Stored::read_bare).await? } else { Vec::new() };
-        let changes = bench::changes(world, history, line_of, change, &stored).await?;
+        let (changes, direct) = bench::changes(world, history, line_of, change, &stored).await?;
         if !is_asked && changes.iter().any(|change| !change.decisions.is_empty()) {
             stored = world.store.saved_as(Stored::read_bare).await?;
         }
@@ -130,6 +154,7 @@ impl<'a> Court<'a> {
             scenes,
             head,
             base,
+            before_all,
             change,
             changes,
             approvals,
@@ -138,6 +163,7 @@ impl<'a> Court<'a> {
             stored,
             shown,
             now_ms: world.clock.now_ms(),
+            direct,
             judged: Mutex::default(),
             touched: Mutex::default(),
             kept_teams: Mutex::default(),
@@ -175,13 +201,18 @@ impl<'a> Court<'a> {
     pub(crate) fn judge(&self, asked: &Asked<'_>, work: &Work, history: &History) -> Result<Vec<Verdict>, Failure> {
         let Asked { previews, holed, beside, planned } = asked;
         let mut verdicts: BTreeMap<TargetId, Verdict> = BTreeMap::new();
-        let mut benches: Vec<(Arc<Scene>, Option<CommitSha>, Vec<&Preview>)> = Vec::new();
+        let mut benches: Vec<Alike<'_>> = Vec::new();
         for preview in *previews {
-            let authority = self.authority(&preview.target, work, history)?;
-            let since = self.since(&preview.target, work, history);
-            match benches.iter_mut().find(|(scene, from, _)| Arc::ptr_eq(scene, &authority) && *from == since) {
-                Some((_, _, members)) => members.push(preview),
-                None => benches.push((authority, since, vec![preview])),
+            let target = &preview.target;
+            let alike = Alike {
+                authority: self.authority(target, work, history)?,
+                since: self.since(target, work, history),
+                is_unspoken_for: self.is_unspoken_for(target, work, history),
+                members: vec![preview],
+            };
+            match benches.iter_mut().find(|other| other.is_as(&alike)) {
+                Some(other) => other.members.push(preview),
+                None => benches.push(alike),
             }
         }
         let asked_for: BTreeSet<&TargetId> = previews.iter().map(|preview| &preview.target).collect();
@@ -190,7 +221,7 @@ impl<'a> Court<'a> {
         let left_by =
             previews.iter().map(|preview| left_by(&preview.target, work, history)).fold(Extent::default(), Extent::at_least);
         let now = now.plus(left_by).at_least(*planned);
-        for (authority, since, members) in &benches {
+        for Alike { authority, since, is_unspoken_for, members } in &benches {
             let mine: BTreeSet<&TargetId> = members.iter().map(|preview| &preview.target).collect();
             let mut subjects = Vec::new();
             for preview in previews.iter().chain(others()) {
@@ -206,7 +237,7 @@ impl<'a> Court<'a> {
                 subjects.push(subject(preview, authority, side, past));
             }
             let change = self.change(since.as_ref())?;
-            let judged = self.sit(authority, subjects, &change, *planned, (work, history))?;
+            let judged = self.sit((authority, *is_unspoken_for), subjects, &change, *planned, (work, history))?;
             verdicts.extend(
                 judged
                     .into_iter()
@@ -219,24 +250,28 @@ impl<'a> Court<'a> {
 
     fn sit(
         &self,
-        authority: &Scene,
+        (authority, is_unspoken_for): (&Scene, bool),
         subjects: Vec<Subject<'_>>,
         change: &PullRequest,
         planned: Extent,
         (work, history): (&Work, &History),
     ) -> Result<Vec<Verdict>, Failure> {
-        let teams = self.teams(authority);
+        let (policy, teams) = (self.policy(authority, is_unspoken_for), self.teams(authority));
         let approvals = self.with_refusals(self.fresh_approvals(work, history, &subjects)?, &subjects, (work, history))?;
-        Ok(judge(&Facts {
-            policy: authority.policy.as_ref(),
-            hosted: self.world.environment.on_actions(),
+        let mut facts = Facts {
+            policy: policy.as_deref(),
             teams: &teams,
             pull_request: change,
             approvals: &approvals,
             subjects,
             planned,
             now_ms: self.now_ms,
-        }))
+        };
+        let verdicts = judge(&facts);
+        match self.mark_direct(authority, &mut facts, &verdicts, (work, history))? {
+            true => Ok(judge(&facts)),
+            false => Ok(verdicts),
+        }
     }
 
     /// Says what becomes of targets that cannot be previewed before what they need is applied; nothing when there are none.
@@ -337,5 +372,6 @@ fn subject<'p>(preview: &'p Preview, authority: &Scene, now: Option<&Target>, pa
         pairs.map(|(key, value)| (key.clone(), value.clone())).collect::<BTreeSet<_>>()
     };
     let clouds = sides.iter().filter_map(|target| target.region.cloud.clone()).collect();
-    Subject { preview, clouds, labels: sides.iter().flat_map(labels).collect(), stacks: names, past }
+    let labels = sides.iter().flat_map(labels).collect();
+    Subject { preview, clouds, labels, stacks: names, direct: None, past }
 }

@@ -39,8 +39,7 @@ impl Court<'_> {
             if is_spent || !is_merged {
                 continue;
             }
-            let judged =
-                self.judged_before(shown.set, stored, self.since(target, work, history), authority, (work, history), now)?;
+            let judged = self.judged_before(shown.set, stored, target, authority, (work, history), now)?;
             cleared.extend(judged.get(target).into_iter().flatten().cloned());
         }
         let shown = reviewed.into_iter().map(|shown| shown.digest.clone()).collect();
@@ -74,13 +73,15 @@ impl Court<'_> {
         &self,
         set: usize,
         stored: &Stored,
-        since: Option<CommitSha>,
+        target: &TargetId,
         authority: &Arc<Scene>,
         (work, history): (&Work, &History),
         now: Extent,
     ) -> Result<Arc<ClearedBefore>, Failure> {
         let whole = stored.whole.unwrap_or(now).at_least(Extent::of_answers(&stored.previews));
-        let key = (set, authority.snapshot.commit.clone(), since, whole, work.renames().cloned());
+        let since = self.since(target, work, history);
+        let is_unspoken_for = self.is_unspoken_for(target, work, history);
+        let key = (set, authority.snapshot.commit.clone(), since, is_unspoken_for, whole, work.renames().cloned());
         let locked = || self.judged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(judged) = locked().get(&key).cloned() {
             return Ok(judged);
@@ -91,7 +92,7 @@ impl Court<'_> {
         let side = |preview: &Preview| scene.fleet.target(&preview.target);
         let subjects = seen(stored).map(|preview| subject(preview, authority, side(preview), Past::default())).collect();
         let mut cleared = ClearedBefore::new();
-        for verdict in self.sit(authority, subjects, &change, whole, (work, history))? {
+        for verdict in self.sit((authority, is_unspoken_for), subjects, &change, whole, (work, history))? {
             if let Answer::Clear(clearance) = verdict.answer
                 && !clearance.by().is_empty()
             {

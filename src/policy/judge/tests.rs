@@ -35,14 +35,6 @@ fn without_a_policy_everything_is_clear_and_says_so() {
 }
 
 #[test]
-fn without_a_policy_nothing_is_clear_on_a_shared_machine() {
-    let mut stage = Stage::without_policy();
-    stage.hosted = true;
-    stage.updates("network@prod/eu-west-1", &["a"]);
-    assert_eq!(stage.said(), "wait: no policy declared, and only on a laptop is that a yes: isobar.yaml needs policy:");
-}
-
-#[test]
 fn a_policy_of_which_no_rule_could_be_read_denies() {
     let mut stage = stage();
     stage.policy = Some(Policy::default());
@@ -53,6 +45,17 @@ fn a_policy_of_which_no_rule_could_be_read_denies() {
 fn what_no_rule_is_about_is_clear() {
     let stage = of(json!([{ "rule": "approvals", "when": { "environment": "staging" }, "require": [{}] }]));
     assert_eq!(stage.said(), "clear: no rule asks for an approval of this");
+}
+
+#[test]
+fn what_came_without_a_pull_request_needs_somebody_whatever_the_rules_ask() {
+    let mut stage = of(json!([{ "rule": "limit", "targets_max": 10 }]));
+    stage.subjects[0].direct = Some(crate::review::CommitSha("0123456789abcdef".into()));
+    assert_eq!(stage.said(), "wait: 0123456 came without a pull request: 0 of 1 approval: missing 1 (anyone but the author)");
+    stage.approve("mallory");
+    assert!(stage.said().starts_with("wait: "), "who made it does not count: {}", stage.said());
+    stage.approve("dora");
+    assert_eq!(stage.said(), "clear: 0123456 came without a pull request: 1 of 1 approval: dora");
 }
 
 #[test]

@@ -18,8 +18,14 @@ pub(crate) struct Forge {
 }
 
 impl Forge {
-    /// A fleet whose default branch is on GitHub.
+    /// A fleet that comes to GitHub when its default branch was brought everywhere, as far as its policy asks nobody.
     pub(crate) fn of(fleet: Sandbox) -> Self {
+        fleet.isobar("apply");
+        Self::new(fleet)
+    }
+
+    /// A fleet whose default branch is on GitHub, and was never applied.
+    pub(crate) fn new(fleet: Sandbox) -> Self {
         let github = GitHub::start();
         let head = fleet.head();
         github.people(|state| state.push_to_main("ada", &head));
