@@ -83,7 +83,7 @@ build() {
   local into="${RUNNER_TEMP:-/tmp}/isobar-build"
   (
     cd "$action" || exit 1
-    unset GITHUB_TOKEN ISOBAR_KEY ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_RUNTIME_TOKEN
+    unset GITHUB_TOKEN ISOBAR_KEY ISOBAR_ORG_TOKEN ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_RUNTIME_TOKEN
     exec cargo build --locked --release --bin isobar --target-dir "$into"
   ) ||
     refuse "isobar cannot be built from source, see above"

@@ -101,6 +101,22 @@ fn what_came_without_a_pull_request_waits_until_somebody_looks_at_it() {
 }
 
 #[test]
+fn what_was_pushed_between_the_commits_of_a_pull_request_did_not_come_with_it() {
+    let forge = Forge::of(app("prod/a", OPEN));
+    let base = forge.fleet.head();
+    let words = forge.fleet.file("README.md", "words\n").commit("Words");
+    let pushed = forge.fleet.version(1, 2);
+    let squashed = forge.fleet.file("README.md", "more words\n").commit("Words (#1)");
+    forge.github.people(|state| {
+        let number = state.open("ada", "Words", &base, &[&words]);
+        [&words, &pushed].iter().for_each(|commit| state.push_to_main("ada", commit));
+        state.merge(number, "bob", &squashed);
+    });
+    forge.on_push("").ends(3).says(&format!("{} came without a pull request", &pushed[..7]));
+    assert_eq!(forge.fleet.versions(), "prod/a 1");
+}
+
+#[test]
 fn what_is_pushed_beside_a_target_keeps_nothing_from_it() {
     let forge = Forge::of(app("prod/a", OPEN));
     forge.fleet.file("README.md", "words\n").commit("Words");

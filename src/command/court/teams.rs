@@ -19,10 +19,14 @@ impl Court<'_> {
         work: &Work,
         history: &History,
     ) -> Result<BTreeSet<Arc<str>>, Failure> {
-        let mut names = BTreeSet::new();
+        let mut authorities: Vec<Arc<Scene>> = Vec::new();
         for target in targets {
-            names.extend(kept(&*self.authority(target, work, history)?).into_values().flatten());
+            let authority = self.authority(target, work, history)?;
+            if !authorities.iter().any(|known| Arc::ptr_eq(known, &authority)) {
+                authorities.push(authority);
+            }
         }
+        let mut names: BTreeSet<Arc<str>> = authorities.iter().flat_map(|scene| kept(scene).into_values().flatten()).collect();
         names.retain(|name| !self.kept_teams().contains_key(name));
         Ok(names)
     }

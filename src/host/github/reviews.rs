@@ -291,7 +291,7 @@ impl GitHub {
                         let coming = found.entry(bringer.number).or_insert_with(|| Coming::of(bringer));
                         coming.makers.logins.extend(makers.logins.iter().cloned());
                         coming.makers.is_whole &= makers.is_whole;
-                        coming.first = coming.first.max(place.get(brought.oid.as_str()).copied());
+                        coming.places.extend(place.get(brought.oid.as_str()));
                     }
                 }
             }
@@ -314,23 +314,26 @@ impl GitHub {
 struct Coming {
     bringer: Bringer,
     makers: Makers,
-    /// The place in the line of its first commit: the line stands from new to old.
-    first: Option<usize>,
+    /// Where its commits stand in the line, which goes from new to old.
+    places: BTreeSet<usize>,
 }
 
 impl Coming {
     fn of(bringer: Bringer) -> Self {
-        Self { bringer, makers: Makers::default(), first: None }
+        Self { bringer, makers: Makers::default(), places: BTreeSet::new() }
     }
 }
 
 /// A change that landed with one of these commits, and nothing of what people decided about it but whether anybody asked for another.
 fn brought(doing: &str, coming: Coming, commits: &[CommitSha]) -> Result<(Reviewed, bool), HostError> {
-    let Coming { bringer, makers, first } = coming;
+    let Coming { bringer, makers, places } = coming;
     let Bringer { number, title, merged_at, merge_commit, reviews, .. } = bringer;
     let (change, is_authorship_known) = made(number, title, bringer.author.as_ref(), makers);
     let mut landed = landed(doing, merge_commit.as_ref(), merged_at)?;
-    if let Some(first) = first.and_then(|first| commits.get(first)) {
+    // A rebase brings commits one after the other. What stands apart from them came by itself, whatever it is a part of.
+    let newest = commits.iter().position(|commit| *commit == landed.commit);
+    let oldest = newest.and_then(|newest| (newest..).take_while(|at| *at == newest || places.contains(at)).last());
+    if let Some(first) = oldest.and_then(|oldest| commits.get(oldest)) {
         landed.first = first.clone();
     }
     // Where nobody can tell, it is read.
