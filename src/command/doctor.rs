@@ -199,7 +199,7 @@ fn fleet(world: &World, selector: &Selector) -> Result<Vec<Finding>, Failure> {
         None => Finding {
             mark: Mark::Note,
             what: "no policy is declared".into(),
-            mend: Some("on a laptop everything is cleared, and on GitHub the built-in policy judges; add policy: to isobar.yaml to say who approves".into()),
+            mend: Some("on a laptop everything is cleared, and in a workflow the built-in policy judges; add policy: to isobar.yaml to say who approves".into()),
         },
     });
     findings.extend(scene.warnings.iter().map(|warning| Finding {

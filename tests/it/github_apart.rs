@@ -1,6 +1,7 @@
 //! Two levels of trust: a job that can do no harm looks at a pull request, wherever it comes from, and another tells it and believes nothing.
 
 use crate::github::permitted;
+use crate::github_policy::bringing;
 use crate::support::github::{BOT, Role, TOKEN};
 use crate::support::{APPROVALS, Forge, Ran, app};
 use isobar::journal::{close, is_closed};
@@ -148,6 +149,21 @@ fn what_one_job_saw_another_tells_and_judges_and_it_is_applied() {
     assert!(apart.forge.gate(apart.number).starts_with("success"), "{}", apart.forge.gate(apart.number));
     apart.merged().ends(0);
     assert_eq!(apart.forge.fleet.versions(), "prod/a 2, prod/b 2");
+}
+
+#[test]
+fn the_pull_request_that_brings_the_fleet_comes_the_same_way() {
+    let (forge, number) = bringing();
+    let before = forge.github.people(|state| state.pull(number).base.clone());
+    let apart = Apart { forge, number, before };
+    apart.look().ends(0).says("1 of 1 target seen");
+    apart.told().ends(0);
+    assert!(apart.forge.comment(number).contains("built-in: 0 of 1 approval"), "{}", apart.forge.comment(number));
+    apart.reviewed("bob").ends(0);
+    assert!(apart.forge.gate(number).starts_with("success"), "{}", apart.forge.gate(number));
+    apart.forge.merge(number, "fleet");
+    apart.step("apply.yml", "apply", true).on_push(&apart.before).ends(0);
+    assert_eq!(apart.forge.fleet.versions(), "prod/a 1");
 }
 
 #[test]

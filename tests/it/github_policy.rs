@@ -3,6 +3,7 @@
 
 use crate::support::github::Role;
 use crate::support::{Forge, Ran, Sandbox, app};
+use std::fs;
 
 /// A policy that asks nobody.
 const OPEN: &str = "policy: [{ rule: limit, targets_max: 10 }]";
@@ -167,18 +168,26 @@ fn however_it_was_merged_a_pull_request_brought_it() {
     });
 }
 
-#[test]
-fn the_pull_request_that_brings_the_fleet_is_shown_approved_and_applied() {
+/// A repository without a fleet, and a pull request of two commits, from a branch called `fleet`, that brings one.
+pub(crate) fn bringing() -> (Forge, u64) {
     let fleet = app("prod/a", OPEN);
     let whole = ["isobar.yaml", "app/stack.yaml", "app/templates/app.yaml.j2"];
-    let texts = whole.map(|path| std::fs::read_to_string(fleet.root().join(path)).expect("a file of the fleet"));
-    let empty = Sandbox::of("README.md | words");
-    let forge = Forge::new(empty);
+    let forge = Forge::new(Sandbox::of("README.md | words"));
     let before = forge.fleet.head();
     forge.fleet.branch("fleet");
-    whole.iter().zip(&texts).for_each(|(path, text)| _ = forge.fleet.file(path, text));
-    let head = forge.fleet.file(".gitignore", "/live/\n/.isobar/\n").commit("A fleet");
-    let number = forge.github.people(|state| state.open("ada", "A fleet", &before, &[&head]));
+    for path in whole {
+        forge.fleet.file(path, &fs::read_to_string(fleet.root().join(path)).expect("a file of the fleet"));
+    }
+    let first = forge.fleet.commit("A fleet");
+    let head = forge.fleet.file(".gitignore", "/live/\n/.isobar/\n").commit("And what is not its own");
+    let number = forge.github.people(|state| state.open("ada", "A fleet", &before, &[&first, &head]));
+    (forge, number)
+}
+
+#[test]
+fn the_pull_request_that_brings_the_fleet_is_shown_approved_and_applied() {
+    let (forge, number) = bringing();
+    let before = forge.github.people(|state| state.pull(number).base.clone());
     forge.on_pull("pull_request", "opened", number).ends(0);
     let comment = forge.comment(number);
     assert!(comment.contains("built-in: 0 of 1 approval: missing 1"), "{comment}");
