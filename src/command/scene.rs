@@ -8,7 +8,7 @@ mod targets;
 use crate::change::{Digest, Intent, Unseen, UnseenReason};
 use crate::engine::{Engine, Job, Sources};
 use crate::exit::Failure;
-use crate::policy::{Policy, absent};
+use crate::policy::{CodeOwners, Policy, absent};
 use crate::review::CommitSha;
 use crate::rollout::{Settings, Slots, programs};
 use crate::stack::{
@@ -19,7 +19,7 @@ use crate::world::World;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use targets::trusted;
 
 /// The fleet's file.
@@ -43,7 +43,11 @@ pub(crate) struct Scene {
     uses: BTreeMap<StackName, Uses>,
     resolver: Resolver<Arc<Fleet>>,
     root: Arc<PathBuf>,
+    code_owners: OnceLock<Result<CodeOwners, Arc<str>>>,
 }
+
+/// Where CODEOWNERS may lie; the first that is there counts.
+const CODE_OWNERS: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
 
 impl Scene {
     /// Reads everything a snapshot defines; all mistakes of all files at once.
@@ -82,7 +86,22 @@ impl Scene {
         let graph = Graph::of(&fleet);
         let resolver = Resolver::new(fleet.clone());
         let root = Arc::new(world.workspace.root().to_path_buf());
-        let mut scene = Self { snapshot, fleet, graph, policy, settings, slots, strict, warnings, sources, uses, resolver, root };
+        let code_owners = OnceLock::new();
+        let mut scene = Self {
+            snapshot,
+            fleet,
+            graph,
+            policy,
+            settings,
+            slots,
+            strict,
+            warnings,
+            sources,
+            uses,
+            resolver,
+            root,
+            code_owners,
+        };
         if mistakes.is_empty() {
             if !scene.warnings.is_empty() {
                 let masks = scene.masks(world);
@@ -98,6 +117,19 @@ impl Scene {
         mistakes.extend(of_targets.into_iter().filter(is_news));
         mistakes.extend(scene.strict.clone());
         Err(scene.quoted(world, mistakes, &definitions))
+    }
+
+    /// Whom CODEOWNERS names here, or why nobody can tell.
+    pub(crate) fn code_owners(&self, world: &World) -> &Result<CodeOwners, Arc<str>> {
+        self.code_owners.get_or_init(|| {
+            for path in CODE_OWNERS {
+                let found = world.workspace.read(&self.snapshot, path).map_err(|error| Arc::from(error.to_string()))?;
+                let Some(source) = found else { continue };
+                let text = std::str::from_utf8(&source.bytes).map_err(|_| Arc::from(format!("{path} is no text")))?;
+                return CodeOwners::read(text).map_err(|why| format!("{path}, {why}").into());
+            }
+            Err("there is no CODEOWNERS before the change".into())
+        })
     }
 
     pub(crate) fn side(&self) -> Side<'_> {

@@ -52,6 +52,12 @@ impl Policy {
         named.filter_map(Value::as_str).map(Arc::from).collect()
     }
 
+    /// Some rule asks for whom CODEOWNERS names.
+    pub fn asks_code_owners(&self) -> bool {
+        let asked = self.rules.iter().flat_map(|rule| each(&rule.written["require"]));
+        asked.into_iter().any(|asked| asked["code_owners"] == true)
+    }
+
     pub(super) fn read_with(section: &Node, known: &Known<'_>, mistakes: &mut Mistakes) -> Self {
         let items = match &section.kind {
             Kind::List(items) if !items.is_empty() => items,

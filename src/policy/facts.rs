@@ -33,6 +33,8 @@ pub struct Subject<'a> {
     pub clouds: BTreeSet<Arc<str>>,
     /// Labels of region and stack, of both sides: a rule that matches either side matches.
     pub labels: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// The teams that stand for whom CODEOWNERS names before the change, one for each definition of this target.
+    pub owned_by: Vec<Arc<str>>,
     /// A commit of what is judged that touches this target and that nobody's pull request brought, where that is not enough.
     pub direct: Option<CommitSha>,
     pub past: Past,

@@ -4,6 +4,7 @@
 mod absent;
 mod built_in;
 mod case;
+mod code_owners;
 mod declared;
 mod facts;
 mod glob;
@@ -24,6 +25,7 @@ mod testing;
 
 pub use absent::absent;
 pub use built_in::BUILT_IN;
+pub use code_owners::{CodeOwners, Owner};
 pub use declared::Policy;
 pub use facts::{Facts, Past, Subject};
 pub use judge::{UNDECLARED, judge};

@@ -25,6 +25,7 @@ pub(super) struct Actor {
     pub(super) stacks: BTreeSet<StackName>,
     pub(super) clouds: BTreeSet<Arc<str>>,
     pub(super) labels: BTreeSet<(Arc<str>, Arc<str>)>,
+    pub(super) owned_by: Vec<Arc<str>>,
     pub(super) direct: Option<CommitSha>,
     pub(super) past: Past,
 }
@@ -68,6 +69,7 @@ impl Stage {
             stacks,
             clouds: BTreeSet::new(),
             labels: BTreeSet::new(),
+            owned_by: Vec::new(),
             direct: None,
             past: Past::default(),
         });
@@ -105,6 +107,7 @@ impl Stage {
             stacks: actor.stacks.clone(),
             clouds: actor.clouds.clone(),
             labels: actor.labels.clone(),
+            owned_by: actor.owned_by.clone(),
             direct: actor.direct.clone(),
             past: actor.past.clone(),
         });

@@ -522,6 +522,7 @@ fn clearance(target: &TargetId) -> crate::policy::Clearance {
         stacks: BTreeSet::from([target.stack.clone()]),
         clouds: BTreeSet::new(),
         labels: BTreeSet::new(),
+        owned_by: Vec::new(),
         direct: None,
         past: Past::default(),
     };

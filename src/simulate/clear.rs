@@ -114,6 +114,7 @@ impl Holding<'_> {
                 stacks: BTreeSet::from([preview.target.stack.clone()]),
                 clouds: BTreeSet::new(),
                 labels: BTreeSet::new(),
+                owned_by: Vec::new(),
                 direct: None,
                 past: Past {
                     cleared,

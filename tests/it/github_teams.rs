@@ -107,3 +107,80 @@ fn every_page_of_a_team_is_read() {
     });
     assert_eq!(applied((forge, number, before)).0, "prod/a 2");
 }
+
+/// A fleet with a policy that asks whom this CODEOWNERS names, in which bob approves a pull request; the version that runs then, and all
+/// that was said.
+fn owned(file: Option<(&str, &str)>, brings: impl FnOnce(&Forge)) -> (String, String) {
+    let fleet = app("prod/a", "policy: [{ rule: limit, targets_max: 9 }]");
+    fleet.isobar("apply").ends(0);
+    fleet.edit("isobar.yaml", "rule: limit, targets_max: 9", "rule: approvals, require: [{ code_owners: true }]");
+    if let Some((path, text)) = file {
+        fleet.file(path, text);
+    }
+    fleet.commit("Owners");
+    let forge = Forge::of(fleet);
+    forge.github.token(ORG_TOKEN, "isobar-app[bot]", &["members: read"]);
+    forge.with("ISOBAR_ORG_TOKEN", ORG_TOKEN);
+    forge.github.people(|state| {
+        state.people.insert("bob".into(), Role::Write);
+        state.teams.insert("sre".into(), ["bob".to_string()].into());
+    });
+    let before = forge.fleet.head();
+    let number = forge.propose(1, 2);
+    brings(&forge);
+    let head = forge.fleet.head();
+    forge.github.people(|state| {
+        if state.pull(number).head != head {
+            state.push(number, "ada", &head)
+        }
+    });
+    forge.on_pull("pull_request", "opened", number).ends(0);
+    forge.review(number, "bob", "APPROVED");
+    applied((forge, number, before))
+}
+
+#[test]
+fn whom_codeowners_names_before_the_change_approves() {
+    for (path, text) in [
+        ("CODEOWNERS", "* @zed\n/app/ @bob\n"),
+        (".github/CODEOWNERS", "app/stack.yaml @Bob @zed\n"),
+        ("docs/CODEOWNERS", "* @acme/sre\n"),
+    ] {
+        let (runs, said) = owned(Some((path, text)), |_| ());
+        assert_eq!(runs, "prod/a 2", "{text}: {said}");
+    }
+}
+
+#[test]
+fn whom_codeowners_does_not_name_or_not_in_words_that_can_be_read_does_not() {
+    for (file, why) in [
+        (Some(("CODEOWNERS", "* @bob\n/app/ @zed\n")), "missing 1 of code owners of app/stack.yaml (zed)"),
+        (Some(("CODEOWNERS", "* @bob\n/app/\n")), "CODEOWNERS names nobody for it"),
+        (Some(("CODEOWNERS", "* bob\n")), "CODEOWNERS, line 1: \"bob\" is no owner"),
+        (Some(("CODEOWNERS", "* bob@acme.example\n")), "nobody can tell"),
+        (Some(("CODEOWNERS", "* @acme/nobody\n")), "reading who is in acme/nobody: 404"),
+        (Some((".github/CODEOWNERS", "* @zed\n")), "(zed)"),
+        (None, "there is no CODEOWNERS before the change"),
+    ] {
+        let (runs, said) = owned(file, |forge| _ = forge.fleet.file("docs/CODEOWNERS", "* @bob\n").commit("Me"));
+        assert_eq!(runs, "prod/a 1", "{file:?}: {said}");
+        assert!(said.contains(why), "{why}: {said}");
+    }
+}
+
+#[test]
+fn a_change_that_edits_codeowners_or_moves_the_stack_is_owned_as_it_was() {
+    let theirs = "* @bob\n/app/ @zed\n";
+    let edited = owned(Some(("CODEOWNERS", theirs)), |forge| _ = forge.fleet.file("CODEOWNERS", "* @bob\n").commit("Mine now"));
+    assert_eq!(edited.0, "prod/a 1", "{}", edited.1);
+    let moved = owned(Some(("CODEOWNERS", theirs)), |forge| {
+        for path in ["stack.yaml", "templates/app.yaml.j2"] {
+            let text = fs::read_to_string(forge.fleet.root().join("app").join(path)).expect("a file of the stack");
+            let text = if path == "stack.yaml" { format!("name: app\n{text}") } else { text };
+            forge.fleet.file(&format!("mine/{path}"), &text);
+        }
+        forge.fleet.remove("app").commit("Moved");
+    });
+    assert_eq!(moved.0, "prod/a 1", "{}", moved.1);
+    assert!(moved.1.contains("code owners of app/stack.yaml (zed)"), "{}", moved.1);
+}

@@ -256,7 +256,7 @@ impl<'a> Court<'a> {
         planned: Extent,
         (work, history): (&Work, &History),
     ) -> Result<Vec<Verdict>, Failure> {
-        let (policy, teams) = (self.policy(authority, is_unspoken_for), self.teams(authority));
+        let (policy, teams) = (self.policy(authority, is_unspoken_for), self.teams(authority, &subjects));
         let approvals = self.with_refusals(self.fresh_approvals(work, history, &subjects)?, &subjects, (work, history))?;
         let mut facts = Facts {
             policy: policy.as_deref(),
@@ -373,5 +373,9 @@ fn subject<'p>(preview: &'p Preview, authority: &Scene, now: Option<&Target>, pa
     };
     let clouds = sides.iter().filter_map(|target| target.region.cloud.clone()).collect();
     let labels = sides.iter().flat_map(labels).collect();
-    Subject { preview, clouds, labels, stacks: names, direct: None, past }
+    // Whose it was says who speaks for it, wherever it is moved to; whose it will be only where it is new.
+    let before: Vec<&Target> = names.iter().filter_map(named).collect();
+    let defined = if before.is_empty() { now.into_iter().collect() } else { before };
+    let owned_by: BTreeSet<Arc<str>> = defined.iter().map(|target| teams::code_owners_of(&target.stack.site.path)).collect();
+    Subject { preview, clouds, labels, stacks: names, owned_by: owned_by.into_iter().collect(), direct: None, past }
 }

@@ -1,6 +1,6 @@
 //! `approvals`: people must approve what would change.
 
-use crate::policy::case::Finding;
+use crate::policy::case::{Case, Finding};
 use crate::policy::known::Known;
 use crate::policy::quorum::Requirement;
 use crate::policy::rule::{Ask, Rule};
@@ -32,11 +32,36 @@ fn read(fields: &mut Fields<'_>, _site: &Site, known: &Known<'_>) -> Option<Ask>
     };
     // All of them are read before the first bad one ends it, so that every mistake is told.
     let read: Vec<_> = items.iter().map(|item| requirement(item, known, fields)).collect();
-    let requirements: Arc<[Requirement]> = read.into_iter().collect::<Option<_>>()?;
-    Some(Arc::new(move |_| Finding::Ask(requirements.clone())))
+    let wanted: Vec<Wanted> = read.into_iter().collect::<Option<_>>()?;
+    Some(Arc::new(move |case| Finding::Ask(wanted.iter().flat_map(|wanted| wanted.of(case)).collect())))
 }
 
-fn requirement(node: &Node, known: &Known<'_>, outer: &mut Fields<'_>) -> Option<Requirement> {
+/// One requirement as it is written.
+struct Wanted {
+    requirement: Requirement,
+    /// Whom CODEOWNERS names fits too.
+    code_owners: bool,
+}
+
+impl Wanted {
+    /// What is asked of a target: of one that has several definitions, the owners of each.
+    fn of(&self, case: &Case<'_>) -> Vec<Requirement> {
+        if !self.code_owners {
+            return vec![self.requirement.clone()];
+        }
+        let with = |owners: &Arc<str>| {
+            let mut requirement = self.requirement.clone();
+            requirement.teams.push(owners.clone());
+            requirement
+        };
+        match &case.subject.owned_by[..] {
+            [] => vec![with(&"code owners".into())], // whom nobody looked up
+            owners => owners.iter().map(with).collect(),
+        }
+    }
+}
+
+fn requirement(node: &Node, known: &Known<'_>, outer: &mut Fields<'_>) -> Option<Wanted> {
     let mut fields = Fields::of(node, "a requirement", outer.mistakes());
     let mut teams = Vec::new();
     let mut users = BTreeSet::new();
@@ -57,10 +82,11 @@ fn requirement(node: &Node, known: &Known<'_>, outer: &mut Fields<'_>) -> Option
         }
     }
     let anyone = fields.flag("anyone");
+    let code_owners = fields.flag("code_owners").unwrap_or(false);
     let count = fields.count("count", 1).or(if node.get("count").is_none() { Some(1) } else { None });
     fields.finish();
 
-    let named = !teams.is_empty() || !users.is_empty();
+    let named = !teams.is_empty() || !users.is_empty() || code_owners;
     let wrong = match anyone {
         Some(true) if named => Some("\"anyone\" and names contradict each other"),
         Some(false) if !named => Some("this requirement asks for nobody"),
@@ -70,11 +96,12 @@ fn requirement(node: &Node, known: &Known<'_>, outer: &mut Fields<'_>) -> Option
         outer.mistakes().push(Mistake::at(&node.site, what).hint("name teams or users, or leave \"anyone: true\" alone"));
     }
     let count = count?;
-    if teams.is_empty() && !users.is_empty() && count > users.len() as u64 {
+    if teams.is_empty() && !code_owners && !users.is_empty() && count > users.len() as u64 {
         let what = format!("asks for {count} approvals and names only {}", users.len());
         outer.mistakes().push(Mistake::at(&node.site, what).hint("each approval must come from another person"));
     }
-    Some(Requirement { teams, users: users.into_iter().map(|name| User(name.into())).collect(), count })
+    let users = users.into_iter().map(|name| User(name.into())).collect();
+    Some(Wanted { requirement: Requirement { teams, users, count }, code_owners })
 }
 
 fn keys() -> Value {
@@ -97,6 +124,9 @@ fn keys() -> Value {
                     "teams": texts("Several teams: a member of any of them counts.", json!(["platform", "sre"])),
                     "user": texts("A login.", json!("ada")),
                     "users": texts("Several logins: any of them counts.", json!(["ada", "grace"])),
+                    "code_owners": {
+                        "description": "Whom CODEOWNERS names for the stack's definition, as it was before the change.", "examples": [true], "type": "boolean",
+                    },
                     "anyone": {
                         "description": "Says that it is meant to be without names.", "examples": [true], "type": "boolean",
                     },
