@@ -274,6 +274,7 @@ fn of_command(command: &str, name: &str, payload: &Payload) -> Result<Act, Failu
         "judge" => Ok(proposed(payload, all, Act::Judge)),
         "apply" => Ok(Act::Apply { before: payload.before.as_deref().and_then(sha) }),
         "drift" => Ok(Act::Drift),
+        "fix" => Ok(Act::Fix),
         "tick" => Ok(Act::Tick),
         "status" => Ok(Act::Status),
         "recover" => Ok(Act::Recover),
@@ -281,7 +282,7 @@ fn of_command(command: &str, name: &str, payload: &Payload) -> Result<Act, Failu
         "resume" => Ok(Act::Resume),
         other => Err(Failure::usage(
             format!("the input command is {other:?}"),
-            "one of auto, preview, judge, apply, drift, tick, status, recover, pause, resume",
+            "one of auto, preview, judge, apply, drift, fix, tick, status, recover, pause, resume",
         )),
     }
 }

@@ -4,9 +4,8 @@
 use super::moved::Moved;
 use super::out;
 use crate::change::{Digest, inert};
-use crate::drift::Finding;
 use crate::exit::Failure;
-use crate::host::{Check, CheckState, Comment, HostError, Issue, Posted, Turn};
+use crate::host::{Check, CheckState, Comment, HostError, Issue, Issues, Posted, Turn};
 use crate::report::{
     COMMENT_BYTES, CheckVerdict, Frame, Note, Report, Told, check, comment, failure_annotations, failure_comment,
     report_json_text,
@@ -22,6 +21,8 @@ use std::sync::Arc;
 const PART_CHARS: usize = 100;
 /// Bytes of a comment that the host's own first line takes.
 const MARKER_BYTES: usize = 400;
+/// Characters of an owner's name in a title.
+const TITLE_CHARS: usize = 80;
 /// A step's summary above 1 MiB is dropped whole.
 const SUMMARY_BYTES: u64 = 1 << 20;
 
@@ -53,6 +54,14 @@ pub struct Audience {
     pub outputs: Option<PathBuf>,
     /// Where the report is written as JSON.
     pub report: Option<PathBuf>,
+}
+
+/// What moved without us and belongs to somebody.
+#[derive(Debug)]
+pub(crate) struct Owned {
+    /// `None` when nobody is named.
+    pub(crate) owner: Option<Arc<str>>,
+    pub(crate) report: Report,
 }
 
 /// What an issue is about.
@@ -103,11 +112,21 @@ impl Audience {
 
         self.write(world, &whole, report);
         if report.told == Told::Tick && report.rows.is_empty() {
-            return; // nothing was open: what was told before is still so
+            return self.raise(world, None).await; // nothing was open: what was told before is still so
         }
         self.tell_changes(world, parts).await;
         self.tell_check(world, state, sentence).await;
-        self.raise(world, &framed).await;
+        self.raise(world, Some(&framed)).await;
+    }
+
+    /// Tells what moved without us, to each owner apart.
+    pub(crate) async fn tell_drift(&self, world: &World, owned: &[Owned]) {
+        let lasting = owned.iter().map(|Owned { owner, report }| Issue {
+            part: owner.as_ref().map(|owner| Digest::of("owner", &[owner]).short().to_string()),
+            title: owner.as_ref().map_or_else(|| "Drift".into(), |owner| format!("Drift: {}", titled(owner))),
+            text: quiet(report),
+        });
+        self.tell_lasting(world, self.kind(Topic::Drift), lasting.collect()).await;
     }
 
     /// Tells that the command failed before there was a report.
@@ -119,8 +138,15 @@ impl Audience {
         if let Err(error) = self.summarize(&world.terminal.masked(&text)) {
             warn(world, &format!("the step's summary cannot be written: {error}"), None);
         }
-        self.tell_changes(world, vec![text]).await;
+        self.tell_changes(world, vec![text.clone()]).await;
         self.tell_check(world, CheckState::Error, sentence).await;
+        let title = match self.topic {
+            Some(_) if matches!(failure, Failure::Usage(..)) => return, // whoever asked for it is told in the log
+            Some(Topic::Drift) => "Isobar cannot look for drift",
+            Some(Topic::Failure) => "Isobar cannot apply",
+            None => return,
+        };
+        self.tell_run(world, Some(Issue { part: None, title: title.into(), text })).await;
     }
 
     /// Says that a look has begun: whatever was said of this commit before is old.
@@ -151,28 +177,44 @@ impl Audience {
         heard(world, &format!("the check of {}", commit.short()), world.host.check(commit, &check).await);
     }
 
-    async fn raise(&self, world: &World, report: &Report) {
+    /// Tells whether an apply failed, or that it ran at all, when this says nothing of that.
+    async fn raise(&self, world: &World, report: Option<&Report>) {
+        if self.topic != Some(Topic::Failure) {
+            return;
+        }
+        let lasts = report.and_then(|report| {
+            let counts = report.counts();
+            let is_bad = counts.failed + counts.unknown > 0;
+            let is_good = report.rows.len() == counts.applied + counts.unchanged;
+            if is_bad { Some(Some(report)) } else { is_good.then_some(None) }
+        });
+        let Some(bad) = lasts else { return self.tell_run(world, None).await };
+        let issue = |report| Issue { part: None, title: "An apply failed".into(), text: quiet(report) };
+        self.tell_lasting(world, self.kind(Topic::Failure), bad.map(issue).into_iter().collect()).await;
+    }
+
+    /// Tells that there was no report at all, or that this is over.
+    async fn tell_run(&self, world: &World, issue: Option<Issue>) {
         let Some(topic) = self.topic else { return };
-        let counts = report.counts();
-        let (title, lasts) = match topic {
-            // What was not applied yet is no news: the apply that is to do it tells what it waits for.
-            Topic::Drift => ("Drift", report.drift.as_ref().map(|drift| drift.findings.iter().any(Finding::is_news))),
-            Topic::Failure => {
-                let is_bad = counts.failed + counts.unknown > 0;
-                let is_good = report.rows.len() == counts.applied + counts.unchanged;
-                ("An apply failed", if is_bad { Some(true) } else { is_good.then_some(false) })
-            }
-        };
-        let Some(lasts) = lasts else { return };
-        // The same again must read the same, so that nobody is called for nothing.
-        let quiet = Report { at_ms: None, journal: None, frame: Frame::default(), ..report.clone() };
-        let text = lasts.then(|| world.terminal.masked(&comment(&quiet, COMMENT_BYTES - MARKER_BYTES).body));
-        let key = match topic {
+        self.tell_lasting(world, format!("{}-run", self.kind(topic)), issue.into_iter().collect()).await;
+    }
+
+    fn kind(&self, topic: Topic) -> String {
+        match topic {
             Topic::Drift => format!("{}-drift", self.key()),
             Topic::Failure => format!("{}-failure", self.key()),
-        };
-        let issue = Issue { key, turn: self.turn, title: title.into(), text };
-        heard(world, &format!("the issue {title:?}"), world.host.issue(&issue).await);
+        }
+    }
+
+    async fn tell_lasting(&self, world: &World, kind: String, mut lasting: Vec<Issue>) {
+        for issue in &mut lasting {
+            issue.title = world.terminal.masked(&issue.title);
+            issue.text = world.terminal.masked(&issue.text);
+        }
+        let issues = Issues { kind, turn: self.turn, lasting };
+        let titles: Vec<&str> = issues.lasting.iter().map(|issue| &*issue.title).collect();
+        let who = if titles.is_empty() { "an issue that is over".into() } else { format!("the issue {}", titles.join(", ")) };
+        heard(world, &who, world.host.issues(&issues).await);
     }
 
     /// What a workflow's step leaves: annotations in the log, its summary, and its outputs.
@@ -222,6 +264,17 @@ impl Audience {
             warn(world, &format!("what later steps read could not be written: {error}"), None);
         }
     }
+}
+
+/// The same again reads the same, so that nobody is called for nothing.
+fn quiet(report: &Report) -> String {
+    let quiet = Report { at_ms: None, journal: None, frame: Frame::default(), ..report.clone() };
+    comment(&quiet, COMMENT_BYTES - MARKER_BYTES).body
+}
+
+/// As much of a name as a title has room for, on one line.
+fn titled(name: &str) -> String {
+    inert(name).split_whitespace().collect::<Vec<_>>().join(" ").chars().take(TITLE_CHARS).collect()
 }
 
 fn append(path: &Path, text: &str) -> io::Result<()> {

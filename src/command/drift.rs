@@ -1,6 +1,7 @@
 //! `isobar drift`: what moved without us. `--fix` puts it back, as a rollout like any other.
 
 mod gone;
+mod owned;
 
 use super::account;
 use super::converge::{Aim, Converged, EndState, Order, converge, older, paused};
@@ -19,7 +20,9 @@ use crate::review::CommitSha;
 use crate::stack::{Selector, TargetId, users_of_outputs};
 use crate::world::World;
 use gone::look_for_gone;
+use owned::by_owner;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What to look at.
 #[derive(Clone, Debug, Default)]
@@ -64,26 +67,32 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
     report.journal = tell::journal_head(&history);
     report.rows = tell::rows(&answers, &Default::default(), &[]);
     report.fold = tell::folded(&report.rows, &work);
-    if !repairable(&drift).is_empty() {
-        report.next.push("isobar drift --fix  (puts it back, under the same policy)".into());
-    }
-    if drift.findings.iter().any(|finding| finding.class == Class::UnappliedCommit) {
-        report.next.push(match older(world, &scenes, &history, &head, &scene)? {
-            Some(older) => older.hint.into(),
-            None if paused(&history).is_some() => "isobar resume  (then isobar apply)".into(),
-            None => "isobar apply".into(),
-        });
-    }
+    let bring = match older(world, &scenes, &history, &head, &scene)? {
+        Some(older) => older.hint,
+        None if paused(&history).is_some() => "isobar resume  (then isobar apply)".into(),
+        None => "isobar apply".into(),
+    };
+    report.next = next(&drift, &bring);
     let unseen = drift.findings.iter().any(|finding| finding.class == Class::NotChecked);
     let clean = !drift.findings.iter().any(|finding| !request.only_news || finding.is_news());
     report.drift = Some(drift);
     keep(world, Some(&head), None, None, None, answers).await;
     tell::report(world, &report, &request.form).await?;
+    if let Some(audience) = &request.form.audience {
+        audience.tell_drift(world, &by_owner(&report, &scene.fleet, &work, &bring)).await;
+    }
     Ok(match (unseen, clean) {
         (true, _) => Exit::Unfinished,
         (false, true) => Exit::Clean,
         (false, false) => Exit::Negative,
     })
+}
+
+/// What mends this; `bring` is how what was merged is applied.
+fn next(drift: &Drift, bring: &str) -> Vec<Arc<str>> {
+    let put_back = (!repairable(drift).is_empty()).then_some("isobar drift --fix  (puts it back, under the same policy)");
+    let is_behind = drift.findings.iter().any(|finding| finding.class == Class::UnappliedCommit);
+    put_back.into_iter().chain(is_behind.then_some(bring)).map(Arc::from).collect()
 }
 
 /// Nothing of it was ever applied, under whatever name.

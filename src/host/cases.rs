@@ -1,7 +1,8 @@
 //! What holds for every host: one list of cases, each over all of them. A new host is one line in [`places`].
 
 use super::{
-    Check, CheckState, Comment, GitHub, GitHubConfig, Host, HostError, Issue, Local, LocalConfig, Of, Posted, RunNumber, Turn,
+    Check, CheckState, Comment, GitHub, GitHubConfig, Host, HostError, Issue, Issues, Local, LocalConfig, Of, Posted, RunNumber,
+    Turn,
 };
 use crate::github_on_loopback::{GitHub as Server, Role, TOKEN};
 use crate::review::{Approval, CommitSha, Decision, PullRequest, Seen, User};
@@ -174,12 +175,13 @@ async fn what_is_told_is_told_or_there_is_nowhere_to_tell_it() {
     let head = CommitSha(HEAD.into());
     let comment = Comment { key: "isobar".into(), head: head.clone(), turn, parts: vec!["text".into()] };
     let check = Check { name: "isobar".into(), state: CheckState::Success, sentence: "so".into(), turn, address: None };
-    let issue = Issue { key: "isobar-drift".into(), turn, title: "Drift".into(), text: Some("text".into()) };
+    let issue = Issue { part: None, title: "Drift".into(), text: "text".into() };
+    let issues = Issues { kind: "isobar-drift".into(), turn, lasting: vec![issue] };
     for place in places() {
         let host = (place.open)();
         let expected = Ok(if place.hears { Posted::Done } else { Posted::Nowhere });
         for _ in 0..2 {
-            let told = [host.comment(place.number, &comment).await, host.check(&head, &check).await, host.issue(&issue).await];
+            let told = [host.comment(place.number, &comment).await, host.check(&head, &check).await, host.issues(&issues).await];
             assert!(told.iter().all(|told| *told == expected), "{}: {told:?}", host.name());
         }
     }

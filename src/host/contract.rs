@@ -45,8 +45,8 @@ pub trait Host: Send + Sync {
     /// Says how a commit stands, in the place of what was said of it before.
     fn check<'a>(&'a self, commit: &'a CommitSha, check: &'a Check) -> Boxed<'a, Result<Posted, HostError>>;
 
-    /// Tells of something that lasts until it is mended, in the place of what was told of it before.
-    fn issue<'a>(&'a self, issue: &'a Issue) -> Boxed<'a, Result<Posted, HostError>>;
+    /// Tells all of a kind that lasts until it is mended, each in the place of what was told of it before; what is told no more is mended.
+    fn issues<'a>(&'a self, issues: &'a Issues) -> Boxed<'a, Result<Posted, HostError>>;
 }
 
 /// Which changes are asked for.
@@ -146,15 +146,23 @@ pub enum CheckState {
     Error,
 }
 
-/// Something that lasts until it is mended. There is one of each `key`, and it says what was told in the latest turn.
+/// All of a kind that lasts until it is mended: what was told of it in the latest turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issues {
+    /// What they are, among ours: of lower-case letters, digits and `-`.
+    pub kind: String,
+    pub turn: Turn,
+    /// None when all of it is mended.
+    pub lasting: Vec<Issue>,
+}
+
+/// Something that lasts until it is mended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issue {
-    /// What the text is, among ours: of lower-case letters, digits and `-`.
-    pub key: String,
-    pub turn: Turn,
+    /// Which of its kind it is: of lower-case letters and digits; nothing for the one that is about no part.
+    pub part: Option<String>,
     pub title: String,
-    /// `None` closes it.
-    pub text: Option<String>,
+    pub text: String,
 }
 
 /// What became of what was told.

@@ -3,7 +3,7 @@
 //! The file has one decision a line, and grows only. A line that cannot be read is an error: a decision that we cannot read
 //! may be the rejection that took an approval back.
 
-use super::{Boxed, Check, Comment, Host, HostError, Issue, Of, Opened, Openings, Posted};
+use super::{Boxed, Check, Comment, Host, HostError, Issues, Of, Opened, Openings, Posted};
 use crate::review::{About, Approval, CommitSha, Decided, Decision, PullRequest, Reviewed, User, Voice, latest};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -101,7 +101,7 @@ impl Host for Local {
         Box::pin(async { Ok(Posted::Nowhere) })
     }
 
-    fn issue<'a>(&'a self, _issue: &'a Issue) -> Boxed<'a, Result<Posted, HostError>> {
+    fn issues<'a>(&'a self, _issues: &'a Issues) -> Boxed<'a, Result<Posted, HostError>> {
         Box::pin(async { Ok(Posted::Nowhere) })
     }
 }

@@ -52,6 +52,57 @@ fn what_was_changed_by_hand_is_an_issue_until_it_is_put_back() {
     assert_eq!(forge.issues(), [""; 0]);
 }
 
+#[test]
+fn each_owner_hears_of_what_is_theirs_in_an_issue_of_their_own() {
+    let fleet = app("staging/a staging/b staging/c", OPEN);
+    fleet.edit("isobar.yaml", "staging/a: {}", "staging/a: { vars: { owner: networks } }");
+    fleet.edit("isobar.yaml", "staging/b: {}", "staging/b: { vars: { owner: '@acme/data  <b>' } }").commit("Name the owners");
+    let forge = Forge::of(fleet);
+    let edit = |region: &str, version: u32| {
+        let text = format!("region: {region}\nversion: {version}\n");
+        forge.fleet.file(&format!("live/staging/{region}/app/app.yaml"), &text);
+    };
+    ["a", "b", "c"].into_iter().for_each(|region| edit(region, 7));
+    for _ in 0..2 {
+        forge.on("schedule", &json!({})).ends(2);
+        assert_eq!(forge.issues(), ["Drift", "Drift: @acme/data <b>", "Drift: networks"]);
+    }
+    let bodies = forge.github.people(|state| state.issues.values().map(|issue| issue.body.clone()).collect::<Vec<_>>());
+    for (body, theirs) in bodies.iter().zip(["staging/c", "staging/b", "staging/a"]) {
+        let named = ["staging/a", "staging/b", "staging/c"].map(|region| body.contains(region));
+        assert_eq!(named.iter().filter(|is_named| **is_named).count(), 1, "{body}");
+        assert!(body.contains(theirs) && body.contains("isobar drift --fix"), "{body}");
+    }
+
+    edit("b", 1);
+    forge.on("schedule", &json!({})).ends(2);
+    assert_eq!(forge.issues(), ["Drift", "Drift: networks"]);
+    forge.fleet.edit("isobar.yaml", "owner: networks", "owner: sre");
+    forge.push("Another team has it");
+    forge.on("schedule", &json!({})).ends(2);
+    assert_eq!(forge.issues(), ["Drift", "Drift: sre"]);
+
+    forge.with("INPUT_COMMAND", "fix").on("workflow_dispatch", &json!({})).ends(0);
+    assert_eq!(forge.fleet.versions(), "staging/a 1, staging/b 1, staging/c 1");
+    assert_eq!(forge.issues(), [""; 0]);
+}
+
+#[test]
+fn what_cannot_begin_at_all_is_an_issue_until_something_runs() {
+    let forge = Forge::of(app("staging/a", OPEN));
+    forge.fleet.edit("isobar.yaml", "version: 1", "version: 9");
+    forge.push("A slip");
+    forge.on_push("").ends(65);
+    forge.with("INPUT_COMMAND", "drift").on("schedule", &json!({})).ends(65);
+    assert_eq!(forge.issues(), ["Isobar cannot apply", "Isobar cannot look for drift"]);
+    forge.fleet.edit("isobar.yaml", "version: 9", "version: 1");
+    forge.push("Mend it");
+    forge.on("schedule", &json!({})).ends(0);
+    assert_eq!(forge.issues(), ["Isobar cannot apply"]);
+    forge.with("INPUT_COMMAND", "tick").on("schedule", &json!({})).ends(0);
+    assert_eq!(forge.issues(), [""; 0]);
+}
+
 /// A fleet of which an apply has failed for a reason that is mended.
 fn failed() -> Forge {
     let forge = Forge::of(app("staging/a", OPEN));

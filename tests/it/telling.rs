@@ -1,7 +1,9 @@
 //! What GitHub is told stands there once, whatever goes wrong on the way, whoever tells at the same time, and whatever others write.
 
 use crate::support::github::{BOT, GitHub as Server, TOKEN, Trouble};
-use isobar::host::{Check, CheckState, Comment, GitHub, GitHubConfig, Host as _, HostError, Issue, Of, Posted, RunNumber, Turn};
+use isobar::host::{
+    Check, CheckState, Comment, GitHub, GitHubConfig, Host as _, HostError, Issue, Issues, Of, Posted, RunNumber, Turn,
+};
 use isobar::review::CommitSha;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -43,8 +45,9 @@ fn check(id: u64, state: CheckState) -> Check {
     Check { name: "isobar".into(), state, sentence: format!("run {id}"), turn: turn(id), address }
 }
 
-fn issue(id: u64, text: Option<&str>) -> Issue {
-    Issue { key: "isobar-drift".into(), turn: turn(id), title: "Drift".into(), text: text.map(String::from) }
+fn issue(id: u64, text: Option<&str>) -> Issues {
+    let whole = |text: &str| Issue { part: None, title: "Drift".into(), text: text.into() };
+    Issues { kind: "isobar-drift".into(), turn: turn(id), lasting: text.map(whole).into_iter().collect() }
 }
 
 /// What stands on a pull request, without the first lines.
@@ -162,17 +165,17 @@ async fn a_status_is_found_behind_a_hundred_others() {
 async fn an_issue_is_opened_kept_and_closed_and_quiet_in_between() {
     let (server, _) = server();
     let host = host(&server);
-    assert_eq!(host.issue(&issue(1, None)).await, Ok(Posted::Done));
+    assert_eq!(host.issues(&issue(1, None)).await, Ok(Posted::Done));
     assert_eq!(issues(&server), (0, 0), "there is nothing to close");
     for id in 2..=4 {
-        assert_eq!(host.issue(&issue(id, Some("edited by hand"))).await, Ok(Posted::Done));
+        assert_eq!(host.issues(&issue(id, Some("edited by hand"))).await, Ok(Posted::Done));
     }
     assert_eq!(issues(&server), (1, 1));
     let writes = || server.recorded().iter().filter(|one| one.request.method != "GET" && one.request.path != ["graphql"]).count();
     assert_eq!(writes(), 1, "the same again is not said again");
-    assert_eq!(host.issue(&issue(5, None)).await, Ok(Posted::Done));
+    assert_eq!(host.issues(&issue(5, None)).await, Ok(Posted::Done));
     assert_eq!(issues(&server), (1, 0));
-    assert_eq!(host.issue(&issue(6, Some("again"))).await, Ok(Posted::Done));
+    assert_eq!(host.issues(&issue(6, Some("again"))).await, Ok(Posted::Done));
     assert_eq!(issues(&server), (2, 1), "a closed one is history");
 }
 
@@ -183,11 +186,11 @@ async fn tell_all(host: &GitHub, number: u64) -> Vec<Result<Posted, HostError>> 
     for id in 1..=2 {
         told.push(host.comment(number, &comment(id, &[&format!("text {id}"), "more"])).await);
         told.push(host.check(&head, &check(id, CheckState::Pending)).await);
-        told.push(host.issue(&issue(id, Some(&format!("text {id}")))).await);
+        told.push(host.issues(&issue(id, Some(&format!("text {id}")))).await);
     }
     told.push(host.comment(number, &comment(3, &["the end"])).await);
     told.push(host.check(&head, &check(3, CheckState::Success)).await);
-    told.push(host.issue(&issue(3, None)).await);
+    told.push(host.issues(&issue(3, None)).await);
     told
 }
 
@@ -251,7 +254,7 @@ async fn what_github_refuses_names_the_permission_that_is_missing() {
     let hint = |told: Result<Posted, HostError>| told.expect_err("it may not").hint.unwrap_or_default();
     assert!(hint(host.comment(number, &comment(1, &["x"])).await).contains("pull-requests: write"));
     assert!(hint(host.check(&CommitSha(HEAD.into()), &check(1, CheckState::Success)).await).contains("statuses: write"));
-    assert!(hint(host.issue(&issue(1, Some("x"))).await).contains("issues: write"));
+    assert!(hint(host.issues(&issue(1, Some("x"))).await).contains("issues: write"));
 
     server.token(TOKEN, BOT, &[]);
     let refused = host.reviewed(Of::Change(number)).await.expect_err("it may not");

@@ -71,6 +71,8 @@ pub enum Act {
         before: Option<CommitSha>,
     },
     Drift,
+    /// What moved without us is put back, and looked at once more.
+    Fix,
     Tick,
     /// Time has passed.
     DriftAndTick,
@@ -130,10 +132,14 @@ async fn act(world: &World, request: &Request) -> Result<Exit, Failure> {
             request.look(world, &audience, head, &base.0, None, None).await
         }
         Act::Apply { before } => request.apply(world, before.as_ref(), None).await,
-        Act::Drift => request.drift(world).await,
+        Act::Drift => request.drift(world, false).await,
+        Act::Fix => {
+            let (fix, drift) = (request.drift(world, true).await, request.drift(world, false).await);
+            Ok(worse(fix?, drift?))
+        }
         Act::Tick => request.tick(world).await,
         Act::DriftAndTick => {
-            let (drift, tick) = (request.drift(world).await, request.tick(world).await);
+            let (drift, tick) = (request.drift(world, false).await, request.tick(world).await);
             Ok(worse(drift?, tick?))
         }
         Act::Command(command) => request.obey(world, command).await,
@@ -219,7 +225,15 @@ impl Request {
         let push = push.map(|(before, branch)| Push { branch, before, head: &head, brought: &came });
         // Nobody merges by a green of before while waves go on.
         let (done, ()) = futures::join!(apply::run(world, &request), self.set_back(world, push));
-        told(world, &audience, Told::Apply, done).await
+        // What an old commit cannot do any more calls nobody: the newer one does it.
+        let topic = audience.topic.filter(|_| self.is_newest(world, &head));
+        told(world, &Audience { topic, ..audience }, Told::Apply, done).await
+    }
+
+    /// Nothing newer is known of the branch that is applied.
+    fn is_newest(&self, world: &World, head: &CommitSha) -> bool {
+        let tip = self.default_branch.as_deref().and_then(|branch| tip(world, branch));
+        tip.is_none_or(|tip| tip == *head)
     }
 
     async fn tick(&self, world: &World) -> Result<Exit, Failure> {
@@ -241,10 +255,10 @@ impl Request {
         told(world, &self.audience, Told::Recover, done).await
     }
 
-    async fn drift(&self, world: &World) -> Result<Exit, Failure> {
+    async fn drift(&self, world: &World, fix: bool) -> Result<Exit, Failure> {
         let audience = Audience { topic: Some(Topic::Drift), ..self.audience.clone() };
-        let (selector, form) = (self.selector.clone(), heard_by(&audience));
-        let request = drift::Request { selector, form, parallel: self.parallel, only_news: true, ..drift::Request::default() };
+        let (selector, form, parallel) = (self.selector.clone(), heard_by(&audience), self.parallel);
+        let request = drift::Request { selector, form, parallel, fix, only_news: true, ..drift::Request::default() };
         let done = drift::run(world, &request).await;
         told(world, &audience, Told::Drift, done).await
     }
@@ -275,10 +289,15 @@ async fn told(world: &World, audience: &Audience, told: Told, done: Result<Exit,
     done
 }
 
-/// The branch that the change goes into, as it is on the server; a clone without remotes has it under its own name.
+/// Where a branch is on the server, as far as this clone knows; one without remotes has it under its own name.
+fn tip(world: &World, branch: &str) -> Option<CommitSha> {
+    let names = [format!("refs/remotes/origin/{branch}"), format!("refs/heads/{branch}")];
+    names.iter().find_map(|name| world.workspace.commit(name).ok())
+}
+
+/// The branch that the change goes into.
 fn base_of(world: &World, proposal: &Proposal) -> Result<String, Failure> {
-    let names = [format!("refs/remotes/origin/{}", proposal.branch), format!("refs/heads/{}", proposal.branch)];
-    let found = names.iter().find_map(|name| world.workspace.commit(name).ok());
+    let found = tip(world, &proposal.branch);
     let what = || format!("{} is not in this clone, and #{} goes into it", proposal.branch, proposal.number);
     let found = found.ok_or_else(|| Failure::usage(what(), "fetch-depth: 0 in actions/checkout brings every branch"));
     found.map(|commit| commit.0.to_string())

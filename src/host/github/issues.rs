@@ -3,11 +3,12 @@
 use super::marker::Marker;
 use super::needs::Needs;
 use super::{GitHub, Page, telling};
-use crate::host::{Boxed, HostError, Issue, Posted};
+use crate::host::{Boxed, HostError, Issue, Issues, Posted, Turn};
 use crate::review::CommitSha;
 use http::Method;
 use serde::Deserialize;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 const ISSUES: &str = include_str!("issues.graphql");
 
@@ -34,55 +35,64 @@ struct Created {
     number: u64,
 }
 
+/// An issue of ours that is there.
+type Found = (Marker, Node);
+
 impl GitHub {
-    pub(super) async fn tell_in_issue(&self, issue: &Issue) -> Result<Posted, HostError> {
-        let there = self.our_issues(&issue.key).await?;
-        if there.iter().any(|(marker, _)| marker.turn > issue.turn) {
+    pub(super) async fn tell_in_issues(&self, issues: &Issues) -> Result<Posted, HostError> {
+        let there = self.our_issues(&issues.kind).await?;
+        if there.iter().any(|(marker, _)| marker.turn > issues.turn) {
             return Ok(Posted::Overtaken);
         }
-        let open: Vec<&Node> = there.iter().map(|(_, node)| node).filter(|node| node.state == "OPEN").collect();
-        let Some(text) = &issue.text else {
-            for node in open {
-                self.set(node.number, json!({ "state": "closed", "state_reason": "completed" })).await?;
+        let told: BTreeMap<String, &Issue> = issues.lasting.iter().map(|issue| (key(&issues.kind, issue), issue)).collect();
+        for (marker, node) in open(&there).filter(|(marker, _)| !told.contains_key(&marker.key)) {
+            self.close(node, issues.turn, marker, "completed").await?;
+        }
+        for (key, issue) in told {
+            let body = format!("{}\n{}", marker(&key, issues.turn), issue.text);
+            let mut same = open(&there).filter(|(marker, _)| marker.key == key);
+            match same.next() {
+                None => self.open(issues, &key, issue, &body).await?,
+                Some((_, first)) if first.title == issue.title && says(&first.body, &issue.text) => {}
+                Some((_, first)) => self.set(first.number, json!({ "title": issue.title, "body": body })).await?,
             }
-            return Ok(Posted::Done);
-        };
-        let body = format!("{}\n{text}", marker(issue));
-        match open.split_first() {
-            None => self.open(issue, &body).await?,
-            Some((first, more)) => {
-                if first.title != issue.title || !says(&first.body, text) {
-                    self.set(first.number, json!({ "title": issue.title, "body": body })).await?;
-                }
-                for node in more {
-                    self.set(node.number, json!({ "state": "closed", "state_reason": "not_planned" })).await?;
-                }
+            for (marker, node) in same {
+                self.close(node, issues.turn, marker, "not_planned").await?;
             }
         }
         Ok(Posted::Done)
     }
 
-    /// All issues of ours with this key, the oldest first.
-    async fn our_issues(&self, key: &str) -> Result<Vec<(Marker, Node)>, HostError> {
+    /// All issues of ours of this kind, the oldest first.
+    async fn our_issues(&self, kind: &str) -> Result<Vec<Found>, HostError> {
         let ask = telling("reading our issues", Needs::IssuesWrite);
         let nodes = self.list(ask, ISSUES, json!({ "labels": [LABEL] }), |found: InIssues| Some(found.issues)).await?;
-        let ours =
-            |node: Node| Some((Marker::read(&node.body).filter(|marker| node.viewer_did_author && marker.key == key)?, node));
+        let ours = |node: Node| {
+            Some((Marker::read(&node.body).filter(|marker| node.viewer_did_author && is_of(&marker.key, kind))?, node))
+        };
         Ok(nodes.into_iter().filter_map(ours).collect())
     }
 
-    async fn open(&self, issue: &Issue, body: &str) -> Result<(), HostError> {
+    async fn open(&self, issues: &Issues, key: &str, issue: &Issue, body: &str) -> Result<(), HostError> {
         let doing = format!("opening the issue {:?}", issue.title);
         let look = || -> Boxed<'_, Result<Option<Created>, HostError>> {
             Box::pin(async move {
-                let there = self.our_issues(&issue.key).await?;
-                Ok(there.into_iter().find(|(_, node)| node.state == "OPEN").map(|(_, node)| Created { number: node.number }))
+                let there = self.our_issues(&issues.kind).await?;
+                let mut same = open(&there).filter(|(marker, _)| marker.key == key);
+                Ok(same.next().map(|(_, node)| Created { number: node.number }))
             })
         };
         let request = json!({ "title": issue.title, "body": body, "labels": [LABEL] });
         let made = self.api.create(telling(&doing, Needs::IssuesWrite), &self.path("/issues"), &request, look).await?;
         tracing::debug!(number = made.number, "opened an issue");
         Ok(())
+    }
+
+    /// Closes it in this turn, so that a run that looked earlier does not open another.
+    async fn close(&self, node: &Node, turn: Turn, was: &Marker, reason: &str) -> Result<(), HostError> {
+        let text = node.body.split_once('\n').map_or("", |(_, rest)| rest);
+        let body = format!("{}\n{text}", marker(&was.key, turn));
+        self.set(node.number, json!({ "state": "closed", "state_reason": reason, "body": body })).await
     }
 
     async fn set(&self, number: u64, what: serde_json::Value) -> Result<(), HostError> {
@@ -92,8 +102,21 @@ impl GitHub {
     }
 }
 
-fn marker(issue: &Issue) -> Marker {
-    Marker { key: issue.key.clone(), head: CommitSha("none".into()), turn: issue.turn, part: (1, 1) }
+fn open(there: &[Found]) -> impl Iterator<Item = &Found> {
+    there.iter().filter(|(_, node)| node.state == "OPEN")
+}
+
+fn key(kind: &str, issue: &Issue) -> String {
+    issue.part.as_ref().map_or_else(|| kind.to_string(), |part| format!("{kind}-{part}"))
+}
+
+/// It is the whole kind, or a part of it.
+fn is_of(key: &str, kind: &str) -> bool {
+    key.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+fn marker(key: &str, turn: Turn) -> Marker {
+    Marker { key: key.to_string(), head: CommitSha("none".into()), turn, part: (1, 1) }
 }
 
 /// What is there below the marker is this: a run that has nothing new to say stays quiet.

@@ -14,7 +14,7 @@ mod sticky;
 mod teams;
 mod wire;
 
-use super::{Boxed, Check, Comment, Host, HostError, Issue, Of, Opened, Openings, Posted};
+use super::{Boxed, Check, Comment, Host, HostError, Issues, Of, Opened, Openings, Posted};
 use crate::review::{Approval, CommitSha, PullRequest, Reviewed, User, Voice};
 use api::{Api, Ask};
 use needs::Needs;
@@ -215,8 +215,8 @@ impl Host for GitHub {
         Box::pin(self.tell_in_status(commit, check))
     }
 
-    fn issue<'a>(&'a self, issue: &'a Issue) -> Boxed<'a, Result<Posted, HostError>> {
-        Box::pin(self.tell_in_issue(issue))
+    fn issues<'a>(&'a self, issues: &'a Issues) -> Boxed<'a, Result<Posted, HostError>> {
+        Box::pin(self.tell_in_issues(issues))
     }
 }
 

@@ -49,6 +49,14 @@ impl Forge {
     }
 
     /// Merges it by a merge commit, and goes to the default branch.
+    /// Ada pushes what lies here past every pull request.
+    pub(crate) fn push(&self, message: &str) -> String {
+        let commit = self.fleet.commit(message);
+        self.now();
+        self.github.people(|state| state.push_to_main("ada", &commit));
+        commit
+    }
+
     pub(crate) fn merge(&self, number: u64, branch: &str) -> String {
         self.fleet.checkout("main");
         let commit = self.fleet.merge(branch);
