@@ -58,6 +58,7 @@ async fn bring(world: &World, request: &Request, verb: Verb, aim: Aim, told: Tol
         parallel: request.parallel,
         sharing: request.sharing,
         time,
+        audience: request.form.audience.as_ref(),
     };
     let done = converge(world, &scenes, order).await?;
 

@@ -90,9 +90,7 @@ impl Audience {
 
     /// Tells a report to everybody.
     pub(crate) async fn tell(&self, world: &World, report: &Report) {
-        let links = self.address.iter().map(|address| ("run".into(), address.as_str().into())).collect();
-        let frame = Frame { has_summary: self.summary.is_some(), branch: self.branch.clone(), links };
-        let mut framed = Report { frame, ..report.clone() };
+        let mut framed = self.framed(report);
         let old = self.moved.as_ref().and_then(|moved| moved.say(&report.rows));
         framed.notes.splice(0..0, old.iter().map(|old| Note { warning: true, text: old.as_str().into() }));
         let made = comment(&framed, COMMENT_BYTES - MARKER_BYTES);
@@ -129,6 +127,30 @@ impl Audience {
         self.tell_lasting(world, self.kind(Topic::Drift), lasting.collect()).await;
     }
 
+    /// Tells of what goes on, to the changes, and at first in the check; returns whether all of it was heard. What was not is no warning:
+    /// the end is told again.
+    pub(crate) async fn tell_on(&self, world: &World, report: &Report, is_first: bool) -> bool {
+        let framed = self.framed(report);
+        let mut is_heard = true;
+        if is_first && let Some((commit, check)) = self.checked(world, CheckState::Pending, &self::check(report).1) {
+            is_heard &= world.host.check(commit, &check).await == Ok(Posted::Done);
+        }
+        let made = comment(&framed, COMMENT_BYTES - MARKER_BYTES);
+        let parts = [made.body].into_iter().chain(made.more).collect();
+        if let Some(comment) = self.commented(world, parts) {
+            for number in &self.changes {
+                is_heard &= world.host.comment(*number, &comment).await == Ok(Posted::Done);
+            }
+        }
+        is_heard
+    }
+
+    fn framed(&self, report: &Report) -> Report {
+        let links = self.address.iter().map(|address| ("run".into(), address.as_str().into())).collect();
+        let frame = Frame { has_summary: self.summary.is_some(), branch: self.branch.clone(), links };
+        Report { frame, ..report.clone() }
+    }
+
     /// Tells that the command failed before there was a report.
     pub(crate) async fn tell_failure(&self, world: &World, told: Told, failure: &Failure) {
         let head = self.check.as_ref().map(|(commit, _)| commit.0.to_string()).unwrap_or_default();
@@ -162,19 +184,27 @@ impl Audience {
     }
 
     async fn tell_changes(&self, world: &World, parts: Vec<String>) {
-        let Some((head, _)) = &self.check else { return };
-        let parts: Vec<String> = parts.iter().map(|part| world.terminal.masked(part)).collect();
-        let comment = Comment { key: self.key(), head: head.clone(), turn: self.turn, parts };
+        let Some(comment) = self.commented(world, parts) else { return };
         for number in &self.changes {
             heard(world, &format!("#{number}"), world.host.comment(*number, &comment).await);
         }
     }
 
+    fn commented(&self, world: &World, parts: Vec<String>) -> Option<Comment> {
+        let (head, _) = self.check.as_ref()?;
+        let parts: Vec<String> = parts.iter().map(|part| world.terminal.masked(part)).collect();
+        Some(Comment { key: self.key(), head: head.clone(), turn: self.turn, parts })
+    }
+
     async fn tell_check(&self, world: &World, state: CheckState, sentence: String) {
-        let Some((commit, name)) = &self.check else { return };
-        let sentence = world.terminal.masked(&sentence);
-        let check = Check { name: name.clone(), state, sentence, turn: self.turn, address: self.address.clone() };
+        let Some((commit, check)) = self.checked(world, state, &sentence) else { return };
         heard(world, &format!("the check of {}", commit.short()), world.host.check(commit, &check).await);
+    }
+
+    fn checked(&self, world: &World, state: CheckState, sentence: &str) -> Option<(&CommitSha, Check)> {
+        let (commit, name) = self.check.as_ref()?;
+        let sentence = world.terminal.masked(sentence);
+        Some((commit, Check { name: name.clone(), state, sentence, turn: self.turn, address: self.address.clone() }))
     }
 
     /// Tells whether an apply failed, or that it ran at all, when this says nothing of that.

@@ -168,6 +168,7 @@ async fn fix(
         parallel: request.parallel,
         sharing: None,
         time: None,
+        audience: request.form.audience.as_ref(),
     };
     let mut done = converge(world, scenes, order).await?;
     look_again(world, scenes, &mut done, ahead, head, request.parallel).await?;

@@ -97,6 +97,7 @@ pub async fn run(world: &World, request: &Request) -> Result<Exit, Failure> {
         parallel: 0,
         sharing: None,
         time: None,
+        audience: request.form.audience.as_ref(),
     };
     let done = converge(world, &scenes, order).await?;
 

@@ -38,6 +38,8 @@ pub struct Report {
     pub drift: Option<Drift>,
     /// What stopped the run before its end, and what is left.
     pub stopped: Option<Arc<str>>,
+    /// It is told while it goes on: what is to come has no end yet.
+    pub goes_on: bool,
     /// Things to know: no policy declared, a key is missing, a rollout is stopped.
     pub notes: Vec<Note>,
     /// What to type next, most useful first.
@@ -160,6 +162,7 @@ impl Report {
             waves: Vec::new(),
             drift: None,
             stopped: None,
+            goes_on: false,
             notes: Vec::new(),
             next: Vec::new(),
             frame: Frame::default(),

@@ -18,7 +18,8 @@ pub(super) fn headline(report: &Report, counts: &Counts) -> String {
         Told::Preview | Told::Judge => preview_headline(report, counts),
         Told::Apply | Told::Tick | Told::Recover => {
             let stopped = report.stopped.as_ref().map_or_else(String::new, |why| super::words::one_line(why));
-            joined([apply_headline(counts), stopped], " · ")
+            let goes_on = if report.goes_on { "going on".into() } else { String::new() };
+            joined([apply_headline(counts, report.goes_on), stopped, goes_on], " · ")
         }
         Told::Drift => drift_headline(report, counts),
     }
@@ -56,7 +57,7 @@ fn preview_headline(report: &Report, counts: &Counts) -> String {
     joined([lost, trouble, change, gate], " · ")
 }
 
-fn apply_headline(counts: &Counts) -> String {
+fn apply_headline(counts: &Counts, goes_on: bool) -> String {
     let due = counts.targets - counts.unchanged;
     if due == 0 {
         return format!("Nothing to apply: {} unchanged", counted(counts.targets, "target"));
@@ -69,9 +70,10 @@ fn apply_headline(counts: &Counts) -> String {
             some(counts.unknown, "unknown"),
             some(counts.unseen, "unseen"),
             some(counts.denied, "denied"),
-            some(counts.waiting + counts.change, "waiting"),
+            some(if goes_on { counts.waiting } else { counts.waiting + counts.change }, "waiting"),
             some(counts.skipped, "skipped"),
             some(counts.not_started, "not started"),
+            some(if goes_on { counts.change } else { 0 }, "to come"),
         ],
         ", ",
     )
@@ -117,11 +119,12 @@ fn to_do(number: usize, verb: &str) -> String {
 pub(super) fn counts_line(report: &Report, counts: &Counts) -> String {
     let stacks = report.rows.iter().map(|row| &row.target.stack).collect::<BTreeSet<_>>().len();
     let regions = report.rows.iter().map(|row| &row.target.region).collect::<BTreeSet<_>>().len();
+    let said = |word| if word == "change" && report.goes_on { "to come" } else { word };
     let states = joined(
         states(counts)
             .into_iter()
             .filter(|(number, _)| *number > 0)
-            .map(|(number, word)| format!("{} {word}", thousands(number))),
+            .map(|(number, word)| format!("{} {}", thousands(number), said(word))),
         ", ",
     );
     let future = matches!(report.told, Told::Preview | Told::Judge | Told::Drift);
@@ -176,7 +179,9 @@ pub(super) fn state_line(report: &Report, counts: &Counts) -> String {
     let verb = match report.told {
         Told::Preview => "Previewed",
         Told::Judge => "Judged",
+        Told::Apply if report.goes_on => "Applying",
         Told::Apply => "Applied",
+        Told::Tick if report.goes_on => "Going on with",
         Told::Tick => "Continued",
         Told::Drift => "Checked",
         Told::Recover => "Recovered",

@@ -37,6 +37,36 @@ fn a_change_is_shown_approved_merged_and_applied() {
 }
 
 #[test]
+fn people_see_how_a_rollout_goes_while_it_goes_on() {
+    let gate = "gates: [{ command: [sh, -c, \"until [ -e go ]; do sleep 0.05; done\"] }]";
+    let waves =
+        format!("rollout: {{ staging: {{ waves: [{{ name: first, regions: a, {gate} }}, {{ name: rest, regions: \"*\" }}] }} }}");
+    let fleet = app("staging/a staging/b staging/c", &format!("{OPEN}\n{waves}"));
+    fleet.edit(".gitignore", "/live/", "/live/\n/go").file("go", "").commit("Ignore");
+    let forge = Forge::of(fleet);
+    forge.fleet.remove("go");
+    let number = forge.propose(1, 2);
+    forge.on_pull("pull_request", "opened", number).ends(0);
+    let merged = forge.merge(number, "version-2");
+    let mut child = forge.start_on_push("");
+    let says = |what: &str| forge.comment(number).starts_with(what);
+    forge.fleet.await_that("a word on the way", &mut child, || says("### 1 of 3 applied, 2 to come · going on"));
+    let comment = forge.comment(number);
+    assert!(
+        comment.contains("| staging 1: first | 1 of 1 | 0 | running |") && comment.contains("2 to come, 1 applied"),
+        "{comment}"
+    );
+    assert!(comment.contains("| staging/b, staging/c | … |") && comment.contains("… to come"), "{comment}");
+    assert_eq!(forge.status(&merged, "isobar apply"), "pending: 1 of 3 applied, 2 to come · going on");
+    assert_eq!(forge.comments(number).len(), 1);
+
+    forge.fleet.file("go", "");
+    forge.fleet.signals(child, &[]).0.ends(0);
+    assert!(says("### 3 of 3 applied\n"), "{}", forge.comment(number));
+    assert_eq!(forge.status(&merged, "isobar apply"), "success: 3 of 3 applied");
+}
+
+#[test]
 fn what_was_changed_by_hand_is_an_issue_until_it_is_put_back() {
     let forge = Forge::of(app("staging/a", OPEN));
     forge.on("schedule", &json!({})).ends(0);

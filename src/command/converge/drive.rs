@@ -1,6 +1,7 @@
 //! Drives one rollout until nothing of it can begin: the runner starts and records, a round of clearing decides.
 
 use super::gate::ask;
+use super::live::{Live, beside};
 use super::round::{Cleared, gone};
 use super::watch::{signs, tell};
 use super::{Converge, End};
@@ -10,7 +11,8 @@ use crate::command::say::count;
 use crate::command::scene::Scene;
 use crate::engine::Job;
 use crate::exit::Failure;
-use crate::journal::{Entry, Event};
+use crate::journal::{Entry, Event, Verb};
+use crate::report::Told;
 use crate::review::CommitSha;
 use crate::rollout::{Gate, Outcome, Pool, Progress};
 use crate::runner::{Bounds, Drive, Flight, Halt, Look, Moment, News, Ready, STOP_PATIENCE, Signs};
@@ -48,7 +50,10 @@ impl Converge<'_> {
         let halt = match self.done.given_up {
             // The next bite would give the lease back, under which something may still be at work.
             true => Halt::Interrupted,
-            false => self.legs(&mut progress, &work, &older, &mut granted, &bar).await?,
+            false => {
+                let live = self.live(&progress);
+                beside(self.legs(&mut progress, &work, &older, &mut granted, &bar), live).await?
+            }
         };
         if !self.done.given_up && !matches!(halt, Halt::GivenUp) {
             self.replica.let_go(&mut self.leases, &mut progress).await;
@@ -192,6 +197,14 @@ impl Converge<'_> {
         granted.ends.extend(cleared.ends);
         granted.known = cleared.known;
         Ok(())
+    }
+}
+
+impl<'a> Converge<'a> {
+    fn live(&self, progress: &Progress) -> Option<Live<'a>> {
+        let told = if self.order.verb == Verb::Tick { Told::Tick } else { Told::Apply };
+        let rollout = progress.rollout().id.clone();
+        self.order.audience.map(|audience| Live { world: self.world, audience, replica: self.replica, told, rollout })
     }
 }
 

@@ -10,6 +10,7 @@ mod gate;
 mod held;
 mod late;
 mod led;
+mod live;
 mod older;
 mod open;
 mod round;
@@ -20,6 +21,7 @@ pub(super) use begin::refuse_first;
 pub(crate) use end::{Converged, End, EndState, GOES_ON, RESUME};
 pub(crate) use watch::{paused, say_hold};
 
+use super::audience::Audience;
 use super::court::{Case, Court, Review};
 use super::look::{keep, looks};
 use super::pending::{exists, names, since_applied};
@@ -50,6 +52,8 @@ pub(crate) struct Order<'a> {
     pub(crate) sharing: Option<Sharing>,
     /// What is left of the job that this run is a part of, where somebody said so.
     pub(crate) time: Option<TimeLeft>,
+    /// Who hears of it while it goes on.
+    pub(crate) audience: Option<&'a Audience>,
 }
 
 /// What a run is for.
@@ -73,7 +77,7 @@ pub(crate) struct Converge<'a> {
     scenes: &'a Scenes<'a>,
     order: Order<'a>,
     leases: Leases,
-    replica: Replica<'a>,
+    replica: &'a Replica<'a>,
     court: Court<'a>,
     /// The commit of the rollout that is driven now.
     bringing: CommitSha,
@@ -89,7 +93,7 @@ pub(crate) struct Converge<'a> {
 }
 
 /// Runs the loop to where nothing more can begin.
-pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order: Order<'a>) -> Result<Converged, Failure> {
+pub(crate) async fn converge(world: &World, scenes: &Scenes<'_>, order: Order<'_>) -> Result<Converged, Failure> {
     admit::clean(world)?;
     let head_scene = scenes.at(&order.head)?;
     head_scene.check_targets(world)?;
@@ -114,13 +118,14 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     let writer = Writer { store: &*world.store, run: &world.run, now_ms, time: order.time };
     let trusted = history.trusted_commit().and_then(|commit| scenes.at(&CommitSha(commit.clone())).ok());
     let slots = [trusted.unwrap_or_else(|| head_scene.clone()), head_scene.clone()];
+    let replica = Replica::new(writer, history, share);
     let mut run = Converge {
         world,
         scenes,
         bringing: order.head.clone(),
         order,
         leases: Leases::new(lease),
-        replica: Replica::new(writer, history, share),
+        replica: &replica,
         court,
         met: BTreeSet::new(),
         takeover: Takeover::default(),
@@ -130,9 +135,8 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     };
     let ran = run.run(&head_scene).await;
 
-    let Converge { leases, replica, court, order, mut done, .. } = run;
+    let Converge { leases, court, order, mut done, .. } = run;
     let is_at_work = done.given_up || ran.is_err() && replica.may_have_in_flight(&leases);
-    let history = replica.into_history();
     match is_at_work {
         false => {
             for lease in leases.into_all() {
@@ -147,7 +151,7 @@ pub(crate) async fn converge<'a>(world: &'a World, scenes: &'a Scenes<'a>, order
     done.notes.extend(court.void());
     done.puts_back = matches!(order.aim, Aim::PutBack { .. });
     done.is_shard = order.sharing.is_some();
-    done.history = history;
+    done.history = replica.into_history();
     done.head_scene = Some(head_scene);
     Ok(done)
 }

@@ -125,8 +125,11 @@ fn symbol(row: &Row) -> String {
         (_, None) => String::new(),
     };
     let text = joined([mark, changes], " ");
-    if text.is_empty() { "·".into() } else { text }
+    if text.is_empty() { TO_COME.into() } else { text }
 }
+
+/// Of what has not been seen to change, and has no end yet.
+const TO_COME: &str = "…";
 
 fn escaped(standing: Standing) -> String {
     super::escape::plain(&standing.symbol().to_string())
@@ -151,6 +154,7 @@ fn legend(report: &Report) -> String {
     let plain = [
         (has(&|row| row.state == RowState::Unchanged), "· unchanged"),
         (has(&|row| row.state == RowState::Applied), "✓ applied"),
+        (report.goes_on && counts.change > 0, "… to come"),
     ];
     let plain = plain.into_iter().map(|(there, text)| if there { text.to_owned() } else { String::new() });
     let symbols = joined(actions.into_iter().map(action).chain(plain).chain(Standing::ALL.map(standing)), " &nbsp; ");
