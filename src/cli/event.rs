@@ -138,9 +138,10 @@ pub(super) fn request(environment: &Environment) -> Result<Request, Failure> {
         Some(Ok(left)) => Some(left),
         Some(Err(why)) => return Err(Failure::usage(format!("ISOBAR_TIME_LEFT: {why}"), "such as 55m; or unset it")),
     };
+    let audience = Audience { deployments: is_on("INPUT_DEPLOYMENTS"), ..audience(environment, &patterns) };
     let default_branch = payload.repository.default_branch.as_deref().map(Arc::from);
     let parts = input("INPUT_PARTS").map(PathBuf::from);
-    Ok(Request { act, selector, parallel, default_branch, time_left, parts, audience: audience(environment, &patterns) })
+    Ok(Request { act, selector, parallel, default_branch, time_left, parts, audience })
 }
 
 fn read(path: &str) -> Result<Payload, Failure> {

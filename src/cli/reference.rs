@@ -90,7 +90,7 @@ const ENVIRONMENT: &str = "
 | `GITHUB_TOKEN` | Reaches a journal in git on `GITHUB_SERVER_URL` (https://github.com), where the checkout keeps no credentials; and on GitHub Actions reviews, and [whom we tell](github.md) |
 | `ISOBAR_ORG_TOKEN` | Reads who is in the teams of a GitHub organisation that a policy asks for: the action's `org-token` |
 | `GITHUB_API_URL`, `GITHUB_GRAPHQL_URL`, `GITHUB_REPOSITORY`, `GITHUB_EVENT_NAME`, `GITHUB_EVENT_PATH` and others | As GitHub sets them in a step of a workflow, for `isobar action` |
-| `INPUT_COMMAND`, `INPUT_TARGETS`, `INPUT_PARALLEL`, `INPUT_DRAFTS`, `INPUT_BOTS`, `INPUT_WORKING_DIRECTORY` | The inputs of the [action](../action.yml), for `isobar action` |
+| `INPUT_COMMAND`, `INPUT_TARGETS`, `INPUT_PARALLEL`, `INPUT_DRAFTS`, `INPUT_BOTS`, `INPUT_DEPLOYMENTS`, `INPUT_WORKING_DIRECTORY` | The inputs of the [action](../action.yml), for `isobar action` |
 | `HOSTNAME` | The name of this machine, for those who wait for its lease |
 | `NO_COLOR` | No colour |
 | what a definition names as `!secret NAME` | The value of that secret |

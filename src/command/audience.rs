@@ -3,15 +3,19 @@
 
 use super::moved::Moved;
 use super::out;
+use super::say::count;
 use crate::change::{Digest, inert};
 use crate::exit::Failure;
-use crate::host::{Check, CheckState, Comment, HostError, Issue, Issues, Posted, Turn};
+use crate::host::{Check, CheckState, Comment, Deployed, DeployedState, Deployments, HostError, Issue, Issues, Posted, Turn};
 use crate::report::{
-    COMMENT_BYTES, CheckVerdict, Frame, Note, Report, Told, check, comment, failure_annotations, failure_comment,
+    COMMENT_BYTES, CheckVerdict, Counts, Frame, Note, Report, Row, Told, check, comment, failure_annotations, failure_comment,
     report_json_text,
 };
 use crate::review::CommitSha;
+use crate::stack::RegionId;
 use crate::world::World;
+use futures::future::{Either, select};
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -23,6 +27,8 @@ const PART_CHARS: usize = 100;
 const MARKER_BYTES: usize = 400;
 /// Characters of an owner's name in a title.
 const TITLE_CHARS: usize = 80;
+/// Regions that one run tells as deployments: each takes two of the 500 things that GitHub lets a token make in an hour.
+const PLACES_MAX: usize = 100;
 /// A step's summary above 1 MiB is dropped whole.
 const SUMMARY_BYTES: u64 = 1 << 20;
 
@@ -48,6 +54,8 @@ pub struct Audience {
     pub topic: Option<Topic>,
     /// The branch that a change goes into.
     pub branch: Option<Arc<str>>,
+    /// Each region that a commit is brought to is told as a deployment to an environment of its name.
+    pub deployments: bool,
     /// Where a workflow's step tells people (`GITHUB_STEP_SUMMARY`).
     pub summary: Option<PathBuf>,
     /// Where it tells later steps (`GITHUB_OUTPUT`).
@@ -115,6 +123,27 @@ impl Audience {
         self.tell_changes(world, parts).await;
         self.tell_check(world, state, sentence).await;
         self.raise(world, Some(&framed)).await;
+        self.tell_deployed(world, report).await;
+    }
+
+    /// Tells where a commit was brought; whoever is asked to stop has no time for that.
+    async fn tell_deployed(&self, world: &World, report: &Report) {
+        let Some((commit, _)) = self.check.as_ref().filter(|_| self.deployments && is_apply(report.told)) else { return };
+        let mut places = deployed(report);
+        let more = places.len().saturating_sub(PLACES_MAX);
+        places.truncate(PLACES_MAX);
+        if places.is_empty() || world.stop.is_asked() {
+            return;
+        }
+        if more > 0 {
+            let more = count(more, "more region is", "more regions are");
+            world.terminal.note(&format!("note: {PLACES_MAX} regions are told as deployments, which GitHub limits; {more} not"));
+        }
+        let deployments = Deployments { commit: commit.clone(), places, address: self.address.clone() };
+        let telling = std::pin::pin!(world.host.deployed(&deployments));
+        if let Either::Left((told, _)) = select(telling, std::pin::pin!(world.stop.wait())).await {
+            heard(world, "what was deployed", told);
+        }
     }
 
     /// Tells what moved without us, to each owner apart.
@@ -300,6 +329,35 @@ impl Audience {
 fn quiet(report: &Report) -> String {
     let quiet = Report { at_ms: None, journal: None, frame: Frame::default(), ..report.clone() };
     comment(&quiet, COMMENT_BYTES - MARKER_BYTES).body
+}
+
+fn is_apply(told: Told) -> bool {
+    match told {
+        Told::Apply | Told::Tick => true,
+        Told::Preview | Told::Judge | Told::Drift | Told::Recover => false,
+    }
+}
+
+/// How it went in each region that anything was brought to, those where something failed first.
+fn deployed(report: &Report) -> Vec<Deployed> {
+    let mut regions: BTreeMap<&RegionId, Vec<Row>> = BTreeMap::new();
+    for row in &report.rows {
+        regions.entry(&row.target.region).or_default().push(row.clone());
+    }
+    let place = |(region, rows): (&RegionId, Vec<Row>)| {
+        let own = Report { rows, ..Report::new(report.told) };
+        let counts = own.counts();
+        let state = match counts {
+            Counts { failed: 1.., .. } | Counts { unknown: 1.., .. } => DeployedState::Failure,
+            Counts { applied: 0, .. } => return None,
+            _ if counts.applied + counts.unchanged == counts.targets => DeployedState::Success,
+            _ => DeployedState::GoesOn,
+        };
+        Some(Deployed { environment: region.to_string(), state, sentence: check(&own).1 })
+    };
+    let mut places: Vec<Deployed> = regions.into_iter().filter_map(place).collect();
+    places.sort_by_key(|place| place.state != DeployedState::Failure); // stable: then by name
+    places
 }
 
 /// As much of a name as a title has room for, on one line.

@@ -1,8 +1,8 @@
 //! What holds for every host: one list of cases, each over all of them. A new host is one line in [`places`].
 
 use super::{
-    Check, CheckState, Comment, GitHub, GitHubConfig, Host, HostError, Issue, Issues, Local, LocalConfig, Of, Posted, RunNumber,
-    Turn,
+    Check, CheckState, Comment, Deployed, DeployedState, Deployments, GitHub, GitHubConfig, Host, HostError, Issue, Issues,
+    Local, LocalConfig, Of, Posted, RunNumber, Turn,
 };
 use crate::github_on_loopback::{GitHub as Server, Role, TOKEN};
 use crate::review::{Approval, CommitSha, Decision, PullRequest, Seen, User};
@@ -177,11 +177,18 @@ async fn what_is_told_is_told_or_there_is_nowhere_to_tell_it() {
     let check = Check { name: "isobar".into(), state: CheckState::Success, sentence: "so".into(), turn, address: None };
     let issue = Issue { part: None, title: "Drift".into(), text: "text".into() };
     let issues = Issues { kind: "isobar-drift".into(), turn, lasting: vec![issue] };
+    let deployed = Deployed { environment: "prod/a".into(), state: DeployedState::Success, sentence: "1 of 1 applied".into() };
+    let deployments = Deployments { commit: head.clone(), places: vec![deployed], address: None };
     for place in places() {
         let host = (place.open)();
         let expected = Ok(if place.hears { Posted::Done } else { Posted::Nowhere });
         for _ in 0..2 {
-            let told = [host.comment(place.number, &comment).await, host.check(&head, &check).await, host.issues(&issues).await];
+            let told = [
+                host.comment(place.number, &comment).await,
+                host.check(&head, &check).await,
+                host.issues(&issues).await,
+                host.deployed(&deployments).await,
+            ];
             assert!(told.iter().all(|told| *told == expected), "{}: {told:?}", host.name());
         }
     }

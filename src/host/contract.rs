@@ -47,6 +47,9 @@ pub trait Host: Send + Sync {
 
     /// Tells all of a kind that lasts until it is mended, each in the place of what was told of it before; what is told no more is mended.
     fn issues<'a>(&'a self, issues: &'a Issues) -> Boxed<'a, Result<Posted, HostError>>;
+
+    /// Says where a commit was brought, and how that went, in the place of what was said of each before.
+    fn deployed<'a>(&'a self, told: &'a Deployments) -> Boxed<'a, Result<Posted, HostError>>;
 }
 
 /// Which changes are asked for.
@@ -163,6 +166,33 @@ pub struct Issue {
     pub part: Option<String>,
     pub title: String,
     pub text: String,
+}
+
+/// Where a commit was brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployments {
+    pub commit: CommitSha,
+    pub places: Vec<Deployed>,
+    /// Where more is told.
+    pub address: Option<String>,
+}
+
+/// How it went in one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployed {
+    pub environment: String,
+    pub state: DeployedState,
+    /// As many characters as fit are told.
+    pub sentence: String,
+}
+
+/// How a commit stands in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeployedState {
+    /// Some of it is there, and some is to come.
+    GoesOn,
+    Success,
+    Failure,
 }
 
 /// What became of what was told.

@@ -3,7 +3,7 @@
 //! The file has one decision a line, and grows only. A line that cannot be read is an error: a decision that we cannot read
 //! may be the rejection that took an approval back.
 
-use super::{Boxed, Check, Comment, Host, HostError, Issues, Of, Opened, Openings, Posted};
+use super::{Boxed, Check, Comment, Deployments, Host, HostError, Issues, Of, Opened, Openings, Posted};
 use crate::review::{About, Approval, CommitSha, Decided, Decision, PullRequest, Reviewed, User, Voice, latest};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -102,6 +102,10 @@ impl Host for Local {
     }
 
     fn issues<'a>(&'a self, _issues: &'a Issues) -> Boxed<'a, Result<Posted, HostError>> {
+        Box::pin(async { Ok(Posted::Nowhere) })
+    }
+
+    fn deployed<'a>(&'a self, _told: &'a Deployments) -> Boxed<'a, Result<Posted, HostError>> {
         Box::pin(async { Ok(Posted::Nowhere) })
     }
 }

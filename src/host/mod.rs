@@ -7,7 +7,8 @@ mod github;
 mod local;
 
 pub use contract::{
-    Boxed, Branch, Check, CheckState, Comment, Host, HostError, Issue, Issues, Of, Opened, Openings, Posted, RunNumber, Turn,
+    Boxed, Branch, Check, CheckState, Comment, Deployed, DeployedState, Deployments, Host, HostError, Issue, Issues, Of, Opened,
+    Openings, Posted, RunNumber, Turn,
 };
 pub use github::{GitHub, GitHubConfig};
 pub use local::{Local, LocalConfig};

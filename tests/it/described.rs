@@ -38,6 +38,8 @@ fn whatever_is_asked_and_answered_is_as_github_describes_it() {
     calm(forge.says("bob", number, "/isobar help")).ends(0);
     calm(forge.says("eve", number, "/isobar pause")).ends(0);
     forge.merge(number, "version-2");
+    forge.with("INPUT_DEPLOYMENTS", "true");
+    calm(forge.on_push(&start)).ends(0);
     calm(forge.on_push(&start)).ends(0);
     assert_eq!(forge.fleet.versions(), "prod/a 2, staging/a 2");
     // An issue that comes and goes, and a comment that has a part more and then less.

@@ -67,6 +67,34 @@ fn people_see_how_a_rollout_goes_while_it_goes_on() {
 }
 
 #[test]
+fn where_a_commit_was_brought_is_a_deployment_of_each_region_once() {
+    let forge = Forge::of(app("prod/a prod/b", OPEN));
+    let deployed = || forge.github.people(|state| state.deployed());
+    let number = forge.propose(1, 2);
+    forge.merge(number, "version-2");
+    forge.on_push("").ends(0);
+    assert_eq!(deployed(), [""; 0], "nobody asked for it");
+
+    let number = forge.propose(2, 3);
+    forge.merge(number, "version-3");
+    forge.fleet.block("prod/b");
+    forge.with("INPUT_DEPLOYMENTS", "true").on_push("").ends(1).keeps_quiet_about("warning:");
+    assert_eq!(deployed(), ["prod/b failure 0 of 1 applied, 1 failed", "prod/a success 1 of 1 applied"]);
+    forge.fleet.unblock("prod/b");
+    forge.fleet.isobar("resume").ends(0);
+    for _ in 0..2 {
+        forge.on_push("").ends(0);
+    }
+    let again = "prod/b failure 0 of 1 applied, 1 failed, success 1 of 1 applied";
+    assert_eq!(deployed(), [again, "prod/a success 1 of 1 applied"]);
+
+    forge.github.token(TOKEN, BOT, &["contents: read", "pull-requests: write", "statuses: write", "issues: write"]);
+    let number = forge.propose(3, 4);
+    forge.merge(number, "version-4");
+    forge.on_push("").ends(0).says("warning: what was deployed was not told").says("deployments: write");
+}
+
+#[test]
 fn what_was_changed_by_hand_is_an_issue_until_it_is_put_back() {
     let forge = Forge::of(app("staging/a", OPEN));
     forge.on("schedule", &json!({})).ends(0);

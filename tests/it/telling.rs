@@ -2,7 +2,8 @@
 
 use crate::support::github::{BOT, GitHub as Server, TOKEN, Trouble};
 use isobar::host::{
-    Check, CheckState, Comment, GitHub, GitHubConfig, Host as _, HostError, Issue, Issues, Of, Posted, RunNumber, Turn,
+    Check, CheckState, Comment, Deployed, DeployedState, Deployments, GitHub, GitHubConfig, Host as _, HostError, Issue, Issues,
+    Of, Posted, RunNumber, Turn,
 };
 use isobar::review::CommitSha;
 use std::io::Write as _;
@@ -48,6 +49,14 @@ fn check(id: u64, state: CheckState) -> Check {
 fn issue(id: u64, text: Option<&str>) -> Issues {
     let whole = |text: &str| Issue { part: None, title: "Drift".into(), text: text.into() };
     Issues { kind: "isobar-drift".into(), turn: turn(id), lasting: text.map(whole).into_iter().collect() }
+}
+
+/// Two regions, of which one went wrong at first.
+fn deployed(id: u64) -> Deployments {
+    let place = |environment: &str, state| Deployed { environment: environment.into(), state, sentence: format!("run {id}") };
+    let second = if id == 1 { DeployedState::Failure } else { DeployedState::Success };
+    let places = vec![place("prod/a", DeployedState::GoesOn), place("prod/b", second)];
+    Deployments { commit: CommitSha(HEAD.into()), places, address: None }
 }
 
 /// What stands on a pull request, without the first lines.
@@ -187,6 +196,7 @@ async fn tell_all(host: &GitHub, number: u64) -> Vec<Result<Posted, HostError>> 
         told.push(host.comment(number, &comment(id, &[&format!("text {id}"), "more"])).await);
         told.push(host.check(&head, &check(id, CheckState::Pending)).await);
         told.push(host.issues(&issue(id, Some(&format!("text {id}")))).await);
+        told.push(host.deployed(&deployed(id)).await);
     }
     told.push(host.comment(number, &comment(3, &["the end"])).await);
     told.push(host.check(&head, &check(3, CheckState::Success)).await);
@@ -207,7 +217,13 @@ async fn whatever_goes_wrong_at_whichever_call_all_is_told_once() {
     let (calm, number) = server();
     assert!(tell_all(&host(&calm), number).await.iter().all(|told| *told == Ok(Posted::Done)));
     let calls = calm.recorded().len();
-    let expected = (texts(&calm, number), status(&calm), issues(&calm), calm.people(|state| state.statuses.len()));
+    let expected = (
+        texts(&calm, number),
+        status(&calm),
+        issues(&calm),
+        calm.people(|state| state.statuses.len()),
+        calm.people(|state| state.deployed()),
+    );
 
     let troubles = [
         ("connection lost before", Trouble::LoseRequest),
@@ -230,9 +246,17 @@ async fn whatever_goes_wrong_at_whichever_call_all_is_told_once() {
                 server.trouble(at, trouble);
                 let told = tell_all(&host(&server), number).await;
                 row.lost += told.iter().filter(|told| **told != Ok(Posted::Done)).count();
-                let found =
-                    (texts(&server, number), status(&server), issues(&server), server.people(|state| state.statuses.len()));
-                let is_twice = found.0.len() > expected.0.len() || found.2.0 > expected.2.0 || found.3 > expected.3;
+                let found = (
+                    texts(&server, number),
+                    status(&server),
+                    issues(&server),
+                    server.people(|state| state.statuses.len()),
+                    server.people(|state| state.deployed()),
+                );
+                let is_twice = found.0.len() > expected.0.len()
+                    || found.2.0 > expected.2.0
+                    || found.3 > expected.3
+                    || found.4.concat().len() > expected.4.concat().len();
                 row.twice += usize::from(is_twice);
                 assert!(is_twice || found == expected, "{name} at call {at}: {found:?}, {told:?}");
             }

@@ -115,7 +115,7 @@ fn said(check: &Check) -> Status {
 }
 
 /// Returns as much as fits, and says that more was there.
-fn shortened(sentence: &str) -> String {
+pub(super) fn shortened(sentence: &str) -> String {
     let one_line: String = sentence.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if one_line.chars().count() <= SENTENCE_CHARS {
         return one_line;

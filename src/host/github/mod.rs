@@ -4,6 +4,7 @@ mod api;
 mod checks;
 mod commands;
 mod comments;
+mod deployments;
 mod issues;
 mod marker;
 mod needs;
@@ -14,7 +15,7 @@ mod sticky;
 mod teams;
 mod wire;
 
-use super::{Boxed, Check, Comment, Host, HostError, Issues, Of, Opened, Openings, Posted};
+use super::{Boxed, Check, Comment, Deployments, Host, HostError, Issues, Of, Opened, Openings, Posted};
 use crate::review::{Approval, CommitSha, PullRequest, Reviewed, User, Voice};
 use api::{Api, Ask};
 use needs::Needs;
@@ -217,6 +218,10 @@ impl Host for GitHub {
 
     fn issues<'a>(&'a self, issues: &'a Issues) -> Boxed<'a, Result<Posted, HostError>> {
         Box::pin(self.tell_in_issues(issues))
+    }
+
+    fn deployed<'a>(&'a self, told: &'a Deployments) -> Boxed<'a, Result<Posted, HostError>> {
+        Box::pin(self.tell_deployed(told))
     }
 }
 

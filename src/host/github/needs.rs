@@ -23,6 +23,7 @@ pub(super) enum Needs {
     PullRequestsWrite,
     IssuesWrite,
     StatusesWrite,
+    DeploymentsWrite,
     /// Of the organisation: no token of a workflow has it.
     MembersRead,
 }
@@ -37,6 +38,7 @@ impl Needs {
             Needs::PullRequestsWrite => "pull-requests: write",
             Needs::IssuesWrite => "issues: write",
             Needs::StatusesWrite => "statuses: write",
+            Needs::DeploymentsWrite => "deployments: write",
             Needs::MembersRead => "members: read",
         }
     }
@@ -49,7 +51,8 @@ impl Needs {
             | Needs::PullRequestsRead
             | Needs::PullRequestsWrite
             | Needs::IssuesWrite
-            | Needs::StatusesWrite => {
+            | Needs::StatusesWrite
+            | Needs::DeploymentsWrite => {
                 format!("add {self} to permissions: of the job; a pull request of a fork never gets more than read")
             }
         }

@@ -2,7 +2,7 @@
 
 use super::request::{Answer, Request};
 use super::shape::shaped;
-use super::state::{BOT, Check, Comment, Deployment, Issue, NAME, OWNER, Pull, State, Status};
+use super::state::{BOT, Check, Comment, Deployment, DeploymentStatus, Issue, NAME, OWNER, Pull, State, Status};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -81,6 +81,12 @@ const ROWS: &[Row] = &[
         method: "POST",
         needs: &["deployments: write"],
         act: add_deployment_status,
+    },
+    Row {
+        route: "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses",
+        method: "GET",
+        needs: &["deployments: read", "deployments: write"],
+        act: deployment_statuses,
     },
     Row { route: "/repos/{owner}/{repo}/actions/runs/{run_id}", method: "GET", needs: &["actions: read"], act: run },
     Row { route: "/repos/{owner}/{repo}/rules/branches/{branch}", method: "GET", needs: &[], act: rules },
@@ -550,7 +556,7 @@ fn deployment_facts(deployment: &Deployment) -> Value {
         "id": deployment.id,
         "sha": deployment.sha,
         "ref": deployment.sha,
-        "task": "deploy",
+        "task": deployment.task,
         "environment": deployment.environment,
         "payload": deployment.payload,
         "creator": user(BOT),
@@ -563,6 +569,7 @@ fn deployments(state: &mut State, asked: &Asked<'_>) -> Outcome {
     let query = &asked.request.query;
     let fits = |deployment: &&Deployment| {
         query.get("sha").is_none_or(|sha| deployment.sha == *sha)
+            && query.get("task").is_none_or(|task| deployment.task == *task)
             && query.get("environment").is_none_or(|environment| deployment.environment == *environment)
     };
     Outcome::List(state.deployments.values().rev().filter(fits).map(deployment_facts).collect())
@@ -572,8 +579,8 @@ fn add_deployment(state: &mut State, asked: &Asked<'_>) -> Outcome {
     let (id, at) = (state.id(), state.tick());
     let payload = asked.request.body["payload"].clone();
     let payload = if payload.is_null() { json!({}) } else { payload };
-    let deployment =
-        Deployment { id, sha: asked.text("ref"), environment: asked.text("environment"), payload, statuses: vec![], at };
+    let (sha, task) = (asked.text("ref"), asked.maybe("task").unwrap_or_else(|| "deploy".into()));
+    let deployment = Deployment { id, sha, task, environment: asked.text("environment"), payload, statuses: vec![], at };
     let facts = deployment_facts(&deployment);
     state.deployments.insert(id, deployment);
     Outcome::Facts(201, facts)
@@ -586,11 +593,27 @@ fn add_deployment_status(state: &mut State, asked: &Asked<'_>) -> Outcome {
         return refused("description is too long (maximum is 140 characters)");
     }
     let Some(deployment) = state.deployments.get_mut(&asked.number(2)) else { return missing() };
-    deployment.statuses.push((id, name.clone(), description.clone(), asked.maybe("log_url")));
-    Outcome::Facts(
-        201,
-        json!({ "id": id, "state": name, "description": description, "environment": deployment.environment, "creator": user(asked.by) }),
-    )
+    let status = (id, name, description, asked.maybe("log_url"));
+    deployment.statuses.push(status.clone());
+    Outcome::Facts(201, deployment_status_facts(deployment, &status))
+}
+
+fn deployment_statuses(state: &mut State, asked: &Asked<'_>) -> Outcome {
+    let Some(deployment) = state.deployments.get(&asked.number(2)) else { return missing() };
+    Outcome::List(deployment.statuses.iter().rev().map(|status| deployment_status_facts(deployment, status)).collect())
+}
+
+fn deployment_status_facts(deployment: &Deployment, (id, state, description, log): &DeploymentStatus) -> Value {
+    json!({
+        "id": id,
+        "state": state,
+        "description": description,
+        "log_url": log.clone().unwrap_or_default(),
+        "environment": deployment.environment,
+        "creator": user(BOT),
+        "created_at": time(deployment.at),
+        "updated_at": time(deployment.at),
+    })
 }
 
 fn run(state: &mut State, asked: &Asked<'_>) -> Outcome {

@@ -148,10 +148,14 @@ pub(crate) struct Deployment {
     pub(crate) sha: String,
     pub(crate) environment: String,
     pub(crate) payload: Value,
-    /// State, description and address of each, oldest first.
-    pub(crate) statuses: Vec<(u64, String, String, Option<String>)>,
+    /// Oldest first.
+    pub(crate) statuses: Vec<DeploymentStatus>,
+    pub(crate) task: String,
     pub(crate) at: i64,
 }
+
+/// Its number, the state, the description, and an address.
+pub(crate) type DeploymentStatus = (u64, String, String, Option<String>);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Commit {
@@ -303,6 +307,15 @@ impl State {
         let comment = Comment { id, number, by: by.into(), body: body.into(), edits, is_minimized: false, reactions: vec![], at };
         self.comments.insert(id, comment);
         id
+    }
+
+    /// Each deployment, with all that was said of it, oldest first: `prod/a failure 1 failed, success 1 of 1 applied`.
+    pub(crate) fn deployed(&self) -> Vec<String> {
+        let said = |deployment: &Deployment| {
+            let stands = deployment.statuses.iter().map(|(_, state, words, _)| format!("{state} {words}"));
+            format!("{} {}", deployment.environment, stands.collect::<Vec<_>>().join(", "))
+        };
+        self.deployments.values().map(said).collect()
     }
 
     pub(crate) fn pull(&mut self, number: u64) -> &mut Pull {
